@@ -1,0 +1,8 @@
+"""lookalike: train, measure and search image embeddings.
+
+The modules follow the pipeline: `manifest` and `images` read, `augment`, `train` and `export` make a bundle,
+`embed`, `ranking`, `evaluate`, `gallery` and `predict` use it. Importing this package imports none of them, and
+none of those that serve a bundle imports torch.
+"""
+
+__version__ = "0.1.0"

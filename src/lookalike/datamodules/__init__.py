@@ -1,0 +1,1 @@
+"""Lightning loaders from a manifest. Needs torch (`lookalike[train]`)."""

@@ -1,0 +1,209 @@
+"""The only way an image enters, in training, embedding and serving alike: bytes -> uint8 RGB at model size.
+
+JPEG goes through OpenCV (libjpeg-turbo, decoded at reduced scale when it is much larger than needed), everything
+else through Pillow. EXIF orientation is applied; grey, palette, CMYK and 16-bit become 8-bit RGB; transparency is
+laid over white. A file that is no single intact picture raises `ImageError`; it is never replaced by another.
+
+Letters in shapes: H height, W width.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lookalike.errors import LookalikeError
+
+Pixels = np.ndarray
+MAX_PIXELS = 89_478_485
+MIN_SIDE = 4
+_EXIF_ORIENTATION = 0x0112
+_STILL_FORMATS = frozenset({"MPO"})
+_END_OF_JPEG = b"\xff\xd9"
+
+
+class ImageError(LookalikeError):
+    """One image cannot be used; the text names the file, the reason and the way out."""
+
+
+@dataclass(frozen=True)
+class PixelSettings:
+    """How an image becomes model input.
+
+    Attributes:
+        height: Rows of the result, in pixels.
+        width: Columns of the result, in pixels.
+        resize: `stretch` ignores the aspect ratio, `crop` keeps the centre, `pad` adds grey borders.
+    """
+
+    height: int = 224
+    width: int = 224
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+
+    def to_dict(self) -> dict[str, int | str]:
+        """Plain values, for JSON and checkpoints."""
+        return asdict(self)
+
+
+def read_image(source: Path | bytes, pixels: PixelSettings | None = None, box: tuple[float, ...] | None = None) -> Pixels:
+    """Decodes one image.
+
+    Args:
+        source: A file, or the bytes of one.
+        pixels: Size and resize mode; None keeps the image's own size.
+        box: x1, y1, x2, y2 in pixels of the upright image; only this part is used.
+
+    Returns:
+        uint8 RGB [H, W, 3], contiguous.
+
+    Raises:
+        ImageError: Not readable, not an image, truncated, animated, too small or too large.
+    """
+    name = str(source) if isinstance(source, Path) else "image"
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions") from error
+    if not data:
+        raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file")
+    try:
+        image = _decode(data, name, None if box else pixels)
+    except (OSError, SyntaxError, ValueError, EOFError, cv2.error) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it") from error
+    if box is not None:
+        image = _cut(image, box, name)
+    return np.ascontiguousarray(image if pixels is None else resize(image, pixels))
+
+
+def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
+    """Brings uint8 [H, W, 3] to the size of `pixels`, without aliasing (area averaging where it shrinks)."""
+    height, width = image.shape[:2]
+    if pixels.resize == "stretch":
+        return _scale(image, pixels.height, pixels.width)
+    pick = max if pixels.resize == "crop" else min
+    factor = pick(pixels.height / height, pixels.width / width)
+    high, wide = max(1, round(height * factor)), max(1, round(width * factor))
+    image = _scale(image, high, wide)
+    top, left = abs(pixels.height - high) // 2, abs(pixels.width - wide) // 2
+    if pixels.resize == "crop":
+        return image[top : top + pixels.height, left : left + pixels.width]
+    canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
+    canvas[top : top + high, left : left + wide] = image
+    return canvas
+
+
+def find_broken(files: Iterable[Path], threads: int = 2, progress: Callable[[], None] = lambda: None) -> list[str]:
+    """Decodes every file and returns the text of each `ImageError`, in the order of the files."""
+    small = PixelSettings(16, 16)
+
+    def check(file: Path) -> str | None:
+        try:
+            read_image(file, small)
+        except ImageError as error:
+            return str(error)
+        finally:
+            progress()
+        return None
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [text for text in pool.map(check, files) if text]
+
+
+def _decode(data: bytes, name: str, pixels: PixelSettings | None) -> Pixels:
+    try:
+        with Image.open(BytesIO(data)) as header:
+            _check(header, name)
+            orientation = header.getexif().get(_EXIF_ORIENTATION, 1)
+            whole_jpeg = header.format in ("JPEG", "MPO") and data.rstrip(b"\0").endswith(_END_OF_JPEG)
+            if whole_jpeg and header.mode in ("RGB", "L"):
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), _jpeg_flags(header.size, orientation, pixels))
+            else:
+                image = _to_rgb8(header, name)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, BMP, TIFF or GIF") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1])) from error
+    return _upright(image, orientation)
+
+
+def _check(header: Image.Image, name: str) -> None:
+    """Refuses by the header alone, before any pixel is decoded."""
+    width, height = header.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"))
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}: remove or replace it")
+    frames = getattr(header, "n_frames", 1)
+    if frames > 1 and header.format not in _STILL_FORMATS:
+        raise ImageError(f"{name}: animated or many pages ({frames} frames), expected one picture: save the frame you mean as PNG")
+
+
+def _too_large(name: str, found: str) -> str:
+    return f"{name}: {found} pixels, expected at most {MAX_PIXELS}: scale the picture down first"
+
+
+def _jpeg_flags(size: tuple[int, int], orientation: int, pixels: PixelSettings | None) -> int:
+    """OpenCV's read flags: reduced by 2, 4 or 8 as long as both sides stay at or above the wanted size."""
+    # The constants named GRAYSCALE are the bare reduction bits; IMREAD_COLOR_RGB keeps the colours.
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    if pixels is None:
+        return flags
+    wide, high = (pixels.height, pixels.width) if orientation >= 5 else (pixels.width, pixels.height)
+    spare = min(size[0] / wide, size[1] / high)
+    reductions = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
+    return flags | next((bit for factor, bit in reductions.items() if spare >= factor), 0)
+
+
+def _to_rgb8(image: Image.Image, name: str) -> Pixels:
+    if image.mode == "F":
+        raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        front = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
+    return np.asarray(image.convert("RGB"))
+
+
+def _upright(image: Pixels, orientation: int) -> Pixels:
+    """Undoes the eight EXIF orientations (EXIF 2.3, tag 0x0112)."""
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
+
+
+def _cut(image: Pixels, box: tuple[float, ...], name: str) -> Pixels:
+    x1, y1, x2, y2 = (round(value) for value in box)
+    part = image[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
+    if min(part.shape[:2]) < MIN_SIDE:
+        height, width = image.shape[:2]
+        raise ImageError(f"{name}: box {x1},{y1},{x2},{y2} leaves less than {MIN_SIDE} pixels of {width} x {height}: correct x1..y2")
+    return part
+
+
+def _scale(image: Pixels, height: int, width: int) -> Pixels:
+    """Shrinks first by area averaging, then enlarges: OpenCV drops averaging for both axes when one of them grows."""
+    image = np.ascontiguousarray(image)
+    small = (min(width, image.shape[1]), min(height, image.shape[0]))
+    if small != (image.shape[1], image.shape[0]):
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    if (width, height) != small:
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return image
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

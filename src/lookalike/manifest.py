@@ -1,0 +1,357 @@
+"""One validated table of images, from folders, a CSV file or a Parquet file.
+
+Every command starts here: what is an image, what is its label, which images are searched (references) and which ask
+(queries). Nothing is decoded; `images` does that. Rows are sorted by path, so the same data gives the same table.
+"""
+
+import hashlib
+import os
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lookalike.errors import LookalikeError, did_you_mean, listed
+
+COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
+BOX = ("x1", "y1", "x2", "y2")
+SPLITS = ("train", "validation", "test")
+ROLES = ("", "reference", "query", "both")
+SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .ppm .pgm .pbm .mpo".split())
+_SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+_OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
+_TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
+
+
+class ManifestError(LookalikeError):
+    """The data set cannot be used as it is; every problem found is listed."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Who asks and who answers in one split.
+
+    Attributes:
+        references: Rows that are searched, in manifest order.
+        queries: Rows that ask, in manifest order.
+        own_row: int64 [Q], the row of each query among the references, -1 when it is not one of them.
+        text: The same in words, to be printed beside every score.
+    """
+
+    references: pd.DataFrame
+    queries: pd.DataFrame
+    own_row: np.ndarray
+    text: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A table of images below one root.
+
+    Attributes:
+        root: The folder that relative paths start from.
+        table: Columns `COLUMNS` (and `BOX`, `category` when given): path, label, split, role and source are strings
+            ("" = empty), camera is Int64 with missing values, ignore is bool. Sorted by path.
+        notes: What was passed over while reading, in words.
+    """
+
+    root: Path
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def file(self, path: str) -> Path:
+        """Where the file of a row lies."""
+        return self.root / path
+
+    @property
+    def original(self) -> pd.DataFrame:
+        """The rows that are not augmented copies."""
+        return self.table[self.table["source"] == ""]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The sorted training labels; a label's id is its place in this list."""
+        train = self.table[(self.table["split"] == "train") & ~self.table["ignore"]]
+        return sorted(train["label"].unique())
+
+    def counts(self) -> pd.DataFrame:
+        """Images per label (rows) and split (columns); augmented copies have a column of their own."""
+        split = self.table["split"].where(self.table["source"] == "", "augmented")
+        return pd.crosstab(self.table["label"], split).reindex(columns=[*SPLITS, "augmented"], fill_value=0)
+
+    def protocol(self, split: str) -> Protocol:
+        """Chooses references and queries for a split.
+
+        With roles the split brings both; without, the original training images are the references and the images of
+        the split are the queries. Augmented copies are neither.
+
+        Raises:
+            ManifestError: The split has no query or no reference.
+        """
+        rows = self.original[self.original["split"] == split]
+        if (rows["role"] != "").any():
+            references = rows[rows["role"].isin(["reference", "both"])]
+            queries = rows[rows["role"].isin(["query", "both"]) & ~rows["ignore"]]
+            text = f"{len(queries)} queries and {len(references)} references, both of split {split}"
+        else:
+            train = self.original[self.original["split"] == "train"]
+            references, queries = train[~train["ignore"]], rows[~rows["ignore"]]
+            text = f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
+        for name, found in (("query", queries), ("reference", references)):
+            if found.empty:
+                raise ManifestError(
+                    f"{self.root}: split {split} has no {name}: expected images in {split}/<class>/ (or rows with "
+                    f"role={name}); splits with images: {', '.join(self.table['split'].unique()) or 'none'}"
+                )
+        place = pd.Series(np.arange(len(references)), index=references.index)
+        own_row = place.reindex(queries.index).fillna(-1).to_numpy(np.int64)
+        if (own_row >= 0).any():
+            text += "; a query never finds itself"
+        return Protocol(references, queries, own_row, text)
+
+    def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
+        """The same manifest plus augmented copies (their paths absolute or relative to the root)."""
+        table = pd.concat([self.table, rows], ignore_index=True)
+        return Manifest(self.root, _tidy(table), self.notes)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the rows and the sizes of their files: changes when the data set does."""
+        digest = hashlib.sha256()
+        for row in self.table.itertuples(index=False):
+            size = self.file(str(row.path)).stat().st_size
+            digest.update(repr((size, *(str(value) for value in row))).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -> Manifest:
+    """Reads a data set.
+
+    Args:
+        root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/` (also `val`, `valid`), a folder of
+            class folders (with `validation_share`), or a `.csv` / `.parquet` table with at least `path` and `label`;
+            the tables of open-metric-learning (`is_query`, `is_gallery`, `x_1` ...) are understood.
+        validation_share: Share of each training class, 0 to 1, to hold out when there is no validation image.
+        seed: Which images are held out.
+
+    Raises:
+        ManifestError: Nothing there, or problems in it; up to 20 are listed.
+    """
+    if not root.exists():
+        raise ManifestError(
+            f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv/.parquet "
+            "table; give yours with data.root=<path>"
+        )
+    if root.is_dir():
+        table, notes, problems = _read_folders(root, validation_share > 0)
+        base = root
+    else:
+        (table, problems), notes, base = _read_table(root), [], root.parent
+    table = _tidy(table)
+    if validation_share > 0 and not (table["split"] == "validation").any():
+        table = _hold_out(table, validation_share, seed)
+        held = int((table["split"] == "validation").sum())
+        notes.append(f"{held} training images held out for validation (share {validation_share:g}, seed {seed})")
+    problems += _problems(table, base)
+    if problems:
+        raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
+    return Manifest(base, table, tuple(notes))
+
+
+def find_images(folder: Path) -> list[Path]:
+    """All image files below a folder (by extension, hidden files left out), sorted."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if _is_image(name)]
+    return sorted(found)
+
+
+def write_table(manifest: Manifest, path: Path) -> None:
+    """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back."""
+    from lookalike.files import atomic_file
+
+    table = manifest.table.copy()
+    table["path"] = [Path(os.path.relpath(manifest.file(name), path.parent)).as_posix() for name in table["path"]]
+    with atomic_file(path) as handle:
+        if path.suffix == ".parquet":
+            table.to_parquet(handle, index=False)
+        else:
+            table.to_csv(handle, index=False)
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Gives every column its type, in the order of `COLUMNS`, rows sorted by path (then box)."""
+    table = table.copy()
+    for name in ("label", "split", "role", "source"):
+        table[name] = (table[name] if name in table else pd.Series("", index=table.index)).fillna("").astype(str)
+    table["label"] = [unicodedata.normalize("NFC", label) for label in table["label"]]
+    table["camera"] = (table["camera"] if "camera" in table else pd.Series(pd.NA, index=table.index)).astype("Int64")
+    table["ignore"] = (table["ignore"] if "ignore" in table else pd.Series(False, index=table.index)).astype(bool)
+    extra = [name for name in (*BOX, "category") if name in table]
+    boxes = [name for name in BOX if name in table]
+    ordered = table[[*COLUMNS, *extra]].sort_values(["path", *boxes], kind="stable")
+    return ordered.reset_index(drop=True)
+
+
+def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
+    splits = {entry.name: _SPLIT_NAMES[entry.name] for entry in root.iterdir() if entry.is_dir() and entry.name in _SPLIT_NAMES}
+    if "train" not in splits:
+        classes = [entry.name for entry in sorted(root.iterdir()) if entry.is_dir() and find_images(entry)]
+        if not (may_split and classes):
+            found = ", ".join(sorted(entry.name for entry in root.iterdir())[:6]) or "nothing"
+            way_out = "add data.validation_share=0.2 to split these class folders" if classes else "give the folder above with data.root="
+            raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {found}; {way_out}")
+        splits = {"": "train"}
+    rows: list[tuple[str, str, str]] = []
+    problems: list[str] = []
+    skipped: Counter[str] = Counter()
+    for name, split in sorted(splits.items()):
+        _read_split(root, root / name, split, rows, problems, skipped)
+    notes = [f"{count} file(s) ending in {suffix or 'nothing'} passed over: not an image extension" for suffix, count in sorted(skipped.items())]
+    return pd.DataFrame(rows, columns=["path", "label", "split"]), notes, problems
+
+
+def _read_split(
+    root: Path, folder: Path, split: str, rows: list[tuple[str, str, str]], problems: list[str], skipped: Counter[str]
+) -> None:
+    """Appends the images of one split folder; the first folder below it is the label."""
+    for entry in sorted(folder.iterdir()):
+        where = entry.relative_to(root).as_posix()
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            if _is_image(entry.name):
+                problems.append(f"{where}: an image outside any class folder: move it to {split}/<class>/")
+            continue
+        images = find_images(entry)
+        if not images:
+            problems.append(f"{where}: a class with no images: add some or remove the folder")
+        rows += [(image.relative_to(root).as_posix(), entry.name, split) for image in images]
+        known = set(images)
+        for place, _, names in os.walk(entry):
+            skipped.update(Path(name).suffix for name in names if not name.startswith(".") and Path(place, name) not in known)
+
+
+def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        elif path.suffix == ".csv":
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        else:
+            raise ManifestError(f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file")
+    except (ValueError, OSError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet") from error
+    table = table.rename(columns=_OML_NAMES)
+    missing = [name for name in ("path", "label") if name not in table]
+    if missing:
+        raise ManifestError(f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), found {', '.join(table)}")
+    problems: list[str] = []
+    for name in table:
+        table[name] = [_as_text(value) for value in table[name]]
+    if "split" not in table:
+        table["split"] = "train"
+    table["split"] = table["split"].replace(_SPLIT_NAMES)
+    for name in ("ignore", "is_query", "is_gallery"):
+        if name in table:
+            table[name] = _flags(table[name], name, problems)
+    if "is_query" in table and "is_gallery" in table:
+        both = [("query" if query else "") + ("reference" if gallery else "") for query, gallery in zip(table["is_query"], table["is_gallery"], strict=True)]
+        table["role"] = [{"queryreference": "both"}.get(role, role) for role in both]
+        table.loc[table["split"] == "train", "role"] = ""
+    if "sequence" in table and "camera" not in table:
+        table["camera"] = _cameras_from_sequences(table, problems)
+    for name in ("camera", *BOX):
+        if name in table:
+            table[name] = _numbers(table[name], name, problems)
+    return table, problems
+
+
+def _as_text(value: object) -> str:
+    """A cell as text: missing becomes "", 7.0 becomes 7 (a label column that pandas turned into floats)."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
+    text = column.str.lower()
+    for row in np.flatnonzero(~text.isin(_TRUE | _FALSE))[:20]:
+        problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected true or false")
+    return text.isin(_TRUE)
+
+
+def _numbers(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
+    numbers = pd.to_numeric(column.replace("", None), errors="coerce")
+    wrong = (numbers.isna() & (column != "")) | ((name == "camera") & (numbers % 1 > 0))
+    for row in np.flatnonzero(wrong)[:20]:
+        problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected a {'whole ' if name == 'camera' else ''}number or nothing")
+    return numbers.where(~wrong)
+
+
+def _cameras_from_sequences(table: pd.DataFrame, problems: list[str]) -> pd.Series:
+    """A sequence (open-metric-learning) hides its own members; so does a camera when no sequence spans two labels."""
+    labels_per_sequence = table[table["sequence"] != ""].groupby("sequence")["label"].nunique()
+    for sequence in labels_per_sequence.index[labels_per_sequence > 1]:
+        problems.append(f"sequence {sequence} spans several labels: expected one label per sequence; split it or drop the column")
+    codes = pd.Series(pd.factorize(table["sequence"])[0], index=table.index).astype(str)
+    return codes.where(table["sequence"] != "", "")
+
+
+def _hold_out(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Moves a share of every training class with two or more images to validation; at least one stays in train."""
+    table = table.copy()
+    rng = np.random.default_rng(seed)
+    for _, rows in table[table["split"] == "train"].groupby("label", sort=True):
+        count = min(max(1, round(len(rows) * share)), len(rows) - 1)
+        table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
+    return table
+
+
+def _problems(table: pd.DataFrame, root: Path) -> list[str]:
+    problems = [] if len(table) else ["no image at all: expected at least one in train/<class>/"]
+    for column, allowed in (("split", SPLITS), ("role", ROLES)):
+        for value in sorted(set(table[column]) - set(allowed)):
+            problems.append(f"{column} {value!r}: expected one of {', '.join(name or '(empty)' for name in allowed)}")
+    keys = ["path", *(name for name in BOX if name in table)]
+    problems += [f"{path}: listed twice" for path in table[table.duplicated(keys)]["path"].unique()]
+    for path, label in zip(table["path"], table["label"], strict=True):
+        try:
+            size = (root / path).stat().st_size
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}: restore the file or remove its row")
+            continue
+        if size == 0:
+            problems.append(f"{path}: zero bytes: replace or remove the file")
+        if not label:
+            problems.append(f"{path}: no label")
+    return problems + _unmatched(table)
+
+
+def _unmatched(table: pd.DataFrame) -> list[str]:
+    """Classes that no reference can match, in splits that have no references of their own."""
+    train = table[table["split"] == "train"]
+    known = sorted(set(train["label"]))
+    problems = []
+    for split in ("validation", "test"):
+        rows = table[(table["split"] == split) & ~table["ignore"]]
+        if (rows["role"] != "").any():
+            continue
+        for label in sorted(set(rows["label"]) - set(known)):
+            problems.append(
+                f"class {label!r} is in {split} but not in train: no reference can match it; "
+                f"add training images, rename or remove the folder{did_you_mean(label, known)}"
+            )
+    return problems

@@ -1,0 +1,1 @@
+"""What is trained: embedder, losses, and the Lightning module that joins them. Needs torch (`lookalike[train]`)."""

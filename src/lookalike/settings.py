@@ -1,0 +1,302 @@
+"""Every setting of every command: its type, its range, its meaning. Defaults live in `configs/`, not here.
+
+A misspelt or out-of-range setting stops the command before any data is read.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from lookalike.errors import LookalikeError, did_you_mean, listed
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Degrees = Annotated[float, Field(gt=0, lt=180)]
+Side = Annotated[int, Field(ge=8, le=4096)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class SettingsError(LookalikeError):
+    """A setting is unknown, missing or out of range."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Data(_Settings):
+    """Where the images are."""
+
+    root: str | None = Field(description="folder with train/<class>/ ..., or a .csv / .parquet table")
+    validation_share: Share = Field(description="share of train to hold out when there is no validation folder")
+    seed: Seed = Field(description="which images are held out")
+
+
+class Pixels(_Settings):
+    """How an image becomes model input."""
+
+    height: Side = Field(description="pixels")
+    width: Side = Field(description="pixels")
+    resize: Literal["stretch", "crop", "pad"] = Field(description="what happens to the aspect ratio")
+
+
+class Augment(_Settings):
+    """Off-line augmented copies of the training images."""
+
+    per_class: Count | None = Field(description="images each class shall have, copies included; null = no copies")
+    output: str | None = Field(description="folder of the copies; null = data/albumentation (see docs)")
+    seed: Seed = Field(description="same seed, same copies")
+    strength: Annotated[float, Field(gt=0, le=2)] = Field(description="1 = the recipe's ranges")
+    max_side: Side = Field(description="pixels; larger copies are scaled down")
+    threads: Count | None = Field(description="null = one per core")
+
+
+class Online(_Settings):
+    """Random changes made anew in every epoch."""
+
+    flip: bool = Field(description="mirror half of the images")
+    crop_area: Annotated[float, Field(gt=0, le=1)] = Field(description="smallest share of the area kept; 1 = no crop")
+    color: Annotated[float, Field(ge=0, le=1)] = Field(description="brightness and contrast change; 0 = none")
+
+
+class Model(_Settings):
+    """Backbone, head, and what of them is trained."""
+
+    backbone: str = Field(description="a timm model name")
+    weights: str = Field(description="auto (timm's hub), package, none, or a file")
+    embedding_size: Annotated[int, Field(ge=1, le=8192)] = Field(description="dimensions")
+    pooling: Literal["avg", "gem"] = Field(description="gem needs a convolutional backbone")
+    bn_neck: bool = Field(description="batch norm behind the head")
+    trainable: Annotated[list[str], Field(min_length=1)] = Field(description="backbone stages and head, or all")
+    mean: list[float] | None = Field(description="three values in 0..1; null = timm's")
+    std: list[float] | None = Field(description="three values in 0..1; null = timm's")
+
+
+class _Margin(_Settings):
+    margin_degrees: Degrees
+    scale: Positive
+
+
+class ArcFace(_Margin):
+    """Deng et al. 2019."""
+
+    name: Literal["arcface"]
+
+
+class SubCenterArcFace(_Margin):
+    """Deng et al. 2020."""
+
+    name: Literal["subcenter_arcface"]
+    sub_centers: Count
+
+
+class CosFace(_Settings):
+    """Wang et al. 2018."""
+
+    name: Literal["cosface"]
+    margin_cosine: Annotated[float, Field(ge=0, lt=2)]
+    scale: Positive
+
+
+class SphereFace(_Settings):
+    """Liu et al. 2017; the angle is multiplied by `angle_factor`."""
+
+    name: Literal["sphereface"]
+    angle_factor: Annotated[int, Field(ge=1, le=8)]
+    scale: Positive
+
+
+class NormalizedSoftmax(_Settings):
+    """Zhai and Wu 2019."""
+
+    name: Literal["normalized_softmax"]
+    temperature: Positive
+
+
+class ProxyAnchor(_Settings):
+    """Kim et al. 2020."""
+
+    name: Literal["proxy_anchor"]
+    margin_cosine: Annotated[float, Field(ge=0, lt=2)]
+    scale: Positive
+
+
+class Triplet(_Settings):
+    """Schroff et al. 2015, on unit embeddings."""
+
+    name: Literal["triplet"]
+    margin_distance: Annotated[float, Field(gt=0, lt=2)]
+    triplets: Literal["all", "hard", "semihard", "easy"]
+
+
+class MultiSimilarity(_Settings):
+    """Wang et al. 2019."""
+
+    name: Literal["multi_similarity"]
+    alpha: Positive
+    beta: Positive
+    base: Annotated[float, Field(ge=-1, le=1)]
+    epsilon: Annotated[float, Field(ge=0, le=1)]
+
+
+class SupCon(_Settings):
+    """Khosla et al. 2020."""
+
+    name: Literal["supcon"]
+    temperature: Positive
+
+
+class Circle(_Settings):
+    """Sun et al. 2020."""
+
+    name: Literal["circle"]
+    margin_cosine: Annotated[float, Field(gt=0, lt=1)]
+    scale: Positive
+
+
+Loss = Annotated[
+    ArcFace | SubCenterArcFace | CosFace | SphereFace | NormalizedSoftmax | ProxyAnchor | Triplet | MultiSimilarity | SupCon | Circle,
+    Field(discriminator="name"),
+]
+
+
+class Trainer(_Settings):
+    """How long and how fast."""
+
+    max_epochs: Count
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="images per step of the classifier losses")
+    labels_per_batch: Annotated[int, Field(ge=2)] = Field(description="P of the pair losses")
+    images_per_label: Annotated[int, Field(ge=2)] = Field(description="K of the pair losses")
+    learning_rate: Positive = Field(description="peak, of backbone and head")
+    loss_learning_rate: Positive = Field(description="peak, of the class weights inside the loss")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
+    warmup_share: Share = Field(description="share of the steps until the peak")
+    patience: Count = Field(description="epochs without a better validation score before stopping")
+    precision: Literal["32-true", "bf16-mixed"] = Field(description="of the network; the loss is float32 always")
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count | None = Field(description="of torch; null = one per core")
+    workers: Annotated[int, Field(ge=0)] | None = Field(description="loading processes; null = by the cores")
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(description="at most this much work is lost; 0 = each step")
+
+
+class Train(_Settings):
+    """Settings of `lookalike train`."""
+
+    run: str | None = Field(description="name of the run; null = made from data, model, loss and seed")
+    seed: Seed
+    resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
+    models_dir: str
+    checkpoint_dir: str
+    logger: dict[Literal["mlflow", "csv", "tensorboard", "wandb"], dict[str, str]]
+    data: Data
+    pixels: Pixels
+    augment: Augment
+    online: Online
+    model: Model
+    loss: Loss
+    trainer: Trainer
+
+
+class ManifestCommand(_Settings):
+    """Settings of `lookalike manifest`."""
+
+    data: Data
+    output: str = Field(description="table to write, .csv or .parquet")
+    check: bool = Field(description="decode every image")
+
+
+class AugmentCommand(Augment):
+    """Settings of `lookalike augment`."""
+
+    data: Data
+    per_class: Count = Field(description="images each class shall have, copies included")
+
+
+class EmbedCommand(_Settings):
+    """Settings of `lookalike embed`."""
+
+    bundle: str
+    data: Data
+    output: str = Field(description="folder to write")
+    device: Literal["auto", "cpu", "cuda"]
+
+
+class EvalCommand(_Settings):
+    """Settings of `lookalike eval`."""
+
+    bundle: str
+    data: Data
+    split: Literal["train", "validation", "test"]
+    output: str | None = Field(description="JSON to write; null = reports/<run>-<split>.json")
+    device: Literal["auto", "cpu", "cuda"]
+
+
+class PredictCommand(_Settings):
+    """Settings of `lookalike predict`."""
+
+    bundle: str
+    image: str = Field(description="a file, a folder or a glob pattern")
+    k: Count = Field(description="neighbours")
+    output: str = Field(description="folder of the dated JSON and picture")
+    gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
+    picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
+    device: Literal["auto", "cpu", "cuda"]
+
+
+class DemoCommand(_Settings):
+    """Settings of `lookalike demo`."""
+
+    data: Data
+
+
+COMMANDS: dict[str, type[_Settings]] = {
+    "manifest": ManifestCommand,
+    "augment": AugmentCommand,
+    "train": Train,
+    "embed": EmbedCommand,
+    "eval": EvalCommand,
+    "predict": PredictCommand,
+    "demo": DemoCommand,
+}
+
+
+def check(kind: type[_Settings], values: dict[str, Any]) -> Any:
+    """Builds settings from plain values.
+
+    Raises:
+        SettingsError: Names every unknown, missing or out-of-range setting, with the nearest known names.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        problems = [_problem(kind, values, dict(detail)) for detail in error.errors()]
+        first = "" if len(problems) == 1 else f"{len(problems)} wrong settings:\n  "
+        raise SettingsError(first + listed(problems)) from None
+
+
+def _problem(kind: type[_Settings], values: dict[str, Any], detail: dict[str, Any]) -> str:
+    where = [str(part) for part in detail["loc"]]
+    if len(where) > 1 and where[0] == "loss" and where[1] == values.get("loss", {}).get("name"):
+        del where[1]  # the discriminator, which is no setting
+    name = ".".join(where)
+    if detail["type"] == "extra_forbidden":
+        known = _known(kind, where[:-1], values)
+        return f"{name}: unknown setting{did_you_mean(where[-1], known)}; known here: {', '.join(known)}"
+    if detail["type"] == "missing" or detail["input"] in (None, "???"):
+        return f"{name}: needs a value: give {name}=..."
+    message = str(detail["msg"]).replace("Input should be", "expected")
+    return f"{name}={detail['input']}: {message[0].lower() + message[1:]}"
+
+
+def _known(kind: type[_Settings], where: list[str], values: dict[str, Any]) -> list[str]:
+    """The settings of one group; those of a loss depend on its name."""
+    fields: Any = kind
+    for part in where:
+        annotation = fields.model_fields[part].annotation if isinstance(fields, type) and issubclass(fields, BaseModel) else None
+        if part == "loss":
+            options = getattr(annotation, "__args__", ())
+            wanted = values["loss"].get("name")
+            annotation = next((option for option in options if option.model_fields["name"].annotation.__args__[0] == wanted), None)
+        fields = annotation
+    return list(getattr(fields, "model_fields", {}))
