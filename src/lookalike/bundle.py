@@ -69,7 +69,9 @@ def fingerprint_of(weights_sha256: str, pixels: PixelSettings) -> str:
 
 def seal(folder: Path, config: dict[str, Any]) -> None:
     """Writes `config.json` with the sha256 of every other file of the folder and of itself."""
-    files = {file.relative_to(folder).as_posix(): sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    files = {
+        file.relative_to(folder).as_posix(): sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()
+    }
     config = {"schema": SCHEMA, **config, "files": files}
     write_json(folder / "config.json", {**config, "checksum": _checksum(config)})
 
@@ -89,7 +91,9 @@ def load_bundle(path: Path) -> Bundle:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{file}: not the settings of a bundle ({error}): copy the bundle again") from error
     if not isinstance(schema, int) or schema > SCHEMA:
-        raise BundleError(f"{path}: bundle schema {schema}, this version reads up to {SCHEMA}: pip install -U lookalike")
+        raise BundleError(
+            f"{path}: bundle schema {schema}, this version reads up to {SCHEMA}: pip install -U lookalike"
+        )
     if checksum != _checksum(config):
         raise BundleError(f"{file}: changed since the bundle was written (checksum differs): copy the bundle again")
     for name, expected in config["files"].items():
@@ -107,5 +111,9 @@ def _checksum(config: dict[str, Any]) -> str:
 
 def _no_bundle(path: Path) -> str:
     found = [entry.parent.name for entry in sorted(path.parent.glob("*/config.json"))] if path.parent.is_dir() else []
-    hint = f"bundles in {path.parent}: {', '.join(found)}" if found else "train one with lookalike train data.root=<folder>"
+    hint = (
+        f"bundles in {path.parent}: {', '.join(found)}"
+        if found
+        else "train one with lookalike train data.root=<folder>"
+    )
     return f"{path}: no bundle here (expected config.json in it): {hint}"

@@ -77,13 +77,19 @@ class Encoder:
             waiting: list[list[Future[np.ndarray]]] = []
 
             def ask(block: range) -> None:
-                waiting.append([pool.submit(read_image, files[i], self.pixels, boxes[i] if boxes else None) for i in block])
+                waiting.append(
+                    [pool.submit(read_image, files[i], self.pixels, boxes[i] if boxes else None) for i in block]
+                )
 
             for block in blocks[:2]:
                 ask(block)
             for place, block in enumerate(blocks):
                 images = np.zeros((batch, self.pixels.height, self.pixels.width, 3), np.uint8)
-                good = [i for i, future in zip(block, waiting.pop(0), strict=True) if _take(future, images[i - block.start], i, errors)]
+                good = [
+                    i
+                    for i, future in zip(block, waiting.pop(0), strict=True)
+                    if _take(future, images[i - block.start], i, errors)
+                ]
                 if place + 2 < len(blocks):
                     ask(blocks[place + 2])
                 if good:
@@ -146,9 +152,13 @@ def _torch_network(bundle: Bundle) -> Network:
 
         from lookalike.models.embedder import load_embedder
     except ImportError as error:
-        raise LookalikeError(f"device=cuda needs torch ({error}): pip install 'lookalike[train]', or use device=cpu") from error
+        raise LookalikeError(
+            f"device=cuda needs torch ({error}): pip install 'lookalike[train]', or use device=cpu"
+        ) from error
     if not torch.cuda.is_available():
-        raise LookalikeError("device=cuda: torch finds no CUDA device here: use device=cpu, or check the driver with nvidia-smi")
+        raise LookalikeError(
+            "device=cuda: torch finds no CUDA device here: use device=cpu, or check the driver with nvidia-smi"
+        )
     model = load_embedder(bundle.path / "model.safetensors", bundle.config["model"]).cuda().eval()
 
     def run(images: np.ndarray) -> np.ndarray:

@@ -151,12 +151,16 @@ def _unit(embeddings: np.ndarray, name: str) -> np.ndarray:
     return array / norms
 
 
-def _same_length(query: np.ndarray, reference: np.ndarray, query_labels: Sequence[str], reference_labels: Sequence[str]) -> None:
+def _same_length(
+    query: np.ndarray, reference: np.ndarray, query_labels: Sequence[str], reference_labels: Sequence[str]
+) -> None:
     if query.shape[1] != reference.shape[1]:
         raise EvaluationError(f"embeddings of one size expected, got {query.shape[1]} and {reference.shape[1]}")
     for name, array, labels in (("query", query, query_labels), ("reference", reference, reference_labels)):
         if len(array) != len(labels):
-            raise EvaluationError(f"one label per {name} expected, got {len(array)} embeddings and {len(labels)} labels")
+            raise EvaluationError(
+                f"one label per {name} expected, got {len(array)} embeddings and {len(labels)} labels"
+            )
 
 
 def _votes(
@@ -207,11 +211,17 @@ def _from_ranks(ranks: Ranks, ks: Sequence[int], ap: str) -> dict[str, np.ndarra
 
 
 def _summary(per_query: pd.DataFrame, matched: np.ndarray) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    names = [name for name in per_query if name not in ("label", "predicted", "similarity", "positives", "first_positive")]
+    names = [
+        name for name in per_query if name not in ("label", "predicted", "similarity", "positives", "first_positive")
+    ]
     values = per_query[names].to_numpy(float)
     weight = np.column_stack([np.ones(len(matched)) if name.startswith("accuracy@") else matched for name in names])
     total = weight.sum(0)
-    metrics = {name: float(value) for name, value, n in zip(names, (values * weight).sum(0) / np.maximum(total, 1), total, strict=True) if n}
+    metrics = {
+        name: float(value)
+        for name, value, n in zip(names, (values * weight).sum(0) / np.maximum(total, 1), total, strict=True)
+        if n
+    }
     codes = np.unique(per_query["label"].to_numpy(str), return_inverse=True)[1]
     labels = int(codes.max()) + 1
     if labels < 2:

@@ -135,4 +135,6 @@ def load_gallery(folder: Path) -> Gallery:
     except GalleryError:
         raise
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise GalleryError(f"{folder}: not a readable gallery ({error}): write it again with lookalike embed") from error
+        raise GalleryError(
+            f"{folder}: not a readable gallery ({error}): write it again with lookalike embed"
+        ) from error

@@ -7,6 +7,7 @@ laid over white. A file that is no single intact picture raises `ImageError`; it
 Letters in shapes: H height, W width.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -21,6 +22,9 @@ from PIL import Image, UnidentifiedImageError
 from lookalike.errors import LookalikeError
 
 Pixels = np.ndarray
+SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".mpo"]
+)
 MAX_PIXELS = 89_478_485
 MIN_SIDE = 4
 _EXIF_ORIENTATION = 0x0112
@@ -51,7 +55,9 @@ class PixelSettings:
         return asdict(self)
 
 
-def read_image(source: Path | bytes, pixels: PixelSettings | None = None, box: tuple[float, ...] | None = None) -> Pixels:
+def read_image(
+    source: Path | bytes, pixels: PixelSettings | None = None, box: tuple[float, ...] | None = None
+) -> Pixels:
     """Decodes one image.
 
     Args:
@@ -69,7 +75,9 @@ def read_image(source: Path | bytes, pixels: PixelSettings | None = None, box: t
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions") from error
+        raise ImageError(
+            f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions"
+        ) from error
     if not data:
         raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file")
     try:
@@ -77,7 +85,9 @@ def read_image(source: Path | bytes, pixels: PixelSettings | None = None, box: t
     except (OSError, SyntaxError, ValueError, EOFError, cv2.error) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it") from error
+        raise ImageError(
+            f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it"
+        ) from error
     if box is not None:
         image = _cut(image, box, name)
     return np.ascontiguousarray(image if pixels is None else resize(image, pixels))
@@ -98,6 +108,20 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
     canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
     canvas[top : top + high, left : left + wide] = image
     return canvas
+
+
+def find_images(folder: Path) -> list[Path]:
+    """All image files below a folder (by extension, hidden files left out), sorted."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if is_image_name(name)]
+    return sorted(found)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name ends like an image and is not hidden."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def find_broken(files: Iterable[Path], threads: int = 2, progress: Callable[[], None] = lambda: None) -> list[str]:
@@ -128,7 +152,9 @@ def _decode(data: bytes, name: str, pixels: PixelSettings | None) -> Pixels:
             else:
                 image = _to_rgb8(header, name)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, BMP, TIFF or GIF") from error
+        raise ImageError(
+            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, BMP, TIFF or GIF"
+        ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1])) from error
     return _upright(image, orientation)
@@ -140,10 +166,14 @@ def _check(header: Image.Image, name: str) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"))
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}: remove or replace it")
+        raise ImageError(
+            f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}: remove or replace it"
+        )
     frames = getattr(header, "n_frames", 1)
     if frames > 1 and header.format not in _STILL_FORMATS:
-        raise ImageError(f"{name}: animated or many pages ({frames} frames), expected one picture: save the frame you mean as PNG")
+        raise ImageError(
+            f"{name}: animated or many pages ({frames} frames), expected one picture: save the frame you mean as PNG"
+        )
 
 
 def _too_large(name: str, found: str) -> str:
@@ -158,7 +188,11 @@ def _jpeg_flags(size: tuple[int, int], orientation: int, pixels: PixelSettings |
         return flags
     wide, high = (pixels.height, pixels.width) if orientation >= 5 else (pixels.width, pixels.height)
     spare = min(size[0] / wide, size[1] / high)
-    reductions = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
+    reductions = {
+        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    }
     return flags | next((bit for factor, bit in reductions.items() if spare >= factor), 0)
 
 
@@ -190,7 +224,9 @@ def _cut(image: Pixels, box: tuple[float, ...], name: str) -> Pixels:
     part = image[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
     if min(part.shape[:2]) < MIN_SIDE:
         height, width = image.shape[:2]
-        raise ImageError(f"{name}: box {x1},{y1},{x2},{y2} leaves less than {MIN_SIDE} pixels of {width} x {height}: correct x1..y2")
+        raise ImageError(
+            f"{name}: box {x1},{y1},{x2},{y2} leaves less than {MIN_SIDE} pixels of {width} x {height}: correct x1..y2"
+        )
     return part
 
 

@@ -16,13 +16,21 @@ import numpy as np
 import pandas as pd
 
 from lookalike.errors import LookalikeError, did_you_mean, listed
+from lookalike.files import atomic_file
+from lookalike.images import find_images, is_image_name
+from lookalike.progress import say
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")
 SPLITS = ("train", "validation", "test")
 ROLES = ("", "reference", "query", "both")
-SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .ppm .pgm .pbm .mpo".split())
-_SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+_SPLIT_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+}
 _OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 
@@ -100,7 +108,9 @@ class Manifest:
         else:
             train = self.original[self.original["split"] == "train"]
             references, queries = train[~train["ignore"]], rows[~rows["ignore"]]
-            text = f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
+            text = (
+                f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
+            )
         for name, found in (("query", queries), ("reference", references)):
             if found.empty:
                 raise ManifestError(
@@ -161,19 +171,32 @@ def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -
     return Manifest(base, table, tuple(notes))
 
 
-def find_images(folder: Path) -> list[Path]:
-    """All image files below a folder (by extension, hidden files left out), sorted."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if _is_image(name)]
-    return sorted(found)
+def read_data(root: str | None, validation_share: float = 0.0, seed: int = 0) -> Manifest:
+    """`read_manifest` for the `data.*` settings of a command; files that were passed over are mentioned.
+
+    Raises:
+        ManifestError: No root, or problems in it.
+    """
+    if not root:
+        raise ManifestError(
+            "data.root: needs a value: give data.root=<folder with train/<class>/*.jpg, or a .csv / .parquet table>"
+        )
+    manifest = read_manifest(Path(root), validation_share=validation_share, seed=seed)
+    for note in manifest.notes:
+        say(f"{root}: {note}")
+    return manifest
+
+
+def boxes_of(rows: pd.DataFrame) -> list[tuple[float, float, float, float] | None]:
+    """The box of each row, None where a row has none."""
+    if not set(BOX) <= set(rows):
+        return [None] * len(rows)
+    values = rows[list(BOX)].to_numpy(float)
+    return [None if np.isnan(box).any() else (box[0], box[1], box[2], box[3]) for box in values]
 
 
 def write_table(manifest: Manifest, path: Path) -> None:
     """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back."""
-    from lookalike.files import atomic_file
-
     table = manifest.table.copy()
     table["path"] = [Path(os.path.relpath(manifest.file(name), path.parent)).as_posix() for name in table["path"]]
     with atomic_file(path) as handle:
@@ -181,10 +204,6 @@ def write_table(manifest: Manifest, path: Path) -> None:
             table.to_parquet(handle, index=False)
         else:
             table.to_csv(handle, index=False)
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
@@ -202,12 +221,20 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
-    splits = {entry.name: _SPLIT_NAMES[entry.name] for entry in root.iterdir() if entry.is_dir() and entry.name in _SPLIT_NAMES}
+    splits = {
+        entry.name: _SPLIT_NAMES[entry.name]
+        for entry in root.iterdir()
+        if entry.is_dir() and entry.name in _SPLIT_NAMES
+    }
     if "train" not in splits:
         classes = [entry.name for entry in sorted(root.iterdir()) if entry.is_dir() and find_images(entry)]
         if not (may_split and classes):
             found = ", ".join(sorted(entry.name for entry in root.iterdir())[:6]) or "nothing"
-            way_out = "add data.validation_share=0.2 to split these class folders" if classes else "give the folder above with data.root="
+            way_out = (
+                "add data.validation_share=0.2 to split these class folders"
+                if classes
+                else "give the folder above with data.root="
+            )
             raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {found}; {way_out}")
         splits = {"": "train"}
     rows: list[tuple[str, str, str]] = []
@@ -215,7 +242,10 @@ def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str],
     skipped: Counter[str] = Counter()
     for name, split in sorted(splits.items()):
         _read_split(root, root / name, split, rows, problems, skipped)
-    notes = [f"{count} file(s) ending in {suffix or 'nothing'} passed over: not an image extension" for suffix, count in sorted(skipped.items())]
+    notes = [
+        f"{count} file(s) ending in {suffix or 'nothing'} passed over: not an image extension"
+        for suffix, count in sorted(skipped.items())
+    ]
     return pd.DataFrame(rows, columns=["path", "label", "split"]), notes, problems
 
 
@@ -228,7 +258,7 @@ def _read_split(
         if entry.name.startswith("."):
             continue
         if not entry.is_dir():
-            if _is_image(entry.name):
+            if is_image_name(entry.name):
                 problems.append(f"{where}: an image outside any class folder: move it to {split}/<class>/")
             continue
         images = find_images(entry)
@@ -237,7 +267,9 @@ def _read_split(
         rows += [(image.relative_to(root).as_posix(), entry.name, split) for image in images]
         known = set(images)
         for place, _, names in os.walk(entry):
-            skipped.update(Path(name).suffix for name in names if not name.startswith(".") and Path(place, name) not in known)
+            skipped.update(
+                Path(name).suffix for name in names if not name.startswith(".") and Path(place, name) not in known
+            )
 
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -247,15 +279,21 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         elif path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
         else:
-            raise ManifestError(f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file")
+            raise ManifestError(
+                f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
+            )
     except (ValueError, OSError) as error:
         if isinstance(error, ManifestError):
             raise
-        raise ManifestError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet") from error
+        raise ManifestError(
+            f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
+        ) from error
     table = table.rename(columns=_OML_NAMES)
     missing = [name for name in ("path", "label") if name not in table]
     if missing:
-        raise ManifestError(f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), found {', '.join(table)}")
+        raise ManifestError(
+            f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), found {', '.join(table)}"
+        )
     problems: list[str] = []
     for name in table:
         table[name] = [_as_text(value) for value in table[name]]
@@ -266,7 +304,10 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if name in table:
             table[name] = _flags(table[name], name, problems)
     if "is_query" in table and "is_gallery" in table:
-        both = [("query" if query else "") + ("reference" if gallery else "") for query, gallery in zip(table["is_query"], table["is_gallery"], strict=True)]
+        both = [
+            ("query" if query else "") + ("reference" if gallery else "")
+            for query, gallery in zip(table["is_query"], table["is_gallery"], strict=True)
+        ]
         table["role"] = [{"queryreference": "both"}.get(role, role) for role in both]
         table.loc[table["split"] == "train", "role"] = ""
     if "sequence" in table and "camera" not in table:
@@ -297,7 +338,9 @@ def _numbers(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
     numbers = pd.to_numeric(column.replace("", None), errors="coerce")
     wrong = (numbers.isna() & (column != "")) | ((name == "camera") & (numbers % 1 > 0))
     for row in np.flatnonzero(wrong)[:20]:
-        problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected a {'whole ' if name == 'camera' else ''}number or nothing")
+        problems.append(
+            f"row {row + 2}: {name} is {column.iloc[row]!r}: expected a {'whole ' if name == 'camera' else ''}number or nothing"
+        )
     return numbers.where(~wrong)
 
 
@@ -305,7 +348,9 @@ def _cameras_from_sequences(table: pd.DataFrame, problems: list[str]) -> pd.Seri
     """A sequence (open-metric-learning) hides its own members; so does a camera when no sequence spans two labels."""
     labels_per_sequence = table[table["sequence"] != ""].groupby("sequence")["label"].nunique()
     for sequence in labels_per_sequence.index[labels_per_sequence > 1]:
-        problems.append(f"sequence {sequence} spans several labels: expected one label per sequence; split it or drop the column")
+        problems.append(
+            f"sequence {sequence} spans several labels: expected one label per sequence; split it or drop the column"
+        )
     codes = pd.Series(pd.factorize(table["sequence"])[0], index=table.index).astype(str)
     return codes.where(table["sequence"] != "", "")
 

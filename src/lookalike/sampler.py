@@ -25,7 +25,9 @@ class ShuffledBatches:
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
         if rows < batch_size:
-            raise SamplerError(f"batch_size={batch_size}, but there are {rows} training images: use a smaller batch_size")
+            raise SamplerError(
+                f"batch_size={batch_size}, but there are {rows} training images: use a smaller batch_size"
+            )
         self._rows, self._batch_size, self._seed = rows, batch_size, seed
 
     def __len__(self) -> int:

@@ -156,7 +156,16 @@ class Circle(_Settings):
 
 
 Loss = Annotated[
-    ArcFace | SubCenterArcFace | CosFace | SphereFace | NormalizedSoftmax | ProxyAnchor | Triplet | MultiSimilarity | SupCon | Circle,
+    ArcFace
+    | SubCenterArcFace
+    | CosFace
+    | SphereFace
+    | NormalizedSoftmax
+    | ProxyAnchor
+    | Triplet
+    | MultiSimilarity
+    | SupCon
+    | Circle,
     Field(discriminator="name"),
 ]
 
@@ -173,11 +182,15 @@ class Trainer(_Settings):
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
     warmup_share: Share = Field(description="share of the steps until the peak")
     patience: Count = Field(description="epochs without a better validation score before stopping")
-    precision: Literal["32-true", "bf16-mixed"] = Field(description="of the network; the loss is float32 always")
+    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
+        description="auto = bf16 for a frozen trunk where the processor has it, float32 for the rest; the loss is float32"
+    )
     device: Literal["auto", "cpu", "cuda"]
     threads: Count | None = Field(description="of torch; null = one per core")
     workers: Annotated[int, Field(ge=0)] | None = Field(description="loading processes; null = by the cores")
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(description="at most this much work is lost; 0 = each step")
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
+        description="at most this much work is lost; 0 = each step"
+    )
 
 
 class Train(_Settings):
@@ -293,10 +306,14 @@ def _known(kind: type[_Settings], where: list[str], values: dict[str, Any]) -> l
     """The settings of one group; those of a loss depend on its name."""
     fields: Any = kind
     for part in where:
-        annotation = fields.model_fields[part].annotation if isinstance(fields, type) and issubclass(fields, BaseModel) else None
+        annotation = (
+            fields.model_fields[part].annotation if isinstance(fields, type) and issubclass(fields, BaseModel) else None
+        )
         if part == "loss":
             options = getattr(annotation, "__args__", ())
             wanted = values["loss"].get("name")
-            annotation = next((option for option in options if option.model_fields["name"].annotation.__args__[0] == wanted), None)
+            annotation = next(
+                (option for option in options if option.model_fields["name"].annotation.__args__[0] == wanted), None
+            )
         fields = annotation
     return list(getattr(fields, "model_fields", {}))

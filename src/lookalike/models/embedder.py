@@ -1,11 +1,15 @@
 """Backbone -> pooling -> linear -> embedding, and which part of it is trained.
 
+Where everything before the first trained stage is frozen, the network can be run in two halves: the trunk, whose
+output never changes for the same pixels, and the rest.
+
 The model takes uint8 RGB [B, H, W, 3] everywhere: mean and std are part of it, so no caller can get them wrong.
 
 Letters in shapes: B batch, H height, W width, C channels, D embedding.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,12 +84,34 @@ class Embedder(nn.Module):
         self.head = nn.Linear(width, embedding_size)
         self.neck = nn.BatchNorm1d(embedding_size) if bn_neck else nn.Identity()
         self._set_trainable(trainable or ["all"])
+        self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
+        self._trunk = _frozen_trunk(self.backbone)
+
+    @property
+    def trunk_end(self) -> str | None:
+        """The first trained stage, or None when the network cannot be run in two halves."""
+        return self._trunk[-1][0] if self._trunk else None
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] -> what enters the first trained stage; needs `trunk_end`."""
+        pixels = self._normalised(images)
+        assert self._trunk, "asked for the trunk of a network that has none"
+        return _run_until(self.backbone, self._trunk[-1][1], pixels)
+
+    def rest(self, features: Tensor) -> Tensor:
+        """The trunk's output -> embedding [B, D] of any length."""
+        assert self._trunk, "asked for the rest of a network that has no trunk"
+        with _bypassed([module for _, module in self._trunk[:-1]]):
+            embedding: Tensor = self.neck(self.head(self.backbone(features)))
+        return embedding
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> embedding [B, D] of any length, as the losses expect."""
-        pixels = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        embedding: Tensor = self.neck(self.head(self.backbone(pixels)))
+        embedding: Tensor = self.neck(self.head(self.backbone(self._normalised(images))))
         return embedding
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
 
     def embed(self, images: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> unit embedding [B, D]."""
@@ -141,7 +167,9 @@ def load_embedder(weights: Path, model: dict[str, Any]) -> Embedder:
     try:
         embedder.load_state_dict(load_file(weights))
     except RuntimeError as error:
-        raise ModelError(f"{weights}: does not fit {model['backbone']} ({str(error).splitlines()[-1].strip()})") from error
+        raise ModelError(
+            f"{weights}: does not fit {model['backbone']} ({str(error).splitlines()[-1].strip()})"
+        ) from error
     return embedder
 
 
@@ -162,3 +190,84 @@ def _frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
         return
     for child in module.children():
         yield from _frozen_parts(child)
+
+
+class _Reached(Exception):  # noqa: N818 (no error: it ends a forward pass early)
+    def __init__(self, features: Tensor) -> None:
+        self.features = features
+
+
+def _run_until(backbone: nn.Module, stage: nn.Module, pixels: Tensor) -> Tensor:
+    """The input that `stage` gets, without running it or anything behind it."""
+
+    def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        raise _Reached(inputs[0])
+
+    handle = stage.register_forward_pre_hook(stop)
+    try:
+        backbone(pixels)
+    except _Reached as reached:
+        return reached.features
+    finally:
+        handle.remove()
+    raise AssertionError("a stage that was found by running the backbone was not reached")
+
+
+@contextmanager
+def _bypassed(modules: list[nn.Module]) -> Iterator[None]:
+    """Lets modules hand their input through unchanged."""
+    for module in modules:
+        module.forward = _pass_through  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for module in modules:
+            del module.forward
+
+
+def _pass_through(features: Tensor, *_: object, **__: object) -> Tensor:
+    return features
+
+
+def _frozen_trunk(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Stages in the order they run, up to and with the first trained one; empty unless the halves equal the whole.
+
+    Backbones whose forward does more than pass one tensor from stage to stage (a position embedding, say) fail the
+    comparison and are simply not split.
+    """
+    order: list[tuple[str, nn.Module]] = []
+    parts = [
+        (f"{name}.{part}", inner) if isinstance(child, nn.Sequential) else (name, child)
+        for name, child in backbone.named_children()
+        for part, inner in (child.named_children() if isinstance(child, nn.Sequential) else [("", child)])
+    ]
+    handles = [
+        module.register_forward_pre_hook(lambda _, __, entry=entry: order.append(entry))
+        for entry in parts
+        for module in (entry[1],)
+    ]
+    side = max(32, backbone.pretrained_cfg["input_size"][1])
+    pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    modes = [(module, module.training) for module in backbone.modules()]
+    try:
+        backbone.eval()
+        with torch.no_grad():
+            whole = backbone(pixels)
+            for handle in handles:
+                handle.remove()
+            first = next(
+                (i for i, (_, m) in enumerate(order) if any(p.requires_grad for p in m.parameters())), len(order)
+            )
+            trunk = order[: first + 1]
+            if not 0 < first < len(order) or len({id(module) for _, module in trunk}) < len(trunk):
+                return []
+            features = _run_until(backbone, trunk[-1][1], pixels)
+            with _bypassed([module for _, module in trunk[:-1]]):
+                return trunk if torch.equal(backbone(features), whole) else []
+    except Exception:  # noqa: BLE001 (an unusual backbone is not split, whatever it raises when fed from the middle)
+        return []
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode

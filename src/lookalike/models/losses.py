@@ -45,6 +45,7 @@ class _Entry:
     build: Callable[..., nn.Module]
     settings: dict[str, str]
     classes: bool = True
+    unit: bool = False
     miner: Callable[..., nn.Module] | None = None
     miner_settings: tuple[tuple[str, str], ...] = ()
 
@@ -55,7 +56,7 @@ _TABLE: dict[str, _Entry] = {
         SubCenterArcFace, {"margin_degrees": "margin", "scale": "scale", "sub_centers": "sub_centers"}
     ),
     "cosface": _Entry(losses.CosFaceLoss, {"margin_cosine": "margin", "scale": "scale"}),
-    "sphereface": _Entry(losses.SphereFaceLoss, {"angle_factor": "margin", "scale": "scale"}),
+    "sphereface": _Entry(losses.SphereFaceLoss, {"angle_factor": "margin", "scale": "scale"}, unit=True),
     "normalized_softmax": _Entry(losses.NormalizedSoftmaxLoss, {"temperature": "temperature"}),
     "proxy_anchor": _Entry(losses.ProxyAnchorLoss, {"margin_cosine": "margin", "scale": "alpha"}),
     "triplet": _Entry(
@@ -97,17 +98,26 @@ class MetricLoss(nn.Module):
         entry = _TABLE[name]
         known = {*entry.settings, *(ours for ours, _ in entry.miner_settings)}
         if known != set(settings):
-            raise LossError(f"loss {name}: expected the settings {', '.join(sorted(known))}, got {', '.join(sorted(settings))}")
+            raise LossError(
+                f"loss {name}: expected the settings {', '.join(sorted(known))}, got {', '.join(sorted(settings))}"
+            )
         if classes < _NEEDS_CLASSES:
-            raise LossError(f"loss {name}: {classes} training label, expected at least two: there is nothing to tell apart")
+            raise LossError(
+                f"loss {name}: {classes} training label, expected at least two: there is nothing to tell apart"
+            )
+        self.unit = entry.unit
         sizes = {"num_classes": classes, "embedding_size": embedding_size} if entry.classes else {}
         self.loss = entry.build(**sizes, **{theirs: settings[ours] for ours, theirs in entry.settings.items()})
-        self.miner = entry.miner(**{theirs: settings[ours] for ours, theirs in entry.miner_settings}) if entry.miner else None
+        self.miner = (
+            entry.miner(**{theirs: settings[ours] for ours, theirs in entry.miner_settings}) if entry.miner else None
+        )
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The scalar float32 loss of embeddings [B, D] of any length and label ids int64 [B]."""
         with torch.autocast(embeddings.device.type, enabled=False):
-            embeddings = embeddings.float()
+            # SphereFace multiplies its logits by the embedding's length; on lengths that the network is free to grow or
+            # shrink it collapsed in our trials, on unit length times `scale` it trains.
+            embeddings = nn.functional.normalize(embeddings.float(), dim=1) if self.unit else embeddings.float()
             pairs = self.miner(embeddings, labels) if self.miner else None
             value: Tensor = self.loss(embeddings, labels, pairs)
         return value

@@ -56,7 +56,9 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{file}: not readable as plain tensors ({reason}): save a state dict or .safetensors") from error
+        raise ModelError(
+            f"{file}: not readable as plain tensors ({reason}): save a state dict or .safetensors"
+        ) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     return {key: value for key, value in content.items() if isinstance(value, Tensor)}
 
@@ -67,7 +69,9 @@ def _from_hub(backbone: nn.Module, name: str) -> str:
     except Exception as error:
         # The hub's client raises a different type for each kind of outage, some of them not even OSError.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"the ImageNet weights of {name} could not be fetched from timm's hub ({reason}); {_WAYS_OUT}") from error
+        raise ModelError(
+            f"the ImageNet weights of {name} could not be fetched from timm's hub ({reason}); {_WAYS_OUT}"
+        ) from error
     backbone.load_state_dict(source.state_dict())
     return f"timm hub: {source.pretrained_cfg.get('hf_hub_id') or source.pretrained_cfg.get('url')}"
 

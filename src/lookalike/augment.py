@@ -1,0 +1,244 @@
+"""Augmented copies on disk, and random changes while training, both through Albumentations.
+
+A copy's randomness comes from (seed, path of its source, number of the copy), and its file name from that and from the
+settings and the source's content: the same call makes the same files, a killed call goes on where it stopped, and a
+copy of other settings is never taken for one of these.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import: it would look for a newer version on-line
+
+import albumentations as A
+import cv2
+import numpy as np
+import pandas as pd
+
+from lookalike.errors import LookalikeError
+from lookalike.files import atomic_file, write_bytes, write_json
+from lookalike.images import PixelSettings, read_image, resize
+from lookalike.manifest import Manifest
+from lookalike.progress import progress, say
+
+_JPEG_QUALITY = 92
+TABLE = "manifest.csv"
+RECIPE = "transform.json"
+
+
+class AugmentError(LookalikeError):
+    """Copies cannot be made as asked."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy to be made.
+
+    Attributes:
+        source: Path of the original, as in the manifest.
+        label: Its label.
+        seed: What its randomness comes from.
+        file: Where the copy is written.
+    """
+
+    source: str
+    label: str
+    seed: int
+    file: Path
+
+
+def default_output(root: Path) -> Path:
+    """`data/albumentation` for the data set in `data`, `data/albumentation-<name>` for one elsewhere."""
+    data = Path("data")
+    return data / ("albumentation" if root.resolve() == data.resolve() else f"albumentation-{root.resolve().stem}")
+
+
+def make_copies(
+    manifest: Manifest,
+    output: Path,
+    *,
+    per_class: int,
+    seed: int,
+    strength: float,
+    max_side: int,
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Brings every training class up to `per_class` images by writing copies; validation and test are left alone.
+
+    Args:
+        manifest: The data set.
+        output: Folder of the copies: `<class>/*.jpg`, `manifest.csv` (path, label, source, seed) and `transform.json`.
+        per_class: Images per class, originals included; larger classes get no copies.
+        seed: Same seed, same copies.
+        strength: Width of the random ranges; 1 is the recipe's.
+        max_side: Pixels; larger pictures are scaled down first.
+        threads: None for one per core.
+
+    Returns:
+        Manifest rows of the copies (absolute paths, split train, `source` set).
+
+    Raises:
+        AugmentError: The folder would overwrite originals, or images are unusable.
+    """
+    recipe = offline_transforms(strength).to_dict()
+    plan = _plan(manifest, output, per_class, seed, json.dumps([recipe, max_side], sort_keys=True))
+    missing = [copy for copy in plan if not copy.file.is_file()]
+    if missing:
+        _write_all(missing, manifest, strength, max_side, threads or os.cpu_count() or 1)
+    rows = pd.DataFrame(
+        [(copy.file.relative_to(output).as_posix(), copy.label, copy.source, copy.seed) for copy in plan],
+        columns=["path", "label", "source", "seed"],
+    )
+    with atomic_file(output / TABLE) as handle:
+        rows.to_csv(handle, index=False)
+    write_json(output / RECIPE, {"seed": seed, "per_class": per_class, "max_side": max_side, "transform": recipe})
+    stale = sum(len(names) for _, _, names in os.walk(output)) - len(plan) - 2
+    if stale:
+        say(f"{output}: {stale} file(s) of other settings lie there too; they are not used")
+    rows["path"] = [str((output / path).resolve()) for path in rows["path"]]
+    return rows.drop(columns="seed").assign(split="train")
+
+
+def offline_transforms(strength: float) -> A.Compose:
+    """The recipe of the copies: small changes of pose, light and sharpness; hue is barely moved, as colour tells fruit."""
+    s = strength
+    return A.Compose(
+        [
+            A.HorizontalFlip(p=0.5),
+            A.Affine(
+                rotate=(-20 * s, 20 * s),
+                scale=(1 - 0.2 * s, 1 + 0.2 * s),
+                translate_percent=(-0.08 * s, 0.08 * s),
+                shear=(-6 * s, 6 * s),
+                border_mode=cv2.BORDER_REFLECT_101,
+                p=0.9,
+            ),
+            A.RandomBrightnessContrast(brightness_limit=0.2 * s, contrast_limit=0.2 * s, p=0.7),
+            A.HueSaturationValue(hue_shift_limit=4 * s, sat_shift_limit=20 * s, val_shift_limit=10 * s, p=0.5),
+            A.OneOf(
+                [A.GaussianBlur(blur_limit=(3, 5)), A.GaussNoise(std_range=(0.01, 0.04)), A.ImageCompression((60, 90))],
+                p=0.3,
+            ),
+        ]
+    )
+
+
+class OnlineTransforms:
+    """Random crop, mirror and light while training: a pure function of the image and the seed.
+
+    Args:
+        pixels: Size of the result.
+        flip: Mirror half of the images.
+        crop_area: Smallest share of the area that is kept, in (0, 1]; 1 for no crop.
+        color: Largest relative change of brightness, contrast and saturation, 0 to 1.
+    """
+
+    def __init__(self, pixels: PixelSettings, flip: bool, crop_area: float, color: float) -> None:
+        self.pixels, self.crop_area = pixels, crop_area
+        steps = [A.HorizontalFlip(p=0.5)] if flip else []
+        if color > 0:
+            steps.append(
+                A.ColorJitter((1 - color, 1 + color), (1 - color, 1 + color), (1 - color, 1 + color), (0, 0), p=0.8)
+            )
+        self._compose = A.Compose(steps)
+
+    @property
+    def random(self) -> bool:
+        """Whether anything is changed at all."""
+        return self.crop_area < 1 or bool(self._compose.transforms)
+
+    def __call__(self, file: Path, seed: int, box: tuple[float, ...] | None = None) -> np.ndarray:
+        """Reads and changes one image: uint8 RGB [H, W, 3] at model size."""
+        if self.crop_area < 1:
+            image = resize(
+                _random_crop(read_image(file, box=box), self.crop_area, np.random.default_rng(seed)), self.pixels
+            )
+        else:
+            image = read_image(file, self.pixels, box)
+        if not self._compose.transforms:
+            return image
+        self._compose.set_random_seed(seed)
+        return np.ascontiguousarray(self._compose(image=np.ascontiguousarray(image))["image"])
+
+
+def sample_seed(*parts: int) -> int:
+    """One 32-bit seed from several numbers, such as (seed, epoch, row)."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator) -> np.ndarray:
+    """A random part with `smallest` to 1 of the area and an aspect ratio within 3:4 to 4:3 of the image's own."""
+    height, width = image.shape[:2]
+    area, ratio = rng.uniform(smallest, 1.0), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    high = min(height, max(1, round(height * np.sqrt(area / ratio))))
+    wide = min(width, max(1, round(width * np.sqrt(area * ratio))))
+    top, left = rng.integers(0, height - high + 1), rng.integers(0, width - wide + 1)
+    return image[top : top + high, left : left + wide]
+
+
+def _plan(manifest: Manifest, output: Path, per_class: int, seed: int, recipe: str) -> list[Copy]:
+    train = manifest.original[(manifest.original["split"] == "train") & ~manifest.original["ignore"]]
+    inside = [path for path in train["path"] if manifest.file(path).resolve().is_relative_to(output.resolve())]
+    if inside:
+        raise AugmentError(
+            f"{output}: holds training images ({inside[0]}): give another output=<folder> for the copies"
+        )
+    plan = []
+    for label, group in train.groupby("label", sort=True):
+        sources = group["path"].tolist()
+        for number in range(max(0, per_class - len(sources))):
+            source, turn = sources[number % len(sources)], number // len(sources)
+            content = _content_hash(manifest.file(source))
+            digest = hashlib.sha256(f"{seed}|{source}|{turn}".encode("utf-8", "surrogateescape")).digest()
+            key = hashlib.sha256(
+                f"{seed}|{source}|{turn}|{content}|{recipe}".encode("utf-8", "surrogateescape")
+            ).hexdigest()[:10]
+            name = f"{Path(source).stem}-{key}.jpg"
+            plan.append(Copy(source, str(label), int.from_bytes(digest[:4], "big"), output / str(label) / name))
+    return plan
+
+
+@cache
+def _content_hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _write_all(copies: list[Copy], manifest: Manifest, strength: float, max_side: int, threads: int) -> None:
+    cv2.setNumThreads(1)
+    own = threading.local()
+    problems: list[str] = []
+    with progress("augmenting", len(copies)) as advance, ThreadPoolExecutor(threads) as pool:
+
+        def write(copy: Copy) -> None:
+            if not hasattr(own, "compose"):
+                own.compose = offline_transforms(strength)  # a Compose holds random state: one per thread
+            try:
+                write_bytes(copy.file, _augmented(manifest.file(copy.source), own.compose, copy.seed, max_side))
+            except LookalikeError as error:
+                problems.append(str(error))
+            advance(1)
+
+        for done in [pool.submit(write, copy) for copy in copies]:
+            done.result()
+    if problems:
+        raise AugmentError("\n  ".join(sorted(set(problems))[:20]))
+
+
+def _augmented(source: Path, compose: A.Compose, seed: int, max_side: int) -> bytes:
+    image: Any = read_image(source)
+    height, width = image.shape[:2]
+    shrink = min(1.0, max_side / max(height, width))
+    if shrink < 1:
+        image = resize(image, PixelSettings(max(1, round(height * shrink)), max(1, round(width * shrink))))
+    compose.set_random_seed(seed)
+    image = compose(image=np.ascontiguousarray(image))["image"]
+    ok, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert ok, "OpenCV encodes any uint8 RGB image"
+    return bytes(data)

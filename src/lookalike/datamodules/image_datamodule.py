@@ -1,0 +1,190 @@
+"""Lightning loaders from a manifest: training batches, and the references and queries of validation.
+
+A training sample's randomness comes from (seed, epoch, row); the position inside an epoch is one number. So neither
+the number of workers nor a crash changes what the model sees.
+
+Letters in shapes: B batch, H height, W width.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lookalike.augment import OnlineTransforms, sample_seed
+from lookalike.images import PixelSettings, read_image
+from lookalike.manifest import Manifest, boxes_of
+
+Sample = tuple[Tensor, int]
+
+
+class Batches(Protocol):
+    """What `sampler` makes: the batches of an epoch, as a pure function of its number."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, epoch: int) -> Iterator[list[int]]:
+        """The batches of one epoch, as lists of rows."""
+        ...
+
+
+class ImageRows(Dataset[Sample]):
+    """Rows of a manifest as (uint8 image [H, W, 3], label id); label ids are -1 for labels that are not trained.
+
+    Args:
+        manifest: Where the files lie.
+        rows: The rows, in order.
+        pixels: How images are read.
+        transforms: Random changes, or None; then an index is a row, otherwise (epoch, row).
+        seed: What the randomness of a sample starts from.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        rows: pd.DataFrame,
+        pixels: PixelSettings,
+        transforms: OnlineTransforms | None = None,
+        seed: int = 0,
+    ) -> None:
+        ids = {label: number for number, label in enumerate(manifest.labels)}
+        self.files: list[Path] = [manifest.file(path) for path in rows["path"]]
+        self.boxes = boxes_of(rows)
+        self.label_ids = np.array([ids.get(label, -1) for label in rows["label"]], np.int64)
+        self.pixels, self.transforms, self.seed = pixels, transforms, seed
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        epoch, row = index if isinstance(index, tuple) else (0, index)
+        if self.transforms is None:
+            image = read_image(self.files[row], self.pixels, self.boxes[row])
+        else:
+            image = self.transforms(self.files[row], sample_seed(self.seed, epoch, row), self.boxes[row])
+        return torch.from_numpy(image), int(self.label_ids[row])
+
+
+class _EpochBatches:
+    """Yields (epoch, row) pairs, from the batch where the loader stands."""
+
+    def __init__(self, source: Batches) -> None:
+        self.source, self.epoch, self.start = source, 0, 0
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, start = self.epoch, self.start
+        for number, rows in enumerate(self.source.batches(epoch)):
+            if number >= start:
+                yield [(epoch, row) for row in rows]
+
+
+class ResumableLoader(DataLoader[Sample]):
+    """A loader that knows its position: `state_dict` is the epoch and the batches of it that were handed out.
+
+    Lightning saves and restores it with the loops, so a resumed run sees the rest of the epoch and nothing twice.
+
+    Args:
+        dataset: Takes (epoch, row) as an index.
+        source: The batches.
+        workers: Loading processes.
+    """
+
+    def __init__(self, dataset: ImageRows, source: Batches, workers: int) -> None:
+        self._position = _EpochBatches(source)
+        self._done = 0
+        super().__init__(dataset, batch_sampler=self._position, **_worker_options(workers))
+
+    def __iter__(self) -> Any:
+        if self._done >= len(self):
+            self._position.epoch, self._done = self._position.epoch + 1, 0
+        self._position.start = self._done
+        return self._counted(super().__iter__())
+
+    def _counted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands."""
+        return {"epoch": self._position.epoch, "batches_done": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Goes to where a loader stood."""
+        self._position.epoch, self._done = state["epoch"], state["batches_done"]
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """Loaders for training and for validation by neighbours.
+
+    Args:
+        manifest: Rows of train and validation; augmented copies are trained on, never searched.
+        pixels: How images are read.
+        transforms: Random changes while training.
+        batches: Makes the training batches from the label ids (int64 [N]).
+        seed: What the randomness of a sample starts from.
+        workers: Loading processes.
+        eval_batch: Images per validation batch.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        pixels: PixelSettings,
+        transforms: OnlineTransforms,
+        batches: Any,
+        seed: int,
+        workers: int,
+        eval_batch: int = 64,
+    ) -> None:
+        super().__init__()
+        self.manifest, self.pixels, self.workers, self.eval_batch = manifest, pixels, workers, eval_batch
+        train = manifest.table[(manifest.table["split"] == "train") & ~manifest.table["ignore"]]
+        self.train_rows = ImageRows(manifest, train, pixels, transforms, seed)
+        self.batches: Batches = batches(self.train_rows.label_ids)
+        self.protocol = manifest.protocol("validation")
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Batches of (uint8 [B, H, W, 3], int64 [B])."""
+        return ResumableLoader(self.train_rows, self.batches, self.workers)
+
+    def val_dataloader(self) -> list[DataLoader[Sample]]:
+        """References first, queries second; in manifest order."""
+        return [
+            DataLoader(
+                ImageRows(self.manifest, rows, self.pixels), batch_size=self.eval_batch, **_worker_options(self.workers)
+            )
+            for rows in (self.protocol.references, self.protocol.queries)
+        ]
+
+
+def default_workers() -> int:
+    """One process fewer than the cores, at most 4: the network needs the rest."""
+    return max(0, min(4, (os.cpu_count() or 1) - 1))
+
+
+def _worker_options(workers: int) -> dict[str, Any]:
+    # A generator of its own: otherwise every new iterator draws from torch's global one, and resuming would shift it.
+    generator = torch.Generator()
+    return {
+        "num_workers": workers,
+        "worker_init_fn": _one_thread,
+        "persistent_workers": workers > 0,
+        "generator": generator,
+    }
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,150 @@
+"""A trained embedder becomes a bundle: graph, parity check, gallery, metrics, model card. The only writer of bundles."""
+
+import importlib.metadata
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lookalike.bundle import Bundle, fingerprint_of, load_bundle, seal
+from lookalike.embed import Encoder, openvino_network
+from lookalike.errors import LookalikeError
+from lookalike.evaluate import RetrievalResult
+from lookalike.files import atomic_folder, sha256_of, write_bytes
+from lookalike.gallery import Gallery
+from lookalike.images import PixelSettings, read_image
+from lookalike.manifest import Manifest
+from lookalike.measure import embed_rows, evaluate_rows
+from lookalike.models.embedder import Embedder
+
+PARITY_COSINE = 0.999
+_PARITY_IMAGES = 64
+_PACKAGES = ("lookalike", "torch", "timm", "openvino", "numpy", "opencv-python-headless", "pillow")
+
+
+class ExportError(LookalikeError):
+    """The exported graph does not agree with torch."""
+
+
+class _UnitEmbeddings(nn.Module):
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__()
+        self.embedder = embedder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] -> unit embedding [B, D]."""
+        return self.embedder.embed(images)
+
+
+def export(
+    path: Path, embedder: Embedder, manifest: Manifest, pixels: PixelSettings, config: dict[str, Any]
+) -> tuple[Bundle, RetrievalResult]:
+    """Writes a bundle, whole or not at all, and measures it on validation through its own graph.
+
+    Args:
+        path: `models/<run>`; what stands there is kept under a dated name.
+        embedder: The trained network.
+        manifest: The data set; its original training images become the gallery.
+        pixels: How images are read.
+        config: `model`, `loss`, `labels` and `training`, plain values.
+
+    Returns:
+        The bundle and its validation result.
+
+    Raises:
+        ExportError: The graph and torch disagree on a real image.
+    """
+    embedder = embedder.cpu().eval()
+    protocol = manifest.protocol("validation")
+    with atomic_folder(path) as folder:
+        save_file(
+            {name: tensor.contiguous() for name, tensor in embedder.state_dict().items()}, folder / "model.safetensors"
+        )
+        _write_graph(embedder, pixels, folder / "model.xml")
+        fingerprint = fingerprint_of(sha256_of(folder / "model.safetensors"), pixels)
+        encoder = Encoder(openvino_network(folder / "model.xml"), pixels, fingerprint, embedder.head.out_features)
+        parity = _parity(embedder, encoder, [manifest.file(path) for path in protocol.queries["path"]])
+        references = embed_rows(encoder, manifest, protocol.references, "gallery")
+        queries = embed_rows(encoder, manifest, protocol.queries, "validation")
+        result = evaluate_rows(queries, references, protocol)
+        (folder / "gallery").mkdir()
+        rows = protocol.references
+        Gallery(references, rows["label"].tolist(), rows["path"].tolist(), manifest.root.resolve(), fingerprint).save(
+            folder / "gallery"
+        )
+        config = {
+            **config,
+            "fingerprint": fingerprint,
+            "pixels": pixels.to_dict(),
+            "parity": parity,
+            "metrics": {"validation": result.to_dict()},
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        }
+        write_bytes(folder / "README.md", _card(path.name, config, result).encode())
+        seal(folder, config)
+    return load_bundle(path), result
+
+
+def _write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
+    shape = [-1, pixels.height, pixels.width, 3]
+    example = torch.zeros(2, *shape[1:], dtype=torch.uint8)
+    logging.getLogger("openvino").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing warns about shapes that are fixed here on purpose
+        graph = openvino.convert_model(
+            _UnitEmbeddings(embedder), example_input=example, input=[(shape, openvino.Type.u8)]
+        )
+    openvino.save_model(graph, file, compress_to_fp16=False)
+
+
+def _parity(embedder: Embedder, encoder: Encoder, files: list[Path]) -> dict[str, float | int]:
+    """Cosine between torch and the graph on real images."""
+    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, _PARITY_IMAGES).astype(int))]
+    images = np.stack([read_image(file, encoder.pixels) for file in chosen])
+    with torch.inference_mode():
+        ours = embedder.embed(torch.from_numpy(images)).numpy()
+    cosine = (ours * encoder.embed_arrays(images)).sum(1)
+    if not cosine.min() >= PARITY_COSINE:
+        worst = chosen[int(cosine.argmin())]
+        raise ExportError(
+            f"the exported graph disagrees with torch: cosine {cosine.min():.6f} on {worst}, expected at least "
+            f"{PARITY_COSINE}: please report this with model.backbone and the versions of torch and openvino"
+        )
+    return {"images": len(chosen), "min_cosine": float(cosine.min()), "mean_cosine": float(cosine.mean())}
+
+
+def _card(run: str, config: dict[str, Any], result: RetrievalResult) -> str:
+    model, training = config["model"], config["training"]
+    return f"""# {run}
+
+An image embedding model made with lookalike {config["versions"]["lookalike"]}: nearest neighbours tell the label.
+
+| | |
+|---|---|
+| backbone | {model["backbone"]} (first weights: {model["weights_source"]}) |
+| trained part | {", ".join(model["trainable"])} |
+| embedding | {model["embedding_size"]} dimensions, unit length, compared by cosine |
+| input | {config["pixels"]["height"]} x {config["pixels"]["width"]} pixels, {config["pixels"]["resize"]}, uint8 RGB |
+| loss | {config["loss"]["name"]} |
+| labels | {len(config["labels"])} |
+| best epoch | {training["best_epoch"]} of {training["epochs"]}, seed {training["seed"]} |
+| graph against torch | cosine >= {config["parity"]["min_cosine"]:.6f} on {config["parity"]["images"]} images |
+
+## Validation
+
+```
+{result}
+```
+
+The best epoch was chosen on these validation images, so the figures are somewhat optimistic; judge by images that took
+no part. The model knows what its training images showed: other light, other cameras or other kinds of objects can
+change the result, and every image gets some nearest neighbour, also one that shows none of the labels.
+
+    lookalike predict bundle=<this folder> image=<file>
+"""

@@ -1,0 +1,161 @@
+"""Embedder + loss + optimiser as a Lightning module; validation by neighbours.
+
+Its hyper-parameters are plain numbers, strings, lists and dicts, so every checkpoint loads with `weights_only=True`.
+
+Letters in shapes: B batch, H height, W width, D embedding.
+"""
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.models.embedder import Embedder
+from lookalike.models.losses import MetricLoss
+
+_REFERENCES, _QUERIES = 0, 1
+_TRUNK_MEMORY = 1 << 30  # bytes
+
+
+class MetricLearningModule(pl.LightningModule):
+    """Trains an embedder and measures it by nearest neighbours after every epoch.
+
+    Args:
+        embedder: The network.
+        loss: The loss, with class weights of its own or not.
+        optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`.
+        reference_labels: Labels of the validation references, in loader order.
+        query_labels: Labels of the validation queries, in loader order.
+        own_row: Row of each query among the references, or -1.
+        bf16_trunk: Run the frozen trunk in bf16 while training (validation stays float32).
+        hyper_parameters: Plain values that every checkpoint keeps: the settings, where the first weights came from.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        loss: MetricLoss,
+        optimizer: dict[str, float],
+        reference_labels: list[str],
+        query_labels: list[str],
+        own_row: list[int],
+        bf16_trunk: bool,
+        hyper_parameters: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(hyper_parameters)
+        self.embedder, self.loss = embedder, loss
+        self._optimizer, self._bf16_trunk = optimizer, bf16_trunk
+        self._labels = (reference_labels, query_labels)
+        self._own_row = np.array(own_row, np.int64)
+        self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
+        self._trunk_outputs: dict[tuple[int, int], Tensor] = {}
+        self._loss_sum, self._loss_count = 0.0, 0
+        self._random_state: tuple[Tensor, list[Tensor]] | None = None
+        self.history: list[dict[str, float]] = []
+
+    def on_train_start(self) -> None:
+        """Takes up the random state of a resumed run, after everything that was set up drew from it."""
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state[0].cpu())
+            torch.cuda.set_rng_state_all([state.cpu() for state in self._random_state[1]])
+            self._random_state = None
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch of (uint8 [B, H, W, 3], int64 [B])."""
+        images, labels = batch
+        loss: Tensor = self.loss(self._embedding(images), labels)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch}")
+        self._loss_sum += loss.item()
+        self._loss_count += 1
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets the embeddings of the last epoch."""
+        self._embeddings = ([], [])
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Collects unit embeddings [B, D]."""
+        if self.embedder.trunk_end is None:
+            embedding = self.embedder(batch[0])
+        else:
+            embedding = self.embedder.rest(self._trunk_output((dataloader_idx, batch_idx), batch[0]))
+        self._embeddings[dataloader_idx].append(nn.functional.normalize(embedding.float(), dim=1).cpu())
+
+    def _embedding(self, images: Tensor) -> Tensor:
+        """The network for training: a frozen trunk needs no gradients, and bf16 where the processor multiplies it."""
+        if self.embedder.trunk_end is None:
+            return self.embedder(images)
+        with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16_trunk):
+            features = self.embedder.trunk(images)
+        return self.embedder.rest(features.float())
+
+    def _trunk_output(self, batch: tuple[int, int], images: Tensor) -> Tensor:
+        """The validation images never change, nor does a frozen trunk: its output is kept in memory up to a limit."""
+        if batch not in self._trunk_outputs:
+            features = self.embedder.trunk(images)
+            kept = sum(output.nbytes for output in self._trunk_outputs.values())
+            if kept + features.nbytes > _TRUNK_MEMORY:
+                return features
+            self._trunk_outputs[batch] = features
+        return self._trunk_outputs[batch]
+
+    def validation_result(self) -> RetrievalResult:
+        """How the queries found their label among the references in the epoch that was collected."""
+        references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
+        own_row = self._own_row if (self._own_row >= 0).any() else False
+        return evaluate(queries, references, self._labels[_QUERIES], self._labels[_REFERENCES], exclude_self=own_row)
+
+    def on_validation_epoch_end(self) -> None:
+        """Adds a line to the history; the loss is the mean over the epoch's batches."""
+        metrics = self.validation_result().metrics
+        line = {
+            "epoch": float(self.current_epoch + 1),
+            "train/loss": self._loss_sum / max(1, self._loss_count),
+            "validation/accuracy@1": metrics["accuracy@1"],
+            "validation/accuracy@5": metrics["accuracy@5"],
+            "validation/map": metrics.get("map", 0.0),
+        }
+        self.history.append(line)
+        self._loss_sum, self._loss_count = 0.0, 0
+        self._embeddings = ([], [])
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with a group of its own for the class weights, linear warm-up, then a cosine to zero."""
+        settings = self._optimizer
+        groups = [
+            {"params": [p for p in self.embedder.parameters() if p.requires_grad], "lr": settings["learning_rate"]},
+            {"params": list(self.loss.parameters()), "lr": settings["loss_learning_rate"], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings["weight_decay"])
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = max(1, round(steps * settings["warmup_share"]))
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what a resumed run needs beyond Lightning's own state."""
+        checkpoint["lookalike"] = {
+            "loss_sum": self._loss_sum,
+            "loss_count": self._loss_count,
+            "history": self.history,
+            "random_state": torch.get_rng_state(),
+            "cuda_random_state": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes it back."""
+        state = checkpoint["lookalike"]
+        self._loss_sum, self._loss_count, self.history = state["loss_sum"], state["loss_count"], state["history"]
+        self._random_state = (state["random_state"], state["cuda_random_state"])

@@ -1,0 +1,61 @@
+"""How long work takes is shown once, here: a rich bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_PLAIN_SECONDS = 10.0
+console = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Prints one plain line to standard error, which is kept for what is being done (results go to standard output)."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yields a function that is told how many items were done since its last call.
+
+    Args:
+        title: What is being done, such as `embedding`.
+        total: Number of items.
+    """
+    if console.is_terminal:
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+        ]
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+            task = bar.add_task(title, total=total, rate="")
+
+            def advance(count: int) -> None:
+                bar.advance(task, count)
+                speed = bar.tasks[task].speed
+                bar.update(task, rate=f"{speed:.0f}/s" if speed else "")
+
+            yield advance
+        return
+    yield _plain(title, total)
+
+
+def _plain(title: str, total: int) -> Callable[[int], None]:
+    """A line every ten seconds: done, rate, time left."""
+    start = shown = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, shown
+        done += count
+        now = time.monotonic()
+        if now - shown >= _PLAIN_SECONDS:
+            shown = now
+            rate = done / (now - start)
+            say(f"{title}: {done}/{total}, {rate:.0f}/s, {(total - done) / max(rate, 1e-9):.0f} s left")
+
+    return advance

@@ -1,0 +1,123 @@
+"""Where curves are logged besides the checkpoint: MLflow (default), W&B, TensorBoard, CSV, several, or nowhere.
+
+The horizontal axis is the epoch. A resumed run goes on in the same record and logs no epoch twice.
+"""
+
+import csv
+import io
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from lookalike.errors import LookalikeError
+from lookalike.files import write_bytes
+
+_RUN_ID = "mlflow_run_id"
+
+
+class TrackerError(LookalikeError):
+    """A logger cannot be used."""
+
+
+class Tracker:
+    """Logs the lines of a run's history to every chosen place.
+
+    Args:
+        run: Name of the run.
+        chosen: Logger name -> its settings, as under `configs/logger`.
+        folder: `checkpoint/<run>`, where the identity of a run is kept between sessions.
+        resumed: Epochs already in the history.
+
+    Raises:
+        TrackerError: A package is missing, or the store cannot be opened.
+    """
+
+    def __init__(self, run: str, chosen: dict[str, dict[str, str]], folder: Path, resumed: int) -> None:
+        self._csv = Path(chosen["csv"]["folder"]) / f"{run}.csv" if "csv" in chosen else None
+        self._loggers: list[tuple[Logger, int]] = []
+        for name, options in chosen.items():
+            if name == "mlflow":
+                self._loggers.append(_mlflow(run, options, folder))
+            elif name == "tensorboard":
+                self._loggers.append((_tensorboard(run, options, resumed), 0))
+            elif name == "wandb":
+                self._loggers.append((_wandb(run, options, folder), 0))
+
+    def settings(self, flat: dict[str, Any]) -> None:
+        """Logs the settings of the run."""
+        for logger, _ in self._loggers:
+            logger.log_hyperparams({name: "none" if value is None else value for name, value in flat.items()})
+
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        """Logs the last line of the history."""
+        line = history[-1]
+        for logger, already in self._loggers:
+            if line["epoch"] > already:
+                values = {name: value for name, value in line.items() if name != "epoch"}
+                logger.log_metrics(values, step=int(line["epoch"]))
+        if self._csv is not None:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(line))
+            writer.writeheader()
+            writer.writerows(history)
+            write_bytes(self._csv, text.getvalue().encode())
+
+    def close(self, status: str) -> None:
+        """Marks the run as `success` or `failed`."""
+        for logger, _ in self._loggers:
+            logger.finalize(status)
+
+
+def _mlflow(run: str, options: dict[str, str], folder: Path) -> tuple[Logger, int]:
+    """The logger and the last epoch its run already has."""
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    try:
+        import mlflow
+    except ImportError as error:
+        raise TrackerError(
+            f"logger=mlflow needs MLflow ({error}): pip install 'lookalike[train]', or logger=none"
+        ) from error
+    kept = folder / _RUN_ID
+    known = kept.read_text().strip() if kept.is_file() else None
+    try:
+        client = mlflow.MlflowClient(options["uri"])
+        already = 0
+        if known:
+            points = client.get_metric_history(known, "train/loss")
+            already = max((point.step for point in points), default=0)
+        logger = MLFlowLogger(options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=known)
+        write_bytes(kept, f"{logger.run_id}\n".encode())
+    except Exception as error:
+        # MLflow passes on whatever its store raises: SQLAlchemy, HTTP, its own types.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrackerError(
+            f"logger=mlflow: {options['uri']} cannot be used ({reason}): check logger.mlflow.uri, or logger=none"
+        ) from error
+    return logger, already
+
+
+def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
+    try:
+        return TensorBoardLogger(options["folder"], name=run, version="", purge_step=resumed + 1)
+    except ModuleNotFoundError as error:
+        raise TrackerError(f"logger=tensorboard needs a package ({error}): pip install 'lookalike[loggers]'") from error
+
+
+def _wandb(run: str, options: dict[str, str], folder: Path) -> Logger:
+    """Off-line when there is no key; the same run goes on after a crash."""
+    try:
+        import wandb
+    except ImportError as error:
+        raise TrackerError(f"logger=wandb needs a package ({error}): pip install 'lookalike[loggers]'") from error
+    offline = not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+    kept = folder / "wandb_run_id"
+    if not kept.is_file():
+        write_bytes(kept, wandb.util.generate_id().encode())
+    return WandbLogger(
+        name=run, project=options["project"], id=kept.read_text(), offline=offline, save_dir=".", resume="allow"
+    )
