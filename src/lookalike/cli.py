@@ -289,15 +289,20 @@ def _eval(settings: Any) -> int:
 
 
 def _predict(settings: Any) -> int:
+    from lookalike.predict import find_queries
+
+    return _predict_files(settings, find_queries(settings.image))
+
+
+def _predict_files(settings: Any, files: list[Path]) -> int:
     from dataclasses import replace
 
     from lookalike.bundle import load_bundle
     from lookalike.embed import load_encoder
-    from lookalike.predict import find_queries, predict
+    from lookalike.predict import predict
     from lookalike.progress import progress
 
     bundle = load_bundle(Path(settings.bundle))
-    files = find_queries(settings.image)
     gallery = bundle.gallery
     if settings.gallery_root:
         gallery = replace(gallery, root=Path(settings.gallery_root))
@@ -364,6 +369,23 @@ def _embed(settings: Any) -> int:
 
 
 def _demo(settings: Any) -> int:
-    from lookalike.demo import demo
+    from lookalike.demo import find_example
+    from lookalike.manifest import read_data
 
-    return demo(settings.data)
+    example = find_example(settings.data.root)
+    run, root = f"demo-{example.name}", f"data.root={example.root}"
+    print(f"1. train on {example.root}", flush=True)
+    code = _train(read_settings("train", [root, f"run={run}", *example.settings]))
+    bundle = f"bundle=models/{run}"
+    print(f"\n2. evaluate on {example.split}", flush=True)
+    code |= _eval(read_settings("eval", [bundle, root, f"split={example.split}"]))
+    print("\n3. predict", flush=True)
+    manifest = read_data(str(example.root))
+    queries = manifest.protocol("validation").queries["path"]
+    chosen = [manifest.file(path) for path in queries.iloc[:: max(1, len(queries) // 6)][:6]]
+    code |= _predict_files(read_settings("predict", [bundle, "image=", "k=5"]), chosen)
+    print(
+        f"\nThe model is in models/{run} (its README.md tells what it is), the figures in reports/, the pictures in "
+        f"predictions/.\nNext: lookalike predict {bundle} image=<your photograph>, or lookalike train data.root=<your folder>"
+    )
+    return code
