@@ -8,29 +8,28 @@ copy of other settings is never taken for one of these.
 import hashlib
 import json
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import: it would look for a newer version on-line
 
-import albumentations as A
+import albumentations as A  # noqa: N812 - the name its own pages use
 import cv2
 import numpy as np
 import pandas as pd
 
-from lookalike.errors import LookalikeError
-from lookalike.files import atomic_file, write_bytes, write_json
-from lookalike.images import PixelSettings, read_image, resize
-from lookalike.manifest import Manifest
+from lookalike.errors import LookalikeError, listed
+from lookalike.files import atomic_file, sha256_of, write_bytes, write_json
+from lookalike.images import ImageError, PixelSettings, read_image, resize
+from lookalike.manifest import RECIPE, Manifest, boxes_of
 from lookalike.progress import progress, say
 
 _JPEG_QUALITY = 92
 TABLE = "manifest.csv"
-RECIPE = "transform.json"
 
 
 class AugmentError(LookalikeError):
@@ -46,12 +45,14 @@ class Copy:
         label: Its label.
         seed: What its randomness comes from.
         file: Where the copy is written.
+        box: The part of the original that is copied, None for all of it.
     """
 
     source: str
     label: str
     seed: int
     file: Path
+    box: tuple[float, ...] | None
 
 
 def default_output(root: Path) -> Path:
@@ -89,6 +90,8 @@ def make_copies(
     """
     recipe = offline_transforms(strength).to_dict()
     plan = _plan(manifest, output, per_class, seed, json.dumps([recipe, max_side], sort_keys=True))
+    # The recipe comes first: it also tells `manifest` that the folder holds no originals.
+    write_json(output / RECIPE, {"seed": seed, "per_class": per_class, "max_side": max_side, "transform": recipe})
     missing = [copy for copy in plan if not copy.file.is_file()]
     if missing:
         _write_all(missing, manifest, strength, max_side, threads or os.cpu_count() or 1)
@@ -98,8 +101,7 @@ def make_copies(
     )
     with atomic_file(output / TABLE) as handle:
         rows.to_csv(handle, index=False)
-    write_json(output / RECIPE, {"seed": seed, "per_class": per_class, "max_side": max_side, "transform": recipe})
-    stale = sum(len(names) for _, _, names in os.walk(output)) - len(plan) - 2
+    stale = sum(not name.startswith(".") for _, _, names in os.walk(output) for name in names) - len(plan) - 2
     if stale:
         say(f"{output}: {stale} file(s) of other settings lie there too; they are not used")
     rows["path"] = [str((output / path).resolve()) for path in rows["path"]]
@@ -107,7 +109,7 @@ def make_copies(
 
 
 def offline_transforms(strength: float) -> A.Compose:
-    """The recipe of the copies: small changes of pose, light and sharpness; hue is barely moved, as colour tells fruit."""
+    """The recipe of the copies: small changes of pose, light and sharpness; little of hue, as colour tells fruit."""
     s = strength
     return A.Compose(
         [
@@ -184,30 +186,40 @@ def _random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator) -
 
 
 def _plan(manifest: Manifest, output: Path, per_class: int, seed: int, recipe: str) -> list[Copy]:
-    train = manifest.original[(manifest.original["split"] == "train") & ~manifest.original["ignore"]]
-    inside = [path for path in train["path"] if manifest.file(path).resolve().is_relative_to(output.resolve())]
+    rows, folder = manifest.original, output.resolve()
+    inside = [path for path in rows["path"] if manifest.file(path).resolve().is_relative_to(folder)]
     if inside:
         raise AugmentError(
-            f"{output}: holds training images ({inside[0]}): give another output=<folder> for the copies"
+            f"{output}: holds images of the data set ({inside[0]}): give another output=<folder> for the copies"
         )
+    train = rows[(rows["split"] == "train") & ~rows["ignore"]]
     plan = []
     for label, group in train.groupby("label", sort=True):
-        sources = group["path"].tolist()
-        for number in range(max(0, per_class - len(sources))):
-            source, turn = sources[number % len(sources)], number // len(sources)
-            content = _content_hash(manifest.file(source))
-            digest = hashlib.sha256(f"{seed}|{source}|{turn}".encode("utf-8", "surrogateescape")).digest()
-            key = hashlib.sha256(
-                f"{seed}|{source}|{turn}|{content}|{recipe}".encode("utf-8", "surrogateescape")
-            ).hexdigest()[:10]
-            name = f"{Path(source).stem}-{key}.jpg"
-            plan.append(Copy(source, str(label), int.from_bytes(digest[:4], "big"), output / str(label) / name))
+        sources = list(zip(group["path"], boxes_of(group), strict=True))
+        wanted = max(0, per_class - len(sources))
+        contents = [_content_hash(manifest.file(source)) for source, _ in sources[:wanted]]
+        for number in range(wanted):
+            turn, place = divmod(number, len(sources))
+            source, box = sources[place]
+            identity = f"{seed}|{source}|{turn}" + (f"|{box}" if box else "")
+            key = hashlib.sha256(f"{identity}|{contents[place]}|{recipe}".encode()).hexdigest()[:10]
+            file = output / _name_from(str(label)) / f"{_name_from(Path(source).stem)}-{key}.jpg"
+            draw = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:4], "big")
+            plan.append(Copy(source, str(label), draw, file, box))
     return plan
 
 
-@cache
 def _content_hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    """Empty for a file that cannot be read: drawing from it will say so, together with all other problems."""
+    try:
+        return sha256_of(file)
+    except OSError:
+        return ""
+
+
+def _name_from(text: str) -> str:
+    """A label or stem as one part of a path: it leads nowhere else, is not hidden and not too long for the disk."""
+    return re.sub(r"[/\\\0]|^\.", "_", text)[:50]
 
 
 def _write_all(copies: list[Copy], manifest: Manifest, strength: float, max_side: int, threads: int) -> None:
@@ -220,24 +232,29 @@ def _write_all(copies: list[Copy], manifest: Manifest, strength: float, max_side
             if not hasattr(own, "compose"):
                 own.compose = offline_transforms(strength)  # a Compose holds random state: one per thread
             try:
-                write_bytes(copy.file, _augmented(manifest.file(copy.source), own.compose, copy.seed, max_side))
-            except LookalikeError as error:
+                write_bytes(copy.file, _augmented(copy, manifest.file(copy.source), own.compose, max_side))
+            except ImageError as error:
                 problems.append(str(error))
             advance(1)
 
-        for done in [pool.submit(write, copy) for copy in copies]:
-            done.result()
+        try:
+            for done in [pool.submit(write, copy) for copy in copies]:
+                done.result()
+        except BaseException:  # Ctrl-C or a full disk: the pool would otherwise finish all the rest first
+            pool.shutdown(cancel_futures=True)
+            raise
     if problems:
-        raise AugmentError("\n  ".join(sorted(set(problems))[:20]))
+        problems = sorted(set(problems))
+        raise AugmentError(f"{len(problems)} image(s) cannot be copied:\n  {listed(problems)}")
 
 
-def _augmented(source: Path, compose: A.Compose, seed: int, max_side: int) -> bytes:
-    image: Any = read_image(source)
+def _augmented(copy: Copy, source: Path, compose: A.Compose, max_side: int) -> bytes:
+    image: Any = read_image(source, box=copy.box)
     height, width = image.shape[:2]
     shrink = min(1.0, max_side / max(height, width))
     if shrink < 1:
         image = resize(image, PixelSettings(max(1, round(height * shrink)), max(1, round(width * shrink))))
-    compose.set_random_seed(seed)
+    compose.set_random_seed(copy.seed)
     image = compose(image=np.ascontiguousarray(image))["image"]
     ok, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert ok, "OpenCV encodes any uint8 RGB image"

@@ -48,6 +48,10 @@ def main(arguments: list[str]) -> int:
             raise
         print(f"lookalike: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing more to say, and nothing to say it to at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("lookalike: stopped", file=sys.stderr)
         return 130
@@ -340,7 +344,9 @@ def _draw(items: Any, file: Path) -> Path:
     rows = []
     for item in items:
         verdict = None if item.truth is None else item.label == item.truth
-        cells = [Cell(Path(item.image), item.label, f"{item.score:.0%} of {len(item.neighbours)}", verdict)]
+        votes = f"{round(item.score * len(item.neighbours))} of {len(item.neighbours)} neighbours"
+        note = f"is {item.truth}; {votes}" if verdict is False else votes
+        cells = [Cell(Path(item.image), f"query: {item.label}", note, verdict)]
         for near in item.neighbours:
             same = None if item.truth is None else near.label == item.truth
             cells.append(Cell(Path(near.path), near.label, f"{near.rank}.  similarity {near.similarity:.3f}", same))

@@ -1,4 +1,4 @@
-"""The one family of errors that a person can mend: the command line prints their text on one line, without a traceback."""
+"""The one family of errors that a person can mend: the command line prints their text alone, without a traceback."""
 
 
 class LookalikeError(ValueError):

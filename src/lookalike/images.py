@@ -28,6 +28,8 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 89_478_485
 MIN_SIDE = 4
 _EXIF_ORIENTATION = 0x0112
+# Nothing else is decoded, whatever its name says: for EPS, Pillow would start Ghostscript.
+_FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM"})
 _STILL_FORMATS = frozenset({"MPO"})
 _END_OF_JPEG = b"\xff\xd9"
 
@@ -82,9 +84,9 @@ def read_image(
         raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file")
     try:
         image = _decode(data, name, None if box else pixels)
-    except (OSError, SyntaxError, ValueError, EOFError, cv2.error) as error:
-        if isinstance(error, ImageError):
-            raise
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # damage makes decoders raise anything, TypeError and RuntimeError included
         raise ImageError(
             f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it"
         ) from error
@@ -100,11 +102,14 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
         return _scale(image, pixels.height, pixels.width)
     pick = max if pixels.resize == "crop" else min
     factor = pick(pixels.height / height, pixels.width / width)
+    if pixels.resize == "crop":  # cut, then scaled: a long strip scaled as a whole would not fit in memory
+        high = min(height, max(1, round(pixels.height / factor)))
+        wide = min(width, max(1, round(pixels.width / factor)))
+        top, left = (height - high) // 2, (width - wide) // 2
+        return _scale(image[top : top + high, left : left + wide], pixels.height, pixels.width)
     high, wide = max(1, round(height * factor)), max(1, round(width * factor))
     image = _scale(image, high, wide)
-    top, left = abs(pixels.height - high) // 2, abs(pixels.width - wide) // 2
-    if pixels.resize == "crop":
-        return image[top : top + pixels.height, left : left + pixels.width]
+    top, left = (pixels.height - high) // 2, (pixels.width - wide) // 2
     canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
     canvas[top : top + high, left : left + wide] = image
     return canvas
@@ -142,18 +147,20 @@ def find_broken(files: Iterable[Path], threads: int = 2, progress: Callable[[], 
 
 
 def _decode(data: bytes, name: str, pixels: PixelSettings | None) -> Pixels:
+    image: Pixels | None = None
     try:
         with Image.open(BytesIO(data)) as header:
             _check(header, name)
-            orientation = header.getexif().get(_EXIF_ORIENTATION, 1)
+            # Pillow turns a TIFF itself while decoding it.
+            orientation = 1 if header.format == "TIFF" else header.getexif().get(_EXIF_ORIENTATION, 1)
             whole_jpeg = header.format in ("JPEG", "MPO") and data.rstrip(b"\0").endswith(_END_OF_JPEG)
             if whole_jpeg and header.mode in ("RGB", "L"):
                 image = cv2.imdecode(np.frombuffer(data, np.uint8), _jpeg_flags(header.size, orientation, pixels))
-            else:
+            if image is None:  # also what OpenCV answers to damage; Pillow then says which
                 image = _to_rgb8(header, name)
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, BMP, TIFF or GIF"
+            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM"
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1])) from error
@@ -162,6 +169,8 @@ def _decode(data: bytes, name: str, pixels: PixelSettings | None) -> Pixels:
 
 def _check(header: Image.Image, name: str) -> None:
     """Refuses by the header alone, before any pixel is decoded."""
+    if header.format not in _FORMATS:
+        raise ImageError(f"{name}: {header.format} is not read, expected {', '.join(sorted(_FORMATS))}: save it as PNG")
     width, height = header.size
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"))
@@ -186,7 +195,7 @@ def _jpeg_flags(size: tuple[int, int], orientation: int, pixels: PixelSettings |
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     if pixels is None:
         return flags
-    wide, high = (pixels.height, pixels.width) if orientation >= 5 else (pixels.width, pixels.height)
+    wide, high = (pixels.height, pixels.width) if orientation in (5, 6, 7, 8) else (pixels.width, pixels.height)
     spare = min(size[0] / wide, size[1] / high)
     reductions = {
         8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
@@ -205,7 +214,7 @@ def _to_rgb8(image: Image.Image, name: str) -> Pixels:
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         front = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
-    return np.asarray(image.convert("RGB"))
+    return np.array(image.convert("RGB"))
 
 
 def _upright(image: Pixels, orientation: int) -> Pixels:

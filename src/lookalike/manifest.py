@@ -6,6 +6,7 @@ Every command starts here: what is an image, what is its label, which images are
 
 import hashlib
 import os
+import stat
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -24,14 +25,9 @@ COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")
 SPLITS = ("train", "validation", "test")
 ROLES = ("", "reference", "query", "both")
-_SPLIT_NAMES = {
-    "train": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "test": "test",
-}
+_SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
 _OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
+RECIPE = "transform.json"  # `augment` puts it beside its copies: that folder is no class
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 
 
@@ -152,8 +148,8 @@ def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -
     """
     if not root.exists():
         raise ManifestError(
-            f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv/.parquet "
-            "table; give yours with data.root=<path>"
+            f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
+            ".parquet table; give yours with data.root=<path>"
         )
     if root.is_dir():
         table, notes, problems = _read_folders(root, validation_share > 0)
@@ -192,13 +188,16 @@ def boxes_of(rows: pd.DataFrame) -> list[tuple[float, float, float, float] | Non
     if not set(BOX) <= set(rows):
         return [None] * len(rows)
     values = rows[list(BOX)].to_numpy(float)
-    return [None if np.isnan(box).any() else (box[0], box[1], box[2], box[3]) for box in values]
+    return [None if np.isnan(box).any() else (box[0], box[1], box[2], box[3]) for box in values.tolist()]
 
 
 def write_table(manifest: Manifest, path: Path) -> None:
     """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back."""
     table = manifest.table.copy()
-    table["path"] = [Path(os.path.relpath(manifest.file(name), path.parent)).as_posix() for name in table["path"]]
+    for name in ("path", "source"):
+        table[name] = [
+            Path(os.path.relpath(manifest.file(file), path.parent)).as_posix() if file else "" for file in table[name]
+        ]
     with atomic_file(path) as handle:
         if path.suffix == ".parquet":
             table.to_parquet(handle, index=False)
@@ -221,11 +220,8 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
-    splits = {
-        entry.name: _SPLIT_NAMES[entry.name]
-        for entry in root.iterdir()
-        if entry.is_dir() and entry.name in _SPLIT_NAMES
-    }
+    folders = {entry.name for entry in root.iterdir() if entry.is_dir()}
+    splits = {name: split for name, split in _SPLIT_NAMES.items() if name in folders}
     if "train" not in splits:
         classes = [entry.name for entry in sorted(root.iterdir()) if entry.is_dir() and find_images(entry)]
         if not (may_split and classes):
@@ -242,6 +238,9 @@ def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str],
     skipped: Counter[str] = Counter()
     for name, split in sorted(splits.items()):
         _read_split(root, root / name, split, rows, problems, skipped)
+    names = {path: path.encode("utf-8", "backslashreplace").decode() for path, _, _ in rows}
+    problems += [f"{name}: the name is not UTF-8: rename it" for path, name in names.items() if name != path]
+    rows = [row for row in rows if names[row[0]] == row[0]]
     notes = [
         f"{count} file(s) ending in {suffix or 'nothing'} passed over: not an image extension"
         for suffix, count in sorted(skipped.items())
@@ -255,36 +254,32 @@ def _read_split(
     """Appends the images of one split folder; the first folder below it is the label."""
     for entry in sorted(folder.iterdir()):
         where = entry.relative_to(root).as_posix()
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or (entry / RECIPE).is_file():
             continue
         if not entry.is_dir():
-            if is_image_name(entry.name):
+            if not is_image_name(entry.name):
+                skipped[entry.suffix] += 1
+            else:
                 problems.append(f"{where}: an image outside any class folder: move it to {split}/<class>/")
             continue
         images = find_images(entry)
         if not images:
             problems.append(f"{where}: a class with no images: add some or remove the folder")
         rows += [(image.relative_to(root).as_posix(), entry.name, split) for image in images]
-        known = set(images)
-        for place, _, names in os.walk(entry):
-            skipped.update(
-                Path(name).suffix for name in names if not name.startswith(".") and Path(place, name) not in known
-            )
+        for _, folders, names in os.walk(entry):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            skipped.update(Path(name).suffix for name in names if not (name.startswith(".") or is_image_name(name)))
 
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    if path.suffix not in (".csv", ".parquet"):
+        raise ManifestError(
+            f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
+        )
     try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        elif path.suffix == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        else:
-            raise ManifestError(
-                f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
-            )
+        parquet = path.suffix == ".parquet"
+        table = pd.read_parquet(path) if parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
-        if isinstance(error, ManifestError):
-            raise
         raise ManifestError(
             f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
         ) from error
@@ -292,7 +287,8 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     missing = [name for name in ("path", "label") if name not in table]
     if missing:
         raise ManifestError(
-            f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), found {', '.join(table)}"
+            f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), "
+            f"found {', '.join(map(str, table))}"
         )
     problems: list[str] = []
     for name in table:
@@ -304,17 +300,17 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if name in table:
             table[name] = _flags(table[name], name, problems)
     if "is_query" in table and "is_gallery" in table:
-        both = [
-            ("query" if query else "") + ("reference" if gallery else "")
-            for query, gallery in zip(table["is_query"], table["is_gallery"], strict=True)
-        ]
-        table["role"] = [{"queryreference": "both"}.get(role, role) for role in both]
+        roles = {(True, True): "both", (True, False): "query", (False, True): "reference", (False, False): ""}
+        table["role"] = [roles[pair] for pair in zip(table["is_query"], table["is_gallery"], strict=True)]
         table.loc[table["split"] == "train", "role"] = ""
     if "sequence" in table and "camera" not in table:
         table["camera"] = _cameras_from_sequences(table, problems)
     for name in ("camera", *BOX):
         if name in table:
             table[name] = _numbers(table[name], name, problems)
+    given = table[[name for name in BOX if name in table]].notna().sum(axis=1)
+    for row in np.flatnonzero(given % 4):
+        problems.append(f"row {row + 2}: a box of {given.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
     return table, problems
 
 
@@ -329,18 +325,18 @@ def _as_text(value: object) -> str:
 
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
     text = column.str.lower()
-    for row in np.flatnonzero(~text.isin(_TRUE | _FALSE))[:20]:
+    for row in np.flatnonzero(~text.isin(_TRUE | _FALSE)):
         problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected true or false")
     return text.isin(_TRUE)
 
 
 def _numbers(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
     numbers = pd.to_numeric(column.replace("", None), errors="coerce")
-    wrong = (numbers.isna() & (column != "")) | ((name == "camera") & (numbers % 1 > 0))
-    for row in np.flatnonzero(wrong)[:20]:
-        problems.append(
-            f"row {row + 2}: {name} is {column.iloc[row]!r}: expected a {'whole ' if name == 'camera' else ''}number or nothing"
-        )
+    # Beyond 2^53 (infinity included) whole numbers are no longer told apart.
+    wrong = ((column != "") & ~(numbers.abs() <= 2**53)) | ((name == "camera") & (numbers % 1 > 0))
+    kind = "whole number" if name == "camera" else "number"
+    for row in np.flatnonzero(wrong):
+        problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected a {kind} or nothing")
     return numbers.where(~wrong)
 
 
@@ -356,12 +352,14 @@ def _cameras_from_sequences(table: pd.DataFrame, problems: list[str]) -> pd.Seri
 
 
 def _hold_out(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
-    """Moves a share of every training class with two or more images to validation; at least one stays in train."""
+    """Moves a share of every training class to validation; at least one stays. Copies go where their original goes."""
     table = table.copy()
     rng = np.random.default_rng(seed)
-    for _, rows in table[table["split"] == "train"].groupby("label", sort=True):
+    for _, rows in table[(table["split"] == "train") & (table["source"] == "")].groupby("label", sort=True):
         count = min(max(1, round(len(rows) * share)), len(rows) - 1)
         table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
+    held = table["path"][table["split"] == "validation"]
+    table.loc[table["source"].isin(held), "split"] = "validation"
     return table
 
 
@@ -374,11 +372,13 @@ def _problems(table: pd.DataFrame, root: Path) -> list[str]:
     problems += [f"{path}: listed twice" for path in table[table.duplicated(keys)]["path"].unique()]
     for path, label in zip(table["path"], table["label"], strict=True):
         try:
-            size = (root / path).stat().st_size
+            status = (root / path).stat()
         except OSError as error:
             problems.append(f"{path}: {error.strerror}: restore the file or remove its row")
             continue
-        if size == 0:
+        if stat.S_ISDIR(status.st_mode):
+            problems.append(f"{path or '(no path)'}: a folder, expected an image file: correct or remove its row")
+        elif status.st_size == 0:
             problems.append(f"{path}: zero bytes: replace or remove the file")
         if not label:
             problems.append(f"{path}: no label")
@@ -387,7 +387,7 @@ def _problems(table: pd.DataFrame, root: Path) -> list[str]:
 
 def _unmatched(table: pd.DataFrame) -> list[str]:
     """Classes that no reference can match, in splits that have no references of their own."""
-    train = table[table["split"] == "train"]
+    train = table[(table["split"] == "train") & (table["source"] == "") & ~table["ignore"]]
     known = sorted(set(train["label"]))
     problems = []
     for split in ("validation", "test"):

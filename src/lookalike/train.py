@@ -148,7 +148,10 @@ def _build(
     module = MetricLearningModule(
         embedder,
         loss,
-        trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"}),
+        {
+            **trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"}),
+            "steps": trainer.max_epochs * len(datamodule.batches),
+        },
         protocol.references["label"].tolist(),
         protocol.queries["label"].tolist(),
         protocol.own_row.tolist(),

@@ -90,9 +90,7 @@ class _EpochBatches:
 
 
 class ResumableLoader(DataLoader[Sample]):
-    """A loader that knows its position: `state_dict` is the epoch and the batches of it that were handed out.
-
-    Lightning saves and restores it with the loops, so a resumed run sees the rest of the epoch and nothing twice.
+    """A loader that knows its position: the epoch, and the batches of it that were handed out.
 
     Args:
         dataset: Takes (epoch, row) as an index.
@@ -116,13 +114,14 @@ class ResumableLoader(DataLoader[Sample]):
             self._done += 1
             yield batch
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands."""
+    @property
+    def position(self) -> dict[str, int]:
+        """Where the loader stands; set it to go on from there."""
         return {"epoch": self._position.epoch, "batches_done": self._done}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes to where a loader stood."""
-        self._position.epoch, self._done = state["epoch"], state["batches_done"]
+    @position.setter
+    def position(self, position: dict[str, int]) -> None:
+        self._position.epoch, self._done = position["epoch"], position["batches_done"]
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -154,10 +153,27 @@ class ImageDataModule(pl.LightningDataModule):
         self.train_rows = ImageRows(manifest, train, pixels, transforms, seed)
         self.batches: Batches = batches(self.train_rows.label_ids)
         self.protocol = manifest.protocol("validation")
+        self._loader: ResumableLoader | None = None
+        self._resumed: dict[str, int] | None = None
 
     def train_dataloader(self) -> ResumableLoader:
         """Batches of (uint8 [B, H, W, 3], int64 [B])."""
-        return ResumableLoader(self.train_rows, self.batches, self.workers)
+        self._loader = ResumableLoader(self.train_rows, self.batches, self.workers)
+        if self._resumed is not None:
+            self._loader.position = self._resumed
+        return self._loader
+
+    def state_dict(self) -> dict[str, int]:
+        """The position inside the epoch, kept in every checkpoint.
+
+        Kept here and not by the loader: Lightning does not restore a loader's state at the end of an epoch.
+        """
+        assert self._loader is not None, "checkpoints are written while training"
+        return self._loader.position
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Lets the next training loader go on from there: the rest of the epoch, and nothing twice."""
+        self._resumed = state_dict
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:
         """References first, queries second; in manifest order."""

@@ -27,7 +27,8 @@ class MetricLearningModule(pl.LightningModule):
     Args:
         embedder: The network.
         loss: The loss, with class weights of its own or not.
-        optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`.
+        optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and `steps`, the
+            number of steps of the whole run.
         reference_labels: Labels of the validation references, in loader order.
         query_labels: Labels of the validation queries, in loader order.
         own_row: Row of each query among the references, or -1.
@@ -133,7 +134,8 @@ class MetricLearningModule(pl.LightningModule):
             {"params": list(self.loss.parameters()), "lr": settings["loss_learning_rate"], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings["weight_decay"])
-        steps = int(self.trainer.estimated_stepping_batches)
+        # Not `trainer.estimated_stepping_batches`: it builds the loaders before a resumed run restores their position.
+        steps = int(settings["steps"])
         warmup = max(1, round(steps * settings["warmup_share"]))
 
         def factor(step: int) -> float:

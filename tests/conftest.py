@@ -1,0 +1,86 @@
+"""Data for the tests: real photographs when LOOKALIKE_TEST_DATA names them, scikit-learn's digits otherwise."""
+
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TINY = (
+    "model=timm",
+    "model.backbone=test_resnet",
+    "model.weights=none",
+    "model.embedding_size=16",
+    "pixels.height=32",
+    "pixels.width=32",
+    "trainer.max_epochs=2",
+    "trainer.batch_size=8",
+    "trainer.workers=0",
+    "trainer.threads=1",
+    "trainer.device=cpu",
+    "online.crop_area=0.8",
+    "online.flip=false",
+    "logger=none",
+)
+
+
+def _photographs(name: str) -> Path:
+    where = os.environ.get("LOOKALIKE_TEST_DATA")
+    if not where:
+        pytest.skip("set LOOKALIKE_TEST_DATA to a folder with grocery-produce/ to run the tests on photographs")
+    folder = Path(where).resolve() / name
+    assert folder.is_dir(), f"LOOKALIKE_TEST_DATA={where} has no folder {name}"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def produce() -> Path:
+    """The shared grocery photographs, read-only."""
+    return _photographs("grocery-produce")
+
+
+@pytest.fixture(scope="session")
+def few_produce(produce: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve classes of them, up to twelve training images each."""
+    root = tmp_path_factory.mktemp("produce")
+    for split, most in (("train", 12), ("validation", 5), ("test", 3)):
+        for folder in sorted((produce / "validation").iterdir())[::3][:12]:
+            (root / split / folder.name).mkdir(parents=True)
+            for file in sorted((produce / split / folder.name).iterdir())[:most]:
+                shutil.copyfile(file, root / split / folder.name / file.name)
+    return root
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five digits, ten training, four validation and four test images each, 32 x 32 PNG."""
+    root = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    for label in range(5):
+        rows = np.flatnonzero(data.target == label)
+        for split, part in (("train", rows[:10]), ("validation", rows[10:14]), ("test", rows[14:18])):
+            folder = root / split / f"digit {label}"
+            folder.mkdir(parents=True)
+            for row in part:
+                image = cv2.resize((data.images[row] * 255 / 16).astype(np.uint8), (32, 32))
+                cv2.imwrite(str(folder / f"{row:04d}.png"), image)
+    return root
+
+
+@pytest.fixture(scope="session")
+def bundle_path(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle trained for two epochs on the digits; copy it before changing it."""
+    from lookalike.cli import read_settings
+    from lookalike.train import train
+
+    home = tmp_path_factory.mktemp("trained")
+    folders = (f"models_dir={home / 'models'}", f"checkpoint_dir={home / 'checkpoint'}")
+    bundle, result = train(read_settings("train", [f"data.root={digits}", "run=tiny", *folders, *TINY]))
+    assert result is not None
+    return bundle.path

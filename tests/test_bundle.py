@@ -1,0 +1,107 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lookalike.bundle import BundleError, fingerprint_of, load_bundle
+from lookalike.embed import load_encoder
+from lookalike.files import sha256_of
+from lookalike.images import ImageError, find_images, read_image
+from lookalike.models.embedder import load_embedder
+
+
+@pytest.fixture
+def copy(bundle_path: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle_path, tmp_path / "bundle"))
+
+
+def test_a_bundle_says_what_it_is(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    config = bundle.config
+    assert config["labels"] == [f"digit {n}" for n in range(5)]
+    assert bundle.fingerprint == fingerprint_of(sha256_of(bundle_path / "model.safetensors"), bundle.pixels)
+    assert config["parity"]["min_cosine"] >= 0.999
+    assert config["parity"]["images"] == 20
+    assert config["training"]["best_epoch"] in (1, 2)
+    assert len(config["training"]["history"]) == 2
+    assert len(bundle.gallery) == 50
+    assert bundle.gallery.fingerprint == bundle.fingerprint
+    card = (bundle_path / "README.md").read_text()
+    assert "test_resnet" in card
+    assert "accuracy@1" in card
+
+
+FILES = ["config.json", "model.safetensors", "model.xml", "model.bin", "README.md", "gallery/embeddings.npy", "gallery/rows.csv"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_byte_is_noticed(copy: Path, name: str) -> None:
+    data = bytearray((copy / name).read_bytes())
+    place = data.index(b"digit 3") + 6 if name in ("config.json", "gallery/rows.csv") else len(data) // 2
+    data[place] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(BundleError, match=r"changed since the bundle was written .*copy the bundle again"):
+        load_bundle(copy)
+
+
+def test_a_missing_file_is_noticed(copy: Path) -> None:
+    (copy / "model.bin").unlink()
+    with pytest.raises(BundleError, match=r"model\.bin: missing from the bundle: copy the bundle again"):
+        load_bundle(copy)
+
+
+def test_a_newer_schema_is_refused(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "schema": 2}))
+    with pytest.raises(BundleError, match=r"bundle schema 2, this version reads up to 1: pip install -U lookalike"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '"x"', "{not json"])
+def test_settings_that_are_none_are_refused(copy: Path, text: str) -> None:
+    (copy / "config.json").write_text(text)
+    with pytest.raises(BundleError, match=r"config\.json: not the settings of a bundle .*copy the bundle again"):
+        load_bundle(copy)
+
+
+def test_no_bundle_there_names_those_beside_it(bundle_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no bundle here .*: bundles in .*: tiny"):
+        load_bundle(bundle_path.parent / "tinny")
+    with pytest.raises(BundleError, match=r"no bundle here .*train one with lookalike train"):
+        load_bundle(bundle_path / "gallery" / "nothing")
+
+
+def test_the_graph_and_the_weights_agree(bundle_path: Path, digits: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    encoder = load_encoder(bundle)
+    images = np.stack([read_image(file, bundle.pixels) for file in find_images(digits / "test")])
+    with torch.inference_mode():
+        expected = load_embedder(bundle_path / "model.safetensors", bundle.config["model"]).eval().embed(torch.from_numpy(images))
+    assert np.abs(encoder.embed_arrays(images) - expected.numpy()).max() < 1e-5
+
+
+def test_an_embedding_does_not_depend_on_its_neighbours(bundle_path: Path, digits: Path) -> None:
+    encoder = load_encoder(load_bundle(bundle_path))
+    files = find_images(digits / "train")
+    whole = encoder.embed(files)
+    assert np.array_equal(whole[::-1], encoder.embed(files[::-1]))
+    assert np.array_equal(whole[7:30], encoder.embed(files[7:30]))
+    assert np.allclose(whole[:1], encoder.embed(files[:1]), atol=1e-6)
+    assert np.allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-5)
+
+
+def test_arrays_of_another_size_are_refused(bundle_path: Path) -> None:
+    encoder = load_encoder(load_bundle(bundle_path))
+    with pytest.raises(ImageError, match=r"expected uint8 images of shape \(32, 32, 3\), got float32 \(8, 8, 3\)"):
+        encoder.embed_arrays(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_cuda_without_a_device_says_so(bundle_path: Path) -> None:
+    if torch.cuda.is_available():
+        assert load_encoder(load_bundle(bundle_path), "cuda").size == 16
+        return
+    with pytest.raises(ValueError, match=r"device=cuda: torch finds no CUDA device here: use device=cpu"):
+        load_encoder(load_bundle(bundle_path), "cuda")
