@@ -34,7 +34,15 @@ def test_a_bundle_says_what_it_is(bundle_path: Path) -> None:
     assert "accuracy@1" in card
 
 
-FILES = ["config.json", "model.safetensors", "model.xml", "model.bin", "README.md", "gallery/embeddings.npy", "gallery/rows.csv"]
+FILES = [
+    "config.json",
+    "model.safetensors",
+    "model.xml",
+    "model.bin",
+    "README.md",
+    "gallery/embeddings.npy",
+    "gallery/rows.csv",
+]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -79,7 +87,11 @@ def test_the_graph_and_the_weights_agree(bundle_path: Path, digits: Path) -> Non
     encoder = load_encoder(bundle)
     images = np.stack([read_image(file, bundle.pixels) for file in find_images(digits / "test")])
     with torch.inference_mode():
-        expected = load_embedder(bundle_path / "model.safetensors", bundle.config["model"]).eval().embed(torch.from_numpy(images))
+        expected = (
+            load_embedder(bundle_path / "model.safetensors", bundle.config["model"])
+            .eval()
+            .embed(torch.from_numpy(images))
+        )
     assert np.abs(encoder.embed_arrays(images) - expected.numpy()).max() < 1e-5
 
 

@@ -117,7 +117,9 @@ def test_the_users_photographs_come_first(tmp_path: Path, monkeypatch: pytest.Mo
     assert find_example(str(tmp_path / "given")).root == tmp_path / "given"
 
 
-def test_digits_without_a_network(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_digits_without_a_network(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("LOOKALIKE_DATA", raising=False)
     server.server_close()
     monkeypatch.setattr(demo, "fetch_grocery", lambda cache: fetch_grocery(cache, url(server)))
@@ -134,11 +136,22 @@ def test_digits_without_a_network(server: Server, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_the_whole_demo_on_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_demo_on_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = write_digits(tmp_path / "cache" / "digits")
     monkeypatch.chdir(tmp_path)
-    quick = ("model=timm", "model.backbone=test_resnet", "model.weights=none", "pixels.height=32", "pixels.width=32", "logger=none")
-    monkeypatch.setattr(demo, "find_example", lambda root: demo.Example(table, "digits", (*quick, "trainer.max_epochs=1"), "test"))
+    quick = (
+        "model=timm",
+        "model.backbone=test_resnet",
+        "model.weights=none",
+        "pixels.height=32",
+        "pixels.width=32",
+        "logger=none",
+    )
+    monkeypatch.setattr(
+        demo, "find_example", lambda root: demo.Example(table, "digits", (*quick, "trainer.max_epochs=1"), "test")
+    )
     assert main(["demo"]) == 0
     printed = capsys.readouterr().out
     assert "1. train on" in printed

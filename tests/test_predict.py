@@ -32,7 +32,9 @@ def written(here: Path) -> dict:
     return json.loads(file.read_text())
 
 
-def test_the_json_and_the_picture_of_a_folder(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_and_the_picture_of_a_folder(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["predict", f"bundle={bundle_path}", f"image={digits / 'validation' / 'digit 0'}", "k=7"]) == 0
     content = written(here)
     assert sorted(content) == ["bundle", "created", "fingerprint", "items", "k", "schema"]
@@ -103,7 +105,9 @@ def test_predictions_never_replace_one_another(bundle_path: Path, digits: Path, 
     files = sorted((here / "predictions").iterdir())
     assert len(files) == 6
     assert all(STAMP.fullmatch(file.stem) for file in files)
-    assert {file.stem for file in files if file.suffix == ".png"} == {file.stem for file in files if file.suffix == ".json"}
+    assert {file.stem for file in files if file.suffix == ".png"} == {
+        file.stem for file in files if file.suffix == ".json"
+    }
 
 
 @pytest.mark.parametrize(
@@ -116,7 +120,9 @@ def test_predictions_never_replace_one_another(bundle_path: Path, digits: Path, 
         (["picture_row=3"], r"picture_row: unknown setting; did you mean picture_rows\?"),
     ],
 )
-def test_wrong_use(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str) -> None:
+def test_wrong_use(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
+) -> None:
     assert main(["predict", f"bundle={bundle_path}", f"image={digits / 'test'}", *arguments]) == 2
     error = capsys.readouterr().err
     assert re.search(text, error), error
@@ -145,7 +151,9 @@ def test_predict_py_reads_its_file_and_the_command_line_wins(bundle_path: Path, 
     config = {"bundle": str(bundle_path), "image": str(digits / "test" / "digit 2"), "k": 4}
     (here / "configs" / "predict_config.json").write_text(json.dumps(config))
     for arguments, k in (([], 4), (["k=2"], 2)):
-        done = subprocess.run([sys.executable, "predict.py", *arguments], cwd=here, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "predict.py", *arguments], cwd=here, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         latest = max((here / "predictions").glob("*.json"))
         assert json.loads(latest.read_text())["k"] == k
@@ -156,7 +164,8 @@ def test_predicting_loads_neither_torch_nor_the_training_stack(bundle_path: Path
     image = next((digits / "test").rglob("*.png"))
     code = (
         "import sys; from lookalike.cli import main; code = main(sys.argv[1:]); "
-        "print(sorted({'torch', 'lightning', 'timm', 'mlflow', 'albumentations', 'pandas', 'sklearn'} & set(sys.modules))); sys.exit(code)"
+        "heavy = {'torch', 'lightning', 'timm', 'mlflow', 'albumentations', 'pandas', 'sklearn'}; "
+        "print(sorted(heavy & set(sys.modules))); sys.exit(code)"
     )
     command = [sys.executable, "-c", code, "predict", f"bundle={bundle_path}", f"image={image}", "k=2"]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120)
@@ -164,7 +173,9 @@ def test_predicting_loads_neither_torch_nor_the_training_stack(bundle_path: Path
     assert done.stdout.strip().endswith("[]"), done.stdout
 
 
-def test_eval_writes_the_numbers_of_training(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_writes_the_numbers_of_training(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["eval", f"bundle={bundle_path}", f"data.root={digits}"]) == 0
     report = json.loads((here / "reports" / "tiny-validation.json").read_text())
     stored = load_bundle(bundle_path).config["metrics"]["validation"]
@@ -183,7 +194,9 @@ def test_eval_writes_the_numbers_of_training(bundle_path: Path, digits: Path, he
     assert f"accuracy@1    {report['metrics']['accuracy@1']:.4f}" in printed
 
 
-def test_eval_refuses_a_broken_query(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_refuses_a_broken_query(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(digits, here / "data")
     victim = next((here / "data" / "validation").rglob("*.png"))
     victim.write_bytes(victim.read_bytes()[:50])
@@ -192,13 +205,17 @@ def test_eval_refuses_a_broken_query(bundle_path: Path, digits: Path, here: Path
     assert not (here / "reports").exists()
 
 
-def test_eval_on_an_empty_split(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_on_an_empty_split(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(digits / "train", here / "data" / "train")
     assert main(["eval", f"bundle={bundle_path}", "data.root=data", "split=test"]) == 2
     assert "split test has no query: expected images in test/<class>/" in capsys.readouterr().err
 
 
-def test_embed_writes_a_searchable_folder(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_embed_writes_a_searchable_folder(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from lookalike.gallery import load_gallery
 
     shutil.copytree(digits / "test", here / "flat")
@@ -220,7 +237,9 @@ def test_embed_takes_a_table(bundle_path: Path, digits: Path, here: Path) -> Non
     assert len(np.load("e/embeddings.npy")) == len(read_manifest(Path("all.csv")).table) == 90
 
 
-def test_manifest_prints_counts_and_names_broken_files(digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_manifest_prints_counts_and_names_broken_files(
+    digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(digits, here / "data")
     victim = next((here / "data" / "test" / "digit 4").iterdir())
     victim.write_bytes(b"text")

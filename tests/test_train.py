@@ -1,4 +1,4 @@
-"""Training through the real command: what it writes, that it repeats, and that a killed run ends like an unbroken one."""
+"""Training through the real command: what it writes, that it repeats, that a killed run ends like an unbroken one."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from safetensors.torch import load_file
 
+from conftest import TINY
 from lookalike.bundle import load_bundle
 from lookalike.cli import main
 
@@ -68,13 +68,17 @@ def test_training_learns_photographs(few_produce: Path, tmp_path: Path, monkeypa
 
     monkeypatch.chdir(tmp_path)
     quick = ["model=efficientnet_lite0", "pixels.height=96", "pixels.width=96", "trainer.max_epochs=3", "logger=none"]
-    settings = read_settings("train", [f"data.root={few_produce}", "run=p", *quick, "trainer.workers=0", "trainer.batch_size=16"])
+    settings = read_settings(
+        "train", [f"data.root={few_produce}", "run=p", *quick, "trainer.workers=0", "trainer.batch_size=16"]
+    )
     bundle, result = train(settings)
     assert result is not None
     history = bundle.config["training"]["history"]
     assert history[-1]["train/loss"] < 0.5 * history[0]["train/loss"]
     assert result.metrics["accuracy@1"] >= 0.6
-    again = evaluate_split(bundle, load_encoder(bundle), {"root": str(few_produce), "validation_share": 0.0, "seed": 0}, "validation")
+    again = evaluate_split(
+        bundle, load_encoder(bundle), {"root": str(few_produce), "validation_share": 0.0, "seed": 0}, "validation"
+    )
     assert again.to_dict() == result.to_dict() == bundle.config["metrics"]["validation"]
     frozen = load_file(bundle.path / "model.safetensors")["backbone.bn1.running_mean"]
     from lookalike.models.embedder import Embedder
@@ -159,6 +163,50 @@ def _curve(where: Path) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in points]
 
 
+def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every checkpoint of a run, the one after validation included, leads to the same end."""
+    import lookalike.checkpoint as owner
+    from lookalike.cli import read_settings
+    from lookalike.train import train
+
+    class Death(BaseException):
+        """No handler of the product catches this."""
+
+    write = owner.KeepState._write
+
+    def die_after(number: int) -> None:
+        calls = 0
+
+        def dying(*args: Any) -> None:
+            nonlocal calls
+            write(*args)
+            calls += 1
+            if calls == number:
+                raise Death
+
+        monkeypatch.setattr(owner.KeepState, "_write", dying)
+
+    monkeypatch.chdir(tmp_path)
+    settings = {
+        run: read_settings("train", arguments(digits, run, "trainer.checkpoint_seconds=0")[1:]) for run in ("w", "b")
+    }
+    train(settings["w"])
+    for moment in range(1, 13):  # two epochs of six steps
+        die_after(moment)
+        with pytest.raises(Death):
+            train(settings["b"])
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        assert state(tmp_path, "b")["global_step"] == moment
+        train(settings["b"])
+        one, other = state(tmp_path, "w"), state(tmp_path, "b")
+        assert all(
+            same(one[key], other[key]) for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
+        ), moment
+        shutil.rmtree("checkpoint/b")
+        shutil.rmtree("models/b")
+
+
 @pytest.fixture
 def finished(bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A copy of a finished run in the current folder, and the command that made it."""
@@ -224,7 +272,9 @@ def test_a_damaged_checkpoint_is_kept_and_named(finished: list[str], capsys: pyt
     assert file.is_file()
 
 
-def test_a_bundle_without_its_checkpoint_is_not_replaced(finished: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bundle_without_its_checkpoint_is_not_replaced(
+    finished: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.rmtree("checkpoint/tiny")
     assert main(finished) == 2
     assert "a bundle of that name exists, but no checkpoint of it" in capsys.readouterr().err
@@ -253,7 +303,9 @@ owner.KeepState._write = write
 sys.exit(main(sys.argv[1:]))
 """
     command = arguments(digits, "r", "trainer.checkpoint_seconds=0")
-    full = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    full = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert full.returncode == 2
     assert "last.ckpt: no space left to write it" in full.stderr
     assert "free some space, then run the same command again" in full.stderr
@@ -295,12 +347,24 @@ def test_no_validation_images_offers_to_hold_some_out(
     config = load_bundle(Path("models/r")).config
     assert config["metrics"]["validation"]["counts"]["queries"] == 10
     assert main(["eval", "bundle=models/r", f"data.root={root}"]) == 0
-    assert json.loads(Path("reports/r-validation.json").read_text())["metrics"] == config["metrics"]["validation"]["metrics"]
+    assert (
+        json.loads(Path("reports/r-validation.json").read_text())["metrics"]
+        == config["metrics"]["validation"]["metrics"]
+    )
 
 
 @pytest.mark.parametrize(
     "loss",
-    ["subcenter_arcface", "cosface", "sphereface", "normalized_softmax", "proxy_anchor", "triplet", "multi_similarity", "circle"],
+    [
+        "subcenter_arcface",
+        "cosface",
+        "sphereface",
+        "normalized_softmax",
+        "proxy_anchor",
+        "triplet",
+        "multi_similarity",
+        "circle",
+    ],
 )
 def test_every_loss_trains(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -125,7 +125,11 @@ def offline_transforms(strength: float) -> A.Compose:
             A.RandomBrightnessContrast(brightness_limit=0.2 * s, contrast_limit=0.2 * s, p=0.7),
             A.HueSaturationValue(hue_shift_limit=4 * s, sat_shift_limit=20 * s, val_shift_limit=10 * s, p=0.5),
             A.OneOf(
-                [A.GaussianBlur(blur_limit=(3, 5)), A.GaussNoise(std_range=(0.01, 0.04)), A.ImageCompression((60, 90))],
+                [
+                    A.GaussianBlur(blur_limit=(3, 5)),
+                    A.GaussNoise(std_range=(0.01, 0.04)),
+                    A.ImageCompression(quality_range=(60, 90)),
+                ],
                 p=0.3,
             ),
         ]

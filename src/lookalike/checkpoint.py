@@ -16,7 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from safetensors.torch import save
 
 from lookalike.errors import LookalikeError
-from lookalike.files import atomic_file, write_bytes
+from lookalike.files import write_bytes
 from lookalike.models.metric_learning_module import MetricLearningModule
 
 LAST, BEST = "last.ckpt", "best.safetensors"
@@ -37,7 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class KeepState(pl.Callback):
-    """Writes the resumable state every so many seconds and after each epoch, and the best weights when they improve.
+    """Writes the resumable state every so many seconds and after each epoch, and the best weights of all.
 
     Args:
         folder: `checkpoint/<run>`.
@@ -71,7 +71,7 @@ class KeepState(pl.Callback):
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
-    """The number (from 1) of the epoch with the highest validation accuracy@1, then mAP, then the earliest; 0 if none."""
+    """The number (from 1) of the epoch with the highest validation accuracy@1, then mAP, then earliest; 0 if none."""
     if not history:
         return 0
     scores = [(line["validation/accuracy@1"], line["validation/map"]) for line in history]
@@ -125,9 +125,3 @@ def compare_settings(run: str, before: dict[str, Any], now: dict[str, Any]) -> N
 
 def _contiguous(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-
-
-def copy_best(folder: Path, to: Path) -> None:
-    """Copies the best weights, whole or not at all."""
-    with atomic_file(to) as handle:
-        handle.write((folder / BEST).read_bytes())

@@ -3,9 +3,10 @@
 Exit codes: 0 done, 1 done with failures, 2 wrong use.
 """
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def read_settings(verb: str, arguments: list[str]) -> Any:
     """
     from lookalike.settings import COMMANDS, check
 
-    overrides = []
+    overrides: list[tuple[str, Any]] = []
     arguments = list(arguments)
     while "--config" in arguments:
         place = arguments.index("--config")
@@ -94,7 +95,7 @@ def read_settings(verb: str, arguments: list[str]) -> Any:
         del arguments[place : place + 2]
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if not equals or name.startswith("-"):
+        if not equals or not name or name.startswith("-"):
             raise UsageError(f"{argument}: expected setting=value; lookalike {verb} --help lists the settings")
         overrides.append((name, value))
     return check(COMMANDS[verb], compose(verb, overrides))
@@ -106,8 +107,11 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
 
 
-def compose(verb: str, overrides: list[tuple[str, str]]) -> dict[str, Any]:
-    """Plain settings of a verb after the overrides, later ones winning."""
+def compose(verb: str, overrides: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Plain settings of a verb after the overrides, later ones winning.
+
+    Hydra composes the groups. Values are laid over them as they are: in Hydra's grammar a path may be an expression.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
@@ -116,15 +120,27 @@ def compose(verb: str, overrides: list[tuple[str, str]]) -> dict[str, Any]:
 
     folder = config_folder()
     groups = _groups(verb, folder)
-    written = [_override(name, value, groups) for name, value in dict(overrides).items()]
+    last = dict(overrides)
+    chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     try:
         with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-            composed = hydra_compose(verb, written)
-        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+            composed = OmegaConf.to_container(hydra_compose(verb, chosen), resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
-    assert isinstance(values, dict)
-    return {str(name): value for name, value in values.items()}
+    assert isinstance(composed, dict)
+    values = {str(name): value for name, value in composed.items()}
+    for name, value in last.items():
+        if name not in groups:
+            _put(values, name.split("."), value)
+    return values
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for group in path[:-1]:
+        if not isinstance(values.get(group), dict):
+            values[group] = {}
+        values = values[group]
+    values[path[-1]] = value
 
 
 def _groups(verb: str, folder: Path) -> dict[str, list[str]]:
@@ -138,65 +154,51 @@ def _groups(verb: str, folder: Path) -> dict[str, list[str]]:
     return {name: sorted(file.stem for file in (folder / name).glob("*.yaml")) for name in names}
 
 
-def _override(name: str, value: str, groups: dict[str, list[str]]) -> str:
-    """One Hydra override; values that are no plain Hydra value (spaces, commas, brackets) are quoted, as paths have them."""
-    if name not in groups:
-        return f"++{name}={_quoted(value)}"
-    options = groups[name]
-    chosen = value.strip("[]").split(",") if name == "logger" else [value]
+def _choice(group: str, value: str, options: list[str]) -> str:
+    """Hydra's choice of one option of a group, or of several loggers."""
+    chosen = [part.strip(" '") for part in value.strip("[]").split(",")] if group == "logger" else [value]
     for option in chosen:
-        if option not in (*options, "null"):
+        if option not in options:
             raise UsageError(
-                f"{name}={option}: no such option{did_you_mean(option, options)}; options: {', '.join(options)}"
+                f"{group}={option}: no such option{did_you_mean(option, options)}; options: {', '.join(options)}"
             )
-    return f"{name}=[{','.join(chosen)}]" if len(chosen) > 1 else f"{name}={value}"
+    return f"{group}=[{','.join(chosen)}]" if len(chosen) > 1 else f"{group}={chosen[0]}"
 
 
-def _quoted(value: str) -> str:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_override(f"name={value}")
-        plain = not parsed.is_sweep_override() and not (isinstance(parsed.value(), dict) and not value.startswith("{"))
-    except HydraException:
-        plain = False
-    if plain and "${" not in value:
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
-    return f"'{escaped}'"
-
-
-def _from_file(file: Path) -> list[tuple[str, str]]:
+def _from_file(file: Path) -> list[tuple[str, Any]]:
     """Settings of a YAML or JSON file as overrides."""
     import yaml
 
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise UsageError(f"--config {file}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"--config {file}: not YAML or JSON ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
         raise UsageError(f"--config {file}: expected settings such as k: 10, got {type(content).__name__}")
     return list(_flattened(content))
 
 
-def _flattened(values: dict[str, Any], prefix: str = "") -> Any:
+def _flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _flattened(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield f"{prefix}{name}", f"[{','.join(str(part) for part in value)}]"
         else:
-            yield f"{prefix}{name}", {None: "null", True: "true", False: "false"}.get(value, str(value))
+            yield f"{prefix}{name}", value
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
 
 
 def _help(verb: str) -> str:
     """Settings of a verb with their defaults and meaning."""
     from pydantic import BaseModel
 
-    from lookalike.settings import COMMANDS
+    from lookalike.settings import COMMANDS, MISSING
 
     values = compose(verb, [])
     lines = [f"usage: lookalike {verb} [setting=value ...]", "", _VERBS[verb], "", "settings and their defaults:"]
@@ -208,10 +210,10 @@ def _help(verb: str) -> str:
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 add(inner, value or {}, f"{prefix}{name}.")
             elif isinstance(value, dict):
-                lines.extend(f"  {prefix}{name}.{key}={part}" for key, part in value.items())
+                lines.extend(f"  {prefix}{name}.{key}={_shown(part)}" for key, part in _flattened(value))
             else:
-                shown = "(needed)" if value == "???" else "null" if value is None else value
-                lines.append(f"  {prefix}{name}={shown}".ljust(44) + f"  {field.description or ''}".rstrip())
+                shown = "(needed)" if value == MISSING else _shown(value)
+                lines.append(f"{f'  {prefix}{name}={shown}':<44}  {field.description or ''}".rstrip())
 
     add(COMMANDS[verb], values, "")
     groups = [f"  {name}= {', '.join(options)}" for name, options in _groups(verb, config_folder()).items()]
@@ -392,6 +394,7 @@ def _demo(settings: Any) -> int:
     code |= _predict_files(read_settings("predict", [bundle, "image=", "k=5"]), chosen)
     print(
         f"\nThe model is in models/{run} (its README.md tells what it is), the figures in reports/, the pictures in "
-        f"predictions/.\nNext: lookalike predict {bundle} image=<your photograph>, or lookalike train data.root=<your folder>"
+        f"predictions/.\nNext: lookalike predict {bundle} image=<your photograph>, or lookalike train "
+        "data.root=<your folder>"
     )
     return code

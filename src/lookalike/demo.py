@@ -5,7 +5,6 @@ once into the user's cache. A download that was cut off goes on where it stopped
 pinned commit and the checksum of every file in the archive.
 """
 
-import logging
 import os
 import re
 import shutil
@@ -30,7 +29,7 @@ URL = f"https://github.com/marcusklasson/GroceryStoreDataset/archive/{COMMIT}.zi
 _MEMBER = re.compile(r"[^/]+/dataset/(train|val|test)/(?:Fruit|Vegetables)/(?:[^/]+/)*([^/.][^/]*)/([^/.][^/]*\.jpg)")
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _CLASSES = 50
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 
 
 class DemoError(LookalikeError):
@@ -70,12 +69,12 @@ def find_example(root: str | None, cache: Path | None = None) -> Example:
         return Example(fetch_grocery(cache), "grocery", settings, "validation")
     except (requests.RequestException, OSError) as error:
         say(
-            f"no photographs ({type(error).__name__}), so this demo uses scikit-learn's digits: trained on 0-6, tested on "
-            "the unseen 7-9. For the photographs run again with a network, or give data.root=<folder with train/<class>/>"
+            f"no photographs ({type(error).__name__}), so this demo uses scikit-learn's digits: trained on 0-6, "
+            "tested on the unseen 7-9. For photographs run again with a network, or give data.root=<folder>"
         )
-    settings = ("model=efficientnet_lite0", "model.trainable=[all]", "pixels.height=64", "pixels.width=64")
+    model = ("model=efficientnet_lite0", "model.trainable=[all]", "pixels.height=64", "pixels.width=64")
     quick = ("online.flip=false", "online.crop_area=0.8", "trainer.max_epochs=4")
-    return Example(write_digits(cache / "digits"), "digits", settings + quick, "test")
+    return Example(write_digits(cache / "digits"), "digits", model + quick, "test")
 
 
 def fetch_grocery(cache: Path, url: str = URL) -> Path:
@@ -88,7 +87,7 @@ def fetch_grocery(cache: Path, url: str = URL) -> Path:
     folder = cache / "grocery-produce"
     if folder.is_dir():
         return folder
-    logging.getLogger("pooch").setLevel(logging.ERROR)
+    pooch.get_logger().setLevel("ERROR")
     archive = Path(pooch.retrieve(url, None, fname=f"grocery-{COMMIT[:12]}.zip", path=cache, downloader=_download))
     try:
         with zipfile.ZipFile(archive) as source, atomic_folder(folder) as target:
@@ -107,7 +106,7 @@ def fetch_grocery(cache: Path, url: str = URL) -> Path:
 def write_digits(folder: Path) -> Path:
     """Writes scikit-learn's 1,797 digits as PNG files with a table; returns the table.
 
-    0-6 are trained on (one in five held out for validation); 7-9 are unseen: even rows are references, odd ones queries.
+    0-6 are trained on (one in five held out for validation); 7-9 are unseen: even rows are references, odd queries.
     """
     from sklearn.datasets import load_digits
 
@@ -163,4 +162,4 @@ def _unpack(source: zipfile.ZipFile, target: Path) -> None:
             place.write_bytes(source.read(name))
             advance(1)
     if len(labels) != _CLASSES:
-        raise DemoError(f"the archive has {len(labels)} fruit and vegetable classes, expected {_CLASSES}; it was deleted: run again")
+        raise DemoError(f"the archive has {len(labels)} fruit and vegetable classes, expected {_CLASSES}: run again")

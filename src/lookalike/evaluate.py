@@ -59,14 +59,14 @@ class RetrievalResult:
     def per_label(self) -> pd.DataFrame:
         """Queries and accuracy@1 of each label, worst first."""
         groups = self.per_query.groupby("label", sort=True)["accuracy@1"]
-        table = groups.agg(queries="count", accuracy="mean").rename(columns={"accuracy": "accuracy@1"})
+        table = pd.DataFrame({"queries": groups.count(), "accuracy@1": groups.mean()})
         return table.sort_values("accuracy@1", kind="stable").reset_index()
 
     def __str__(self) -> str:
         lines = [f"protocol: {self.protocol}"]
         for name, value in self.metrics.items():
-            low, high = self.intervals.get(name, (float("nan"), float("nan")))
-            lines.append(f"{name:<14}{value:.4f}   95 % {low:.4f} to {high:.4f}")
+            interval = "   95 % {:.4f} to {:.4f}".format(*self.intervals[name]) if name in self.intervals else ""
+            lines.append(f"{name:<14}{value:.4f}{interval}")
         return "\n".join(lines)
 
 
@@ -102,30 +102,36 @@ def evaluate(
         ap: How precision is averaged.
 
     Raises:
-        EvaluationError: Sizes differ, something is empty, or an embedding is zero or not finite.
+        EvaluationError: Sizes differ, something is empty, an embedding is zero or not finite, or a setting is unknown.
     """
+    if min([1, *ks, *vote_ks]) < 1 or ap not in ("rectangle", "trapezoid"):
+        raise EvaluationError(f"expected depths from 1 and ap rectangle or trapezoid, got {[*ks, *vote_ks]} and {ap}")
     query, reference = _unit(query, "query"), _unit(reference, "reference")
-    _same_length(query, reference, query_labels, reference_labels)
+    if query.shape[1] != reference.shape[1]:
+        raise EvaluationError(f"embeddings of one size expected, got {query.shape[1]} and {reference.shape[1]}")
+    _one_each("query", len(query), label=query_labels, camera=query_cameras)
+    _one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
+    own_row = _own_rows(exclude_self, len(query), len(reference))
     _, codes = np.unique(np.array([*query_labels, *reference_labels], dtype=str), return_inverse=True)
     query_ids, reference_ids = codes[: len(query)], codes[len(query) :]
-    own_row = np.arange(len(query)) if exclude_self is True else None if exclude_self is False else exclude_self
+    left_out = np.zeros(len(reference), bool) if ignore is None else np.asarray(ignore, bool)
     cameras = camera_rule and query_cameras is not None and reference_cameras is not None
     ranks = rank(
         query,
         reference,
         query_ids,
         reference_ids,
-        query_cameras=query_cameras if cameras else None,
-        reference_cameras=reference_cameras if cameras else None,
-        ignore=ignore,
+        query_cameras=np.asarray(query_cameras) if cameras else None,
+        reference_cameras=np.asarray(reference_cameras) if cameras else None,
+        ignore=left_out,
         own_row=own_row,
-        top=max(*vote_ks, 1),
+        top=max([1, *vote_ks]),
     )
     per_query = pd.DataFrame({"label": list(query_labels)})
     per_query = per_query.assign(**_votes(ranks, query_ids, reference_ids, np.asarray(reference_labels, str), vote_ks))
     per_query = per_query.assign(**_from_ranks(ranks, ks, ap))
     matched = per_query["positives"] > 0
-    ignored = 0 if ignore is None else int(ignore.sum())
+    ignored = int(left_out.sum())
     counts = {
         "queries": len(query),
         "queries_with_positive": int(matched.sum()),
@@ -141,26 +147,34 @@ def _unit(embeddings: np.ndarray, name: str) -> np.ndarray:
     array = np.asarray(embeddings, np.float32)
     if array.ndim != 2 or not len(array):
         raise EvaluationError(f"{name} embeddings: expected a float array [N, D] with N > 0, got shape {array.shape}")
-    norms = np.linalg.norm(array, axis=1, keepdims=True)
-    wrong = np.flatnonzero(~(np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)))
+    norms = np.sqrt(np.einsum("nd,nd->n", array, array, dtype=np.float64))  # float32 overflows from lengths of 1e19
+    wrong = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if len(wrong):
         raise EvaluationError(
             f"{name} embeddings: {len(wrong)} row(s) are zero or not finite (first: row {wrong[0]}): "
             "check the weights and the images"
         )
-    return array / norms
+    unit: np.ndarray = (array / norms[:, None]).astype(np.float32)
+    return unit
 
 
-def _same_length(
-    query: np.ndarray, reference: np.ndarray, query_labels: Sequence[str], reference_labels: Sequence[str]
-) -> None:
-    if query.shape[1] != reference.shape[1]:
-        raise EvaluationError(f"embeddings of one size expected, got {query.shape[1]} and {reference.shape[1]}")
-    for name, array, labels in (("query", query, query_labels), ("reference", reference, reference_labels)):
-        if len(array) != len(labels):
-            raise EvaluationError(
-                f"one label per {name} expected, got {len(array)} embeddings and {len(labels)} labels"
-            )
+def _one_each(of: str, count: int, **given: Sequence[str] | np.ndarray | None) -> None:
+    for name, values in given.items():
+        if values is not None and len(values) != count:
+            raise EvaluationError(f"one {name} per {of} expected, got {count} embeddings and {len(values)} of these")
+
+
+def _own_rows(exclude_self: bool | np.ndarray, queries: int, references: int) -> np.ndarray | None:
+    if exclude_self is False:
+        return None
+    rows = np.arange(queries) if exclude_self is True else np.asarray(exclude_self)
+    last = max(rows, default=-1)
+    if len(rows) != queries or last >= references or (exclude_self is True and queries != references):
+        raise EvaluationError(
+            "exclude_self: expected the reference row of each query (or -1), or True when both are the same images, "
+            f"got {len(rows)} rows up to {last} for {queries} queries and {references} references"
+        )
+    return rows
 
 
 def _votes(
@@ -211,17 +225,12 @@ def _from_ranks(ranks: Ranks, ks: Sequence[int], ap: str) -> dict[str, np.ndarra
 
 
 def _summary(per_query: pd.DataFrame, matched: np.ndarray) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    names = [
-        name for name in per_query if name not in ("label", "predicted", "similarity", "positives", "first_positive")
-    ]
+    others = ("label", "predicted", "similarity", "positives", "first_positive")
+    names = [str(name) for name in per_query if name not in others]
+    names = [name for name in names if matched.any() or name.startswith("accuracy@")]
     values = per_query[names].to_numpy(float)
     weight = np.column_stack([np.ones(len(matched)) if name.startswith("accuracy@") else matched for name in names])
-    total = weight.sum(0)
-    metrics = {
-        name: float(value)
-        for name, value, n in zip(names, (values * weight).sum(0) / np.maximum(total, 1), total, strict=True)
-        if n
-    }
+    metrics = dict(zip(names, ((values * weight).sum(0) / weight.sum(0)).tolist(), strict=True))
     codes = np.unique(per_query["label"].to_numpy(str), return_inverse=True)[1]
     labels = int(codes.max()) + 1
     if labels < 2:
@@ -232,13 +241,13 @@ def _summary(per_query: pd.DataFrame, matched: np.ndarray) -> tuple[dict[str, fl
     draws = np.random.default_rng(_SEED).multinomial(labels, np.full(labels, 1 / labels), size=_RESAMPLES)
     with np.errstate(invalid="ignore"):
         low, high = np.nanpercentile((draws @ sums) / (draws @ sizes), [2.5, 97.5], axis=0)
-    return metrics, {name: (float(low[i]), float(high[i])) for i, name in enumerate(names) if name in metrics}
+    return metrics, dict(zip(names, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
 
 def _protocol(counts: dict[str, int], cameras: bool, own_row: np.ndarray | None, ap: str) -> str:
     rules = [
-        f"{counts['queries']} queries ({counts['queries_without_positive']} without a valid positive: wrong in accuracy, "
-        "left out of the rest)",
+        f"{counts['queries']} queries ({counts['queries_without_positive']} without a valid positive: "
+        "wrong in accuracy, left out of the rest)",
         f"{counts['references']} references, {counts['ignored']} ignored",
         "same label and camera left out" if cameras else "no camera rule",
         f"AP {ap}",

@@ -1,4 +1,4 @@
-"""A trained embedder becomes a bundle: graph, parity check, gallery, metrics, model card. The only writer of bundles."""
+"""A trained embedder becomes a bundle: graph, parity check, gallery, metrics, model card. Nothing else writes one."""
 
 import importlib.metadata
 import logging

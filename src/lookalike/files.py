@@ -48,7 +48,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         DiskFullError: There is no room; `path` keeps its previous content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # always the same name: what a killed process left is overwritten
     try:
         with temporary.open("wb") as handle:
             yield handle
@@ -84,7 +84,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         DiskFullError: There is no room; `path` keeps its previous content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # always the same name: what a killed process left is overwritten
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()

@@ -81,7 +81,7 @@ class Gallery:
             int64 [Q, K] rows and float32 [Q, K] cosine similarities.
 
         Raises:
-            GalleryError: Another fingerprint, or k is larger than the gallery.
+            GalleryError: Another fingerprint, k beyond the gallery, or a query of another size or not finite.
         """
         if fingerprint != self.fingerprint:
             raise GalleryError(
@@ -90,6 +90,11 @@ class Gallery:
             )
         if not 1 <= k <= len(self):
             raise GalleryError(f"k={k}: expected 1 to {len(self)}, the number of images in the gallery")
+        if query.shape[1:] != self.embeddings.shape[1:] or not np.isfinite(query).all():
+            raise GalleryError(
+                f"query embeddings: expected finite values [Q, {self.embeddings.shape[1]}], got {query.shape} with "
+                f"{int((~np.isfinite(query)).sum())} that are not finite: check the weights"
+            )
         rows = np.empty((len(query), k), np.int64)
         similarity = np.empty((len(query), k), np.float32)
         for place, one in enumerate(np.ascontiguousarray(query, np.float32)):
@@ -126,15 +131,19 @@ def load_gallery(folder: Path) -> Gallery:
         GalleryError: A file is missing or damaged; no pickle is ever read.
     """
     try:
-        about = json.loads((folder / "gallery.json").read_bytes())
+        about = json.loads((folder / "gallery.json").read_bytes().decode("utf-8", "surrogateescape"))
+        if about["schema"] != _SCHEMA:
+            raise ValueError(f"gallery.json is of schema {about['schema']}, expected {_SCHEMA}")
         embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)
+        if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float32:
+            raise ValueError("embeddings.npy holds no float32 [R, D]")
         text = (folder / "rows.csv").read_bytes().decode("utf-8", "surrogateescape")
         rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
         labels, paths = [row[0] for row in rows], [row[1] for row in rows]
         return Gallery(embeddings, labels, paths, Path(about["root"]), about["fingerprint"])
     except GalleryError:
         raise
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error) as error:
         raise GalleryError(
             f"{folder}: not a readable gallery ({error}): write it again with lookalike embed"
         ) from error

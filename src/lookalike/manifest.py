@@ -193,11 +193,11 @@ def boxes_of(rows: pd.DataFrame) -> list[tuple[float, float, float, float] | Non
 
 def write_table(manifest: Manifest, path: Path) -> None:
     """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back."""
-    table = manifest.table.copy()
-    for name in ("path", "source"):
-        table[name] = [
-            Path(os.path.relpath(manifest.file(file), path.parent)).as_posix() if file else "" for file in table[name]
-        ]
+
+    def beside(file: str) -> str:
+        return Path(os.path.relpath(manifest.file(file), path.parent)).as_posix() if file else ""
+
+    table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
     with atomic_file(path) as handle:
         if path.suffix == ".parquet":
             table.to_parquet(handle, index=False)
@@ -257,10 +257,10 @@ def _read_split(
         if entry.name.startswith(".") or (entry / RECIPE).is_file():
             continue
         if not entry.is_dir():
-            if not is_image_name(entry.name):
-                skipped[entry.suffix] += 1
-            else:
+            if is_image_name(entry.name):
                 problems.append(f"{where}: an image outside any class folder: move it to {split}/<class>/")
+            else:
+                skipped[entry.suffix] += 1
             continue
         images = find_images(entry)
         if not images:
@@ -284,8 +284,7 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
             f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
         ) from error
     table = table.rename(columns=_OML_NAMES)
-    missing = [name for name in ("path", "label") if name not in table]
-    if missing:
+    if not {"path", "label"} <= set(table):
         raise ManifestError(
             f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), "
             f"found {', '.join(map(str, table))}"
@@ -358,8 +357,7 @@ def _hold_out(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     for _, rows in table[(table["split"] == "train") & (table["source"] == "")].groupby("label", sort=True):
         count = min(max(1, round(len(rows) * share)), len(rows) - 1)
         table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
-    held = table["path"][table["split"] == "validation"]
-    table.loc[table["source"].isin(held), "split"] = "validation"
+    table.loc[table["source"].isin(table["path"][table["split"] == "validation"]), "split"] = "validation"
     return table
 
 

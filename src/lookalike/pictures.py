@@ -19,7 +19,7 @@ class Cell:
     """One image with two lines of text.
 
     Attributes:
-        file: The image; a grey field with the reason is drawn when it cannot be read.
+        file: The image; a grey field that says so is drawn when it cannot be read.
         title: First line.
         note: Second line.
         right: True draws a blue frame and a tick, False an orange frame and a cross, None a grey frame.
@@ -53,8 +53,8 @@ def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
         picture = Image.fromarray(read_image(cell.file, PixelSettings(_CELL, _CELL, "crop")))
         sheet.paste(picture, (left, top))
     except ImageError:
-        draw.rectangle([left, top, left + _CELL, top + _CELL], fill="#DDDDDD")
-        draw.text((left + 8, top + _CELL // 2 - 8), "image not found", fill=_INK, font=_font(13))
+        draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill="#DDDDDD")
+        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=_INK, font=_font(13))
     color = {True: _RIGHT, False: _WRONG, None: _PLAIN}[cell.right]
     draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], outline=color, width=2 if cell.right is None else 5)
     if cell.right is not None:
@@ -73,8 +73,8 @@ def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, colo
 
 
 def _fit(text: str, size: int) -> str:
-    """Shortens a text to the width of a cell."""
-    font = _font(size)
+    """One line of text, shortened to the width of a cell."""
+    font, text = _font(size), " ".join(text.split())
     if font.getlength(text) <= _CELL:
         return text
     keep = int(np.searchsorted([-font.getlength(text[:n] + "…") for n in range(len(text), 0, -1)], -_CELL))

@@ -117,7 +117,7 @@ def find_queries(image: str) -> list[Path]:
     elif path.exists() or not has_magic(image):
         found = [path]
     else:
-        found = sorted(Path(name) for name in glob(image, recursive=True) if Path(name).is_file())
+        found = sorted(Path(name) for name in glob(image, recursive=True) if Path(name).is_file())  # noqa: PTH207
     if not found:
         raise PredictError(
             f"image={image}: no image there: give a file, a folder or a quoted pattern such as image='photos/*.jpg'"

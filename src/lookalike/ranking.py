@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 _TILE = 256
+# A float32 product rounds differently by kernel and by place in the array, which would part exact duplicates and let
+# other queries change a rank. On this grid a float64 holds every partial sum of unit vectors: exact in any order.
+_GRID = 2.0**25
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ def rank(
     """Ranks all valid references of every query by inner product.
 
     Args:
-        query: float32 [Q, D].
-        reference: float32 [R, D].
+        query: float32 [Q, D], unit length.
+        reference: float32 [R, D], unit length.
         query_ids: int64 [Q], label ids.
         reference_ids: int64 [R], label ids in the same numbering.
         query_cameras: int64 [Q]; with `reference_cameras`, references of the same label and camera are left out.
@@ -60,13 +63,10 @@ def rank(
     top_rows, top_similarity = np.full((count, kept), -1, np.int64), np.zeros((count, kept), np.float32)
     ranks: list[np.ndarray] = []
     usable = np.ones(len(reference), bool) if ignore is None else ~ignore
-    # One tile shape, padded at the end: a product computed in another shape rounds differently.
-    padded = np.zeros((_TILE, query.shape[1]), np.float32)
+    whole = _on_grid(reference).T
     for first in range(0, count, _TILE):
-        rows = range(first, min(first + _TILE, count))
-        padded[: len(rows)] = query[rows.start : rows.stop]
-        similarity = padded @ reference.T
-        for place, row in enumerate(rows):
+        similarity = (_on_grid(query[first : first + _TILE]) @ whole / _GRID**2).astype(np.float32)
+        for place, row in enumerate(range(first, first + len(similarity))):
             same = reference_ids == query_ids[row]
             valid = usable.copy()
             if query_cameras is not None and reference_cameras is not None:
@@ -81,6 +81,11 @@ def rank(
     starts = np.concatenate([[0], np.cumsum([len(found) for found in ranks])]).astype(np.int64)
     positives = np.concatenate(ranks) if ranks else np.zeros(0)
     return Ranks(starts, positives.astype(np.int64), top_rows, top_similarity)
+
+
+def _on_grid(embeddings: np.ndarray) -> np.ndarray:
+    """Whole multiples of 1 / `_GRID`, as float64; off by 1.5e-8 at most, less than float32 tells apart near 1."""
+    return np.rint(embeddings.astype(np.float64) * _GRID)
 
 
 def vote(labels: np.ndarray, similarity: np.ndarray) -> int:

@@ -20,7 +20,7 @@ class ShuffledBatches:
     Args:
         rows: Number of rows.
         batch_size: Rows per batch.
-        seed: Any integer.
+        seed: An integer from 0.
     """
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
@@ -50,7 +50,7 @@ class LabelBatches:
         label_ids: One id per row.
         labels_per_batch: P, at least 2.
         images_per_label: K, at least 2.
-        seed: Any integer.
+        seed: An integer from 0.
     """
 
     def __init__(self, label_ids: np.ndarray, labels_per_batch: int, images_per_label: int, seed: int) -> None:
@@ -83,6 +83,7 @@ class LabelBatches:
         taken: list[int] = []
         while len(taken) < self._k:
             if not piles[label]:
-                piles[label] = rng.permutation(self._members[label]).tolist()
+                fresh = rng.permutation(self._members[label]).tolist()
+                piles[label] = sorted(fresh, key=taken.count, reverse=True)  # what this batch has comes last
             taken.append(piles[label].pop())
         return taken

@@ -5,7 +5,16 @@ A misspelt or out-of-range setting stops the command before any data is read.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from lookalike.errors import LookalikeError, did_you_mean, listed
 
@@ -13,16 +22,42 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Degrees = Annotated[float, Field(gt=0, lt=180)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(gt=0, le=1)]
 Side = Annotated[int, Field(ge=8, le=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+MISSING = "???"  # how the files under `configs/` mark a value that has no default
 
 
 class SettingsError(LookalikeError):
     """A setting is unknown, missing or out of range."""
 
 
+def _read_text(value: Any, kind: Any) -> Any:
+    if not isinstance(value, str) or kind is str:
+        return value
+    if value == "null":
+        return None
+    if kind != str | None and value.startswith("[") and value.endswith("]"):
+        return [part.strip(" '\"") for part in value[1:-1].split(",") if part.strip()]
+    return value
+
+
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, values: Any) -> Any:
+        """The command line gives text: `null` and `[a,b]` have a meaning wherever the setting itself is no text."""
+        if not isinstance(values, dict):
+            return values
+        kinds = {name: field.annotation for name, field in cls.model_fields.items()}
+        return {name: _read_text(value, kinds.get(name, str)) for name, value in values.items() if value != MISSING}
 
 
 class Data(_Settings):
@@ -69,8 +104,12 @@ class Model(_Settings):
     pooling: Literal["avg", "gem"] = Field(description="gem needs a convolutional backbone")
     bn_neck: bool = Field(description="batch norm behind the head")
     trainable: Annotated[list[str], Field(min_length=1)] = Field(description="backbone stages and head, or all")
-    mean: list[float] | None = Field(description="three values in 0..1; null = timm's")
-    std: list[float] | None = Field(description="three values in 0..1; null = timm's")
+    mean: Annotated[list[Unit], Field(min_length=3, max_length=3)] | None = Field(
+        description="three values in 0..1; null = timm's"
+    )
+    std: Annotated[list[Spread], Field(min_length=3, max_length=3)] | None = Field(
+        description="three values in 0..1, none of them 0; null = timm's"
+    )
 
 
 class _Margin(_Settings):
@@ -127,7 +166,7 @@ class Triplet(_Settings):
 
     name: Literal["triplet"]
     margin_distance: Annotated[float, Field(gt=0, lt=2)]
-    triplets: Literal["all", "hard", "semihard", "easy"]
+    triplets: Literal["all", "hard", "semihard"]  # easy ones cost nothing by definition, so nothing would be learnt
 
 
 class MultiSimilarity(_Settings):
@@ -170,6 +209,20 @@ Loss = Annotated[
 ]
 
 
+_LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}
+
+
+def _known_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    problems = [_unknown(f"logger.{name}", list(_LOGGERS)) for name in chosen if name not in _LOGGERS]
+    for name, known in _LOGGERS.items():
+        given = chosen.get(name, known)
+        problems += [_unknown(f"logger.{name}.{option}", known) for option in given if option not in known]
+        problems += [_needed(f"logger.{name}.{option}") for option in known if option not in given]
+    if problems:
+        raise PydanticCustomError("logger", "{problems}", {"problems": "; ".join(problems)})
+    return chosen
+
+
 class Trainer(_Settings):
     """How long and how fast."""
 
@@ -183,7 +236,7 @@ class Trainer(_Settings):
     warmup_share: Share = Field(description="share of the steps until the peak")
     patience: Count = Field(description="epochs without a better validation score before stopping")
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
-        description="auto = bf16 for a frozen trunk where the processor has it, float32 for the rest; the loss is float32"
+        description="auto = bf16 for a frozen trunk where the processor has it, else float32; the loss is float32"
     )
     device: Literal["auto", "cpu", "cuda"]
     threads: Count | None = Field(description="of torch; null = one per core")
@@ -201,7 +254,7 @@ class Train(_Settings):
     resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
     models_dir: str
     checkpoint_dir: str
-    logger: dict[Literal["mlflow", "csv", "tensorboard", "wandb"], dict[str, str]]
+    logger: Annotated[dict[str, dict[str, str]], AfterValidator(_known_loggers)]
     data: Data
     pixels: Pixels
     augment: Augment
@@ -294,12 +347,24 @@ def _problem(kind: type[_Settings], values: dict[str, Any], detail: dict[str, An
         del where[1]  # the discriminator, which is no setting
     name = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        known = _known(kind, where[:-1], values)
-        return f"{name}: unknown setting{did_you_mean(where[-1], known)}; known here: {', '.join(known)}"
-    if detail["type"] == "missing" or detail["input"] in (None, "???"):
-        return f"{name}: needs a value: give {name}=..."
+        return _unknown(name, _known(kind, where[:-1], values))
+    if detail["type"] == "missing" or detail["input"] is None:
+        return _needed(name)
+    if detail["type"] == "logger":
+        return str(detail["msg"])
+    if detail["type"] == "union_tag_invalid":
+        return f"{name}.name={detail['ctx']['tag']}: expected {detail['ctx']['expected_tags']}: choose it by {name}=..."
     message = str(detail["msg"]).replace("Input should be", "expected")
     return f"{name}={detail['input']}: {message[0].lower() + message[1:]}"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    hint = did_you_mean(name.rpartition(".")[2], known)
+    return f"{name}: unknown setting{hint}; known here: {', '.join(known)}"
+
+
+def _needed(name: str) -> str:
+    return f"{name}: needs a value: give {name}=..."
 
 
 def _known(kind: type[_Settings], where: list[str], values: dict[str, Any]) -> list[str]:

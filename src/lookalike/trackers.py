@@ -9,6 +9,7 @@ import logging
 import os
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
@@ -56,7 +57,8 @@ class Tracker:
         line = history[-1]
         for logger, already in self._loggers:
             if line["epoch"] > already:
-                values = {name: value for name, value in line.items() if name != "epoch"}
+                # MLflow refuses "@" in the name of a metric, so accuracy@1 is accuracy_at_1 in every record.
+                values = {name.replace("@", "_at_"): value for name, value in line.items() if name != "epoch"}
                 logger.log_metrics(values, step=int(line["epoch"]))
         if self._csv is not None:
             text = io.StringIO()
@@ -114,10 +116,15 @@ def _wandb(run: str, options: dict[str, str], folder: Path) -> Logger:
         import wandb
     except ImportError as error:
         raise TrackerError(f"logger=wandb needs a package ({error}): pip install 'lookalike[loggers]'") from error
-    offline = not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+    offline = not wandb.login(prompt=False)
     kept = folder / "wandb_run_id"
     if not kept.is_file():
-        write_bytes(kept, wandb.util.generate_id().encode())
+        write_bytes(kept, uuid4().hex[:8].encode())
     return WandbLogger(
-        name=run, project=options["project"], id=kept.read_text(), offline=offline, save_dir=".", resume="allow"
+        name=run,
+        project=options["project"],
+        id=kept.read_text(),
+        mode="offline" if offline else "online",
+        save_dir=".",
+        resume="allow",
     )

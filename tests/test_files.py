@@ -1,0 +1,215 @@
+"""Files are whole or not there at all, whatever goes wrong while they are written."""
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lookalike.files import (
+    DiskFullError,
+    atomic_file,
+    atomic_folder,
+    set_aside,
+    sha256_of,
+    unused,
+    write_bytes,
+    write_json,
+)
+
+# A process that may write 1,000 bytes per file: what a full disk or a used-up quota looks like from inside.
+NO_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from lookalike.files import DiskFullError, atomic_folder, write_bytes
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+target = Path(sys.argv[1])
+try:
+    if target.is_dir():
+        with atomic_folder(target) as folder:
+            (folder / "small").write_bytes(b"y")
+            (folder / "large").write_bytes(b"y" * 5000)
+    else:
+        write_bytes(target, b"y" * 5000)
+except DiskFullError as error:
+    print(error)
+"""
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lookalike.files import atomic_file, atomic_folder
+
+target = Path(sys.argv[1])
+with atomic_folder(target) if target.is_dir() else atomic_file(target) as half:
+    if target.is_dir():
+        (half / "half").write_bytes(b"y")
+    else:
+        half.write(b"y" * 100_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_atomic_file_keeps_the_old_content_until_the_block_ends(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"old")
+    with atomic_file(file) as handle:
+        handle.write(b"new")
+        handle.flush()
+        assert file.read_bytes() == b"old"
+    assert tree(tmp_path) == {"a.bin": b"new"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt("stop"), OSError(errno.EIO, "stop")])
+def test_atomic_file_keeps_the_old_content_when_the_block_raises(tmp_path: Path, error: BaseException) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"old")
+
+    def write() -> None:
+        with atomic_file(file) as handle:
+            handle.write(b"new")
+            raise error
+
+    with pytest.raises(type(error), match="stop"):
+        write()
+    assert tree(tmp_path) == {"a.bin": b"old"}
+
+
+def test_atomic_file_makes_missing_folders(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "new" / "deeper" / "a.bin", b"x")
+    assert tree(tmp_path) == {"new/deeper/a.bin": b"x"}
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_running_out_of_room_in_the_block_says_what_to_do(tmp_path: Path, code: int) -> None:
+    file = tmp_path / "a.bin"
+    expected = re.escape(f"{file}: no space left to write it ({os.strerror(code)}); what was there before is unchanged")
+    with pytest.raises(DiskFullError, match=expected), atomic_file(file):
+        raise OSError(code, os.strerror(code))
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("old", [{"target": b"old"}, {"target/old": b"old"}], ids=["file", "folder"])
+def test_a_full_disk_leaves_the_old_content_and_no_temporary(tmp_path: Path, old: dict[str, bytes]) -> None:
+    for name, content in old.items():
+        write_bytes(tmp_path / name, content)
+    target = tmp_path / "target"
+    command = [sys.executable, "-c", NO_ROOM, str(target)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert f"{target}: no space left to write it (File too large)" in done.stdout
+    assert "free some space, then run the same command again" in done.stdout
+    assert tree(tmp_path) == old
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_atomic_folder_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "bundle"
+    with atomic_folder(target) as folder:
+        write_bytes(folder / "sub" / "a", b"1")
+        assert not target.exists()
+    assert tree(tmp_path) == {"deep/bundle/sub/a": b"1"}
+    assert [entry.name for entry in target.parent.iterdir()] == ["bundle"]
+
+
+def test_atomic_folder_leaves_nothing_when_the_block_raises(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    write_bytes(target / "a", b"old")
+
+    def write() -> None:
+        with atomic_folder(target) as folder:
+            write_bytes(folder / "a", b"new")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write()
+    assert tree(tmp_path) == {"bundle/a": b"old"}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("old", [{"target": b"old"}, {"target/old": b"old"}], ids=["file", "folder"])
+def test_a_killed_process_leaves_the_old_content_and_the_next_write_tidies_up(
+    tmp_path: Path, old: dict[str, bytes]
+) -> None:
+    for name, content in old.items():
+        write_bytes(tmp_path / name, content)
+    target = tmp_path / "target"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert {name: content for name, content in tree(tmp_path).items() if not name.startswith(".")} == old
+    if target.is_dir():
+        with atomic_folder(target) as folder:
+            assert list(folder.iterdir()) == []
+        assert len(list(tmp_path.iterdir())) == 2, "the folder and the older one set aside"
+    else:
+        write_bytes(target, b"new")
+        assert tree(tmp_path) == {"target": b"new"}
+
+
+def test_atomic_folder_sets_an_older_one_aside_under_a_dated_name(tmp_path: Path) -> None:
+    target = tmp_path / "run.v2"
+    for content in (b"1", b"2", b"3"):
+        with atomic_folder(target) as folder:
+            write_bytes(folder / "a", content)
+    assert (target / "a").read_bytes() == b"3"
+    aside = sorted(entry for entry in tmp_path.iterdir() if entry != target)
+    assert sorted((entry / "a").read_bytes() for entry in aside) == [b"1", b"2"]
+    assert all(re.fullmatch(r"run\.v2(-2)?\.\d{4}(-\d\d){2}T\d\d(-\d\d){2}", entry.name) for entry in aside), aside
+
+
+def test_set_aside_of_nothing_is_nothing(tmp_path: Path) -> None:
+    assert set_aside(tmp_path / "no") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "expected"),
+    [
+        ("a.json", [], "a.json"),
+        ("a.json", ["a.json"], "a-2.json"),
+        ("a.json", ["a.json", "a-2.json"], "a-3.json"),
+        ("a.json", ["a.json", "a-3.json"], "a-2.json"),
+        ("a.json", ["a-2.json"], "a.json"),
+        ("2025-01-01T00-00-00", ["2025-01-01T00-00-00"], "2025-01-01T00-00-00-2"),
+    ],
+)
+def test_unused_counts_up_to_the_first_free_name(tmp_path: Path, name: str, taken: list[str], expected: str) -> None:
+    for other in taken:
+        (tmp_path / other).touch()
+    assert unused(tmp_path / name) == tmp_path / expected
+
+
+def test_write_json_reads_back(tmp_path: Path) -> None:
+    content = {"label": "jalapeño", "scores": [0.1, 1e-300], "none": None}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert json.loads(text) == content
+    assert "jalapeño" in text
+
+
+def test_write_json_keeps_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", [os.fsdecode(b"jalape\xf1o.jpg")])
+    assert b"jalape\xf1o.jpg" in (tmp_path / "a.json").read_bytes()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_write_json_refuses_what_is_not_json_and_keeps_the_old_file(tmp_path: Path, value: float) -> None:
+    file = tmp_path / "a.json"
+    write_json(file, 1)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(file, {"map": [value]})
+    assert tree(tmp_path) == {"a.json": b"1\n"}
+
+
+def test_sha256_of_is_the_standard_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")  # the first example of FIPS 180-2
+    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
