@@ -118,9 +118,6 @@ def test_without_a_frozen_stage_in_front_there_is_no_trunk(trainable: list[str] 
     assert make("test_resnet", trainable=trainable).trunk_end is None
 
 
-# Frozen parts -----------------------------------------------------------------------------------------------------------
-
-
 def test_frozen_batch_norm_keeps_its_statistics_and_trained_batch_norm_does_not() -> None:
     embedder = make("test_resnet", trainable=["layer3", "head"], bn_neck=True)
     for again in (False, True):
@@ -164,9 +161,6 @@ def test_randomness_stays_off_in_frozen_parts_only(backbone: str, last: str) -> 
     assert not torch.equal(first, second)  # the trained block still drops
 
 
-# Which part is trained ----------------------------------------------------------------------------------------------------
-
-
 def trained_parts(embedder: Embedder) -> set[str]:
     return {name for name, parameter in embedder.named_parameters() if parameter.requires_grad}
 
@@ -199,7 +193,7 @@ def test_stages_that_start_alike_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("backbone", "trainable", "text"),
     [
-        ("test_resnet", ["layr4", "head"], r"no stage 'layr4'; did you mean layer\d.*; it has conv1, .*layer4, layer4\.0 and head$"),
+        ("test_resnet", ["layr4", "head"], r"no stage 'layr4'; did you mean layer\d.*; it has conv1, .* and head$"),
         ("test_resnet", ["layer4.9"], r"no stage 'layer4\.9'; did you mean layer4\.0.*; it has conv1"),
         ("test_resnet", ["layer"], r"no stage 'layer'"),
         ("test_resnet", ["act1"], r"no stage 'act1'"),  # has no parameters
@@ -236,9 +230,6 @@ def test_unknown_backbones_are_refused(backbone: str, text: str) -> None:
         Embedder(backbone)
 
 
-# Pooling, neck, mean and std -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("power", [3.0, 1.0, 5.5])
 def test_gem_equals_a_slow_loop(power: float) -> None:
     torch.manual_seed(0)
@@ -256,7 +247,9 @@ def test_gem_equals_a_slow_loop(power: float) -> None:
     assert torch.allclose(pooled.double(), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", ["test_resnet", "test_efficientnet", "test_convnext", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize(
+    "backbone", ["test_resnet", "test_efficientnet", "test_convnext", "swin_tiny_patch4_window7_224"]
+)
 def test_gem_takes_the_place_of_timms_pooling(backbone: str) -> None:
     """With power 1 on features above 0 it is the mean, which is timm's own pooling."""
     side = 224 if backbone.startswith("swin") else 64
@@ -279,7 +272,9 @@ def test_gem_takes_the_place_of_timms_pooling(backbone: str) -> None:
 
 @pytest.mark.parametrize("backbone", ["test_vit", "vit_tiny_patch16_224"])
 def test_gem_is_refused_without_a_feature_map(backbone: str) -> None:
-    with pytest.raises(ModelError, match=rf"pooling=gem needs a convolutional backbone, {backbone} pools tokens: use .*avg"):
+    with pytest.raises(
+        ModelError, match=rf"pooling=gem needs a convolutional backbone, {backbone} pools tokens: use .*avg"
+    ):
         Embedder(backbone, pooling="gem")
 
 
@@ -304,7 +299,9 @@ def test_mean_and_std_are_part_of_the_model() -> None:
     assert make("resnet18").mean.flatten().tolist() == pytest.approx([255 * value for value in timms])
 
 
-@pytest.mark.parametrize(("name", "value"), [("mean", [0.5]), ("mean", [0.5, 0.5, 127]), ("std", [0, 0.5, 0.5]), ("std", [])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("mean", [0.5]), ("mean", [0.5, 0.5, 127]), ("std", [0, 0.5, 0.5]), ("std", [])]
+)
 def test_impossible_mean_and_std_are_refused(name: str, value: list[float]) -> None:
     settings = {
         "backbone": "resnet18", "weights": "none", "embedding_size": 8, "pooling": "avg", "bn_neck": False,
@@ -313,9 +310,6 @@ def test_impossible_mean_and_std_are_refused(name: str, value: list[float]) -> N
     assert check(Model, settings).mean == [0.0, 0.5, 1.0]
     with pytest.raises(SettingsError, match=rf"{name}.*(at least|less than or equal to|greater than)"):
         check(Model, {**settings, name: value})
-
-
-# Random state, load_embedder ------------------------------------------------------------------------------------------------
 
 
 def settings_of(backbone: str) -> Iterator[dict[str, Any]]:
@@ -343,8 +337,8 @@ def test_construction_draws_the_initial_weights_and_no_more(backbone: str) -> No
 def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> None:
     pooling = "avg" if backbone == "test_vit" else "gem"
     model = {"backbone": backbone, "embedding_size": 12, "pooling": pooling, "bn_neck": True, "trainable": ["head"],
-             "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "weights": "none", "weights_source": "random"}  # fmt: skip
-    made = Embedder(**{k: v for k, v in model.items() if not k.startswith("weights")})
+             "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "weights": "none"}  # fmt: skip
+    made = Embedder(**{k: v for k, v in model.items() if k != "weights"})
     step(made, pictures(6, 160))
     save_file(made.state_dict(), tmp_path / "model.safetensors")
     loaded = load_embedder(tmp_path / "model.safetensors", model)
@@ -354,7 +348,9 @@ def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> 
     assert trained_parts(loaded) == trained_parts(made)
 
 
-@pytest.mark.parametrize("change", [{"backbone": "test_efficientnet"}, {"embedding_size": 8}, {"bn_neck": True}, {"pooling": "gem"}])
+@pytest.mark.parametrize(
+    "change", [{"backbone": "test_efficientnet"}, {"embedding_size": 8}, {"bn_neck": True}, {"pooling": "gem"}]
+)
 def test_load_embedder_refuses_other_weights(change: dict[str, Any], tmp_path: Path) -> None:
     save_file(make("test_resnet").state_dict(), tmp_path / "model.safetensors")
     model = {"backbone": "test_resnet", "embedding_size": 16, **change}

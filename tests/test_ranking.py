@@ -46,10 +46,7 @@ def test_ranks_are_those_of_plain_sorting(seed: int) -> None:
         top=top,
     )
     valid = [
-        [
-            not ignore[r] and r != own[q] and not (other[r] == ids[q] and camera[r] == seen[q])
-            for r in range(references)
-        ]
+        [not ignore[r] and r != own[q] and not (other[r] == ids[q] and camera[r] == seen[q]) for r in range(references)]
         for q in range(queries)
     ]
     kept = min(top, references)

@@ -8,6 +8,7 @@ copy of other settings is never taken for one of these.
 import hashlib
 import json
 import os
+import random
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -162,15 +163,14 @@ class OnlineTransforms:
 
     def __call__(self, file: Path, seed: int, box: tuple[float, ...] | None = None) -> np.ndarray:
         """Reads and changes one image: uint8 RGB [H, W, 3] at model size."""
+        rng = np.random.default_rng(seed)
         if self.crop_area < 1:
-            image = resize(
-                _random_crop(read_image(file, box=box), self.crop_area, np.random.default_rng(seed)), self.pixels
-            )
+            image = resize(_random_crop(read_image(file, box=box), self.crop_area, rng), self.pixels)
         else:
             image = read_image(file, self.pixels, box)
         if not self._compose.transforms:
             return image
-        self._compose.set_random_seed(seed)
+        self._compose.set_random_state(rng, random.Random(seed))
         return np.ascontiguousarray(self._compose(image=np.ascontiguousarray(image))["image"])
 
 
@@ -258,7 +258,8 @@ def _augmented(copy: Copy, source: Path, compose: A.Compose, max_side: int) -> b
     shrink = min(1.0, max_side / max(height, width))
     if shrink < 1:
         image = resize(image, PixelSettings(max(1, round(height * shrink)), max(1, round(width * shrink))))
-    compose.set_random_seed(copy.seed)
+    # Not set_random_seed: it gives every step a generator of its own with this one seed, so all would decide alike.
+    compose.set_random_state(np.random.default_rng(copy.seed), random.Random(copy.seed))
     image = compose(image=np.ascontiguousarray(image))["image"]
     ok, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert ok, "OpenCV encodes any uint8 RGB image"

@@ -112,8 +112,7 @@ def compose(verb: str, overrides: list[tuple[str, Any]]) -> dict[str, Any]:
 
     Hydra composes the groups. Values are laid over them as they are: in Hydra's grammar a path may be an expression.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
+    import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -123,8 +122,8 @@ def compose(verb: str, overrides: list[tuple[str, Any]]) -> dict[str, Any]:
     last = dict(overrides)
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     try:
-        with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-            composed = OmegaConf.to_container(hydra_compose(verb, chosen), resolve=True, throw_on_missing=False)
+        with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+            composed = OmegaConf.to_container(hydra.compose(verb, chosen), resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
     assert isinstance(composed, dict)
@@ -171,7 +170,8 @@ def _from_file(file: Path) -> list[tuple[str, Any]]:
 
     try:
         text = file.read_text(encoding="utf-8")
-        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+        # Without YAML's types a value means what it means on the command line: run: 2024 or image: on are names.
+        content = json.loads(text) if file.suffix == ".json" else yaml.load(text, yaml.BaseLoader)
     except OSError as error:
         raise UsageError(f"--config {file}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError) as error:

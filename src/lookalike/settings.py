@@ -46,9 +46,7 @@ def _read_text(value: Any, kind: Any) -> Any:
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -249,7 +247,9 @@ class Trainer(_Settings):
 class Train(_Settings):
     """Settings of `lookalike train`."""
 
-    run: str | None = Field(description="name of the run; null = made from data, model, loss and seed")
+    run: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] | None = Field(
+        description="name of the run, also of its folders; null = made from data, model, loss and seed"
+    )
     seed: Seed
     resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
     models_dir: str

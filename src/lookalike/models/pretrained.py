@@ -4,8 +4,10 @@ import pickle
 import warnings
 from pathlib import Path
 
+import requests
 import timm
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -77,16 +79,25 @@ def _reason(error: Exception) -> str:
 
 
 def _from_hub(backbone: nn.Module, name: str) -> str:
+    _look_before_asking()
     try:
         source = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:
         # The hub's client raises a different type for each kind of outage, some of them not even OSError.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
         raise ModelError(
             f"the ImageNet weights of {name} could not be fetched from timm's hub ({reason}); {_WAYS_OUT}"
         ) from error
     _fill(backbone, source.state_dict(), name)
     return f"timm hub: {source.pretrained_cfg.get('hf_hub_id') or source.pretrained_cfg.get('url')}"
+
+
+def _look_before_asking() -> None:
+    """Without a network the hub's client would ask for over a minute; told so, it looks into its cache at once."""
+    try:
+        requests.head(constants.ENDPOINT, timeout=5)
+    except requests.RequestException:
+        constants.HF_HUB_OFFLINE = True
 
 
 def _from_package(backbone: nn.Module, name: str) -> str:

@@ -1,0 +1,213 @@
+"""The arrows of the design, the torch-free half, and what every module owes its reader, read from the sources."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lookalike
+
+SOURCE = Path(lookalike.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
+HELPERS = {"errors", "files", "progress"}
+ALLOWED = {
+    "manifest": "images",
+    "images": "",
+    "augment": "manifest images",
+    "sampler": "",
+    "datamodules": "",
+    "datamodules.image_datamodule": "manifest images augment",
+    "models": "",
+    "models.embedder": "",
+    "models.losses": "",
+    "models.pretrained": "models.embedder",
+    "models.metric_learning_module": "models.embedder models.losses evaluate",
+    "checkpoint": "models.metric_learning_module",
+    "bundle": "gallery images",
+    "embed": "bundle images models.embedder",
+    "ranking": "",
+    "evaluate": "ranking",
+    "gallery": "",
+    "measure": "bundle embed evaluate gallery images manifest",
+    "predict": "bundle embed gallery images ranking",
+    "pictures": "images",
+    "export": "bundle embed evaluate gallery images manifest measure models.embedder",
+    "trackers": "",
+    "settings": "",
+    "demo": "images",
+    "errors": "",
+    "files": "",
+    "progress": "",
+    "__main__": "cli",
+}
+ANYTHING = {"train", "cli"}
+TORCH_FREE = ("cli", "predict", "embed", "bundle", "gallery", "evaluate", "manifest", "measure", "pictures")
+HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
+
+
+def module(file: Path) -> str:
+    parts = file.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module(file): file for file in FILES}
+
+
+def own_imports(tree: ast.Module) -> set[str]:
+    """Modules of ours that a module imports, anywhere in it; names inside a module count as that module."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: import by full name"
+            assert node.module is not None
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name.partition(".")[2] in MODULES else node.module for name in inside}
+    return {name.partition(".")[2] for name in found if name.startswith("lookalike.")}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name and name not in ANYTHING])
+def test_arrows_point_one_way(name: str) -> None:
+    assert name in ALLOWED, f"{name} is new: give it a row in ALLOWED and a line in the README"
+    wrong = own_imports(TREES[MODULES[name]]) - set(ALLOWED[name].split()) - HELPERS
+    assert not wrong, f"{name} must not import {sorted(wrong)}"
+
+
+def test_the_table_names_only_modules_that_exist() -> None:
+    assert {*ALLOWED, *ANYTHING, ""} == set(MODULES)
+    assert {name for names in ALLOWED.values() for name in names.split()} <= set(MODULES)
+
+
+def test_helpers_import_only_each_other() -> None:
+    for name in HELPERS:
+        assert own_imports(TREES[MODULES[name]]) <= HELPERS
+
+
+def test_only_the_command_line_knows_hydra() -> None:
+    users = {
+        module(file)
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in ("hydra", "omegaconf"))
+        or (
+            isinstance(node, ast.Import)
+            and any(alias.name.split(".")[0] in ("hydra", "omegaconf") for alias in node.names)
+        )
+    }
+    assert users == {"cli"}
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level packages that a fresh interpreter has loaded after a statement."""
+    code = f"{statement}\nimport sys\nprint('LOADED', *{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.rpartition("LOADED ")[2].split())
+
+
+@pytest.mark.parametrize("name", TORCH_FREE)
+def test_serving_loads_nothing_of_training(name: str) -> None:
+    loaded = loaded_after(f"import lookalike.{name}")
+    assert "lookalike" in loaded
+    assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["predict", "bundle=/no where", "image=x.jpg"], ["train", "--help"]])
+def test_commands_that_do_not_train_load_nothing_of_training(arguments: list[str]) -> None:
+    loaded = loaded_after(f"from lookalike.cli import main\nmain({arguments})")
+    assert "hydra" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_the_package_itself_loads_nothing() -> None:
+    assert not loaded_after("import lookalike") & {*HEAVY, "numpy", "cv2", "pandas", "hydra", "openvino", "faiss"}
+
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def public(tree: ast.Module) -> Iterator[tuple[str, Definition]]:
+    """Public functions, classes and methods with their dotted names; the setter of a property is told by its getter."""
+    for node in tree.body:
+        if isinstance(node, Definition) and not node.name.startswith("_"):
+            yield node.name, node
+            for part in node.body if isinstance(node, ast.ClassDef) else []:
+                setter = f"{part.name}.setter" if isinstance(part, Definition) else ""
+                if setter and part.name[0] != "_" and setter not in map(ast.unparse, part.decorator_list):
+                    yield f"{node.name}.{part.name}", part
+
+
+def entries(docstring: str, title: str) -> list[str]:
+    """Names described in one section of a Google docstring."""
+    lines = docstring.splitlines()
+    if f"{title}:" not in lines:
+        return []
+    names = []
+    for line in lines[lines.index(f"{title}:") + 1 :]:
+        if line and not line.startswith(" "):
+            break
+        if line.startswith("    ") and not line.startswith("     "):
+            found = re.match(r"    \*{0,2}(\w+)( \([^)]*\))?: \S", line)
+            assert found, f"not `name: what it is`: {line}"
+            names.append(found[1])
+    assert names, f"{title}: is empty"
+    return names
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    given = node.args
+    several = [argument for argument in (given.vararg, given.kwarg) if argument]
+    return {part.arg for part in (*given.posonlyargs, *given.args, *given.kwonlyargs, *several)} - {"self", "cls"}
+
+
+def class_names(node: ast.ClassDef) -> tuple[set[str], set[str]]:
+    """What a class is built from, and what its instances have."""
+    fields = {
+        part.target.id for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
+    methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+    kept = {
+        part.attr
+        for part in ast.walk(node)
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "self"
+    }
+    return parameters(methods["__init__"]) if "__init__" in methods else fields, fields | set(methods) | kept
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_everything_public_is_documented_and_names_what_exists(file: Path) -> None:
+    assert ast.get_docstring(TREES[file]), "the module has no docstring"
+    for name, node in public(TREES[file]):
+        text = ast.get_docstring(node)
+        assert text, f"{name} has no docstring"
+        built, has = class_names(node) if isinstance(node, ast.ClassDef) else (parameters(node), set())
+        assert set(entries(text, "Args")) <= built, name
+        assert set(entries(text, "Attributes")) <= has, name
+
+
+def test_the_docstring_reader_reads() -> None:
+    text = "One line.\n\nArgs:\n    a: First.\n        More: of it.\n    *rest (int): Others.\n\nReturns:\n    x: No.\n"
+    assert entries(text, "Args") == ["a", "rest"]
+    assert entries(text, "Attributes") == []
+    with pytest.raises(AssertionError, match="not `name: what it is`"):
+        entries("Args:\n    without a colon\n", "Args")
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_modules_and_functions_are_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 400
+    for node in ast.walk(TREES[file]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 50, f"{node.name}: {length} lines"
+
+
+def test_no_drawer_for_odds_and_ends() -> None:
+    parts = {part for name in MODULES for part in name.split(".")}
+    assert not parts & {"utils", "util", "core", "base", "common", "helpers", "interfaces", "misc"}
