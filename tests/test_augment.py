@@ -299,7 +299,7 @@ def test_a_box_is_copied_without_what_surrounds_it(tmp_path: Path) -> None:
 def test_labels_and_names_from_a_table_lead_nowhere_else(tmp_path: Path) -> None:
     labels = ["../up", "..", "/abs", "N/A", "a\\b", ".hidden", "jalapeño", "x" * 300]
     data = tmp_path / "data"
-    long = f"{'é' * 110}.png"  # 224 bytes: as long as it can be beside its temporary name
+    long = f"{'é' * 120}.png"  # 244 bytes of the 255 that a name may have
     for number, _ in enumerate(labels):
         picture(data / str(number) / long, number)
     table = pd.DataFrame({"path": [f"{number}/{long}" for number in range(len(labels))], "label": labels})

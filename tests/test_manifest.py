@@ -35,8 +35,6 @@ def column(manifest: Manifest, name: str) -> list[object]:
     return manifest.table[name].tolist()
 
 
-
-
 @pytest.mark.parametrize("name", ["validation", "val", "valid"])
 def test_folders_give_sorted_rows_whatever_validation_is_called(tmp_path: Path, name: str) -> None:
     pictures(
@@ -86,7 +84,8 @@ def test_folders_below_a_class_belong_to_it(tmp_path: Path) -> None:
 def test_hidden_files_are_left_out_and_other_files_noted(tmp_path: Path) -> None:
     hidden = ("train/.DS_Store/x.png", "train/a/._1.png", "train/a/.ipynb_checkpoints/1.png", ".git/a/1.png")
     pictures(tmp_path, "train/a/1.png", *hidden)
-    for name in ("train/a/notes.txt", "train/a/deep/more.txt", "train/a/Makefile", "train/list.csv", "train/a/.hidden"):
+    others = ("train/a/notes.txt", "train/a/deep/more.txt", "train/a/Makefile", "train/list.csv")
+    for name in (*others, "train/a/.hidden", "train/a/.git/config.ini"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     manifest = read_manifest(tmp_path)
@@ -166,13 +165,17 @@ def test_twenty_problems_are_shown_and_the_rest_counted(tmp_path: Path, kind: st
     assert lines[-1].strip() == "... and 3 more"
 
 
-
-ODD_LABELS = ["NA", "007", "None", "nan", "null", "", "1e5", "7.0", "16777217", "9007199254740993", "true", "a,b", " x"]
+ODD_LABELS = [
+    ["NA", "007", "None", "nan", "null", "1e5", "7.0", "16777217", "9007199254740993", "true", "a,b", " x"],
+    ["007", "7", "16777217", "9007199254740993"],
+    ["1.0", "1.50", "1e5", "NaN"],
+    ["True", "False"],
+]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_labels_stay_what_was_written(tmp_path: Path, suffix: str) -> None:
-    labels = [label for label in ODD_LABELS if label]
+@pytest.mark.parametrize("labels", ODD_LABELS)
+def test_labels_stay_what_was_written(tmp_path: Path, suffix: str, labels: list[str]) -> None:
     table = pd.DataFrame({"path": [f"{number:02}.png" for number in range(len(labels))], "label": labels})
     pictures(tmp_path, *table["path"])
     file = tmp_path / f"data{suffix}"
@@ -280,7 +283,7 @@ def test_the_tables_of_open_metric_learning_are_understood(tmp_path: Path, suffi
             "label": [0, 0, 1, 1, 1, 1],
             "split": ["train", "train", *["validation"] * 4],
             "is_query": [None, None, True, True, False, False],
-            "is_gallery": [None, None, True, False, True, False],
+            "is_gallery": [True, None, True, False, True, False],
             "sequence": ["s0", "s0", "s1", "s1", "s2", None],
             **{name: [1, *[None] * 5] for name in ("x_1", "y_1")},
             **{name: [6, *[None] * 5] for name in ("x_2", "y_2")},
@@ -310,8 +313,6 @@ def test_a_sequence_over_two_labels_is_refused(tmp_path: Path) -> None:
     file = csv(tmp_path, "path,label,sequence\n1.png,a,s1\n2.png,b,s1\n")
     with pytest.raises(ManifestError, match="sequence s1 spans several labels: expected one label per sequence"):
         read_manifest(file)
-
-
 
 
 def test_hold_out_is_a_function_of_the_seed_and_leaves_every_class_an_image(tmp_path: Path) -> None:
@@ -349,8 +350,6 @@ def test_copies_of_a_held_out_image_leave_training_with_it(tmp_path: Path) -> No
     for number in range(4):
         assert table["split"][f"a{number}.png"] == table["split"][f"c{number}.png"]
     assert sorted(table["split"]) == ["train"] * 4 + ["validation"] * 4
-
-
 
 
 def test_without_roles_the_references_are_the_training_images(tmp_path: Path) -> None:
@@ -422,8 +421,6 @@ def test_augmented_copies_are_trained_on_but_never_search_or_found(tmp_path: Pat
     assert len(plain.table) == 3, "the first manifest is unchanged"
 
 
-
-
 @pytest.mark.parametrize("name", ["elsewhere/deep/data.csv", "data/train/data.parquet"])
 def test_a_written_table_reads_back_the_same(tmp_path: Path, name: str) -> None:
     root = pictures(tmp_path / "data", "1.png", "2 b.png", "3.png", "4.png")
@@ -474,8 +471,6 @@ def test_the_fingerprint_changes_with_the_data_and_only_then(tmp_path: Path) -> 
         change()
         seen.add(read_manifest(root).fingerprint())
     assert len(seen) == 1 + len(changes)
-
-
 
 
 def test_the_grocery_photographs_make_a_manifest(produce: Path) -> None:
