@@ -45,7 +45,7 @@ ALLOWED = {
     "progress": "",
     "__main__": "cli",
 }
-ANYTHING = {"train", "cli"}
+ANYTHING = {"train", "cli", "commands"}
 TORCH_FREE = ("cli", "predict", "embed", "bundle", "gallery", "evaluate", "manifest", "measure", "pictures")
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
 
@@ -211,3 +211,13 @@ def test_modules_and_functions_are_short(file: Path) -> None:
 def test_no_drawer_for_odds_and_ends() -> None:
     parts = {part for name in MODULES for part in name.split(".")}
     assert not parts & {"utils", "util", "core", "base", "common", "helpers", "interfaces", "misc"}
+
+
+def test_the_readme_lists_every_module_with_one_line() -> None:
+    import re
+
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([\w/]+\.py)` \| \S.* \|$", readme, re.MULTILINE)
+    package = Path(__file__).parents[1] / "src" / "lookalike"
+    there = {file.relative_to(package).as_posix() for file in package.rglob("*.py") if file.name != "__init__.py"}
+    assert sorted(listed) == sorted(there)

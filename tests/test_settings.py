@@ -267,9 +267,20 @@ def test_paths_arrive_unchanged(texts: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("texts", FOURS)
 def test_paths_in_groups_arrive_unchanged(texts: list[str]) -> None:
-    names = ("data.root", "run", "model.weights", "logger.mlflow.uri")
+    names = ("data.root", "models_dir", "model.weights", "logger.mlflow.uri")
     found = train(*(f"{name}={text}" for name, text in zip(names, texts, strict=True)))
-    assert [found.data.root, found.run, found.model.weights, found.logger["mlflow"]["uri"]] == texts
+    assert [found.data.root, found.models_dir, found.model.weights, found.logger["mlflow"]["uri"]] == texts
+
+
+@pytest.mark.parametrize("run", ["2024", "true", "[x]", "fruits, all (2)", "été", "a.b", "${x}"])
+def test_a_run_may_have_any_name(run: str) -> None:
+    assert train(f"run={run}").run == run
+
+
+@pytest.mark.parametrize("run", ["a/b", "../a", ".a", "", " a", "a\\b"])
+def test_but_none_that_leads_elsewhere(run: str) -> None:
+    with pytest.raises(SettingsError, match=r"^run=.*: expected a name without slashes"):
+        train(f"run={run}")
 
 
 def test_yaml_words_in_a_config_file_are_names(tmp_path: Path) -> None:

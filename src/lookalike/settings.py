@@ -3,7 +3,7 @@
 A misspelt or out-of-range setting stops the command before any data is read.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -40,9 +40,13 @@ def _read_text(value: Any, kind: Any) -> Any:
         return value
     if value == "null":
         return None
-    if kind != str | None and value.startswith("[") and value.endswith("]"):
+    if _holds_list(kind) and value.startswith("[") and value.endswith("]"):
         return [part.strip(" '\"") for part in value[1:-1].split(",") if part.strip()]
     return value
+
+
+def _holds_list(kind: Any) -> bool:
+    return get_origin(kind) is list or any(_holds_list(part) for part in get_args(kind))
 
 
 class _Settings(BaseModel):
@@ -51,7 +55,7 @@ class _Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_text(cls, values: Any) -> Any:
-        """The command line gives text: `null` and `[a,b]` have a meaning wherever the setting itself is no text."""
+        """The command line gives text: `null` may mean no value, and `[a,b]` a list where one is asked for."""
         if not isinstance(values, dict):
             return values
         kinds = {name: field.annotation for name, field in cls.model_fields.items()}
@@ -350,6 +354,8 @@ def _problem(kind: type[_Settings], values: dict[str, Any], detail: dict[str, An
         return _unknown(name, _known(kind, where[:-1], values))
     if detail["type"] == "missing" or detail["input"] is None:
         return _needed(name)
+    if detail["type"] == "string_pattern_mismatch":
+        return f"{name}={detail['input']}: expected a name without slashes that starts with neither a dot nor a space"
     if detail["type"] == "logger":
         return str(detail["msg"])
     if detail["type"] == "union_tag_invalid":

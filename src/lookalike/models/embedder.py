@@ -39,8 +39,10 @@ class GeM(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pools the two `dims` of size H and W away, or to size 1 where timm's head expects that."""
-        pooled = features.clamp(min=1e-6).pow(self.power).mean(self.dims, keepdim=not self.flatten)
-        return pooled.pow(1 / self.power)
+        features = features.clamp(min=1e-6)
+        top = features.detach().amax(self.dims, keepdim=True)  # 1e-6 to the power 8 would be 0, with a gradient of nan
+        pooled = top * (features / top).pow(self.power).mean(self.dims, keepdim=True).pow(1 / self.power)
+        return pooled.squeeze(self.dims) if self.flatten else pooled
 
 
 class Embedder(nn.Module):
@@ -59,6 +61,10 @@ class Embedder(nn.Module):
     Raises:
         ModelError: Unknown backbone, pooling it has not, or unknown stages; the text names what exists.
     """
+
+    backbone: Any  # a timm model: what it offers differs by family
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -225,7 +231,7 @@ def _run_until(backbone: nn.Module, stage: nn.Module, pixels: Tensor) -> Tensor:
 def _bypassed(modules: list[nn.Module]) -> Iterator[None]:
     """Lets modules hand their input through unchanged."""
     for module in modules:
-        module.forward = _pass_through  # type: ignore[method-assign]
+        module.forward = _pass_through
     try:
         yield
     finally:
@@ -237,7 +243,7 @@ def _pass_through(features: Tensor, *_: object, **__: object) -> Tensor:
     return features
 
 
-def _frozen_trunk(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
+def _frozen_trunk(backbone: Any) -> list[tuple[str, nn.Module]]:
     """Stages in the order they run, up to and with the first trained one; empty unless the halves equal the whole.
 
     Backbones whose forward does more than pass one tensor from stage to stage (a position embedding, say) fail the

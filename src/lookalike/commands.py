@@ -1,0 +1,197 @@
+"""What each verb does with checked settings: calls the modules, prints the result, returns the exit code.
+
+Heavy modules are imported by the verb that needs them, so that `predict` starts without torch.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def manifest(settings: Any) -> int:
+    """`lookalike manifest`."""
+    from lookalike.images import find_broken
+    from lookalike.manifest import read_data, write_table
+    from lookalike.progress import progress
+
+    manifest = read_data(**settings.data.model_dump())
+    counts = manifest.counts()
+    counts = counts.loc[:, counts.sum() > 0]
+    print(counts.to_string())
+    print(
+        f"\n{len(manifest.labels)} training labels; "
+        + ", ".join(f"{name} {total}" for name, total in counts.sum().items())
+    )
+    output = Path(settings.output)
+    write_table(manifest, output)
+    print(f"written: {output}")
+    if not settings.check:
+        return 0
+    files = [manifest.file(path) for path in manifest.table["path"].unique()]
+    with progress("checking images", len(files)) as advance:
+        broken = find_broken(files, os.cpu_count() or 1, lambda: advance(1))
+    for problem in broken:
+        print(problem, file=sys.stderr)
+    return 1 if broken else 0
+
+
+def augment(settings: Any) -> int:
+    """`lookalike augment`."""
+    from lookalike.augment import default_output, make_copies
+    from lookalike.manifest import read_data
+
+    manifest = read_data(**settings.data.model_dump())
+    output = Path(settings.output) if settings.output else default_output(manifest.root)
+    options = settings.model_dump(include={"per_class", "seed", "strength", "max_side", "threads"})
+    rows = make_copies(manifest, output, **options)
+    print(f"{len(rows)} copies of {rows['source'].nunique()} images in {output}, listed in {output / 'manifest.csv'}")
+    return 0
+
+
+def train(settings: Any) -> int:
+    """`lookalike train`."""
+    from lookalike import train as training
+
+    bundle, result = training.train(settings)
+    if result is not None:
+        print(result)
+    print(f"bundle: {bundle.path}")
+    return 0
+
+
+def evaluate(settings: Any) -> int:
+    """`lookalike eval`."""
+    from lookalike.bundle import load_bundle
+    from lookalike.embed import load_encoder
+    from lookalike.files import write_json
+    from lookalike.measure import evaluate_split
+
+    bundle = load_bundle(Path(settings.bundle))
+    result = evaluate_split(bundle, load_encoder(bundle, settings.device), settings.data.model_dump(), settings.split)
+    print(result)
+    output = (
+        Path(settings.output)
+        if settings.output
+        else Path("reports") / f"{bundle.path.resolve().name}-{settings.split}.json"
+    )
+    per_label = result.per_label().to_dict("records")
+    about = {
+        "bundle": str(bundle.path),
+        "fingerprint": bundle.fingerprint,
+        "data": settings.data.root,
+        "split": settings.split,
+    }
+    write_json(output, {**about, **result.to_dict(), "per_label": per_label})
+    print(f"written: {output}")
+    return 0
+
+
+def predict(settings: Any) -> int:
+    """`lookalike predict`."""
+    from lookalike.predict import find_queries
+
+    return _predict_files(settings, find_queries(settings.image))
+
+
+def _predict_files(settings: Any, files: list[Path]) -> int:
+    from dataclasses import replace
+
+    from lookalike import predict as prediction_of
+    from lookalike.bundle import load_bundle
+    from lookalike.embed import load_encoder
+    from lookalike.progress import progress
+
+    bundle = load_bundle(Path(settings.bundle))
+    gallery = bundle.gallery
+    if settings.gallery_root:
+        gallery = replace(gallery, root=Path(settings.gallery_root))
+    with progress("embedding", len(files)) as advance:
+        prediction = prediction_of.predict(
+            bundle, load_encoder(bundle, settings.device), files, settings.k, gallery=gallery, progress=advance
+        )
+    written = prediction.write(Path(settings.output))
+    for item in prediction.items:
+        names = ", ".join(neighbour.label for neighbour in item.neighbours)
+        print(
+            f"{item.image}: {item.error}" if item.error else f"{item.image}: {item.label} ({item.score:.0%})  [{names}]"
+        )
+    known = [item for item in prediction.items if item.truth]
+    if known:
+        right = sum(item.label == item.truth for item in known)
+        print(f"{right} of {len(known)} right, taking the name of the folder as the label")
+    print(f"written: {written}")
+    drawn = [item for item in prediction.items if not item.error][: settings.picture_rows]
+    if drawn:
+        picture = _draw(drawn, written.with_suffix(".png"))
+        more = len(prediction.items) - len(prediction.failed) - len(drawn)
+        print(
+            f"written: {picture}"
+            + (f" (the first {len(drawn)}; picture_rows={len(drawn) + more} draws all)" if more else "")
+        )
+    return 1 if prediction.failed else 0
+
+
+def _draw(items: Any, file: Path) -> Path:
+    """Draws the items of a prediction."""
+    from lookalike.files import atomic_file
+    from lookalike.pictures import Cell, draw_rows
+
+    rows = []
+    for item in items:
+        verdict = None if item.truth is None else item.label == item.truth
+        votes = f"{round(item.score * len(item.neighbours))} of {len(item.neighbours)} neighbours"
+        note = f"is {item.truth}; {votes}" if verdict is False else votes
+        cells = [Cell(Path(item.image), f"query: {item.label}", note, verdict)]
+        for near in item.neighbours:
+            same = None if item.truth is None else near.label == item.truth
+            cells.append(Cell(Path(near.path), near.label, f"{near.rank}.  similarity {near.similarity:.3f}", same))
+        rows.append(cells)
+    with atomic_file(file) as handle:
+        draw_rows(rows).save(handle, format="PNG")
+    return file
+
+
+def embed(settings: Any) -> int:
+    """`lookalike embed`."""
+    from lookalike.bundle import load_bundle
+    from lookalike.embed import load_encoder
+    from lookalike.measure import embed_any
+
+    bundle = load_bundle(Path(settings.bundle))
+    gallery, failures = embed_any(
+        load_encoder(bundle, settings.device), settings.data.model_dump(), Path(settings.output)
+    )
+    size = gallery.embeddings.shape[1]
+    print(
+        f"{len(gallery)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json"
+    )
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures else 0
+
+
+def demo(settings: Any, read_settings: Callable[[str, list[str]], Any]) -> int:
+    """`lookalike demo`; `read_settings` is that of the command line, so that every step is one a person can type."""
+    from lookalike.demo import find_example
+    from lookalike.manifest import read_data
+
+    example = find_example(settings.data.root)
+    run, root = f"demo-{example.name}", f"data.root={example.root}"
+    print(f"1. train on {example.root}", flush=True)
+    code = train(read_settings("train", [root, f"run={run}", *example.settings]))
+    bundle = f"bundle=models/{run}"
+    print(f"\n2. evaluate on {example.split}", flush=True)
+    code |= evaluate(read_settings("eval", [bundle, root, f"split={example.split}"]))
+    print("\n3. predict", flush=True)
+    manifest = read_data(str(example.root))
+    queries = manifest.protocol("validation").queries["path"]
+    chosen = [manifest.file(path) for path in queries.iloc[:: max(1, len(queries) // 6)][:6]]
+    code |= _predict_files(read_settings("predict", [bundle, "image=", "k=5"]), chosen)
+    print(
+        f"\nThe model is in models/{run} (its README.md tells what it is), the figures in reports/, the pictures in "
+        f"predictions/.\nNext: lookalike predict {bundle} image=<your photograph>, or lookalike train "
+        "data.root=<your folder>"
+    )
+    return code
