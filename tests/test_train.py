@@ -257,7 +257,24 @@ def test_another_data_set_does_not_continue_a_run(
     next((other / "train").rglob("*.png")).unlink()
     finished[1] = f"data.root={other}"
     assert main(finished) == 2
-    assert "another data set or changed files" in capsys.readouterr().err
+    assert "another data set, or files of it have changed" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_train_one_run(finished: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    import fcntl
+
+    shutil.rmtree("models/tiny")
+    with Path("checkpoint/tiny/lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert main(finished) == 2
+    assert "checkpoint/tiny: another process is training this run: wait for it" in capsys.readouterr().err
+    assert main(finished) == 0
+
+
+def test_the_same_data_may_be_named_in_another_way(finished: list[str], digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(digits)
+    finished[1] = "data.root=link"
+    assert main(finished) == 0
 
 
 def test_free_settings_may_change(finished: list[str]) -> None:

@@ -7,6 +7,8 @@ and the curves so far; `best.safetensors` holds the embedder of the best epoch.
 import io
 import pickle
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,28 @@ class KeepState(pl.Callback):
         self._written = time.monotonic()
 
 
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Holds the run's folder for this process; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        CheckpointError: Another process trains this run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as handle:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows has no flock: there two processes of one run are not told apart
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder}: another process is training this run: wait for it, or give run=<another name>"
+            ) from error
+        yield
+
+
 def best_epoch(history: list[dict[str, float]]) -> int:
     """The number (from 1) of the epoch with the highest validation accuracy@1, then mAP, then earliest; 0 if none."""
     if not history:
@@ -114,7 +138,7 @@ def compare_settings(run: str, before: dict[str, Any], now: dict[str, Any]) -> N
     if not changed:
         return
     if "data_fingerprint" in changed:
-        what = f"another data set or changed files (data.root was {before.get('data.root')}, is {now.get('data.root')})"
+        what = "another data set, or files of it have changed"
     else:
         what = "; ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in changed[:6])
     raise CheckpointError(

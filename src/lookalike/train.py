@@ -20,6 +20,7 @@ from lookalike.checkpoint import (
     best_epoch,
     compare_settings,
     finished,
+    only_one,
     read_checkpoint,
 )
 from lookalike.datamodules.image_datamodule import ImageDataModule, default_workers
@@ -42,6 +43,7 @@ from lookalike.trackers import Tracker
 _FREE = (
     "resume",
     "logger",
+    "data.root",
     "models_dir",
     "checkpoint_dir",
     "trainer.workers",
@@ -66,11 +68,11 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
     _quiet()
     run = settings.run or _run_name(settings)
     folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
+    manifest = _read_data(settings)
     if settings.resume == "never":
         for old in (folder, target):
             if aside := set_aside(old):
                 say(f"{old} is kept as {aside}")
-    manifest = _read_data(settings)
     flat = {**_flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
     kept = {name: value for name, value in flat.items() if not name.startswith(_FREE)}
     state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() else None
@@ -91,11 +93,12 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
     pl.seed_everything(settings.seed, verbose=False)
     before = state["hyper_parameters"]["weights_source"] if state else None
     module, datamodule = _build(settings, manifest, kept, before)
-    seconds = 0.0
-    if not done:
-        seconds = _fit(settings, run, folder, module, datamodule, flat, history)
-        history = module.history
-    return _finish(settings, target, folder, manifest, history, module.hparams["weights_source"], seconds)
+    with only_one(folder):
+        seconds = 0.0
+        if not done:
+            seconds = _fit(settings, run, folder, module, datamodule, flat, history)
+            history = module.history
+        return _finish(settings, target, folder, manifest, history, module.hparams["weights_source"], seconds)
 
 
 def _read_data(settings: Train) -> Manifest:
