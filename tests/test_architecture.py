@@ -26,7 +26,7 @@ ALLOWED = {
     "models.embedder": "",
     "models.losses": "",
     "models.pretrained": "models.embedder",
-    "models.metric_learning_module": "models.embedder models.losses evaluate",
+    "models.metric_learning_module": "models.embedder models.losses evaluate manifest measure",
     "checkpoint": "models.metric_learning_module",
     "bundle": "gallery images",
     "embed": "bundle images models.embedder",

@@ -228,7 +228,7 @@ def test_starting_over_keeps_the_old_run(finished: list[str]) -> None:
     assert Path("models/tiny/model.safetensors").read_bytes() != old
     kept = [path for path in Path("models").iterdir() if path.name != "tiny"]
     assert [(path / "model.safetensors").read_bytes() for path in kept] == [old]
-    assert len(list(Path("checkpoint").iterdir())) == 2
+    assert len([path for path in Path("checkpoint").iterdir() if path.is_dir()]) == 2
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ def test_two_processes_do_not_train_one_run(finished: list[str], capsys: pytest.
     import fcntl
 
     shutil.rmtree("models/tiny")
-    with Path("checkpoint/tiny/lock").open("w") as other:
+    with Path("checkpoint/.tiny.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert main(finished) == 2
-    assert "checkpoint/tiny: another process is training this run: wait for it" in capsys.readouterr().err
+    assert "run tiny is being trained by another process" in capsys.readouterr().err
     assert main(finished) == 0
 
 
@@ -349,7 +349,7 @@ def test_a_broken_training_image_stops_before_the_first_step(
     assert "2 image(s) cannot be used" in error
     assert f"{broken[0].name}: damaged" in error
     assert f"{broken[1].name}: not an image" in error
-    assert not Path("checkpoint").exists()
+    assert not Path("checkpoint/r").exists()
 
 
 def test_no_validation_images_offers_to_hold_some_out(
@@ -368,6 +368,29 @@ def test_no_validation_images_offers_to_hold_some_out(
         json.loads(Path("reports/r-validation.json").read_text())["metrics"]
         == config["metrics"]["validation"]["metrics"]
     )
+
+
+def test_roles_cameras_and_junk_count_the_same_while_training_and_after(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["path,label,split,role,camera,ignore"]
+    for file in sorted((digits / "train").rglob("*.png")):
+        lines.append(f"{file},{file.parent.name},train,,,")
+    for number, file in enumerate(sorted((digits / "validation").rglob("*.png"))):
+        role = ("query", "reference", "reference", "reference")[number % 4]
+        lines.append(f"{file},{file.parent.name},validation,{role},{1 + number % 2},{number % 4 == 2}")
+    Path("data.csv").write_text("\n".join(lines))
+    assert main(arguments(Path("data.csv"), "r", "trainer.max_epochs=1")) == 0
+    bundle = load_bundle(Path("models/r"))
+    stored = bundle.config["metrics"]["validation"]
+    (line,) = bundle.config["training"]["history"]
+    assert line["validation/accuracy@1"] == pytest.approx(stored["metrics"]["accuracy@1"])
+    assert line["validation/map"] == pytest.approx(stored["metrics"]["map"])
+    assert stored["counts"] | {"queries": 5, "references": 10, "ignored": 5} == stored["counts"]
+    assert "same label and camera left out" in stored["protocol"]
+    assert len(bundle.gallery) == 50, "the gallery is the training images, whoever the validation references are"
+    assert all("/train/" in path for path in bundle.gallery.paths)
 
 
 @pytest.mark.parametrize(
@@ -404,11 +427,14 @@ def test_every_family_trains_exports_and_embeds(
     assert np.load("e/embeddings.npy").shape == (20, 16)
 
 
-def test_the_copies_of_the_recipe_are_made_first(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_copies_of_the_recipe_are_made_first_and_trained_on(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     tiny = [setting for setting in TINY if not setting.startswith(("online.", "model="))]
     more = ["augment.per_class=12", "trainer.max_epochs=1", f"data.root={digits}"]
     assert main(["train", "experiment=fruits", "model=timm", *tiny, *more]) == 0
+    assert "60 training images, 7 steps per epoch" in capsys.readouterr().err
     copies = list(Path("data").rglob("*.jpg"))
     assert len(copies) == 5 * 2
     assert {copy.parts[0] for copy in copies} == {"data"}

@@ -7,8 +7,6 @@ and the curves so far; `best.safetensors` holds the embedder of the best epoch.
 import io
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,28 +68,6 @@ class KeepState(pl.Callback):
     def _write(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._folder / LAST)
         self._written = time.monotonic()
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Holds the run's folder for this process; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        CheckpointError: Another process trains this run.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
-        try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # Windows has no flock: there two processes of one run are not told apart
-        except OSError as error:
-            raise CheckpointError(
-                f"{folder}: another process is training this run: wait for it, or give run=<another name>"
-            ) from error
-        yield
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:

@@ -54,6 +54,11 @@ def main(arguments: list[str]) -> int:
         # An OSError names its file and reason: no permission, a read-only disk, a folder where a file should be.
         print(f"lookalike: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "").startswith("lookalike"):
+            raise
+        print(f"lookalike: this needs the package {error.name}: pip install 'lookalike[train]'", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("lookalike: stopped", file=sys.stderr)
         return 130

@@ -114,9 +114,7 @@ def _predict_files(settings: Any, files: list[Path]) -> int:
     written = prediction.write(Path(settings.output))
     for item in prediction.items:
         names = ", ".join(neighbour.label for neighbour in item.neighbours)
-        print(
-            f"{item.image}: {item.error}" if item.error else f"{item.image}: {item.label} ({item.score:.0%})  [{names}]"
-        )
+        print(item.error if item.error else f"{item.image}: {item.label} ({item.score:.0%})  [{names}]")
     known = [item for item in prediction.items if item.truth]
     if known:
         right = sum(item.label == item.truth for item in known)
@@ -142,7 +140,7 @@ def _draw(items: Any, file: Path) -> Path:
     for item in items:
         verdict = None if item.truth is None else item.label == item.truth
         votes = f"{round(item.score * len(item.neighbours))} of {len(item.neighbours)} neighbours"
-        note = f"is {item.truth}; {votes}" if verdict is False else votes
+        note = f"is {item.truth}" if verdict is False else votes
         cells = [Cell(Path(item.image), f"query: {item.label}", note, verdict)]
         for near in item.neighbours:
             same = None if item.truth is None else near.label == item.truth
@@ -179,13 +177,14 @@ def demo(settings: Any, read_settings: Callable[[str, list[str]], Any]) -> int:
 
     example = find_example(settings.data.root)
     run, root = f"demo-{example.name}", f"data.root={example.root}"
+    held = [f"data.validation_share={settings.data.validation_share}", f"data.seed={settings.data.seed}"]
     print(f"1. train on {example.root}", flush=True)
-    code = train(read_settings("train", [root, f"run={run}", *example.settings]))
+    code = train(read_settings("train", [root, *held, f"run={run}", *example.settings]))
     bundle = f"bundle=models/{run}"
     print(f"\n2. evaluate on {example.split}", flush=True)
     code |= evaluate(read_settings("eval", [bundle, root, f"split={example.split}"]))
     print("\n3. predict", flush=True)
-    manifest = read_data(str(example.root))
+    manifest = read_data(str(example.root), settings.data.validation_share, settings.data.seed)
     queries = manifest.protocol("validation").queries["path"]
     chosen = [manifest.file(path) for path in queries.iloc[:: max(1, len(queries) // 6)][:6]]
     code |= _predict_files(read_settings("predict", [bundle, "image=", "k=5"]), chosen)

@@ -70,12 +70,14 @@ def export(
         fingerprint = fingerprint_of(sha256_of(folder / "model.safetensors"), pixels)
         encoder = Encoder(openvino_network(folder / "model.xml"), pixels, fingerprint, embedder.head.out_features)
         parity = _parity(embedder, encoder, [manifest.file(path) for path in protocol.queries["path"]])
-        references = embed_rows(encoder, manifest, protocol.references, "gallery")
+        references = embed_rows(encoder, manifest, protocol.references, "references")
         queries = embed_rows(encoder, manifest, protocol.queries, "validation")
         result = evaluate_rows(queries, references, protocol)
         (folder / "gallery").mkdir()
-        rows = protocol.references
-        Gallery(references, rows["label"].tolist(), rows["path"].tolist(), manifest.root.resolve(), fingerprint).save(
+        rows = manifest.original[(manifest.original["split"] == "train") & ~manifest.original["ignore"]]
+        same = rows.index.equals(protocol.references.index)
+        known = references if same else embed_rows(encoder, manifest, rows, "gallery")
+        Gallery(known, rows["label"].tolist(), rows["path"].tolist(), manifest.root.resolve(), fingerprint).save(
             folder / "gallery"
         )
         config = {

@@ -128,3 +128,27 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256 as 64 hex digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def only_one(lock: Path, otherwise: str) -> Iterator[None]:
+    """Holds a lock file for this process; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        lock: The file; it stays behind, empty.
+        otherwise: What the error says when another process holds it.
+
+    Raises:
+        LookalikeError: Another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows has no flock: there two processes are not told apart
+        except BlockingIOError as error:
+            raise LookalikeError(f"{otherwise} ({lock} is held): wait for it, or give another name") from error
+        yield

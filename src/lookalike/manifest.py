@@ -121,7 +121,7 @@ class Manifest:
 
     def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
         """The same manifest plus augmented copies (their paths absolute or relative to the root)."""
-        table = pd.concat([self.table, rows], ignore_index=True)
+        table = pd.concat([self.table, rows.assign(ignore=False, role="")], ignore_index=True)
         return Manifest(self.root, _tidy(table), self.notes)
 
     def fingerprint(self) -> str:

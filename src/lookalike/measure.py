@@ -1,6 +1,8 @@
 """A bundle on a data set: embed the rows of a manifest, then evaluate or store them."""
 
+from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from lookalike.evaluate import RetrievalResult, evaluate
 from lookalike.files import atomic_folder
 from lookalike.gallery import Gallery
 from lookalike.images import find_images
-from lookalike.manifest import Manifest, ManifestError, Protocol, boxes_of, read_data
+from lookalike.manifest import RECIPE, Manifest, ManifestError, Protocol, boxes_of, read_data
 from lookalike.progress import progress
 
 
@@ -39,11 +41,14 @@ def evaluate_split(bundle: Bundle, encoder: Encoder, data: dict[str, object], sp
 
 def evaluate_rows(queries: np.ndarray, references: np.ndarray, protocol: Protocol) -> RetrievalResult:
     """Evaluates embeddings of a protocol's queries [Q, D] and references [R, D]."""
+    rows = (protocol.queries, protocol.references)
+    known = any(part["camera"].notna().any() for part in rows)
+    # A missing camera is the same as no other: -1 among queries, -2 among references.
     cameras = [
-        None if rows["camera"].isna().any() else rows["camera"].to_numpy(np.int64)
-        for rows in (protocol.queries, protocol.references)
+        part["camera"].fillna(own).to_numpy(np.int64) if known else None
+        for part, own in zip(rows, (-1, -2), strict=True)
     ]
-    return evaluate(
+    result = evaluate(
         queries,
         references,
         protocol.queries["label"].tolist(),
@@ -53,6 +58,7 @@ def evaluate_rows(queries: np.ndarray, references: np.ndarray, protocol: Protoco
         ignore=protocol.references["ignore"].to_numpy(bool),
         exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
     )
+    return replace(result, protocol=f"{protocol.text}; {result.protocol}")
 
 
 def embed_rows(
@@ -65,7 +71,7 @@ def embed_rows(
 
 
 def embed_any(encoder: Encoder, data: dict[str, object], output: Path) -> tuple[Gallery, list[str]]:
-    """Embeds every image of a folder (label = name of its folder) or of a table, and writes a gallery folder.
+    """Embeds a data set (without augmented copies) or any folder (label = name of its folder) into a gallery folder.
 
     Returns:
         What was written, and the reasons of the images that could not be used and are left out.
@@ -74,20 +80,22 @@ def embed_any(encoder: Encoder, data: dict[str, object], output: Path) -> tuple[
         ManifestError: No image there.
     """
     root = Path(str(data["root"])) if data["root"] else None
-    if root is not None and root.is_dir():
-        files = find_images(root)
+    if root is not None and root.is_dir() and not (root / "train").is_dir():
+        files = [file for file in find_images(root) if not any((above / RECIPE).is_file() for above in file.parents)]
         rows = pd.DataFrame(
             {
                 "path": [file.relative_to(root).as_posix() for file in files],
-                "label": [file.parent.name for file in files],
+                "label": [normalize("NFC", file.parent.name) for file in files],
             }
         )
         manifest = Manifest(root, rows)
     else:
         manifest = read_data(**data)  # type: ignore[arg-type]
-        rows = manifest.table
+        rows = manifest.original
     if rows.empty:
         raise ManifestError(f"{root}: no image in it: give a folder of images or a .csv / .parquet table")
+    if output.exists() and not (output / "gallery.json").is_file():
+        raise ManifestError(f"output={output}: exists and holds no embeddings: give the name of a new folder")
     errors: dict[int, str] = {}
     embeddings = embed_rows(encoder, manifest, rows, "images", errors)
     good = [row for row in range(len(rows)) if row not in errors]
@@ -95,6 +103,6 @@ def embed_any(encoder: Encoder, data: dict[str, object], output: Path) -> tuple[
     gallery = Gallery(
         embeddings[good], kept["label"].tolist(), kept["path"].tolist(), manifest.root.resolve(), encoder.fingerprint
     )
-    with atomic_folder(output) as folder:
+    with atomic_folder(output.absolute()) as folder:
         gallery.save(folder)
     return gallery, list(errors.values())

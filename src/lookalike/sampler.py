@@ -26,7 +26,7 @@ class ShuffledBatches:
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
         if rows < batch_size:
             raise SamplerError(
-                f"batch_size={batch_size}, but there are {rows} training images: use a smaller batch_size"
+                f"batch_size={batch_size}, but there are {rows} training images: use a smaller trainer.batch_size"
             )
         self._rows, self._batch_size, self._seed = rows, batch_size, seed
 
@@ -58,7 +58,7 @@ class LabelBatches:
         if len(self._members) < labels_per_batch:
             raise SamplerError(
                 f"labels_per_batch={labels_per_batch}, but there are {len(self._members)} training labels: "
-                "use a smaller labels_per_batch"
+                "use a smaller trainer.labels_per_batch"
             )
         self._p, self._k, self._seed = labels_per_batch, images_per_label, seed
         self._length = max(1, len(label_ids) // (labels_per_batch * images_per_label))

@@ -82,7 +82,9 @@ class Augment(_Settings):
     """Off-line augmented copies of the training images."""
 
     per_class: Count | None = Field(description="images each class shall have, copies included; null = no copies")
-    output: str | None = Field(description="folder of the copies; null = data/albumentation (see docs)")
+    output: str | None = Field(
+        description="folder of the copies; null = data/albumentation, or data/albumentation-<name> for data elsewhere"
+    )
     seed: Seed = Field(description="same seed, same copies")
     strength: Annotated[float, Field(gt=0, le=2)] = Field(description="1 = the recipe's ranges")
     max_side: Side = Field(description="pixels; larger copies are scaled down")
@@ -94,7 +96,9 @@ class Online(_Settings):
 
     flip: bool = Field(description="mirror half of the images")
     crop_area: Annotated[float, Field(gt=0, le=1)] = Field(description="smallest share of the area kept; 1 = no crop")
-    color: Annotated[float, Field(ge=0, le=1)] = Field(description="brightness and contrast change; 0 = none")
+    color: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="change of brightness, contrast and saturation; 0 = none"
+    )
 
 
 class Model(_Settings):
@@ -307,7 +311,7 @@ class PredictCommand(_Settings):
 
     bundle: str
     image: str = Field(description="a file, a folder or a glob pattern")
-    k: Count = Field(description="neighbours")
+    k: Count = Field(description="neighbours that vote; more than a class has images lets others outvote it")
     output: str = Field(description="folder of the dated JSON and picture")
     gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")

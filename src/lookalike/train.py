@@ -20,14 +20,13 @@ from lookalike.checkpoint import (
     best_epoch,
     compare_settings,
     finished,
-    only_one,
     read_checkpoint,
 )
 from lookalike.datamodules.image_datamodule import ImageDataModule, default_workers
 from lookalike.errors import LookalikeError, listed
 from lookalike.evaluate import RetrievalResult
 from lookalike.export import export
-from lookalike.files import set_aside
+from lookalike.files import only_one, set_aside
 from lookalike.images import PixelSettings, find_broken
 from lookalike.manifest import Manifest, ManifestError, read_data
 from lookalike.models.embedder import Embedder, load_embedder
@@ -67,18 +66,23 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
     """
     _quiet()
     run = settings.run or _run_name(settings)
-    folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
+    folder = Path(settings.checkpoint_dir) / run
     manifest = _read_data(settings)
-    if settings.resume == "never":
-        for old in (folder, target):
-            if aside := set_aside(old):
-                say(f"{old} is kept as {aside}")
     flat = {**_flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
     kept = {name: value for name, value in flat.items() if not name.startswith(_FREE)}
-    state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() else None
+    with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
+        return _train(settings, run, manifest, kept)
+
+
+def _train(
+    settings: Train, run: str, manifest: Manifest, kept: dict[str, Any]
+) -> tuple[Bundle, RetrievalResult | None]:
+    folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
+    fresh = settings.resume == "never"
+    state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() and not fresh else None
     if state:
         compare_settings(run, state["hyper_parameters"]["settings"], kept)
-    elif target.exists():
+    elif target.exists() and not fresh:
         raise TrainError(
             f"{target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, "
             "or resume=never to replace it (it is kept)"
@@ -93,12 +97,14 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
     pl.seed_everything(settings.seed, verbose=False)
     before = state["hyper_parameters"]["weights_source"] if state else None
     module, datamodule = _build(settings, manifest, kept, before)
-    with only_one(folder):
-        seconds = 0.0
-        if not done:
-            seconds = _fit(settings, run, folder, module, datamodule, flat, history)
-            history = module.history
-        return _finish(settings, target, folder, manifest, history, module.hparams["weights_source"], seconds)
+    for old in (folder, target) if fresh else ():
+        if aside := set_aside(old):
+            say(f"{old} is kept as {aside}")
+    seconds = 0.0
+    if not done:
+        seconds = _fit(settings, run, folder, module, datamodule, kept, history)
+        history = module.history
+    return _finish(settings, target, folder, manifest, history, module.hparams["weights_source"], seconds)
 
 
 def _read_data(settings: Train) -> Manifest:
@@ -156,9 +162,7 @@ def _build(
             **trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"}),
             "steps": trainer.max_epochs * len(datamodule.batches),
         },
-        protocol.references["label"].tolist(),
-        protocol.queries["label"].tolist(),
-        protocol.own_row.tolist(),
+        protocol,
         trainer.precision == "auto" and _multiplies_bf16(trainer.device),
         {"settings": kept, "weights_source": source},
     )
@@ -182,14 +186,14 @@ def _fit(
     folder: Path,
     module: MetricLearningModule,
     datamodule: ImageDataModule,
-    flat: dict[str, Any],
+    kept: dict[str, Any],
     history: list[Any],
 ) -> float:
     options = settings.trainer
     if history or (folder / LAST).is_file():
         say(f"resuming {run} after {len(history)} finished epoch(s)")
     tracker = Tracker(run, settings.logger, folder, len(history))
-    tracker.settings(flat)
+    tracker.settings(kept)
     trainer = pl.Trainer(
         max_epochs=options.max_epochs,
         accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[options.device],
@@ -256,7 +260,7 @@ class EpochLines(pl.Callback):
         """Closes it and says how to go on."""
         self._close()
         if isinstance(exception, KeyboardInterrupt):
-            say("stopped; the same command goes on from the last checkpoint")
+            say("stopped; the same command goes on from the last checkpoint, or starts anew if there is none yet")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints and logs the epoch."""
@@ -288,6 +292,8 @@ def _finish(
     """Exports the best epoch."""
     model = {**settings.model.model_dump(), "weights_source": source}
     embedder = load_embedder(folder / BEST, model)
+    for name, value in (("mean", embedder.mean), ("std", embedder.std)):
+        model[name] = [round(part / 255, 6) for part in value.flatten().tolist()]  # another timm may have others
     config = {
         "run": target.name,
         "model": model,

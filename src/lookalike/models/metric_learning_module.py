@@ -6,18 +6,19 @@ Letters in shapes: B batch, H height, W width, D embedding.
 """
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.evaluate import RetrievalResult
+from lookalike.manifest import Protocol
+from lookalike.measure import evaluate_rows
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 
-_REFERENCES, _QUERIES = 0, 1
 _TRUNK_MEMORY = 1 << 30  # bytes
 
 
@@ -29,9 +30,7 @@ class MetricLearningModule(pl.LightningModule):
         loss: The loss, with class weights of its own or not.
         optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and `steps`, the
             number of steps of the whole run.
-        reference_labels: Labels of the validation references, in loader order.
-        query_labels: Labels of the validation queries, in loader order.
-        own_row: Row of each query among the references, or -1.
+        protocol: References and queries of validation, in loader order.
         bf16_trunk: Run the frozen trunk in bf16 while training (validation stays float32).
         hyper_parameters: Plain values that every checkpoint keeps: the settings, where the first weights came from.
     """
@@ -41,9 +40,7 @@ class MetricLearningModule(pl.LightningModule):
         embedder: Embedder,
         loss: MetricLoss,
         optimizer: dict[str, float],
-        reference_labels: list[str],
-        query_labels: list[str],
-        own_row: list[int],
+        protocol: Protocol,
         bf16_trunk: bool,
         hyper_parameters: dict[str, Any],
     ) -> None:
@@ -51,8 +48,7 @@ class MetricLearningModule(pl.LightningModule):
         self.save_hyperparameters(hyper_parameters)
         self.embedder, self.loss = embedder, loss
         self._optimizer, self._bf16_trunk = optimizer, bf16_trunk
-        self._labels = (reference_labels, query_labels)
-        self._own_row = np.array(own_row, np.int64)
+        self._protocol = protocol
         self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._trunk_outputs: dict[tuple[int, int], Tensor] = {}
         self._loss_sum, self._loss_count = 0.0, 0
@@ -93,7 +89,8 @@ class MetricLearningModule(pl.LightningModule):
         if self.embedder.trunk_end is None:
             whole: Tensor = self.embedder(images)
             return whole
-        with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16_trunk):
+        bf16 = torch.autocast(images.device.type, torch.bfloat16) if self._bf16_trunk else nullcontext()
+        with torch.no_grad(), bf16:
             features = self.embedder.trunk(images)
         return self.embedder.rest(features.float())
 
@@ -110,8 +107,7 @@ class MetricLearningModule(pl.LightningModule):
     def validation_result(self) -> RetrievalResult:
         """How the queries found their label among the references in the epoch that was collected."""
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
-        own_row = self._own_row if (self._own_row >= 0).any() else False
-        return evaluate(queries, references, self._labels[_QUERIES], self._labels[_REFERENCES], exclude_self=own_row)
+        return evaluate_rows(queries, references, self._protocol)
 
     def on_validation_epoch_end(self) -> None:
         """Adds a line to the history; the loss is the mean over the epoch's batches."""
