@@ -79,7 +79,11 @@ def test_labels_that_do_not_divide_wait_for_the_next_batch() -> None:
 
 
 def test_too_little_data_is_refused() -> None:
-    with pytest.raises(SamplerError, match="batch_size=9, but there are 8 training images: use a smaller batch_size"):
+    with pytest.raises(
+        SamplerError, match=r"batch_size=9, but there are 8 training images: use a smaller trainer\.batch"
+    ):
         ShuffledBatches(8, 9, seed=0)
-    with pytest.raises(SamplerError, match="labels_per_batch=8, but there are 7 training labels: use a smaller labels"):
+    with pytest.raises(
+        SamplerError, match=r"labels_per_batch=8, but there are 7 training labels: use a smaller trainer\.labels"
+    ):
         LabelBatches(IDS, 8, 2, seed=0)
