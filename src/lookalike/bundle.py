@@ -47,11 +47,6 @@ class Bundle:
         return PixelSettings(**self.config["pixels"])
 
     @property
-    def labels(self) -> list[str]:
-        """The sorted training labels."""
-        return list(self.config["labels"])
-
-    @property
     def fingerprint(self) -> str:
         """Identifies weights and pixel settings (64 hex digits)."""
         return str(self.config["fingerprint"])

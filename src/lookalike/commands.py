@@ -3,7 +3,6 @@
 Heavy modules are imported by the verb that needs them, so that `predict` starts without torch.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any
 
 def manifest(settings: Any) -> int:
     """`lookalike manifest`."""
-    from lookalike.images import find_broken
     from lookalike.manifest import read_data, write_table
-    from lookalike.progress import progress
+    from lookalike.measure import broken_images
 
     manifest = read_data(**settings.data.model_dump())
     counts = manifest.counts()
@@ -29,9 +27,7 @@ def manifest(settings: Any) -> int:
     print(f"written: {output}")
     if not settings.check:
         return 0
-    files = [manifest.file(path) for path in manifest.table["path"].unique()]
-    with progress("checking images", len(files)) as advance:
-        broken = find_broken(files, os.cpu_count() or 1, lambda: advance(1))
+    broken = broken_images(manifest, manifest.table)
     for problem in broken:
         print(problem, file=sys.stderr)
     return 1 if broken else 0

@@ -1,5 +1,6 @@
 """A bundle on a data set: embed the rows of a manifest, then evaluate or store them."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
@@ -12,7 +13,7 @@ from lookalike.embed import Encoder
 from lookalike.evaluate import RetrievalResult, evaluate
 from lookalike.files import atomic_folder
 from lookalike.gallery import Gallery
-from lookalike.images import find_images
+from lookalike.images import find_broken, find_images
 from lookalike.manifest import RECIPE, Manifest, ManifestError, Protocol, boxes_of, read_data
 from lookalike.progress import progress
 
@@ -59,6 +60,13 @@ def evaluate_rows(queries: np.ndarray, references: np.ndarray, protocol: Protoco
         exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
     )
     return replace(result, protocol=f"{protocol.text}; {result.protocol}")
+
+
+def broken_images(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
+    """Decodes the images of some rows; returns why each unusable one is unusable."""
+    files = [manifest.file(path) for path in rows["path"].unique()]
+    with progress("checking images", len(files)) as advance:
+        return find_broken(files, os.cpu_count() or 1, lambda: advance(1))
 
 
 def embed_rows(

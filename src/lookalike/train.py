@@ -27,8 +27,9 @@ from lookalike.errors import LookalikeError, listed
 from lookalike.evaluate import RetrievalResult
 from lookalike.export import export
 from lookalike.files import only_one, set_aside
-from lookalike.images import PixelSettings, find_broken
+from lookalike.images import PixelSettings
 from lookalike.manifest import Manifest, ManifestError, read_data
+from lookalike.measure import broken_images
 from lookalike.models.embedder import Embedder, load_embedder
 from lookalike.models.losses import MetricLoss, needs_label_batches
 from lookalike.models.metric_learning_module import MetricLearningModule
@@ -126,10 +127,7 @@ def _read_data(settings: Train) -> Manifest:
 def _check_images(manifest: Manifest) -> None:
     """Every image of train and validation must decode before the first step, not in epoch three."""
     rows = manifest.table[manifest.table["split"].isin(["train", "validation"])]
-    files = [manifest.file(path) for path in rows["path"].unique()]
-    with progress("checking images", len(files)) as advance:
-        broken = find_broken(files, threads=os.cpu_count() or 1, progress=lambda: advance(1))
-    if broken:
+    if broken := broken_images(manifest, rows):
         raise ManifestError(f"{manifest.root}: {len(broken)} image(s) cannot be used:\n  {listed(broken)}")
 
 
