@@ -46,6 +46,12 @@ def produce() -> Path:
 
 
 @pytest.fixture(scope="session")
+def omniglot_market() -> Path:
+    """Shared handwritten characters in Market-1501's layout, read-only."""
+    return _photographs("omniglot-market")
+
+
+@pytest.fixture(scope="session")
 def few_produce(produce: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve classes of them, up to twelve training images each."""
     root = tmp_path_factory.mktemp("produce")

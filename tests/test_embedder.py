@@ -37,7 +37,7 @@ def pictures(count: int, side: int = 64, seed: int = 0) -> Tensor:
 
 def step(embedder: Embedder, images: Tensor) -> None:
     """One training step with ArcFace; Adam moves a weight by as much whatever the size of its gradient."""
-    loss = MetricLoss("arcface", {"margin_degrees": 28.6, "scale": 30.0}, 3, embedder.head.out_features)
+    loss = MetricLoss("arcface", {"margin_degrees": 28.6, "scale": 30.0}, 3, embedder.embedding_size)
     trained = [parameter for parameter in embedder.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam([*trained, *loss.parameters()], lr=1e-2, eps=1e-30)
     loss(embedder(images), torch.arange(len(images)) % 3).backward()
@@ -365,3 +365,52 @@ def test_load_embedder_refuses_other_weights(change: dict[str, Any], tmp_path: P
     with pytest.raises(ModelError, match=rf"model\.safetensors: does not fit {model['backbone']} \(") as told:
         load_embedder(tmp_path / "model.safetensors", model)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "mobilenetv3_small_100", "convnext_atto"])
+def test_without_a_head_the_embedding_is_the_backbones_features(backbone: str, tmp_path: Path) -> None:
+    model = {"backbone": backbone, "embedding_size": None, "trainable": ["all"]}
+    embedder, images = make(seed=1, **model).eval(), pictures(2, 224 if backbone == "mobilenetv3_small_100" else 160)
+    with torch.no_grad():
+        features = embedder.backbone(embedder._normalised(images))
+        assert torch.equal(embedder(images), features)
+    assert features.shape == (2, embedder.embedding_size)
+    assert not any(name.startswith("head") for name in embedder.state_dict())
+    save_file(embedder.state_dict(), tmp_path / "w.safetensors")
+    with torch.no_grad():
+        assert torch.equal(load_embedder(tmp_path / "w.safetensors", model).eval()(images), features)
+
+
+def test_a_neck_without_a_head_normalises_the_features() -> None:
+    embedder = make("test_resnet", embedding_size=None, bn_neck=True, trainable=["head"])
+    assert embedder.neck.num_features == embedder.embedding_size == embedder.backbone.num_features
+    assert trained_parts(embedder) == {"neck.weight", "neck.bias"}
+
+
+def test_stages_are_trained_without_a_head_too() -> None:
+    embedder = make("test_resnet", embedding_size=None, trainable=["layer4", "head"])
+    assert embedder.trunk_end == "layer4.0"
+    before, images = snapshot(embedder), pictures(3)
+    step(embedder, images)
+    assert changed(before, embedder)
+    assert all(name.startswith("backbone.layer4.") for name in changed(before, embedder))
+    with torch.no_grad():
+        embedder.eval()
+        assert torch.equal(embedder.rest(embedder.trunk(images)), embedder(images))
+
+
+def test_a_missing_head_alone_cannot_be_trained() -> None:
+    text = r"model\.trainable=\[head\]: with model\.embedding_size=null there is no head.*name stages or all$"
+    with pytest.raises(ModelError, match=text):
+        make("test_resnet", embedding_size=None, trainable=["head"])
+
+
+def test_embedding_size_may_be_null_in_the_settings() -> None:
+    settings = {
+        "backbone": "resnet18", "weights": "none", "embedding_size": None, "pooling": "avg", "bn_neck": False,
+        "trainable": ["all"], "mean": None, "std": None,
+    }  # fmt: skip
+    assert check(Model, settings).embedding_size is None
+    assert make("test_resnet").embedding_size == 16
+    with pytest.raises(SettingsError, match="embedding_size=0: expected greater than or equal to 1"):
+        check(Model, {**settings, "embedding_size": 0})

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lookalike.evaluate import EvaluationError, evaluate
+from lookalike.compare import paired_bootstrap
+from lookalike.evaluate import EvaluationError, evaluate, per_camera_pair
+from lookalike.openset import OpenSetError, choose_threshold
 
 BIG = 2**24  # from here on float32 cannot tell neighbouring whole numbers apart
 
@@ -67,17 +69,19 @@ def plain_query(near: list[tuple[float, str]], label: str, settings: dict) -> tu
     total = sum(hits)
     if not total:
         return accuracy, {}
-    found, area, area_at_r, old, last = 0, 0.0, 0.0, 1.0, 0
+    found, area, corners, area_at_r, old, last = 0, 0.0, 0.0, 0.0, 1.0, 0
     for place, hit in enumerate(hits, 1):
         found += hit
         precision = found / place
         if hit:
             last = place
-            area += precision if settings["ap"] == "rectangle" else (old + precision) / 2
+            area += precision
+            corners += (old + precision) / 2
             area_at_r += precision if place <= total else 0
         old = precision
     rest = {
-        "map": area / total,
+        "map": (area if settings["ap"] == "rectangle" else corners) / total,
+        "map_trapezoid": corners / total,
         "minp": total / last,
         "mrr": 1 / (hits.index(True) + 1),
         "r_precision": sum(hits[:total]) / total,
@@ -94,7 +98,7 @@ def plain_metrics(query, reference, of_query, of_reference, **settings) -> tuple
     """The slow independent writing: metrics, and per query what was found."""
     references = plain_unit(reference)
     own = settings.get("exclude_self", False)
-    rows, sums, sizes = [], {}, {}
+    rows, sums, sizes, nearest = [], {}, {}, []
     for q, one in enumerate(plain_unit(query)):
         near = []
         for r, other in enumerate(references):
@@ -113,9 +117,34 @@ def plain_metrics(query, reference, of_query, of_reference, **settings) -> tuple
         accuracy, rest = plain_query(found, of_query[q], settings)
         for name, value in {**accuracy, **rest}.items():
             sums[name], sizes[name] = sums.get(name, 0.0) + value, sizes.get(name, 0) + 1
+        others = [
+            of_reference[r]
+            for r in range(len(references))
+            if not (settings.get("ignore") is not None and settings["ignore"][r])
+            and not (own is not False and r == (q if own is True else own[q]))
+        ]
+        best = found[0] if found else (0.0, "")
+        nearest.append((round(best[0], 6), best[1] == of_query[q], of_query[q] in others))
         positives = [place for place, (_, label) in enumerate(found, 1) if label == of_query[q]]
         rows.append([found[0][1] if found else "", len(positives), positives[0] if positives else 0])
-    return {name: sums[name] / sizes[name] for name in sums}, rows
+    return {name: sums[name] / sizes[name] for name in sums} | plain_open_set(nearest), rows
+
+
+def plain_open_set(nearest: list[tuple[float, bool, bool]]) -> dict[str, float]:
+    """By comparing all pairs and trying all thresholds; `nearest` holds similarity, right, known of each query."""
+    known = [(value, right) for value, right, enrolled in nearest if enrolled]
+    unknown = [value for value, _, enrolled in nearest if not enrolled]
+    if not known or not unknown:
+        return {}
+    pairs = [1.0 if one > other else 0.5 if one == other else 0.0 for one, _ in known for other in unknown]
+    metrics = {"auroc": sum(pairs) / len(pairs)}
+    for rate in (0.01, 0.1):
+        best = 0.0
+        for limit in unknown:  # a lower threshold never detects fewer
+            if sum(value > limit for value in unknown) <= rate * len(unknown):
+                best = max(best, sum(right and value > limit for value, right in known) / len(known))
+        metrics[f"dir@far{rate:g}"] = best
+    return metrics
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -132,8 +161,12 @@ def test_every_metric_is_that_of_the_slow_writing(seed: int) -> None:
         "queries": len(rows),
         "queries_with_positive": len(rows) - missed,
         "queries_without_positive": missed,
+        "queries_of_unknown_label": result.counts["queries_of_unknown_label"],
         "references": len(arrays[1]) - ignored,
         "ignored": ignored,
+        "distractors": sum(
+            label not in arrays[2] for r, label in enumerate(arrays[3]) if not settings.get("ignore", np.zeros(99))[r]
+        ),
     }
 
 
@@ -182,7 +215,8 @@ WRONG_FIRST |= {"precision@1": 0, "recall@1": 0, "accuracy@1": 0, "accuracy@2": 
 )
 def test_five_references_by_hand(pattern: str, ap: str, expected: dict) -> None:
     result = evaluate(*ranked(pattern), ks=(1, 2, 10), vote_ks=(1, 2, 5), ap=ap)
-    assert result.metrics == pytest.approx(expected, abs=1e-12)
+    trapezoid = evaluate(*ranked(pattern), ap="trapezoid").metrics["map"]
+    assert result.metrics == pytest.approx(expected | {"map_trapezoid": trapezoid}, abs=1e-12)
     assert f"AP {ap}" in result.protocol
 
 
@@ -225,7 +259,7 @@ def test_intervals_hold_the_value_and_are_repeatable() -> None:
     result = evaluate(*many())
     np.random.seed(5)  # noqa: NPY002 - the global generator must not matter
     assert evaluate(*many()).intervals == result.intervals
-    assert set(result.intervals) == set(result.metrics)
+    assert set(result.intervals) == set(result.metrics) - {"auroc", "dir@far0.01", "dir@far0.1"}
     for name, (low, high) in result.intervals.items():
         assert 0 <= low <= result.metrics[name] <= high <= 1, name
     assert result.intervals["map"][0] < result.metrics["map"] < result.intervals["map"][1]
@@ -280,7 +314,10 @@ def test_the_camera_rule_is_named_and_can_be_switched_off() -> None:
 def test_per_label_puts_the_worst_first() -> None:
     query = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 2]]
     table = evaluate(query, np.eye(3, dtype=np.float32), list("aabbc"), ["a", "b", "d"]).per_label()
-    assert table.to_dict("list") == {"label": ["c", "a", "b"], "queries": [1, 2, 2], "accuracy@1": [0.0, 1.0, 1.0]}
+    assert table["map"].isna().tolist() == [True, False, False]
+    plain = table.fillna(-1.0).to_dict("list")
+    assert plain["label"] == ["c", "a", "b"]
+    assert (plain["queries"], plain["accuracy@1"], plain["map"]) == ([1, 2, 2], [0.0, 1.0, 1.0], [-1.0, 1.0, 1.0])
 
 
 def test_embeddings_may_have_any_length_but_zero() -> None:
@@ -314,6 +351,7 @@ TWO = ["a", "b"]
         ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0])}, "exclude_self: .*got 1 rows"),
         ((EYE, EYE, TWO, TWO), {"ks": (0, 1)}, "expected depths from 1"),
         ((EYE, EYE, TWO, TWO), {"vote_ks": (-1,)}, "expected depths from 1"),
+        ((EYE, EYE, TWO, TWO), {"similarity": "dot"}, "expected similarity cosine or euclidean, got dot"),
         ((EYE, EYE, TWO, TWO), {"ap": "square"}, "ap rectangle or trapezoid, got .* and square"),
     ],
 )
@@ -324,4 +362,98 @@ def test_what_is_no_retrieval_problem_is_refused(arguments: tuple, settings: dic
 
 def test_no_depths_at_all_still_gives_the_rest() -> None:
     metrics = evaluate(EYE, EYE, TWO, TWO, ks=(), vote_ks=()).metrics
-    assert set(metrics) == {"accuracy@1", "map", "minp", "mrr", "r_precision", "map_at_r"}
+    assert set(metrics) == {"accuracy@1", "map", "map_trapezoid", "minp", "mrr", "r_precision", "map_at_r"}
+
+
+def test_labels_may_be_numbers_of_any_kind_on_either_side() -> None:
+    query, reference, asked, known = many(queries=60)
+    numbers = [int(label.split()[1]) + BIG for label in asked], [int(label.split()[1]) + BIG for label in known]
+    expected = evaluate(query, reference, asked, known).metrics
+    for one, other in ((list, list), (np.array, np.array), (list, np.array), (lambda x: list(map(str, x)), np.array)):
+        assert evaluate(query, reference, one(numbers[0]), other(numbers[1])).metrics == expected
+
+
+def test_euclidean_distance_sees_lengths() -> None:
+    query, reference = np.float32([[1, 0]]), np.float32([[10, 0], [1, 0.5], [0, 0]])
+    cosine = evaluate(query, reference[:2], ["a"], ["a", "b"])
+    euclidean = evaluate(query, reference, ["a"], ["a", "b", "c"], similarity="euclidean")
+    assert (cosine.metrics["mrr"], euclidean.metrics["mrr"]) == (1.0, 1 / 3)
+    assert euclidean.neighbours.tolist() == [[1, 2, 0]]
+    assert euclidean.neighbour_similarity[0] == pytest.approx([-0.5, -1, -9])
+    assert "euclidean distance" in euclidean.protocol
+
+
+def test_threads_and_chunks_give_the_same_result() -> None:
+    query, reference, asked, known = many(queries=900)
+    whole = evaluate(query, reference, asked, known, threads=1)
+    assert evaluate(query, reference, asked, known, threads=2).to_dict() == whole.to_dict()
+
+
+def test_the_same_array_twice_is_leave_one_out() -> None:
+    rows = many(queries=40)[0]
+    labels = [f"{n % 9}" for n in range(40)]
+    shared = evaluate(rows, rows, labels, labels, exclude_self=True)
+    assert shared.to_dict() == evaluate(rows.copy(), rows, labels, labels, exclude_self=True).to_dict()
+    assert (shared.neighbours != np.arange(40)[:, None]).all()
+
+
+def test_open_set_by_hand() -> None:
+    """Known: 0.9 right, 0.8 wrong, 0.6 right; unknown: 0.7, 0.5."""
+    cosines = [0.9, 0.8, 0.6, 0.7, 0.5]
+    query = np.array([[c, np.sqrt(1 - c * c), 0] for c in cosines], np.float32)
+    reference = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    metrics = evaluate(query, reference, ["a", "b", "a", "x", "y"], ["a", "b"]).metrics
+    assert metrics["auroc"] == pytest.approx(5 / 6)
+    assert metrics["dir@far0.1"] == metrics["dir@far0.01"] == pytest.approx(1 / 3)  # above 0.7, and right: one of three
+    assert "auroc" not in evaluate(query[:3], reference, ["a", "b", "a"], ["a", "b"]).metrics
+
+
+def test_a_threshold_lets_in_what_was_wanted() -> None:
+    per_query = evaluate(*many(queries=500)).per_query
+    for rate in (0.0, 0.05, 0.5, 1.0):
+        threshold = choose_threshold(per_query, rate)
+        played = np.where(per_query["known"], per_query["similarity_other"], per_query["similarity"])
+        assert threshold.measured_false_accept_rate == (played > threshold.similarity).mean() <= rate
+        lower = np.sort(played[played < threshold.similarity])[-1] if rate < 1 else -1.0
+        assert (played > lower).mean() > rate or rate == 1.0
+        right = (per_query["predicted"] == per_query["label"]) & (per_query["similarity"] > threshold.similarity)
+        assert threshold.detection_rate == pytest.approx(right[per_query["known"]].mean())
+    with pytest.raises(OpenSetError, match="references of at least two labels, got one"):
+        choose_threshold(evaluate(EYE, EYE[:1], ["a", "a"], ["a"]).per_query, 0.1)
+
+
+def test_a_paired_bootstrap_tells_a_better_model_from_the_same() -> None:
+    query, reference, asked, known = many(queries=400)
+    centres = np.random.default_rng(9).standard_normal((33, 24)).astype(np.float32)
+    better_query = query + 1.5 * centres[[int(label.split()[1]) for label in asked]]
+    better_reference = reference + 1.5 * centres[[int(label.split()[1]) for label in known]]
+    worse, better = evaluate(query, reference, asked, known), evaluate(better_query, better_reference, asked, known)
+    table = paired_bootstrap(worse, better)
+    assert table.loc["map", "first"] == worse.metrics["map"]
+    assert table.loc["map", "difference"] == pytest.approx(better.metrics["map"] - worse.metrics["map"])
+    assert 0 < table.loc["map", "low"] < table.loc["map", "difference"] < table.loc["map", "high"]
+    assert table.loc["map", "p"] == pytest.approx(2 / 1001)
+    same = paired_bootstrap(worse, worse)
+    assert (same["difference"] == 0).all()
+    assert (same["p"] == 1).all()
+    with pytest.raises(EvaluationError, match="the same queries in the same order, got 400 and 40 queries"):
+        paired_bootstrap(worse, evaluate(*many(queries=40)))
+    with pytest.raises(EvaluationError, match="at least two labels, got one"):
+        paired_bootstrap(evaluate(*ranked("ab")), evaluate(*ranked("ab")))
+
+
+def test_camera_pairs_are_evaluations_of_their_own() -> None:
+    query, reference, asked, known = many(queries=90)
+    seen, cameras, ignore = np.arange(90) % 3, np.arange(300) % 4, np.arange(300) % 11 == 0
+    table = per_camera_pair(query, reference, asked, known, seen, cameras, ignore)
+    assert len(table) == 3 * 4 - 3
+    for row in table.itertuples(index=False):
+        one, other = seen == row[0], (cameras == row[1]) & ~ignore
+        alone = evaluate(
+            query[one],
+            reference[other],
+            [a for a, x in zip(asked, one, strict=True) if x],
+            [k for k, x in zip(known, other, strict=True) if x],
+        )
+        assert row[2] == alone.counts["queries_with_positive"]
+        assert row[3:] == (alone.metrics["cmc@1"], alone.metrics["map"])

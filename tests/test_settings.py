@@ -130,7 +130,6 @@ def test_an_unknown_option_lists_the_options(group: str) -> None:
         ("model.embedding_size=0", "expected greater than or equal to 1"),
         ("model.embedding_size=1.5", "expected a valid integer"),
         ("model.embedding_size=[1]", "expected a valid integer"),
-        ("model.embedding_size=null", "needs a value"),
         ("model.trainable=[]", "at least 1 item"),
         ("model.trainable=layer4", "expected a valid list"),
         ("model.mean=[0.5,0.5]", "at least 3 items"),
@@ -479,7 +478,8 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
 
 def test_settings_cannot_be_changed_and_check_takes_plain_values() -> None:
     settings = check(
-        COMMANDS["manifest"], {"data": {"root": "x", "validation_share": 0, "seed": 0}, "output": "o", "check": True}
+        COMMANDS["manifest"],
+        {"data": {"root": "x", "validation_share": 0, "seed": 0, "archive": None}, "output": "o", "check": True},
     )
     with pytest.raises(ValueError, match="frozen"):
         settings.output = "p"

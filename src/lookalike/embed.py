@@ -133,7 +133,8 @@ def load_encoder(bundle: Bundle, device: Device | Literal["auto"] = "auto") -> E
         device: `cpu` (OpenVINO, float32), `cuda` (torch) or `auto`: always `cpu`, as it needs no torch.
     """
     network = _torch_network(bundle) if device == "cuda" else openvino_network(bundle.path / "model.xml")
-    return Encoder(network, bundle.pixels, bundle.fingerprint, int(bundle.config["model"]["embedding_size"]))
+    model = bundle.config["model"]  # without `dimensions` in bundles from before embedding_size could be null
+    return Encoder(network, bundle.pixels, bundle.fingerprint, int(model.get("dimensions") or model["embedding_size"]))
 
 
 def openvino_network(graph: Path) -> Network:

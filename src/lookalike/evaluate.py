@@ -1,15 +1,17 @@
 """How well queries find their label among references: metrics with their protocol and 95 % intervals.
 
-Definitions (one query with P valid positives at ranks r_1 < ... < r_P, 1 = nearest):
+Definitions (one query with P valid positives at ranks r_1 < ... < r_P, 1 = nearest); docs/evaluation.md explains each:
 
 | metric | over | value |
 |---|---|---|
 | accuracy@k | all queries | 1 if the label voted by the first k valid references is right (see `ranking.vote`) |
 | cmc@k | queries with a valid positive | 1 if r_1 <= k |
-| map | same | mean over i of i / r_i (`ap="trapezoid"`: the original Market-1501 code's average) |
+| map | same | mean over i of i / r_i (`ap="trapezoid"`: as map_trapezoid) |
+| map_trapezoid | same | the original Market-1501 code's: mean over i of (i / r_i + (i - 1) / (r_i - 1)) / 2 |
 | minp | same | P / r_P |
 | r_precision, map_at_r | same | Musgrave et al. 2020: the first P ranks only |
 | precision@k, recall@k, mrr | same | positives in the first k over k, over P; 1 / r_1 |
+| auroc, dir@far0.01, dir@far0.1 | all, where some labels are unknown | see `openset` |
 
 Letters in shapes: Q queries, R references, D embedding.
 """
@@ -21,11 +23,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lookalike.bootstrap import resampled
 from lookalike.errors import LookalikeError
-from lookalike.ranking import Ranks, rank, vote
-
-_RESAMPLES = 1000
-_SEED = 0
+from lookalike.openset import open_set_metrics
+from lookalike.ranking import Ranks, Similarity, lengths_of, rank, vote_all
 
 
 class EvaluationError(LookalikeError):
@@ -38,11 +39,16 @@ class RetrievalResult:
 
     Attributes:
         metrics: Name -> value in 0..1; the names are those of the table above.
-        intervals: Name -> (low, high), 95 % by bootstrap over labels; absent with fewer than two labels.
-        counts: queries, queries_with_positive, queries_without_positive, references, ignored.
+        intervals: Name -> (low, high), 95 % by bootstrap over labels; absent with fewer than two labels and for the
+            metrics of the open set.
+        counts: queries, queries_with_positive, queries_without_positive, queries_of_unknown_label, references,
+            ignored, distractors (references of labels that no query has).
         protocol: The rules in words.
-        per_query: One row per query: label, predicted, similarity of the nearest, positives, rank of the first
-            positive (0 = none) and the metrics that are averaged.
+        per_query: One row per query: label, predicted (label of the nearest), similarity of the nearest and of the
+            nearest of another label, known (whether any reference has its label), positives, rank of the first and of
+            the last positive (0 = none) and the metrics that are averaged.
+        neighbours: int64 [Q, K], rows of the nearest valid references, -1 where there are fewer.
+        neighbour_similarity: float32 [Q, K], their similarities.
     """
 
     metrics: dict[str, float]
@@ -50,6 +56,8 @@ class RetrievalResult:
     counts: dict[str, int]
     protocol: str
     per_query: pd.DataFrame
+    neighbours: np.ndarray
+    neighbour_similarity: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -57,10 +65,12 @@ class RetrievalResult:
         return {"protocol": self.protocol, "counts": self.counts, "metrics": self.metrics, "intervals_95": intervals}
 
     def per_label(self) -> pd.DataFrame:
-        """Queries and accuracy@1 of each label, worst first."""
-        groups = self.per_query.groupby("label", sort=True)["accuracy@1"]
-        table = pd.DataFrame({"queries": groups.count(), "accuracy@1": groups.mean()})
-        return table.sort_values("accuracy@1", kind="stable").reset_index()
+        """Queries, accuracy@1 and (over those with a positive) map of each label, worst first."""
+        groups = self.per_query.groupby("label", sort=True)
+        table = pd.DataFrame({"queries": groups["accuracy@1"].count(), "accuracy@1": groups["accuracy@1"].mean()})
+        matched = self.per_query[self.per_query["positives"] > 0]
+        table["map"] = matched.groupby("label")["map"].mean().reindex(table.index)
+        return table.sort_values(["accuracy@1", "map"], kind="stable").reset_index()
 
     def __str__(self) -> str:
         lines = [f"protocol: {self.protocol}"]
@@ -73,8 +83,8 @@ class RetrievalResult:
 def evaluate(
     query: np.ndarray,
     reference: np.ndarray,
-    query_labels: Sequence[str],
-    reference_labels: Sequence[str],
+    query_labels: Sequence[Any],
+    reference_labels: Sequence[Any],
     *,
     query_cameras: np.ndarray | None = None,
     reference_cameras: np.ndarray | None = None,
@@ -84,13 +94,16 @@ def evaluate(
     ks: Sequence[int] = (1, 5, 10, 20),
     vote_ks: Sequence[int] = (1, 5, 10),
     ap: Literal["rectangle", "trapezoid"] = "rectangle",
+    similarity: Similarity = "cosine",
+    threads: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> RetrievalResult:
-    """Measures retrieval and nearest-neighbour accuracy by cosine similarity.
+    """Measures retrieval, nearest-neighbour accuracy and, where labels are unknown, their rejection.
 
     Args:
-        query: float32 [Q, D], any length but zero.
+        query: float32 [Q, D]; any length but zero (for `euclidean` any).
         reference: float32 [R, D].
-        query_labels: Q labels.
+        query_labels: Q labels, strings or whole numbers (compared as text).
         reference_labels: R labels.
         query_cameras: int [Q]; with `reference_cameras` and `camera_rule`, same label and camera is left out.
         reference_cameras: int [R].
@@ -99,21 +112,30 @@ def evaluate(
         camera_rule: Whether the camera rule is on.
         ks: Depths for cmc, precision and recall.
         vote_ks: Depths for accuracy.
-        ap: How precision is averaged.
+        ap: How precision is averaged in `map`.
+        similarity: `cosine`, or `euclidean`: minus the distance of the embeddings as they are.
+        threads: None = one per core; the result does not depend on it.
+        device: `cuda` multiplies on a GPU through torch; the result is the same.
 
     Raises:
         EvaluationError: Sizes differ, something is empty, an embedding is zero or not finite, or a setting is unknown.
     """
     if min([1, *ks, *vote_ks]) < 1 or ap not in ("rectangle", "trapezoid"):
         raise EvaluationError(f"expected depths from 1 and ap rectangle or trapezoid, got {[*ks, *vote_ks]} and {ap}")
-    query, reference = _unit(query, "query"), _unit(reference, "reference")
+    if similarity not in ("cosine", "euclidean"):
+        raise EvaluationError(f"expected similarity cosine or euclidean, got {similarity}")
+    same = query is reference
+    query = _checked(query, "query", similarity)
+    reference = query if same else _checked(reference, "reference", similarity)
     if query.shape[1] != reference.shape[1]:
-        raise EvaluationError(f"embeddings of one size expected, got {query.shape[1]} and {reference.shape[1]}")
+        raise EvaluationError(
+            f"embeddings of one size expected, got {query.shape[1]} and {reference.shape[1]}: embed both with one model"
+        )
     _one_each("query", len(query), label=query_labels, camera=query_cameras)
     _one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
     own_row = _own_rows(exclude_self, len(query), len(reference))
-    _, codes = np.unique(np.array([*query_labels, *reference_labels], dtype=str), return_inverse=True)
-    query_ids, reference_ids = codes[: len(query)], codes[len(query) :]
+    ids, names = _label_ids(query_labels, reference_labels)
+    query_ids, reference_ids = ids[: len(query)], ids[len(query) :]
     left_out = np.zeros(len(reference), bool) if ignore is None else np.asarray(ignore, bool)
     cameras = camera_rule and query_cameras is not None and reference_cameras is not None
     ranks = rank(
@@ -125,40 +147,84 @@ def evaluate(
         reference_cameras=np.asarray(reference_cameras) if cameras else None,
         ignore=left_out,
         own_row=own_row,
+        ks=tuple(ks),
         top=max([1, *vote_ks]),
+        similarity=similarity,
+        threads=threads,
+        device=device,
     )
-    per_query = pd.DataFrame({"label": list(query_labels)})
-    per_query = per_query.assign(**_votes(ranks, query_ids, reference_ids, np.asarray(reference_labels, str), vote_ks))
-    per_query = per_query.assign(**_from_ranks(ranks, ks, ap))
-    matched = per_query["positives"] > 0
-    ignored = int(left_out.sum())
-    counts = {
-        "queries": len(query),
-        "queries_with_positive": int(matched.sum()),
-        "queries_without_positive": int((~matched).sum()),
-        "references": len(reference) - ignored,
-        "ignored": ignored,
-    }
-    metrics, intervals = _summary(per_query, matched.to_numpy())
-    return RetrievalResult(metrics, intervals, counts, _protocol(counts, cameras, own_row, ap), per_query)
+    known = _known(query_ids, reference_ids, left_out, own_row)
+    columns = {"label": names[query_ids], **_votes(ranks, query_ids, reference_ids, names, vote_ks), "known": known}
+    per_query = pd.DataFrame({**columns, **_averages(ranks, ks, ap)})
+    counts = _counts(per_query, query_ids, reference_ids, left_out)
+    metrics, intervals = _summary(per_query)
+    right = per_query["predicted"].to_numpy() == per_query["label"].to_numpy()
+    metrics |= open_set_metrics(per_query["similarity"].to_numpy(), right, known)
+    protocol = _protocol(counts, cameras, own_row, ap, similarity)
+    return RetrievalResult(metrics, intervals, counts, protocol, per_query, ranks.top_rows, ranks.top_similarity)
 
 
-def _unit(embeddings: np.ndarray, name: str) -> np.ndarray:
-    array = np.asarray(embeddings, np.float32)
+def per_camera_pair(
+    query: np.ndarray,
+    reference: np.ndarray,
+    query_labels: Sequence[Any],
+    reference_labels: Sequence[Any],
+    query_cameras: np.ndarray,
+    reference_cameras: np.ndarray,
+    ignore: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """How well images of one camera are found among those of another, for every ordered pair of different cameras.
+
+    Args:
+        query: float32 [Q, D].
+        reference: float32 [R, D].
+        query_labels: Q labels.
+        reference_labels: R labels.
+        query_cameras: int [Q].
+        reference_cameras: int [R].
+        ignore: bool [R], references left out.
+
+    Returns:
+        A row per pair: query_camera, reference_camera, queries (with a positive there), cmc@1, map; a pair in which
+        no query has a positive has missing values.
+
+    Raises:
+        EvaluationError: As `evaluate`.
+    """
+    _one_each("query", len(query), label=query_labels, camera=query_cameras)
+    _one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
+    seen, cameras = np.asarray(query_cameras), np.asarray(reference_cameras)
+    asked, known = (np.asarray(labels, object) for labels in (query_labels, reference_labels))
+    usable = np.ones(len(known), bool) if ignore is None else ~np.asarray(ignore, bool)
+    rows = []
+    for one in np.unique(seen):
+        for other in np.unique(cameras[usable]):
+            asking, answering = np.flatnonzero(seen == one), np.flatnonzero(usable & (cameras == other))
+            if one == other:
+                continue
+            result = evaluate(
+                query[asking], reference[answering], list(asked[asking]), list(known[answering]), ks=(1,), vote_ks=(1,)
+            )
+            values = [result.metrics.get(name, np.nan) for name in ("cmc@1", "map")]
+            rows.append((one, other, result.counts["queries_with_positive"], *values))
+    return pd.DataFrame(rows, columns=["query_camera", "reference_camera", "queries", "cmc@1", "map"])
+
+
+def _checked(embeddings: np.ndarray, name: str, similarity: Similarity) -> np.ndarray:
+    array = np.ascontiguousarray(embeddings, np.float32)
     if array.ndim != 2 or not len(array):
         raise EvaluationError(f"{name} embeddings: expected a float array [N, D] with N > 0, got shape {array.shape}")
-    norms = np.sqrt(np.einsum("nd,nd->n", array, array, dtype=np.float64))  # float32 overflows from lengths of 1e19
-    wrong = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    lengths = lengths_of(array)
+    wrong = np.flatnonzero(~np.isfinite(lengths) | ((lengths == 0) & (similarity == "cosine")))
     if len(wrong):
         raise EvaluationError(
             f"{name} embeddings: {len(wrong)} row(s) are zero or not finite (first: row {wrong[0]}): "
             "check the weights and the images"
         )
-    unit: np.ndarray = (array / norms[:, None]).astype(np.float32)
-    return unit
+    return array
 
 
-def _one_each(of: str, count: int, **given: Sequence[str] | np.ndarray | None) -> None:
+def _one_each(of: str, count: int, **given: Sequence[Any] | np.ndarray | None) -> None:
     for name, values in given.items():
         if values is not None and len(values) != count:
             raise EvaluationError(f"one {name} per {of} expected, got {count} embeddings and {len(values)} of these")
@@ -177,81 +243,116 @@ def _own_rows(exclude_self: bool | np.ndarray, queries: int, references: int) ->
     return rows
 
 
+def _label_ids(query_labels: Sequence[Any], reference_labels: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """int64 ids of all labels, queries first, and the text of each id; never a float, which merges large numbers."""
+    codes, names = [], []
+    for labels in (query_labels, reference_labels):
+        part, unique = pd.factorize(labels if isinstance(labels, np.ndarray) else np.array(labels, object))
+        codes.append(part)
+        names.append([str(name) for name in unique])
+    merged, texts = pd.factorize(np.array([*names[0], *names[1]], object))
+    first, second = merged[: len(names[0])], merged[len(names[0]) :]
+    return np.concatenate([first[codes[0]], second[codes[1]]]).astype(np.int64), np.asarray(texts, object)
+
+
+def _known(query_ids: np.ndarray, reference_ids: np.ndarray, ignore: np.ndarray, own: np.ndarray | None) -> np.ndarray:
+    """Whether another reference that counts has the query's label (its camera does not matter here)."""
+    size = max(query_ids.max(initial=0), reference_ids.max(initial=0)) + 1
+    counts = np.bincount(reference_ids[~ignore], minlength=size)[query_ids]
+    if own is not None:
+        itself = (own >= 0) & ~ignore[own] & (reference_ids[own] == query_ids)
+        counts = counts - itself
+    known: np.ndarray = counts > 0
+    return known
+
+
 def _votes(
     ranks: Ranks, query_ids: np.ndarray, reference_ids: np.ndarray, names: np.ndarray, vote_ks: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    columns: dict[str, np.ndarray] = {f"accuracy@{k}": np.zeros(len(query_ids)) for k in sorted({1, *vote_ks})}
-    predicted = np.full(len(query_ids), "", dtype=object)
-    for row, (near, similarity) in enumerate(zip(ranks.top_rows, ranks.top_similarity, strict=True)):
-        near, similarity = near[near >= 0], similarity[near >= 0]
-        if not len(near):
-            continue
-        predicted[row] = str(names[near[0]])
-        for name, column in columns.items():
-            k = int(name.partition("@")[2])
-            winner = near[vote(reference_ids[near[:k]], similarity[:k])]
-            column[row] = reference_ids[winner] == query_ids[row]
-    return {"predicted": predicted, "similarity": ranks.top_similarity[:, 0], **columns}
+    found = ranks.top_rows >= 0
+    ids = np.where(found, reference_ids[ranks.top_rows], -1)
+    predicted = np.where(found[:, 0], names[ids[:, 0]], "")
+    columns: dict[str, np.ndarray] = {}
+    for k in sorted({1, *vote_ks}):
+        winner = vote_all(ids, ranks.top_similarity, k)
+        columns[f"accuracy@{k}"] = (
+            (winner >= 0) & (ids[np.arange(len(ids)), np.maximum(winner, 0)] == query_ids)
+        ).astype(np.float64)
+    similarities = {"similarity": ranks.top_similarity[:, 0], "similarity_other": ranks.top_other}
+    return {"predicted": predicted, **similarities, **columns}
 
 
-def _from_ranks(ranks: Ranks, ks: Sequence[int], ap: str) -> dict[str, np.ndarray]:
+def _averages(ranks: Ranks, ks: Sequence[int], ap: str) -> dict[str, np.ndarray]:
     """Every metric that follows from the ranks of the positives; 0 for queries without any."""
-    counts = np.diff(ranks.starts)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    place = np.arange(len(owner)) - ranks.starts[owner] + 1
-    at = ranks.positives.astype(np.float64)
-    some = np.maximum(counts, 1)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(owner, weights=values, minlength=len(counts)) / some
-
-    first, last = np.zeros(len(counts)), np.zeros(len(counts))
-    matched = counts > 0
-    first[matched], last[matched] = at[ranks.starts[:-1][matched]], at[ranks.starts[1:][matched] - 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        precision = place / at
-        before = np.where(at > 1, (place - 1) / (at - 1), 1.0)
-        columns = {"positives": counts, "first_positive": first.astype(np.int64)}
-        columns |= {f"cmc@{k}": (matched & (first <= k)).astype(float) for k in ks}
-        columns["map"] = mean(precision if ap == "rectangle" else (precision + before) / 2)
-        columns["minp"] = np.where(matched, counts / last, 0.0)
-        columns["mrr"] = np.where(matched, 1 / first, 0.0)
-    within = at <= counts[owner]
-    columns |= {"r_precision": mean(within), "map_at_r": mean(within * precision)}
-    for k in ks:
-        columns[f"precision@{k}"] = mean(at <= k) * counts / k
-        columns[f"recall@{k}"] = mean(at <= k)
+    counts = ranks.positives
+    matched, some = counts > 0, np.maximum(counts, 1)
+    columns: dict[str, np.ndarray] = {"positives": counts, "first_positive": ranks.first, "last_positive": ranks.last}
+    for place, k in enumerate(ks):
+        columns[f"cmc@{k}"] = (ranks.hits[:, place] > 0).astype(np.float64)
+    columns["map"] = ranks.ap if ap == "rectangle" else ranks.ap_trapezoid
+    columns["map_trapezoid"] = ranks.ap_trapezoid
+    columns["minp"] = np.where(matched, counts / np.maximum(ranks.last, 1), 0.0)
+    columns["mrr"] = np.where(matched, 1 / np.maximum(ranks.first, 1), 0.0)
+    columns |= {"r_precision": ranks.r_precision, "map_at_r": ranks.ap_at_r}
+    for place, k in enumerate(ks):
+        columns[f"precision@{k}"] = ranks.hits[:, place] / k
+        columns[f"recall@{k}"] = ranks.hits[:, place] / some
     return columns
 
 
-def _summary(per_query: pd.DataFrame, matched: np.ndarray) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    others = ("label", "predicted", "similarity", "positives", "first_positive")
-    names = [str(name) for name in per_query if name not in others]
-    names = [name for name in names if matched.any() or name.startswith("accuracy@")]
-    values = per_query[names].to_numpy(float)
-    weight = np.column_stack([np.ones(len(matched)) if name.startswith("accuracy@") else matched for name in names])
-    metrics = dict(zip(names, ((values * weight).sum(0) / weight.sum(0)).tolist(), strict=True))
-    codes = np.unique(per_query["label"].to_numpy(str), return_inverse=True)[1]
-    labels = int(codes.max()) + 1
-    if labels < 2:
+def _counts(
+    per_query: pd.DataFrame, query_ids: np.ndarray, reference_ids: np.ndarray, ignore: np.ndarray
+) -> dict[str, int]:
+    matched = int((per_query["positives"] > 0).sum())
+    asked = np.zeros(max(query_ids.max(), reference_ids.max()) + 1, bool)
+    asked[query_ids] = True
+    return {
+        "queries": len(per_query),
+        "queries_with_positive": matched,
+        "queries_without_positive": len(per_query) - matched,
+        "queries_of_unknown_label": int((~per_query["known"]).sum()),
+        "references": int((~ignore).sum()),
+        "ignored": int(ignore.sum()),
+        "distractors": int((~asked[reference_ids] & ~ignore).sum()),
+    }
+
+
+def weighted(per_query: pd.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Values float64 [Q, M] and weights [Q, M] of some metrics: queries without a positive count in accuracy alone."""
+    values = per_query[names].to_numpy(np.float64)
+    everywhere = np.array([name.startswith("accuracy") for name in names])
+    weight = (everywhere | (per_query["positives"].to_numpy() > 0)[:, None]).astype(np.float64)
+    return values, weight
+
+
+def _summary(per_query: pd.DataFrame) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Means, and 95 % intervals by drawing labels with replacement: queries of one label are not independent."""
+    about = ("label", "predicted", "similarity", "similarity_other", "known", "positives", "first_positive")
+    names = [str(name) for name in per_query if name not in (*about, "last_positive")]
+    values, weight = weighted(per_query, names)
+    names = [name for name, total in zip(names, weight.sum(axis=0), strict=True) if total]
+    values, weight = values[:, : len(names)], weight[:, : len(names)]  # accuracies stand first
+    means = (values * weight).sum(axis=0) / weight.sum(axis=0)
+    metrics = dict(zip(names, means.tolist(), strict=True))
+    codes = pd.factorize(per_query["label"])[0]
+    if codes.max() < 1:
         return metrics, {}
-    sums, sizes = (np.zeros((labels, len(names))) for _ in range(2))
-    np.add.at(sums, codes, values * weight)
-    np.add.at(sizes, codes, weight)
-    draws = np.random.default_rng(_SEED).multinomial(labels, np.full(labels, 1 / labels), size=_RESAMPLES)
-    with np.errstate(invalid="ignore"):
-        low, high = np.nanpercentile((draws @ sums) / (draws @ sizes), [2.5, 97.5], axis=0)
+    low, high = np.nanpercentile(resampled(codes, values, weight), [2.5, 97.5], axis=0)
     return metrics, dict(zip(names, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
 
-def _protocol(counts: dict[str, int], cameras: bool, own_row: np.ndarray | None, ap: str) -> str:
+def _protocol(
+    counts: dict[str, int], cameras: bool, own_row: np.ndarray | None, ap: str, similarity: Similarity
+) -> str:
     rules = [
         f"{counts['queries']} queries ({counts['queries_without_positive']} without a valid positive: "
         "wrong in accuracy, left out of the rest)",
-        f"{counts['references']} references, {counts['ignored']} ignored",
+        f"{counts['references']} references, {counts['ignored']} ignored, {counts['distractors']} distractors",
         "same label and camera left out" if cameras else "no camera rule",
         f"AP {ap}",
     ]
+    if similarity != "cosine":
+        rules.append(f"{similarity} distance")
     if own_row is not None and (own_row >= 0).any():
         rules.append("a query never finds itself")
     return "; ".join(rules)

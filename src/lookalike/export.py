@@ -68,7 +68,7 @@ def export(
         )
         _write_graph(embedder, pixels, folder / "model.xml")
         fingerprint = fingerprint_of(sha256_of(folder / "model.safetensors"), pixels)
-        encoder = Encoder(openvino_network(folder / "model.xml"), pixels, fingerprint, embedder.head.out_features)
+        encoder = Encoder(openvino_network(folder / "model.xml"), pixels, fingerprint, embedder.embedding_size)
         parity = _parity(embedder, encoder, [manifest.file(path) for path in protocol.queries["path"]])
         references = embed_rows(encoder, manifest, protocol.references, "references")
         queries = embed_rows(encoder, manifest, protocol.queries, "validation")
@@ -82,6 +82,7 @@ def export(
         )
         config = {
             **config,
+            "model": {**config["model"], "dimensions": embedder.embedding_size},
             "fingerprint": fingerprint,
             "pixels": pixels.to_dict(),
             "parity": parity,
@@ -131,7 +132,7 @@ An image embedding model made with lookalike {config["versions"]["lookalike"]}: 
 |---|---|
 | backbone | {model["backbone"]} (first weights: {model["weights_source"]}) |
 | trained part | {", ".join(model["trainable"])} |
-| embedding | {model["embedding_size"]} dimensions, unit length, compared by cosine |
+| embedding | {model["dimensions"]} dimensions, unit length, compared by cosine |
 | input | {config["pixels"]["height"]} x {config["pixels"]["width"]} pixels, {config["pixels"]["resize"]}, uint8 RGB |
 | loss | {config["loss"]["name"]} |
 | labels | {len(config["labels"])} |

@@ -1,4 +1,4 @@
-"""One validated table of images, from folders, a CSV file or a Parquet file.
+"""One validated table of images, from folders, Market-1501's layout, a CSV file or a Parquet file.
 
 Every command starts here: what is an image, what is its label, which images are searched (references) and which ask
 (queries). Nothing is decoded; `images` does that. Rows are sorted by path, so the same data gives the same table.
@@ -9,30 +9,28 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lookalike.errors import LookalikeError, did_you_mean, listed
+from lookalike.errors import did_you_mean, listed
 from lookalike.files import atomic_file
 from lookalike.images import find_images, is_image_name
+from lookalike.market import DISTRACTOR, hold_out_people, market_root, passed_over, read_market, unpack, utf8_only
 from lookalike.progress import say
+from lookalike.tables import BOX, COLUMNS, SPLIT_NAMES, SPLITS, read_table
+from lookalike.tables import ManifestError as ManifestError  # callers of this module catch it under this name
 
-COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
-BOX = ("x1", "y1", "x2", "y2")
-SPLITS = ("train", "validation", "test")
 ROLES = ("", "reference", "query", "both")
-_SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
-_OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
 RECIPE = "transform.json"  # `augment` puts it beside its copies: that folder is no class
-_TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
-
-
-class ManifestError(LookalikeError):
-    """The data set cannot be used as it is; every problem found is listed."""
+_MARKET_PLACES = {
+    "train": "images in bounding_box_train/",
+    "validation": "people under two cameras or more in bounding_box_train/, held out with data.validation_share=0.1",
+    "test": "images in query/ and bounding_box_test/",
+}
 
 
 @dataclass(frozen=True)
@@ -61,11 +59,13 @@ class Manifest:
         table: Columns `COLUMNS` (and `BOX`, `category` when given): path, label, split, role and source are strings
             ("" = empty), camera is Int64 with missing values, ignore is bool. Sorted by path.
         notes: What was passed over while reading, in words.
+        cameras_expected: Whether the layout names a camera per image (Market-1501), so that a missing one is odd.
     """
 
     root: Path
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
+    cameras_expected: bool = False
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""
@@ -101,6 +101,7 @@ class Manifest:
             references = rows[rows["role"].isin(["reference", "both"])]
             queries = rows[rows["role"].isin(["query", "both"]) & ~rows["ignore"]]
             text = f"{len(queries)} queries and {len(references)} references, both of split {split}"
+            text += _extras(references, self.cameras_expected)
         else:
             train = self.original[self.original["split"] == "train"]
             references, queries = train[~train["ignore"]], rows[~rows["ignore"]]
@@ -109,9 +110,11 @@ class Manifest:
             )
         for name, found in (("query", queries), ("reference", references)):
             if found.empty:
+                places = _MARKET_PLACES if self.cameras_expected else {}
+                expected = places.get(split, f"images in {split}/<class>/ (or rows with role={name})")
                 raise ManifestError(
-                    f"{self.root}: split {split} has no {name}: expected images in {split}/<class>/ (or rows with "
-                    f"role={name}); splits with images: {', '.join(self.table['split'].unique()) or 'none'}"
+                    f"{self.root}: split {split} has no {name}: expected {expected}; "
+                    f"splits with images: {', '.join(self.table['split'].unique()) or 'none'}"
                 )
         place = pd.Series(np.arange(len(references)), index=references.index)
         own_row = place.reindex(queries.index).fillna(-1).to_numpy(np.int64)
@@ -122,7 +125,7 @@ class Manifest:
     def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
         """The same manifest plus augmented copies (their paths absolute or relative to the root)."""
         table = pd.concat([self.table, rows.assign(ignore=False, role="")], ignore_index=True)
-        return Manifest(self.root, _tidy(table), self.notes)
+        return replace(self, table=_tidy(table))
 
     def fingerprint(self) -> str:
         """SHA-256 over the rows and the sizes of their files: changes when the data set does."""
@@ -138,10 +141,12 @@ def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -
 
     Args:
         root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/` (also `val`, `valid`), a folder of
-            class folders (with `validation_share`), or a `.csv` / `.parquet` table with at least `path` and `label`;
-            the tables of open-metric-learning (`is_query`, `is_gallery`, `x_1` ...) are understood.
-        validation_share: Share of each training class, 0 to 1, to hold out when there is no validation image.
-        seed: Which images are held out.
+            class folders (with `validation_share`), the folders of Market-1501 (or the one folder above them), or a
+            `.csv` / `.parquet` table with at least `path` and `label`; the tables of open-metric-learning
+            (`is_query`, `is_gallery`, `x_1` ...) are understood.
+        validation_share: Share, 0 to 1, to hold out when there is no validation image: of each training class, or of
+            the people in Market-1501's layout.
+        seed: What is held out.
 
     Raises:
         ManifestError: Nothing there, or problems in it; up to 20 are listed.
@@ -151,28 +156,42 @@ def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
             ".parquet table; give yours with data.root=<path>"
         )
-    if root.is_dir():
-        table, notes, problems = _read_folders(root, validation_share > 0)
-        base = root
+    market = market_root(root)
+    if market:
+        (table, notes, problems), base = read_market(market), market
+    elif root.is_dir():
+        (table, notes, problems), base = _read_folders(root, validation_share > 0), root
     else:
-        (table, problems), notes, base = _read_table(root), [], root.parent
+        (table, problems), notes, base = read_table(root), [], root.parent
+    if table.empty and not problems:
+        problems.append("no image at all: expected at least one in train/<class>/")
     table = _tidy(table)
     if validation_share > 0 and not (table["split"] == "validation").any():
-        table = _hold_out(table, validation_share, seed)
-        held = int((table["split"] == "validation").sum())
-        notes.append(f"{held} training images held out for validation (share {validation_share:g}, seed {seed})")
+        table = (hold_out_people if market else _hold_out)(table, validation_share, seed)
+        held = table[table["split"] == "validation"]
+        what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
+        notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
     problems += _problems(table, base)
     if problems:
         raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
-    return Manifest(base, table, tuple(notes))
+    return Manifest(base, table, tuple(notes), cameras_expected=market is not None)
 
 
-def read_data(root: str | None, validation_share: float = 0.0, seed: int = 0) -> Manifest:
+def read_data(root: str | None, validation_share: float = 0.0, seed: int = 0, archive: str | None = None) -> Manifest:
     """`read_manifest` for the `data.*` settings of a command; files that were passed over are mentioned.
+
+    Args:
+        root: The data set; with `archive`, where it is unpacked, None for `data/<name of the archive>`.
+        validation_share: See `read_manifest`.
+        seed: See `read_manifest`.
+        archive: A zip of Market-1501, unpacked first unless `root` holds it already.
 
     Raises:
         ManifestError: No root, or problems in it.
+        MarketError: The archive cannot be unpacked.
     """
+    if archive:
+        root = str(unpack(Path(archive), Path(root) if root else Path("data", Path(archive).stem)))
     if not root:
         raise ManifestError(
             "data.root: needs a value: give data.root=<folder with train/<class>/*.jpg, or a .csv / .parquet table>"
@@ -205,6 +224,14 @@ def write_table(manifest: Manifest, path: Path) -> None:
             table.to_csv(handle, index=False)
 
 
+def _extras(references: pd.DataFrame, market: bool) -> str:
+    """What else is among the references, in words."""
+    junk = references["ignore"]
+    distractors = ~junk & (references["label"] == DISTRACTOR) if market else junk & False
+    counts = {"distractors": distractors.sum(), "junk": junk.sum()}
+    return "".join(f"; {count} {name}" for name, count in counts.items() if count)
+
+
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
     """Gives every column its type, in the order of `COLUMNS`, rows sorted by path (then box)."""
     table = table.copy()
@@ -221,7 +248,7 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
 
 def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
     folders = {entry.name for entry in root.iterdir() if entry.is_dir()}
-    splits = {name: split for name, split in _SPLIT_NAMES.items() if name in folders}
+    splits = {name: split for name, split in SPLIT_NAMES.items() if name in folders}
     if "train" not in splits:
         classes = [entry.name for entry in sorted(root.iterdir()) if entry.is_dir() and find_images(entry)]
         if not (may_split and classes):
@@ -238,14 +265,8 @@ def _read_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str],
     skipped: Counter[str] = Counter()
     for name, split in sorted(splits.items()):
         _read_split(root, root / name, split, rows, problems, skipped)
-    names = {path: path.encode("utf-8", "backslashreplace").decode() for path, _, _ in rows}
-    problems += [f"{name}: the name is not UTF-8: rename it" for path, name in names.items() if name != path]
-    rows = [row for row in rows if names[row[0]] == row[0]]
-    notes = [
-        f"{count} file(s) ending in {suffix or 'nothing'} passed over: not an image extension"
-        for suffix, count in sorted(skipped.items())
-    ]
-    return pd.DataFrame(rows, columns=["path", "label", "split"]), notes, problems
+    table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split"])
+    return table, passed_over(skipped), problems
 
 
 def _read_split(
@@ -271,85 +292,6 @@ def _read_split(
             skipped.update(Path(name).suffix for name in names if not (name.startswith(".") or is_image_name(name)))
 
 
-def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    if path.suffix not in (".csv", ".parquet"):
-        raise ManifestError(
-            f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
-        )
-    try:
-        parquet = path.suffix == ".parquet"
-        table = pd.read_parquet(path) if parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise ManifestError(
-            f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
-        ) from error
-    table = table.rename(columns=_OML_NAMES)
-    if not {"path", "label"} <= set(table):
-        raise ManifestError(
-            f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), "
-            f"found {', '.join(map(str, table))}"
-        )
-    problems: list[str] = []
-    for name in table:
-        table[name] = [_as_text(value) for value in table[name]]
-    if "split" not in table:
-        table["split"] = "train"
-    table["split"] = table["split"].replace(_SPLIT_NAMES)
-    for name in ("ignore", "is_query", "is_gallery"):
-        if name in table:
-            table[name] = _flags(table[name], name, problems)
-    if "is_query" in table and "is_gallery" in table:
-        roles = {(True, True): "both", (True, False): "query", (False, True): "reference", (False, False): ""}
-        table["role"] = [roles[pair] for pair in zip(table["is_query"], table["is_gallery"], strict=True)]
-        table.loc[table["split"] == "train", "role"] = ""
-    if "sequence" in table and "camera" not in table:
-        table["camera"] = _cameras_from_sequences(table, problems)
-    for name in ("camera", *BOX):
-        if name in table:
-            table[name] = _numbers(table[name], name, problems)
-    given = table[[name for name in BOX if name in table]].notna().sum(axis=1)
-    for row in np.flatnonzero(given % 4):
-        problems.append(f"row {row + 2}: a box of {given.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
-    return table, problems
-
-
-def _as_text(value: object) -> str:
-    """A cell as text: missing becomes "", 7.0 becomes 7 (a label column that pandas turned into floats)."""
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
-    text = column.str.lower()
-    for row in np.flatnonzero(~text.isin(_TRUE | _FALSE)):
-        problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected true or false")
-    return text.isin(_TRUE)
-
-
-def _numbers(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
-    numbers = pd.to_numeric(column.replace("", None), errors="coerce")
-    # Beyond 2^53 (infinity included) whole numbers are no longer told apart.
-    wrong = ((column != "") & ~(numbers.abs() <= 2**53)) | ((name == "camera") & (numbers % 1 > 0))
-    kind = "whole number" if name == "camera" else "number"
-    for row in np.flatnonzero(wrong):
-        problems.append(f"row {row + 2}: {name} is {column.iloc[row]!r}: expected a {kind} or nothing")
-    return numbers.where(~wrong)
-
-
-def _cameras_from_sequences(table: pd.DataFrame, problems: list[str]) -> pd.Series:
-    """A sequence (open-metric-learning) hides its own members; so does a camera when no sequence spans two labels."""
-    labels_per_sequence = table[table["sequence"] != ""].groupby("sequence")["label"].nunique()
-    for sequence in labels_per_sequence.index[labels_per_sequence > 1]:
-        problems.append(
-            f"sequence {sequence} spans several labels: expected one label per sequence; split it or drop the column"
-        )
-    codes = pd.Series(pd.factorize(table["sequence"])[0], index=table.index).astype(str)
-    return codes.where(table["sequence"] != "", "")
-
-
 def _hold_out(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     """Moves a share of every training class to validation; at least one stays. Copies go where their original goes."""
     table = table.copy()
@@ -362,7 +304,7 @@ def _hold_out(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
 
 
 def _problems(table: pd.DataFrame, root: Path) -> list[str]:
-    problems = [] if len(table) else ["no image at all: expected at least one in train/<class>/"]
+    problems = []
     for column, allowed in (("split", SPLITS), ("role", ROLES)):
         for value in sorted(set(table[column]) - set(allowed)):
             problems.append(f"{column} {value!r}: expected one of {', '.join(name or '(empty)' for name in allowed)}")

@@ -1,36 +1,83 @@
-"""Exact ranks of the positives of every query: pure arrays in, arrays out.
+"""Exact ranks of the positives of every query: pure arrays in, arrays out; no sorting, no Q x R matrix.
 
 For query q the valid references are all, minus the ignored ones, minus those with the same label and the same camera
 (when cameras are given), minus q itself. Order: similarity descending, then reference row ascending.
 
+How: the similarities of the positives are known exactly; for each of them the references above it are counted, tile by
+tile of a float32 product. Embeddings are rounded to a grid on which a float64 inner product is exact, and a reference
+too close to a positive for float32 to tell is compared there. So tile shape, processor, BLAS and the number of threads
+cannot change a rank.
+
 Letters in shapes: Q queries, R references, D embedding, K neighbours kept.
 """
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-_TILE = 256
-# A float32 product rounds differently by kernel and by place in the array, which would part exact duplicates and let
-# other queries change a rank. On this grid a float64 holds every partial sum of unit vectors: exact in any order.
-_GRID = 2.0**25
+Similarity = Literal["cosine", "euclidean"]
+_GRID = 2.0**25  # values below 1 stay float32, and a sum of their products stays below 2^53 grid steps
+_QUERIES, _REFERENCES = 384, 512  # of a tile: its similarities and embeddings stay in a core's second cache
+_ROWS = 1024  # put on the grid at a time
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Where the positives of each query stand.
+    """Where the positives of each query stand; rank 1 = nearest. Queries without a valid positive have zeros.
 
     Attributes:
-        starts: int64 [Q + 1]; the positives of query q are `positives[starts[q] : starts[q + 1]]`.
-        positives: int64, ranks (1 = nearest) of all valid positives, ascending within a query.
+        positives: int64 [Q], number of valid positives P.
+        first: int64 [Q], rank of the first positive.
+        last: int64 [Q], rank of the last positive.
+        hits: int64 [Q, len(ks)], positives within the first k.
+        ap: float64 [Q], mean over the positives of the precision at their rank.
+        ap_trapezoid: float64 [Q], the same with the mean of the precisions at and before their rank.
+        r_precision: float64 [Q], share of positives within the first P.
+        ap_at_r: float64 [Q], sum of the precisions at the positives within the first P, over P.
         top_rows: int64 [Q, K], the nearest valid reference rows, -1 where there are fewer than K.
-        top_similarity: float32 [Q, K], their similarities, 0 where there is none.
+        top_similarity: float32 [Q, K], their similarities (cosine, or minus the distance), 0 where there is none.
+        top_other: float32 [Q], similarity of the nearest valid reference of another label, -inf where there is none.
     """
 
-    starts: np.ndarray
     positives: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    hits: np.ndarray
+    ap: np.ndarray
+    ap_trapezoid: np.ndarray
+    r_precision: np.ndarray
+    ap_at_r: np.ndarray
     top_rows: np.ndarray
     top_similarity: np.ndarray
+    top_other: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Embeddings on the grid: float32 [N, D] times `scale`; offsets float64 [N] are half the squared lengths."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+    scale: float
+
+
+@dataclass(frozen=True)
+class _Problem:
+    query: _Side
+    reference: _Side
+    labels: np.ndarray
+    mates_start: np.ndarray
+    mates: np.ndarray
+    seen: np.ndarray
+    cameras: np.ndarray
+    ignore: np.ndarray
+    own: np.ndarray
+    slack: float
+    similarity: Similarity
 
 
 def rank(
@@ -43,49 +90,50 @@ def rank(
     reference_cameras: np.ndarray | None = None,
     ignore: np.ndarray | None = None,
     own_row: np.ndarray | None = None,
+    ks: tuple[int, ...] = (),
     top: int = 10,
+    similarity: Similarity = "cosine",
+    threads: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> Ranks:
-    """Ranks all valid references of every query by inner product.
+    """Ranks all valid references of every query.
 
     Args:
-        query: float32 [Q, D], unit length.
-        reference: float32 [R, D], unit length.
+        query: float32 [Q, D], finite; for `cosine` any length but zero.
+        reference: float32 [R, D], same.
         query_ids: int64 [Q], label ids.
         reference_ids: int64 [R], label ids in the same numbering.
         query_cameras: int64 [Q]; with `reference_cameras`, references of the same label and camera are left out.
         reference_cameras: int64 [R].
         ignore: bool [R], references that neither help nor hurt.
         own_row: int64 [Q], the reference row that is the query itself, or -1.
-        top: K, how many nearest rows to keep.
+        ks: Depths of `Ranks.hits`.
+        top: K, how many nearest rows to keep, at least 1.
+        similarity: `cosine`, or `euclidean` for minus the distance.
+        threads: None = one per core.
+        device: `cuda` multiplies and counts on a GPU through torch (see `rank_torch`).
     """
-    count = len(query)
-    kept = min(top, len(reference))
-    top_rows, top_similarity = np.full((count, kept), -1, np.int64), np.zeros((count, kept), np.float32)
-    ranks: list[np.ndarray] = []
-    usable = np.ones(len(reference), bool) if ignore is None else ~ignore
-    whole = _on_grid(reference).T
-    for first in range(0, count, _TILE):
-        similarity = (_on_grid(query[first : first + _TILE]) @ whole / _GRID**2).astype(np.float32)
-        for place, row in enumerate(range(first, first + len(similarity))):
-            same = reference_ids == query_ids[row]
-            valid = usable.copy()
-            if query_cameras is not None and reference_cameras is not None:
-                valid &= ~(same & (reference_cameras == query_cameras[row]))
-            if own_row is not None and own_row[row] >= 0:
-                valid[own_row[row]] = False
-            order = np.argsort(-similarity[place], kind="stable")
-            order = order[valid[order]]
-            ranks.append(np.flatnonzero(same[order]) + 1)
-            near = order[:kept]
-            top_rows[row, : len(near)], top_similarity[row, : len(near)] = near, similarity[place, near]
-    starts = np.concatenate([[0], np.cumsum([len(found) for found in ranks])]).astype(np.int64)
-    positives = np.concatenate(ranks) if ranks else np.zeros(0)
-    return Ranks(starts, positives.astype(np.int64), top_rows, top_similarity)
+    threads = threads or os.cpu_count() or 1
+    problem = _problem(query, reference, query_ids, reference_ids, query_cameras, reference_cameras, ignore, own_row,
+                       similarity, threads)  # fmt: skip
+    result = _empty(len(query), ks, min(max(top, 1), len(reference)))
+
+    def tile(first: int, buffer: np.ndarray) -> None:
+        _rank_tile(problem, first, buffer, np.array(ks, np.int64), result)
+
+    _over_tiles(len(query), threads, tile)
+    return result
 
 
-def _on_grid(embeddings: np.ndarray) -> np.ndarray:
-    """Whole multiples of 1 / `_GRID`, as float64; off by 1.5e-8 at most, less than float32 tells apart near 1."""
-    return np.rint(embeddings.astype(np.float64) * _GRID)
+def bare_product(query: np.ndarray, reference: np.ndarray, threads: int | None = None) -> None:
+    """Multiplies as `rank` does, in the same tiles, and throws the products away: what its speed is measured by."""
+
+    def tile(first: int, buffer: np.ndarray) -> None:
+        part = query[first : first + _QUERIES]
+        for start in range(0, len(reference), _REFERENCES):
+            _product(part, reference[start : start + _REFERENCES], buffer)
+
+    _over_tiles(len(query), threads or os.cpu_count() or 1, tile)
 
 
 def vote(labels: np.ndarray, similarity: np.ndarray) -> int:
@@ -99,3 +147,164 @@ def vote(labels: np.ndarray, similarity: np.ndarray) -> int:
     counts = np.bincount(member)
     sums = np.bincount(member, weights=similarity.astype(np.float64))
     return int(min(zip(-counts, -sums, first, strict=True))[2])
+
+
+def vote_all(ids: np.ndarray, similarity: np.ndarray, k: int) -> np.ndarray:
+    """`vote` for many queries.
+
+    Args:
+        ids: int64 [Q, K], label ids of the neighbours, nearest first, -1 behind the last.
+        similarity: float32 [Q, K].
+        k: How many of them vote.
+
+    Returns:
+        int64 [Q], the place of the winner, -1 where there is no neighbour.
+    """
+    from lookalike import rank_kernels
+
+    winners: np.ndarray = rank_kernels.vote_all(ids, similarity, k)
+    return winners
+
+
+def _product(query: np.ndarray, reference: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+    tile = buffer[: len(query) * len(reference)].reshape(len(query), len(reference))
+    return np.matmul(query, reference.T, out=tile)
+
+
+def _over_tiles(queries: int, threads: int, tile: Callable[[int, np.ndarray], None]) -> None:
+    """Calls `tile` for every tile of queries, with a buffer, on threads that each multiply alone."""
+    from threadpoolctl import threadpool_limits
+
+    starts = list(range(0, queries, _QUERIES))
+
+    def work(mine: list[int]) -> None:
+        buffer = np.empty(_QUERIES * _REFERENCES, np.float32)
+        while mine:
+            tile(mine.pop(), buffer)  # a list is a queue that threads may share
+
+    starts.reverse()
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(max(1, min(threads, len(starts)))) as pool:
+        for done in [pool.submit(work, starts) for _ in range(min(threads, len(starts)))]:
+            done.result()
+
+
+def _problem(
+    query: np.ndarray, reference: np.ndarray, query_ids: np.ndarray, reference_ids: np.ndarray,
+    query_cameras: np.ndarray | None, reference_cameras: np.ndarray | None, ignore: np.ndarray | None,
+    own_row: np.ndarray | None, similarity: Similarity, threads: int,
+) -> _Problem:  # fmt: skip
+    longest = 0.0
+    if similarity == "euclidean":
+        longest = max(lengths_of(query).max(initial=0.0), lengths_of(reference).max(initial=0.0))
+    references = _on_grid(reference, similarity, longest, threads)
+    queries = references if query is reference else _on_grid(query, similarity, longest, threads)
+    count = len(query)
+    ids, codes = np.unique(reference_ids, return_inverse=True)
+    place = np.searchsorted(ids, query_ids)
+    known = np.append(ids, [0])[place] == query_ids
+    labels = np.where(known & (place < len(ids)), place, len(ids)).astype(np.int64)
+    # The last label is nobody's: queries whose label is unknown find no mates there.
+    mates_start = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids) + 1))]).astype(np.int64)
+    cameras = query_cameras is not None and reference_cameras is not None
+    return _Problem(
+        queries,
+        references,
+        labels,
+        mates_start,
+        np.argsort(codes, kind="stable").astype(np.int64),
+        np.asarray(query_cameras if cameras else [], np.int64),
+        np.asarray(reference_cameras if cameras else [], np.int64),
+        np.zeros(len(reference), bool) if ignore is None else np.asarray(ignore, bool),
+        np.full(count, -1, np.int64) if own_row is None else np.asarray(own_row, np.int64),
+        # Higham 2002, section 3.1: a sum of D products of unit vectors is off by at most D u / (1 - D u), in any order.
+        1.01 * (query.shape[1] + 4) * 2.0**-24,
+        similarity,
+    )
+
+
+def _empty(queries: int, ks: tuple[int, ...], top: int) -> Ranks:
+    count, first, last = (np.zeros(queries, np.int64) for _ in range(3))
+    ap, trapezoid, r_precision, at_r = (np.zeros(queries) for _ in range(4))
+    rows, similarity = np.full((queries, top), -1, np.int64), np.zeros((queries, top), np.float32)
+    hits, other = np.zeros((queries, len(ks)), np.int64), np.full(queries, -np.inf, np.float32)
+    return Ranks(count, first, last, hits, ap, trapezoid, r_precision, at_r, rows, similarity, other)
+
+
+def _rank_tile(problem: _Problem, first: int, buffer: np.ndarray, ks: np.ndarray, result: Ranks) -> None:
+    """Ranks for the queries from `first` on, written into `result`."""
+    from lookalike import rank_kernels as kernels
+
+    mine = slice(first, first + _QUERIES)
+    queries, references, offsets = problem.query.values[mine], problem.reference.values, problem.reference.offsets
+    labels, own, seen = problem.labels[mine], problem.own[mine], problem.seen[mine]
+    mates = (labels, problem.mates_start, problem.mates)
+    starts, rows, scores = kernels.positives_of(queries, references, offsets, *mates, seen, problem.cameras,
+                                                problem.ignore, own)  # fmt: skip
+    low, high = _outward(scores, problem.slack)
+    above = np.zeros(len(rows), np.int64)
+    top_rows, top_scores = result.top_rows[mine], np.full(result.top_rows[mine].shape, -np.inf)
+    kept, other = np.zeros(len(queries), np.int64), np.full(len(queries), -np.inf)
+    kernels.begin_top(starts, rows, scores, top_rows, top_scores, kept)
+    for start in range(0, len(references), _REFERENCES):
+        end = min(start + _REFERENCES, len(references))
+        tile = _product(queries, references[start:end], buffer)
+        if problem.similarity == "euclidean":
+            tile -= offsets[start:end].astype(np.float32)
+        columns = np.flatnonzero(problem.ignore[start:end])
+        kernels.scan(tile, start, queries, references, offsets, *mates, own, columns, starts, rows, scores, low, high,
+                     above, top_rows, top_scores, kept, other, problem.slack)  # fmt: skip
+    kernels.finish(starts, above)
+    result.top_other[mine] = _shown(other[:, None], problem.query, mine, problem.similarity)[:, 0]
+    result.top_similarity[mine] = np.where(
+        top_rows >= 0, _shown(top_scores, problem.query, mine, problem.similarity), 0
+    )
+    _take_ranks(starts, above, ks, mine, result)
+
+
+def _take_ranks(starts: np.ndarray, ranks: np.ndarray, ks: np.ndarray, mine: slice, result: Ranks) -> None:
+    from lookalike import rank_kernels as kernels
+
+    counts = np.diff(starts)
+    sums = np.zeros((len(counts), 6))
+    kernels.summarise(starts, ranks, ks, sums, result.hits[mine])
+    result.positives[mine] = counts
+    for place, into in enumerate((result.ap, result.ap_trapezoid, result.ap_at_r, result.r_precision)):
+        into[mine] = sums[:, place] / np.maximum(counts, 1)
+    result.first[mine], result.last[mine] = sums[:, 4], sums[:, 5]
+
+
+def _outward(scores: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
+    """float32 bounds of where a float32 product of the same value may lie, rounded outwards."""
+    low, high = (scores - slack).astype(np.float32), (scores + slack).astype(np.float32)
+    return np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))
+
+
+def lengths_of(embeddings: np.ndarray) -> np.ndarray:
+    """The lengths of float32 [N, D], float64 [N], summed in float64: squares of float32 overflow from 1e19."""
+    parts = [embeddings[first : first + _ROWS] for first in range(0, len(embeddings), _ROWS)]
+    lengths = [np.sqrt(np.einsum("nd,nd->n", part, part, dtype=np.float64)) for part in parts]
+    return np.concatenate([np.zeros(0), *lengths])
+
+
+def _on_grid(embeddings: np.ndarray, similarity: Similarity, longest: float, threads: int) -> _Side:
+    """Whole multiples of 1 / `_GRID`, off by 1.5e-8 at most: unit vectors, or all divided by one power of two."""
+    from lookalike import rank_kernels as kernels
+
+    scale = 2.0 ** np.ceil(np.log2(longest)) if longest > 0 else 1.0
+    values, offsets = np.empty(embeddings.shape, np.float32), np.zeros(len(embeddings))
+
+    def part(first: int) -> None:
+        mine = slice(first, first + _ROWS)
+        kernels.to_grid(embeddings[mine], similarity == "cosine", scale, _GRID, values[mine], offsets[mine])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(part, range(0, len(embeddings), _ROWS)))
+    return _Side(values, offsets, scale)
+
+
+def _shown(scores: np.ndarray, query: _Side, mine: slice, similarity: Similarity) -> np.ndarray:
+    """What is told of exact scores [Q, K]: the cosine, or minus the distance, as |x - y|^2 = |x|^2 - 2 score."""
+    if similarity == "cosine":
+        return scores
+    squared = 2 * query.offsets[mine, None] - 2 * scores
+    return np.where(np.isfinite(scores), -np.sqrt(np.maximum(squared, 0)) * query.scale, scores)

@@ -68,6 +68,9 @@ class Data(_Settings):
     root: str | None = Field(description="folder with train/<class>/ ..., or a .csv / .parquet table")
     validation_share: Share = Field(description="share of train to hold out when there is no validation folder")
     seed: Seed = Field(description="which images are held out")
+    archive: str | None = Field(
+        description="zip of Market-1501, unpacked once into root; null root = data/<name of the zip>"
+    )
 
 
 class Pixels(_Settings):
@@ -106,7 +109,9 @@ class Model(_Settings):
 
     backbone: str = Field(description="a timm model name")
     weights: str = Field(description="auto (timm's hub), package, none, or a file")
-    embedding_size: Annotated[int, Field(ge=1, le=8192)] = Field(description="dimensions")
+    embedding_size: Annotated[int, Field(ge=1, le=8192)] | None = Field(
+        description="dimensions; null = the backbone's own features"
+    )
     pooling: Literal["avg", "gem"] = Field(description="gem needs a convolutional backbone")
     bn_neck: bool = Field(description="batch norm behind the head")
     trainable: Annotated[list[str], Field(min_length=1)] = Field(description="backbone stages and head, or all")

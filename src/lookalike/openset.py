@@ -1,0 +1,101 @@
+"""Queries whose label nobody has enrolled: how well a threshold on the similarity turns them away.
+
+A query is accepted when its nearest reference is more similar than a threshold. FAR (false accept rate) is the share of
+queries of unknown labels that are accepted; DIR (detection and identification rate) the share of queries of known
+labels that are accepted and whose nearest reference has their label (Phillips, Grother and Micheals 2011).
+
+Letters in shapes: Q queries.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from lookalike.errors import LookalikeError
+
+RATES = (0.01, 0.1)
+_DECIMALS = 6  # below that similarities of float32 embeddings differ by rounding alone, so they count as equal
+
+
+class OpenSetError(LookalikeError):
+    """No threshold can be chosen."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A similarity below which a query is called unknown.
+
+    Attributes:
+        similarity: A nearest reference must be more similar than this.
+        false_accept_rate: What was asked for, 0 to 1.
+        measured_false_accept_rate: Share of unknown queries above it where it was chosen.
+        detection_rate: Share of known queries above it whose nearest reference is right, there.
+        queries: How many unknown queries it was chosen on.
+    """
+
+    similarity: float
+    false_accept_rate: float
+    measured_false_accept_rate: float
+    detection_rate: float
+    queries: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def open_set_metrics(similarity: np.ndarray, right: np.ndarray, known: np.ndarray) -> dict[str, float]:
+    """AUROC and DIR at fixed false accept rates; empty unless there are known and unknown queries.
+
+    Args:
+        similarity: float [Q], that of the nearest reference.
+        right: bool [Q], whether the nearest reference has the query's label.
+        known: bool [Q], whether any reference has it.
+    """
+    if known.all() or not known.any():
+        return {}
+    similarity = np.round(similarity, _DECIMALS)
+    metrics = {"auroc": _auroc(similarity[known], similarity[~known])}
+    for rate in RATES:
+        limit = _limit(similarity[~known], rate)
+        metrics[f"dir@far{rate:g}"] = float((right[known] & (similarity[known] > limit)).mean())
+    return metrics
+
+
+def choose_threshold(per_query: pd.DataFrame, rate: float) -> Threshold:
+    """The lowest threshold that accepts at most a share `rate` of unknown queries.
+
+    Every query of a known label also plays an unknown one: as if its label were not enrolled, its nearest reference is
+    then the nearest of another label. So labels that are all known, as in validation, are enough.
+
+    Args:
+        per_query: `RetrievalResult.per_query`.
+        rate: Wanted false accept rate, 0 to 1.
+
+    Raises:
+        OpenSetError: Fewer than two labels among the references, so nothing can be unknown.
+    """
+    known = per_query["known"].to_numpy()
+    similarity, other = per_query["similarity"].to_numpy(), per_query["similarity_other"].to_numpy()
+    unknown = np.where(known, other, similarity)
+    unknown = unknown[np.isfinite(unknown)]
+    if not len(unknown):
+        raise OpenSetError("a threshold for unknown labels needs references of at least two labels, got one")
+    limit = _limit(unknown, rate)
+    right = (per_query["predicted"] == per_query["label"]).to_numpy()[known]
+    detected = float((right & (similarity[known] > limit)).mean()) if known.any() else 0.0
+    return Threshold(limit, rate, float((unknown > limit).mean()), detected, len(unknown))
+
+
+def _limit(unknown: np.ndarray, rate: float) -> float:
+    """The lowest similarity that at most a share `rate` of the unknown exceed."""
+    ordered = np.sort(unknown)[::-1]
+    return float(ordered[min(int(rate * len(ordered) + 1e-9), len(ordered) - 1)])
+
+
+def _auroc(known: np.ndarray, unknown: np.ndarray) -> float:
+    """The probability that a known query is more similar than an unknown one; a tie counts half."""
+    ordered = np.sort(unknown)
+    below, upto = (np.searchsorted(ordered, known, side=side) for side in ("left", "right"))
+    return float((below + upto).mean() / (2 * len(ordered)))
