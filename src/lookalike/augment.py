@@ -145,15 +145,18 @@ class OnlineTransforms:
         flip: Mirror half of the images.
         crop_area: Smallest share of the area that is kept, in (0, 1]; 1 for no crop.
         color: Largest relative change of brightness, contrast and saturation, 0 to 1.
+        erase: Share of the images of which a random rectangle becomes noise (Zhong et al. 2020).
     """
 
-    def __init__(self, pixels: PixelSettings, flip: bool, crop_area: float, color: float) -> None:
+    def __init__(self, pixels: PixelSettings, flip: bool, crop_area: float, color: float, erase: float = 0.0) -> None:
         self.pixels, self.crop_area = pixels, crop_area
         steps = [A.HorizontalFlip(p=0.5)] if flip else []
         if color > 0:
             steps.append(
                 A.ColorJitter((1 - color, 1 + color), (1 - color, 1 + color), (1 - color, 1 + color), (0, 0), p=0.8)
             )
+        if erase > 0:
+            steps.append(A.Erasing(scale=(0.02, 0.4), ratio=(0.3, 3.3), fill="random", p=erase))
         self._compose = A.Compose(steps)
 
     @property

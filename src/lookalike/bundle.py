@@ -51,6 +51,27 @@ class Bundle:
         """Identifies weights and pixel settings (64 hex digits)."""
         return str(self.config["fingerprint"])
 
+    def threshold(self, false_accept_rate: float | None = None) -> float | None:
+        """The similarity that the nearest known image must exceed for a query to get a name; None for any.
+
+        Args:
+            false_accept_rate: Share of unknown images that may get one; None for what the bundle was trained with.
+
+        Raises:
+            BundleError: No threshold was chosen for this rate.
+        """
+        known = self.config.get("open_set", {"false_accept_rate": None, "thresholds": []})
+        rate = known["false_accept_rate"] if false_accept_rate is None else false_accept_rate
+        if rate is None:
+            return None
+        chosen = {entry["false_accept_rate"]: float(entry["similarity"]) for entry in known["thresholds"]}
+        if rate not in chosen:
+            offered = ", ".join(f"{one:g}" for one in chosen) or "none (train it again with this version)"
+            raise BundleError(
+                f"false_accept_rate={rate:g}: {self.path} has thresholds for {offered}: give one of these"
+            )
+        return chosen[rate]
+
     @cached_property
     def gallery(self) -> Gallery:
         """The references that travel with the bundle."""

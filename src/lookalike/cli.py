@@ -208,7 +208,8 @@ def _help(verb: str) -> str:
     """Settings of a verb with their defaults and meaning."""
     from pydantic import BaseModel
 
-    from lookalike.settings import COMMANDS, MISSING
+    from lookalike.setting_types import MISSING
+    from lookalike.settings import COMMANDS
 
     values = compose(verb, [])
     lines = [f"usage: lookalike {verb} [setting=value ...]", "", _VERBS[verb], "", "settings and their defaults:"]

@@ -59,28 +59,33 @@ def train(settings: Any) -> int:
 
 def evaluate(settings: Any) -> int:
     """`lookalike eval`."""
-    from lookalike.bundle import load_bundle
-    from lookalike.embed import load_encoder
-    from lookalike.files import write_json
-    from lookalike.measure import evaluate_split
+    from lookalike.assess import assess
 
-    bundle = load_bundle(Path(settings.bundle))
-    result = evaluate_split(bundle, load_encoder(bundle, settings.device), settings.data.model_dump(), settings.split)
-    print(result)
-    output = (
-        Path(settings.output)
-        if settings.output
-        else Path("reports") / f"{bundle.path.resolve().name}-{settings.split}.json"
-    )
-    per_label = result.per_label().to_dict("records")
-    about = {
-        "bundle": str(bundle.path),
-        "fingerprint": bundle.fingerprint,
-        "data": settings.data.root,
-        "split": settings.split,
-    }
-    write_json(output, {**about, **result.to_dict(), "per_label": per_label})
-    print(f"written: {output}")
+    assessment = assess(settings)
+    print(assessment.identification)
+    name = f"{assessment.name}-{settings.split}"
+    written = assessment.write(Path(settings.output or f"reports/{name}.json"), settings.worst)
+    for file in written:
+        print(f"written: {file}")
+    if settings.logger:
+        from lookalike.settings import flat
+        from lookalike.trackers import Tracker
+
+        identification = assessment.identification
+        counts = {f"count/{name}": float(value) for name, value in identification.result.counts.items()}
+        ends = {
+            f"{name}_{end}": pair[place]
+            for name, pair in identification.intervals.items()
+            for place, end in enumerate(("low", "high"))
+        }
+        figures = {**identification.metrics, **ends, **counts}
+        tracker = Tracker(name, settings.logger, None)
+        tracker.settings(
+            {**flat(settings.model_dump(exclude={"logger", "model", "pixels", "data"})), **assessment.about}
+        )
+        tracker.result({f"{settings.split}/{name}": value for name, value in figures.items()}, written)
+        tracker.close("success")
+        print(f"logged: {', '.join(settings.logger)} as {name}")
     return 0
 
 
@@ -105,12 +110,19 @@ def _predict_files(settings: Any, files: list[Path]) -> int:
         gallery = replace(gallery, root=Path(settings.gallery_root))
     with progress("embedding", len(files)) as advance:
         prediction = prediction_of.predict(
-            bundle, load_encoder(bundle, settings.device), files, settings.k, gallery=gallery, progress=advance
+            bundle,
+            load_encoder(bundle, settings.device),
+            files,
+            settings.k,
+            gallery=gallery,
+            threshold=bundle.threshold(settings.false_accept_rate),
+            progress=advance,
         )
     written = prediction.write(Path(settings.output))
     for item in prediction.items:
         names = ", ".join(neighbour.label for neighbour in item.neighbours)
-        print(item.error if item.error else f"{item.image}: {item.label} ({item.score:.0%})  [{names}]")
+        verdict = f"{item.label} ({item.score:.0%})" if item.score is not None else f"{item.label}"
+        print(item.error if item.error else f"{item.image}: {verdict}  [{names}]")
     known = [item for item in prediction.items if item.truth]
     if known:
         right = sum(item.label == item.truth for item in known)
@@ -135,7 +147,9 @@ def _draw(items: Any, file: Path) -> Path:
     rows = []
     for item in items:
         verdict = None if item.truth is None else item.label == item.truth
-        votes = f"{round(item.score * len(item.neighbours))} of {len(item.neighbours)} neighbours"
+        votes = "too far from all"
+        if item.score is not None:
+            votes = f"{round(item.score * len(item.neighbours))} of {len(item.neighbours)} neighbours"
         note = f"is {item.truth}" if verdict is False else votes
         cells = [Cell(Path(item.image), f"query: {item.label}", note, verdict)]
         for near in item.neighbours:

@@ -22,6 +22,7 @@ from lookalike.images import PixelSettings, read_image
 from lookalike.manifest import Manifest
 from lookalike.measure import embed_rows, evaluate_rows
 from lookalike.models.embedder import Embedder
+from lookalike.openset import choose_thresholds
 
 PARITY_COSINE = 0.999
 _PARITY_IMAGES = 64
@@ -43,7 +44,12 @@ class _UnitEmbeddings(nn.Module):
 
 
 def export(
-    path: Path, embedder: Embedder, manifest: Manifest, pixels: PixelSettings, config: dict[str, Any]
+    path: Path,
+    embedder: Embedder,
+    manifest: Manifest,
+    pixels: PixelSettings,
+    config: dict[str, Any],
+    false_accept_rate: float | None = None,
 ) -> tuple[Bundle, RetrievalResult]:
     """Writes a bundle, whole or not at all, and measures it on validation through its own graph.
 
@@ -53,6 +59,7 @@ def export(
         manifest: The data set; its original training images become the gallery.
         pixels: How images are read.
         config: `model`, `loss`, `labels` and `training`, plain values.
+        false_accept_rate: What `predict` keeps to unless told otherwise; None lets it never say unknown.
 
     Returns:
         The bundle and its validation result.
@@ -87,6 +94,10 @@ def export(
             "pixels": pixels.to_dict(),
             "parity": parity,
             "metrics": {"validation": result.to_dict()},
+            "open_set": {
+                "false_accept_rate": false_accept_rate,
+                "thresholds": [one.to_dict() for one in choose_thresholds(result.per_query, false_accept_rate)],
+            },
             "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         }
         write_bytes(folder / "README.md", _card(path.name, config, result).encode())

@@ -1,8 +1,9 @@
 """A bundle on a data set: embed the rows of a manifest, then evaluate or store them."""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -11,44 +12,118 @@ import pandas as pd
 from lookalike.bundle import Bundle
 from lookalike.embed import Encoder
 from lookalike.evaluate import RetrievalResult, evaluate
-from lookalike.files import atomic_folder
+from lookalike.files import atomic_folder, sha256_of
 from lookalike.gallery import Gallery
 from lookalike.images import find_broken, find_images
 from lookalike.manifest import RECIPE, Manifest, ManifestError, Protocol, boxes_of, read_data
+from lookalike.market import market_root
 from lookalike.progress import progress
+from lookalike.ranking import Similarity
+
+Rerank = Literal["none", "k_reciprocal", "expand"]
 
 
-def evaluate_split(bundle: Bundle, encoder: Encoder, data: dict[str, object], split: str) -> RetrievalResult:
+@dataclass(frozen=True)
+class Rules:
+    """How embeddings of a protocol are compared.
+
+    Attributes:
+        camera_rule: Leave out references of the query's own label and camera, where cameras are known.
+        similarity: See `evaluate`.
+        rerank: See `evaluate`.
+    """
+
+    camera_rule: bool = True
+    similarity: Similarity = "cosine"
+    rerank: Rerank = "none"
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Two views of one evaluation: who each query is, out of all references, and retrieval across cameras.
+
+    Attributes:
+        result: By the rules asked for.
+        whole: Without the camera rule; the same object where no camera rule applied.
+    """
+
+    result: RetrievalResult
+    whole: RetrievalResult
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """`accuracy` (k = 1) and `accuracy@k` over all references; everything else by the rules asked for."""
+        whole = {name: value for name, value in self.whole.metrics.items() if name.startswith("accuracy@")}
+        rest = {name: value for name, value in self.result.metrics.items() if name not in whole}
+        return {"accuracy": whole["accuracy@1"], **whole, **rest}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Of the same names, where there is one."""
+        accuracy = {name: pair for name, pair in self.whole.intervals.items() if name.startswith("accuracy@")}
+        first = {"accuracy": accuracy["accuracy@1"]} if accuracy else {}
+        return {**self.result.intervals, **accuracy, **first}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        one_view = self.result is self.whole
+        return {
+            **self.result.to_dict(),
+            **({} if one_view else {"protocol_of_accuracy": self.whole.protocol}),
+            "metrics": self.metrics,
+            "intervals_95": {name: list(pair) for name, pair in self.intervals.items()},
+        }
+
+    def __str__(self) -> str:
+        if self.result is self.whole:
+            return str(self.result)
+        lines = [line for line in str(self.result).splitlines() if not line.startswith("accuracy@")]
+        accuracy = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
+        return "\n".join([*lines, f"without the camera rule: {self.whole.protocol}", *accuracy])
+
+
+def evaluate_split(
+    bundle: Bundle,
+    encoder: Encoder,
+    data: dict[str, Any],
+    split: str,
+    rules: Rules = Rules(),
+) -> RetrievalResult:
     """Measures a bundle on a split of a data set.
 
     Args:
         bundle: Its own hold-out settings are used when `data` asks for none, so that the same images are held out.
         encoder: Its network.
-        data: `root`, `validation_share`, `seed`.
+        data: `root`, `validation_share`, `seed`, `archive`.
         split: train, validation or test.
+        rules: How embeddings are compared.
 
     Raises:
         ManifestError: Problems in the data, or an empty split.
         ImageError: An image cannot be used; a figure without it would not be comparable.
     """
-    trained = bundle.config["training"]["settings"]["data"]
-    if not data["validation_share"]:
-        data = {**data, "validation_share": trained["validation_share"], "seed": trained["seed"]}
-    manifest = read_data(**data)  # type: ignore[arg-type]
+    manifest = read_data(**held_out_as_in(bundle, data))
     protocol = manifest.protocol(split)
     references = embed_rows(encoder, manifest, protocol.references, "references")
-    return evaluate_rows(embed_rows(encoder, manifest, protocol.queries, "queries"), references, protocol)
+    return evaluate_rows(embed_rows(encoder, manifest, protocol.queries, "queries"), references, protocol, rules)
 
 
-def evaluate_rows(queries: np.ndarray, references: np.ndarray, protocol: Protocol) -> RetrievalResult:
+def held_out_as_in(bundle: Bundle, data: dict[str, Any]) -> dict[str, Any]:
+    """The `data` settings, with the hold-out of the bundle's training where they ask for none."""
+    trained = bundle.config["training"]["settings"]["data"]
+    if data["validation_share"]:
+        return data
+    return {**data, "validation_share": trained["validation_share"], "seed": trained["seed"]}
+
+
+def evaluate_rows(
+    queries: np.ndarray,
+    references: np.ndarray,
+    protocol: Protocol,
+    rules: Rules = Rules(),
+) -> RetrievalResult:
     """Evaluates embeddings of a protocol's queries [Q, D] and references [R, D]."""
-    rows = (protocol.queries, protocol.references)
-    known = any(part["camera"].notna().any() for part in rows)
-    # A missing camera is the same as no other: -1 among queries, -2 among references.
-    cameras = [
-        part["camera"].fillna(own).to_numpy(np.int64) if known else None
-        for part, own in zip(rows, (-1, -2), strict=True)
-    ]
+    cameras = _cameras(protocol)
     result = evaluate(
         queries,
         references,
@@ -56,10 +131,72 @@ def evaluate_rows(queries: np.ndarray, references: np.ndarray, protocol: Protoco
         protocol.references["label"].tolist(),
         query_cameras=cameras[0],
         reference_cameras=cameras[1],
+        camera_rule=rules.camera_rule,
         ignore=protocol.references["ignore"].to_numpy(bool),
         exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
+        similarity=rules.similarity,
+        **({} if rules.rerank == "none" else {"rerank": rules.rerank}),
     )
     return replace(result, protocol=f"{protocol.text}; {result.protocol}")
+
+
+def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> Identification:
+    """As `evaluate_rows`, and the accuracy over all references.
+
+    Raises:
+        ManifestError: No query has a valid positive, so no retrieval metric exists.
+    """
+    result = evaluate_rows(queries, references, protocol, rules)
+    if not result.counts["queries_with_positive"]:
+        asked, known = (sorted(set(part["label"])) for part in (protocol.queries, protocol.references))
+        raise ManifestError(
+            f"no query has a valid positive: {len(asked)} query labels ({', '.join(asked[:3])} ...), {len(known)} "
+            f"reference labels ({', '.join(known[:3])} ...), {len(set(asked) & set(known))} in common: check the "
+            "labels; where each person was seen by one camera only, camera_rule=false"
+        )
+    if not rules.camera_rule or _cameras(protocol)[0] is None:
+        return Identification(result, result)
+    return Identification(result, evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False)))
+
+
+def _cameras(protocol: Protocol) -> list[np.ndarray | None]:
+    """Of queries and references; a missing camera is the same as no other: -1 among queries, -2 among references."""
+    rows = (protocol.queries, protocol.references)
+    if not any(part["camera"].notna().any() for part in rows):
+        return [None, None]
+    return [part["camera"].fillna(own).to_numpy(np.int64) for part, own in zip(rows, (-1, -2), strict=True)]
+
+
+def need_cameras(manifest: Manifest, protocol: Protocol) -> None:
+    """Refuses the camera rule for names that should tell a camera and do not.
+
+    Raises:
+        ManifestError: Names an image without a camera.
+    """
+    rows = pd.concat([protocol.queries, protocol.references])
+    missing = rows[rows["camera"].isna() & ~rows["ignore"]]
+    if manifest.cameras_expected and len(missing):
+        raise ManifestError(
+            f"{manifest.root}: {len(missing)} of {len(rows)} names tell no camera (first: {missing['path'].iloc[0]}; "
+            "expected 0002_c1s1_000451_03.jpg), but references of the query's own camera must be left out: "
+            "rename them, or give camera_rule=false to rank all references, those of the same camera included"
+        )
+
+
+def twice(manifest: Manifest, protocol: Protocol) -> list[tuple[str, str]]:
+    """Queries whose file, byte for byte, is also among the references: (query, reference) paths, own rows aside."""
+    others = protocol.references[~protocol.references["path"].isin(set(protocol.queries["path"]))]
+    sizes: dict[int, list[str]] = {}
+    for path in others["path"].unique():
+        sizes.setdefault(manifest.file(path).stat().st_size, []).append(path)
+    hashes: dict[str, str] = {}
+    found = []
+    for path in protocol.queries["path"].unique():
+        alike = sizes.get(manifest.file(path).stat().st_size, [])
+        for one in [path, *alike] if alike else []:
+            hashes.setdefault(one, sha256_of(manifest.file(one)))
+        found += [(path, other) for other in alike if hashes[other] == hashes[path]]
+    return found
 
 
 def broken_images(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
@@ -78,7 +215,7 @@ def embed_rows(
         return encoder.embed(files, boxes_of(rows), errors=errors, progress=advance)
 
 
-def embed_any(encoder: Encoder, data: dict[str, object], output: Path) -> tuple[Gallery, list[str]]:
+def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gallery, list[str]]:
     """Embeds a data set (without augmented copies) or any folder (label = name of its folder) into a gallery folder.
 
     Returns:
@@ -88,7 +225,8 @@ def embed_any(encoder: Encoder, data: dict[str, object], output: Path) -> tuple[
         ManifestError: No image there.
     """
     root = Path(str(data["root"])) if data["root"] else None
-    if root is not None and root.is_dir() and not (root / "train").is_dir():
+    market = root is not None and root.is_dir() and market_root(root) is not None
+    if root is not None and root.is_dir() and not market and not (root / "train").is_dir():
         files = [file for file in find_images(root) if not any((above / RECIPE).is_file() for above in file.parents)]
         rows = pd.DataFrame(
             {
@@ -98,7 +236,7 @@ def embed_any(encoder: Encoder, data: dict[str, object], output: Path) -> tuple[
         )
         manifest = Manifest(root, rows)
     else:
-        manifest = read_data(**data)  # type: ignore[arg-type]
+        manifest = read_data(**data)
         rows = manifest.original
     if rows.empty:
         raise ManifestError(f"{root}: no image in it: give a folder of images or a .csv / .parquet table")

@@ -15,6 +15,7 @@ import pandas as pd
 from lookalike.errors import LookalikeError
 
 RATES = (0.01, 0.1)
+_OFFERED = (0.01, 0.02, 0.05, 0.1, 0.2)  # false accept rates whose thresholds every bundle holds
 _DECIMALS = 6  # below that similarities of float32 embeddings differ by rounding alone, so they count as equal
 
 
@@ -86,6 +87,25 @@ def choose_threshold(per_query: pd.DataFrame, rate: float) -> Threshold:
     right = (per_query["predicted"] == per_query["label"]).to_numpy()[known]
     detected = float((right & (similarity[known] > limit)).mean()) if known.any() else 0.0
     return Threshold(limit, rate, float((unknown > limit).mean()), detected, len(unknown))
+
+
+def choose_thresholds(per_query: pd.DataFrame, wanted: float | None) -> list[Threshold]:
+    """Thresholds for several false accept rates, the wanted one among them; none where there is but one label.
+
+    Args:
+        per_query: `RetrievalResult.per_query`.
+        wanted: A false accept rate, 0 to 1, or None.
+
+    Raises:
+        OpenSetError: One is wanted, but there is only one label.
+    """
+    rates = sorted({*_OFFERED, *([] if wanted is None else [wanted])})
+    try:
+        return [choose_threshold(per_query, rate) for rate in rates]
+    except OpenSetError:
+        if wanted is not None:
+            raise
+        return []
 
 
 def _limit(unknown: np.ndarray, rate: float) -> float:

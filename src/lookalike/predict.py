@@ -21,6 +21,7 @@ from lookalike.images import find_images
 from lookalike.ranking import vote
 
 SCHEMA = 1
+UNKNOWN = "unknown"
 
 
 class PredictError(LookalikeError):
@@ -50,8 +51,9 @@ class Item:
 
     Attributes:
         image: The file.
-        label: The label voted by its neighbours; None when the image could not be used.
-        score: Share of the k neighbours that carry that label, 0 to 1.
+        label: The label voted by its neighbours; `unknown` when none of them is near enough; None when the image could
+            not be used.
+        score: Share of the k neighbours that carry that label, 0 to 1; None for `unknown`.
         truth: The name of the image's folder when that is one of the known labels, else None.
         neighbours: Nearest first.
         error: Why the image could not be used, else None.
@@ -81,6 +83,7 @@ class Prediction:
     fingerprint: str
     k: int
     items: tuple[Item, ...]
+    threshold: float | None = None
 
     @property
     def failed(self) -> tuple[Item, ...]:
@@ -95,6 +98,7 @@ class Prediction:
             "bundle": self.bundle,
             "fingerprint": self.fingerprint,
             "k": self.k,
+            **({} if self.threshold is None else {"threshold": self.threshold}),
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
 
@@ -132,6 +136,7 @@ def predict(
     k: int,
     *,
     gallery: Gallery | None = None,
+    threshold: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Prediction:
     """Finds the k nearest gallery images of every file.
@@ -142,6 +147,7 @@ def predict(
         files: Image files.
         k: Neighbours per image.
         gallery: Searched instead of the bundle's own.
+        threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
         progress: Called with the number of images done since the last call.
 
     Raises:
@@ -156,14 +162,16 @@ def predict(
     items = tuple(
         Item(str(file), None, None, None, (), errors[i])
         if i in errors
-        else _item(file, gallery, rows[i], similarity[i], known)
+        else _item(file, gallery, rows[i], similarity[i], known, threshold)
         for i, file in enumerate(files)
     )
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Prediction(created, str(bundle.path), encoder.fingerprint, k, items)
+    return Prediction(created, str(bundle.path), encoder.fingerprint, k, items, threshold)
 
 
-def _item(file: Path, gallery: Gallery, rows: np.ndarray, similarity: np.ndarray, known: set[str]) -> Item:
+def _item(
+    file: Path, gallery: Gallery, rows: np.ndarray, similarity: np.ndarray, known: set[str], threshold: float | None
+) -> Item:
     labels = [gallery.labels[row] for row in rows]
     winner = labels[vote(np.array(labels), similarity)]
     neighbours = tuple(
@@ -171,4 +179,7 @@ def _item(file: Path, gallery: Gallery, rows: np.ndarray, similarity: np.ndarray
         for rank, (label, row, value) in enumerate(zip(labels, rows, similarity, strict=True), start=1)
     )
     folder = file.resolve().parent.name
-    return Item(str(file), winner, labels.count(winner) / len(labels), folder if folder in known else None, neighbours)
+    truth = folder if folder in known else None
+    if threshold is not None and similarity[0] <= threshold:
+        return Item(str(file), UNKNOWN, None, truth, neighbours)
+    return Item(str(file), winner, labels.count(winner) / len(labels), truth, neighbours)

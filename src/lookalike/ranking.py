@@ -15,9 +15,14 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from lookalike.errors import LookalikeError
+
+if TYPE_CHECKING:
+    import torch
 
 Similarity = Literal["cosine", "euclidean"]
 _GRID = 2.0**25  # values below 1 stay float32, and a sum of their products stays below 2^53 grid steps
@@ -111,17 +116,25 @@ def rank(
         top: K, how many nearest rows to keep, at least 1.
         similarity: `cosine`, or `euclidean` for minus the distance.
         threads: None = one per core.
-        device: `cuda` multiplies and counts on a GPU through torch (see `rank_torch`).
+        device: `cuda` multiplies and counts on a GPU through torch (see `rank_torch`); the result is the same.
+
+    Raises:
+        LookalikeError: `cuda` without torch or without a CUDA device.
     """
     threads = threads or os.cpu_count() or 1
+    gpu = _gpu() if device == "cuda" else None
     problem = _problem(query, reference, query_ids, reference_ids, query_cameras, reference_cameras, ignore, own_row,
                        similarity, threads)  # fmt: skip
     result = _empty(len(query), ks, min(max(top, 1), len(reference)))
+    depths = np.array(ks, np.int64)
 
     def tile(first: int, buffer: np.ndarray) -> None:
-        _rank_tile(problem, first, buffer, np.array(ks, np.int64), result)
+        _rank_tile(problem, first, buffer, depths, result)
 
-    _over_tiles(len(query), threads, tile)
+    if gpu is None:
+        _over_tiles(len(query), threads, tile)
+    else:
+        _rank_on(gpu, problem, threads, depths, result)
     return result
 
 
@@ -254,19 +267,51 @@ def _rank_tile(problem: _Problem, first: int, buffer: np.ndarray, ks: np.ndarray
         kernels.scan(tile, start, queries, references, offsets, *mates, own, columns, starts, rows, scores, low, high,
                      above, top_rows, top_scores, kept, other, problem.slack)  # fmt: skip
     kernels.finish(starts, above)
+    _take_nearest(problem, mine, top_rows, top_scores, other, result)
+    _take_ranks(starts, above, ks, mine, result)
+
+
+def _gpu() -> "torch.device":
+    try:
+        from lookalike import rank_torch
+    except ImportError as error:
+        raise LookalikeError(
+            f"device=cuda needs torch ({error}): pip install 'lookalike[train]', or use device=cpu"
+        ) from error
+    return rank_torch.cuda()
+
+
+def _rank_on(device: "torch.device", problem: _Problem, threads: int, ks: np.ndarray, result: Ranks) -> None:
+    from lookalike import rank_torch
+
+    search = rank_torch.Search(
+        problem.query.values, problem.reference.values, problem.reference.offsets, problem.labels, problem.mates_start,
+        problem.mates, problem.seen, problem.cameras, problem.ignore, problem.own, result.top_rows.shape[1],
+        problem.slack, threads,
+    )  # fmt: skip
+    for found in rank_torch.rank_blocks(search, device):
+        result.top_rows[found.mine] = found.top_rows
+        _take_nearest(problem, found.mine, found.top_rows, found.top_scores, found.other, result)
+        _take_ranks(found.starts, found.ranks, ks, found.mine, result)
+
+
+def _take_nearest(
+    problem: _Problem, mine: slice | np.ndarray, top_rows: np.ndarray, top_scores: np.ndarray, other: np.ndarray,
+    result: Ranks,
+) -> None:  # fmt: skip
     result.top_other[mine] = _shown(other[:, None], problem.query, mine, problem.similarity)[:, 0]
     result.top_similarity[mine] = np.where(
         top_rows >= 0, _shown(top_scores, problem.query, mine, problem.similarity), 0
     )
-    _take_ranks(starts, above, ks, mine, result)
 
 
-def _take_ranks(starts: np.ndarray, ranks: np.ndarray, ks: np.ndarray, mine: slice, result: Ranks) -> None:
+def _take_ranks(starts: np.ndarray, ranks: np.ndarray, ks: np.ndarray, mine: slice | np.ndarray, result: Ranks) -> None:
     from lookalike import rank_kernels as kernels
 
     counts = np.diff(starts)
-    sums = np.zeros((len(counts), 6))
-    kernels.summarise(starts, ranks, ks, sums, result.hits[mine])
+    sums, hits = np.zeros((len(counts), 6)), np.zeros((len(counts), len(ks)), np.int64)
+    kernels.summarise(starts, ranks, ks, sums, hits)
+    result.hits[mine] = hits
     result.positives[mine] = counts
     for place, into in enumerate((result.ap, result.ap_trapezoid, result.ap_at_r, result.r_precision)):
         into[mine] = sums[:, place] / np.maximum(counts, 1)
@@ -302,7 +347,7 @@ def _on_grid(embeddings: np.ndarray, similarity: Similarity, longest: float, thr
     return _Side(values, offsets, scale)
 
 
-def _shown(scores: np.ndarray, query: _Side, mine: slice, similarity: Similarity) -> np.ndarray:
+def _shown(scores: np.ndarray, query: _Side, mine: slice | np.ndarray, similarity: Similarity) -> np.ndarray:
     """What is told of exact scores [Q, K]: the cosine, or minus the distance, as |x - y|^2 = |x|^2 - 2 score."""
     if similarity == "cosine":
         return scores

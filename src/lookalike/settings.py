@@ -3,66 +3,21 @@
 A misspelt or out-of-range setting stops the command before any data is read.
 """
 
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import LookalikeError, did_you_mean, listed
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Degrees = Annotated[float, Field(gt=0, lt=180)]
-Unit = Annotated[float, Field(ge=0, le=1)]
-Spread = Annotated[float, Field(gt=0, le=1)]
-Side = Annotated[int, Field(ge=8, le=4096)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-MISSING = "???"  # how the files under `configs/` mark a value that has no default
+from lookalike.loss_settings import Loss
+from lookalike.setting_types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
 
 
 class SettingsError(LookalikeError):
     """A setting is unknown, missing or out of range."""
 
 
-def _read_text(value: Any, kind: Any) -> Any:
-    if not isinstance(value, str) or kind is str:
-        return value
-    if value == "null":
-        return None
-    if _holds_list(kind) and value.startswith("[") and value.endswith("]"):
-        return [part.strip(" '\"") for part in value[1:-1].split(",") if part.strip()]
-    return value
-
-
-def _holds_list(kind: Any) -> bool:
-    return get_origin(kind) is list or any(_holds_list(part) for part in get_args(kind))
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_text(cls, values: Any) -> Any:
-        """The command line gives text: `null` may mean no value, and `[a,b]` a list where one is asked for."""
-        if not isinstance(values, dict):
-            return values
-        kinds = {name: field.annotation for name, field in cls.model_fields.items()}
-        return {name: _read_text(value, kinds.get(name, str)) for name, value in values.items() if value != MISSING}
-
-
-class Data(_Settings):
+class Data(Settings):
     """Where the images are."""
 
     root: str | None = Field(description="folder with train/<class>/ ..., or a .csv / .parquet table")
@@ -73,7 +28,7 @@ class Data(_Settings):
     )
 
 
-class Pixels(_Settings):
+class Pixels(Settings):
     """How an image becomes model input."""
 
     height: Side = Field(description="pixels")
@@ -81,7 +36,7 @@ class Pixels(_Settings):
     resize: Literal["stretch", "crop", "pad"] = Field(description="what happens to the aspect ratio")
 
 
-class Augment(_Settings):
+class Augment(Settings):
     """Off-line augmented copies of the training images."""
 
     per_class: Count | None = Field(description="images each class shall have, copies included; null = no copies")
@@ -94,7 +49,7 @@ class Augment(_Settings):
     threads: Count | None = Field(description="null = one per core")
 
 
-class Online(_Settings):
+class Online(Settings):
     """Random changes made anew in every epoch."""
 
     flip: bool = Field(description="mirror half of the images")
@@ -102,9 +57,10 @@ class Online(_Settings):
     color: Annotated[float, Field(ge=0, le=1)] = Field(
         description="change of brightness, contrast and saturation; 0 = none"
     )
+    erase: Unit = Field(description="share of the images of which a random rectangle is blanked")
 
 
-class Model(_Settings):
+class Model(Settings):
     """Backbone, head, and what of them is trained."""
 
     backbone: str = Field(description="a timm model name")
@@ -123,103 +79,6 @@ class Model(_Settings):
     )
 
 
-class _Margin(_Settings):
-    margin_degrees: Degrees
-    scale: Positive
-
-
-class ArcFace(_Margin):
-    """Deng et al. 2019."""
-
-    name: Literal["arcface"]
-
-
-class SubCenterArcFace(_Margin):
-    """Deng et al. 2020."""
-
-    name: Literal["subcenter_arcface"]
-    sub_centers: Count
-
-
-class CosFace(_Settings):
-    """Wang et al. 2018."""
-
-    name: Literal["cosface"]
-    margin_cosine: Annotated[float, Field(ge=0, lt=2)]
-    scale: Positive
-
-
-class SphereFace(_Settings):
-    """Liu et al. 2017; the angle is multiplied by `angle_factor`."""
-
-    name: Literal["sphereface"]
-    angle_factor: Annotated[int, Field(ge=1, le=8)]
-    scale: Positive
-
-
-class NormalizedSoftmax(_Settings):
-    """Zhai and Wu 2019."""
-
-    name: Literal["normalized_softmax"]
-    temperature: Positive
-
-
-class ProxyAnchor(_Settings):
-    """Kim et al. 2020."""
-
-    name: Literal["proxy_anchor"]
-    margin_cosine: Annotated[float, Field(ge=0, lt=2)]
-    scale: Positive
-
-
-class Triplet(_Settings):
-    """Schroff et al. 2015, on unit embeddings."""
-
-    name: Literal["triplet"]
-    margin_distance: Annotated[float, Field(gt=0, lt=2)]
-    triplets: Literal["all", "hard", "semihard"]  # easy ones cost nothing by definition, so nothing would be learnt
-
-
-class MultiSimilarity(_Settings):
-    """Wang et al. 2019."""
-
-    name: Literal["multi_similarity"]
-    alpha: Positive
-    beta: Positive
-    base: Annotated[float, Field(ge=-1, le=1)]
-    epsilon: Annotated[float, Field(ge=0, le=1)]
-
-
-class SupCon(_Settings):
-    """Khosla et al. 2020."""
-
-    name: Literal["supcon"]
-    temperature: Positive
-
-
-class Circle(_Settings):
-    """Sun et al. 2020."""
-
-    name: Literal["circle"]
-    margin_cosine: Annotated[float, Field(gt=0, lt=1)]
-    scale: Positive
-
-
-Loss = Annotated[
-    ArcFace
-    | SubCenterArcFace
-    | CosFace
-    | SphereFace
-    | NormalizedSoftmax
-    | ProxyAnchor
-    | Triplet
-    | MultiSimilarity
-    | SupCon
-    | Circle,
-    Field(discriminator="name"),
-]
-
-
 _LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}
 
 
@@ -234,13 +93,19 @@ def _known_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str
     return chosen
 
 
-class Trainer(_Settings):
+Logger = Annotated[dict[str, dict[str, str]], AfterValidator(_known_loggers)]
+
+
+class Trainer(Settings):
     """How long and how fast."""
 
     max_epochs: Count
-    batch_size: Annotated[int, Field(ge=2)] = Field(description="images per step of the classifier losses")
-    labels_per_batch: Annotated[int, Field(ge=2)] = Field(description="P of the pair losses")
-    images_per_label: Annotated[int, Field(ge=2)] = Field(description="K of the pair losses")
+    batches: Literal["auto", "shuffled", "labels"] = Field(
+        description="labels = P labels x K images; auto = labels for the pair losses, else shuffled"
+    )
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="images per step of shuffled batches")
+    labels_per_batch: Annotated[int, Field(ge=2)] = Field(description="P")
+    images_per_label: Annotated[int, Field(ge=2)] = Field(description="K")
     learning_rate: Positive = Field(description="peak, of backbone and head")
     loss_learning_rate: Positive = Field(description="peak, of the class weights inside the loss")
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
@@ -257,7 +122,7 @@ class Trainer(_Settings):
     )
 
 
-class Train(_Settings):
+class Train(Settings):
     """Settings of `lookalike train`."""
 
     run: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] | None = Field(
@@ -267,7 +132,10 @@ class Train(_Settings):
     resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
     models_dir: str
     checkpoint_dir: str
-    logger: Annotated[dict[str, dict[str, str]], AfterValidator(_known_loggers)]
+    false_accept_rate: Share | None = Field(
+        description="share of unknown images that predict may give a name; null = it never says unknown"
+    )
+    logger: Logger
     data: Data
     pixels: Pixels
     augment: Augment
@@ -277,7 +145,7 @@ class Train(_Settings):
     trainer: Trainer
 
 
-class ManifestCommand(_Settings):
+class ManifestCommand(Settings):
     """Settings of `lookalike manifest`."""
 
     data: Data
@@ -292,7 +160,7 @@ class AugmentCommand(Augment):
     per_class: Count = Field(description="images each class shall have, copies included")
 
 
-class EmbedCommand(_Settings):
+class EmbedCommand(Settings):
     """Settings of `lookalike embed`."""
 
     bundle: str
@@ -301,17 +169,26 @@ class EmbedCommand(_Settings):
     device: Literal["auto", "cpu", "cuda"]
 
 
-class EvalCommand(_Settings):
+class EvalCommand(Settings):
     """Settings of `lookalike eval`."""
 
-    bundle: str
+    bundle: str | None = Field(description="folder of a bundle; or give ckpt_path")
+    ckpt_path: str | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
+    allow_partial: bool = Field(description="also when not every tensor of the model is in the checkpoint")
     data: Data
     split: Literal["train", "validation", "test"]
-    output: str | None = Field(description="JSON to write; null = reports/<run>-<split>.json")
+    camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
+    similarity: Literal["cosine", "euclidean"]
+    rerank: Literal["none", "k_reciprocal", "expand"]
+    worst: Annotated[int, Field(ge=0)] = Field(description="worst queries drawn with their neighbours; 0 = no picture")
+    output: str | None = Field(description="JSON to write; null = reports/<name>-<split>.json")
     device: Literal["auto", "cpu", "cuda"]
+    logger: Logger
+    pixels: Pixels
+    model: Model
 
 
-class PredictCommand(_Settings):
+class PredictCommand(Settings):
     """Settings of `lookalike predict`."""
 
     bundle: str
@@ -319,17 +196,18 @@ class PredictCommand(_Settings):
     k: Count = Field(description="neighbours that vote; more than a class has images lets others outvote it")
     output: str = Field(description="folder of the dated JSON and picture")
     gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
+    false_accept_rate: Share | None = Field(description="when to say unknown; null = as the bundle was trained")
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
     device: Literal["auto", "cpu", "cuda"]
 
 
-class DemoCommand(_Settings):
+class DemoCommand(Settings):
     """Settings of `lookalike demo`."""
 
     data: Data
 
 
-COMMANDS: dict[str, type[_Settings]] = {
+COMMANDS: dict[str, type[Settings]] = {
     "manifest": ManifestCommand,
     "augment": AugmentCommand,
     "train": Train,
@@ -340,7 +218,15 @@ COMMANDS: dict[str, type[_Settings]] = {
 }
 
 
-def check(kind: type[_Settings], values: dict[str, Any]) -> Any:
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `group.name` -> value."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
+def check(kind: type[Settings], values: dict[str, Any]) -> Any:
     """Builds settings from plain values.
 
     Raises:
@@ -354,7 +240,7 @@ def check(kind: type[_Settings], values: dict[str, Any]) -> Any:
         raise SettingsError(first + listed(problems)) from None
 
 
-def _problem(kind: type[_Settings], values: dict[str, Any], detail: dict[str, Any]) -> str:
+def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any]) -> str:
     where = [str(part) for part in detail["loc"]]
     if len(where) > 1 and where[0] == "loss" and where[1] == values.get("loss", {}).get("name"):
         del where[1]  # the discriminator, which is no setting
@@ -382,7 +268,7 @@ def _needed(name: str) -> str:
     return f"{name}: needs a value: give {name}=..."
 
 
-def _known(kind: type[_Settings], where: list[str], values: dict[str, Any]) -> list[str]:
+def _known(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:
     """The settings of one group; those of a loss depend on its name."""
     fields: Any = kind
     for part in where:

@@ -29,14 +29,14 @@ class Tracker:
     Args:
         run: Name of the run.
         chosen: Logger name -> its settings, as under `configs/logger`.
-        folder: `checkpoint/<run>`, where the identity of a run is kept between sessions.
+        folder: `checkpoint/<run>`, where the identity of a run is kept between sessions; None for a record of its own.
         resumed: Epochs already in the history.
 
     Raises:
         TrackerError: A package is missing, or the store cannot be opened.
     """
 
-    def __init__(self, run: str, chosen: dict[str, dict[str, str]], folder: Path, resumed: int) -> None:
+    def __init__(self, run: str, chosen: dict[str, dict[str, str]], folder: Path | None, resumed: int = 0) -> None:
         self._csv = Path(chosen["csv"]["folder"]) / f"{run}.csv" if "csv" in chosen else None
         self._loggers: list[tuple[Logger, int]] = []
         for name, options in chosen.items():
@@ -67,13 +67,33 @@ class Tracker:
             writer.writerows(history)
             write_bytes(self._csv, text.getvalue().encode())
 
+    def result(self, metrics: dict[str, float], files: list[Path]) -> None:
+        """Logs figures that belong to no epoch, and keeps files beside them where the tracker can (MLflow, W&B)."""
+        values = {name.replace("@", "_at_"): value for name, value in metrics.items()}
+        for logger, _ in self._loggers:
+            logger.log_metrics(values, step=0)
+            if isinstance(logger, MLFlowLogger):
+                for file in files:
+                    logger.experiment.log_artifact(logger.run_id, str(file))
+            elif isinstance(logger, WandbLogger):
+                import wandb
+
+                artifact = wandb.Artifact(f"{logger.experiment.id}-files", type="evaluation")
+                for file in files:
+                    artifact.add_file(str(file))
+                logger.experiment.log_artifact(artifact)
+        if self._csv is not None:
+            text = io.StringIO()
+            csv.writer(text).writerows([list(metrics), list(metrics.values())])
+            write_bytes(self._csv, text.getvalue().encode())
+
     def close(self, status: str) -> None:
         """Marks the run as `success` or `failed`."""
         for logger, _ in self._loggers:
             logger.finalize(status)
 
 
-def _mlflow(run: str, options: dict[str, str], folder: Path) -> tuple[Logger, int]:
+def _mlflow(run: str, options: dict[str, str], folder: Path | None) -> tuple[Logger, int]:
     """The logger and the last epoch its run already has."""
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -84,8 +104,8 @@ def _mlflow(run: str, options: dict[str, str], folder: Path) -> tuple[Logger, in
         raise TrackerError(
             f"logger=mlflow needs MLflow ({error}): pip install 'lookalike[train]', or logger=none"
         ) from error
-    kept = folder / _RUN_ID
-    known = kept.read_text().strip() if kept.is_file() else None
+    kept = folder / _RUN_ID if folder else None
+    known = kept.read_text().strip() if kept and kept.is_file() else None
     try:
         client = mlflow.MlflowClient(options["uri"])
         already = 0
@@ -93,7 +113,9 @@ def _mlflow(run: str, options: dict[str, str], folder: Path) -> tuple[Logger, in
             points = client.get_metric_history(known, "train/loss")
             already = max((point.step for point in points), default=0)
         logger = MLFlowLogger(options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=known)
-        write_bytes(kept, f"{logger.run_id}\n".encode())
+        run_id = logger.run_id  # opens the store
+        if kept:
+            write_bytes(kept, f"{run_id}\n".encode())
     except Exception as error:
         # MLflow passes on whatever its store raises: SQLAlchemy, HTTP, its own types.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -110,20 +132,21 @@ def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
         raise TrackerError(f"logger=tensorboard needs a package ({error}): pip install 'lookalike[loggers]'") from error
 
 
-def _wandb(run: str, options: dict[str, str], folder: Path) -> Logger:
+def _wandb(run: str, options: dict[str, str], folder: Path | None) -> Logger:
     """Off-line when there is no key; the same run goes on after a crash."""
     try:
         import wandb
     except ImportError as error:
         raise TrackerError(f"logger=wandb needs a package ({error}): pip install 'lookalike[loggers]'") from error
     offline = not wandb.login(prompt=False)
-    kept = folder / "wandb_run_id"
-    if not kept.is_file():
-        write_bytes(kept, uuid4().hex[:8].encode())
+    kept = folder / "wandb_run_id" if folder else None
+    identity = kept.read_text() if kept and kept.is_file() else uuid4().hex[:8]
+    if kept:
+        write_bytes(kept, identity.encode())
     return WandbLogger(
         name=run,
         project=options["project"],
-        id=kept.read_text(),
+        id=identity,
         mode="offline" if offline else "online",
         save_dir=".",
         resume="allow",

@@ -36,7 +36,7 @@ from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.models.pretrained import load_pretrained
 from lookalike.progress import console, progress, say
 from lookalike.sampler import LabelBatches, ShuffledBatches
-from lookalike.settings import Train
+from lookalike.settings import Train, flat
 from lookalike.trackers import Tracker
 
 # What may differ between the sessions of one run: none of it changes the weights.
@@ -69,8 +69,8 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
     run = settings.run or _run_name(settings)
     folder = Path(settings.checkpoint_dir) / run
     manifest = _read_data(settings)
-    flat = {**_flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
-    kept = {name: value for name, value in flat.items() if not name.startswith(_FREE)}
+    values = {**flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
+    kept = {name: value for name, value in values.items() if not name.startswith(_FREE)}
     with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
         return _train(settings, run, manifest, kept)
 
@@ -145,20 +145,21 @@ def _build(
     pixels = PixelSettings(**settings.pixels.model_dump())
 
     def batches(label_ids: Any) -> Any:
-        if needs_label_batches(settings.loss.name):
+        if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 
     transforms = OnlineTransforms(pixels, **settings.online.model_dump())
     workers = default_workers() if trainer.workers is None else trainer.workers
     datamodule = ImageDataModule(manifest, pixels, transforms, batches, settings.seed, workers)
-    protocol = datamodule.protocol
+    assert datamodule.batches is not None
+    protocol, steps = datamodule.protocol, len(datamodule.batches)
     module = MetricLearningModule(
         embedder,
         loss,
         {
             **trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"}),
-            "steps": trainer.max_epochs * len(datamodule.batches),
+            "steps": trainer.max_epochs * steps,
         },
         protocol,
         trainer.precision == "auto" and _multiplies_bf16(trainer.device),
@@ -172,7 +173,7 @@ def _build(
     )
     say(
         f"loss: {settings.loss.name}; {len(manifest.labels)} labels, {len(datamodule.train_rows)} training images, "
-        f"{len(datamodule.batches)} steps per epoch"
+        f"{steps} steps per epoch"
     )
     say(f"validation: {protocol.text}")
     return module, datamodule
@@ -308,7 +309,8 @@ def _finish(
         },
     }
     say(f"exporting epoch {best_epoch(history)} to {target}")
-    return export(target, embedder, manifest, PixelSettings(**settings.pixels.model_dump()), config)
+    pixels = PixelSettings(**settings.pixels.model_dump())
+    return export(target, embedder, manifest, pixels, config, settings.false_accept_rate)
 
 
 def _multiplies_bf16(device: str) -> bool:
@@ -320,14 +322,6 @@ def _multiplies_bf16(device: str) -> bool:
 def _run_name(settings: Train) -> str:
     data = Path(settings.data.root or "data").resolve().stem
     return f"{data}-{settings.model.backbone}-{settings.loss.name}-s{settings.seed}"
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `group.name` -> value."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def _quiet() -> None:

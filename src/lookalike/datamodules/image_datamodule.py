@@ -1,4 +1,4 @@
-"""Lightning loaders from a manifest: training batches, and the references and queries of validation.
+"""Lightning loaders from a manifest: training batches, and the references and queries of validation and test.
 
 A training sample's randomness comes from (seed, epoch, row); the position inside an epoch is one number. So neither
 the number of workers nor a crash changes what the model sees.
@@ -7,7 +7,8 @@ Letters in shapes: B batch, H height, W width.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from lookalike.augment import OnlineTransforms, sample_seed
 from lookalike.images import PixelSettings, read_image
 from lookalike.manifest import Manifest, boxes_of
+from lookalike.manifest import Protocol as RetrievalProtocol
 
 Sample = tuple[Tensor, int]
 
@@ -125,39 +127,42 @@ class ResumableLoader(DataLoader[Sample]):
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Loaders for training and for validation by neighbours.
+    """Loaders for training, and for validation and test by neighbours.
 
     Args:
-        manifest: Rows of train and validation; augmented copies are trained on, never searched.
+        manifest: The data set; augmented copies are trained on, never searched.
         pixels: How images are read.
-        transforms: Random changes while training.
-        batches: Makes the training batches from the label ids (int64 [N]).
+        transforms: Random changes while training; None for none.
+        batches: Makes the training batches from the label ids (int64 [N]); needed for training alone.
         seed: What the randomness of a sample starts from.
         workers: Loading processes.
-        eval_batch: Images per validation batch.
+        eval_batch: Images per batch of validation and test.
+        test_split: What `test_dataloader` loads.
     """
 
     def __init__(
         self,
         manifest: Manifest,
         pixels: PixelSettings,
-        transforms: OnlineTransforms,
-        batches: Any,
-        seed: int,
-        workers: int,
+        transforms: OnlineTransforms | None = None,
+        batches: Callable[[np.ndarray], Batches] | None = None,
+        seed: int = 0,
+        workers: int = 0,
         eval_batch: int = 64,
+        test_split: str = "test",
     ) -> None:
         super().__init__()
         self.manifest, self.pixels, self.workers, self.eval_batch = manifest, pixels, workers, eval_batch
+        self.test_split = test_split
         train = manifest.table[(manifest.table["split"] == "train") & ~manifest.table["ignore"]]
         self.train_rows = ImageRows(manifest, train, pixels, transforms, seed)
-        self.batches: Batches = batches(self.train_rows.label_ids)
-        self.protocol = manifest.protocol("validation")
+        self.batches = batches(self.train_rows.label_ids) if batches else None
         self._loader: ResumableLoader | None = None
         self._resumed: dict[str, int] | None = None
 
     def train_dataloader(self) -> ResumableLoader:
         """Batches of (uint8 [B, H, W, 3], int64 [B])."""
+        assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
         self._loader = ResumableLoader(self.train_rows, self.batches, self.workers)
         if self._resumed is not None:
             self._loader.position = self._resumed
@@ -175,14 +180,27 @@ class ImageDataModule(pl.LightningDataModule):
         """Lets the next training loader go on from there: the rest of the epoch, and nothing twice."""
         self._resumed = state_dict
 
+    @cached_property
+    def protocol(self) -> RetrievalProtocol:
+        """Who asks and who answers in validation."""
+        return self.manifest.protocol("validation")
+
+    @cached_property
+    def test_protocol(self) -> RetrievalProtocol:
+        """The same of the test split."""
+        return self.manifest.protocol(self.test_split)
+
     def val_dataloader(self) -> list[DataLoader[Sample]]:
         """References first, queries second; in manifest order."""
-        return [
-            DataLoader(
-                ImageRows(self.manifest, rows, self.pixels), batch_size=self.eval_batch, **_worker_options(self.workers)
-            )
-            for rows in (self.protocol.references, self.protocol.queries)
-        ]
+        return self._loaders(self.protocol)
+
+    def test_dataloader(self) -> list[DataLoader[Sample]]:
+        """The same of the test split."""
+        return self._loaders(self.test_protocol)
+
+    def _loaders(self, protocol: RetrievalProtocol) -> list[DataLoader[Sample]]:
+        rows = (ImageRows(self.manifest, part, self.pixels) for part in (protocol.references, protocol.queries))
+        return [DataLoader(part, batch_size=self.eval_batch, **_worker_options(self.workers)) for part in rows]
 
 
 def default_workers() -> int:

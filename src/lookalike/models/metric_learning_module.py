@@ -1,4 +1,4 @@
-"""Embedder + loss + optimiser as a Lightning module; validation by neighbours.
+"""Embedder + loss + optimiser as a Lightning module; validation and test by neighbours.
 
 Its hyper-parameters are plain numbers, strings, lists and dicts, so every checkpoint loads with `weights_only=True`.
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lookalike.evaluate import RetrievalResult
 from lookalike.manifest import Protocol
-from lookalike.measure import evaluate_rows
+from lookalike.measure import Identification, Rules, evaluate_rows, identify
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 
@@ -23,32 +23,35 @@ _TRUNK_MEMORY = 1 << 30  # bytes
 
 
 class MetricLearningModule(pl.LightningModule):
-    """Trains an embedder and measures it by nearest neighbours after every epoch.
+    """Trains an embedder and measures it by nearest neighbours after every epoch, and in a test.
 
     Args:
         embedder: The network.
-        loss: The loss, with class weights of its own or not.
+        loss: The loss, with class weights of its own or not; needed for training alone.
         optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and `steps`, the
-            number of steps of the whole run.
-        protocol: References and queries of validation, in loader order.
-        bf16_trunk: Run the frozen trunk in bf16 while training (validation stays float32).
+            number of steps of the whole run; needed for training alone.
+        protocol: References and queries of validation, in loader order; None takes those of the data module.
+        bf16_trunk: Run the frozen trunk in bf16 while training (validation and test stay float32).
         hyper_parameters: Plain values that every checkpoint keeps: the settings, where the first weights came from.
+        rules: How embeddings are compared in a test.
     """
 
     def __init__(
         self,
         embedder: Embedder,
-        loss: MetricLoss,
-        optimizer: dict[str, float],
-        protocol: Protocol,
-        bf16_trunk: bool,
-        hyper_parameters: dict[str, Any],
+        loss: MetricLoss | None = None,
+        optimizer: dict[str, float] | None = None,
+        protocol: Protocol | None = None,
+        bf16_trunk: bool = False,
+        hyper_parameters: dict[str, Any] | None = None,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(hyper_parameters)
+        self.save_hyperparameters(hyper_parameters or {})
         self.embedder, self.loss = embedder, loss
-        self._optimizer, self._bf16_trunk = optimizer, bf16_trunk
-        self._protocol = protocol
+        self._optimizer, self._bf16_trunk = optimizer or {}, bf16_trunk
+        self._protocol, self._rules = protocol, rules
+        self.identification: Identification | None = None
         self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._trunk_outputs: dict[tuple[int, int], Tensor] = {}
         self._loss_sum, self._loss_count = 0.0, 0
@@ -65,6 +68,7 @@ class MetricLearningModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch of (uint8 [B, H, W, 3], int64 [B])."""
         images, labels = batch
+        assert self.loss is not None, "MetricLearningModule(loss=...) is needed for training"
         loss: Tensor = self.loss(self._embedding(images), labels)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch}")
@@ -107,7 +111,28 @@ class MetricLearningModule(pl.LightningModule):
     def validation_result(self) -> RetrievalResult:
         """How the queries found their label among the references in the epoch that was collected."""
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
-        return evaluate_rows(queries, references, self._protocol)
+        protocol = self._protocol or self.trainer.datamodule.protocol  # type: ignore[attr-defined]
+        return evaluate_rows(queries, references, protocol)
+
+    def on_test_epoch_start(self) -> None:
+        """Forgets other embeddings."""
+        self._embeddings = ([], [])
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Collects unit embeddings [B, D]: loader 0 has the references, loader 1 the queries."""
+        self._embeddings[dataloader_idx].append(self.embedder.embed(batch[0]).float().cpu())
+
+    def on_test_epoch_end(self) -> None:
+        """Identifies every query from all references; logs `test/accuracy` and all retrieval metrics.
+
+        Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything.
+        """
+        references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
+        protocol = self.trainer.datamodule.test_protocol  # type: ignore[attr-defined]
+        self.identification = identify(queries, references, protocol, self._rules)
+        self._embeddings = ([], [])
+        metrics = {f"test/{name.replace('@', '_at_')}": value for name, value in self.identification.metrics.items()}
+        self.log_dict(metrics, batch_size=1)
 
     def on_validation_epoch_end(self) -> None:
         """Adds a line to the history; the loss is the mean over the epoch's batches."""
@@ -128,7 +153,11 @@ class MetricLearningModule(pl.LightningModule):
         settings = self._optimizer
         groups = [
             {"params": [p for p in self.embedder.parameters() if p.requires_grad], "lr": settings["learning_rate"]},
-            {"params": list(self.loss.parameters()), "lr": settings["loss_learning_rate"], "weight_decay": 0.0},
+            {
+                "params": list(self.loss.parameters()) if self.loss else [],
+                "lr": settings["loss_learning_rate"],
+                "weight_decay": 0.0,
+            },
         ]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings["weight_decay"])
         # Not `trainer.estimated_stepping_batches`: it builds the loaders before a resumed run restores their position.

@@ -1,0 +1,92 @@
+"""An embedder out of a Lightning checkpoint, of ours or of another project, and a test run of it."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+
+from lookalike.checkpoint import LAST, CheckpointError, read_checkpoint
+from lookalike.datamodules.image_datamodule import ImageDataModule, default_workers
+from lookalike.images import PixelSettings
+from lookalike.manifest import Manifest
+from lookalike.measure import Identification, Rules
+from lookalike.models.embedder import Embedder
+from lookalike.models.foreign import load_foreign
+from lookalike.models.metric_learning_module import MetricLearningModule
+from lookalike.progress import say
+
+
+def restore(
+    file: Path, model: dict[str, Any], pixels: dict[str, Any], allow_partial: bool = False
+) -> tuple[Embedder, PixelSettings, dict[str, Any]]:
+    """Builds an embedder and fills it from a checkpoint, without executing any pickle.
+
+    Args:
+        file: A checkpoint of `lookalike train` (its own settings are used), of another project, or plain weights.
+        model: Settings of the model, for a checkpoint of another project.
+        pixels: How images are read, for the same.
+        allow_partial: Also when tensors of the model are missing in the file.
+
+    Returns:
+        The embedder, how images are read, and the settings of the model that were used.
+
+    Raises:
+        LookalikeError: The file cannot be read, or is of another architecture.
+    """
+    own = _own_settings(file)
+    if own:
+        model, pixels = _group(own, "model"), _group(own, "pixels")
+        say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
+    names = ("backbone", "embedding_size", "pooling", "bn_neck", "mean", "std")
+    model = {name: model[name] for name in names}
+    embedder = Embedder(**model, trainable=["all"])
+    say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial)}")
+    return embedder, PixelSettings(**pixels), model
+
+
+def run_test(
+    embedder: Embedder,
+    manifest: Manifest,
+    pixels: PixelSettings,
+    split: str,
+    rules: Rules,
+    device: Literal["auto", "cpu", "cuda"],
+) -> Identification:
+    """Lets Lightning test an embedder on a split."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    module = MetricLearningModule(embedder, rules=rules)
+    datamodule = ImageDataModule(manifest, pixels, workers=default_workers(), test_split=split)
+    trainer = pl.Trainer(
+        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device],
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+    trainer.test(module, datamodule=datamodule, verbose=False)
+    assert module.identification is not None
+    return module.identification
+
+
+def _own_settings(file: Path) -> dict[str, Any]:
+    """The settings that a checkpoint of ours holds; of `best.safetensors`, those of the checkpoint beside it."""
+    for one in (file, file.with_name(LAST)):
+        if not one.is_file():
+            continue
+        try:
+            state = read_checkpoint(one)
+        except CheckpointError:
+            continue
+        if isinstance(state, dict) and "lookalike" in state:
+            settings: dict[str, Any] = state["hyper_parameters"]["settings"]
+            return settings
+        if one == file:
+            return {}
+    return {}
+
+
+def _group(flat: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key.partition(".")[2]: value for key, value in flat.items() if key.startswith(f"{name}.")}

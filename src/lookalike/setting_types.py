@@ -1,0 +1,44 @@
+"""What all settings share: ranges with a name, and how the text of the command line becomes values."""
+
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MISSING = "???"  # how the files under `configs/` mark a value that has no default
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Degrees = Annotated[float, Field(gt=0, lt=180)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(gt=0, le=1)]
+Side = Annotated[int, Field(ge=8, le=4096)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def _read_text(value: Any, kind: Any) -> Any:
+    if not isinstance(value, str) or kind is str:
+        return value
+    if value == "null":
+        return None
+    if _holds_list(kind) and value.startswith("[") and value.endswith("]"):
+        return [part.strip(" '\"") for part in value[1:-1].split(",") if part.strip()]
+    return value
+
+
+def _holds_list(kind: Any) -> bool:
+    return get_origin(kind) is list or any(_holds_list(part) for part in get_args(kind))
+
+
+class Settings(BaseModel):
+    """Refuses unknown names, changes after the check, and values that are not finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, values: Any) -> Any:
+        """The command line gives text: `null` may mean no value, and `[a,b]` a list where one is asked for."""
+        if not isinstance(values, dict):
+            return values
+        kinds = {name: field.annotation for name, field in cls.model_fields.items()}
+        return {name: _read_text(value, kinds.get(name, str)) for name, value in values.items() if value != MISSING}
