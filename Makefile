@@ -2,8 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEERS := benchmarks/peers/.venv
 
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench peers rank parity
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +23,17 @@ lint: $(INSTALLED) ## ruff and mypy
 
 bench: $(INSTALLED) ## measure this machine and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
+
+peers: ## the environment of the packages we are compared with (needs a C compiler)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/peers/requirements-alone.txt
+
+rank: $(INSTALLED) ## measure the evaluation of retrieval and write benchmarks/RANKING.md
+	$(BIN)/python benchmarks/ranking.py
+
+parity: $(INSTALLED) ## compare our metrics with those of other packages on 200 random problems
+	$(BIN)/python benchmarks/parity.py
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

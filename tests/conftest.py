@@ -90,3 +90,18 @@ def bundle_path(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle, result = train(read_settings("train", [f"data.root={digits}", "run=tiny", *folders, *TINY]))
     assert result is not None
     return bundle.path
+
+
+@pytest.fixture(scope="session")
+def few_market(omniglot_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Part of the hand-written characters in Market-1501's layout: 40 people to train on, 25 to test, some junk."""
+    root = tmp_path_factory.mktemp("market")
+    for folder, people in (("bounding_box_train", 40), ("bounding_box_test", 25), ("query", 25)):
+        files = sorted((omniglot_market / folder).glob("*.jpg"))
+        names = sorted({file.name.partition("_")[0] for file in files} - {"-1", "0000"})[:people]
+        (root / folder).mkdir()
+        for place, file in enumerate(files):
+            label = file.name.partition("_")[0]
+            if label in names or (label in ("-1", "0000") and place % 4 == 0):
+                shutil.copyfile(file, root / folder / file.name)
+    return root

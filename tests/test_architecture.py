@@ -24,6 +24,7 @@ ALLOWED = {
     "sampler": "",
     "datamodules": "",
     "datamodules.image_datamodule": "manifest images augment",
+    "datamodules.market_datamodule": "manifest images augment datamodules.image_datamodule",
     "models": "",
     "models.embedder": "",
     "models.losses": "",
@@ -39,15 +40,22 @@ ALLOWED = {
     "rank_torch": "rank_kernels",
     "bootstrap": "",
     "openset": "",
-    "evaluate": "ranking bootstrap openset",
+    "rerank": "ranking rerank_kernels",
+    "rerank_kernels": "rank_kernels",
+    "evaluate": "ranking bootstrap openset rerank",
     "compare": "bootstrap evaluate",
     "gallery": "",
-    "measure": "bundle embed evaluate gallery images manifest",
+    "measure": "bundle embed evaluate gallery images manifest market ranking rerank",
+    "restore": "checkpoint datamodules.image_datamodule images manifest measure models.embedder models.foreign "
+    "models.metric_learning_module",
+    "assess": "bundle embed manifest measure pictures restore settings",
     "predict": "bundle embed gallery images ranking",
     "pictures": "images",
-    "export": "bundle embed evaluate gallery images manifest measure models.embedder",
+    "export": "bundle embed evaluate gallery images manifest measure models.embedder openset",
     "trackers": "",
-    "settings": "",
+    "setting_types": "",
+    "loss_settings": "setting_types",
+    "settings": "loss_settings setting_types",
     "demo": "images",
     "errors": "",
     "files": "",
@@ -55,7 +63,7 @@ ALLOWED = {
     "__main__": "cli",
 }
 ANYTHING = {"train", "cli", "commands"}
-TORCH_FREE = ("cli", "predict", "embed", "bundle", "gallery", "evaluate", "manifest", "measure", "pictures")
+TORCH_FREE = ("cli", "predict", "embed", "bundle", "gallery", "evaluate", "manifest", "measure", "pictures", "assess")
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from lookalike.evaluate import RetrievalResult, evaluate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "evaluation.md"
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def document() -> str:
@@ -27,7 +26,7 @@ def test_the_examples_give_what_the_document_says() -> None:
     text = re.sub(r"^```.*$", "", document(), flags=re.MULTILINE)
     test = doctest.DocTestParser().get_doctest(text, {}, DOCUMENT.name, str(DOCUMENT), 0)
     shown: list[str] = []
-    results = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=shown.append)
+    results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=shown.append)
     assert results.failed == 0, "".join(shown)
     assert results.attempted >= 40
 
@@ -35,7 +34,7 @@ def test_the_examples_give_what_the_document_says() -> None:
 def test_every_figure_is_explained() -> None:
     result = everything()
     assert {"auroc", "map", "accuracy@5", "recall@5"} <= set(result.metrics)
-    named = {re.sub(r"@\d+$", "@k", name) for name in result.metrics} | set(result.counts) | set(result.per_query)
-    named = {re.sub(r"@\d+$", "@k", name) for name in named}
+    names = {*result.metrics, *result.counts, *result.per_query}
+    named = {re.sub(r"@\d+$", "@k", name) for name in names}
     text = document()
     assert [name for name in sorted(named) if f"`{name}`" not in text] == []

@@ -123,7 +123,7 @@ def plain_metrics(query, reference, of_query, of_reference, **settings) -> tuple
             if not (settings.get("ignore") is not None and settings["ignore"][r])
             and not (own is not False and r == (q if own is True else own[q]))
         ]
-        best = found[0] if found else (0.0, "")
+        best = found[0] if found else (-math.inf, "")
         nearest.append((round(best[0], 6), best[1] == of_query[q], of_query[q] in others))
         positives = [place for place, (_, label) in enumerate(found, 1) if label == of_query[q]]
         rows.append([found[0][1] if found else "", len(positives), positives[0] if positives else 0])
@@ -349,9 +349,11 @@ TWO = ["a", "b"]
         ((EYE[:1], EYE, ["a"], TWO), {"exclude_self": True}, "exclude_self: expected .* 1 queries and 2 references"),
         ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0, 2])}, "exclude_self: .* up to 2"),
         ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0])}, "exclude_self: .*got 1 rows"),
+        ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0, -2])}, "exclude_self: .* from -2 up to 0"),
+        ((EYE, EYE, TWO, TWO), {"device": "gpu"}, "device cpu or cuda: got cosine, gpu"),
         ((EYE, EYE, TWO, TWO), {"ks": (0, 1)}, "expected depths from 1"),
         ((EYE, EYE, TWO, TWO), {"vote_ks": (-1,)}, "expected depths from 1"),
-        ((EYE, EYE, TWO, TWO), {"similarity": "dot"}, "expected similarity cosine or euclidean, got dot"),
+        ((EYE, EYE, TWO, TWO), {"similarity": "dot"}, "expected similarity cosine or euclidean, .*got dot"),
         ((EYE, EYE, TWO, TWO), {"ap": "square"}, "ap rectangle or trapezoid, got .* and square"),
     ],
 )

@@ -82,7 +82,7 @@ class Assessment:
         result, references = self.identification.result, self.protocol.references
         query, facts = self.protocol.queries.iloc[row], result.per_query.iloc[row]
         first = f"first right at {facts['first_positive']}" if facts["positives"] else "no valid positive"
-        cells = [Cell(self.manifest.file(query["path"]), f"query: {_who(query)}", first)]
+        cells = [Cell(self.manifest.file(query["path"]), _who(query), first)]
         neighbours = zip(result.neighbours[row, :_DRAWN], result.neighbour_similarity[row, :_DRAWN], strict=True)
         for rank, (near, similarity) in enumerate(neighbours, start=1):
             if near >= 0:
@@ -144,5 +144,5 @@ def _worst(per_query: pd.DataFrame) -> np.ndarray:
 
 
 def _who(row: pd.Series) -> str:
-    camera = "" if pd.isna(row["camera"]) else f", camera {row['camera']}"
+    camera = "" if pd.isna(row["camera"]) else f", cam {row['camera']}"
     return f"{row['label']}{camera}"

@@ -15,8 +15,10 @@ def paired_bootstrap(first: RetrievalResult, second: RetrievalResult) -> pd.Data
         second: Another, measured on the same queries in the same order.
 
     Returns:
-        A row per metric: `first`, `second`, `difference` (second - first), its 95 % interval `low`, `high`, and `p`,
-        two-sided, by bootstrap over labels (Efron and Tibshirani 1993, chapter 16), at least 2 / 1001.
+        A row per metric that both have and that is a mean over queries: `first`, `second`, `difference` (second -
+        first), its 95 % interval `low`, `high`, and `p`, two-sided, by bootstrap over labels (Efron and Tibshirani
+        1993, chapter 16), at least 2 / 1001. With few labels `p` is too small: two labels that both became better give
+        the least possible value.
 
     Raises:
         EvaluationError: Other queries, other labels, or fewer than two labels.

@@ -27,6 +27,7 @@ from lookalike.bootstrap import resampled
 from lookalike.errors import LookalikeError
 from lookalike.openset import open_set_metrics
 from lookalike.ranking import Ranks, Similarity, lengths_of, rank, vote_all
+from lookalike.rerank import Rerank, checked_options, expand_queries, k_reciprocal, rank_reranked
 
 
 class EvaluationError(LookalikeError):
@@ -97,6 +98,8 @@ def evaluate(
     similarity: Similarity = "cosine",
     threads: int | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
+    rerank: Rerank = "none",
+    rerank_options: dict[str, Any] | None = None,
 ) -> RetrievalResult:
     """Measures retrieval, nearest-neighbour accuracy and, where labels are unknown, their rejection.
 
@@ -116,14 +119,23 @@ def evaluate(
         similarity: `cosine`, or `euclidean`: minus the distance of the embeddings as they are.
         threads: None = one per core; the result does not depend on it.
         device: `cuda` multiplies on a GPU through torch; the result is the same.
+        rerank: `expand` moves every query towards its nearest references, `k_reciprocal` orders by a distance that
+            tells how much neighbours overlap (see `rerank`); similarities are minus that distance then.
+        rerank_options: Settings of it: k and alpha, or k1, k2 and weight.
 
     Raises:
+        RerankError: A setting of `rerank` is unknown or out of its range.
         EvaluationError: Sizes differ, something is empty, an embedding is zero or not finite, or a setting is unknown.
     """
     if min([1, *ks, *vote_ks]) < 1 or ap not in ("rectangle", "trapezoid"):
         raise EvaluationError(f"expected depths from 1 and ap rectangle or trapezoid, got {[*ks, *vote_ks]} and {ap}")
-    if similarity not in ("cosine", "euclidean"):
-        raise EvaluationError(f"expected similarity cosine or euclidean, got {similarity}")
+    if similarity not in ("cosine", "euclidean") or device not in ("cpu", "cuda"):
+        raise EvaluationError(
+            f"expected similarity cosine or euclidean, device cpu or cuda: got {similarity}, {device}"
+        )
+    if rerank != "none" and similarity != "cosine":
+        raise EvaluationError(f"rerank {rerank}: expected similarity cosine, got {similarity}")
+    options = checked_options(rerank, rerank_options)
     same = query is reference
     query = _checked(query, "query", similarity)
     reference = query if same else _checked(reference, "reference", similarity)
@@ -138,7 +150,9 @@ def evaluate(
     query_ids, reference_ids = ids[: len(query)], ids[len(query) :]
     left_out = np.zeros(len(reference), bool) if ignore is None else np.asarray(ignore, bool)
     cameras = camera_rule and query_cameras is not None and reference_cameras is not None
-    ranks = rank(
+    ranks = _ranked(
+        rerank,
+        options,
         query,
         reference,
         query_ids,
@@ -160,7 +174,8 @@ def evaluate(
     metrics, intervals = _summary(per_query)
     right = per_query["predicted"].to_numpy() == per_query["label"].to_numpy()
     metrics |= open_set_metrics(per_query["similarity"].to_numpy(), right, known)
-    protocol = _protocol(counts, cameras, own_row, ap, similarity)
+    words = ", ".join([rerank, *(f"{name} {value:g}" for name, value in options.items())])
+    protocol = _protocol(counts, cameras, own_row, ap, similarity, words)
     return RetrievalResult(metrics, intervals, counts, protocol, per_query, ranks.top_rows, ranks.top_similarity)
 
 
@@ -234,11 +249,11 @@ def _own_rows(exclude_self: bool | np.ndarray, queries: int, references: int) ->
     if exclude_self is False:
         return None
     rows = np.arange(queries) if exclude_self is True else np.asarray(exclude_self)
-    last = max(rows, default=-1)
-    if len(rows) != queries or last >= references or (exclude_self is True and queries != references):
+    first, last = min(rows, default=-1), max(rows, default=-1)
+    if len(rows) != queries or first < -1 or last >= references or (exclude_self is True and queries != references):
         raise EvaluationError(
             "exclude_self: expected the reference row of each query (or -1), or True when both are the same images, "
-            f"got {len(rows)} rows up to {last} for {queries} queries and {references} references"
+            f"got {len(rows)} rows from {first} up to {last} for {queries} queries and {references} references"
         )
     return rows
 
@@ -253,6 +268,28 @@ def _label_ids(query_labels: Sequence[Any], reference_labels: Sequence[Any]) -> 
     merged, texts = pd.factorize(np.array([*names[0], *names[1]], object))
     first, second = merged[: len(names[0])], merged[len(names[0]) :]
     return np.concatenate([first[codes[0]], second[codes[1]]]).astype(np.int64), np.asarray(texts, object)
+
+
+def _ranked(
+    rerank: Rerank,
+    options: dict[str, Any],
+    query: np.ndarray,
+    reference: np.ndarray,
+    query_ids: np.ndarray,
+    reference_ids: np.ndarray,
+    *,
+    similarity: Similarity,
+    device: Literal["cpu", "cuda"],
+    **rules: Any,
+) -> Ranks:
+    """Ranks after the re-ranking, if there is one."""
+    options = options | {name: rules[name] for name in ("ignore", "own_row", "threads")}
+    if rerank == "k_reciprocal":
+        reranked = k_reciprocal(query, reference, **options)
+        return rank_reranked(query, reference, query_ids, reference_ids, reranked, **rules)
+    if rerank == "expand":
+        query = expand_queries(query, reference, **options)
+    return rank(query, reference, query_ids, reference_ids, similarity=similarity, device=device, **rules)
 
 
 def _known(query_ids: np.ndarray, reference_ids: np.ndarray, ignore: np.ndarray, own: np.ndarray | None) -> np.ndarray:
@@ -278,7 +315,8 @@ def _votes(
         columns[f"accuracy@{k}"] = (
             (winner >= 0) & (ids[np.arange(len(ids)), np.maximum(winner, 0)] == query_ids)
         ).astype(np.float64)
-    similarities = {"similarity": ranks.top_similarity[:, 0], "similarity_other": ranks.top_other}
+    nearest = np.where(found[:, 0], ranks.top_similarity[:, 0], -np.inf)
+    similarities = {"similarity": nearest, "similarity_other": ranks.top_other}
     return {"predicted": predicted, **similarities, **columns}
 
 
@@ -342,7 +380,7 @@ def _summary(per_query: pd.DataFrame) -> tuple[dict[str, float], dict[str, tuple
 
 
 def _protocol(
-    counts: dict[str, int], cameras: bool, own_row: np.ndarray | None, ap: str, similarity: Similarity
+    counts: dict[str, int], cameras: bool, own_row: np.ndarray | None, ap: str, similarity: Similarity, rerank: str
 ) -> str:
     rules = [
         f"{counts['queries']} queries ({counts['queries_without_positive']} without a valid positive: "
@@ -353,6 +391,8 @@ def _protocol(
     ]
     if similarity != "cosine":
         rules.append(f"{similarity} distance")
+    if rerank != "none":
+        rules.append(f"re-ranked by {rerank}")
     if own_row is not None and (own_row >= 0).any():
         rules.append("a query never finds itself")
     return "; ".join(rules)

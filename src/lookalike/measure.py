@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -19,8 +19,7 @@ from lookalike.manifest import RECIPE, Manifest, ManifestError, Protocol, boxes_
 from lookalike.market import market_root
 from lookalike.progress import progress
 from lookalike.ranking import Similarity
-
-Rerank = Literal["none", "k_reciprocal", "expand"]
+from lookalike.rerank import Rerank
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def evaluate_rows(
         ignore=protocol.references["ignore"].to_numpy(bool),
         exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
         similarity=rules.similarity,
-        **({} if rules.rerank == "none" else {"rerank": rules.rerank}),
+        rerank=rules.rerank,
     )
     return replace(result, protocol=f"{protocol.text}; {result.protocol}")
 

@@ -56,7 +56,8 @@ def open_set_metrics(similarity: np.ndarray, right: np.ndarray, known: np.ndarra
     """
     if known.all() or not known.any():
         return {}
-    similarity = np.round(similarity, _DECIMALS)
+    finite = np.abs(similarity[np.isfinite(similarity)])
+    similarity = np.round(similarity / (finite.max(initial=0.0) or 1.0), _DECIMALS)
     metrics = {"auroc": _auroc(similarity[known], similarity[~known])}
     for rate in RATES:
         limit = _limit(similarity[~known], rate)
@@ -65,7 +66,7 @@ def open_set_metrics(similarity: np.ndarray, right: np.ndarray, known: np.ndarra
 
 
 def choose_threshold(per_query: pd.DataFrame, rate: float) -> Threshold:
-    """The lowest threshold that accepts at most a share `rate` of unknown queries.
+    """The lowest of the similarities seen that accepts at most a share `rate` of unknown queries as a threshold.
 
     Every query of a known label also plays an unknown one: as if its label were not enrolled, its nearest reference is
     then the nearest of another label. So labels that are all known, as in validation, are enough.

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -208,7 +209,7 @@ def _full_precision(device: torch.device) -> Iterator[None]:
     torch keeps two settings, an older one for all and newer ones (from 2.9) for each library. Reading the older fails
     where the newer contradict it, which they do only if it is `highest`.
     """
-    libraries = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
+    libraries: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
     newer = [(library, library.fp32_precision) for library in libraries if hasattr(library, "fp32_precision")]
     try:
         older = torch.get_float32_matmul_precision()
@@ -221,7 +222,7 @@ def _full_precision(device: torch.device) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(older)
         for library, value in newer:
-            library.fp32_precision = value  # type: ignore[union-attr]
+            library.fp32_precision = value
 
 
 def _references(search: Search, device: torch.device, resident: bool) -> _Tile:
@@ -249,7 +250,7 @@ def _rank_block(search: Search, mine: np.ndarray, whole: _Tile, sizes: Sizes, de
     ranks = above[query, np.diff(starts)[query] - place] + place + 1
     best, best_rows = block.best.cpu().numpy(), block.best_rows.cpu().numpy()
     top_scores, top_rows = _with_positives(best, best_rows, starts, rows, scores)
-    return Found(mine, starts, ranks, top_rows, top_scores, best[:, 0])
+    return Found(mine, starts, ranks, top_rows, top_scores, best[:, :1].max(1, initial=_NONE))
 
 
 def _positives(search: Search, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -320,7 +321,7 @@ def _similarities(block: _Block, tile: _Tile, slack: float) -> torch.Tensor:
 
 def _exact(block: _Block, tile: _Tile, query: torch.Tensor, column: torch.Tensor, pairs: int) -> torch.Tensor:
     """Exact scores float64 [M] of M pairs of a query and a column of a tile; zeros have no sign."""
-    parts = zip(query.split(pairs), column.split(pairs), strict=True)
+    parts = zip(torch.split(query, pairs), torch.split(column, pairs), strict=True)
     products = [(block.queries[q].double() * tile.values[n].double()).sum(1) for q, n in parts]
     return torch.cat(products) - tile.offsets[column] + 0.0
 
@@ -343,7 +344,7 @@ def _take_nearest(block: _Block, tile: _Tile, similarity: torch.Tensor, slack: f
     scores = torch.full(columns.shape, _NONE, dtype=torch.float64, device=columns.device)
     scores.view(-1)[at] = _exact(block, tile, at // taken, columns.view(-1)[at], sizes.pairs)
     _merge(block, torch.arange(len(scores), device=scores.device), scores, columns + tile.first)
-    for rows in torch.nonzero(short).view(-1).split(sizes.rows):
+    for rows in torch.split(torch.nonzero(short).view(-1), sizes.rows):
         exact = block.queries[rows].double() @ tile.values.double().T - tile.offsets + 0.0
         exact.masked_fill_(similarity[rows] == _NONE, _NONE)
         scores, columns = exact.sort(stable=True, dim=1, descending=True)
@@ -367,7 +368,7 @@ def _count_above(block: _Block, tile: _Tile, similarity: torch.Tensor, sizes: Si
     # Surely above those with high < value, surely below those with value < low; low < high, so place <= reach.
     place = torch.searchsorted(block.high, similarity, out_int32=True).view(-1)
     reach = torch.searchsorted(block.low, similarity, out_int32=True, right=True).view(-1)
-    for near in torch.nonzero(place != reach).view(-1).split(sizes.pairs):
+    for near in torch.split(torch.nonzero(place != reach).view(-1), sizes.pairs):
         query, column = near // width, near % width
         value = _exact(block, tile, query, column, sizes.pairs)
         start, stop, row = place[near].long(), reach[near].long(), column + tile.first

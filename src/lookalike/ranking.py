@@ -332,7 +332,7 @@ def lengths_of(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _on_grid(embeddings: np.ndarray, similarity: Similarity, longest: float, threads: int) -> _Side:
-    """Whole multiples of 1 / `_GRID`, off by 1.5e-8 at most: unit vectors, or all divided by one power of two."""
+    """Whole multiples of 1 / `_GRID`, off by 4.5e-8 at most: unit vectors, or all divided by one power of two."""
     from lookalike import rank_kernels as kernels
 
     scale = 2.0 ** np.ceil(np.log2(longest)) if longest > 0 else 1.0

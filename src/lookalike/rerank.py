@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lookalike.errors import LookalikeError, did_you_mean
-from lookalike.ranking import Ranks, Similarity, _empty, _on_grid, _Side, _take_ranks, rank
+from lookalike.ranking import Ranks, _empty, _on_grid, _Side, _take_ranks, rank
 
 Rerank = Literal["none", "k_reciprocal", "expand"]
 DEFAULTS: dict[str, dict[str, float]] = {
@@ -186,7 +186,8 @@ def k_reciprocal(
     7. Final distance: weight * d + (1 - weight) * Jaccard distance, see `rank_reranked`.
 
     A query's own row is never used by that query, but it is a reference like any other to the other references.
-    No Q x R and no R x R array is made: the references' vectors hold about k1 * k2 entries each, at most k1 * k1 * k2.
+    No Q x R and no R x R array is made: a vector has about k1 * k2 entries, at most k1 * k1 * k2, and the result holds,
+    per query, the references that share one with it (hundreds where labels are apart, thousands where they mix).
 
     Args:
         query: float32 [Q, D], finite, of any length but zero.
@@ -285,33 +286,6 @@ def rank_reranked(
     with threadpool_limits(1, "blas"):
         _in_parts(len(query), _QUERIES, threads, block)
     return result
-
-
-def rank_by(
-    rerank: str, options: dict[str, Any], query: np.ndarray, reference: np.ndarray, query_ids: np.ndarray,
-    reference_ids: np.ndarray, *, similarity: Similarity = "cosine", device: Literal["cpu", "cuda"] = "cpu",
-    **rules: Any,
-) -> Ranks:  # fmt: skip
-    """`ranking.rank`, after the re-ranking (its settings from `checked_options`) if there is one.
-
-    Args:
-        rerank: `none`, `k_reciprocal` or `expand`; the last two by cosine and on the processor.
-        options: Its settings.
-        query: float32 [Q, D].
-        reference: float32 [R, D].
-        query_ids: int64 [Q].
-        reference_ids: int64 [R].
-        similarity: As for `ranking.rank`.
-        device: As for `ranking.rank`.
-        **rules: What both `ranking.rank` and `rank_reranked` take.
-    """
-    options = options | {name: rules.get(name) for name in ("ignore", "own_row", "threads")}
-    if rerank == "k_reciprocal":
-        reranked = k_reciprocal(query, reference, **options)
-        return rank_reranked(query, reference, query_ids, reference_ids, reranked, **rules)
-    if rerank == "expand":
-        query = expand_queries(query, reference, **options)
-    return rank(query, reference, query_ids, reference_ids, similarity=similarity, device=device, **rules)
 
 
 def _check(query: np.ndarray, reference: np.ndarray, ignore: np.ndarray | None, own_row: np.ndarray | None) -> None:

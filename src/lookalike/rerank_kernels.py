@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-decorators=False
 """The inner loops of `rerank`, compiled by numba; arrays in, arrays out, no Python objects.
 
 Sparse vectors over references are three arrays: starts int64 [N + 1], rows int32 [entries], ascending within a vector,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import torch
 
-from lookalike.checkpoint import LAST, CheckpointError, read_checkpoint
+from lookalike.checkpoint import BEST, LAST, CheckpointError, read_checkpoint
 from lookalike.datamodules.image_datamodule import ImageDataModule, default_workers
 from lookalike.images import PixelSettings
 from lookalike.manifest import Manifest
@@ -73,19 +73,14 @@ def run_test(
 
 def _own_settings(file: Path) -> dict[str, Any]:
     """The settings that a checkpoint of ours holds; of `best.safetensors`, those of the checkpoint beside it."""
-    for one in (file, file.with_name(LAST)):
-        if not one.is_file():
-            continue
-        try:
-            state = read_checkpoint(one)
-        except CheckpointError:
-            continue
-        if isinstance(state, dict) and "lookalike" in state:
-            settings: dict[str, Any] = state["hyper_parameters"]["settings"]
-            return settings
-        if one == file:
-            return {}
-    return {}
+    source = file.with_name(LAST) if file.name == BEST else file
+    try:
+        state = read_checkpoint(source)
+    except CheckpointError:
+        return {}  # of another project, or damaged: reading its tensors will tell
+    ours = isinstance(state, dict) and "lookalike" in state
+    settings: dict[str, Any] = state["hyper_parameters"]["settings"] if ours else {}
+    return settings
 
 
 def _group(flat: dict[str, Any], name: str) -> dict[str, Any]:
