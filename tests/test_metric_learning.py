@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from lookalike.bundle import load_bundle
 from lookalike.cli import main
 from lookalike.datamodules.market_datamodule import MarketDataModule
 from lookalike.evaluate import evaluate
+from lookalike.gallery import Gallery, GalleryError
 from lookalike.images import PixelSettings
 from lookalike.manifest import ManifestError
-from lookalike.measure import Rules, evaluate_rows, identify
+from lookalike.measure import Rules, evaluate_galleries, evaluate_rows, identify
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
 
@@ -376,6 +378,31 @@ def test_unknown_images_are_called_unknown(
     assert any(item["label"] == "unknown" for item in prediction["items"]) or threshold < 0.9
     assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "false_accept_rate=0.03"]) == 2
     assert "false_accept_rate=0.03: models/t has thresholds for 0.01, 0.02, 0.05, 0.07" in capsys.readouterr().err
+
+
+def test_pairs_of_cameras_are_reported(few_market: Path) -> None:
+    module, data = embeddings(Embedder("test_resnet", 16), few_market, PixelSettings(32, 32))
+    assert module.identification is not None
+    pairs = module.identification.to_dict()["per_camera_pair"]
+    cameras = set(data.manifest.table["camera"])
+    assert {(row["query_camera"], row["reference_camera"]) for row in pairs} == {
+        (one, other) for one in cameras for other in cameras if one != other
+    }
+    assert all(0 < row["map"] <= 1 and row["queries"] > 0 for row in pairs)
+
+
+def test_stored_embeddings_of_different_models_are_not_compared() -> None:
+    rng = np.random.default_rng(0)
+    rows, labels = rng.standard_normal((6, 4)).astype(np.float32), list("aabbcc")
+    one = Gallery(rows, labels, [f"{n}.jpg" for n in range(6)], Path("/x"), "f" * 64)
+    other = Gallery(rows[:2], labels[:2], ["0.jpg", "new.jpg"], Path("/x"), "f" * 64)
+    found = evaluate_galleries(other, one, ks=(1,))
+    assert found.per_query["positives"].tolist() == [1, 2]  # 0.jpg is a reference itself
+    assert (
+        found.metrics == evaluate(rows[:2], rows, labels[:2], labels, exclude_self=np.array([0, -1]), ks=(1,)).metrics
+    )
+    with pytest.raises(GalleryError, match=r"queries were made by eeee.*, the references by ffff.*: embeddings"):
+        evaluate_galleries(replace(other, fingerprint="e" * 64), one)
 
 
 def test_validation_of_a_module_by_itself(few_market: Path) -> None:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from lookalike.bundle import Bundle
 from lookalike.embed import Encoder
-from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.evaluate import RetrievalResult, evaluate, per_camera_pair
 from lookalike.files import atomic_folder, sha256_of
-from lookalike.gallery import Gallery
+from lookalike.gallery import Gallery, GalleryError
 from lookalike.images import find_broken, find_images
 from lookalike.manifest import RECIPE, Manifest, ManifestError, Protocol, boxes_of, read_data
 from lookalike.market import market_root
@@ -44,10 +44,12 @@ class Identification:
     Attributes:
         result: By the rules asked for.
         whole: Without the camera rule; the same object where no camera rule applied.
+        camera_pairs: See `evaluate.per_camera_pair`; None where no camera is known.
     """
 
     result: RetrievalResult
     whole: RetrievalResult
+    camera_pairs: pd.DataFrame | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -66,11 +68,14 @@ class Identification:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         one_view = self.result is self.whole
+        pairs = self.camera_pairs
+        table = None if pairs is None else pairs.astype(object).where(pairs.notna(), None).to_dict("records")
         return {
             **self.result.to_dict(),
             **({} if one_view else {"protocol_of_accuracy": self.whole.protocol}),
             "metrics": self.metrics,
             "intervals_95": {name: list(pair) for name, pair in self.intervals.items()},
+            **({} if table is None else {"per_camera_pair": table}),
         }
 
     def __str__(self) -> str:
@@ -153,9 +158,37 @@ def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, ru
             f"reference labels ({', '.join(known[:3])} ...), {len(set(asked) & set(known))} in common: check the "
             "labels; where each person was seen by one camera only, camera_rule=false"
         )
-    if not rules.camera_rule or _cameras(protocol)[0] is None:
+    seen, cameras = _cameras(protocol)
+    if seen is None or cameras is None:
         return Identification(result, result)
-    return Identification(result, evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False)))
+    names = (protocol.queries["label"].tolist(), protocol.references["label"].tolist())
+    ignore = protocol.references["ignore"].to_numpy(bool)
+    pairs = per_camera_pair(queries, references, *names, seen, cameras, ignore)
+    whole = evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False))
+    return Identification(result, whole if rules.camera_rule else result, pairs)
+
+
+def evaluate_galleries(queries: Gallery, references: Gallery, **settings: Any) -> RetrievalResult:
+    """Evaluates stored embeddings, such as `lookalike embed` writes; a file on both sides never finds itself.
+
+    Args:
+        queries: They ask.
+        references: They are searched.
+        **settings: Further arguments of `evaluate`.
+
+    Raises:
+        GalleryError: The two were made by different weights or pixel settings.
+        EvaluationError: As `evaluate`.
+    """
+    if queries.fingerprint != references.fingerprint:
+        raise GalleryError(
+            f"the queries were made by {queries.fingerprint[:12]}, the references by {references.fingerprint[:12]}: "
+            "embeddings of different weights or pixel settings cannot be compared; embed both with one bundle"
+        )
+    places = {references.file(row): row for row in range(len(references))}
+    own = np.array([places.get(queries.file(row), -1) for row in range(len(queries))])
+    given = (queries.embeddings, references.embeddings, queries.labels, references.labels)
+    return evaluate(*given, **{"exclude_self": own if (own >= 0).any() else False, **settings})
 
 
 def _cameras(protocol: Protocol) -> list[np.ndarray | None]:
