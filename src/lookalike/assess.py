@@ -115,7 +115,8 @@ def assess(settings: EvalCommand) -> Assessment:
             f"{len(pairs)} query file(s) are also among the references (first: {pairs[0][0]} = {pairs[0][1]}): "
             "accuracy without a camera rule is too good by these"
         )
-    rules = Rules(settings.camera_rule, settings.similarity, settings.rerank)
+    on_gpu = settings.device == "cuda"
+    rules = Rules(settings.camera_rule, settings.similarity, settings.rerank, "cuda" if on_gpu else "cpu")
     about: dict[str, Any] = {"data": settings.data.root, "split": settings.split, "duplicated_files": len(pairs)}
     if bundle:
         encoder = load_encoder(bundle, settings.device)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lookalike.bundle import Bundle
-from lookalike.embed import Encoder
+from lookalike.embed import Device, Encoder
 from lookalike.evaluate import RetrievalResult, evaluate, per_camera_pair
 from lookalike.files import atomic_folder, sha256_of
 from lookalike.gallery import Gallery, GalleryError
@@ -30,11 +30,13 @@ class Rules:
         camera_rule: Leave out references of the query's own label and camera, where cameras are known.
         similarity: See `evaluate`.
         rerank: See `evaluate`.
+        device: See `evaluate`.
     """
 
     camera_rule: bool = True
     similarity: Similarity = "cosine"
     rerank: Rerank = "none"
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def evaluate_rows(
         exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
         similarity=rules.similarity,
         rerank=rules.rerank,
+        device=rules.device,
     )
     return replace(result, protocol=f"{protocol.text}; {result.protocol}")
 
