@@ -18,8 +18,9 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from lookalike.loss_settings import Loss, Triplet
 from lookalike.models.losses import LossError, MetricLoss, loss_names, needs_label_batches
-from lookalike.settings import Loss, Triplet, check
+from lookalike.settings import check
 
 FILES = sorted((Path(__file__).parents[1] / "configs" / "loss").glob("*.yaml"))
 DEFAULTS: dict[str, dict[str, Any]] = {file.stem: OmegaConf.to_container(OmegaConf.load(file)) for file in FILES}

@@ -15,7 +15,7 @@ NEEDED = {
     "train": [],
     "demo": [],
     "embed": ["bundle=b"],
-    "eval": ["bundle=b"],
+    "eval": [],
     "predict": ["bundle=b", "image=i.jpg"],
 }
 GROUPS = {

@@ -18,7 +18,7 @@ _VERBS = {
     "manifest": "count images per split and class, find unusable files, write the table",
     "augment": "write augmented copies of the training images",
     "train": "train a model and write it as a bundle",
-    "eval": "measure a bundle on a split",
+    "eval": "measure a bundle or a checkpoint on a split",
     "predict": "name the nearest known images of new ones",
     "embed": "write the embeddings of any images",
 }
@@ -220,10 +220,10 @@ def _help(verb: str) -> str:
             value = here.get(name)
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 add(inner, value or {}, f"{prefix}{name}.")
-            elif isinstance(value, dict):
+            elif isinstance(value, dict) and value:
                 lines.extend(f"  {prefix}{name}.{key}={_shown(part)}" for key, part in _flattened(value))
             else:
-                shown = "(needed)" if value == MISSING else _shown(value)
+                shown = "(needed)" if value == MISSING else "none" if value == {} else _shown(value)
                 choices = " | ".join(get_args(inner)) if get_origin(inner) is Literal else ""
                 meaning = "; ".join(filter(None, (choices, field.description)))
                 lines.append(f"{f'  {prefix}{name}={shown}':<44}  {meaning}".rstrip())
