@@ -26,7 +26,6 @@ from problems import PEERS_PYTHON, Problem, ask_peer, large_gallery, leave_one_o
 ROUNDS = 5
 PEER_ROUNDS = 2
 ONCE_FROM = 20.0  # seconds: a peer this slow runs once
-TILE = 256
 TARGET = Path(__file__).parent / "RANKING.md"
 MAKERS: dict[str, tuple[str, Callable[[], Problem], Callable[[], Problem]]] = {
     "market": (
@@ -49,7 +48,7 @@ MAKERS: dict[str, tuple[str, Callable[[], Problem], Callable[[], Problem]]] = {
 WITH_PEERS = ("market", "market-random")
 COLUMNS = ("cmc@1", "cmc@5", "cmc@10", "map", "minp", "mrr", "r_precision", "map_at_r")
 HOW = {
-    "product": "scores of all pairs in tiles and nothing else: {product}.",
+    "product": "`lookalike.ranking.bare_product`: the scores of all pairs in the tiles of our ranking, and nothing else.",
     "lookalike": "`lookalike.evaluate.evaluate(...)`, features and string labels in, metrics and intervals out.",
     "lookalike, no camera rule": "the same without cameras: the protocol that PML knows.",
     "fastreid": '`build_dist(query, gallery, "cosine")`, then `evaluate_rank(..., max_rank=50, use_cython=True)`, '
@@ -87,21 +86,9 @@ def product(problem: Problem) -> None:
     Args:
         problem: Gives queries and references.
     """
-    from lookalike import ranking
+    from lookalike.ranking import bare_product
 
-    bare = getattr(ranking, "bare_product", None)
-    if bare is not None:
-        bare(problem.query, problem.reference, os.cpu_count() or 1)
-        return
-    for first in range(0, len(problem.query), TILE):
-        np.dot(problem.query[first : first + TILE], problem.reference.T)
-
-
-def product_is_ours() -> bool:
-    """Whether `lookalike.ranking` brings the tiles that its ranking uses."""
-    from lookalike import ranking
-
-    return hasattr(ranking, "bare_product")
+    bare_product(problem.query, problem.reference, os.cpu_count() or 1)
 
 
 def child(mode: str, file: Path, camera_rule: bool) -> dict[str, Any]:
@@ -249,8 +236,9 @@ def heading(versions: dict[str, str], quick: bool) -> list[str]:
         "",
         f"Written by {made}: {machine}; {ours}{'; peers: ' + others if others else ''}.",
         *(["**Small sizes, for a test of the harness: these figures say nothing about speed.**"] if quick else []),
-        f"Product and lookalike in turn, medians of {ROUNDS} after one warm-up; each peer in {PEER_ROUNDS} fresh "
-        f"processes (one from {ONCE_FROM:.0f} s on) after a call on a few rows.",
+        f"Product and lookalike in turn, medians of {ROUNDS} after one warm-up of the same size; each peer in "
+        f"{PEER_ROUNDS} fresh processes, there the median of 2 after one warm-up of the same size (from {ONCE_FROM:.0f} s "
+        "on a single run after a call on a few rows).",
         "From features in memory to metrics; imports and files are outside the clock. "
         "Memory: peak above what was resident before the call, in a process of its own.",
         "",
@@ -263,9 +251,7 @@ def calls(tools: list[str]) -> list[str]:
     Args:
         tools: Keys of `HOW`.
     """
-    bare = "`lookalike.ranking.bare_product`, the tiles of our ranking"
-    text = bare if product_is_ours() else f"NumPy's float32 `dot`, {TILE} queries at a time"
-    return ["## How each was called", "", *(f"- {tool}: {HOW[tool].format(product=text)}" for tool in tools), ""]
+    return ["## How each was called", "", *(f"- {tool}: {HOW[tool]}" for tool in tools), ""]
 
 
 def options() -> argparse.Namespace:

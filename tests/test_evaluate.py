@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lookalike.bootstrap import p_values
+from lookalike.camera_pairs import per_camera_pair
 from lookalike.compare import paired_bootstrap
-from lookalike.evaluate import EvaluationError, evaluate, per_camera_pair
+from lookalike.evaluate import evaluate
+from lookalike.inputs import EvaluationError
 from lookalike.openset import OpenSetError, choose_threshold
 
 BIG = 2**24  # from here on float32 cannot tell neighbouring whole numbers apart
@@ -130,6 +133,19 @@ def plain_metrics(query, reference, of_query, of_reference, **settings) -> tuple
     return {name: sums[name] / sizes[name] for name in sums} | plain_open_set(nearest), rows
 
 
+def known_labels(arrays: tuple, settings: dict) -> list[bool]:
+    """Of each query, whether a reference that is neither ignored nor the query itself has its label."""
+    _, reference, of_query, of_reference = arrays
+    own, ignore = settings.get("exclude_self", False), settings.get("ignore", [False] * len(reference))
+    return [
+        any(
+            name == label and not ignore[r] and not (own is not False and r == (q if own is True else own[q]))
+            for r, name in enumerate(of_reference)
+        )
+        for q, label in enumerate(of_query)
+    ]
+
+
 def plain_open_set(nearest: list[tuple[float, bool, bool]]) -> dict[str, float]:
     """By comparing all pairs and trying all thresholds; `nearest` holds similarity, right, known of each query."""
     known = [(value, right) for value, right, enrolled in nearest if enrolled]
@@ -161,7 +177,7 @@ def test_every_metric_is_that_of_the_slow_writing(seed: int) -> None:
         "queries": len(rows),
         "queries_with_positive": len(rows) - missed,
         "queries_without_positive": missed,
-        "queries_of_unknown_label": result.counts["queries_of_unknown_label"],
+        "queries_of_unknown_label": sum(not enrolled for enrolled in known_labels(arrays, settings)),
         "references": len(arrays[1]) - ignored,
         "ignored": ignored,
         "distractors": sum(
@@ -348,11 +364,22 @@ TWO = ["a", "b"]
         ((EYE, EYE, TWO, TWO), {"ignore": np.zeros(3, bool)}, "one ignore per reference expected"),
         ((EYE[:1], EYE, ["a"], TWO), {"exclude_self": True}, "exclude_self: expected .* 1 queries and 2 references"),
         ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0, 2])}, "exclude_self: .* up to 2"),
-        ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0])}, "exclude_self: .*got 1 rows"),
+        ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0])}, "exclude_self: .*got 1 rows from"),
         ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0, -2])}, "exclude_self: .* from -2 up to 0"),
         ((EYE, EYE, TWO, TWO), {"device": "gpu"}, "device cpu or cuda: got cosine, gpu"),
-        ((EYE, EYE, TWO, TWO), {"ks": (0, 1)}, "expected depths from 1"),
-        ((EYE, EYE, TWO, TWO), {"vote_ks": (-1,)}, "expected depths from 1"),
+        ((EYE, EYE, TWO, TWO), {"ks": (0, 1)}, "expected depths that are whole numbers from 1"),
+        ((EYE, EYE, TWO, TWO), {"vote_ks": (-1,)}, "expected depths that are whole numbers from 1"),
+        ((EYE, EYE, ["a", None], TWO), {}, r"query labels: 1 missing \(first: row 1\)"),
+        ((EYE, EYE, TWO, np.array([np.nan, np.nan])), {}, r"reference labels: 2 missing \(first: row 0\)"),
+        ((EYE, [["x", "y"]] * 2, TWO, TWO), {}, "reference embeddings: expected a float array"),
+        ((EYE, EYE, TWO, TWO), {"ks": (1.5,)}, "depths that are whole numbers from 1"),
+        ((EYE, EYE, TWO, TWO), {"threads": 0}, "threads: expected 1 or more, .*got 0"),
+        ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0.5, 1.0])}, "exclude_self: expected the reference row"),
+        (
+            (EYE, EYE, TWO, TWO),
+            {"rerank": "k_reciprocal", "device": "cuda"},
+            "rerank k_reciprocal: expected device cpu",
+        ),
         ((EYE, EYE, TWO, TWO), {"similarity": "dot"}, "expected similarity cosine or euclidean, .*got dot"),
         ((EYE, EYE, TWO, TWO), {"ap": "square"}, "ap rectangle or trapezoid, got .* and square"),
     ],
@@ -458,4 +485,33 @@ def test_camera_pairs_are_evaluations_of_their_own() -> None:
             [k for k, x in zip(known, other, strict=True) if x],
         )
         assert row[2] == alone.counts["queries_with_positive"]
-        assert row[3:] == (alone.metrics["cmc@1"], alone.metrics["map"])
+        assert row[3:] == pytest.approx((alone.metrics["cmc@1"], alone.metrics["map"]), abs=1e-12)
+
+
+def test_cameras_may_be_names_and_may_be_missing() -> None:
+    reference = np.eye(3, dtype=np.float32)
+    common = (reference[:2], reference, ["a", "b"], ["a", "b", "a"])
+    named = evaluate(*common, query_cameras=["door", None], reference_cameras=["door", "hall", None])
+    numbers = evaluate(*common, query_cameras=[1, -1], reference_cameras=[1, 2, 3])
+    assert named.per_query["positives"].tolist() == numbers.per_query["positives"].tolist() == [1, 1]
+    both = evaluate(*common, query_cameras=[1.2, np.nan], reference_cameras=[1.7, np.nan, 1.2])
+    assert both.per_query["positives"].tolist() == [1, 1]  # 1.2 and 1.7 differ; unknown is the same as no other
+
+
+def test_pairs_leave_unknown_cameras_out() -> None:
+    table = per_camera_pair(EYE, EYE, TWO, TWO, [1, None], [2, None])
+    assert table.values.tolist() == [[1, 2, 1, 1.0, 1.0]]
+
+
+def test_results_under_other_rules_are_not_compared() -> None:
+    arrays = many(queries=60)
+    cameras = {"query_cameras": np.arange(60) % 2, "reference_cameras": np.arange(300) % 2}
+    one, other = evaluate(*arrays, **cameras), evaluate(*arrays, **cameras, camera_rule=False)
+    for second in (other, evaluate(*arrays, **cameras, ap="trapezoid")):
+        with pytest.raises(EvaluationError, match="two results under the same rules"):
+            paired_bootstrap(one, second)
+
+
+def test_p_counts_only_draws_that_exist() -> None:
+    differences = np.r_[np.full(900, np.nan), np.full(99, 0.5), -0.5][:, None]
+    assert p_values(differences) == pytest.approx(2 * 2 / 101)

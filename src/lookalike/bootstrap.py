@@ -39,7 +39,10 @@ def resampled(labels: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.
 
 
 def p_values(differences: np.ndarray) -> np.ndarray:
-    """Two-sided p of resampled differences [S, M]: twice the smaller tail beyond 0, at least 2 / (S + 1)."""
+    """Two-sided p of resampled differences [S, M]: twice the smaller tail beyond 0, at least 2 / (S + 1).
+
+    NaN, where a draw held nothing that counts, is no draw.
+    """
     tails = np.minimum((differences <= 0).sum(axis=0), (differences >= 0).sum(axis=0))
-    smallest: np.ndarray = np.minimum(1.0, 2 * (tails + 1) / (len(differences) + 1))
+    smallest: np.ndarray = np.minimum(1.0, 2 * (tails + 1) / (np.isfinite(differences).sum(axis=0) + 1))
     return smallest

@@ -63,7 +63,9 @@ def evaluate(settings: Any) -> int:
 
     assessment = assess(settings)
     print(assessment.identification)
-    name = f"{assessment.name}-{settings.split}"
+    rules = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
+    rules.append("" if settings.camera_rule else "all_cameras")
+    name = "-".join([assessment.name, settings.split, *filter(None, rules)])
     written = assessment.write(Path(settings.output or f"reports/{name}.json"), settings.worst)
     for file in written:
         print(f"written: {file}")

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from lookalike.bootstrap import p_values, resampled
-from lookalike.evaluate import EvaluationError, RetrievalResult, weighted
+from lookalike.evaluate import RetrievalResult, weighted
+from lookalike.inputs import EvaluationError
 
 
 def paired_bootstrap(first: RetrievalResult, second: RetrievalResult) -> pd.DataFrame:
@@ -21,13 +22,22 @@ def paired_bootstrap(first: RetrievalResult, second: RetrievalResult) -> pd.Data
         the least possible value.
 
     Raises:
-        EvaluationError: Other queries, other labels, or fewer than two labels.
+        EvaluationError: Other queries, labels or rules, or fewer than two labels.
     """
     one, other = first.per_query, second.per_query
     if len(one) != len(other) or not (one["label"].to_numpy() == other["label"].to_numpy()).all():
         raise EvaluationError(
             f"expected two results on the same queries in the same order, got {len(one)} and {len(other)} queries: "
             "evaluate both models with the same query list"
+        )
+    sides = [
+        (result.counts["references"], "AP trapezoid" in result.protocol, result.per_query["positives"].tolist())
+        for result in (first, second)
+    ]
+    if sides[0] != sides[1]:
+        raise EvaluationError(
+            "expected two results under the same rules, got other references, positives or another kind of AP: "
+            "evaluate both models with the same references, camera_rule, ignore and ap"
         )
     names = [name for name in first.metrics if name in second.metrics and name in one]
     codes = pd.factorize(one["label"])[0]

@@ -24,14 +24,10 @@ import numpy as np
 import pandas as pd
 
 from lookalike.bootstrap import resampled
-from lookalike.errors import LookalikeError
+from lookalike.inputs import EvaluationError, camera_ids, checked_embeddings, label_ids, one_each, own_rows
 from lookalike.openset import open_set_metrics
-from lookalike.ranking import Ranks, Similarity, lengths_of, rank, vote_all
+from lookalike.ranking import Ranks, Similarity, rank, vote_all
 from lookalike.rerank import Rerank, checked_options, expand_queries, k_reciprocal, rank_reranked
-
-
-class EvaluationError(LookalikeError):
-    """The arrays do not describe a retrieval problem."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,8 @@ def evaluate(
     query_labels: Sequence[Any],
     reference_labels: Sequence[Any],
     *,
-    query_cameras: np.ndarray | None = None,
-    reference_cameras: np.ndarray | None = None,
+    query_cameras: Sequence[Any] | np.ndarray | None = None,
+    reference_cameras: Sequence[Any] | np.ndarray | None = None,
     ignore: np.ndarray | None = None,
     exclude_self: bool | np.ndarray = False,
     camera_rule: bool = True,
@@ -108,8 +104,9 @@ def evaluate(
         reference: float32 [R, D].
         query_labels: Q labels, strings or whole numbers (compared as text).
         reference_labels: R labels.
-        query_cameras: int [Q]; with `reference_cameras` and `camera_rule`, same label and camera is left out.
-        reference_cameras: int [R].
+        query_cameras: Q cameras, missing where unknown; with `reference_cameras` and `camera_rule`, references of the
+            same label and camera are left out.
+        reference_cameras: R cameras.
         ignore: bool [R], references left out of every ranking.
         exclude_self: True when queries are the references row by row; or int [Q], the own row of each query or -1.
         camera_rule: Whether the camera rule is on.
@@ -127,29 +124,24 @@ def evaluate(
         RerankError: A setting of `rerank` is unknown or out of its range.
         EvaluationError: Sizes differ, something is empty, an embedding is zero or not finite, or a setting is unknown.
     """
-    if min([1, *ks, *vote_ks]) < 1 or ap not in ("rectangle", "trapezoid"):
-        raise EvaluationError(f"expected depths from 1 and ap rectangle or trapezoid, got {[*ks, *vote_ks]} and {ap}")
-    if similarity not in ("cosine", "euclidean") or device not in ("cpu", "cuda"):
-        raise EvaluationError(
-            f"expected similarity cosine or euclidean, device cpu or cuda: got {similarity}, {device}"
-        )
-    if rerank != "none" and similarity != "cosine":
-        raise EvaluationError(f"rerank {rerank}: expected similarity cosine, got {similarity}")
+    _check_settings([*ks, *vote_ks], ap, similarity, device, threads, rerank)
     options = checked_options(rerank, rerank_options)
     same = query is reference
-    query = _checked(query, "query", similarity)
-    reference = query if same else _checked(reference, "reference", similarity)
+    query = checked_embeddings(query, "query", similarity)
+    reference = query if same else checked_embeddings(reference, "reference", similarity)
     if query.shape[1] != reference.shape[1]:
         raise EvaluationError(
             f"embeddings of one size expected, got {query.shape[1]} and {reference.shape[1]}: embed both with one model"
         )
-    _one_each("query", len(query), label=query_labels, camera=query_cameras)
-    _one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
-    own_row = _own_rows(exclude_self, len(query), len(reference))
-    ids, names = _label_ids(query_labels, reference_labels)
+    one_each("query", len(query), label=query_labels, camera=query_cameras)
+    one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
+    own_row = own_rows(exclude_self, len(query), len(reference))
+    ids, names = label_ids(query_labels, reference_labels)
     query_ids, reference_ids = ids[: len(query)], ids[len(query) :]
     left_out = np.zeros(len(reference), bool) if ignore is None else np.asarray(ignore, bool)
-    cameras = camera_rule and query_cameras is not None and reference_cameras is not None
+    cameras: tuple[Any, Any] = (None, None)
+    if camera_rule and query_cameras is not None and reference_cameras is not None:
+        cameras = camera_ids(query_cameras, reference_cameras)
     ranks = _ranked(
         rerank,
         options,
@@ -157,8 +149,8 @@ def evaluate(
         reference,
         query_ids,
         reference_ids,
-        query_cameras=np.asarray(query_cameras) if cameras else None,
-        reference_cameras=np.asarray(reference_cameras) if cameras else None,
+        query_cameras=cameras[0],
+        reference_cameras=cameras[1],
         ignore=left_out,
         own_row=own_row,
         ks=tuple(ks),
@@ -175,99 +167,25 @@ def evaluate(
     right = per_query["predicted"].to_numpy() == per_query["label"].to_numpy()
     metrics |= open_set_metrics(per_query["similarity"].to_numpy(), right, known)
     words = ", ".join([rerank, *(f"{name} {value:g}" for name, value in options.items())])
-    protocol = _protocol(counts, cameras, own_row, ap, similarity, words)
+    protocol = _protocol(counts, cameras[0] is not None, own_row, ap, similarity, words)
     return RetrievalResult(metrics, intervals, counts, protocol, per_query, ranks.top_rows, ranks.top_similarity)
 
 
-def per_camera_pair(
-    query: np.ndarray,
-    reference: np.ndarray,
-    query_labels: Sequence[Any],
-    reference_labels: Sequence[Any],
-    query_cameras: np.ndarray,
-    reference_cameras: np.ndarray,
-    ignore: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """How well images of one camera are found among those of another, for every ordered pair of different cameras.
-
-    Args:
-        query: float32 [Q, D].
-        reference: float32 [R, D].
-        query_labels: Q labels.
-        reference_labels: R labels.
-        query_cameras: int [Q].
-        reference_cameras: int [R].
-        ignore: bool [R], references left out.
-
-    Returns:
-        A row per pair: query_camera, reference_camera, queries (with a positive there), cmc@1, map; a pair in which
-        no query has a positive has missing values.
-
-    Raises:
-        EvaluationError: As `evaluate`.
-    """
-    _one_each("query", len(query), label=query_labels, camera=query_cameras)
-    _one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
-    seen, cameras = np.asarray(query_cameras), np.asarray(reference_cameras)
-    asked, known = (np.asarray(labels, object) for labels in (query_labels, reference_labels))
-    usable = np.ones(len(known), bool) if ignore is None else ~np.asarray(ignore, bool)
-    rows = []
-    for one in np.unique(seen):
-        for other in np.unique(cameras[usable]):
-            asking, answering = np.flatnonzero(seen == one), np.flatnonzero(usable & (cameras == other))
-            if one == other:
-                continue
-            result = evaluate(
-                query[asking], reference[answering], list(asked[asking]), list(known[answering]), ks=(1,), vote_ks=(1,)
-            )
-            values = [result.metrics.get(name, np.nan) for name in ("cmc@1", "map")]
-            rows.append((one, other, result.counts["queries_with_positive"], *values))
-    return pd.DataFrame(rows, columns=["query_camera", "reference_camera", "queries", "cmc@1", "map"])
-
-
-def _checked(embeddings: np.ndarray, name: str, similarity: Similarity) -> np.ndarray:
-    array = np.ascontiguousarray(embeddings, np.float32)
-    if array.ndim != 2 or not len(array):
-        raise EvaluationError(f"{name} embeddings: expected a float array [N, D] with N > 0, got shape {array.shape}")
-    lengths = lengths_of(array)
-    wrong = np.flatnonzero(~np.isfinite(lengths) | ((lengths == 0) & (similarity == "cosine")))
-    if len(wrong):
+def _check_settings(depths: list[Any], ap: str, similarity: str, device: str, threads: int | None, rerank: str) -> None:
+    if any(not isinstance(k, int | np.integer) or k < 1 for k in depths) or ap not in ("rectangle", "trapezoid"):
         raise EvaluationError(
-            f"{name} embeddings: {len(wrong)} row(s) are zero or not finite (first: row {wrong[0]}): "
-            "check the weights and the images"
+            f"expected depths that are whole numbers from 1 and ap rectangle or trapezoid, got {depths} and {ap}"
         )
-    return array
-
-
-def _one_each(of: str, count: int, **given: Sequence[Any] | np.ndarray | None) -> None:
-    for name, values in given.items():
-        if values is not None and len(values) != count:
-            raise EvaluationError(f"one {name} per {of} expected, got {count} embeddings and {len(values)} of these")
-
-
-def _own_rows(exclude_self: bool | np.ndarray, queries: int, references: int) -> np.ndarray | None:
-    if exclude_self is False:
-        return None
-    rows = np.arange(queries) if exclude_self is True else np.asarray(exclude_self)
-    first, last = min(rows, default=-1), max(rows, default=-1)
-    if len(rows) != queries or first < -1 or last >= references or (exclude_self is True and queries != references):
+    if similarity not in ("cosine", "euclidean") or device not in ("cpu", "cuda"):
         raise EvaluationError(
-            "exclude_self: expected the reference row of each query (or -1), or True when both are the same images, "
-            f"got {len(rows)} rows from {first} up to {last} for {queries} queries and {references} references"
+            f"expected similarity cosine or euclidean, device cpu or cuda: got {similarity}, {device}"
         )
-    return rows
-
-
-def _label_ids(query_labels: Sequence[Any], reference_labels: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """int64 ids of all labels, queries first, and the text of each id; never a float, which merges large numbers."""
-    codes, names = [], []
-    for labels in (query_labels, reference_labels):
-        part, unique = pd.factorize(labels if isinstance(labels, np.ndarray) else np.array(labels, object))
-        codes.append(part)
-        names.append([str(name) for name in unique])
-    merged, texts = pd.factorize(np.array([*names[0], *names[1]], object))
-    first, second = merged[: len(names[0])], merged[len(names[0]) :]
-    return np.concatenate([first[codes[0]], second[codes[1]]]).astype(np.int64), np.asarray(texts, object)
+    if threads is not None and threads < 1:
+        raise EvaluationError(f"threads: expected 1 or more, or None for one per core, got {threads}")
+    if rerank != "none" and similarity != "cosine":
+        raise EvaluationError(f"rerank {rerank}: expected similarity cosine, got {similarity}")
+    if rerank == "k_reciprocal" and device != "cpu":
+        raise EvaluationError(f"rerank k_reciprocal: expected device cpu, got {device}: it has no GPU back end")
 
 
 def _ranked(

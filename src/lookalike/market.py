@@ -29,6 +29,7 @@ TRAIN, REFERENCES, QUERIES = "bounding_box_train", "bounding_box_test", "query"
 FOLDERS = {TRAIN: ("train", ""), REFERENCES: ("test", "reference"), QUERIES: ("test", "query")}  # split, role
 JUNK, DISTRACTOR = "-1", "0000"
 EXAMPLE = "0002_c1s1_000451_03.jpg"
+_LARGEST_RATIO = 20  # of an archive of images: JPEG hardly shrinks, a drawing as PNG a few times
 # A camera is followed by its sequence (c1s1), by `_` or by the end: `0002_c1owboy.jpg` names none.
 _NAME = re.compile(r"(-1|[0-9]+)_(?:c([0-9]{1,9})(?=s[0-9]|[_.]))?.*")
 _MEMBER = re.compile(rf"(?:.*/)?({TRAIN}|{REFERENCES}|{QUERIES})/([^/]+)", re.DOTALL)
@@ -140,7 +141,13 @@ def unpack(archive: Path, folder: Path) -> Path:
         )
     with _opened(archive) as source:
         members = _members(source, archive)
-        with atomic_folder(folder.absolute()) as target, progress("unpacking", len(members)) as advance:
+        size = sum(member.file_size for member in members.values())
+        if size > _LARGEST_RATIO * archive.stat().st_size:
+            raise MarketError(
+                f"{archive}: {size >> 20} MiB would come out of {archive.stat().st_size >> 20} MiB, but images do "
+                "not shrink so: this is not the data set; take it from its authors' page"
+            )
+        with atomic_folder(folder.resolve()) as target, progress("unpacking", len(members)) as advance:
             for name in FOLDERS:
                 if any(place.startswith(f"{name}/") for place in members):
                     (target / name).mkdir()
@@ -148,7 +155,7 @@ def unpack(archive: Path, folder: Path) -> Path:
                 _copy(source, member, target / place, archive)
                 advance(1)
             if folder.is_dir():
-                folder.rmdir()  # empty; atomic_folder would keep it under another name
+                folder.resolve().rmdir()  # empty; atomic_folder would keep it under another name
         left_out = sum(not member.is_dir() for member in source.infolist()) - len(members)
     say(f"{archive}: {len(members)} images unpacked into {folder}, {left_out} other files left out")
     return folder

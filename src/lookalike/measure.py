@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lookalike.bundle import Bundle
+from lookalike.camera_pairs import per_camera_pair
 from lookalike.embed import Device, Encoder
-from lookalike.evaluate import RetrievalResult, evaluate, per_camera_pair
+from lookalike.evaluate import RetrievalResult, evaluate
 from lookalike.files import atomic_folder, sha256_of
 from lookalike.gallery import Gallery, GalleryError
 from lookalike.images import find_broken, find_images
@@ -20,6 +21,8 @@ from lookalike.market import market_root
 from lookalike.progress import progress
 from lookalike.ranking import Similarity
 from lookalike.rerank import Rerank
+
+_PAIRS = 400  # of cameras, in a table that a person may read
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Identification:
     Attributes:
         result: By the rules asked for.
         whole: Without the camera rule; the same object where no camera rule applied.
-        camera_pairs: See `evaluate.per_camera_pair`; None where no camera is known.
+        camera_pairs: See `camera_pairs.per_camera_pair`; None where no camera is known, empty where there are too many.
     """
 
     result: RetrievalResult
@@ -55,17 +58,22 @@ class Identification:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """`accuracy` (k = 1) and `accuracy@k` over all references; everything else by the rules asked for."""
-        whole = {name: value for name, value in self.whole.metrics.items() if name.startswith("accuracy@")}
-        rest = {name: value for name, value in self.result.metrics.items() if name not in whole}
-        return {"accuracy": whole["accuracy@1"], **whole, **rest}
+        """`accuracy` over all references, everything by the rules asked for, `accuracy_whole@k` where they differ."""
+        return {"accuracy": self.whole.metrics["accuracy@1"], **self.result.metrics, **self._whole("metrics")}
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Of the same names, where there is one."""
-        accuracy = {name: pair for name, pair in self.whole.intervals.items() if name.startswith("accuracy@")}
-        first = {"accuracy": accuracy["accuracy@1"]} if accuracy else {}
-        return {**self.result.intervals, **accuracy, **first}
+        whole = self.whole.intervals
+        first = {"accuracy": whole["accuracy@1"]} if whole else {}
+        return {**first, **self.result.intervals, **self._whole("intervals")}
+
+    def _whole(self, part: str) -> dict[str, Any]:
+        """The accuracies without the camera rule, where it makes a difference."""
+        if self.result is self.whole:
+            return {}
+        values = getattr(self.whole, part)
+        return {name.replace("@", "_whole@"): value for name, value in values.items() if name.startswith("accuracy@")}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -83,9 +91,8 @@ class Identification:
     def __str__(self) -> str:
         if self.result is self.whole:
             return str(self.result)
-        lines = [line for line in str(self.result).splitlines() if not line.startswith("accuracy@")]
         accuracy = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
-        return "\n".join([*lines, f"without the camera rule: {self.whole.protocol}", *accuracy])
+        return "\n".join([str(self.result), "over all references, without the camera rule:", *accuracy])
 
 
 def evaluate_split(
@@ -129,14 +136,14 @@ def evaluate_rows(
     rules: Rules = Rules(),
 ) -> RetrievalResult:
     """Evaluates embeddings of a protocol's queries [Q, D] and references [R, D]."""
-    cameras = _cameras(protocol)
+    known = any(part["camera"].notna().any() for part in (protocol.queries, protocol.references))
     result = evaluate(
         queries,
         references,
         protocol.queries["label"].tolist(),
         protocol.references["label"].tolist(),
-        query_cameras=cameras[0],
-        reference_cameras=cameras[1],
+        query_cameras=protocol.queries["camera"].astype(object).tolist() if known else None,
+        reference_cameras=protocol.references["camera"].astype(object).tolist() if known else None,
         camera_rule=rules.camera_rule,
         ignore=protocol.references["ignore"].to_numpy(bool),
         exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
@@ -161,14 +168,27 @@ def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, ru
             f"reference labels ({', '.join(known[:3])} ...), {len(set(asked) & set(known))} in common: check the "
             "labels; where each person was seen by one camera only, camera_rule=false"
         )
-    seen, cameras = _cameras(protocol)
-    if seen is None or cameras is None:
-        return Identification(result, result)
-    names = (protocol.queries["label"].tolist(), protocol.references["label"].tolist())
+    pairs = _camera_pairs(queries, references, protocol, rules)
+    if not rules.camera_rule or pairs is None:
+        return Identification(result, result, pairs)
+    return Identification(
+        result, evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False)), pairs
+    )
+
+
+def _camera_pairs(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> pd.DataFrame | None:
+    """None where no camera is known; empty where there are too many for a table (sequences taken for cameras)."""
+    seen, cameras = (part["camera"].dropna().nunique() for part in (protocol.queries, protocol.references))
+    if not (seen and cameras):
+        return None
+    if seen * cameras > _PAIRS:
+        return pd.DataFrame()
+    names, seen_by = (
+        [part[column].astype(object).tolist() for part in (protocol.queries, protocol.references)]
+        for column in ("label", "camera")
+    )
     ignore = protocol.references["ignore"].to_numpy(bool)
-    pairs = per_camera_pair(queries, references, *names, seen, cameras, ignore)
-    whole = evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False))
-    return Identification(result, whole if rules.camera_rule else result, pairs)
+    return per_camera_pair(queries, references, names[0], names[1], seen_by[0], seen_by[1], ignore, rules.similarity)
 
 
 def evaluate_galleries(queries: Gallery, references: Gallery, **settings: Any) -> RetrievalResult:
@@ -192,14 +212,6 @@ def evaluate_galleries(queries: Gallery, references: Gallery, **settings: Any) -
     own = np.array([places.get(queries.file(row), -1) for row in range(len(queries))])
     given = (queries.embeddings, references.embeddings, queries.labels, references.labels)
     return evaluate(*given, **{"exclude_self": own if (own >= 0).any() else False, **settings})
-
-
-def _cameras(protocol: Protocol) -> list[np.ndarray | None]:
-    """Of queries and references; a missing camera is the same as no other: -1 among queries, -2 among references."""
-    rows = (protocol.queries, protocol.references)
-    if not any(part["camera"].notna().any() for part in rows):
-        return [None, None]
-    return [part["camera"].fillna(own).to_numpy(np.int64) for part, own in zip(rows, (-1, -2), strict=True)]
 
 
 def need_cameras(manifest: Manifest, protocol: Protocol) -> None:

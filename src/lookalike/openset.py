@@ -56,8 +56,7 @@ def open_set_metrics(similarity: np.ndarray, right: np.ndarray, known: np.ndarra
     """
     if known.all() or not known.any():
         return {}
-    finite = np.abs(similarity[np.isfinite(similarity)])
-    similarity = np.round(similarity / (finite.max(initial=0.0) or 1.0), _DECIMALS)
+    similarity = _without_rounding_noise(similarity)
     metrics = {"auroc": _auroc(similarity[known], similarity[~known])}
     for rate in RATES:
         limit = _limit(similarity[~known], rate)
@@ -107,6 +106,16 @@ def choose_thresholds(per_query: pd.DataFrame, wanted: float | None) -> list[Thr
         if wanted is not None:
             raise
         return []
+
+
+def _without_rounding_noise(similarity: np.ndarray) -> np.ndarray:
+    """Similarities to six decimals, or six digits where they are larger than 1 (distances)."""
+    larger = np.abs(similarity[np.isfinite(similarity)]).max(initial=0.0) > 1.5
+    if not larger:
+        return np.round(similarity, _DECIMALS)
+    mantissa, exponent = np.frexp(similarity)
+    rounded: np.ndarray = np.ldexp(np.round(mantissa, _DECIMALS), exponent)
+    return rounded
 
 
 def _limit(unknown: np.ndarray, rate: float) -> float:

@@ -12,9 +12,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+
+def jit(**options: Any) -> Any:
+    """Numba's compiler; what it makes is kept on disk where there is a place to write."""
+
+    def decorate(function: Any) -> Any:
+        try:
+            return njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # no place: a read-only installation without a home
+            return njit(nogil=True, **options)(function)
+
+    return decorate
+
+
 # Sums may be reordered: they are exact (`score`) or counts. There are no NaNs; infinities serve as marks.
-_compiled: Any = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
-_in_order: Any = njit(nogil=True, cache=True)
+_compiled: Any = jit(fastmath={"reassoc", "contract", "nsz", "nnan"})
+_in_order: Any = jit()
 _PART = 32  # references looked at more closely together
 _MANY = 96  # positives of one query from which a search among them beats a pass for each
 _NONE, _TOP = np.float32(-np.inf), np.float32(np.inf)

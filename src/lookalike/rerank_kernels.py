@@ -9,11 +9,10 @@ Letters in shapes: N queries or references of a call, R references, D embedding,
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from lookalike.rank_kernels import score
+from lookalike.rank_kernels import jit, score
 
-_compiled: Any = njit(nogil=True, cache=True)
+_compiled: Any = jit()
 
 
 @_compiled

@@ -43,6 +43,11 @@ def restore(
     model = {name: model[name] for name in names}
     embedder = Embedder(**model, trainable=["all"])
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial)}")
+    if not own:
+        say(
+            "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
+            "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
+        )
     return embedder, PixelSettings(**pixels), model
 
 

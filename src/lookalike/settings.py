@@ -181,7 +181,9 @@ class EvalCommand(Settings):
     similarity: Literal["cosine", "euclidean"]
     rerank: Literal["none", "k_reciprocal", "expand"]
     worst: Annotated[int, Field(ge=0)] = Field(description="worst queries drawn with their neighbours; 0 = no picture")
-    output: str | None = Field(description="JSON to write; null = reports/<name>-<split>.json")
+    output: Annotated[str, Field(pattern=r"\.json$")] | None = Field(
+        description="JSON to write, ending in .json; null = reports/<name>-<split>.json"
+    )
     device: Literal["auto", "cpu", "cuda"]
     logger: Logger
     pixels: Pixels
@@ -250,7 +252,8 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
     if detail["type"] == "missing" or detail["input"] is None:
         return _needed(name)
     if detail["type"] == "string_pattern_mismatch":
-        return f"{name}={detail['input']}: expected a name without slashes that starts with neither a dot nor a space"
+        wanted = "a name without slashes that starts with neither a dot nor a space"
+        return f"{name}={detail['input']}: expected {'a file ending in .json' if name == 'output' else wanted}"
     if detail["type"] == "logger":
         return str(detail["msg"])
     if detail["type"] == "union_tag_invalid":

@@ -327,6 +327,8 @@ def _unpickled(data: bytes) -> Any:
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > len(data):
             raise pickle.UnpicklingError("it numbers an object beyond its own length")  # would allocate that much
+        if opcode.name in ("EXT1", "EXT2", "EXT4"):  # these look a class up without asking find_class
+            raise pickle.UnpicklingError("it uses the extension registry, which torch never does")
     return _Unpickler(io.BytesIO(data), encoding="latin1").load()
 
 
