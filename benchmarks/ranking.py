@@ -48,7 +48,7 @@ MAKERS: dict[str, tuple[str, Callable[[], Problem], Callable[[], Problem]]] = {
 WITH_PEERS = ("market", "market-random")
 COLUMNS = ("cmc@1", "cmc@5", "cmc@10", "map", "minp", "mrr", "r_precision", "map_at_r")
 HOW = {
-    "product": "`lookalike.ranking.bare_product`: the scores of all pairs in the tiles of our ranking, and nothing else.",
+    "product": "`lookalike.ranking.bare_product`: all scores, in the tiles of our ranking, and nothing else.",
     "lookalike": "`lookalike.evaluate.evaluate(...)`, features and string labels in, metrics and intervals out.",
     "lookalike, no camera rule": "the same without cameras: the protocol that PML knows.",
     "fastreid": '`build_dist(query, gallery, "cosine")`, then `evaluate_rank(..., max_rank=50, use_cython=True)`, '
@@ -237,8 +237,8 @@ def heading(versions: dict[str, str], quick: bool) -> list[str]:
         f"Written by {made}: {machine}; {ours}{'; peers: ' + others if others else ''}.",
         *(["**Small sizes, for a test of the harness: these figures say nothing about speed.**"] if quick else []),
         f"Product and lookalike in turn, medians of {ROUNDS} after one warm-up of the same size; each peer in "
-        f"{PEER_ROUNDS} fresh processes, there the median of 2 after one warm-up of the same size (from {ONCE_FROM:.0f} s "
-        "on a single run after a call on a few rows).",
+        f"{PEER_ROUNDS} fresh processes, there the median of 2 after one warm-up of the same size (from "
+        f"{ONCE_FROM:.0f} s on a single run after a call on a few rows).",
         "From features in memory to metrics; imports and files are outside the clock. "
         "Memory: peak above what was resident before the call, in a process of its own.",
         "",
