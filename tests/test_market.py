@@ -650,3 +650,20 @@ def test_the_table_of_the_reader_has_these_columns_even_when_empty(tmp_path: Pat
         assert list(table) == ["path", "label", "split", "role", "camera", "ignore"]
         assert (str(table["camera"].dtype), str(table["ignore"].dtype)) == ("Int64", "bool")
         assert problems == []
+
+
+def test_a_link_to_an_empty_folder_elsewhere_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk", target_is_directory=True)
+    assert unpack(official(tmp_path / "a.zip"), tmp_path / "data") == tmp_path / "data"
+    assert (tmp_path / "data").is_symlink()
+    assert market_root(tmp_path / "disk") == tmp_path / "disk"
+
+
+def test_an_archive_that_swells_is_refused(tmp_path: Path) -> None:
+    swollen = zipped(
+        tmp_path / "a.zip", {"bounding_box_test/0001_c1s1_000001_00.jpg": bytes(30 << 20)}, zipfile.ZIP_DEFLATED
+    )
+    with pytest.raises(MarketError, match="30 MiB would come out of 0 MiB"):
+        unpack(swollen, tmp_path / "data")
+    assert not (tmp_path / "data").exists()

@@ -432,3 +432,35 @@ def test_validation_of_a_module_by_itself(few_market: Path) -> None:
         loaders = [torch.cat([module.embedder.embed(x) for x, _ in loader]).numpy() for loader in data.val_dataloader()]
     expected = evaluate_rows(loaders[1], loaders[0], protocol).metrics
     assert module.history[0]["validation/map"] == expected["map"]
+
+
+@pytest.mark.slow
+def test_thresholds_are_chosen_in_the_gallery_that_is_searched(few_market: Path, trained: Path) -> None:
+    """People held out are unknown to a gallery of training people: at most the wanted share of them comes through."""
+    bundle = load_bundle(trained / "models/r")
+    data = MarketDataModule(few_market, pixels=bundle.pixels)
+    rows = pd.concat([data.protocol.queries, data.protocol.references])
+    assert not set(rows["label"]) & set(bundle.gallery.labels)
+    files = [data.manifest.file(path) for path in rows["path"]]
+    nearest = (load_encoder(bundle).embed(files) @ bundle.gallery.embeddings.T).max(1)
+    for entry in bundle.config["open_set"]["thresholds"]:
+        accepted = (nearest > entry["similarity"] + 1e-6).mean()
+        assert entry["false_accept_rate"] - 1.5 / len(rows) <= accepted <= entry["false_accept_rate"] + 1e-9
+        assert entry["queries"] == len(rows)
+
+
+def test_sequences_taken_for_cameras_make_no_endless_table(few_market: Path) -> None:
+    data = MarketDataModule(few_market, pixels=PixelSettings(32, 32))
+    protocol = data.test_protocol
+    queries = protocol.queries.assign(camera=pd.array(range(len(protocol.queries)), "Int64"))
+    many = replace(protocol, queries=queries)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((len(part), 8)).astype(np.float32) for part in (many.queries, many.references)]
+    found = identify(*arrays, many, Rules())
+    assert found.to_dict()["per_camera_pair"] == []
+    assert len(identify(*arrays, protocol, Rules()).to_dict()["per_camera_pair"]) == 30
+
+
+def test_the_report_must_be_json(few_market: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "bundle=b", f"data.root={few_market}", "output=r.parquet"]) == 2
+    assert "output=r.parquet: expected a file ending in .json" in capsys.readouterr().err

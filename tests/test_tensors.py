@@ -610,3 +610,23 @@ def test_an_old_file_that_needs_its_pickle_is_refused(theirs: Any, tmp_path: Pat
         read_tensors(tmp_path / "w.pt")
     assert "their_project.Config" in str(told.value)
     assert "weights_only" not in str(told.value)  # torch's message advises to switch the protection off
+
+
+def test_a_warm_extension_registry_is_not_used(tmp_path: Path) -> None:
+    """copyreg hands out what it looked up before without asking anybody."""
+    import copyreg
+
+    target = tmp_path / "made"
+    copyreg.add_extension("posix", "system", 0xF1)
+    try:
+        content = b"\x80\x02\x82\xf1" + string(f"touch {target}") + b"\x85R."
+        pickle.loads(content)  # warms the registry, and shows that this pickle acts
+        assert target.exists()
+        target.unlink()
+        Pickle(content).save(tmp_path / "w.pt")
+        with pytest.raises(TensorsError, match="extension registry"):
+            read_tensors(tmp_path / "w.pt")
+        assert not target.exists()
+    finally:
+        copyreg.remove_extension("posix", "system", 0xF1)
+        copyreg.clear_extension_cache()
