@@ -373,6 +373,7 @@ TWO = ["a", "b"]
         ((EYE, EYE, TWO, np.array([np.nan, np.nan])), {}, r"reference labels: 2 missing \(first: row 0\)"),
         ((EYE, [["x", "y"]] * 2, TWO, TWO), {}, "reference embeddings: expected a float array"),
         ((EYE, EYE, TWO, TWO), {"ks": (1.5,)}, "depths that are whole numbers from 1"),
+        ((EYE, EYE, TWO, TWO), {"camera_rule": "false"}, "camera_rule: expected True or False, got 'false'"),
         ((EYE, EYE, TWO, TWO), {"threads": 0}, "threads: expected 1 or more, .*got 0"),
         ((EYE, EYE, TWO, TWO), {"exclude_self": np.array([0.5, 1.0])}, "exclude_self: expected the reference row"),
         (
@@ -398,6 +399,8 @@ def test_labels_may_be_numbers_of_any_kind_on_either_side() -> None:
     query, reference, asked, known = many(queries=60)
     numbers = [int(label.split()[1]) + BIG for label in asked], [int(label.split()[1]) + BIG for label in known]
     expected = evaluate(query, reference, asked, known).metrics
+    whole = [np.array(part, np.float64) for part in numbers]
+    assert evaluate(query, reference, whole[0], numbers[1]).metrics == expected
     for one, other in ((list, list), (np.array, np.array), (list, np.array), (lambda x: list(map(str, x)), np.array)):
         assert evaluate(query, reference, one(numbers[0]), other(numbers[1])).metrics == expected
 
@@ -496,6 +499,8 @@ def test_cameras_may_be_names_and_may_be_missing() -> None:
     assert named.per_query["positives"].tolist() == numbers.per_query["positives"].tolist() == [1, 1]
     both = evaluate(*common, query_cameras=[1.2, np.nan], reference_cameras=[1.7, np.nan, 1.2])
     assert both.per_query["positives"].tolist() == [1, 1]  # 1.2 and 1.7 differ; unknown is the same as no other
+    texts = evaluate(*common, query_cameras=["1", "7"], reference_cameras=np.array([1.0, 2.0, 3.0]))
+    assert texts.per_query["positives"].tolist() == [1, 1]
 
 
 def test_pairs_leave_unknown_cameras_out() -> None:

@@ -394,12 +394,29 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inner", ["", "Market-1501-v15.09.15/"])
-def test_what_is_there_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str], inner: str) -> None:
-    layout(tmp_path / "out", inner + TRAIN)
-    gone = tmp_path / "deleted long ago.zip"
-    assert unpack(gone, tmp_path / "out") == tmp_path / "out"
-    assert capsys.readouterr().err == f"{tmp_path / 'out'}: already holds the data set, {gone} is not unpacked again\n"
-    assert list(files_below(tmp_path)) == [f"out/{inner}{TRAIN}"]
+def test_what_is_there_is_used_when_it_is_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], inner: str
+) -> None:
+    archive = official(tmp_path / "a.zip")
+    unpack(archive, tmp_path / "out" / inner)
+    before = files_below(tmp_path)
+    capsys.readouterr()
+    assert unpack(archive, tmp_path / "out") == tmp_path / "out"
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'out'}: already holds the images of {archive}, which is not unpacked again\n"
+    )
+    assert files_below(tmp_path) == before
+
+
+def test_another_archive_is_not_taken_for_what_is_there(tmp_path: Path) -> None:
+    unpack(official(tmp_path / "a.zip"), tmp_path / "out")
+    before = files_below(tmp_path / "out")
+    other = zipped(tmp_path / "b.zip", dict.fromkeys(SMALL[1:], TINY_JPEG))
+    with pytest.raises(MarketError, match=r"out: holds \d+ images, .*b.zip holds \d+, and 1 differ .* data.root="):
+        unpack(other, tmp_path / "out")
+    with pytest.raises(MarketError, match=r"gone.zip: No such file"):
+        unpack(tmp_path / "gone.zip", tmp_path / "out")
+    assert files_below(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("taken", ["out/notes.txt", "out"])

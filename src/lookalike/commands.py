@@ -125,6 +125,8 @@ def _predict_files(settings: Any, files: list[Path]) -> int:
         names = ", ".join(neighbour.label for neighbour in item.neighbours)
         verdict = f"{item.label} ({item.score:.0%})" if item.score is not None else f"{item.label}"
         print(item.error if item.error else f"{item.image}: {verdict}  [{names}]")
+    if prediction.threshold is not None:
+        print(f"unknown: nearest known image not above a similarity of {prediction.threshold:.3f}")
     known = [item for item in prediction.items if item.truth]
     if known:
         right = sum(item.label == item.truth for item in known)

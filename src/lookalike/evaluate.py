@@ -124,7 +124,7 @@ def evaluate(
         RerankError: A setting of `rerank` is unknown or out of its range.
         EvaluationError: Sizes differ, something is empty, an embedding is zero or not finite, or a setting is unknown.
     """
-    _check_settings([*ks, *vote_ks], ap, similarity, device, threads, rerank)
+    _check_settings([*ks, *vote_ks], ap, similarity, device, threads, rerank, camera_rule)
     options = checked_options(rerank, rerank_options)
     same = query is reference
     query = checked_embeddings(query, "query", similarity)
@@ -171,7 +171,11 @@ def evaluate(
     return RetrievalResult(metrics, intervals, counts, protocol, per_query, ranks.top_rows, ranks.top_similarity)
 
 
-def _check_settings(depths: list[Any], ap: str, similarity: str, device: str, threads: int | None, rerank: str) -> None:
+def _check_settings(
+    depths: list[Any], ap: str, similarity: str, device: str, threads: int | None, rerank: str, rule: Any
+) -> None:
+    if not isinstance(rule, bool | np.bool_):
+        raise EvaluationError(f"camera_rule: expected True or False, got {rule!r}")
     if any(not isinstance(k, int | np.integer) or k < 1 for k in depths) or ap not in ("rectangle", "trapezoid"):
         raise EvaluationError(
             f"expected depths that are whole numbers from 1 and ap rectangle or trapezoid, got {depths} and {ap}"

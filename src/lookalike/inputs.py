@@ -87,15 +87,22 @@ def label_ids(query_labels: Sequence[Any], reference_labels: Sequence[Any]) -> t
 def camera_ids(query_cameras: Any, reference_cameras: Any) -> tuple[np.ndarray, np.ndarray]:
     """int64 [Q] and [R], equal where the cameras are; a missing camera is the same as no other."""
     both = [_flat(cameras) for cameras in (query_cameras, reference_cameras)]
-    codes, _ = pd.factorize(np.concatenate([part.astype(object) for part in both]))
+    if len({part.dtype.kind for part in both} - set("iu")):  # 1 and "1" are one camera, as they are one label
+        both = [np.array([None if pd.isna(one) else str(one) for one in part.tolist()], object) for part in both]
+    codes, _ = pd.factorize(np.concatenate(both))
     query, reference = codes[: len(both[0])].astype(np.int64), codes[len(both[0]) :].astype(np.int64)
     return np.where(query < 0, -1, query), np.where(reference < 0, -2, reference)
 
 
 def _flat(values: Any) -> np.ndarray:
     """One value per row, whatever the values are: numpy would turn a list of tuples into a table."""
-    if isinstance(values, np.ndarray) and values.ndim == 1:
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iuUS":
         return values
     flat = np.empty(len(values), object)
-    flat[:] = [tuple(value) if isinstance(value, list) else value for value in values]
+    flat[:] = [_whole(tuple(value) if isinstance(value, list | np.ndarray) else value) for value in values]
     return flat
+
+
+def _whole(value: Any) -> Any:
+    """7.0 means 7: a column of numbers with a gap has become one of floats."""
+    return int(value) if isinstance(value, float | np.floating) and float(value).is_integer() else value

@@ -117,7 +117,7 @@ def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFram
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpacks the images of Market-1501's three folders, whatever stands above them in the archive.
 
-    A folder that already has the layout is used as it is.
+    A folder that already holds these images is used as it is.
 
     Args:
         archive: A zip file.
@@ -131,8 +131,10 @@ def unpack(archive: Path, folder: Path) -> Path:
             something else.
         DiskFullError: There is no room.
     """
-    if market_root(folder):
-        say(f"{folder}: already holds the data set, {archive} is not unpacked again")
+    if root := market_root(folder):
+        with _opened(archive) as source:
+            _same_as(source, archive, root, folder)
+        say(f"{folder}: already holds the images of {archive}, which is not unpacked again")
         return folder
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise MarketError(
@@ -159,6 +161,23 @@ def unpack(archive: Path, folder: Path) -> Path:
         left_out = sum(not member.is_dir() for member in source.infolist()) - len(members)
     say(f"{archive}: {len(members)} images unpacked into {folder}, {left_out} other files left out")
     return folder
+
+
+def _same_as(source: zipfile.ZipFile, archive: Path, root: Path, folder: Path) -> None:
+    """Refuses a folder that holds other images than the archive, by names and sizes."""
+    members = {place: member.file_size for place, member in _members(source, archive).items()}
+    there = {
+        f"{name}/{file.name}": file.stat().st_size
+        for name in FOLDERS
+        for file in ((root / name).iterdir() if (root / name).is_dir() else [])
+        if file.is_file() and is_image_name(file.name) and not file.name.startswith(".")
+    }
+    if members != there:
+        different = sorted(place for place in members.keys() | there.keys() if members.get(place) != there.get(place))
+        raise MarketError(
+            f"{folder}: holds {len(there)} images, {archive} holds {len(members)}, and {len(different)} differ (first: "
+            f"{different[0]}): give a new folder with data.root=, or leave data.archive out to use what is there"
+        )
 
 
 def passed_over(skipped: Counter[str]) -> list[str]:

@@ -91,7 +91,8 @@ class Identification:
     def __str__(self) -> str:
         if self.result is self.whole:
             return str(self.result)
-        accuracy = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
+        lines = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
+        accuracy = [line.replace("accuracy@", "accuracy_whole@") for line in lines]
         return "\n".join([str(self.result), "over all references, without the camera rule:", *accuracy])
 
 
@@ -151,7 +152,8 @@ def evaluate_rows(
         rerank=rules.rerank,
         device=rules.device,
     )
-    return replace(result, protocol=f"{protocol.text}; {result.protocol}")
+    who = protocol.text.partition(";")[0]  # the rest is counted below, by the rules that were applied
+    return replace(result, protocol=f"{who}; {result.protocol}")
 
 
 def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> Identification:

@@ -1,5 +1,6 @@
 """An embedder out of a Lightning checkpoint, of ours or of another project, and a test run of it."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +61,8 @@ def run_test(
     device: Literal["auto", "cpu", "cuda"],
 ) -> Identification:
     """Lets Lightning test an embedder on a split."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # advice and advertisements
     torch.set_num_threads(os.cpu_count() or 1)
     module = MetricLearningModule(embedder, rules=rules)
     datamodule = ImageDataModule(manifest, pixels, workers=default_workers(), test_split=split)
