@@ -137,7 +137,7 @@ def assess(settings: EvalCommand) -> Assessment:
 
 
 def _worst(per_query: pd.DataFrame) -> np.ndarray:
-    """Rows of the queries with a positive, lowest average precision first; all queries where none has one."""
+    """Rows of the queries with a positive, lowest average precision first."""
     matched = per_query[per_query["positives"] > 0]
     order = matched.sort_values(["map", "accuracy@1", "similarity"], kind="stable").index
     rows: np.ndarray = order.to_numpy()
