@@ -15,7 +15,7 @@ from lookalike.manifest import Manifest, Protocol, read_data
 from lookalike.measure import (
     Identification,
     Rules,
-    embed_rows,
+    embed_protocol,
     held_out_as_in,
     identify,
     need_cameras,
@@ -120,9 +120,7 @@ def assess(settings: EvalCommand) -> Assessment:
     about: dict[str, Any] = {"data": settings.data.root, "split": settings.split, "duplicated_files": len(pairs)}
     if bundle:
         encoder = load_encoder(bundle, settings.device)
-        references = embed_rows(encoder, manifest, protocol.references, "references")
-        queries = embed_rows(encoder, manifest, protocol.queries, "queries")
-        identification = identify(queries, references, protocol, rules)
+        identification = identify(*embed_protocol(encoder, manifest, protocol), protocol, rules)
         about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, **about}
         return Assessment(bundle.path.resolve().name, identification, manifest, protocol, about)
     from lookalike.restore import restore, run_test

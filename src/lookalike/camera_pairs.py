@@ -63,8 +63,8 @@ def per_camera_pair(
                          similarity=similarity)  # fmt: skip
             matched = ranks.positives > 0
             names = (query_cameras[int(asking[0])], reference_cameras[int(answering[0])])
+            # Within the first rank there is one positive or none, so its mean is cmc@1.
             values = [float(part[matched].mean()) if matched.any() else np.nan for part in (ranks.hits[:, 0], ranks.ap)]
-            values[0] = float((ranks.hits[matched, 0] > 0).mean()) if matched.any() else np.nan
             rows.append((*names, int(matched.sum()), *values))
     table = pd.DataFrame(rows, columns=["query_camera", "reference_camera", "queries", "cmc@1", "map"])
     return table.sort_values(["query_camera", "reference_camera"], kind="stable").reset_index(drop=True)

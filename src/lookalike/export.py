@@ -21,7 +21,7 @@ from lookalike.files import atomic_folder, sha256_of, write_bytes
 from lookalike.gallery import Gallery
 from lookalike.images import PixelSettings, read_image
 from lookalike.manifest import Manifest, Protocol
-from lookalike.measure import embed_rows, evaluate_rows
+from lookalike.measure import embed_protocol, embed_rows, evaluate_rows
 from lookalike.models.embedder import Embedder
 from lookalike.openset import choose_thresholds
 
@@ -78,8 +78,7 @@ def export(
         fingerprint = fingerprint_of(sha256_of(folder / "model.safetensors"), pixels)
         encoder = Encoder(openvino_network(folder / "model.xml"), pixels, fingerprint, embedder.embedding_size)
         parity = _parity(embedder, encoder, [manifest.file(path) for path in protocol.queries["path"]])
-        references = embed_rows(encoder, manifest, protocol.references, "references")
-        queries = embed_rows(encoder, manifest, protocol.queries, "validation")
+        queries, references = embed_protocol(encoder, manifest, protocol)
         result = evaluate_rows(queries, references, protocol)
         (folder / "gallery").mkdir()
         rows = manifest.original[(manifest.original["split"] == "train") & ~manifest.original["ignore"]]

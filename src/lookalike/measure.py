@@ -118,8 +118,7 @@ def evaluate_split(
     """
     manifest = read_data(**held_out_as_in(bundle, data))
     protocol = manifest.protocol(split)
-    references = embed_rows(encoder, manifest, protocol.references, "references")
-    return evaluate_rows(embed_rows(encoder, manifest, protocol.queries, "queries"), references, protocol, rules)
+    return evaluate_rows(*embed_protocol(encoder, manifest, protocol), protocol, rules)
 
 
 def held_out_as_in(bundle: Bundle, data: dict[str, Any]) -> dict[str, Any]:
@@ -262,6 +261,16 @@ def embed_rows(
     with progress(f"embedding {title}", len(rows)) as advance:
         files = [manifest.file(path) for path in rows["path"]]
         return encoder.embed(files, boxes_of(rows), errors=errors, progress=advance)
+
+
+def embed_protocol(encoder: Encoder, manifest: Manifest, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Embeds the queries, float32 [Q, D], and the references [R, D] of a protocol.
+
+    Raises:
+        ImageError: An image cannot be used.
+    """
+    references = embed_rows(encoder, manifest, protocol.references, "references")
+    return embed_rows(encoder, manifest, protocol.queries, "queries"), references
 
 
 def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gallery, list[str]]:

@@ -1,5 +1,6 @@
 """How long work takes is shown once, here: a rich bar on a terminal, plain lines elsewhere."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,12 @@ console = Console(stderr=True, highlight=False, emoji=False)
 def say(text: str) -> None:
     """Prints one plain line to standard error, which is kept for what is being done (results go to standard output)."""
     console.print(text, markup=False, soft_wrap=True)
+
+
+def quiet_lightning() -> None:
+    """Keeps Lightning's advice and advertisements off the terminal; errors still come through."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

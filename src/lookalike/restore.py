@@ -1,6 +1,5 @@
 """An embedder out of a Lightning checkpoint, of ours or of another project, and a test run of it."""
 
-import logging
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from lookalike.measure import Identification, Rules
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
 from lookalike.models.metric_learning_module import MetricLearningModule
-from lookalike.progress import say
+from lookalike.progress import quiet_lightning, say
 
 
 def restore(
@@ -61,8 +60,7 @@ def run_test(
     device: Literal["auto", "cpu", "cuda"],
 ) -> Identification:
     """Lets Lightning test an embedder on a split."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # advice and advertisements
+    quiet_lightning()
     torch.set_num_threads(os.cpu_count() or 1)
     module = MetricLearningModule(embedder, rules=rules)
     datamodule = ImageDataModule(manifest, pixels, workers=default_workers(), test_split=split)

@@ -1,6 +1,5 @@
 """From settings to a bundle: data, copies, model, Lightning's trainer, export. A killed run goes on where it was."""
 
-import logging
 import os
 import time
 import warnings
@@ -34,7 +33,7 @@ from lookalike.models.embedder import Embedder, load_embedder
 from lookalike.models.losses import MetricLoss, needs_label_batches
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.models.pretrained import load_pretrained
-from lookalike.progress import console, progress, say
+from lookalike.progress import console, progress, quiet_lightning, say
 from lookalike.sampler import LabelBatches, ShuffledBatches
 from lookalike.settings import Train, flat
 from lookalike.trackers import Tracker
@@ -326,7 +325,6 @@ def _run_name(settings: Train) -> str:
 
 def _quiet() -> None:
     """Keeps Lightning's and torch's advice off the terminal; errors still come through."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quiet_lightning()
     warnings.filterwarnings("ignore", module=r"lightning\..*|torch\..*")
     console.width = max(console.width, 100)
