@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from lookalike.bundle import BundleError, fingerprint_of, load_bundle
-from lookalike.embed import load_encoder
+from lookalike.bundle import Bundle, BundleError, fingerprint_of, load_bundle
+from lookalike.embed import Encoder, load_encoder
 from lookalike.files import sha256_of
 from lookalike.images import ImageError, find_images, read_image
 from lookalike.models.embedder import load_embedder
+from lookalike.networks import TorchNetwork
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_no_bundle_there_names_those_beside_it(bundle_path: Path) -> None:
 
 def test_the_graph_and_the_weights_agree(bundle_path: Path, digits: Path) -> None:
     bundle = load_bundle(bundle_path)
-    encoder = load_encoder(bundle)
+    encoder = load_encoder(bundle, precision="float32")
     images = np.stack([read_image(file, bundle.pixels) for file in find_images(digits / "test")])
     with torch.inference_mode():
         expected = (
@@ -95,13 +96,57 @@ def test_the_graph_and_the_weights_agree(bundle_path: Path, digits: Path) -> Non
     assert np.abs(encoder.embed_arrays(images) - expected.numpy()).max() < 1e-5
 
 
+def test_torch_and_bf16_agree_with_float32(bundle_path: Path, digits: Path) -> None:
+    bundle, files = load_bundle(bundle_path), find_images(digits / "test")
+    expected = load_encoder(bundle, precision="float32").embed(files)
+    embedder = load_embedder(bundle_path / "model.safetensors", bundle.config["model"])
+    for precision, least in (("float32", 0.99999), ("bf16", 0.99)):
+        network = TorchNetwork(embedder, "cpu", precision, batch=7)
+        encoder = Encoder(network, bundle.pixels, bundle.fingerprint, 16, precision)
+        found = encoder.embed(files)
+        assert (found * expected).sum(1).min() > least
+        assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+        assert np.array_equal(found[3:9], encoder.embed(files[3:9])), "padded to the same shape"
+
+
+def test_precision_is_what_was_asked_for_or_what_the_bundle_was_checked_in(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    assert load_encoder(bundle, precision="float32").precision == "float32"
+    checked = "bf16" in bundle.config["parity"]
+    assert load_encoder(bundle).precision == ("bf16" if checked else "float32") == bundle.config["precision"]
+    parity = {name: value for name, value in bundle.config["parity"].items() if name != "bf16"}
+    unchecked = Bundle(bundle.path, {**bundle.config, "parity": parity})
+    assert load_encoder(unchecked).precision == "float32"
+
+
+def test_bf16_is_refused_where_the_processor_has_none(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.embed.multiplies_bf16", lambda: False)
+    assert load_encoder(load_bundle(bundle_path)).precision == "float32"
+    with pytest.raises(ValueError, match=r"precision=bf16: this processor has no bf16 units: use precision=auto"):
+        load_encoder(load_bundle(bundle_path), precision="bf16")
+
+
+def test_the_first_unusable_image_stops_all_threads(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
+    encoder, good = load_encoder(load_bundle(bundle_path)), find_images(digits / "test")
+    (tmp_path / "bad.png").write_bytes(b"text")
+    seen: list[int] = []
+    with pytest.raises(ImageError, match=r"bad\.png: not an image"):
+        encoder.embed([tmp_path / "bad.png", *good * 200], progress=seen.append)
+    assert sum(seen) < len(good) * 200, "the rest was not embedded"
+    errors: dict[int, str] = {}
+    found = encoder.embed([good[0], tmp_path / "bad.png", good[1]], errors=errors, progress=seen.append)
+    assert list(errors) == [1]
+    assert not found[1].any()
+    assert np.array_equal(found[[0, 2]], encoder.embed(good[:2]))
+
+
 def test_an_embedding_does_not_depend_on_its_neighbours(bundle_path: Path, digits: Path) -> None:
     encoder = load_encoder(load_bundle(bundle_path))
     files = find_images(digits / "train")
     whole = encoder.embed(files)
     assert np.array_equal(whole[::-1], encoder.embed(files[::-1]))
     assert np.array_equal(whole[7:30], encoder.embed(files[7:30]))
-    assert np.allclose(whole[:1], encoder.embed(files[:1]), atol=1e-6)
+    assert np.array_equal(whole[:1], encoder.embed(files[:1]))
     assert np.allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-5)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from lookalike.area_kernel import shrink
 from lookalike.images import (
     MIN_SIDE,
     ImageError,
@@ -267,7 +268,8 @@ def test_reduced_decoding_never_goes_below_the_wanted_size(width: int, height: i
     data = np.frombuffer(encoded(Image.new("RGB", (width, height), RED), "JPEG"), np.uint8)
     for orientation in (1, 6):
         wide, high = (pixels.width, pixels.height) if orientation == 1 else (pixels.height, pixels.width)
-        image = cv2.imdecode(data, _jpeg_flags((width, height), orientation, pixels))
+        upright = (height, width) if orientation == 1 else (width, height)
+        image = cv2.imdecode(data, _jpeg_flags((0, 0, *upright), pixels))
         largest = max(by for by in (1, 2, 4, 8) if by == 1 or (width >= by * wide and height >= by * high))
         assert image.shape == (-(-height // largest), -(-width // largest), 3)
         assert image[0, 0, 0] > 250, "red first, and not grey"
@@ -367,11 +369,52 @@ def test_boxes_that_hold_nothing_are_refused(tmp_path: Path, box: tuple[float, .
         read_image(file, SMALL, box)
 
 
-def test_a_box_of_a_large_jpeg_is_cut_at_full_scale() -> None:
+def test_a_box_of_a_large_jpeg_is_not_decoded_smaller_than_wanted() -> None:
     image = Image.new("RGB", (1600, 1600), RED)
     image.paste(BLUE, (800, 800, 864, 864))
     found = read_image(encoded(image, "JPEG", quality=95), SMALL, (800, 800, 864, 864)).astype(int)
     assert abs(found - BLUE).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_part_is_the_same_whether_decoded_reduced_or_whole(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(smooth(1203, 901), "JPEG", quality=95, exif=exif)
+    whole, pixels = read_image(data), PixelSettings(40, 56)
+    seen: list[tuple[int, int]] = []
+
+    def crop(height: int, width: int) -> tuple[int, int, int, int]:
+        seen.append((height, width))
+        return 50, 31, height - 77, width - 40
+
+    box = (101.0, 203.0, 777.0, 850.0)
+    x1, y1, x2, y2 = (int(value) for value in box)
+    cut = whole[y1:y2, x1:x2]
+    for part, found in (
+        (whole[50 : whole.shape[0] - 27, 31 : whole.shape[1] - 9], read_image(data, pixels, crop=crop)),
+        (cut, read_image(data, pixels, box)),
+        (cut[50:-27, 31:-9], read_image(data, pixels, box, crop)),
+    ):
+        assert abs(found.astype(int) - resize(part, pixels)).max() <= 4
+    assert seen == [whole.shape[:2], cut.shape[:2]], "the crop is drawn from the full size"
+    np.testing.assert_array_equal(read_image(data, box=box, crop=crop), cut[50:-27, 31:-9])
+
+
+@pytest.mark.parametrize("size", [(348, 348), (320, 256), (301, 999), (225, 224), (448, 700), (1024, 240)])
+def test_the_compiled_shrinking_gives_the_pixels_of_opencv(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    ours, theirs = shrink(image, (224, 224)), cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
+    difference = abs(ours.astype(int) - theirs)
+    assert difference.max() <= 1, "only ties between two values may be rounded the other way"
+    assert (difference > 0).mean() < 0.005
+
+
+def test_photographs_have_the_same_pixels_whether_shrunk_compiled_or_not(produce: Path) -> None:
+    for file in sorted((produce / "train").glob("*/*.jpg"))[::50]:
+        image = read_image(file)
+        expected = cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
+        np.testing.assert_array_equal(shrink(image, (224, 224)), expected)
 
 
 def test_find_broken_keeps_the_order_and_looks_at_every_file(tmp_path: Path) -> None:

@@ -119,9 +119,14 @@ def assess(settings: EvalCommand) -> Assessment:
     rules = Rules(settings.camera_rule, settings.similarity, settings.rerank, "cuda" if on_gpu else "cpu")
     about: dict[str, Any] = {"data": settings.data.root, "split": settings.split, "duplicated_files": len(pairs)}
     if bundle:
-        encoder = load_encoder(bundle, settings.device)
+        encoder = load_encoder(bundle, settings.device, settings.precision)
         identification = identify(*embed_protocol(encoder, manifest, protocol), protocol, rules)
-        about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, **about}
+        about = {
+            "bundle": str(bundle.path),
+            "fingerprint": bundle.fingerprint,
+            "precision": encoder.precision,
+            **about,
+        }
         return Assessment(bundle.path.resolve().name, identification, manifest, protocol, about)
     from lookalike.restore import restore, run_test
 

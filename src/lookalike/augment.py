@@ -13,6 +13,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import pandas as pd
 
 from lookalike.errors import LookalikeError, listed
 from lookalike.files import atomic_file, sha256_of, write_bytes, write_json
-from lookalike.images import ImageError, PixelSettings, read_image, resize
+from lookalike.images import ImageError, PixelSettings, Region, read_image, resize
 from lookalike.manifest import RECIPE, Manifest, boxes_of
 from lookalike.progress import progress, say
 
@@ -167,10 +168,8 @@ class OnlineTransforms:
     def __call__(self, file: Path, seed: int, box: tuple[float, ...] | None = None) -> np.ndarray:
         """Reads and changes one image: uint8 RGB [H, W, 3] at model size."""
         rng = np.random.default_rng(seed)
-        if self.crop_area < 1:
-            image = resize(_random_crop(read_image(file, box=box), self.crop_area, rng), self.pixels)
-        else:
-            image = read_image(file, self.pixels, box)
+        crop = partial(_random_crop, smallest=self.crop_area, rng=rng) if self.crop_area < 1 else None
+        image = read_image(file, self.pixels, box, crop)
         if not self._compose.transforms:
             return image
         self._compose.set_random_state(rng, random.Random(seed))
@@ -182,14 +181,12 @@ def sample_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def _random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator) -> np.ndarray:
+def _random_crop(height: int, width: int, smallest: float, rng: np.random.Generator) -> Region:
     """A random part with `smallest` to 1 of the area and an aspect ratio within 3:4 to 4:3 of the image's own."""
-    height, width = image.shape[:2]
     area, ratio = rng.uniform(smallest, 1.0), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
     high = min(height, max(1, round(height * np.sqrt(area / ratio))))
     wide = min(width, max(1, round(width * np.sqrt(area * ratio))))
-    top, left = rng.integers(0, height - high + 1), rng.integers(0, width - wide + 1)
-    return image[top : top + high, left : left + wide]
+    return int(rng.integers(0, height - high + 1)), int(rng.integers(0, width - wide + 1)), high, wide
 
 
 def _plan(manifest: Manifest, output: Path, per_class: int, seed: int, recipe: str) -> list[Copy]:

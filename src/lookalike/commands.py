@@ -113,7 +113,7 @@ def _predict_files(settings: Any, files: list[Path]) -> int:
     with progress("embedding", len(files)) as advance:
         prediction = prediction_of.predict(
             bundle,
-            load_encoder(bundle, settings.device),
+            load_encoder(bundle, settings.device, settings.precision),
             files,
             settings.k,
             gallery=gallery,
@@ -173,7 +173,7 @@ def embed(settings: Any) -> int:
 
     bundle = load_bundle(Path(settings.bundle))
     gallery, failures = embed_any(
-        load_encoder(bundle, settings.device), settings.data.model_dump(), Path(settings.output)
+        load_encoder(bundle, settings.device, settings.precision), settings.data.model_dump(), Path(settings.output)
     )
     size = gallery.embeddings.shape[1]
     print(

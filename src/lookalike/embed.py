@@ -1,17 +1,20 @@
 """Images -> unit embeddings, through OpenVINO on a CPU or torch on a GPU.
 
-Decoding threads work one batch ahead of the network. Every batch has the same shape (the last one is padded), so an
-image's embedding does not depend on its neighbours or its place.
+Each worker thread reads a batch of images and runs the network on it, so reading and arithmetic overlap without a
+queue between them. Every batch has the same shape (the last one is padded), so an image's embedding does not depend
+on its neighbours or its place.
 
 Letters in shapes: N images, B batch, H height, W width, D embedding.
 """
 
+import importlib.util
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import cv2
@@ -19,12 +22,12 @@ import numpy as np
 
 from lookalike.bundle import Bundle
 from lookalike.errors import LookalikeError
-from lookalike.images import ImageError, PixelSettings, read_image
+from lookalike.images import ImageError, PixelSettings, compile_shrinking, read_image
+from lookalike.networks import Network, OpenVinoNetwork, Precision, TorchNetwork, multiplies_bf16
 
 Device = Literal["cpu", "cuda"]
-Network = Callable[[np.ndarray], np.ndarray]
-_BATCH = 16
 Box = tuple[float, float, float, float]
+_COMPILE_FROM = 500  # images: below, the compiled kernel costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,14 @@ class Encoder:
         pixels: How images are read.
         fingerprint: Identifies weights and pixel settings.
         size: D.
+        precision: Of the network's arithmetic.
     """
 
     network: Network
     pixels: PixelSettings
     fingerprint: str
     size: int
-
-    @cached_property
-    def _threads(self) -> int:
-        return max(2, min(8, os.cpu_count() or 2))
+    precision: str = "float32"
 
     def embed(
         self,
@@ -61,7 +62,7 @@ class Encoder:
             files: N files.
             boxes: N boxes (x1, y1, x2, y2 in pixels) or None for the whole image.
             errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
-            progress: Called with the number of images done since the last call.
+            progress: Called with the number of images done since the last call, by one thread at a time.
 
         Returns:
             float32 [N, D], unit length.
@@ -70,31 +71,26 @@ class Encoder:
             ImageError: An image cannot be used and `errors` is None.
         """
         cv2.setNumThreads(1)
+        if len(files) >= _COMPILE_FROM:
+            compile_shrinking()
         result = np.zeros((len(files), self.size), np.float32)
-        batch = 1 if len(files) <= 4 else _BATCH
-        blocks = [range(first, min(first + batch, len(files))) for first in range(0, len(files), batch)]
-        with ThreadPoolExecutor(self._threads) as pool:
-            waiting: list[list[Future[np.ndarray]]] = []
+        batch, told = self.network.batch, Lock()
 
-            def ask(block: range) -> None:
-                waiting.append(
-                    [pool.submit(read_image, files[i], self.pixels, boxes[i] if boxes else None) for i in block]
-                )
-
-            for block in blocks[:2]:
-                ask(block)
-            for place, block in enumerate(blocks):
-                images = np.zeros((batch, self.pixels.height, self.pixels.width, 3), np.uint8)
+        def work(firsts: Iterator[int]) -> None:
+            images = np.zeros((batch, self.pixels.height, self.pixels.width, 3), np.uint8)
+            for first in firsts:
+                block = range(first, min(first + batch, len(files)))
                 good = [
                     i
-                    for i, future in zip(block, waiting.pop(0), strict=True)
-                    if _take(future, images[i - block.start], i, errors)
+                    for i in block
+                    if _read(files[i], self.pixels, boxes[i] if boxes else None, images[i - first], i, errors)
                 ]
-                if place + 2 < len(blocks):
-                    ask(blocks[place + 2])
                 if good:
-                    result[good] = self.network(images)[[i - block.start for i in good]]
-                progress(len(block))
+                    result[good] = self.network(images)[[i - first for i in good]]
+                with told:
+                    progress(len(block))
+
+        _side_by_side(work, iter(range(0, len(files), batch)), -(-len(files) // batch))
         return result
 
     def embed_arrays(self, images: np.ndarray) -> np.ndarray:
@@ -106,17 +102,42 @@ class Encoder:
                 "use images.read_image or images.resize with the bundle's pixel settings"
             )
         result = np.zeros((len(images), self.size), np.float32)
-        for first in range(0, len(images), _BATCH):
-            part = images[first : first + _BATCH]
-            padded = np.zeros((_BATCH, *expected), np.uint8)
-            padded[: len(part)] = part
-            result[first : first + len(part)] = self.network(padded)[: len(part)]
+        batch = self.network.batch
+
+        def work(firsts: Iterator[int]) -> None:
+            padded = np.zeros((batch, *expected), np.uint8)
+            for first in firsts:
+                part = images[first : first + batch]
+                padded[: len(part)] = part
+                result[first : first + len(part)] = self.network(padded)[: len(part)]
+
+        _side_by_side(work, iter(range(0, len(images), batch)), -(-len(images) // batch))
         return result
 
 
-def _take(future: "Future[np.ndarray]", place: np.ndarray, index: int, errors: dict[int, str] | None) -> bool:
+def _side_by_side(work: Callable[[Iterator[int]], None], firsts: Iterator[int], batches: int) -> None:
+    """Lets threads draw from one iterator until it is empty; the first error stops all of them.
+
+    Two threads per core: while one waits for the network's turn on a core, another reads.
+    """
+    threads = min(2 * (os.cpu_count() or 1), 32, batches)
+    if threads <= 1:
+        work(firsts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for done in [pool.submit(work, firsts) for _ in range(threads)]:
+                done.result()
+        except BaseException:
+            deque(firsts, maxlen=0)  # nothing left for the others
+            raise
+
+
+def _read(
+    file: Path, pixels: PixelSettings, box: Box | None, place: np.ndarray, index: int, errors: dict[int, str] | None
+) -> bool:
     try:
-        place[...] = future.result()
+        place[...] = read_image(file, pixels, box)
     except ImageError as error:
         if errors is None:
             raise
@@ -125,29 +146,38 @@ def _take(future: "Future[np.ndarray]", place: np.ndarray, index: int, errors: d
     return True
 
 
-def load_encoder(bundle: Bundle, device: Device | Literal["auto"] = "auto") -> Encoder:
+def load_encoder(
+    bundle: Bundle, device: Device | Literal["auto"] = "auto", precision: Precision | Literal["auto"] = "auto"
+) -> Encoder:
     """Prepares a bundle's network.
 
     Args:
         bundle: A verified bundle.
-        device: `cpu` (OpenVINO, float32), `cuda` (torch) or `auto`: always `cpu`, as it needs no torch.
+        device: `cpu` (OpenVINO), `cuda` (torch) or `auto`: always `cpu`, as it needs no torch.
+        precision: `auto` is bf16 where the processor has it and the bundle's parity check was passed in it.
+
+    Raises:
+        LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none.
     """
-    network = _torch_network(bundle) if device == "cuda" else openvino_network(bundle.path / "model.xml")
     model = bundle.config["model"]  # without `dimensions` in bundles from before embedding_size could be null
-    return Encoder(network, bundle.pixels, bundle.fingerprint, int(model.get("dimensions") or model["embedding_size"]))
+    size = int(model.get("dimensions") or model["embedding_size"])
+    if device == "cuda":
+        network, used = _on_gpu(bundle, precision)
+    else:
+        used = _precision_here(bundle, precision)
+        network = OpenVinoNetwork(bundle.path / "model.xml", used)
+    return Encoder(network, bundle.pixels, bundle.fingerprint, size, used)
 
 
-def openvino_network(graph: Path) -> Network:
-    """Compiles an exported graph for this processor, in float32 whatever the processor would prefer."""
-    import openvino
-
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    request = compiled.create_infer_request()
-    return lambda images: request.infer([images], share_inputs=True)[0].copy()
+def _precision_here(bundle: Bundle, precision: Precision | Literal["auto"]) -> Precision:
+    if precision == "auto":
+        return "bf16" if "bf16" in bundle.config["parity"] and multiplies_bf16() else "float32"
+    if precision == "bf16" and not multiplies_bf16():
+        raise LookalikeError("precision=bf16: this processor has no bf16 units: use precision=auto or float32")
+    return precision
 
 
-def _torch_network(bundle: Bundle) -> Network:
+def _on_gpu(bundle: Bundle, precision: Precision | Literal["auto"]) -> tuple[Network, Precision]:
     try:
         import torch
 
@@ -160,10 +190,7 @@ def _torch_network(bundle: Bundle) -> Network:
         raise LookalikeError(
             "device=cuda: torch finds no CUDA device here: use device=cpu, or check the driver with nvidia-smi"
         )
-    model = load_embedder(bundle.path / "model.safetensors", bundle.config["model"]).cuda().eval()
-
-    def run(images: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return model.embed(torch.from_numpy(images).cuda(non_blocking=True)).float().cpu().numpy()
-
-    return run
+    embedder = load_embedder(bundle.path / "model.safetensors", bundle.config["model"])
+    used: Precision = precision if precision != "auto" else "bf16" if torch.cuda.is_bf16_supported() else "float32"
+    compiled = importlib.util.find_spec("triton") is not None
+    return TorchNetwork(embedder, "cuda", used, compiled=compiled), used

@@ -160,6 +160,12 @@ class AugmentCommand(Augment):
     per_class: Count = Field(description="images each class shall have, copies included")
 
 
+Precision = Annotated[
+    Literal["auto", "float32", "bf16"],
+    Field(description="of a bundle's network; auto = bf16 where the processor has it and the bundle agrees in it"),
+]
+
+
 class EmbedCommand(Settings):
     """Settings of `lookalike embed`."""
 
@@ -167,6 +173,7 @@ class EmbedCommand(Settings):
     data: Data
     output: str = Field(description="folder to write")
     device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
 
 
 class EvalCommand(Settings):
@@ -185,6 +192,7 @@ class EvalCommand(Settings):
         description="JSON to write, ending in .json; null = reports/<name>-<split>.json"
     )
     device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
     logger: Logger
     pixels: Pixels
     model: Model
@@ -201,6 +209,7 @@ class PredictCommand(Settings):
     false_accept_rate: Share | None = Field(description="when to say unknown; null = as the bundle was trained")
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
     device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
 
 
 class DemoCommand(Settings):

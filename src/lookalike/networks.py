@@ -1,0 +1,105 @@
+"""A bundle's network, ready to run: OpenVINO on a CPU, torch on a GPU, in float32 or bf16.
+
+A network takes batches of one fixed size, so an image's embedding never depends on which others are embedded with it,
+and may be called by many threads at once.
+
+Letters in shapes: B batch, H height, W width, D embedding.
+"""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lookalike.models.embedder import Embedder
+
+Precision = Literal["float32", "bf16"]
+_HINTS = {"float32": "f32", "bf16": "bf16"}
+_GPU_BATCH = 64
+
+
+class Network(Protocol):
+    """uint8 [B, H, W, 3] -> float32 unit embeddings [B, D], for one value of B, its `batch`."""
+
+    batch: int
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """One batch."""
+        ...
+
+
+class OpenVinoNetwork:
+    """An exported graph on this processor. Every image is a batch of its own: as quick as larger ones on a CPU.
+
+    Args:
+        graph: `model.xml`, its weights beside it.
+        precision: Of the arithmetic, whatever the processor would prefer. The normalisation stays in float32.
+    """
+
+    batch = 1
+
+    def __init__(self, graph: Path, precision: Precision = "float32") -> None:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(graph)
+        model.reshape([self.batch, *(size.get_length() for size in list(model.inputs[0].partial_shape)[1:])])
+        # One thread and one request per core: images then run side by side, each without waiting for others.
+        settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "THROUGHPUT"}
+        self._compiled = core.compile_model(model, "CPU", settings)
+        self._own = threading.local()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """One batch; the calling thread waits, others run meanwhile."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        embedding: np.ndarray = self._own.request.infer([images], share_inputs=True)[0].copy()
+        return embedding
+
+
+class TorchNetwork:
+    """The embedder itself, in torch.
+
+    Args:
+        embedder: The network.
+        device: `cuda` or `cpu`.
+        precision: `bf16` runs the network under autocast; the last normalisation is float32.
+        batch: B.
+        compiled: Let torch compile it; needs a compiler on the machine, and pays for thousands of images.
+    """
+
+    def __init__(
+        self,
+        embedder: "Embedder",
+        device: str,
+        precision: Precision = "float32",
+        batch: int = _GPU_BATCH,
+        compiled: bool = False,
+    ) -> None:
+        import torch
+
+        self.batch = batch
+        self._torch, self._device, self._bf16 = torch, device, precision == "bf16"
+        self._embedder = embedder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._forward: Any = torch.compile(self._embedder) if compiled else self._embedder
+        self._lock = threading.Lock()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """One batch; the copy to the device runs from pinned memory, beside the work of other threads."""
+        torch = self._torch
+        given = torch.from_numpy(images)
+        if self._device != "cpu":
+            given = given.pin_memory()
+        with self._lock, torch.inference_mode(), torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
+            embedding = self._forward(given.to(self._device, non_blocking=True))
+        unit: np.ndarray = torch.nn.functional.normalize(embedding.float(), dim=1).cpu().numpy()
+        return unit
+
+
+def multiplies_bf16() -> bool:
+    """Whether this processor has units for bf16, so that it is quicker than float32."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
