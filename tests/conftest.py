@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,8 @@ from sklearn.datasets import load_digits
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What is measured about this machine is kept apart from the user's own, and is the same for a test's processes.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lookalike-tests-")
 
 TINY = (
     "model=timm",

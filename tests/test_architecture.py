@@ -29,10 +29,15 @@ ALLOWED = {
     "models": "",
     "models.embedder": "",
     "models.losses": "",
+    "models.products": "",
+    "models.optimizer": "",
+    "models.arithmetic": "models.embedder models.optimizer models.products",
+    "trunk_cache": "datamodules.image_datamodule images models.embedder",
     "tensors": "",
     "models.pretrained": "models.embedder tensors",
     "models.foreign": "models.embedder tensors",
-    "models.metric_learning_module": "models.embedder models.losses evaluate manifest measure",
+    "models.metric_learning_module": "models.arithmetic models.embedder models.losses models.optimizer "
+    "evaluate manifest measure",
     "checkpoint": "models.metric_learning_module",
     "bundle": "gallery images",
     "networks": "models.embedder",
@@ -56,6 +61,7 @@ ALLOWED = {
     "predict": "bundle embed gallery images ranking",
     "pictures": "images",
     "export": "bundle embed evaluate gallery images manifest measure models.embedder networks openset",
+    "quantize": "bundle embed evaluate gallery images manifest measure networks openset",
     "trackers": "",
     "setting_types": "",
     "loss_settings": "setting_types",
@@ -67,7 +73,19 @@ ALLOWED = {
     "__main__": "cli",
 }
 ANYTHING = {"train", "cli", "commands"}
-TORCH_FREE = ("cli", "predict", "embed", "bundle", "gallery", "evaluate", "manifest", "measure", "pictures", "assess")
+TORCH_FREE = (
+    "cli",
+    "predict",
+    "embed",
+    "bundle",
+    "gallery",
+    "evaluate",
+    "manifest",
+    "measure",
+    "pictures",
+    "assess",
+    "quantize",
+)
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
 
 

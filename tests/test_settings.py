@@ -10,6 +10,7 @@ from lookalike.settings import COMMANDS, SettingsError, Train, check
 
 CONFIGS = config_folder()
 NEEDED = {
+    "quantize": ["bundle=b"],
     "manifest": [],
     "augment": [],
     "train": [],

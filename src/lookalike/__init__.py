@@ -5,4 +5,9 @@ The modules follow the pipeline: `manifest` and `images` read, `augment`, `train
 none of those that serve a bundle imports torch.
 """
 
+import sys
+
+# OpenVINO and NNCF report their use to Google Analytics on import; absent, they take their own silent stand-ins.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 __version__ = "0.1.0"

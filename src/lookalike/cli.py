@@ -20,6 +20,7 @@ _VERBS = {
     "train": "train a model and write it as a bundle",
     "eval": "measure a bundle or a checkpoint on a split",
     "predict": "name the nearest known images of new ones",
+    "quantize": "write the int8 form of a bundle, if its figures stay",
     "embed": "write the embeddings of any images",
 }
 _OPTIONS = """options:

@@ -184,6 +184,25 @@ def embed(settings: Any) -> int:
     return 1 if failures else 0
 
 
+def quantize(settings: Any) -> int:
+    """`lookalike quantize`."""
+    from lookalike.bundle import load_bundle
+    from lookalike.manifest import read_data
+    from lookalike.measure import held_out_as_in
+    from lookalike.quantize import quantize as to_int8
+
+    bundle = load_bundle(Path(settings.bundle))
+    manifest = read_data(**held_out_as_in(bundle, settings.data.model_dump()))
+    folder = bundle.path.resolve()
+    output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
+    options = settings.model_dump(include={"images", "max_loss", "seed"})
+    made, found = to_int8(bundle, manifest, output, **options)
+    print(found)
+    print(f"cosine to the float32 graph: at least {found.min_cosine:.4f}, mean {found.mean_cosine:.4f}")
+    print(f"bundle: {made.path}")
+    return 0
+
+
 def demo(settings: Any, read_settings: Callable[[str, list[str]], Any]) -> int:
     """`lookalike demo`; `read_settings` is that of the command line, so that every step is one a person can type."""
     from lookalike.demo import find_example

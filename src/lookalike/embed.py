@@ -159,6 +159,12 @@ def load_encoder(
     Raises:
         LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none.
     """
+    if bundle.config.get("precision") == "int8" and (device == "cuda" or precision == "bf16"):
+        what = "device=cuda" if device == "cuda" else "precision=bf16"
+        raise LookalikeError(
+            f"{what}: {bundle.path} is an int8 bundle, whose gallery only its own graph fits: "
+            "use device=cpu precision=auto, or the bundle that it was made from"
+        )
     model = bundle.config["model"]  # without `dimensions` in bundles from before embedding_size could be null
     size = int(model.get("dimensions") or model["embedding_size"])
     if device == "cuda":
@@ -166,7 +172,8 @@ def load_encoder(
     else:
         used = _precision_here(bundle, precision)
         network = OpenVinoNetwork(bundle.path / "model.xml", used)
-    return Encoder(network, bundle.pixels, bundle.fingerprint, size, used)
+    told = "int8" if bundle.config.get("precision") == "int8" else used
+    return Encoder(network, bundle.pixels, bundle.fingerprint, size, told)
 
 
 def _precision_here(bundle: Bundle, precision: Precision | Literal["auto"]) -> Precision:

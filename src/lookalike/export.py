@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import openvino
-import pandas as pd
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -16,12 +15,12 @@ from torch import Tensor, nn
 from lookalike.bundle import Bundle, fingerprint_of, load_bundle, seal
 from lookalike.embed import Encoder
 from lookalike.errors import LookalikeError
-from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.evaluate import RetrievalResult
 from lookalike.files import atomic_folder, sha256_of, write_bytes
 from lookalike.gallery import Gallery
 from lookalike.images import PixelSettings, read_image
-from lookalike.manifest import Manifest, Protocol
-from lookalike.measure import embed_protocol, embed_rows, evaluate_rows
+from lookalike.manifest import Manifest
+from lookalike.measure import against_gallery, embed_protocol, embed_rows, evaluate_rows
 from lookalike.models.embedder import Embedder
 from lookalike.networks import OpenVinoNetwork, Precision, multiplies_bf16
 from lookalike.openset import choose_thresholds
@@ -89,7 +88,7 @@ def export(
         Gallery(known, rows["label"].tolist(), rows["path"].tolist(), manifest.root.resolve(), fingerprint).save(
             folder / "gallery"
         )
-        asked = result if same else _against_gallery(queries, references, protocol, known, rows)
+        asked = result if same else against_gallery(queries, references, protocol, known, rows["label"].tolist())
         config = {
             **config,
             "model": {**config["model"], "dimensions": embedder.embedding_size},
@@ -107,16 +106,6 @@ def export(
         write_bytes(folder / "README.md", _card(path.name, config, result).encode())
         seal(folder, config)
     return load_bundle(path), result
-
-
-def _against_gallery(
-    queries: np.ndarray, references: np.ndarray, protocol: Protocol, gallery: np.ndarray, rows: pd.DataFrame
-) -> RetrievalResult:
-    """All validation images against the gallery, as `predict` will search it: a larger gallery has nearer strangers."""
-    others = np.setdiff1d(np.arange(len(references)), protocol.own_row)
-    others = others[~protocol.references["ignore"].to_numpy(bool)[others]]
-    labels = [*protocol.queries["label"], *protocol.references["label"].iloc[others]]
-    return evaluate(np.concatenate([queries, references[others]]), gallery, labels, rows["label"].tolist())
 
 
 def _write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:

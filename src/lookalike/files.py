@@ -68,6 +68,21 @@ def write_bytes(path: Path, content: bytes) -> None:
         handle.write(content)
 
 
+def write_once(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` unless something stands there already, also when two processes try at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise _translate(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON (UTF-8, indented), whole or not at all. NaN and infinity are refused: they are not JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -121,6 +121,24 @@ def evaluate_split(
     return evaluate_rows(*embed_protocol(encoder, manifest, protocol), protocol, rules)
 
 
+def against_gallery(
+    queries: np.ndarray, references: np.ndarray, protocol: Protocol, gallery: np.ndarray, labels: list[str]
+) -> RetrievalResult:
+    """All validation images against a gallery, as `predict` will search it: a larger one has nearer strangers.
+
+    Args:
+        queries: float32 [Q, D], of the protocol.
+        references: float32 [R, D], of the protocol.
+        protocol: Who asks and who answers in validation.
+        gallery: float32 [N, D], training images.
+        labels: Theirs.
+    """
+    others = np.setdiff1d(np.arange(len(references)), protocol.own_row)
+    others = others[~protocol.references["ignore"].to_numpy(bool)[others]]
+    asking = [*protocol.queries["label"], *protocol.references["label"].iloc[others]]
+    return evaluate(np.concatenate([queries, references[others]]), gallery, asking, labels)
+
+
 def held_out_as_in(bundle: Bundle, data: dict[str, Any]) -> dict[str, Any]:
     """The `data` settings, with the hold-out of the bundle's training where they ask for none."""
     trained = bundle.config["training"]["settings"]["data"]

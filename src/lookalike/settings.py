@@ -111,9 +111,12 @@ class Trainer(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
     warmup_share: Share = Field(description="share of the steps until the peak")
     patience: Count = Field(description="epochs without a better validation score before stopping")
-    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
-        description="auto = bf16 for a frozen trunk where the processor has it, else float32; the loss is float32"
+    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-products"] = Field(
+        description="auto = the quickest of the others that keeps the loss, measured once per machine and model; "
+        "products = small convolutions as matrix products; the loss is float32 in all"
     )
+    trunk_cache: bool = Field(description="keep what a frozen trunk makes of unchanging images on disk; off = never")
+    trunk_cache_gib: Positive = Field(description="GiB that all such caches may take; a larger one is not made")
     device: Literal["auto", "cpu", "cuda"]
     threads: Count | None = Field(description="of torch; null = one per core")
     workers: Annotated[int, Field(ge=0)] | None = Field(description="loading processes; null = by the cores")
@@ -212,6 +215,17 @@ class PredictCommand(Settings):
     precision: Precision
 
 
+class QuantizeCommand(Settings):
+    """Settings of `lookalike quantize`."""
+
+    bundle: str
+    data: Data
+    output: str | None = Field(description="folder to write; null = <bundle>-int8")
+    images: Count = Field(description="training images that show the range of every layer")
+    max_loss: Unit = Field(description="by how much accuracy@1 and mAP on validation may fall; 0.002 = 0.2 points")
+    seed: Seed = Field(description="which training images")
+
+
 class DemoCommand(Settings):
     """Settings of `lookalike demo`."""
 
@@ -225,6 +239,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "embed": EmbedCommand,
     "eval": EvalCommand,
     "predict": PredictCommand,
+    "quantize": QuantizeCommand,
     "demo": DemoCommand,
 }
 

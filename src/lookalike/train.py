@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import pooch
 import torch
 
 from lookalike.augment import OnlineTransforms, default_output, make_copies
@@ -29,16 +30,18 @@ from lookalike.files import only_one, set_aside
 from lookalike.images import PixelSettings
 from lookalike.manifest import Manifest, ManifestError, read_data
 from lookalike.measure import broken_images
+from lookalike.models.arithmetic import Arithmetic, measure, multiplies_bf16, prepare
 from lookalike.models.embedder import Embedder, load_embedder
 from lookalike.models.losses import MetricLoss, needs_label_batches
-from lookalike.models.metric_learning_module import MetricLearningModule
+from lookalike.models.metric_learning_module import MetricLearningModule, forward
 from lookalike.models.pretrained import load_pretrained
 from lookalike.progress import console, progress, quiet_lightning, say
 from lookalike.sampler import LabelBatches, ShuffledBatches
 from lookalike.settings import Train, flat
 from lookalike.trackers import Tracker
+from lookalike.trunk_cache import cached_trunk
 
-# What may differ between the sessions of one run: none of it changes the weights.
+# What may differ between the sessions of one run: none of it changes the weights (the cache not beyond rounding).
 _FREE = (
     "resume",
     "logger",
@@ -47,6 +50,7 @@ _FREE = (
     "checkpoint_dir",
     "trainer.workers",
     "trainer.checkpoint_seconds",
+    "trainer.trunk_cache",
     "augment.threads",
 )
 
@@ -95,7 +99,7 @@ def _train(
     _check_images(manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     pl.seed_everything(settings.seed, verbose=False)
-    before = state["hyper_parameters"]["weights_source"] if state else None
+    before = state["hyper_parameters"] if state else {}
     module, datamodule = _build(settings, manifest, kept, before)
     for old in (folder, target) if fresh else ():
         if aside := set_aside(old):
@@ -104,7 +108,7 @@ def _train(
     if not done:
         seconds = _fit(settings, run, folder, module, datamodule, kept, history)
         history = module.history
-    return _finish(settings, target, folder, manifest, history, module.hparams["weights_source"], seconds)
+    return _finish(settings, target, folder, manifest, history, dict(module.hparams), seconds)
 
 
 def _read_data(settings: Train) -> Manifest:
@@ -131,39 +135,19 @@ def _check_images(manifest: Manifest) -> None:
 
 
 def _build(
-    settings: Train, manifest: Manifest, kept: dict[str, Any], before: str | None
+    settings: Train, manifest: Manifest, kept: dict[str, Any], before: dict[str, Any]
 ) -> tuple[MetricLearningModule, ImageDataModule]:
-    """Module and data; `before` says where a resumed run's first weights came from."""
+    """Module and data; `before` are the plain values that a resumed run's checkpoint keeps."""
     options, trainer = settings.model, settings.trainer
     embedder = Embedder(**options.model_dump(exclude={"weights"}))
     # A resumed run takes its weights from the checkpoint: the hub need not be reachable a second time.
-    source = before or load_pretrained(embedder.backbone, options.backbone, options.weights)
+    source = before.get("weights_source") or load_pretrained(embedder.backbone, options.backbone, options.weights)
     loss = MetricLoss(
         settings.loss.name, settings.loss.model_dump(exclude={"name"}), len(manifest.labels), embedder.embedding_size
     )
-    pixels = PixelSettings(**settings.pixels.model_dump())
-
-    def batches(label_ids: Any) -> Any:
-        if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
-            return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
-        return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
-
-    transforms = OnlineTransforms(pixels, **settings.online.model_dump())
-    workers = default_workers() if trainer.workers is None else trainer.workers
-    datamodule = ImageDataModule(manifest, pixels, transforms, batches, settings.seed, workers)
+    datamodule = _data(settings, manifest)
     assert datamodule.batches is not None
     protocol, steps = datamodule.protocol, len(datamodule.batches)
-    module = MetricLearningModule(
-        embedder,
-        loss,
-        {
-            **trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"}),
-            "steps": trainer.max_epochs * steps,
-        },
-        protocol,
-        trainer.precision == "auto" and _multiplies_bf16(trainer.device),
-        {"settings": kept, "weights_source": source},
-    )
     trained = sum(p.numel() for p in embedder.parameters() if p.requires_grad)
     total = sum(p.numel() for p in embedder.parameters())
     say(
@@ -175,7 +159,76 @@ def _build(
         f"{steps} steps per epoch"
     )
     say(f"validation: {protocol.text}")
+    device = "cpu" if trainer.device == "cpu" or not torch.cuda.is_available() else "cuda"
+    bf16_trunk = trainer.precision != "32-true" and multiplies_bf16(device)
+    prepare(embedder, "32-true")
+    if trainer.trunk_cache and embedder.trunk_end:
+        datamodule.features = cached_trunk(
+            Path(settings.checkpoint_dir) / ".trunk",
+            embedder,
+            datamodule.unchanging_rows,
+            bf16_trunk,
+            device,
+            int(trainer.trunk_cache_gib * 2**30),
+        )
+    arithmetic = before.get("arithmetic") or _arithmetic(settings, embedder, loss, datamodule, device, bf16_trunk)
+    schedule = trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"})
+    module = MetricLearningModule(
+        embedder,
+        loss,
+        {**schedule, "steps": trainer.max_epochs * steps},
+        protocol,
+        arithmetic,
+        bf16_trunk,
+        {"settings": kept, "weights_source": source, "arithmetic": arithmetic},
+    )
     return module, datamodule
+
+
+def _data(settings: Train, manifest: Manifest) -> ImageDataModule:
+    trainer, pixels = settings.trainer, PixelSettings(**settings.pixels.model_dump())
+
+    def batches(label_ids: Any) -> Any:
+        if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
+            return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
+        return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
+
+    transforms = OnlineTransforms(pixels, **settings.online.model_dump())
+    workers = default_workers() if trainer.workers is None else trainer.workers
+    return ImageDataModule(manifest, pixels, transforms, batches, settings.seed, workers)
+
+
+def _arithmetic(
+    settings: Train,
+    embedder: Embedder,
+    loss: MetricLoss,
+    datamodule: ImageDataModule,
+    device: str,
+    bf16_trunk: bool,
+) -> Arithmetic:
+    """What was asked for, or the quickest on the first batch."""
+    if settings.trainer.precision != "auto":
+        return settings.trainer.precision
+    given, labels = (part.to(device) for part in datamodule.first_batch())
+    about = {
+        "model": settings.model.model_dump(exclude={"weights", "mean", "std"}),
+        "loss": settings.loss.name,
+        "input": [*given.shape, str(given.dtype), device],
+    }
+
+    def run(network: Embedder, arithmetic: Arithmetic, images: torch.Tensor) -> torch.Tensor:
+        return forward(network, arithmetic, images, bf16_trunk or arithmetic != "32-true")
+
+    found = measure(
+        Path(pooch.os_cache("lookalike")) / "arithmetic",
+        about,
+        embedder.to(device),
+        loss.to(device),
+        run,
+        (given, labels),
+    )
+    say(f"arithmetic: {found}")
+    return found.chosen
 
 
 def _fit(
@@ -196,7 +249,7 @@ def _fit(
         max_epochs=options.max_epochs,
         accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[options.device],
         devices=1,
-        precision="32-true" if options.precision == "auto" else options.precision,
+        precision="32-true",  # the module itself says what runs in bf16
         deterministic="warn" if options.device == "cpu" or not torch.cuda.is_available() else False,
         logger=False,
         enable_checkpointing=False,
@@ -284,11 +337,11 @@ def _finish(
     folder: Path,
     manifest: Manifest,
     history: list[dict[str, float]],
-    source: str,
+    kept: dict[str, Any],
     seconds: float,
 ) -> tuple[Bundle, RetrievalResult]:
     """Exports the best epoch."""
-    model = {**settings.model.model_dump(), "weights_source": source}
+    model = {**settings.model.model_dump(), "weights_source": kept["weights_source"]}
     embedder = load_embedder(folder / BEST, model)
     for name, value in (("mean", embedder.mean), ("std", embedder.std)):
         model[name] = [round(part / 255, 6) for part in value.flatten().tolist()]  # another timm may have others
@@ -301,6 +354,7 @@ def _finish(
             "best_epoch": best_epoch(history),
             "epochs": len(history),
             "seed": settings.seed,
+            "arithmetic": kept["arithmetic"],
             "seconds_of_last_session": round(seconds, 1),
             "images": int((manifest.table["split"] == "train").sum()),
             "history": history,
@@ -310,12 +364,6 @@ def _finish(
     say(f"exporting epoch {best_epoch(history)} to {target}")
     pixels = PixelSettings(**settings.pixels.model_dump())
     return export(target, embedder, manifest, pixels, config, settings.false_accept_rate)
-
-
-def _multiplies_bf16(device: str) -> bool:
-    """Whether training runs on a processor with bf16 matrix units (AMX)."""
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    return on_cpu and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
 def _run_name(settings: Train) -> str:

@@ -6,8 +6,10 @@ the number of workers nor a crash changes what the model sees.
 Letters in shapes: B batch, H height, W width.
 """
 
+import copy
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +28,7 @@ from lookalike.manifest import Manifest, boxes_of
 from lookalike.manifest import Protocol as RetrievalProtocol
 
 Sample = tuple[Tensor, int]
+Image = tuple[Path, tuple[float, float, float, float] | None]  # a file and the box in it
 
 
 class Batches(Protocol):
@@ -66,6 +69,18 @@ class ImageRows(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def images(self) -> list[Image]:
+        """What each row shows."""
+        return list(zip(self.files, self.boxes, strict=True))
+
+    def of(self, images: list[Image]) -> "ImageRows":
+        """Other images, read in the same way, without labels and random changes."""
+        other = copy.copy(self)
+        other.files, other.boxes = [file for file, _ in images], [box for _, box in images]
+        other.label_ids, other.transforms = np.full(len(images), -1, np.int64), None
+        return other
+
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         epoch, row = index if isinstance(index, tuple) else (0, index)
         if self.transforms is None:
@@ -73,6 +88,44 @@ class ImageRows(Dataset[Sample]):
         else:
             image = self.transforms(self.files[row], sample_seed(self.seed, epoch, row), self.boxes[row])
         return torch.from_numpy(image), int(self.label_ids[row])
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a frozen trunk made of images.
+
+    Attributes:
+        bits: uint16 [N, ...], the bits of bf16; maps are [N, H, W, C].
+        places: The row of each image.
+    """
+
+    bits: np.ndarray
+    places: dict[Image, int]
+
+
+class FeatureRows(Dataset[Sample]):
+    """The same rows as (what the trunk made of the image in bf16, label id), whole batches at once.
+
+    Args:
+        features: Covers the rows.
+        rows: The images.
+    """
+
+    IMAGE_DIMENSIONS = 4  # of a batch of maps: only these have channels
+
+    def __init__(self, features: Features, rows: ImageRows) -> None:
+        self.bits, self.label_ids = features.bits, rows.label_ids
+        self.places = np.array([features.places[image] for image in rows.images], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitems__(self, indices: list[Any]) -> tuple[Tensor, Tensor]:
+        """bf16 [B, C, H, W] (channels last in memory) or as the trunk gives it, and int64 [B]."""
+        rows = [index[1] if isinstance(index, tuple) else index for index in indices]
+        features = torch.from_numpy(self.bits[self.places[rows]]).view(torch.bfloat16)
+        maps = features.dim() == self.IMAGE_DIMENSIONS
+        return features.permute(0, 3, 1, 2) if maps else features, torch.from_numpy(self.label_ids[rows])
 
 
 class _EpochBatches:
@@ -100,10 +153,10 @@ class ResumableLoader(DataLoader[Sample]):
         workers: Loading processes.
     """
 
-    def __init__(self, dataset: ImageRows, source: Batches, workers: int) -> None:
+    def __init__(self, dataset: ImageRows | FeatureRows, source: Batches, workers: int) -> None:
         self._position = _EpochBatches(source)
         self._done = 0
-        super().__init__(dataset, batch_sampler=self._position, **_worker_options(workers))
+        super().__init__(dataset, batch_sampler=self._position, **_options_for(dataset, workers))
 
     def __iter__(self) -> Any:
         if self._done >= len(self):
@@ -157,13 +210,14 @@ class ImageDataModule(pl.LightningDataModule):
         train = manifest.table[(manifest.table["split"] == "train") & ~manifest.table["ignore"]]
         self.train_rows = ImageRows(manifest, train, pixels, transforms, seed)
         self.batches = batches(self.train_rows.label_ids) if batches else None
+        self.features: Features | None = None
         self._loader: ResumableLoader | None = None
         self._resumed: dict[str, int] | None = None
 
     def train_dataloader(self) -> ResumableLoader:
-        """Batches of (uint8 [B, H, W, 3], int64 [B])."""
+        """Batches of (uint8 [B, H, W, 3], int64 [B]); what the trunk makes of them where `features` has it."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        self._loader = ResumableLoader(self.train_rows, self.batches, self.workers)
+        self._loader = ResumableLoader(self._known(self.train_rows), self.batches, self.workers)
         if self._resumed is not None:
             self._loader.position = self._resumed
         return self._loader
@@ -192,15 +246,45 @@ class ImageDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:
         """References first, queries second; in manifest order."""
-        return self._loaders(self.protocol)
+        return [self._loader_of(self._known(rows)) for rows in self.validation_rows]
 
     def test_dataloader(self) -> list[DataLoader[Sample]]:
         """The same of the test split."""
-        return self._loaders(self.test_protocol)
+        return [self._loader_of(rows) for rows in self._rows_of(self.test_protocol)]
 
-    def _loaders(self, protocol: RetrievalProtocol) -> list[DataLoader[Sample]]:
-        rows = (ImageRows(self.manifest, part, self.pixels) for part in (protocol.references, protocol.queries))
-        return [DataLoader(part, batch_size=self.eval_batch, **_worker_options(self.workers)) for part in rows]
+    @cached_property
+    def validation_rows(self) -> list[ImageRows]:
+        """References and queries of validation."""
+        return self._rows_of(self.protocol)
+
+    @property
+    def unchanging_rows(self) -> list[ImageRows]:
+        """Those whose pixels are the same in every epoch."""
+        transforms = self.train_rows.transforms
+        still = [] if transforms is not None and transforms.random else [self.train_rows]
+        return still + self.validation_rows
+
+    def first_batch(self) -> tuple[Tensor, Tensor]:
+        """The first training batch, without moving the loader."""
+        assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
+        rows = [(0, row) for row in next(iter(self.batches.batches(0)))]
+        known = self._known(self.train_rows)
+        if isinstance(known, FeatureRows):
+            return known.__getitems__(rows)
+        images, labels = zip(*(known[row] for row in rows), strict=True)
+        return torch.stack(images), torch.tensor(labels)
+
+    def _known(self, rows: ImageRows) -> ImageRows | FeatureRows:
+        """What the trunk made of the rows, where that is known and nothing random comes before it."""
+        if self.features is None or rows not in self.unchanging_rows:
+            return rows
+        return FeatureRows(self.features, rows)
+
+    def _rows_of(self, protocol: RetrievalProtocol) -> list[ImageRows]:
+        return [ImageRows(self.manifest, part, self.pixels) for part in (protocol.references, protocol.queries)]
+
+    def _loader_of(self, rows: ImageRows | FeatureRows) -> DataLoader[Sample]:
+        return DataLoader(rows, batch_size=self.eval_batch, **_options_for(rows, self.workers))
 
 
 def default_workers() -> int:
@@ -208,7 +292,17 @@ def default_workers() -> int:
     return max(0, min(4, (os.cpu_count() or 1) - 1))
 
 
-def _worker_options(workers: int) -> dict[str, Any]:
+def _options_for(rows: ImageRows | FeatureRows, workers: int) -> dict[str, Any]:
+    """Features need no processes: taking them is a copy, and they come as whole batches."""
+    return {**worker_options(0), "collate_fn": _as_it_is} if isinstance(rows, FeatureRows) else worker_options(workers)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def worker_options(workers: int) -> dict[str, Any]:
+    """Settings of a loader with so many processes: one thread each, and no draw from torch's random state."""
     # A generator of its own: otherwise every new iterator draws from torch's global one, and resuming would shift it.
     generator = torch.Generator()
     return {

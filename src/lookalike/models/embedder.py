@@ -39,7 +39,7 @@ class GeM(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pools the two `dims` of size H and W away, or to size 1 where timm's head expects that."""
-        features = features.clamp(min=1e-6)
+        features = features.float().clamp(min=1e-6)  # powers lose too much in bf16
         top = features.detach().amax(self.dims, keepdim=True)  # 1e-6 to the power 8 would be 0, with a gradient of nan
         pooled = top * (features / top).pow(self.power).mean(self.dims, keepdim=True).pow(1 / self.power)
         return pooled.squeeze(self.dims) if self.flatten else pooled
@@ -98,7 +98,8 @@ class Embedder(nn.Module):
         self.neck = nn.BatchNorm1d(self._size) if bn_neck else nn.Identity()
         self._set_trainable(["all"] if trainable is None else trainable)
         self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
-        self._trunk = _frozen_trunk(self.backbone)
+        self._only_head = not any(parameter.requires_grad for parameter in self.backbone.parameters())
+        self._trunk = [] if self._only_head else _frozen_trunk(self.backbone)
 
     @property
     def embedding_size(self) -> int:
@@ -108,16 +109,33 @@ class Embedder(nn.Module):
     @property
     def trunk_end(self) -> str | None:
         """The first trained stage, or None when the network cannot be run in two halves."""
-        return self._trunk[-1][0] if self._trunk else None
+        return "head" if self._only_head else self._trunk[-1][0] if self._trunk else None
+
+    @property
+    def last_frozen(self) -> str | None:
+        """The last stage of the frozen trunk that has weights: `layer3`, or `blocks.4` where blocks.5 is trained."""
+        if self._only_head:
+            return "the pooling"
+        frozen = [name for name, stage in self._trunk[:-1] if any(True for _ in stage.parameters())]
+        if not frozen:
+            return None
+        whole = frozen[-1].partition(".")[0]
+        return frozen[-1] if whole == self._trunk[-1][0].partition(".")[0] else whole
 
     def trunk(self, images: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> what enters the first trained stage; needs `trunk_end`."""
         pixels = self._normalised(images)
+        if self._only_head:
+            pooled: Tensor = self.backbone(pixels)
+            return pooled
         assert self._trunk, "asked for the trunk of a network that has none"
         return _run_until(self.backbone, self._trunk[-1][1], pixels)
 
     def rest(self, features: Tensor) -> Tensor:
         """The trunk's output -> embedding [B, D] of any length."""
+        if self._only_head:
+            unbounded: Tensor = self.neck(self.head(features))
+            return unbounded
         assert self._trunk, "asked for the rest of a network that has no trunk"
         with _bypassed([module for _, module in self._trunk[:-1]]):
             embedding: Tensor = self.neck(self.head(self.backbone(features)))

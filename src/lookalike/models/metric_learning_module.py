@@ -6,7 +6,6 @@ Letters in shapes: B batch, H height, W width, D embedding.
 """
 
 import math
-from contextlib import nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,10 +15,10 @@ from torch import Tensor, nn
 from lookalike.evaluate import RetrievalResult
 from lookalike.manifest import Protocol
 from lookalike.measure import Identification, Rules, evaluate_rows, identify
+from lookalike.models.arithmetic import Arithmetic, autocast, prepare
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
-
-_TRUNK_MEMORY = 1 << 30  # bytes
+from lookalike.models.optimizer import FlatAdamW
 
 
 class MetricLearningModule(pl.LightningModule):
@@ -31,7 +30,8 @@ class MetricLearningModule(pl.LightningModule):
         optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and `steps`, the
             number of steps of the whole run; needed for training alone.
         protocol: References and queries of validation, in loader order; None takes those of the data module.
-        bf16_trunk: Run the frozen trunk in bf16 while training (validation and test stay float32).
+        arithmetic: Of the network in training and validation; a test is in float32, and so is the loss.
+        bf16_trunk: Run a frozen trunk in bf16 all the same.
         hyper_parameters: Plain values that every checkpoint keeps: the settings, where the first weights came from.
         rules: How embeddings are compared in a test.
     """
@@ -42,6 +42,7 @@ class MetricLearningModule(pl.LightningModule):
         loss: MetricLoss | None = None,
         optimizer: dict[str, float] | None = None,
         protocol: Protocol | None = None,
+        arithmetic: Arithmetic = "32-true",
         bf16_trunk: bool = False,
         hyper_parameters: dict[str, Any] | None = None,
         rules: Rules = Rules(),  # noqa: B008 - frozen
@@ -49,11 +50,12 @@ class MetricLearningModule(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters(hyper_parameters or {})
         self.embedder, self.loss = embedder, loss
-        self._optimizer, self._bf16_trunk = optimizer or {}, bf16_trunk
+        self._optimizer = optimizer or {}
+        self._arithmetic, self._bf16_trunk = arithmetic, bf16_trunk or arithmetic != "32-true"
+        prepare(embedder, arithmetic)
         self._protocol, self._rules = protocol, rules
         self.identification: Identification | None = None
         self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
-        self._trunk_outputs: dict[tuple[int, int], Tensor] = {}
         self._loss_sum, self._loss_count = 0.0, 0
         self._random_state: tuple[Tensor, list[Tensor]] | None = None
         self.history: list[dict[str, float]] = []
@@ -66,10 +68,10 @@ class MetricLearningModule(pl.LightningModule):
             self._random_state = None
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The loss of one batch of (uint8 [B, H, W, 3], int64 [B])."""
-        images, labels = batch
+        """The loss of one batch of (uint8 [B, H, W, 3] or what the trunk made of it, int64 [B])."""
+        given, labels = batch
         assert self.loss is not None, "MetricLearningModule(loss=...) is needed for training"
-        loss: Tensor = self.loss(self._embedding(images), labels)
+        loss: Tensor = self.loss(self._embedding(given), labels)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch}")
         self._loss_sum += loss.item()
@@ -82,31 +84,11 @@ class MetricLearningModule(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Collects unit embeddings [B, D]."""
-        if self.embedder.trunk_end is None:
-            embedding = self.embedder(batch[0])
-        else:
-            embedding = self.embedder.rest(self._trunk_output((dataloader_idx, batch_idx), batch[0]))
+        embedding = self._embedding(batch[0])
         self._embeddings[dataloader_idx].append(nn.functional.normalize(embedding.float(), dim=1).cpu())
 
-    def _embedding(self, images: Tensor) -> Tensor:
-        """The network for training: a frozen trunk needs no gradients, and bf16 where the processor multiplies it."""
-        if self.embedder.trunk_end is None:
-            whole: Tensor = self.embedder(images)
-            return whole
-        bf16 = torch.autocast(images.device.type, torch.bfloat16) if self._bf16_trunk else nullcontext()
-        with torch.no_grad(), bf16:
-            features = self.embedder.trunk(images)
-        return self.embedder.rest(features.float())
-
-    def _trunk_output(self, batch: tuple[int, int], images: Tensor) -> Tensor:
-        """The validation images never change, nor does a frozen trunk: its output is kept in memory up to a limit."""
-        if batch not in self._trunk_outputs:
-            features = self.embedder.trunk(images)
-            kept = sum(output.nbytes for output in self._trunk_outputs.values())
-            if kept + features.nbytes > _TRUNK_MEMORY:
-                return features
-            self._trunk_outputs[batch] = features
-        return self._trunk_outputs[batch]
+    def _embedding(self, given: Tensor) -> Tensor:
+        return forward(self.embedder, self._arithmetic, given, self._bf16_trunk)
 
     def validation_result(self) -> RetrievalResult:
         """How the queries found their label among the references in the epoch that was collected."""
@@ -159,7 +141,7 @@ class MetricLearningModule(pl.LightningModule):
                 "weight_decay": 0.0,
             },
         ]
-        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings["weight_decay"])
+        optimizer = FlatAdamW([g for g in groups if g["params"]], settings["weight_decay"])
         # Not `trainer.estimated_stepping_batches`: it builds the loaders before a resumed run restores their position.
         steps = int(settings["steps"])
         warmup = max(1, round(steps * settings["warmup_share"]))
@@ -187,3 +169,28 @@ class MetricLearningModule(pl.LightningModule):
         state = checkpoint["lookalike"]
         self._loss_sum, self._loss_count, self.history = state["loss_sum"], state["loss_count"], state["history"]
         self._random_state = (state["random_state"], state["cuda_random_state"])
+
+
+def forward(embedder: Embedder, arithmetic: Arithmetic, given: Tensor, bf16_trunk: bool) -> Tensor:
+    """The network in training: a frozen trunk needs no gradients, and its output may be known already.
+
+    Args:
+        embedder: The network.
+        arithmetic: Of everything but a frozen trunk.
+        given: uint8 [B, H, W, 3], or what the trunk made of it, bf16.
+        bf16_trunk: Run a frozen trunk in bf16.
+
+    Returns:
+        Embedding [B, D] of any length.
+    """
+    device = given.device.type
+    if given.dtype == torch.uint8:
+        if embedder.trunk_end is None:
+            with autocast(device, arithmetic):
+                whole: Tensor = embedder(given)
+            return whole
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16_trunk):
+            given = embedder.trunk(given)
+    with autocast(device, arithmetic):
+        # As a cache keeps it, so that a run is the same with and without one.
+        return embedder.rest(given.float() if arithmetic == "32-true" else given.to(torch.bfloat16))

@@ -1,0 +1,110 @@
+"""Convolutions of small maps in bf16 as matrix products: what a processor with matrix units (AMX) does best.
+
+Training the last stages of a network with small batches means convolutions of a few hundred positions with millions of
+weights. oneDNN's backward pass takes twice as long for them as the two matrix products that they are.
+
+Letters in shapes: B batch, C channels in, O channels out, H height, W width, h and w those of the result, K = kernel
+height x kernel width x C.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_HALVES_FROM = 512  # channels out: from here on two products of half the width are quicker than one
+
+
+def use_products(network: nn.Module) -> int:
+    """Lets the trained convolutions of a network run as matrix products wherever autocast asks for bf16.
+
+    Grouped and dilated ones stay what they are.
+
+    Returns:
+        How many were changed.
+    """
+    chosen = [module for module in network.modules() if isinstance(module, nn.Conv2d) and _fits(module)]
+    for module in chosen:
+        module.forward = partial(_forward, module)  # type: ignore[method-assign]
+    return len(chosen)
+
+
+def _fits(module: nn.Conv2d) -> bool:
+    return (
+        type(module) is nn.Conv2d  # timm has kinds of its own that pad by the input
+        and module.weight.requires_grad
+        and module.groups == 1
+        and module.dilation == (1, 1)
+        and module.stride[0] == module.stride[1]
+        and isinstance(module.padding, tuple)
+        and module.padding[0] == module.padding[1]
+        and module.padding_mode == "zeros"
+    )
+
+
+def _forward(convolution: nn.Conv2d, images: Tensor) -> Tensor:
+    """As `nn.Conv2d.forward`: [B, C, H, W] -> [B, O, h, w]."""
+    if not (images.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+        return nn.Conv2d.forward(convolution, images)
+    result: Tensor = _Product.apply(images, convolution.weight, convolution.stride[0], convolution.padding[0])
+    if convolution.bias is not None:
+        result = result + convolution.bias.to(result.dtype).view(1, -1, 1, 1)
+    return result
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+        out, _, high, wide = weight.shape
+        flat = weight.permute(0, 2, 3, 1).reshape(out, -1).to(torch.bfloat16)  # [O, K]
+        patches, size = _patches(images.to(torch.bfloat16), (high, wide), stride, padding)
+        ctx.save_for_backward(patches, flat)
+        ctx.about = (images.shape, images.dtype, weight.shape, stride, padding, size)
+        return _by_transposed(patches, flat).view(len(images), *size, out).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        patches, flat = ctx.saved_tensors
+        images, dtype, (out, channels, high, wide), stride, padding, size = ctx.about
+        rows = gradient.to(torch.bfloat16).permute(0, 2, 3, 1).reshape(-1, out)
+        of_images = of_weight = None
+        if ctx.needs_input_grad[0]:
+            spread = (rows @ flat).view(images[0], *size, high, wide, channels)
+            of_images = _gathered(spread, images, stride, padding).to(dtype)
+        if ctx.needs_input_grad[1]:
+            of_weight = (rows.T @ patches).float().view(out, high, wide, channels).permute(0, 3, 1, 2)
+        return of_images, of_weight, None, None
+
+
+def _patches(images: Tensor, kernel: tuple[int, int], stride: int, padding: int) -> tuple[Tensor, tuple[int, int]]:
+    """What each position sees: [B h w, K], and (h, w)."""
+    pixels = images.permute(0, 2, 3, 1)
+    pixels = functional.pad(pixels, (0, 0, padding, padding, padding, padding)).contiguous()
+    batch, height, width, channels = pixels.shape
+    high, wide = kernel
+    size = ((height - high) // stride + 1, (width - wide) // stride + 1)
+    line = width * channels
+    steps = (height * line, stride * line, stride * channels, line, 1)
+    windows = pixels.as_strided((batch, *size, high, wide * channels), steps)
+    return windows.reshape(batch * size[0] * size[1], -1), size
+
+
+def _gathered(spread: Tensor, images: torch.Size, stride: int, padding: int) -> Tensor:
+    """Adds up what every position gives to every pixel: [B, h, w, kernel height, kernel width, C] -> [B, C, H, W]."""
+    batch, channels, height, width = images
+    _, h, w, high, wide, _ = spread.shape
+    full = spread.new_zeros(batch, height + 2 * padding, width + 2 * padding, channels)
+    for i in range(high):
+        for j in range(wide):
+            full[:, i : i + h * stride : stride, j : j + w * stride : stride] += spread[:, :, :, i, j]
+    return full[:, padding : padding + height, padding : padding + width].permute(0, 3, 1, 2)
+
+
+def _by_transposed(left: Tensor, right: Tensor) -> Tensor:
+    """[N, K] x [O, K] -> [N, O]."""
+    half = len(right) // 2
+    if len(right) < _HALVES_FROM:
+        return left @ right.T
+    return torch.cat([left @ right[:half].T, left @ right[half:].T], dim=1)
