@@ -21,13 +21,15 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## measure this machine and write benchmarks/RESULTS.md
+bench: $(INSTALLED) ## measure training, embedding, start-up; write benchmarks/RESULTS.md and the pictures of docs/performance
 	$(BIN)/python benchmarks/run.py
 
-peers: ## the environment of the packages we are compared with (needs a C compiler)
+peers: ## the environments of the packages we are compared with (needs a C compiler)
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/peers/requirements-alone.txt
+	$(PYTHON) -m venv $(PEERS)-oml
+	$(PEERS)-oml/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements-speed.txt
 
 rank: $(INSTALLED) ## measure the evaluation of retrieval and write benchmarks/RANKING.md
 	$(BIN)/python benchmarks/ranking.py

@@ -1,150 +1,354 @@
-"""Measures this machine, ours and the usual way in turn, and writes benchmarks/RESULTS.md. Nothing there is typed.
+"""Measures this machine, ours and the usual ways in turn, and writes benchmarks/RESULTS.md. Nothing there is typed.
 
-make bench                                   photographs of the demo (or digits without a network)
-LOOKALIKE_DATA=<folder> make bench           your own
+make bench                             photographs of the demo (or digits without a network), about 40 minutes
+LOOKALIKE_DATA=<folder> make bench     your own
+python benchmarks/run.py [--quick] [--only training embedding evaluation predict growth correctness]
+
+Lines about open-metric-learning and the evaluation of others need their environments: `make peers` makes them.
 """
 
+import argparse
+import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image
+from correctness import compare
+from harness import HERE, OML_PYTHON, ROUNDS, Row, in_turn, machine, median_of, oml, ours, seconds_of, torchvision
+from peers.worker import measured
+from problems import PEERS_PYTHON, ask_peer, market_like
+from profiles import draw
 
-from lookalike import __version__
-from lookalike.bundle import Bundle
+from lookalike.augment import make_copies
+from lookalike.bundle import load_bundle
 from lookalike.demo import find_example
 from lookalike.embed import load_encoder
-from lookalike.export import export
-from lookalike.images import PixelSettings, read_image
-from lookalike.manifest import Manifest, read_manifest
-from lookalike.models.embedder import Embedder
+from lookalike.errors import LookalikeError
+from lookalike.evaluate import evaluate
+from lookalike.gallery import Gallery
+from lookalike.manifest import Manifest, read_data
 from lookalike.progress import say
+from lookalike.quantize import quantize
 
-ROUNDS = 5
-IMAGES = 192
-MODELS = {"resnet18": None, "tf_efficientnet_lite0": [0.5, 0.5, 0.5]}
-
-
-def alternating(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of each, measured in turn after one unmeasured round."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for turn in range(ROUNDS + 1):
-        for times, work in zip(seconds, (ours, theirs), strict=True):
-            start = time.perf_counter()
-            work()
-            if turn:
-                times.append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+SECTIONS = ("training", "embedding", "predict", "evaluation", "growth", "correctness")
+LITE = ("model=efficientnet_lite0", "online=none", "trainer.max_epochs=4", "logger=none")
 
 
-def pillow(file: Path, side: int) -> np.ndarray:
-    """The usual way: full decode and bilinear resize."""
-    return np.asarray(Image.open(file).convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+@dataclass
+class Bench:
+    """What the sections share.
+
+    Attributes:
+        manifest: The photographs.
+        folder: Everything that is written on the way.
+        quick: Small sizes, to try the harness itself.
+        rows: The table so far.
+        notes: Paragraphs and tables behind it.
+        profiles: Figures for the pictures of docs/performance.md.
+    """
+
+    manifest: Manifest
+    folder: Path
+    quick: bool
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    profiles: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rounds(self) -> int:
+        """Alternating runs."""
+        return 1 if self.quick else ROUNDS
+
+    def add(self, row: Row) -> None:
+        """Adds a line and says it."""
+        self.rows.append(row)
+        say(str(row))
 
 
-def make_bundle(name: str, manifest: Manifest, folder: Path) -> tuple[Embedder, Bundle]:
-    """A bundle of random weights: speed does not depend on them."""
-    embedder = Embedder(name, mean=MODELS[name], std=MODELS[name])
-    model = {"backbone": name, "weights_source": "random", "trainable": ["all"], "embedding_size": 128}
-    settings = {"data": {"validation_share": 0.0, "seed": 0}}
-    training = {"best_epoch": 0, "epochs": 0, "seed": 0, "settings": settings}
-    config = {"model": model, "loss": {"name": "none"}, "labels": manifest.labels, "training": training}
-    return embedder, export(folder / name, embedder, manifest, PixelSettings(), config)[0]
+def small_set(bench: Bench) -> Path:
+    """Twelve classes of 32 training images, augmented copies among them, and their validation images."""
+    root, classes, images = bench.folder / "small", 4 if bench.quick else 12, 10 if bench.quick else 32
+    rows = bench.manifest.original
+    known = rows[rows["split"] == "validation"]["label"].value_counts()
+    labels = sorted(known.index[:classes])
+    chosen = rows[rows["label"].isin(labels) & rows["split"].isin(["train", "validation"]) & ~rows["ignore"]]
+    for split, label, path in zip(chosen["split"], chosen["label"], chosen["path"], strict=True):
+        folder = root / split / label
+        folder.mkdir(parents=True, exist_ok=True)
+        if split == "validation" or len(list(folder.iterdir())) < images:
+            (folder / Path(path).name).symlink_to(bench.manifest.file(path).resolve())
+    manifest = read_data(str(root))
+    copies = make_copies(manifest, root.with_name("copies"), per_class=images, seed=0, strength=1.0, max_side=512)
+    for path, label in zip(copies["path"], copies["label"], strict=True):
+        (root / "train" / label / Path(path).name).symlink_to(path)
+    return root
 
 
-def torch_pillow(embedder: Embedder, files: list[Path]) -> None:
-    """Torch eager float32 over Pillow images, batches of 16."""
-    with torch.inference_mode():
-        for first in range(0, len(files), 16):
-            images = np.stack([pillow(file, 224) for file in files[first : first + 16]])
-            embedder.embed(torch.from_numpy(images))
+def training(bench: Bench) -> None:
+    """(a) the fruits recipe: one epoch from the second on, and the whole run."""
+    root, epochs = small_set(bench), 2 if bench.quick else 10
+    images = sum(1 for _ in (root / "train").rglob("*.jpg"))
+    labels = len(list((root / "train").iterdir()))
+    common = (f"root={root / 'train'}", f"labels={labels}", "batch=8", f"validation={root / 'validation'}")
+    number = iter(range(1000))
 
+    def run() -> dict[str, Any]:
+        place = bench.folder / f"run{next(number)}"
+        recipe = ("experiment=fruits", "augment=none", "model.weights=none", "logger=none", "run=r")
+        settings = (f"trainer.max_epochs={epochs}", f"trainer.patience={epochs}")
+        folders = (f"models_dir={place / 'models'}", f"checkpoint_dir={place / 'checkpoint'}")
+        return ours("train", f"data.root={root}", *recipe, *settings, *folders)
 
-def main() -> None:
-    """Runs everything and writes the table."""
-    torch.set_num_threads(os.cpu_count() or 1)
-    example = find_example(None)
-    manifest = read_manifest(example.root)
-    files = [manifest.file(path) for path in manifest.original["path"]][:IMAGES]
-    count = len(files)
-    rows = []
-    ours, theirs = alternating(
-        lambda: [read_image(file, PixelSettings()) for file in files], lambda: [pillow(file, 224) for file in files]
-    )
-    rows.append(
-        (
-            "read and resize to 224, one thread",
-            "Pillow",
-            f"{count / ours:.0f} images/s",
-            f"{count / theirs:.0f} images/s",
-            theirs / ours,
-        )
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        for name in MODELS:
-            say(f"{name} ...")
-            embedder, bundle = make_bundle(name, manifest, Path(folder))
-            encoder = load_encoder(bundle)
-            ours, theirs = alternating(lambda e=encoder: e.embed(files), lambda e=embedder: torch_pillow(e, files))
-            rows.append(
-                (
-                    f"files to embeddings, {name}",
-                    "torch eager fp32 + Pillow",
-                    f"{count / ours:.0f} images/s",
-                    f"{count / theirs:.0f} images/s",
-                    theirs / ours,
-                )
+    works = {
+        "ours": run,
+        "torchvision": lambda: torchvision("train_torchvision_pml", *common, f"epochs={epochs}"),
+    }
+    if OML_PYTHON.exists():
+        works["oml"] = lambda: oml("train_oml", *common, "epochs=2")
+    found = in_turn(works, bench.rounds)
+    names = {"torchvision": "torchvision + PML", "oml": "open-metric-learning"}
+    later = {
+        name: median_of(answers, lambda a: statistics.median(a["epoch_seconds"][1:])) for name, answers in found.items()
+    }
+    for name, title in names.items():
+        if name not in later:
+            continue
+        mine = later["ours"]
+        theirs = later[name]
+        bench.add(
+            Row(
+                f"one epoch of training, ResNet18, layer4 + head, batches of 8, from the second on ({images} images)",
+                title,
+                f"{images / mine:.0f} images/s",
+                f"{images / theirs:.0f} images/s",
+                theirs / mine,
             )
-        command = [
-            sys.executable,
-            "-m",
-            "lookalike",
-            "predict",
-            f"bundle={bundle.path}",
-            f"image={files[0]}",
-            "k=5",
-            f"output={folder}/p",
-        ]
-        seconds = []
-        for _ in range(ROUNDS):
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
-            seconds.append(time.perf_counter() - start)
-        rows.append(
-            (f"predict one image, process start to end, {name}", "", f"{statistics.median(seconds):.2f} s", "", None)
         )
-    write(rows, example.name, count)
+    whole = {name: median_of(found[name], lambda a: a["process_seconds"]) for name in ("ours", "torchvision")}
+    bench.add(
+        Row(
+            f"{epochs} epochs with validation, process start to end; ours with cache, export and bundle",
+            names["torchvision"],
+            f"{whole['ours']:.0f} s",
+            f"{whole['torchvision']:.0f} s",
+            whole["torchvision"] / whole["ours"],
+        )
+    )
+    bench.profiles["training"] = found["ours"][-1]
+    bench.profiles["arithmetic"] = [
+        json.loads(file.read_text()) for file in sorted(bench.folder.rglob("arithmetic/*.json"))
+    ]
 
 
-def write(rows: list[tuple[str, str, str, str, float | None]], data: str, count: int) -> None:
+def trained(bench: Bench, name: str) -> Path:
+    """A bundle trained on the photographs: ResNet18 from random weights or efficientnet_lite0 from ImageNet."""
+    place = bench.folder / name
+    settings = LITE
+    if name == "resnet18":
+        settings = ("experiment=fruits", "augment=none", "model.weights=none", "logger=none", "trainer.max_epochs=10")
+    if bench.quick:
+        settings = (*settings, "trainer.max_epochs=1")
+    if not (place / "models" / "r").exists():
+        say(f"training {name} ...")
+        folders = (f"models_dir={place / 'models'}", f"checkpoint_dir={place / 'checkpoint'}", "run=r")
+        ours("train", *settings, f"data.root={bench.manifest.root}", *folders)
+    return place / "models" / "r"
+
+
+def quantized(bench: Bench, name: str) -> Path | None:
+    """The int8 form of a bundle, or None where its figures do not stay."""
+    source, target = trained(bench, name), bench.folder / name / "int8"
+    if not target.exists():
+        try:
+            quantize(load_bundle(source), bench.manifest, target)
+        except LookalikeError as error:
+            say(str(error))
+            return None
+    return target
+
+
+def embedding(bench: Bench) -> None:
+    """(b) files to embeddings."""
+    files = [str(bench.manifest.file(path)) for path in bench.manifest.original["path"]]
+    files = files[:64] if bench.quick else files[:1000]
+    listed = bench.folder / "files.txt"
+    listed.write_text("\n".join(files))
+    for name, timm in (("resnet18", "resnet18"), ("efficientnet_lite0", "tf_efficientnet_lite0")):
+        bundle, int8 = trained(bench, name), quantized(bench, name)
+        precision = "bf16" if "bf16" in load_bundle(bundle).config["parity"] else "float32"
+        works = {
+            precision: lambda b=bundle: ours("embed", str(b), str(listed), "auto"),
+            "torch": lambda t=timm: torchvision("embed_torch_pillow", f"files={listed}", f"model={t}"),
+        }
+        if int8:
+            works["int8"] = lambda b=int8: ours("embed", str(b), str(listed), "auto")
+        if OML_PYTHON.exists() and name == "resnet18":  # it has no efficientnet_lite0 of its own
+            works["oml"] = lambda t=timm: oml(
+                "embed_oml", f"files={listed}", f"model={t}", "transform=norm_resize_albu"
+            )
+        found = in_turn(works, bench.rounds)
+        rate = {tool: len(files) / median_of(answers, lambda a: a["seconds"]) for tool, answers in found.items()}
+        for tool in (precision, "int8"):
+            for other, title in (("torch", "torch eager fp32 + Pillow"), ("oml", "open-metric-learning `inference`")):
+                if tool in rate and other in rate:
+                    ratio = rate[tool] / rate[other]
+                    work = f"files to embeddings, {name}, {tool}"
+                    bench.add(Row(work, title, f"{rate[tool]:.0f} images/s", f"{rate[other]:.0f} images/s", ratio))
+        bench.profiles[f"embedding {name}"] = rate
+        for tool, folder in ((precision, bundle), ("int8", int8)):
+            if folder:
+                bench.profiles.setdefault("network", {})[f"{name} {tool}"] = network_alone(folder)
+
+
+def network_alone(bundle: Path) -> float:
+    """Core-milliseconds of the network per image, pixels at hand."""
+    encoder = load_encoder(load_bundle(bundle))
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 224, 224, 3), dtype=np.uint8)
+    seconds = in_turn({"network": seconds_of(lambda: encoder.embed_arrays(pixels))}, warm=True)["network"]
+    return 1000 * (os.cpu_count() or 1) * statistics.median(seconds) / len(pixels)
+
+
+def predict(bench: Bench) -> None:
+    """(d) one prediction, process start to end."""
+    bundle = trained(bench, "efficientnet_lite0")
+    file = bench.manifest.file(bench.manifest.original["path"].iloc[0])
+    command = [sys.executable, "-m", "lookalike", "predict", f"bundle={bundle}", f"image={file}"]
+    for more, what in (("picture_rows=0", "JSON"), ("picture_rows=20", "JSON and picture")):
+        full = [*command, f"output={bench.folder / 'predictions'}", more]
+        once = seconds_of(lambda c=full: subprocess.run(c, check=True, capture_output=True))
+        seconds = statistics.median(in_turn({"ours": once}, bench.rounds, warm=True)["ours"])
+        bench.add(Row(f"predict one image, process start to end, {what}", "", f"{seconds:.2f} s"))
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", *command[1:]], capture_output=True, text=True, check=True
+    )
+    bench.profiles["predict"] = {"seconds": seconds, "imports": imports(told.stderr)}
+
+
+def imports(told: str) -> dict[str, float]:
+    """Seconds that each top-level package spends in its own code while being imported."""
+    found: dict[str, float] = {}
+    for line in told.splitlines():
+        parts = line.removeprefix("import time:").split("|")
+        if line.startswith("import time:") and len(parts) == 3 and parts[0].strip().isdigit():
+            package = parts[2].strip().partition(".")[0]
+            found[package] = found.get(package, 0.0) + int(parts[0]) / 1e6
+    return found
+
+
+def evaluation(bench: Bench) -> None:
+    """(c) retrieval metrics; benchmarks/ranking.py has more."""
+    problem = market_like(0, 300, 1500) if bench.quick else market_like(0)
+    file = bench.folder / "market.npz"
+    problem.save(file)
+    evaluate(**market_like(0, 30, 150).arguments())
+    works: dict[str, Any] = {"ours": lambda: measured(lambda: evaluate(**problem.arguments()))[1]}
+    titles = {"oml": "open-metric-learning", "pml": "PML, whole ranking, no camera rule"}
+    if PEERS_PYTHON.exists():
+        works |= {name: lambda n=name: ask_peer(n, [file])[0]["seconds"] for name in titles}
+    found = {name: statistics.median(seconds) for name, seconds in in_turn(works, bench.rounds, warm=True).items()}
+    work = f"retrieval metrics, {len(problem.query):,} queries x {len(problem.reference):,} references x 512"
+    if not set(titles) & set(found):
+        bench.add(Row(work, "", f"{found['ours']:.2f} s"))
+    for name in [name for name in titles if name in found]:
+        bench.add(
+            Row(work, titles[name], f"{found['ours']:.2f} s", f"{found[name]:.2f} s", found[name] / found["ours"])
+        )
+
+
+def growth(bench: Bench) -> None:
+    """(e) time and memory against the number of images and of references."""
+    bundle = trained(bench, "resnet18")
+    files = [str(bench.manifest.file(path)) for path in bench.manifest.original["path"]]
+    lines = ["| images embedded | seconds | images/s | memory beyond the model, MiB |", "|--:|--:|--:|--:|"]
+    for count in (100, 200) if bench.quick else (1_000, 4_000, 10_000, 16_000):
+        listed = bench.folder / "growth.txt"
+        listed.write_text("\n".join((files * (count // len(files) + 1))[:count]))
+        done = ours("embed", str(bundle), str(listed), "auto")
+        rate = count / done["seconds"]
+        lines.append(f"| {count:,} | {done['seconds']:.1f} | {rate:.0f} | {done['extra_mib']:.0f} |")
+    bench.notes.append("\n".join(lines))
+    lines = ["| references, 128 dimensions | one query's 10 nearest, ms | metrics of 500 queries, s |", "|--:|--:|--:|"]
+    random = np.random.default_rng(0)
+    for count in (1_000, 10_000) if bench.quick else (10_000, 100_000, 1_000_000):
+        references = unit(random.standard_normal((count, 128), np.float32))
+        labels = [str(label) for label in random.integers(0, count // 20, count)]
+        gallery = Gallery(references, labels, labels, bench.folder, "f")
+        queries = unit(references[:500] + 0.1 * random.standard_normal((500, 128), np.float32))
+        gallery.search(queries[:1], 10, "f")
+        search = [seconds_of(lambda g=gallery, q=query: g.search(q[None], 10, "f"))() for query in queries[:50]]
+        start = time.perf_counter()
+        evaluate(queries, references, labels[:500], labels)
+        lines.append(f"| {count:,} | {1000 * statistics.median(search):.1f} | {time.perf_counter() - start:.2f} |")
+    bench.notes.append("\n".join(lines))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1."""
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def correctness(bench: Bench) -> None:
+    """Every way to an embedding against torch in float32, on the same photographs."""
+    lines = [
+        "| network | way | cosine, least | mean | accuracy@1, change in points | mAP, change in points |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for name in ("resnet18", "efficientnet_lite0"):
+        lines += compare(name, load_bundle(trained(bench, name)), quantized(bench, name), bench.manifest)
+    bench.notes.append("\n".join(lines))
+
+
+def write(bench: Bench, target: Path) -> None:
     """Writes the table and the machine it was measured on."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    machine = f"{os.cpu_count()} cores of {models[0].partition(':')[2].strip() if models else platform.processor()}"
-    versions = f"lookalike {__version__}, Python {platform.python_version()}, torch {torch.__version__}"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {time.strftime('%Y-%m-%d')}: {machine}; {versions}.",
-        f"{count} images of {data}, medians of {ROUNDS} alternating runs; peak memory {peak:.0f} MiB.",
+        f"Written by `make bench` on {time.strftime('%Y-%m-%d')}: {machine()}.",
+        f"Photographs: {bench.manifest.root.name}. Medians of {bench.rounds} runs in turn with what is compared.",
         "",
         "| work | compared with | lookalike | the other | ratio |",
         "|---|---|---|---|---|",
+        *map(str, bench.rows),
+        *(line for note in bench.notes for line in ("", note)),
+        "",
+        "Correctness: 500 photographs (queries of validation, references of training), every way against torch in",
+        "float32; one query is half a point. `cached trunk` is the network as trained from the cache.",
     ]
-    for work, other, ours, theirs, ratio in rows:
-        lines.append(f"| {work} | {other} | {ours} | {theirs} | {'' if ratio is None else f'{ratio:.1f}x'} |")
-    target = Path(__file__).parent / "RESULTS.md"
     target.write_text("\n".join(lines) + "\n")
     print(target.read_text())
+
+
+def main() -> None:
+    """Runs the sections and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round; writes RESULTS.part.md")
+    parser.add_argument("--only", nargs="*", choices=SECTIONS, default=SECTIONS)
+    options = parser.parse_args()
+    example = find_example(None)
+    if example.name == "digits":
+        sys.exit(
+            "bench needs photographs: run it with a network, or with LOOKALIKE_DATA=<folder with train, validation>"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder  # the arithmetic is measured anew
+        manifest = read_data(str(example.root))
+        bench = Bench(manifest, Path(folder), options.quick)
+        for name in options.only:
+            globals()[name](bench)
+        whole = set(options.only) == set(SECTIONS)
+        name = "RESULTS" if whole and not options.quick else "RESULTS.part"
+        write(bench, HERE / f"{name}.md")
+        HERE.joinpath(f"{name}.json").write_text(json.dumps(bench.profiles, indent=1))
+        if whole:
+            files = [manifest.file(path) for path in manifest.original["path"]]
+            draw(bench.profiles, files[:400])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ ALLOWED = {
     "manifest": "images market tables",
     "market": "images",
     "tables": "",
-    "area_kernel": "",
+    "compiled": "",
+    "area_kernel": "compiled",
     "images": "area_kernel",
     "augment": "manifest images",
     "sampler": "",
@@ -42,7 +43,7 @@ ALLOWED = {
     "bundle": "gallery images",
     "networks": "models.embedder",
     "embed": "bundle images models.embedder networks",
-    "rank_kernels": "",
+    "rank_kernels": "compiled",
     "ranking": "rank_kernels rank_torch",
     "rank_torch": "rank_kernels",
     "bootstrap": "",
@@ -50,7 +51,7 @@ ALLOWED = {
     "inputs": "ranking",
     "camera_pairs": "inputs ranking",
     "rerank": "ranking rerank_kernels",
-    "rerank_kernels": "rank_kernels",
+    "rerank_kernels": "compiled rank_kernels",
     "evaluate": "ranking bootstrap openset rerank inputs",
     "compare": "bootstrap evaluate inputs",
     "gallery": "",
@@ -63,6 +64,7 @@ ALLOWED = {
     "export": "bundle embed evaluate gallery images manifest measure models.embedder networks openset",
     "quantize": "bundle embed evaluate gallery images manifest measure networks openset",
     "trackers": "",
+    "epoch_lines": "checkpoint models.metric_learning_module trackers",
     "setting_types": "",
     "loss_settings": "setting_types",
     "settings": "loss_settings setting_types",
@@ -144,7 +146,8 @@ def test_only_the_command_line_knows_hydra() -> None:
 
 def loaded_after(statement: str) -> set[str]:
     """Top-level packages that a fresh interpreter has loaded after a statement."""
-    code = f"{statement}\nimport sys\nprint('LOADED', *{{name.partition('.')[0] for name in sys.modules}})"
+    packages = "{name.partition('.')[0] for name, module in sys.modules.items() if getattr(module, '__spec__', None)}"
+    code = f"{statement}\nimport sys\nprint('LOADED', *{packages})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.rpartition("LOADED ")[2].split())
 
@@ -161,6 +164,40 @@ def test_commands_that_do_not_train_load_nothing_of_training(arguments: list[str
     loaded = loaded_after(f"from lookalike.cli import main\nmain({arguments})")
     assert "hydra" in loaded
     assert not loaded & set(HEAVY)
+
+
+# What a command may load beyond Python's own library: every addition costs each start.
+SETTINGS = {"annotated_types", "antlr4", "attr", "hydra", "omegaconf", "packaging", "pydantic", "pydantic_core"} | {
+    "typing_extensions",
+    "typing_inspection",
+    "yaml",
+}
+PREDICT = SETTINGS | {"PIL", "numba", "llvmlite", "absl", "cv2", "faiss", "numpy", "openvino", "rich"}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Third-party packages that a command has loaded when it ends."""
+    loaded = loaded_after(f"from lookalike.cli import main\nmain({list(arguments)})")
+    made_by_the_interpreter = {"_distutils_hack", "__main__", "__mp_main__", "sitecustomize", "usercustomize"}
+    own = {name for name in loaded if name.startswith(("_sysconfigdata", "__editable__", "_virtualenv"))}
+    return loaded - set(sys.stdlib_module_names) - made_by_the_interpreter - own - {"lookalike"}
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_loads_nothing(argument: str) -> None:
+    assert not loaded_by(argument)
+
+
+@pytest.mark.parametrize("verb", ["train", "predict", "eval", "quantize"])
+def test_help_of_a_verb_loads_only_what_reads_settings(verb: str) -> None:
+    assert loaded_by(verb, "--help") <= SETTINGS
+
+
+def test_predicting_loads_only_what_it_needs(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
+    file = next((digits / "test").rglob("*.png"))
+    loaded = loaded_by("predict", f"bundle={bundle_path}", f"image={file}", f"output={tmp_path}", "k=3")
+    assert list(tmp_path.glob("*.json"))
+    assert {"cv2", "faiss", "openvino"} <= loaded <= PREDICT
 
 
 def test_the_package_itself_loads_nothing() -> None:

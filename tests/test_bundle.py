@@ -1,17 +1,19 @@
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lookalike.bundle import Bundle, BundleError, fingerprint_of, load_bundle
 from lookalike.embed import Encoder, load_encoder
 from lookalike.files import sha256_of
 from lookalike.images import ImageError, find_images, read_image
 from lookalike.models.embedder import load_embedder
-from lookalike.networks import TorchNetwork
+from lookalike.networks import TorchNetwork, openvino_core
 
 
 @pytest.fixture
@@ -126,15 +128,35 @@ def test_bf16_is_refused_where_the_processor_has_none(bundle_path: Path, monkeyp
         load_encoder(load_bundle(bundle_path), precision="bf16")
 
 
+def test_a_large_photograph_has_one_embedding_alone_and_among_many(bundle_path: Path, tmp_path: Path) -> None:
+    encoder = load_encoder(load_bundle(bundle_path))
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    random = np.random.default_rng(0)
+    for file in files:
+        Image.fromarray(random.integers(0, 256, (160, 120, 3), dtype=np.uint8)).save(file)
+    alone = np.concatenate([encoder.embed([file]) for file in files])
+    assert np.array_equal(encoder.embed(files * 100)[: len(files)], alone)
+    assert np.array_equal(encoder.embed(files), alone)
+
+
+def test_one_engine_however_many_threads_ask(bundle_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(engine) for engine in pool.map(lambda _: openvino_core(), range(64))}) == 1
+
+
 def test_the_first_unusable_image_stops_all_threads(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
     encoder, good = load_encoder(load_bundle(bundle_path)), find_images(digits / "test")
     (tmp_path / "bad.png").write_bytes(b"text")
     seen: list[int] = []
+    many = [*good, tmp_path / "bad.png", *good * 200]
     with pytest.raises(ImageError, match=r"bad\.png: not an image"):
-        encoder.embed([tmp_path / "bad.png", *good * 200], progress=seen.append)
-    assert sum(seen) < len(good) * 200, "the rest was not embedded"
+        encoder.embed(many, progress=seen.append)
+    assert sum(seen) < len(many) / 2, "the rest was not embedded"
     errors: dict[int, str] = {}
-    found = encoder.embed([good[0], tmp_path / "bad.png", good[1]], errors=errors, progress=seen.append)
+    found = encoder.embed([*[tmp_path / "bad.png"] * 50, good[0]], errors=errors)
+    assert list(errors) == list(range(50)), "in the order of the files"
+    errors = {}
+    found = encoder.embed([good[0], tmp_path / "bad.png", good[1]], errors=errors)
     assert list(errors) == [1]
     assert not found[1].any()
     assert np.array_equal(found[[0, 2]], encoder.embed(good[:2]))

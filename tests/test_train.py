@@ -380,12 +380,13 @@ def test_roles_cameras_and_junk_count_the_same_while_training_and_after(
         role = ("query", "reference", "reference", "reference")[number % 4]
         lines.append(f"{file},{file.parent.name},validation,{role},{1 + number % 2},{number % 4 == 2}")
     Path("data.csv").write_text("\n".join(lines))
-    assert main(arguments(Path("data.csv"), "r", "trainer.max_epochs=1")) == 0
+    assert main(arguments(Path("data.csv"), "r", "trainer.max_epochs=1", "trainer.precision=32-true")) == 0
     bundle = load_bundle(Path("models/r"))
     stored = bundle.config["metrics"]["validation"]
     (line,) = bundle.config["training"]["history"]
+    # The bundle may run in bf16: one query of five is 0.2, other rows would move the mAP by far more than this.
     assert line["validation/accuracy@1"] == pytest.approx(stored["metrics"]["accuracy@1"])
-    assert line["validation/map"] == pytest.approx(stored["metrics"]["map"])
+    assert line["validation/map"] == pytest.approx(stored["metrics"]["map"], abs=0.01)
     assert stored["counts"] | {"queries": 5, "references": 10, "ignored": 5} == stored["counts"]
     assert "same label and camera left out" in stored["protocol"]
     assert len(bundle.gallery) == 50, "the gallery is the training images, whoever the validation references are"

@@ -8,7 +8,8 @@ Letters in shapes: H height, W width, h and w those of the result, T the most pi
 
 import cv2
 import numpy as np
-from numba import njit
+
+from lookalike.compiled import jit
 
 
 def shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -29,7 +30,7 @@ def shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return result
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _shares(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First pixel int64 [new], how many int64 [new], and the share of each float32 [new, T], for one axis."""
     scale = old / new
@@ -45,7 +46,7 @@ def _shares(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first, count, share
 
 
-@njit(cache=True, nogil=True, boundscheck=False, fastmath=True)
+@jit(fastmath=True)
 def _average(
     image: np.ndarray,
     result: np.ndarray,

@@ -104,6 +104,8 @@ def assess(settings: EvalCommand) -> Assessment:
             "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, "
             f"got {'both' if settings.bundle else 'neither'}"
         )
+    if settings.ckpt_path is not None and settings.precision == "bf16":
+        raise AssessError("precision=bf16: a checkpoint is measured in float32: leave it out, or give bundle=<folder>")
     data = settings.data.model_dump()
     bundle = load_bundle(Path(settings.bundle)) if settings.bundle is not None else None
     manifest = read_data(**(held_out_as_in(bundle, data) if bundle else data))
@@ -136,7 +138,9 @@ def assess(settings: EvalCommand) -> Assessment:
     identification = run_test(embedder, manifest, read_as, settings.split, rules, settings.device)
     used = {**flat(built, "model."), **flat(read_as.to_dict(), "pixels.")}
     name = f"{file.resolve().parent.name}-{file.stem}"
-    return Assessment(name, identification, manifest, protocol, {"ckpt_path": str(file), **about, **used})
+    return Assessment(
+        name, identification, manifest, protocol, {"ckpt_path": str(file), "precision": "float32", **about, **used}
+    )
 
 
 def _worst(per_query: pd.DataFrame) -> np.ndarray:

@@ -7,10 +7,9 @@ on its neighbours or its place.
 Letters in shapes: N images, B batch, H height, W width, D embedding.
 """
 
-import importlib.util
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,13 @@ import numpy as np
 
 from lookalike.bundle import Bundle
 from lookalike.errors import LookalikeError
-from lookalike.images import ImageError, PixelSettings, compile_shrinking, read_image
+from lookalike.images import ImageError, PixelSettings, read_image
 from lookalike.networks import Network, OpenVinoNetwork, Precision, TorchNetwork, multiplies_bf16
+from lookalike.progress import say
 
 Device = Literal["cpu", "cuda"]
 Box = tuple[float, float, float, float]
-_COMPILE_FROM = 500  # images: below, the compiled kernel costs more than it saves
+_MOST_THREADS = 16  # each may hold a whole photograph while it is read
 
 
 @dataclass(frozen=True)
@@ -71,26 +71,28 @@ class Encoder:
             ImageError: An image cannot be used and `errors` is None.
         """
         cv2.setNumThreads(1)
-        if len(files) >= _COMPILE_FROM:
-            compile_shrinking()
         result = np.zeros((len(files), self.size), np.float32)
-        batch, told = self.network.batch, Lock()
+        batch, told, found = self.network.batch, Lock(), {}
 
-        def work(firsts: Iterator[int]) -> None:
+        def work(first: int) -> None:
             images = np.zeros((batch, self.pixels.height, self.pixels.width, 3), np.uint8)
-            for first in firsts:
-                block = range(first, min(first + batch, len(files)))
-                good = [
-                    i
-                    for i in block
-                    if _read(files[i], self.pixels, boxes[i] if boxes else None, images[i - first], i, errors)
-                ]
-                if good:
-                    result[good] = self.network(images)[[i - first for i in good]]
-                with told:
-                    progress(len(block))
+            good = []
+            for i in range(first, min(first + batch, len(files))):
+                try:
+                    images[i - first] = read_image(files[i], self.pixels, boxes[i] if boxes else None)
+                    good.append(i)
+                except ImageError as error:
+                    if errors is None:
+                        raise
+                    found[i] = str(error)
+            if good:
+                result[good] = self.network(images)[[i - first for i in good]]
+            with told:
+                progress(min(first + batch, len(files)) - first)
 
-        _side_by_side(work, iter(range(0, len(files), batch)), -(-len(files) // batch))
+        _side_by_side(work, range(0, len(files), batch))
+        if errors is not None:
+            errors.update(sorted(found.items()))
         return result
 
     def embed_arrays(self, images: np.ndarray) -> np.ndarray:
@@ -104,57 +106,66 @@ class Encoder:
         result = np.zeros((len(images), self.size), np.float32)
         batch = self.network.batch
 
-        def work(firsts: Iterator[int]) -> None:
+        def work(first: int) -> None:
+            part = images[first : first + batch]
             padded = np.zeros((batch, *expected), np.uint8)
-            for first in firsts:
-                part = images[first : first + batch]
-                padded[: len(part)] = part
-                result[first : first + len(part)] = self.network(padded)[: len(part)]
+            padded[: len(part)] = part
+            result[first : first + len(part)] = self.network(padded)[: len(part)]
 
-        _side_by_side(work, iter(range(0, len(images), batch)), -(-len(images) // batch))
+        _side_by_side(work, range(0, len(images), batch))
         return result
 
 
-def _side_by_side(work: Callable[[Iterator[int]], None], firsts: Iterator[int], batches: int) -> None:
-    """Lets threads draw from one iterator until it is empty; the first error stops all of them.
+def _side_by_side(work: Callable[[int], None], firsts: range) -> None:
+    """Runs `work` for every first image; the first error, or Ctrl-C, stops all threads.
 
     Two threads per core: while one waits for the network's turn on a core, another reads.
     """
-    threads = min(2 * (os.cpu_count() or 1), 32, batches)
+    threads, left, lock = min(_MOST_THREADS, 2 * _cores(), len(firsts)), deque(firsts), Lock()
     if threads <= 1:
-        work(firsts)
+        for first in firsts:
+            work(first)
         return
+
+    def run() -> None:
+        while True:
+            with lock:
+                if not left:
+                    return
+                first = left.popleft()
+            try:
+                work(first)
+            except BaseException:
+                left.clear()
+                raise
+
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for done in [pool.submit(work, firsts) for _ in range(threads)]:
+            for done in [pool.submit(run) for _ in range(threads)]:
                 done.result()
         except BaseException:
-            deque(firsts, maxlen=0)  # nothing left for the others
+            left.clear()
             raise
 
 
-def _read(
-    file: Path, pixels: PixelSettings, box: Box | None, place: np.ndarray, index: int, errors: dict[int, str] | None
-) -> bool:
-    try:
-        place[...] = read_image(file, pixels, box)
-    except ImageError as error:
-        if errors is None:
-            raise
-        errors[index] = str(error)
-        return False
-    return True
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_encoder(
-    bundle: Bundle, device: Device | Literal["auto"] = "auto", precision: Precision | Literal["auto"] = "auto"
+    bundle: Bundle,
+    device: Device | Literal["auto"] = "auto",
+    precision: Precision | Literal["auto"] = "auto",
+    compiled: bool = False,
 ) -> Encoder:
     """Prepares a bundle's network.
 
     Args:
         bundle: A verified bundle.
         device: `cpu` (OpenVINO), `cuda` (torch) or `auto`: always `cpu`, as it needs no torch.
-        precision: `auto` is bf16 where the processor has it and the bundle's parity check was passed in it.
+        precision: `auto` is bf16 where the processor or GPU has it and the bundle's parity check was passed in it.
+        compiled: On a GPU, let torch compile the network; pays for thousands of images.
 
     Raises:
         LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none.
@@ -168,11 +179,17 @@ def load_encoder(
     model = bundle.config["model"]  # without `dimensions` in bundles from before embedding_size could be null
     size = int(model.get("dimensions") or model["embedding_size"])
     if device == "cuda":
-        network, used = _on_gpu(bundle, precision)
+        network, used = _on_gpu(bundle, precision, compiled)
     else:
         used = _precision_here(bundle, precision)
         network = OpenVinoNetwork(bundle.path / "model.xml", used)
-    told = "int8" if bundle.config.get("precision") == "int8" else used
+    made = bundle.config.get("precision", "float32")
+    told = "int8" if made == "int8" else used
+    if told != made:
+        say(
+            f"{bundle.path}: gallery and thresholds were made in {made}, the network runs in {told}: "
+            "similarities differ a little"
+        )
     return Encoder(network, bundle.pixels, bundle.fingerprint, size, told)
 
 
@@ -184,7 +201,7 @@ def _precision_here(bundle: Bundle, precision: Precision | Literal["auto"]) -> P
     return precision
 
 
-def _on_gpu(bundle: Bundle, precision: Precision | Literal["auto"]) -> tuple[Network, Precision]:
+def _on_gpu(bundle: Bundle, precision: Precision | Literal["auto"], compiled: bool) -> tuple[Network, Precision]:
     try:
         import torch
 
@@ -198,6 +215,7 @@ def _on_gpu(bundle: Bundle, precision: Precision | Literal["auto"]) -> tuple[Net
             "device=cuda: torch finds no CUDA device here: use device=cpu, or check the driver with nvidia-smi"
         )
     embedder = load_embedder(bundle.path / "model.safetensors", bundle.config["model"])
-    used: Precision = precision if precision != "auto" else "bf16" if torch.cuda.is_bf16_supported() else "float32"
-    compiled = importlib.util.find_spec("triton") is not None
+    used: Precision = "float32" if precision == "auto" else precision
+    if precision == "auto" and "bf16" in bundle.config["parity"]:
+        used = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return TorchNetwork(embedder, "cuda", used, compiled=compiled), used

@@ -19,13 +19,14 @@ from lookalike.evaluate import RetrievalResult
 from lookalike.files import atomic_folder, sha256_of, write_bytes
 from lookalike.gallery import Gallery
 from lookalike.images import PixelSettings, read_image
-from lookalike.manifest import Manifest
+from lookalike.manifest import Manifest, boxes_of
 from lookalike.measure import against_gallery, embed_protocol, embed_rows, evaluate_rows
 from lookalike.models.embedder import Embedder
 from lookalike.networks import OpenVinoNetwork, Precision, multiplies_bf16
 from lookalike.openset import choose_thresholds
 
 PARITY_COSINE = 0.999
+Image = tuple[Path, tuple[float, float, float, float] | None]  # a file and the box in it
 _PARITY_IMAGES = 64
 _PACKAGES = ("lookalike", "torch", "timm", "openvino", "numpy", "opencv-python-headless", "pillow")
 
@@ -76,8 +77,13 @@ def export(
         )
         _write_graph(embedder, pixels, folder / "model.xml")
         fingerprint = fingerprint_of(sha256_of(folder / "model.safetensors"), pixels)
+        asking = protocol.queries
         encoder, parity = _encoder(
-            folder, embedder, pixels, fingerprint, [manifest.file(path) for path in protocol.queries["path"]]
+            folder,
+            embedder,
+            pixels,
+            fingerprint,
+            [(manifest.file(path), box) for path, box in zip(asking["path"], boxes_of(asking), strict=True)],
         )
         queries, references = embed_protocol(encoder, manifest, protocol)
         result = evaluate_rows(queries, references, protocol)
@@ -121,15 +127,15 @@ def _write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
 
 
 def _encoder(
-    folder: Path, embedder: Embedder, pixels: PixelSettings, fingerprint: str, files: list[Path]
+    folder: Path, embedder: Embedder, pixels: PixelSettings, fingerprint: str, shown: list[Image]
 ) -> tuple[Encoder, dict[str, Any]]:
     """The network that `load_encoder` will choose here, and how every precision compares with torch on real images.
 
     Raises:
         ExportError: The float32 graph and torch disagree on an image.
     """
-    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, _PARITY_IMAGES).astype(int))]
-    images = np.stack([read_image(file, pixels) for file in chosen])
+    chosen = [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, _PARITY_IMAGES).astype(int))]
+    images = np.stack([read_image(file, pixels, box) for file, box in chosen])
     with torch.inference_mode():
         expected = embedder.embed(torch.from_numpy(images)).numpy()
 
@@ -140,7 +146,7 @@ def _encoder(
 
     encoder, cosine = compared("float32")
     if not cosine.min() >= PARITY_COSINE:
-        worst = chosen[int(cosine.argmin())]
+        worst = chosen[int(cosine.argmin())][0]
         raise ExportError(
             f"the exported graph disagrees with torch: cosine {cosine.min():.6f} on {worst}, expected at least "
             f"{PARITY_COSINE}: please report this with model.backbone and the versions of torch and openvino"

@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -70,17 +70,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_once(path: Path, content: bytes) -> None:
     """Writes `content` to `path` unless something stands there already, also when two processes try at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            if not path.exists():
+                temporary.replace(path)
     except OSError as error:
         raise _translate(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -146,12 +151,13 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def only_one(lock: Path, otherwise: str) -> Iterator[None]:
+def only_one(lock: Path, otherwise: str, wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a lock file for this process; the system lets go of it when the process ends, however it ends.
 
     Args:
         lock: The file; it stays behind, empty.
         otherwise: What the error says when another process holds it.
+        wait: Called before waiting for the other process; None to raise instead.
 
     Raises:
         LookalikeError: Another process holds it.
@@ -165,5 +171,10 @@ def only_one(lock: Path, otherwise: str) -> Iterator[None]:
         except ImportError:
             pass  # Windows has no flock: there two processes are not told apart
         except BlockingIOError as error:
+            if wait is not None:
+                wait()
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+                return
             raise LookalikeError(f"{otherwise} ({lock} is held): wait for it, or give another name") from error
         yield

@@ -29,7 +29,15 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 89_478_485
 MIN_SIDE = 4
 _EXIF_ORIENTATION = 0x0112
-_SIDEWAYS = (5, 6, 7, 8)
+_SIDEWAYS, _MIRRORED, _DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)  # transposed first, then mirrored, then turned
+# The constants named GRAYSCALE are the bare reduction bits; IMREAD_COLOR_RGB keeps the colours.
+_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+_REDUCED = {
+    1: 0,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 # Nothing else is decoded, whatever its name says: for EPS, Pillow would start Ghostscript.
 _FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM"})
 _STILL_FORMATS = frozenset({"MPO"})
@@ -158,20 +166,23 @@ def _decode(
     crop: Callable[[int, int], Region] | None,
 ) -> Pixels:
     """The upright part that is asked for, perhaps at reduced scale."""
-    image: Pixels | None = None
+    region: Region | None = None
     try:
         with Image.open(BytesIO(data)) as header:
             _check(header, name)
-            # Pillow turns a TIFF itself while decoding it.
-            orientation = 1 if header.format == "TIFF" else header.getexif().get(_EXIF_ORIENTATION, 1)
+            # Pillow turns a TIFF itself while decoding it, so its upright size is not known yet.
+            turned = header.format == "TIFF"
+            orientation = 1 if turned else header.getexif().get(_EXIF_ORIENTATION, 1)
+            wide, high = header.size[::-1] if orientation in _SIDEWAYS else header.size
+            if not turned:
+                region = _region(high, wide, box, crop, name)
             whole_jpeg = header.format in ("JPEG", "MPO") and data.rstrip(b"\0").endswith(_END_OF_JPEG)
             if whole_jpeg and header.mode in ("RGB", "L"):
-                wide, high = header.size[::-1] if orientation in _SIDEWAYS else header.size
-                region = _region(high, wide, box, crop, name)
-                flags = _jpeg_flags(region or (0, 0, high, wide), pixels)
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+                factor = _reduction(region or (0, 0, high, wide), pixels)
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS | _REDUCED[factor])
                 if image is not None:
-                    return _part(_upright(image, orientation), region, (high, wide))
+                    part = _part(image, region and _as_stored(region, orientation, high, wide), factor)
+                    return _upright(part, orientation)
             # Also what OpenCV answers to damage; Pillow then says which.
             image = _upright(_to_rgb8(header, name), orientation)
     except UnidentifiedImageError as error:
@@ -180,8 +191,9 @@ def _decode(
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1])) from error
-    high, wide = image.shape[:2]
-    return _part(image, _region(high, wide, box, crop, name), (high, wide))
+    if turned:
+        region = _region(image.shape[0], image.shape[1], box, crop, name)
+    return _part(image, region, 1)
 
 
 def _check(header: Image.Image, name: str) -> None:
@@ -206,19 +218,12 @@ def _too_large(name: str, found: str) -> str:
     return f"{name}: {found} pixels, expected at most {MAX_PIXELS}: scale the picture down first"
 
 
-def _jpeg_flags(region: Region, pixels: PixelSettings | None) -> int:
-    """OpenCV's read flags: reduced by 2, 4 or 8 as long as both sides of the part stay at or above the wanted size."""
-    # The constants named GRAYSCALE are the bare reduction bits; IMREAD_COLOR_RGB keeps the colours.
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+def _reduction(region: Region, pixels: PixelSettings | None) -> int:
+    """By how much a JPEG may be reduced (1, 2, 4, 8) so that no side of the part falls below the wanted size."""
     if pixels is None:
-        return flags
+        return 1
     spare = min(region[2] / pixels.height, region[3] / pixels.width)
-    reductions = {
-        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    }
-    return flags | next((bit for factor, bit in reductions.items() if spare >= factor), 0)
+    return next(factor for factor in (8, 4, 2, 1) if spare >= factor or factor == 1)
 
 
 def _to_rgb8(image: Image.Image, name: str) -> Pixels:
@@ -237,9 +242,9 @@ def _upright(image: Pixels, orientation: int) -> Pixels:
     """Undoes the eight EXIF orientations (EXIF 2.3, tag 0x0112)."""
     if orientation in _SIDEWAYS:
         image = image.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
+    if orientation in _MIRRORED:
         image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if orientation in _DOWN:
         image = image[::-1]
     return image
 
@@ -269,15 +274,25 @@ def _region(
     return region
 
 
-def _part(image: Pixels, region: Region | None, full: tuple[int, int]) -> Pixels:
-    """Cuts `region`, given in pixels of the full size, out of an image that may be a reduced one."""
+def _as_stored(region: Region, orientation: int, height: int, width: int) -> Region:
+    """A part of the upright image, which has this height and width, where it lies in the image as it is stored."""
+    top, left, high, wide = region
+    if orientation in _DOWN:
+        top = height - top - high
+    if orientation in _MIRRORED:
+        left = width - left - wide
+    return (left, top, wide, high) if orientation in _SIDEWAYS else (top, left, high, wide)
+
+
+def _part(image: Pixels, region: Region | None, factor: int) -> Pixels:
+    """Cuts `region`, given in pixels of the full size, out of an image that is reduced by `factor`.
+
+    Outwards, so that a reduced part never falls below the wanted size.
+    """
     if region is None:
         return image
-    (high, wide), (top, left) = image.shape[:2], region[:2]
-    bottom, right = top + region[2], left + region[3]
-    # Outwards, so that a reduced part never falls below the wanted size.
-    rows = slice(top * high // full[0], -(-bottom * high // full[0]))
-    return image[rows, left * wide // full[1] : -(-right * wide // full[1])]
+    top, left, high, wide = region
+    return image[top // factor : -(-(top + high) // factor), left // factor : -(-(left + wide) // factor)]
 
 
 def _scale(image: Pixels, height: int, width: int) -> Pixels:
@@ -285,29 +300,12 @@ def _scale(image: Pixels, height: int, width: int) -> Pixels:
     image = np.ascontiguousarray(image)
     small = (min(width, image.shape[1]), min(height, image.shape[0]))
     if small != (image.shape[1], image.shape[0]):
-        image = _shrink(image, small)
+        from lookalike.area_kernel import shrink  # compiled code: loaded with the first image that needs it
+
+        image = shrink(image, small)
     if (width, height) != small:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return image
-
-
-def _opencv_area(image: Pixels, size: tuple[int, int]) -> Pixels:
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
-_shrink = _opencv_area
-
-
-def compile_shrinking() -> None:
-    """From now on images of this process are shrunk by a compiled kernel: 0.3 s once, then in less than half the time.
-
-    Its pixels are OpenCV's, but for exact ties between two values, which may be rounded to the other one.
-    """
-    global _shrink
-    if _shrink is _opencv_area:
-        from lookalike.area_kernel import shrink
-
-        _shrink = shrink
 
 
 def _first_line(error: Exception) -> str:

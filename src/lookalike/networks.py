@@ -7,11 +7,12 @@ Letters in shapes: B batch, H height, W width, D embedding.
 """
 
 import threading
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+
+from lookalike.progress import say
 
 if TYPE_CHECKING:
     from lookalike.models.embedder import Embedder
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "bf16"]
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 _GPU_BATCH = 64
+_engine: list[Any] = []
+_engine_lock = threading.Lock()
 
 
 class Network(Protocol):
@@ -85,19 +88,30 @@ class TorchNetwork:
         self._forward: Any = torch.compile(self._embedder) if compiled else self._embedder
         self._lock = threading.Lock()
 
+    def _run(self, images: Any) -> Any:
+        with self._torch.autocast(self._device, self._torch.bfloat16, enabled=self._bf16):
+            if self._forward is self._embedder:
+                return self._embedder(images)
+            try:
+                return self._forward(images)
+            except Exception as error:  # no compiler, or one that fails: whatever it raises
+                say(f"torch cannot compile the network here ({type(error).__name__}): it runs uncompiled")
+                self._forward = self._embedder
+                return self._embedder(images)
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """One batch; the copy to the device runs from pinned memory, beside the work of other threads."""
         torch = self._torch
         given = torch.from_numpy(images)
         if self._device != "cpu":
             given = given.pin_memory()
-        with self._lock, torch.inference_mode(), torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
-            embedding = self._forward(given.to(self._device, non_blocking=True))
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=self._bf16)  # float32 means float32
+        with self._lock, exact, torch.inference_mode():
+            embedding = self._run(given.to(self._device, non_blocking=True))
         unit: np.ndarray = torch.nn.functional.normalize(embedding.float(), dim=1).cpu().numpy()
         return unit
 
 
-@cache
 def openvino_core() -> Any:
     """OpenVINO's engine, one for the whole process and never taken down.
 
@@ -106,7 +120,10 @@ def openvino_core() -> Any:
     """
     import openvino
 
-    return openvino.Core()
+    with _engine_lock:
+        if not _engine:
+            _engine.append(openvino.Core())
+        return _engine[0]
 
 
 def multiplies_bf16() -> bool:

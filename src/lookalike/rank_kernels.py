@@ -10,20 +10,8 @@ queries, K neighbours kept.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-
-def jit(**options: Any) -> Any:
-    """Numba's compiler; what it makes is kept on disk where there is a place to write."""
-
-    def decorate(function: Any) -> Any:
-        try:
-            return njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:  # no place: a read-only installation without a home
-            return njit(nogil=True, **options)(function)
-
-    return decorate
-
+from lookalike.compiled import jit
 
 # Sums may be reordered: they are exact (`score`) or counts. There are no NaNs; infinities serve as marks.
 _compiled: Any = jit(fastmath={"reassoc", "contract", "nsz", "nnan"})

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.rank_kernels import jit, score
+from lookalike.compiled import jit
+from lookalike.rank_kernels import score
 
 _compiled: Any = jit()
 

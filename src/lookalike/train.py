@@ -1,5 +1,6 @@
 """From settings to a bundle: data, copies, model, Lightning's trainer, export. A killed run goes on where it was."""
 
+import importlib.metadata
 import os
 import time
 import warnings
@@ -22,7 +23,8 @@ from lookalike.checkpoint import (
     finished,
     read_checkpoint,
 )
-from lookalike.datamodules.image_datamodule import ImageDataModule, default_workers
+from lookalike.datamodules.image_datamodule import Features, ImageDataModule, default_workers
+from lookalike.epoch_lines import EpochLines
 from lookalike.errors import LookalikeError, listed
 from lookalike.evaluate import RetrievalResult
 from lookalike.export import export
@@ -35,7 +37,7 @@ from lookalike.models.embedder import Embedder, load_embedder
 from lookalike.models.losses import MetricLoss, needs_label_batches
 from lookalike.models.metric_learning_module import MetricLearningModule, forward
 from lookalike.models.pretrained import load_pretrained
-from lookalike.progress import console, progress, quiet_lightning, say
+from lookalike.progress import console, quiet_lightning, say
 from lookalike.sampler import LabelBatches, ShuffledBatches
 from lookalike.settings import Train, flat
 from lookalike.trackers import Tracker
@@ -99,8 +101,7 @@ def _train(
     _check_images(manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     pl.seed_everything(settings.seed, verbose=False)
-    before = state["hyper_parameters"] if state else {}
-    module, datamodule = _build(settings, manifest, kept, before)
+    module, datamodule = _build(settings, manifest, kept, state)
     for old in (folder, target) if fresh else ():
         if aside := set_aside(old):
             say(f"{old} is kept as {aside}")
@@ -135,12 +136,18 @@ def _check_images(manifest: Manifest) -> None:
 
 
 def _build(
-    settings: Train, manifest: Manifest, kept: dict[str, Any], before: dict[str, Any]
+    settings: Train, manifest: Manifest, kept: dict[str, Any], state: dict[str, Any] | None
 ) -> tuple[MetricLearningModule, ImageDataModule]:
-    """Module and data; `before` are the plain values that a resumed run's checkpoint keeps."""
+    """Module and data; `state` is the checkpoint of a resumed run."""
     options, trainer = settings.model, settings.trainer
+    device = _device(trainer.device)
     embedder = Embedder(**options.model_dump(exclude={"weights"}))
-    # A resumed run takes its weights from the checkpoint: the hub need not be reachable a second time.
+    before: dict[str, Any] = state["hyper_parameters"] if state else {}
+    if state:
+        # Now and not by Lightning, which is too late for the trunk; the hub need not be reachable a second time.
+        weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}
+        embedder.load_state_dict({name.removeprefix("embedder."): value for name, value in weights.items()})
+        before = {"arithmetic": "32-true", **before}  # that of versions which had no choice
     source = before.get("weights_source") or load_pretrained(embedder.backbone, options.backbone, options.weights)
     loss = MetricLoss(
         settings.loss.name, settings.loss.model_dump(exclude={"name"}), len(manifest.labels), embedder.embedding_size
@@ -159,19 +166,13 @@ def _build(
         f"{steps} steps per epoch"
     )
     say(f"validation: {protocol.text}")
-    device = "cpu" if trainer.device == "cpu" or not torch.cuda.is_available() else "cuda"
-    bf16_trunk = trainer.precision != "32-true" and multiplies_bf16(device)
+    bf16_trunk = bool(before.get("bf16_trunk", trainer.precision != "32-true" and multiplies_bf16(device)))
     prepare(embedder, "32-true")
     if trainer.trunk_cache and embedder.trunk_end:
-        datamodule.features = cached_trunk(
-            Path(settings.checkpoint_dir) / ".trunk",
-            embedder,
-            datamodule.unchanging_rows,
-            bf16_trunk,
-            device,
-            int(trainer.trunk_cache_gib * 2**30),
-        )
-    arithmetic = before.get("arithmetic") or _arithmetic(settings, embedder, loss, datamodule, device, bf16_trunk)
+        datamodule.features = _features(settings, embedder, datamodule, bf16_trunk, device)
+    arithmetic = before.get("arithmetic") or _arithmetic(
+        settings, embedder, loss, datamodule, {"bf16_trunk": bf16_trunk, "first_weights": source}, device
+    )
     schedule = trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"})
     module = MetricLearningModule(
         embedder,
@@ -180,9 +181,35 @@ def _build(
         protocol,
         arithmetic,
         bf16_trunk,
-        {"settings": kept, "weights_source": source, "arithmetic": arithmetic},
+        {"settings": kept, "weights_source": source, "arithmetic": arithmetic, "bf16_trunk": bf16_trunk},
     )
     return module, datamodule
+
+
+def _device(wanted: str) -> str:
+    """`cpu` or `cuda`."""
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise TrainError(
+            "trainer.device=cuda: torch finds no CUDA device here: use trainer.device=cpu, or check nvidia-smi"
+        )
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def _features(
+    settings: Train, embedder: Embedder, datamodule: ImageDataModule, bf16_trunk: bool, device: str
+) -> Features | None:
+    """What the trunk makes of training and validation, or of validation alone: training may change or be too much."""
+    folder, limit = Path(settings.checkpoint_dir) / ".trunk", int(settings.trainer.trunk_cache_gib * 2**30)
+    still, validation = datamodule.unchanging_rows, datamodule.validation_rows
+    if len(still) == len(validation):
+        say("trunk: online changes are random, so only validation can be cached (online=none caches training, too)")
+    features = cached_trunk(folder, embedder, still, bf16_trunk, device, limit)
+    if features is None and len(still) > len(validation):
+        features = cached_trunk(folder, embedder, validation, bf16_trunk, device, limit)
+    if features is None:
+        say("trunk: computed in every epoch")
+    return features
 
 
 def _data(settings: Train, manifest: Manifest) -> ImageDataModule:
@@ -203,21 +230,23 @@ def _arithmetic(
     embedder: Embedder,
     loss: MetricLoss,
     datamodule: ImageDataModule,
+    model: dict[str, Any],
     device: str,
-    bf16_trunk: bool,
 ) -> Arithmetic:
-    """What was asked for, or the quickest on the first batch."""
+    """What was asked for, or the quickest on the first batch; `model` tells what settings do not."""
     if settings.trainer.precision != "auto":
         return settings.trainer.precision
     given, labels = (part.to(device) for part in datamodule.first_batch())
     about = {
-        "model": settings.model.model_dump(exclude={"weights", "mean", "std"}),
-        "loss": settings.loss.name,
+        "model": {**settings.model.model_dump(), **model},
+        "loss": settings.loss.model_dump(),
+        "labels": len(datamodule.manifest.labels),
         "input": [*given.shape, str(given.dtype), device],
+        "versions": {name: importlib.metadata.version(name) for name in ("lookalike", "timm")},
     }
 
     def run(network: Embedder, arithmetic: Arithmetic, images: torch.Tensor) -> torch.Tensor:
-        return forward(network, arithmetic, images, bf16_trunk or arithmetic != "32-true")
+        return forward(network, arithmetic, images, model["bf16_trunk"])
 
     found = measure(
         Path(pooch.os_cache("lookalike")) / "arithmetic",
@@ -247,10 +276,10 @@ def _fit(
     tracker.settings(kept)
     trainer = pl.Trainer(
         max_epochs=options.max_epochs,
-        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[options.device],
+        accelerator={"cpu": "cpu", "cuda": "gpu"}[_device(options.device)],
         devices=1,
         precision="32-true",  # the module itself says what runs in bf16
-        deterministic="warn" if options.device == "cpu" or not torch.cuda.is_available() else False,
+        deterministic="warn" if _device(options.device) == "cpu" else False,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -272,63 +301,6 @@ def _fit(
     finally:
         tracker.close(status)
     return time.monotonic() - start
-
-
-class EpochLines(pl.Callback):
-    """A progress bar inside each epoch and a line after it; also feeds the tracker.
-
-    Args:
-        tracker: Takes the finished epochs.
-    """
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-        self._start = 0.0
-        self._bar: Any = None
-
-    def on_train_start(self, *_: Any) -> None:
-        """Starts the clock also for an epoch that a resumed run enters in the middle."""
-        self._start = time.monotonic()
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Opens the bar."""
-        self._start = time.monotonic()
-        self._bar = progress(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", int(trainer.num_training_batches)
-        )
-        self._advance = self._bar.__enter__()
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Moves it."""
-        if self._bar is not None:
-            self._advance(1)
-
-    def on_validation_start(self, *_: Any) -> None:
-        """Closes it."""
-        self._close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Closes it and says how to go on."""
-        self._close()
-        if isinstance(exception, KeyboardInterrupt):
-            say("stopped; the same command goes on from the last checkpoint, or starts anew if there is none yet")
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Prints and logs the epoch."""
-        assert isinstance(pl_module, MetricLearningModule)
-        history = pl_module.history
-        line, best = history[-1], best_epoch(history)
-        say(
-            f"epoch {line['epoch']:.0f}/{trainer.max_epochs}: loss {line['train/loss']:.3f}, validation accuracy@1 "
-            f"{line['validation/accuracy@1']:.4f}, accuracy@5 {line['validation/accuracy@5']:.4f}, "
-            f"mAP {line['validation/map']:.4f}, {time.monotonic() - self._start:.0f} s (best: epoch {best})"
-        )
-        self._tracker.epoch(history)
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
 
 
 def _finish(

@@ -10,22 +10,25 @@ Letters in shapes: N images, C channels, H height, W width.
 import hashlib
 import importlib.metadata
 import json
+import math
+import os
+from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from lookalike.datamodules.image_datamodule import FeatureRows, Features, ImageRows
+from lookalike.datamodules.image_datamodule import Features, ImageRows
 from lookalike.files import DiskFullError, atomic_file, only_one, sha256_of, write_json
-from lookalike.images import compile_shrinking
 from lookalike.models.embedder import Embedder
 from lookalike.progress import progress, say
 
 _BATCH = 8
 _SCHEMA = 1
+_MAPS = 4  # dimensions of a batch of maps
 
 
 def cached_trunk(
@@ -36,11 +39,11 @@ def cached_trunk(
     device: str,
     limit_bytes: int,
 ) -> Features | None:
-    """Opens the trunk's outputs, or computes them.
+    """Opens the trunk's outputs, or computes them; waits while another process is at a cache in the same folder.
 
     Args:
         folder: Where caches are kept, one per key.
-        embedder: Its trunk is frozen.
+        embedder: Its trunk is frozen, its weights are those that training starts from; it goes to `device`.
         rows: All images that will be asked for, without random changes; one that occurs twice is kept once.
         bf16: Run the trunk in bf16; its output is kept in bf16 in either case.
         device: Where the trunk runs, `cpu` or `cuda`.
@@ -48,30 +51,36 @@ def cached_trunk(
 
     Returns:
         The outputs, or None where they do not fit, on the disk or into the limit.
-
-    Raises:
-        LookalikeError: Another process is writing the same cache.
     """
+    embedder.to(device)
     images, places = _distinct(rows)
     key = _key(embedder, images, bf16, device)
-    file, about = folder / f"{key[:24]}.bf16", folder / f"{key[:24]}.json"
-    if (shape := _checked(file, about, key)) is None:
-        shape = _shape(embedder, images, bf16, device)
-        size = 2 * int(np.prod(shape))
-        if size > limit_bytes:
-            say(f"trunk: {_told(size)} to cache, more than trainer.trunk_cache_gib allows: computed in every epoch")
-            return None
-        try:
-            with only_one(folder / f".{key[:24]}.lock", "this trunk cache is being written by another process"):
-                _make_room(folder, limit_bytes - size)
-                digest = _write(file, embedder, images, bf16, device)
-                write_json(about, {"schema": _SCHEMA, "key": key, "shape": list(shape), "sha256": digest})
-        except DiskFullError as error:
-            say(f"trunk: not cached, so computed in every epoch ({error})")
-            return None
-    file.touch()  # the caches used last are kept longest
-    say(f"trunk: frozen up to {embedder.last_frozen}, cached {_told(2 * int(np.prod(shape)))} in {folder}")
-    return Features(np.memmap(file, np.uint16, "r", shape=shape), places)
+    file = folder / f"{key[:24]}.bf16"
+
+    def waiting() -> None:
+        say(f"trunk: waiting for another process that writes into {folder}")
+
+    with only_one(folder / ".lock", "", waiting):
+        about = _checked(file, key)
+        if about is None:
+            about = _about(embedder, images, bf16, device, key)
+            size = _size(about)
+            if size > limit_bytes:
+                say(f"trunk: {_told(size)} for {len(images)} images is more than trainer.trunk_cache_gib allows")
+                return None
+            _make_room(folder, limit_bytes - size)
+            try:
+                about["sha256"] = _write(file, embedder, images, bf16, device)
+                write_json(file.with_suffix(".json"), about)
+            except DiskFullError as error:
+                file.unlink(missing_ok=True)
+                say(f"trunk: not cached ({error})")
+                return None
+        bits = np.memmap(file, np.uint16, "r", shape=tuple(about["shape"]))
+        os.utime(file)  # the caches used last are kept longest
+    told = f"cached {_told(_size(about))} for {len(images)} images in {folder}"
+    say(f"trunk: frozen up to {embedder.last_frozen}, {told}")
+    return Features(bits, places, bool(about["channels_last"]))
 
 
 def _distinct(rows: Iterable[ImageRows]) -> tuple[ImageRows, dict[Any, int]]:
@@ -85,40 +94,47 @@ def _distinct(rows: Iterable[ImageRows]) -> tuple[ImageRows, dict[Any, int]]:
 
 
 def _key(embedder: Embedder, images: ImageRows, bf16: bool, device: str) -> str:
-    """SHA-256 over everything the outputs depend on; a file is known by its path, size and time of change."""
+    """SHA-256 over everything the outputs depend on; a file is known by its path, size and times of change."""
     versions = [importlib.metadata.version(name) for name in ("lookalike", "torch", "timm", "opencv-python-headless")]
     told = (_SCHEMA, versions, images.pixels, bf16, device, embedder.trunk_end, repr(embedder.backbone))
     digest = hashlib.sha256(repr(told).encode())
     for file, box in images.images:
         state = file.stat()
-        digest.update(f"\0{file}\0{box}\0{state.st_size}\0{state.st_mtime_ns}".encode("utf-8", "surrogateescape"))
-    trained = {name for name, parameter in embedder.backbone.named_parameters() if parameter.requires_grad}
-    for name, value in {**embedder.backbone.state_dict(), "mean": embedder.mean, "std": embedder.std}.items():
-        if name not in trained:
-            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        known = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        digest.update(f"\0{file}\0{box}\0{known}".encode("utf-8", "surrogateescape"))
+    for name, value in embedder.frozen_state().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _checked(file: Path, about: Path, key: str) -> tuple[int, ...] | None:
-    """The shape of a cache that is whole and belongs to the key."""
+def _checked(file: Path, key: str) -> dict[str, Any] | None:
+    """What is known of a cache that is whole and belongs to the key."""
+    description = file.with_suffix(".json")
     try:
-        told: dict[str, Any] = json.loads(about.read_bytes())
-        shape = tuple(int(part) for part in told["shape"])
-        whole = file.stat().st_size == 2 * int(np.prod(shape)) and sha256_of(file) == told["sha256"]
-        if whole and told["key"] == key:
-            return shape
+        about: dict[str, Any] = json.loads(description.read_bytes())
+        whole = file.stat().st_size == _size(about) and sha256_of(file) == about["sha256"]
+        if whole and about["key"] == key and about["schema"] == _SCHEMA and "channels_last" in about:
+            return about
         say(f"trunk: {file} is damaged or of something else: made anew")
     except FileNotFoundError:
         pass
     except (OSError, ValueError, LookupError, TypeError) as error:
-        say(f"trunk: {about} cannot be used ({error}): made anew")
+        say(f"trunk: {description} cannot be used ({error}): made anew")
     return None
 
 
-def _shape(embedder: Embedder, images: ImageRows, bf16: bool, device: str) -> tuple[int, ...]:
+def _about(embedder: Embedder, images: ImageRows, bf16: bool, device: str, key: str) -> dict[str, Any]:
+    """Shape and layout of a cache to be made."""
     pixels = images.pixels
-    example = torch.zeros(1, pixels.height, pixels.width, 3, dtype=torch.uint8)
-    return (len(images), *_outputs(embedder, example, bf16, device).shape[1:])
+    example = _outputs(embedder, torch.zeros(1, pixels.height, pixels.width, 3, dtype=torch.uint8), bf16, device)
+    last = example.dim() == _MAPS and example.is_contiguous(memory_format=torch.channels_last)
+    last = last and not example.is_contiguous()
+    shape = example.permute(0, 2, 3, 1).shape if last else example.shape
+    return {"schema": _SCHEMA, "key": key, "shape": [len(images), *shape[1:]], "channels_last": last}
+
+
+def _size(about: dict[str, Any]) -> int:
+    return 2 * math.prod(int(part) for part in about["shape"])
 
 
 def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device: str) -> str:
@@ -128,12 +144,13 @@ def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device
     """
     digest, threads = hashlib.sha256(), torch.get_num_threads()
     blocks = [range(first, min(first + _BATCH, len(images))) for first in range(0, len(images), _BATCH)]
-    embedder.to(device)
-    compile_shrinking()
+    waiting: deque[Future[bytes]] = deque()
 
     def made(block: range) -> bytes:
-        pixels = torch.stack([images[row][0] for row in block])
-        return _outputs(embedder, pixels, bf16, device).view(torch.uint16).numpy().tobytes()
+        features = _outputs(embedder, torch.stack([images[row][0] for row in block]), bf16, device)
+        # As it lies in memory: [B, H, W, C] of maps that are channels last.
+        last = features.dim() == _MAPS and not features.is_contiguous()
+        return (features.permute(0, 2, 3, 1) if last else features).contiguous().view(torch.uint16).numpy().tobytes()
 
     torch.set_num_threads(1)
     try:
@@ -142,31 +159,38 @@ def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device
             progress("frozen trunk, once", len(images)) as advance,
             ThreadPoolExecutor(threads) as pool,
         ):
-            for first in range(0, len(blocks), 4 * threads):  # a few ahead, not all of them in memory
-                for block, content in zip(
-                    blocks[first:], pool.map(made, blocks[first : first + 4 * threads]), strict=False
-                ):
+            try:
+                for place, block in enumerate(blocks):
+                    while place + len(waiting) < len(blocks) and len(waiting) < 4 * threads:
+                        waiting.append(pool.submit(made, blocks[place + len(waiting)]))
+                    content = waiting.popleft().result()
                     handle.write(content)
                     digest.update(content)
                     advance(len(block))
+            except BaseException:  # Ctrl-C or a full disk
+                pool.shutdown(cancel_futures=True)
+                raise
     finally:
         torch.set_num_threads(threads)
     return digest.hexdigest()
 
 
 def _outputs(embedder: Embedder, images: torch.Tensor, bf16: bool, device: str) -> torch.Tensor:
-    """uint8 [B, H, W, 3] -> bf16 as the trunk gives it, channels last where it has four dimensions."""
+    """uint8 [B, H, W, 3] -> bf16 as the trunk gives it, dense in one of the two layouts of maps."""
     with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
         features = embedder.trunk(images.to(device)).to(torch.bfloat16).cpu()
-    return (features.permute(0, 2, 3, 1) if features.dim() == FeatureRows.IMAGE_DIMENSIONS else features).contiguous()
+    last = features.dim() == _MAPS and features.is_contiguous(memory_format=torch.channels_last)
+    return features if last else features.contiguous()
 
 
 def _make_room(folder: Path, left: int) -> None:
-    """Removes the caches used least recently until the others fit."""
+    """Removes what dead processes left, then the caches used least recently until the others fit."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
     caches = sorted(folder.glob("*.bf16"), key=lambda file: file.stat().st_mtime, reverse=True)
     for cache in caches:
         left -= cache.stat().st_size
-        if left < 0:
+        if left < 0 or not cache.with_suffix(".json").exists():
             cache.with_suffix(".json").unlink(missing_ok=True)
             cache.unlink()
 

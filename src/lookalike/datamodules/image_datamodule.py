@@ -95,12 +95,18 @@ class Features:
     """What a frozen trunk made of images.
 
     Attributes:
-        bits: uint16 [N, ...], the bits of bf16; maps are [N, H, W, C].
+        bits: uint16 [N, ...], the bits of bf16.
         places: The row of each image.
+        channels_last: Whether `bits` are [N, H, W, C] of maps that the trunk gives as [B, C, H, W].
     """
 
     bits: np.ndarray
     places: dict[Image, int]
+    channels_last: bool
+
+    def cover(self, rows: ImageRows) -> bool:
+        """Whether all images of `rows` are there."""
+        return all(image in self.places for image in rows.images)
 
 
 class FeatureRows(Dataset[Sample]):
@@ -111,10 +117,8 @@ class FeatureRows(Dataset[Sample]):
         rows: The images.
     """
 
-    IMAGE_DIMENSIONS = 4  # of a batch of maps: only these have channels
-
     def __init__(self, features: Features, rows: ImageRows) -> None:
-        self.bits, self.label_ids = features.bits, rows.label_ids
+        self.bits, self.label_ids, self.channels_last = features.bits, rows.label_ids, features.channels_last
         self.places = np.array([features.places[image] for image in rows.images], np.int64)
 
     def __len__(self) -> int:
@@ -124,8 +128,8 @@ class FeatureRows(Dataset[Sample]):
         """bf16 [B, C, H, W] (channels last in memory) or as the trunk gives it, and int64 [B]."""
         rows = [index[1] if isinstance(index, tuple) else index for index in indices]
         features = torch.from_numpy(self.bits[self.places[rows]]).view(torch.bfloat16)
-        maps = features.dim() == self.IMAGE_DIMENSIONS
-        return features.permute(0, 3, 1, 2) if maps else features, torch.from_numpy(self.label_ids[rows])
+        given = features.permute(0, 3, 1, 2) if self.channels_last else features
+        return given, torch.from_numpy(self.label_ids[rows])
 
 
 class _EpochBatches:
@@ -276,7 +280,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _known(self, rows: ImageRows) -> ImageRows | FeatureRows:
         """What the trunk made of the rows, where that is known and nothing random comes before it."""
-        if self.features is None or rows not in self.unchanging_rows:
+        if self.features is None or rows not in self.unchanging_rows or not self.features.cover(rows):
             return rows
         return FeatureRows(self.features, rows)
 

@@ -11,7 +11,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lookalike.errors import LookalikeError
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
 from lookalike.models.optimizer import FlatAdamW
 from lookalike.models.products import use_products
+from lookalike.progress import say
 
 Arithmetic = Literal["32-true", "bf16-mixed", "bf16-products"]
 CHOICES: tuple[Arithmetic, ...] = ("32-true", "bf16-mixed", "bf16-products")
@@ -82,14 +84,17 @@ def measure(
     file = cache / f"{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (found := _remembered(file)) is None:
         tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in _candidates(batch[1])}
-        write_once(file, json.dumps({**asdict(_best(tried)), "about": told}, indent=2).encode())
+        try:
+            write_once(file, json.dumps({**asdict(_best(tried)), "about": told}, indent=2).encode())
+        except (OSError, LookalikeError) as error:
+            say(f"{file}: what was measured cannot be remembered ({error}); the next run measures again")
         found = _remembered(file) or _best(tried)
     return found
 
 
 def _candidates(labels: Tensor) -> tuple[Arithmetic, ...]:
     if labels.device.type != "cpu":
-        return CHOICES[:2] if torch.cuda.is_bf16_supported() else CHOICES[:1]
+        return CHOICES[:2] if multiplies_bf16("cuda") else CHOICES[:1]
     return CHOICES
 
 
@@ -139,18 +144,19 @@ def _remembered(file: Path) -> Measured | None:
         told = json.loads(file.read_bytes())
         if told["chosen"] in CHOICES:
             return Measured(told["chosen"], dict(told["milliseconds"]), dict(told["loss_difference"]))
-    except FileNotFoundError:
+    except OSError:
         return None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         pass
-    file.unlink(missing_ok=True)
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
     return None
 
 
 def multiplies_bf16(device: str) -> bool:
     """Whether `cpu` or `cuda` has matrix units for bf16 here, so that a forward pass is always quicker in it."""
     if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 

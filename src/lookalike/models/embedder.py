@@ -122,8 +122,22 @@ class Embedder(nn.Module):
         whole = frozen[-1].partition(".")[0]
         return frozen[-1] if whole == self._trunk[-1][0].partition(".")[0] else whole
 
+    def frozen_state(self) -> dict[str, Tensor]:
+        """Weights and running statistics of the backbone that training does not change, and mean and std."""
+        frozen = {id(part) for part in _frozen_parts(self.backbone)}
+        state: dict[str, Tensor] = {
+            name: value for name, value in self.backbone.named_parameters() if not value.requires_grad
+        }
+        for name, part in self.backbone.named_modules():
+            if id(part) in frozen:
+                state |= {f"{name}.{own}": value for own, value in part.state_dict().items()}
+        return {**state, "mean": self.mean, "std": self.std}
+
     def trunk(self, images: Tensor) -> Tensor:
-        """uint8 [B, H, W, 3] -> what enters the first trained stage; needs `trunk_end`."""
+        """uint8 [B, H, W, 3] -> what enters the first trained stage; needs `trunk_end`.
+
+        Several threads may run it at once, but not while one runs `rest`.
+        """
         pixels = self._normalised(images)
         if self._only_head:
             pooled: Tensor = self.backbone(pixels)
@@ -302,7 +316,8 @@ def _frozen_trunk(backbone: Any) -> list[tuple[str, nn.Module]]:
                 (i for i, (_, m) in enumerate(order) if any(p.requires_grad for p in m.parameters())), len(order)
             )
             trunk = order[: first + 1]
-            if not 0 < first < len(order) or len({id(module) for _, module in trunk}) < len(trunk):
+            weighty = any(True for _, stage in order[:first] for _ in stage.parameters())
+            if not weighty or first == len(order) or len({id(stage) for _, stage in trunk}) < len(trunk):
                 return []
             features = _run_until(backbone, trunk[-1][1], pixels)
             with _bypassed([module for _, module in trunk[:-1]]):

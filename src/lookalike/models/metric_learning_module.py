@@ -31,7 +31,7 @@ class MetricLearningModule(pl.LightningModule):
             number of steps of the whole run; needed for training alone.
         protocol: References and queries of validation, in loader order; None takes those of the data module.
         arithmetic: Of the network in training and validation; a test is in float32, and so is the loss.
-        bf16_trunk: Run a frozen trunk in bf16 all the same.
+        bf16_trunk: Run a frozen trunk in bf16, in training and validation.
         hyper_parameters: Plain values that every checkpoint keeps: the settings, where the first weights came from.
         rules: How embeddings are compared in a test.
     """
@@ -51,7 +51,7 @@ class MetricLearningModule(pl.LightningModule):
         self.save_hyperparameters(hyper_parameters or {})
         self.embedder, self.loss = embedder, loss
         self._optimizer = optimizer or {}
-        self._arithmetic, self._bf16_trunk = arithmetic, bf16_trunk or arithmetic != "32-true"
+        self._arithmetic, self._bf16_trunk = arithmetic, bf16_trunk
         prepare(embedder, arithmetic)
         self._protocol, self._rules = protocol, rules
         self.identification: Identification | None = None
@@ -192,5 +192,5 @@ def forward(embedder: Embedder, arithmetic: Arithmetic, given: Tensor, bf16_trun
         with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16_trunk):
             given = embedder.trunk(given)
     with autocast(device, arithmetic):
-        # As a cache keeps it, so that a run is the same with and without one.
-        return embedder.rest(given.float() if arithmetic == "32-true" else given.to(torch.bfloat16))
+        given = given.to(torch.bfloat16)  # as a cache keeps it: a run is the same with and without one
+        return embedder.rest(given.float() if arithmetic == "32-true" else given)

@@ -36,6 +36,24 @@ class FlatAdamW(torch.optim.AdamW):
         super().step()
         return result
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from an earlier state; also from one of `torch.optim.AdamW`, whose moments have a shape."""
+        state = {
+            index: {name: self._as_ours(index, value) for name, value in moments.items()}
+            for index, moments in state_dict["state"].items()
+        }
+        groups = [
+            {**group, "fused": ours["fused"], "foreach": ours["foreach"]}
+            for group, ours in zip(state_dict["param_groups"], self.param_groups, strict=True)
+        ]
+        super().load_state_dict({**state_dict, "state": state, "param_groups": groups})
+
+    def _as_ours(self, index: int, value: Any) -> Any:
+        parameter = self._shaped[index]
+        if isinstance(value, Tensor) and value.dim() > 1 and value.shape == parameter.shape:
+            return _flat(torch.empty_like(parameter, device=value.device).detach().copy_(value))
+        return value
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients."""
         super().zero_grad(set_to_none=True)

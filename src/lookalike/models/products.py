@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_LARGEST = 64 << 20  # bytes of patches: larger maps are quicker as a convolution, and patches are kept for backward
 _HALVES_FROM = 512  # channels out: from here on two products of half the width are quicker than one
 
 
@@ -46,7 +47,10 @@ def _fits(module: nn.Conv2d) -> bool:
 
 def _forward(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     """As `nn.Conv2d.forward`: [B, C, H, W] -> [B, O, h, w]."""
-    if not (images.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+    high, wide = convolution.kernel_size
+    step = convolution.stride[0]
+    patches = 2 * high * wide * images.numel() // (step * step)
+    if not (images.device.type == "cpu" and torch.is_autocast_enabled("cpu") and patches <= _LARGEST):
         return nn.Conv2d.forward(convolution, images)
     result: Tensor = _Product.apply(images, convolution.weight, convolution.stride[0], convolution.padding[0])
     if convolution.bias is not None:
