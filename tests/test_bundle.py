@@ -2,18 +2,21 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from conftest import TINY
 from lookalike.bundle import Bundle, BundleError, fingerprint_of, load_bundle
+from lookalike.cli import main
 from lookalike.embed import Encoder, load_encoder
 from lookalike.files import sha256_of
 from lookalike.images import ImageError, find_images, read_image
 from lookalike.models.embedder import load_embedder
-from lookalike.networks import TorchNetwork, openvino_core
+from lookalike.networks import OpenVinoNetwork, TorchNetwork, openvino_core
 
 
 @pytest.fixture
@@ -119,6 +122,41 @@ def test_precision_is_what_was_asked_for_or_what_the_bundle_was_checked_in(bundl
     parity = {name: value for name, value in bundle.config["parity"].items() if name != "bf16"}
     unchecked = Bundle(bundle.path, {**bundle.config, "parity": parity})
     assert load_encoder(unchecked).precision == "float32"
+
+
+def test_a_graph_that_is_too_far_off_in_bf16_is_served_in_float32(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shifted(graph: Path, precision: str = "float32") -> Any:
+        network = OpenVinoNetwork(graph, "float32")
+        if precision == "float32":
+            return network
+
+        def run(images: np.ndarray) -> np.ndarray:
+            found = network(images) + np.linspace(-0.1, 0.1, 16, dtype=np.float32)
+            return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+        run.batch = network.batch  # type: ignore[attr-defined]
+        return run
+
+    monkeypatch.setattr("lookalike.export.multiplies_bf16", lambda: True)
+    monkeypatch.setattr("lookalike.export.OpenVinoNetwork", shifted)
+    folders = (f"models_dir={tmp_path / 'models'}", f"checkpoint_dir={tmp_path / 'checkpoint'}")
+    assert main(["train", f"data.root={digits}", "run=r", *folders, *TINY, "trainer.max_epochs=1"]) == 0
+    bundle = load_bundle(tmp_path / "models" / "r")
+    assert bundle.config["precision"] == "float32"
+    assert "bf16" not in bundle.config["parity"]
+    assert load_encoder(bundle).precision == "float32"
+
+
+def test_another_precision_than_the_gallery_has_is_told(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = load_bundle(bundle_path)
+    other = Bundle(bundle.path, {**bundle.config, "precision": "bf16"})
+    load_encoder(other, precision="float32")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "gallery and thresholds were made in bf16, the network runs in float32" in told
+    load_encoder(bundle)
+    assert "gallery and thresholds" not in capsys.readouterr().err
 
 
 def test_bf16_is_refused_where_the_processor_has_none(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

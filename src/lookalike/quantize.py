@@ -267,17 +267,21 @@ def _quantize_graph(nncf: Any, graph: Path, examples: list[np.ndarray], preset: 
     model = openvino_core().read_model(graph)
     kind, fast = _ATTEMPTS[preset]
     attention = any(op.get_type_name() in ("Softmax", "ScaledDotProductAttention") for op in model.get_ops())
-    with redirect_stdout(io.StringIO()):  # its progress bars
-        quantized = nncf.quantize(
-            model,
-            nncf.Dataset(examples),
-            preset=nncf.QuantizationPreset(kind),
-            target_device=nncf.TargetDevice.CPU,
-            subset_size=len(examples),
-            fast_bias_correction=fast,
-            model_type=nncf.ModelType.TRANSFORMER if attention else None,
-            ignored_scope=nncf.IgnoredScope(names=_tail(model), validate=False),
-        )
+    try:
+        with redirect_stdout(io.StringIO()):  # its progress bars
+            quantized = nncf.quantize(
+                model,
+                nncf.Dataset(examples),
+                preset=nncf.QuantizationPreset(kind),
+                target_device=nncf.TargetDevice.CPU,
+                subset_size=len(examples),
+                fast_bias_correction=fast,
+                model_type=nncf.ModelType.TRANSFORMER if attention else None,
+                ignored_scope=nncf.IgnoredScope(names=_tail(model), validate=False),
+            )
+    except Exception as error:  # what it raises for a graph that it does not know is its own affair
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise QuantizeError(f"{graph}: NNCF cannot quantise it ({reason}): keep the float32 bundle") from error
     openvino.save_model(quantized, file, compress_to_fp16=False)
 
 

@@ -165,7 +165,10 @@ class AugmentCommand(Augment):
 
 Precision = Annotated[
     Literal["auto", "float32", "bf16"],
-    Field(description="of a bundle's network; auto = bf16 where the processor has it and the bundle agrees in it"),
+    Field(
+        description="of a bundle's network; auto = bf16 where the processor or GPU has it and the bundle agreed in it; "
+        "an int8 bundle is always int8"
+    ),
 ]
 
 
