@@ -15,11 +15,6 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 
-def _status(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
-
-
 def _timed(owner: Any, name: str, seconds: dict[str, float]) -> None:
     """Adds up the seconds that a function of a module takes."""
     inner = getattr(owner, name)
@@ -81,7 +76,6 @@ def train(arguments: list[str]) -> dict[str, Any]:
         "images": training["images"],
         "arithmetic": training["arithmetic"],
         "history": training["history"],
-        "peak_mib": _status("VmHWM"),
     }
 
 
@@ -91,6 +85,8 @@ def embed(arguments: list[str]) -> dict[str, Any]:
     Args:
         arguments: Folder of a bundle, file of paths, precision.
     """
+    from peers.worker import measured
+
     from lookalike.bundle import load_bundle
     from lookalike.embed import load_encoder
 
@@ -98,12 +94,8 @@ def embed(arguments: list[str]) -> dict[str, Any]:
     files = [Path(line) for line in Path(listed).read_text().splitlines()]
     encoder = load_encoder(load_bundle(Path(folder)), precision=precision)  # type: ignore[arg-type]
     encoder.embed(files[:8])
-    before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
-    start = time.perf_counter()
-    encoder.embed(files)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "images": len(files), "extra_mib": _status("VmHWM") - before, "model_mib": before}
+    _, seconds, extra = measured(lambda: encoder.embed(files))
+    return {"seconds": seconds, "images": len(files), "extra_mib": extra}
 
 
 JOBS: dict[str, Callable[[list[str]], dict[str, Any]]] = {"train": train, "embed": embed}

@@ -23,7 +23,7 @@ import numpy as np
 from correctness import compare
 from harness import HERE, OML_PYTHON, ROUNDS, Row, in_turn, machine, median_of, oml, ours, seconds_of, torchvision
 from peers.worker import measured
-from problems import PEERS_PYTHON, ask_peer, market_like
+from problems import PEERS_PYTHON, ask_peer, market_like, unit
 from profiles import draw
 
 from lookalike.augment import make_copies
@@ -289,11 +289,6 @@ def growth(bench: Bench) -> None:
     bench.notes.append("\n".join(lines))
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 def correctness(bench: Bench) -> None:
     """Every way to an embedding against torch in float32, on the same photographs."""
     lines = [
@@ -346,7 +341,7 @@ def main() -> None:
         name = "RESULTS" if whole and not options.quick else "RESULTS.part"
         write(bench, HERE / f"{name}.md")
         HERE.joinpath(f"{name}.json").write_text(json.dumps(bench.profiles, indent=1))
-        if whole:
+        if whole and not options.quick:  # the pictures of the documentation
             files = [manifest.file(path) for path in manifest.original["path"]]
             draw(bench.profiles, files[:400])
 

@@ -171,10 +171,8 @@ def only_one(lock: Path, otherwise: str, wait: Callable[[], None] | None = None)
         except ImportError:
             pass  # Windows has no flock: there two processes are not told apart
         except BlockingIOError as error:
-            if wait is not None:
-                wait()
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                yield
-                return
-            raise LookalikeError(f"{otherwise} ({lock} is held): wait for it, or give another name") from error
+            if wait is None:
+                raise LookalikeError(f"{otherwise} ({lock} is held): wait for it, or give another name") from error
+            wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

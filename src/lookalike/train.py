@@ -272,17 +272,17 @@ def _fit(
     kept: dict[str, Any],
     history: list[Any],
 ) -> float:
-    options = settings.trainer
+    options, device = settings.trainer, _device(settings.trainer.device)
     if history or (folder / LAST).is_file():
         say(f"resuming {run} after {len(history)} finished epoch(s)")
     tracker = Tracker(run, settings.logger, folder, len(history))
     tracker.settings(kept)
     trainer = pl.Trainer(
         max_epochs=options.max_epochs,
-        accelerator={"cpu": "cpu", "cuda": "gpu"}[_device(options.device)],
+        accelerator="cpu" if device == "cpu" else "gpu",
         devices=1,
         precision="32-true",  # the module itself says what runs in bf16
-        deterministic="warn" if _device(options.device) == "cpu" else False,
+        deterministic="warn" if device == "cpu" else False,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,

@@ -126,11 +126,9 @@ def _checked(file: Path, key: str) -> dict[str, Any] | None:
 def _about(embedder: Embedder, images: ImageRows, bf16: bool, device: str, key: str) -> dict[str, Any]:
     """Shape and layout of a cache to be made."""
     pixels = images.pixels
-    example = _outputs(embedder, torch.zeros(1, pixels.height, pixels.width, 3, dtype=torch.uint8), bf16, device)
-    last = example.dim() == _MAPS and example.is_contiguous(memory_format=torch.channels_last)
-    last = last and not example.is_contiguous()
-    shape = example.permute(0, 2, 3, 1).shape if last else example.shape
-    return {"schema": _SCHEMA, "key": key, "shape": [len(images), *shape[1:]], "channels_last": last}
+    example = torch.zeros(1, pixels.height, pixels.width, 3, dtype=torch.uint8)
+    features, last = _outputs(embedder, example, bf16, device)
+    return {"schema": _SCHEMA, "key": key, "shape": [len(images), *features.shape[1:]], "channels_last": last}
 
 
 def _size(about: dict[str, Any]) -> int:
@@ -147,10 +145,8 @@ def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device
     waiting: deque[Future[bytes]] = deque()
 
     def made(block: range) -> bytes:
-        features = _outputs(embedder, torch.stack([images[row][0] for row in block]), bf16, device)
-        # As it lies in memory: [B, H, W, C] of maps that are channels last.
-        last = features.dim() == _MAPS and not features.is_contiguous()
-        return (features.permute(0, 2, 3, 1) if last else features).contiguous().view(torch.uint16).numpy().tobytes()
+        features, _ = _outputs(embedder, torch.stack([images[row][0] for row in block]), bf16, device)
+        return features.view(torch.uint16).numpy().tobytes()
 
     torch.set_num_threads(1)
     try:
@@ -175,12 +171,13 @@ def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device
     return digest.hexdigest()
 
 
-def _outputs(embedder: Embedder, images: torch.Tensor, bf16: bool, device: str) -> torch.Tensor:
-    """uint8 [B, H, W, 3] -> bf16 as the trunk gives it, dense in one of the two layouts of maps."""
+def _outputs(embedder: Embedder, images: torch.Tensor, bf16: bool, device: str) -> tuple[torch.Tensor, bool]:
+    """uint8 [B, H, W, 3] -> bf16 in the order it has in memory, and whether that is [B, H, W, C] of maps."""
     with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
         features = embedder.trunk(images.to(device)).to(torch.bfloat16).cpu()
     last = features.dim() == _MAPS and features.is_contiguous(memory_format=torch.channels_last)
-    return features if last else features.contiguous()
+    last = last and not features.is_contiguous()
+    return (features.permute(0, 2, 3, 1) if last else features).contiguous(), last
 
 
 def _make_room(folder: Path, left: int) -> None:

@@ -52,7 +52,7 @@ def _forward(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     patches = 2 * high * wide * images.numel() // (step * step)
     if not (images.device.type == "cpu" and torch.is_autocast_enabled("cpu") and patches <= _LARGEST):
         return nn.Conv2d.forward(convolution, images)
-    result: Tensor = _Product.apply(images, convolution.weight, convolution.stride[0], convolution.padding[0])
+    result: Tensor = _Product.apply(images, convolution.weight, step, convolution.padding[0])
     if convolution.bias is not None:
         result = result + convolution.bias.to(result.dtype).view(1, -1, 1, 1)
     return result
