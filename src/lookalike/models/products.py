@@ -78,7 +78,7 @@ class _Product(torch.autograd.Function):
             spread = (rows @ flat).view(images[0], *size, high, wide, channels)
             of_images = _gathered(spread, images, stride, padding).to(dtype)
         if ctx.needs_input_grad[1]:
-            of_weight = (rows.T @ patches).float().view(out, high, wide, channels).permute(0, 3, 1, 2)
+            of_weight = (rows.T.contiguous() @ patches).float().view(out, high, wide, channels).permute(0, 3, 1, 2)
         return of_images, of_weight, None, None
 
 
