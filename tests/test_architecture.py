@@ -16,7 +16,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
 HELPERS = {"errors", "files", "progress"}
 ALLOWED = {
-    "manifest": "images market tables",
+    "manifest": "exclusions images market tables",
+    "exclusions": "tables",
     "market": "images",
     "tables": "",
     "compiled": "",
@@ -61,6 +62,14 @@ ALLOWED = {
     "assess": "bundle embed manifest measure pictures restore settings",
     "predict": "bundle embed gallery images ranking",
     "pictures": "images",
+    "file_facts": "embed images manifest",
+    "duplicates": "embed file_facts",
+    "suspects": "",
+    "findings": "",
+    "audit_files": "file_facts findings images manifest",
+    "audit": "audit_files duplicates embed exclusions file_facts findings manifest measure suspects",
+    "audit_page": "audit findings",
+    "untrained": "embed export images models.embedder models.pretrained networks",
     "export": "bundle embed evaluate gallery images manifest measure models.embedder networks openset",
     "quantize": "bundle embed evaluate gallery images manifest measure networks openset",
     "trackers": "",
@@ -86,6 +95,7 @@ TORCH_FREE = (
     "measure",
     "pictures",
     "assess",
+    "audit",
     "quantize",
 )
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
@@ -188,7 +198,7 @@ def test_help_loads_nothing(argument: str) -> None:
     assert not loaded_by(argument)
 
 
-@pytest.mark.parametrize("verb", ["train", "predict", "eval", "quantize"])
+@pytest.mark.parametrize("verb", ["train", "predict", "eval", "quantize", "audit"])
 def test_help_of_a_verb_loads_only_what_reads_settings(verb: str) -> None:
     assert loaded_by(verb, "--help") <= SETTINGS
 

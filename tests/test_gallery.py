@@ -184,4 +184,4 @@ def test_the_files_can_be_read_without_lookalike(tmp_path: Path) -> None:
     gallery(np.eye(2, dtype=np.float32)).save(tmp_path)
     assert (tmp_path / "rows.csv").read_text().splitlines() == ["label,path", "label 0,0.jpg", "label 1,1.jpg"]
     about = json.loads((tmp_path / "gallery.json").read_text())
-    assert about == {"schema": 1, "fingerprint": "f" * 64, "root": "/photos"}
+    assert about == {"schema": 1, "fingerprint": "f" * 64, "precision": "", "root": "/photos"}

@@ -441,3 +441,13 @@ def test_find_images_goes_by_the_extension_and_skips_the_hidden(tmp_path: Path) 
         "b.JPG",
         "deep/er/c.webp",
     ]
+
+
+def test_an_error_of_the_callers_crop_is_no_damage_of_the_image(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg")
+
+    def crop(height: int, width: int) -> tuple[int, int, int, int]:
+        raise KeyError(f"{height} {width}")
+
+    with pytest.raises(KeyError, match="40 60"):
+        read_image(tmp_path / "a.jpg", crop=crop)

@@ -37,7 +37,7 @@ def test_the_json_and_the_picture_of_a_folder(
 ) -> None:
     assert main(["predict", f"bundle={bundle_path}", f"image={digits / 'validation' / 'digit 0'}", "k=7"]) == 0
     content = written(here)
-    assert sorted(content) == ["bundle", "created", "fingerprint", "items", "k", "schema"]
+    assert sorted(content) == ["bundle", "created", "fingerprint", "items", "k", "precision", "schema"]
     assert content["schema"] == 1
     assert content["k"] == 7
     assert content["fingerprint"] == load_bundle(bundle_path).fingerprint

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from conftest import TINY
 from lookalike import files
 from lookalike.cli import main
 from lookalike.datamodules.image_datamodule import Features, ImageRows
@@ -212,8 +214,6 @@ def test_older_caches_make_room(digits: Path, tmp_path: Path) -> None:
 
 def train(digits: Path, where: Path, run: str, *more: str) -> dict[str, torch.Tensor]:
     folders = (f"models_dir={where / 'models'}", f"checkpoint_dir={where / 'checkpoint'}")
-    from conftest import TINY
-
     assert main(["train", f"data.root={digits}", f"run={run}", *folders, *TINY, *FROZEN, *more]) == 0
     return load_file(where / "models" / run / "model.safetensors")
 
@@ -306,3 +306,35 @@ def test_a_resumed_run_with_given_weights_goes_on_with_the_same_trunk(digits: Pa
     assert len(list((tmp_path / "broken" / "checkpoint" / ".trunk").glob("*.bf16"))) == 1
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name
+
+
+# Killed in the n-th fsync: 1 and 2 are the file of maps and its folder, 3 is what is written about it.
+_KILLED = """
+import os, signal, sys
+calls, inner = 0, os.fsync
+def kill(handle):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(handle)
+os.fsync = kill
+from lookalike.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_cache_whose_writing_was_killed_is_never_used(digits: Path, tmp_path: Path, call: int) -> None:
+    command = ["train", f"data.root={digits}", "run=r", *TINY, *FROZEN, "trainer.max_epochs=1"]
+    code = _KILLED.format(call=call)
+    killed = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    folder = tmp_path / "checkpoint/.trunk"
+    assert not list(folder.glob("*.json"))
+    whole = [sys.executable, "-m", "lookalike", *command]
+    done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "trunk: frozen up to" in done.stderr
+    assert len(list(folder.glob("*.bf16"))) == len(list(folder.glob("*.json"))) == 1
+    assert not [file for file in folder.iterdir() if file.name.endswith(".tmp")]

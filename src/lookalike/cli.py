@@ -16,6 +16,7 @@ from lookalike.errors import LookalikeError, did_you_mean
 _VERBS = {
     "demo": "the whole job on example photographs: train, evaluate, predict",
     "manifest": "count images per split and class, find unusable files, write the table",
+    "audit": "find unusable files, duplicates, leaks, wrong labels; write a page of them",
     "augment": "write augmented copies of the training images",
     "train": "train a model and write it as a bundle",
     "eval": "measure a bundle or a checkpoint on a split",
@@ -104,6 +105,9 @@ def read_settings(verb: str, arguments: list[str]) -> Any:
             raise UsageError("--config: needs a file, such as --config configs/predict_config.json")
         overrides += _from_file(Path(arguments[place + 1]))
         del arguments[place : place + 2]
+    while "--apply" in arguments:  # audit's, as people type it
+        place = arguments.index("--apply")
+        arguments[place : place + 2] = [f"apply={arguments[place + 1] if place + 1 < len(arguments) else ''}"]
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or not name or name.startswith("-"):

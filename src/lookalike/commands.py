@@ -33,6 +33,45 @@ def manifest(settings: Any) -> int:
     return 1 if broken else 0
 
 
+def audit(settings: Any) -> int:
+    """`lookalike audit`."""
+    from lookalike.audit import audit as look
+    from lookalike.audit import exclude
+    from lookalike.audit_page import page
+    from lookalike.bundle import load_bundle
+    from lookalike.embed import Encoder, load_encoder
+    from lookalike.files import atomic_file, only_one, write_bytes
+    from lookalike.manifest import survey_data
+    from lookalike.measure import held_out_as_in
+    from lookalike.untrained import identity, untrained_encoder
+
+    bundle = load_bundle(Path(settings.bundle)) if settings.bundle else None
+    data, output = settings.data.model_dump(), Path(settings.output)
+    if settings.apply is not None and data["exclude"] and not Path(data["exclude"]).exists():
+        data["exclude"] = None  # it is made below
+    manifest, problems = survey_data(**(held_out_as_in(bundle, data) if bundle else data))
+    cache = output / ".known"
+
+    def load() -> Encoder:
+        if bundle:
+            return load_encoder(bundle, settings.device, settings.precision)
+        return untrained_encoder(cache)
+
+    told = f"{bundle.fingerprint} {settings.device} {settings.precision}" if bundle else identity()
+    with only_one(output / ".lock", f"{output} is being written by another audit"):
+        found = look(manifest, problems, load, told, cache)
+        with atomic_file(output / "audit.parquet") as handle:
+            found.findings.to_parquet(handle, index=False)
+        write_bytes(output / "audit.html", page(found))
+    print(found)
+    print(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
+    if settings.apply is not None:
+        print(exclude(found, settings.apply, settings.data.exclude))
+    elif found.safe:
+        print(f"{len(found.safe)} images can be left out without a second look: --apply safe")
+    return 0
+
+
 def augment(settings: Any) -> int:
     """`lookalike augment`."""
     from lookalike.augment import default_output, make_copies

@@ -90,7 +90,7 @@ class Encoder:
             with told:
                 progress(min(first + batch, len(files)) - first)
 
-        _side_by_side(work, range(0, len(files), batch))
+        side_by_side(work, range(0, len(files), batch))
         if errors is not None:
             errors.update(sorted(found.items()))
         return result
@@ -112,16 +112,16 @@ class Encoder:
             padded[: len(part)] = part
             result[first : first + len(part)] = self.network(padded)[: len(part)]
 
-        _side_by_side(work, range(0, len(images), batch))
+        side_by_side(work, range(0, len(images), batch))
         return result
 
 
-def _side_by_side(work: Callable[[int], None], firsts: range) -> None:
+def side_by_side(work: Callable[[int], None], firsts: range) -> None:
     """Runs `work` for every first image; the first error, or Ctrl-C, stops all threads.
 
     Two threads per core: while one waits for the network's turn on a core, another reads.
     """
-    threads, left, lock = min(_MOST_THREADS, 2 * _cores(), len(firsts)), deque(firsts), Lock()
+    threads, left, lock = min(_MOST_THREADS, 2 * cores(), len(firsts)), deque(firsts), Lock()
     if threads <= 1:
         for first in firsts:
             work(first)
@@ -148,7 +148,7 @@ def _side_by_side(work: Callable[[int], None], firsts: range) -> None:
             raise
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

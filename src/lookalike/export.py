@@ -75,7 +75,7 @@ def export(
         save_file(
             {name: tensor.contiguous() for name, tensor in embedder.state_dict().items()}, folder / "model.safetensors"
         )
-        _write_graph(embedder, pixels, folder / "model.xml")
+        write_graph(embedder, pixels, folder / "model.xml")
         fingerprint = fingerprint_of(sha256_of(folder / "model.safetensors"), pixels)
         asking = protocol.queries
         encoder, parity = _encoder(
@@ -91,9 +91,14 @@ def export(
         rows = manifest.original[(manifest.original["split"] == "train") & ~manifest.original["ignore"]]
         same = rows.index.equals(protocol.references.index)
         known = references if same else embed_rows(encoder, manifest, rows, "gallery")
-        Gallery(known, rows["label"].tolist(), rows["path"].tolist(), manifest.root.resolve(), fingerprint).save(
-            folder / "gallery"
-        )
+        Gallery(
+            known,
+            rows["label"].tolist(),
+            rows["path"].tolist(),
+            manifest.root.resolve(),
+            fingerprint,
+            encoder.precision,
+        ).save(folder / "gallery")
         asked = result if same else against_gallery(queries, references, protocol, known, rows["label"].tolist())
         config = {
             **config,
@@ -114,7 +119,8 @@ def export(
     return load_bundle(path), result
 
 
-def _write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
+def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
+    """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it."""
     shape = [-1, pixels.height, pixels.width, 3]
     example = torch.zeros(2, *shape[1:], dtype=torch.uint8)
     logging.getLogger("openvino").setLevel(logging.ERROR)

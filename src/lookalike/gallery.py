@@ -39,6 +39,7 @@ class Gallery:
         paths: R paths, relative to `root` or absolute.
         root: The folder that relative paths start from.
         fingerprint: What made the embeddings (weights and pixel settings).
+        precision: Of the arithmetic that made them, "" where it is not known.
     """
 
     embeddings: np.ndarray
@@ -46,6 +47,7 @@ class Gallery:
     paths: list[str]
     root: Path
     fingerprint: str
+    precision: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.embeddings) == len(self.labels) == len(self.paths):
@@ -120,7 +122,12 @@ class Gallery:
         text = io.StringIO()
         csv.writer(text).writerows([("label", "path"), *zip(self.labels, self.paths, strict=True)])
         write_bytes(folder / "rows.csv", text.getvalue().encode("utf-8", "surrogateescape"))
-        about = {"schema": _SCHEMA, "fingerprint": self.fingerprint, "root": str(self.root)}
+        about = {
+            "schema": _SCHEMA,
+            "fingerprint": self.fingerprint,
+            "precision": self.precision,
+            "root": str(self.root),
+        }
         write_json(folder / "gallery.json", about)
 
 
@@ -140,7 +147,7 @@ def load_gallery(folder: Path) -> Gallery:
         text = (folder / "rows.csv").read_bytes().decode("utf-8", "surrogateescape")
         rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
         labels, paths = [row[0] for row in rows], [row[1] for row in rows]
-        return Gallery(embeddings, labels, paths, Path(about["root"]), about["fingerprint"])
+        return Gallery(embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about.get("precision", ""))
     except GalleryError:
         raise
     except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error) as error:

@@ -44,8 +44,27 @@ _STILL_FORMATS = frozenset({"MPO"})
 _END_OF_JPEG = b"\xff\xd9"
 
 
+Unusable = Literal["unreadable", "empty", "not_an_image", "damaged", "animated", "size", "format", "box"]
+
+
 class ImageError(LookalikeError):
-    """One image cannot be used; the text names the file, the reason and the way out."""
+    """One image cannot be used; the text names the file, the reason and the way out.
+
+    Args:
+        text: The message.
+        kind: What is wrong with it, in one word.
+    """
+
+    def __init__(self, text: str, kind: Unusable = "damaged") -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class _CropFailedError(Exception):
+    """What a caller's `crop` raised: its own affair, no damage of the image."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -92,14 +111,16 @@ def read_image(
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
         raise ImageError(
-            f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions"
+            f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions", "unreadable"
         ) from error
     if not data:
-        raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file")
+        raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file", "empty")
     try:
         image = _decode(data, name, pixels, box, crop)
     except (ImageError, MemoryError):
         raise
+    except _CropFailedError as error:
+        raise error.reason from None
     except Exception as error:  # damage makes decoders raise anything, TypeError and RuntimeError included
         raise ImageError(
             f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it"
@@ -187,10 +208,11 @@ def _decode(
             image = _upright(_to_rgb8(header, name), orientation)
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM"
+            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM",
+            "not_an_image",
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1])) from error
+        raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1]), "size") from error
     if turned:
         region = _region(image.shape[0], image.shape[1], box, crop, name)
     return _part(image, region, 1)
@@ -199,18 +221,22 @@ def _decode(
 def _check(header: Image.Image, name: str) -> None:
     """Refuses by the header alone, before any pixel is decoded."""
     if header.format not in _FORMATS:
-        raise ImageError(f"{name}: {header.format} is not read, expected {', '.join(sorted(_FORMATS))}: save it as PNG")
+        raise ImageError(
+            f"{name}: {header.format} is not read, expected {', '.join(sorted(_FORMATS))}: save it as PNG", "format"
+        )
     width, height = header.size
     if width * height > MAX_PIXELS:
-        raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"))
+        raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"), "size")
     if min(width, height) < MIN_SIDE:
         raise ImageError(
-            f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}: remove or replace it"
+            f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}: remove or replace it",
+            "size",
         )
     frames = getattr(header, "n_frames", 1)
     if frames > 1 and header.format not in _STILL_FORMATS:
         raise ImageError(
-            f"{name}: animated or many pages ({frames} frames), expected one picture: save the frame you mean as PNG"
+            f"{name}: animated or many pages ({frames} frames), expected one picture: save the frame you mean as PNG",
+            "animated",
         )
 
 
@@ -228,7 +254,7 @@ def _reduction(region: Region, pixels: PixelSettings | None) -> int:
 
 def _to_rgb8(image: Image.Image, name: str) -> Pixels:
     if image.mode == "F":
-        raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit")
+        raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit", "format")
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
@@ -265,11 +291,15 @@ def _region(
         if min(region[2:]) < MIN_SIDE:
             raise ImageError(
                 f"{name}: box {x1},{y1},{x2},{y2} leaves less than {MIN_SIDE} pixels of {width} x {height}: "
-                "correct x1..y2"
+                "correct x1..y2",
+                "box",
             )
     if crop is not None:
         whole = region or (0, 0, height, width)
-        top, left, high, wide = crop(whole[2], whole[3])
+        try:
+            top, left, high, wide = crop(whole[2], whole[3])
+        except Exception as error:
+            raise _CropFailedError(error) from error
         region = (whole[0] + top, whole[1] + left, high, wide)
     return region
 

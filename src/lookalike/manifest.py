@@ -9,7 +9,8 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from lookalike.errors import did_you_mean, listed
+from lookalike.exclusions import NAME as EXCLUDED
+from lookalike.exclusions import read_exclusions, without
 from lookalike.files import atomic_file
 from lookalike.images import find_images, is_image_name
 from lookalike.market import DISTRACTOR, hold_out_people, market_root, passed_over, read_market, unpack, utf8_only
@@ -60,12 +63,14 @@ class Manifest:
             ("" = empty), camera is Int64 with missing values, ignore is bool. Sorted by path.
         notes: What was passed over while reading, in words.
         cameras_expected: Whether the layout names a camera per image (Market-1501), so that a missing one is odd.
+        left_out: Path -> reason of the images that `exclude.csv` leaves out.
     """
 
     root: Path
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
     cameras_expected: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""
@@ -136,7 +141,7 @@ class Manifest:
         return digest.hexdigest()
 
 
-def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -> Manifest:
+def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0, exclude: Path | None = None) -> Manifest:
     """Reads a data set.
 
     Args:
@@ -147,10 +152,18 @@ def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -
         validation_share: Share, 0 to 1, to hold out when there is no validation image: of each training class, or of
             the people in Market-1501's layout.
         seed: What is held out.
+        exclude: Table of images to leave out; None for `exclude.csv` in the root, where there is one.
 
     Raises:
         ManifestError: Nothing there, or problems in it; up to 20 are listed.
     """
+    manifest, problems = _survey(root, validation_share, seed, exclude)
+    _refuse(root, problems + _file_problems(manifest))
+    return manifest
+
+
+def _survey(root: Path, validation_share: float, seed: int, exclude: Path | None) -> tuple[Manifest, list[str]]:
+    """The data set, and the problems of its table."""
     if not root.exists():
         raise ManifestError(
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
@@ -166,18 +179,27 @@ def read_manifest(root: Path, *, validation_share: float = 0.0, seed: int = 0) -
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
     table = _tidy(table)
+    left_out = read_exclusions(exclude or base / EXCLUDED)
+    if exclude and not exclude.exists():
+        raise ManifestError(f"{exclude}: no such file: give data.exclude=<a CSV with path,reason>, or leave it out")
+    if left_out:
+        table, told = without(table, left_out, (exclude or base / EXCLUDED).name)
+        table, notes = table.reset_index(drop=True), [*notes, *told]
     if validation_share > 0 and not (table["split"] == "validation").any():
         table = (hold_out_people if market else _hold_out)(table, validation_share, seed)
         held = table[table["split"] == "validation"]
         what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
         notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    problems += _problems(table, base)
-    if problems:
-        raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
-    return Manifest(base, table, tuple(notes), cameras_expected=market is not None)
+    return Manifest(base, table, tuple(notes), market is not None, left_out), problems + _problems(table)
 
 
-def read_data(root: str | None, validation_share: float = 0.0, seed: int = 0, archive: str | None = None) -> Manifest:
+def read_data(
+    root: str | None,
+    validation_share: float = 0.0,
+    seed: int = 0,
+    archive: str | None = None,
+    exclude: str | None = None,
+) -> Manifest:
     """`read_manifest` for the `data.*` settings of a command; files that were passed over are mentioned.
 
     Args:
@@ -185,9 +207,35 @@ def read_data(root: str | None, validation_share: float = 0.0, seed: int = 0, ar
         validation_share: See `read_manifest`.
         seed: See `read_manifest`.
         archive: A zip of Market-1501, unpacked first unless `root` holds it already.
+        exclude: See `read_manifest`.
 
     Raises:
         ManifestError: No root, or problems in it.
+        MarketError: The archive cannot be unpacked.
+    """
+    manifest, problems = survey_data(root, validation_share, seed, archive, exclude)
+    _refuse(root, problems + _file_problems(manifest))
+    return manifest
+
+
+def survey_data(
+    root: str | None,
+    validation_share: float = 0.0,
+    seed: int = 0,
+    archive: str | None = None,
+    exclude: str | None = None,
+) -> tuple[Manifest, list[str]]:
+    """As `read_data`, but tells the problems of the table instead of raising, and does not look at the files.
+
+    Args:
+        root: See `read_data`.
+        validation_share: See there.
+        seed: See there.
+        archive: See there.
+        exclude: See there.
+
+    Raises:
+        ManifestError: There is no data set at all.
         MarketError: The archive cannot be unpacked.
     """
     if archive:
@@ -196,10 +244,10 @@ def read_data(root: str | None, validation_share: float = 0.0, seed: int = 0, ar
         raise ManifestError(
             "data.root: needs a value: give data.root=<folder with train/<class>/*.jpg, or a .csv / .parquet table>"
         )
-    manifest = read_manifest(Path(root), validation_share=validation_share, seed=seed)
+    manifest, problems = _survey(Path(root), validation_share, seed, Path(exclude) if exclude else None)
     for note in manifest.notes:
         say(f"{root}: {note}")
-    return manifest
+    return manifest, problems
 
 
 def boxes_of(rows: pd.DataFrame) -> list[tuple[float, float, float, float] | None]:
@@ -303,16 +351,27 @@ def _hold_out(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     return table
 
 
-def _problems(table: pd.DataFrame, root: Path) -> list[str]:
+def _refuse(root: str | Path | None, problems: list[str]) -> None:
+    if problems:
+        raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
+
+
+def _problems(table: pd.DataFrame) -> list[str]:
     problems = []
     for column, allowed in (("split", SPLITS), ("role", ROLES)):
         for value in sorted(set(table[column]) - set(allowed)):
             problems.append(f"{column} {value!r}: expected one of {', '.join(name or '(empty)' for name in allowed)}")
     keys = ["path", *(name for name in BOX if name in table)]
     problems += [f"{path}: listed twice" for path in table[table.duplicated(keys)]["path"].unique()]
-    for path, label in zip(table["path"], table["label"], strict=True):
+    problems += [f"{path}: no label" for path in table["path"][table["label"] == ""]]
+    return problems + _unmatched(table)
+
+
+def _file_problems(manifest: Manifest) -> list[str]:
+    problems = []
+    for path in manifest.table["path"]:
         try:
-            status = (root / path).stat()
+            status = manifest.file(path).stat()
         except OSError as error:
             problems.append(f"{path}: {error.strerror}: restore the file or remove its row")
             continue
@@ -320,9 +379,7 @@ def _problems(table: pd.DataFrame, root: Path) -> list[str]:
             problems.append(f"{path or '(no path)'}: a folder, expected an image file: correct or remove its row")
         elif status.st_size == 0:
             problems.append(f"{path}: zero bytes: replace or remove the file")
-        if not label:
-            problems.append(f"{path}: no label")
-    return problems + _unmatched(table)
+    return problems
 
 
 def _unmatched(table: pd.DataFrame) -> list[str]:

@@ -323,7 +323,12 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gal
     good = [row for row in range(len(rows)) if row not in errors]
     kept = rows.iloc[good]
     gallery = Gallery(
-        embeddings[good], kept["label"].tolist(), kept["path"].tolist(), manifest.root.resolve(), encoder.fingerprint
+        embeddings[good],
+        kept["label"].tolist(),
+        kept["path"].tolist(),
+        manifest.root.resolve(),
+        encoder.fingerprint,
+        encoder.precision,
     )
     with atomic_folder(output.absolute()) as folder:
         gallery.save(folder)

@@ -84,6 +84,7 @@ class Prediction:
     k: int
     items: tuple[Item, ...]
     threshold: float | None = None
+    precision: str = "float32"
 
     @property
     def failed(self) -> tuple[Item, ...]:
@@ -97,6 +98,7 @@ class Prediction:
             "created": self.created,
             "bundle": self.bundle,
             "fingerprint": self.fingerprint,
+            "precision": self.precision,
             "k": self.k,
             **({} if self.threshold is None else {"threshold": self.threshold}),
         }
@@ -166,7 +168,7 @@ def predict(
         for i, file in enumerate(files)
     )
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Prediction(created, str(bundle.path), encoder.fingerprint, k, items, threshold)
+    return Prediction(created, str(bundle.path), encoder.fingerprint, k, items, threshold, encoder.precision)
 
 
 def _item(

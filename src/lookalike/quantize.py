@@ -347,7 +347,9 @@ class _Known:
         embeddings = references
         if not _same_rows(self.gallery, protocol.references):
             embeddings = self._embed(encoder, list(range(len(self.files))))
-        return Gallery(embeddings, self.gallery.labels, self.gallery.paths, self.root, encoder.fingerprint)
+        return Gallery(
+            embeddings, self.gallery.labels, self.gallery.paths, self.root, encoder.fingerprint, encoder.precision
+        )
 
     def _embed(self, encoder: Encoder, rows: list[int]) -> np.ndarray:
         errors: dict[int, str] = {}

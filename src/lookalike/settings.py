@@ -26,6 +26,9 @@ class Data(Settings):
     archive: str | None = Field(
         description="zip of Market-1501, unpacked once into root; null root = data/<name of the zip>"
     )
+    exclude: str | None = Field(
+        description="CSV of images to leave out (path,reason); null = exclude.csv in root, where there is one"
+    )
 
 
 class Pixels(Settings):
@@ -229,6 +232,20 @@ class QuantizeCommand(Settings):
     seed: Seed = Field(description="which training images")
 
 
+class AuditCommand(Settings):
+    """Settings of `lookalike audit`."""
+
+    bundle: str | None = Field(description="whose embeddings are used; null = untrained efficientnet_lite0")
+    data: Data
+    output: str = Field(description="folder of audit.html and audit.parquet, and of what later audits need not read")
+    apply: str | None = Field(
+        description="add to exclude.csv of the data: safe = what cannot be used, and exact copies in train of images "
+        "of other splits; or a CSV (path,reason) of accepted findings; null = nothing"
+    )
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+
+
 class DemoCommand(Settings):
     """Settings of `lookalike demo`."""
 
@@ -243,6 +260,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "eval": EvalCommand,
     "predict": PredictCommand,
     "quantize": QuantizeCommand,
+    "audit": AuditCommand,
     "demo": DemoCommand,
 }
 

@@ -50,6 +50,7 @@ _FREE = (
     "resume",
     "logger",
     "data.root",
+    "data.exclude",  # what it does is in the fingerprint of the data
     "models_dir",
     "checkpoint_dir",
     "trainer.workers",

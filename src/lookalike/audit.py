@@ -1,0 +1,278 @@
+"""What is wrong with a data set: files, duplicates and leaks, labels, balance; told, never repaired by itself.
+
+Letters in shapes: N images, P pairs, D embedding.
+"""
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lookalike.audit_files import check_balance, check_files
+from lookalike.duplicates import (
+    Compared,
+    candidates,
+    compare_pairs,
+    cross_candidates,
+    exact_groups,
+    groups_of,
+    neighbours,
+)
+from lookalike.embed import Encoder
+from lookalike.exclusions import NAME as EXCLUDED
+from lookalike.exclusions import add_exclusions, read_exclusions
+from lookalike.file_facts import Facts, gather
+from lookalike.findings import KINDS, Findings
+from lookalike.manifest import Manifest, ManifestError
+from lookalike.measure import evaluate_rows
+from lookalike.suspects import NEIGHBOURS, Suspects, suspects
+
+SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}  # of two copies the one to keep stands first
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in a data set.
+
+    Attributes:
+        manifest: The data set.
+        findings: One row per finding: kind (a key of `KINDS`), path and other (the second image of a pair, else ""),
+            split, label, score (higher is worse, 0..1, NaN where there is none), reason, suggestion, and safe:
+            whether the image can be left out without a second look.
+        leaks: One row per split that asks: split, queries, accuracy@1, then copies and scenes (queries that have one
+            among the references) and accuracy@1 without these (NaN when none is left).
+        facts: Of every image.
+        rows: Rows of the manifest, those of `facts`.
+        read: Files that were read now; the others were known from an earlier audit.
+    """
+
+    manifest: Manifest
+    findings: pd.DataFrame
+    leaks: pd.DataFrame
+    facts: Facts
+    rows: pd.DataFrame
+    read: int
+
+    @property
+    def safe(self) -> dict[str, str]:
+        """Path -> reason of the images that can be left out without a second look."""
+        chosen = self.findings[self.findings["safe"]]
+        return dict(zip(chosen["path"][::-1], chosen["reason"][::-1], strict=True))
+
+    def __str__(self) -> str:
+        counts = self.findings["kind"].value_counts()
+        lines = [f"{len(self.rows)} images, {self.read} of them read now; {len(self.findings)} findings"]
+        lines += [f"  {counts[kind]:>5}  {KINDS[kind][0]}" for kind in KINDS if kind in counts]
+        for row in self.leaks.itertuples(index=False):
+            told = [f"{row.split}: accuracy@1 {row.accuracy:.4f} of {row.queries} queries"]
+            for name, what in (("copies", "a copy"), ("scenes", "a copy or the same scene")):
+                count, left = getattr(row, name), getattr(row, f"without_{name}")
+                rest = f"{left:.4f} without them" if np.isfinite(left) else "no query is left without them"
+                told.append(f"{count} have {what} among the references" + (f" ({rest})" if count else ""))
+            lines.append("; ".join(told))
+        return "\n".join(lines)
+
+
+def audit(manifest: Manifest, problems: list[str], load: Callable[[], Encoder], identity: str, cache: Path) -> Audit:
+    """Looks at every image of a data set, augmented copies aside.
+
+    Args:
+        manifest: The data set.
+        problems: Of its table, in words.
+        load: Makes the encoder; called only when a file must be read.
+        identity: Tells the encoder's weights and pixel settings apart.
+        cache: Folder of what earlier audits found; it may be deleted at any time.
+
+    Raises:
+        ManifestError: There is no image.
+    """
+    rows = manifest.original.reset_index(drop=True)
+    if rows.empty:
+        raise ManifestError(f"{manifest.root}: no image in it: give data.root=<a data set>")
+    facts = gather(manifest, rows, load, identity, cache / "images.parquet")
+    found = Findings(rows)
+    for problem in problems:
+        found.add("problem", None, problem)
+    check_files(found, manifest, facts)
+    usable = np.flatnonzero(facts.usable)
+    leaks = pd.DataFrame()
+    if len(usable) > 1:
+        nearest, _ = neighbours(facts.embeddings[usable], NEIGHBOURS)
+        pairs = _pairs(found, facts, rows, usable, nearest, cache)
+        copies = groups_of(pairs[0], len(rows))
+        judged = usable[~rows["ignore"].to_numpy(bool)[usable]]
+        _labels(found, rows, facts, judged, copies)
+        leaks = _leaks(manifest, rows, facts, *pairs)
+    check_balance(found, manifest)
+    return Audit(manifest, found.table(), leaks, facts, rows, facts.read)
+
+
+def exclude(audit: Audit, apply: str, file: str | None) -> str:
+    """Adds images to the list that the data set leaves out; no image is touched.
+
+    Args:
+        audit: What was found.
+        apply: `safe`, or a CSV of path and reason.
+        file: The list; None for `exclude.csv` in the root of the data.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        ManifestError: The CSV is none, names images that are not in the data set, or the list cannot be written.
+    """
+    target = Path(file) if file else audit.manifest.root / EXCLUDED
+    chosen = audit.safe
+    if apply != "safe":
+        if not Path(apply).is_file():
+            raise ManifestError(f"apply={apply}: expected safe, or a CSV with the columns path,reason: no such file")
+        chosen = read_exclusions(Path(apply))
+        known = {*audit.manifest.table["path"], *audit.manifest.left_out}
+        if unknown := [path for path in chosen if path not in known]:
+            raise ManifestError(
+                f"apply={apply}: {len(unknown)} of {len(chosen)} paths are not in the data set (first: {unknown[0]}): "
+                f"give paths relative to {audit.manifest.root}"
+            )
+    try:
+        new = add_exclusions(target, chosen)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise ManifestError(
+            f"{target}: cannot be written ({error.strerror}): give data.exclude=<a file elsewhere>, also when training"
+        ) from error
+    return f"{new} images added to {target} ({len(chosen) - new} stood there already); no file was touched"
+
+
+def _pairs(
+    found: Findings, facts: Facts, rows: pd.DataFrame, usable: np.ndarray, nearest: np.ndarray, cache: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adds what is twice; returns the pairs of copies and those of scenes, int64 [P, 2] rows of `facts`."""
+    split = rows["split"].map(SPLIT_ORDER).to_numpy()
+    copies = _exact(found, facts, rows, split)
+    pairs = candidates(facts, usable, nearest)
+    pairs = np.unique(np.concatenate([pairs, cross_candidates(facts, usable, split)]), axis=0)
+    compared = compare_pairs(facts, pairs, cache / "pairs.parquet")
+    same = np.array([one.same_picture for one in compared], bool)
+    _near(found, rows, split, pairs[same], [one for one in compared if one.same_picture])
+    scene = np.array([one.same_scene for one in compared], bool)
+    _scenes(found, rows, split, pairs[scene & ~same], [c for c in compared if c.same_scene and not c.same_picture])
+    return np.concatenate([copies, pairs[same]]), pairs[scene & ~same]
+
+
+def _told(rows: pd.DataFrame, one: int, kept: int) -> tuple[str, bool]:
+    """What two images that are alike mean, and whether that is a leak between splits."""
+    splits, labels = (rows[name][[one, kept]].tolist() for name in ("split", "label"))
+    parts = []
+    if splits[0] != splits[1]:
+        parts.append(f"leak: {splits[0]} and {splits[1]}")
+    if labels[0] != labels[1]:
+        parts.append(f"contradiction: {labels[0]} and {labels[1]}")
+    return "; ".join(parts) or "in one split and class", splits[0] != splits[1]
+
+
+def _exact(found: Findings, facts: Facts, rows: pd.DataFrame, split: np.ndarray) -> np.ndarray:
+    joined = [np.empty((0, 2), np.int64)]
+    for group in exact_groups(facts):
+        order = group[np.argsort(split[group], kind="stable")]
+        kept = int(order[0])
+        for one in order[1:].tolist():
+            told, leak = _told(rows, one, kept)
+            safe = leak and rows["split"][one] == "train" and bool(facts.usable[one])
+            suggestion = "leave this one out of train" if safe else ""
+            found.add("copy", one, told, other=kept, score=1.0, safe=safe, suggestion=suggestion)
+        joined.append(np.stack([np.full(len(order) - 1, kept), order[1:]], 1))
+    return np.concatenate(joined)
+
+
+def _near(found: Findings, rows: pd.DataFrame, split: np.ndarray, pairs: np.ndarray, compared: list[Compared]) -> None:
+    for (first, second), result in zip(pairs.tolist(), compared, strict=True):
+        one, kept = (first, second) if split[first] >= split[second] else (second, first)
+        told, leak = _told(rows, one, kept)
+        how = "mirrored, " if result.mirrored else ""
+        suggestion = "leave this one out of train" if leak and rows["split"][one] == "train" else ""
+        reason = f"{told} ({how}correlation {result.correlation:.3f})"
+        found.add("near_copy", one, reason, other=kept, score=result.correlation, suggestion=suggestion)
+
+
+def _scenes(
+    found: Findings, rows: pd.DataFrame, split: np.ndarray, pairs: np.ndarray, compared: list[Compared]
+) -> None:
+    """Of every image the clearest other view of its scene in another split or class."""
+    best: dict[int, tuple[int, int]] = {}
+    for (first, second), result in zip(pairs.tolist(), compared, strict=True):
+        one, other = (first, second) if split[first] <= split[second] else (second, first)
+        if split[one] == split[other] and rows["label"][one] == rows["label"][other]:
+            continue
+        if result.points > best.get(one, (0, 0))[1]:
+            best[one] = (other, result.points)
+    for one, (other, points) in best.items():
+        told, _ = _told(rows, one, other)
+        score = points / (points + 50)
+        found.add("same_scene", one, f"{told} ({points} matching points)", other=other, score=score)
+
+
+def _labels(found: Findings, rows: pd.DataFrame, facts: Facts, judged: np.ndarray, copies: np.ndarray) -> None:
+    nearest, similarity = neighbours(facts.embeddings[judged], NEIGHBOURS)
+    labels = rows["label"].to_numpy(str)[judged]
+    told: Suspects | None = suspects(labels, nearest, similarity, copies[judged])
+    if told is None:
+        return
+    for place in np.flatnonzero(told.wrong):
+        suggested = str(told.suggested[place])
+        score = float(1 - told.quality[place])
+        reason = f"its neighbours are {suggested}"
+        found.add("label", int(judged[place]), reason, score=score, suggestion=f"look; {suggested}?")
+    for place in np.flatnonzero(told.strange):
+        far = float(told.outlier[place])
+        found.add("outlier", int(judged[place]), f"distance {far:.2f} to every class", score=min(1.0, far))
+    for row in told.confused.itertuples(index=False):
+        reason = f"{row.label} and {row.other}: {row.score:.0%} of their neighbours are of the other"
+        found.add("confused", None, reason, score=float(row.score), label=str(row.label))
+
+
+def _leaks(
+    manifest: Manifest, rows: pd.DataFrame, facts: Facts, copies: np.ndarray, scenes: np.ndarray
+) -> pd.DataFrame:
+    """Accuracy of every split with and without the queries whose picture or scene is among the references."""
+    lines = []
+    place = pd.Series(np.arange(len(rows)), index=list(zip(rows["path"], rows["label"], strict=True)))
+    place = place[~place.index.duplicated()]
+    for split in ("validation", "test"):
+        try:
+            protocol = manifest.protocol(split)
+        except ManifestError:
+            continue
+        at = [
+            place[list(zip(part["path"], part["label"], strict=True))].to_numpy()
+            for part in (protocol.queries, protocol.references)
+        ]
+        asks, answers = (facts.usable[rows_of] for rows_of in at)
+        if not asks.any() or not answers.any():
+            continue
+        shift = np.where(protocol.own_row >= 0, np.cumsum(answers)[protocol.own_row] - 1, -1)[asks]
+        queries, references = at[0][asks], at[1][answers]
+        part = replace(protocol, queries=protocol.queries[asks], references=protocol.references[answers], own_row=shift)
+        result = evaluate_rows(facts.embeddings[queries], facts.embeddings[references], part)
+        right = result.per_query["accuracy@1"].to_numpy()
+        line: dict[str, Any] = {"split": split, "queries": len(right), "accuracy": float(right.mean())}
+        leaked = np.zeros(len(queries), bool)
+        for name, pairs in (("copies", copies), ("scenes", scenes)):
+            leaked = leaked | _linked(queries, references, pairs, len(rows))
+            line[name] = int(leaked.sum())
+            line[f"without_{name}"] = float(right[~leaked].mean()) if (~leaked).any() else float("nan")
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _linked(queries: np.ndarray, references: np.ndarray, pairs: np.ndarray, count: int) -> np.ndarray:
+    """Bool [Q]: whether a pair joins the query with a reference."""
+    answering, linked = np.zeros(count, bool), np.zeros(count, bool)
+    answering[references] = True
+    for one, other in (pairs.T, pairs.T[::-1]) if len(pairs) else ():
+        linked[one[answering[other]]] = True
+    return np.asarray(linked[queries])

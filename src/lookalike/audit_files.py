@@ -1,0 +1,85 @@
+"""What is wrong with single files, with files that belong nowhere, and with the number of images of a class."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.file_facts import Facts, wrong_suffix
+from lookalike.findings import Findings
+from lookalike.images import is_image_name
+from lookalike.manifest import RECIPE, Manifest
+
+_BLANK, _DARK, _BRIGHT = 0.02, 0.3, 0.7
+_BLURRED = 0.02  # share of the median sharpness
+_SMALL = 0.1  # share of the median side
+_ASPECT = 4.0
+_FEW = 4  # images of a class in training: K of a batch of P labels x K images, and what a vote needs
+
+
+def check_files(found: Findings, manifest: Manifest, facts: Facts) -> None:
+    """Adds what is wrong with the files of a data set.
+
+    Args:
+        found: Where it is added.
+        manifest: The data set.
+        facts: Of its images.
+    """
+    table, usable = facts.table, facts.usable
+    for row in np.flatnonzero(~usable):
+        found.add("unusable", int(row), f"{table['kind'][row]}: {table['error'][row]}", score=1.0, safe=True)
+    for path in _strays(manifest):
+        found.add("stray", None, "an image outside any class folder" if is_image_name(path) else "no image", path=path)
+    good = table[usable]
+    side = np.sqrt(good["width"] * good["height"].astype(float))
+    median, sharp = (float(values.median()) if len(good) else 0.0 for values in (side, good["sharpness"]))
+    for row, fact in good.iterrows():
+        number = int(str(row))
+        size = f"{fact['width']} x {fact['height']} pixels"
+        if wrong_suffix(fact["path"], fact["format"]):
+            found.add("wrong_suffix", number, f"it is a {fact['format']} file", suggestion="rename it")
+        if fact["contrast"] < _BLANK:
+            found.add("blank", number, f"contrast {fact['contrast']:.3f}", score=1 - fact["contrast"])
+        elif fact["brightest"] < _DARK:
+            found.add("dark", number, f"99 % of it below {fact['brightest']:.2f}", score=1 - fact["brightest"])
+        elif fact["darkest"] > _BRIGHT:
+            found.add("bright", number, f"99 % of it above {fact['darkest']:.2f}", score=fact["darkest"])
+        elif fact["sharpness"] < _BLURRED * sharp:
+            share = fact["sharpness"] / sharp
+            found.add("blurred", number, f"{share:.1%} of the usual sharpness", score=1 - share)
+        if side[row] < _SMALL * median:
+            found.add("small", number, f"{size}; half of the images have {median:.0f} or more a side", score=1.0)
+        if max(fact["width"], fact["height"]) > _ASPECT * min(fact["width"], fact["height"]):
+            found.add("aspect", number, size, score=1.0)
+
+
+def _strays(manifest: Manifest) -> list[str]:
+    """Files of a folder of class folders that are in no manifest, hidden ones and augmented copies aside."""
+    if not any((manifest.root / name).is_dir() for name in ("train", "validation", "test", "val", "valid")):
+        return []
+    known = set(manifest.table["path"]) | set(manifest.left_out)
+    strays = []
+    for folder in ("train", "validation", "val", "valid", "test"):
+        for place, folders, names in os.walk(manifest.root / folder):
+            if RECIPE in names:
+                folders.clear()
+                continue
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            paths = [Path(place, name).relative_to(manifest.root).as_posix() for name in sorted(names)]
+            strays += [path for path in paths if path not in known and not Path(path).name.startswith(".")]
+    return strays
+
+
+def check_balance(found: Findings, manifest: Manifest) -> None:
+    """Adds classes with too few images, or none in a split."""
+    counts = manifest.counts()
+    counts = counts.loc[:, counts.sum() > 0]
+    roles = (manifest.table["role"] != "").any()
+    for label, row in counts.iterrows() if not manifest.cameras_expected else ():
+        if "train" in counts and 0 < row["train"] < _FEW:
+            reason = f"{row['train']} training images: fewer than {_FEW}"
+            found.add("balance", None, reason, score=1 - row["train"] / _FEW, label=str(label))
+        for split in ("validation", "test"):
+            if split in counts and not roles and row[split] == 0 and row.get("train", 0):
+                reason = f"no image in {split}: it is not measured there"
+                found.add("balance", None, reason, score=0.0, label=str(label))

@@ -1,0 +1,333 @@
+"""Which images are the same picture: byte for byte, re-encoded, resized, mirrored or cropped; and which show one scene.
+
+Candidates come from perceptual hashes (searched in buckets, so the time does not grow with the square of the images)
+and from the nearest embeddings; each is then laid over the other: an affine alignment that maximises the correlation
+(Evangelidis & Psarakis 2008) tells a copy, point matches that agree on one change of view (SIFT, RANSAC) tell the
+same things photographed twice.
+
+Letters in shapes: N images, P pairs, K neighbours, D embedding.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import faiss
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from lookalike.embed import cores
+from lookalike.file_facts import Facts
+from lookalike.files import DiskFullError, atomic_file
+from lookalike.progress import progress, say
+
+HASH_RADIUS = 7  # bits of 64: found for certain by four tables of 16 bits, each also searched with one bit turned
+_TABLES, _TABLE_BITS = 4, 16
+NEAREST = 5  # of every image, laid over it
+_SIDE = 96  # pixels of the alignment
+_SAME = 0.95  # correlation after alignment, from which two pictures are one
+_SAME_COLOUR = 14.0  # mean difference of a colour channel (0..255) after alignment, up to which they are
+_SHRINK = (0.6, 1.67)  # factors of scale between copies
+_SCENE_POINTS = 16  # matched points that agree on one change of view
+_STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+_FLAT_UP_TO = 50_000  # images whose neighbours are searched exhaustively
+_SCHEMA = b"1"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two images laid over each other.
+
+    Attributes:
+        correlation: Of luma after the best affine alignment, -1..1; -1 where none was found.
+        colour: Mean absolute difference of the colour channels after it, 0..255.
+        mirrored: Whether the second had to be mirrored.
+        points: Matched points that agree on one change of view.
+    """
+
+    correlation: float
+    colour: float
+    mirrored: bool
+    points: int
+
+    @property
+    def same_picture(self) -> bool:
+        """One was made from the other."""
+        return self.correlation >= _SAME and self.colour <= _SAME_COLOUR
+
+    @property
+    def same_scene(self) -> bool:
+        """The same things, photographed twice."""
+        return self.points >= _SCENE_POINTS
+
+
+def neighbours(embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest others of every image.
+
+    Args:
+        embeddings: float32 [N, D], unit length.
+        k: At most N - 1 are found.
+
+    Returns:
+        Rows int64 [N, K] and cosine similarities float32 [N, K], nearest first; row -1 where there is none.
+    """
+    count, size = embeddings.shape
+    wanted = min(k + 1, count)
+    index: faiss.Index = faiss.IndexFlatIP(size)
+    if count > _FLAT_UP_TO:
+        cells = int(4 * np.sqrt(count))
+        index = faiss.IndexIVFFlat(index, size, cells, faiss.METRIC_INNER_PRODUCT)
+        index.train(embeddings[np.random.default_rng(0).permutation(count)[: 50 * cells]])
+        index.nprobe = 24
+    index.add(embeddings)
+    similarity, rows = index.search(embeddings, wanted)
+    own = rows == np.arange(count)[:, None]
+    own[~own.any(1), -1] = True  # many copies of one image: it may not be among its own first
+    keep = ~own
+    shape = (count, wanted - 1)
+    return rows[keep].reshape(shape), similarity[keep].reshape(shape)
+
+
+def hash_pairs(hashes: np.ndarray, mirrored: np.ndarray, radius: int = HASH_RADIUS) -> np.ndarray:
+    """Pairs whose hashes, or the hash of one and the mirrored hash of the other, differ in at most `radius` bits.
+
+    Images with one and the same hash (blank ones, exact copies) are chained, not paired all with all.
+
+    Args:
+        hashes: int64 [N].
+        mirrored: int64 [N], of the mirrored images.
+        radius: At most 7 is found for certain.
+
+    Returns:
+        int64 [P, 2], each pair once, smaller row first.
+    """
+    distinct, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    chained = np.stack([order[:-1], order[1:]], 1)[np.diff(group[order]) == 0]
+    index = faiss.IndexBinaryMultiHash(64, _TABLES, _TABLE_BITS)
+    index.nflip = 1
+    codes = distinct[:, None].view(np.uint8)
+    index.add(codes)
+    found = [chained]
+    for asked in (codes, np.ascontiguousarray(mirrored[first])[:, None].view(np.uint8)):
+        limits, _, places = index.range_search(asked, radius + 1)  # strictly below
+        asking = np.repeat(np.arange(len(asked)), np.diff(limits.astype(np.int64)))
+        found.append(np.stack([first[asking], first[places]], 1))
+    return _each_once(np.concatenate(found))
+
+
+def candidates(facts: Facts, rows: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """Pairs worth a closer look.
+
+    Args:
+        facts: Of N images.
+        rows: int64 [M], those that are usable.
+        nearest: int64 [M, K], of each of them the nearest others, as places in `rows`.
+
+    Returns:
+        int64 [P, 2], rows of `facts`.
+    """
+    table = facts.table
+    by_hash = hash_pairs(table["hash"].to_numpy(np.int64)[rows], table["hash_mirrored"].to_numpy(np.int64)[rows])
+    few = nearest[:, :NEAREST]
+    by_embedding = np.stack([np.repeat(np.arange(len(rows)), few.shape[1]), few.ravel()], 1)
+    pairs = _each_once(np.concatenate([by_hash, by_embedding[by_embedding[:, 1] >= 0]]))
+    pairs = rows[pairs]
+    return np.asarray(pairs[_differ(facts, pairs)])
+
+
+def cross_candidates(facts: Facts, rows: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """For every image of a split its nearest ones in every other split.
+
+    Args:
+        facts: Of N images.
+        rows: int64 [M], those that are usable.
+        split: int64 [N], a number per split.
+
+    Returns:
+        int64 [P, 2], rows of `facts`.
+    """
+    found = [np.empty((0, 2), np.int64)]
+    parts = [rows[split[rows] == one] for one in np.unique(split[rows])]
+    parts.sort(key=len)
+    for place, answering in enumerate(parts):
+        index = faiss.IndexFlatIP(facts.embeddings.shape[1])
+        index.add(facts.embeddings[answering])
+        for asking in parts[:place]:
+            if len(asking):
+                _, places = index.search(facts.embeddings[asking], min(NEAREST, len(answering)))
+                found.append(np.stack([np.repeat(asking, places.shape[1]), answering[places].ravel()], 1))
+    pairs = _each_once(np.concatenate(found))
+    return pairs[_differ(facts, pairs)]
+
+
+def exact_groups(facts: Facts) -> list[np.ndarray]:
+    """Rows that are byte for byte the same file (and box), empty and missing files aside; each group sorted."""
+    table = facts.table[(facts.table["sha256"] != "") & (facts.table["size"] > 0)]
+    groups = table.groupby(["sha256", "box"], sort=True).indices.values()
+    return [table.index.to_numpy()[places] for places in groups if len(places) > 1]
+
+
+def compare_pairs(facts: Facts, pairs: np.ndarray, cache: Path) -> list[Compared]:
+    """Lays the images of P pairs over each other; what was compared before is taken from the cache.
+
+    Args:
+        facts: Of N images.
+        pairs: int64 [P, 2], rows of them.
+        cache: Parquet file of earlier comparisons; it may be deleted at any time.
+    """
+    names = (facts.table["sha256"] + " " + facts.table["box"]).to_numpy(str)
+    keys = [f"{names[a]}|{names[b]}" for a, b in pairs]
+    known = _known(cache)
+    missing = [place for place, key in enumerate(keys) if key not in known]
+    if missing:
+        thumbs = facts.table["thumb"].to_numpy()
+        seen = {int(row): thumbs[row] for row in np.unique(pairs[missing])}
+        for place, result in zip(missing, _compare_all(seen, pairs[missing]), strict=True):
+            known[keys[place]] = result
+        _save(cache, {key: known[key] for key in keys})
+    return [known[key] for key in keys]
+
+
+def groups_of(pairs: np.ndarray, count: int) -> np.ndarray:
+    """int64 [N]: images that are joined by pairs, directly or through others, have the same number."""
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
+def compare(first: np.ndarray, second: np.ndarray) -> Compared:
+    """Lays two images over each other.
+
+    Args:
+        first: uint8 RGB [160, 160, 3], stretched.
+        second: As `first`.
+    """
+    return _compare(_Prepared.of(first), _Prepared.of(second))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An image at the size of the alignment, and its points."""
+
+    colours: np.ndarray
+    luma: np.ndarray
+    coarse: np.ndarray
+    points: np.ndarray
+    descriptors: np.ndarray | None
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> "_Prepared":
+        colours = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        luma = cv2.GaussianBlur(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), (5, 5), 0).astype(np.float32)
+        coarse = cv2.resize(luma, (12, 12), interpolation=cv2.INTER_AREA)
+        whole = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        points, descriptors = cv2.SIFT_create(nfeatures=300, contrastThreshold=0.03).detectAndCompute(whole, None)
+        if descriptors is not None:  # Hellinger distance (Arandjelovic & Zisserman 2012)
+            descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-9))
+        return cls(colours, luma, coarse - coarse.mean(), np.float32([one.pt for one in points]), descriptors)
+
+
+def _compare(first: _Prepared, second: _Prepared) -> Compared:
+    straight = float((first.coarse * second.coarse).sum())
+    mirrored = float((first.coarse * second.coarse[:, ::-1]).sum()) > straight
+    luma = np.ascontiguousarray(second.luma[:, ::-1]) if mirrored else second.luma
+    warp = np.eye(2, 3, dtype=np.float32)
+    correlation, colour = -1.0, 255.0
+    with suppress(cv2.error):  # it does not converge
+        correlation, warp = cv2.findTransformECC(first.luma, luma, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)
+    scales = np.linalg.svd(warp[:, :2])[1]
+    if correlation >= _SAME and _SHRINK[0] <= scales.min() and scales.max() <= _SHRINK[1]:
+        colour = _colour_difference(first.colours, second.colours[:, ::-1] if mirrored else second.colours, warp)
+    return Compared(float(correlation), colour, mirrored, _agreeing_points(first, second))
+
+
+def _colour_difference(first: np.ndarray, second: np.ndarray, warp: np.ndarray) -> float:
+    size = (first.shape[1], first.shape[0])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    laid = cv2.warpAffine(np.ascontiguousarray(second), warp, size, flags=flags)
+    seen = cv2.warpAffine(np.ones(first.shape[:2], np.uint8), warp, size, flags=flags) > 0
+    if seen.mean() < 0.5:
+        return 255.0
+    return float(np.abs(first[seen].astype(np.float32) - laid[seen]).mean())
+
+
+def _agreeing_points(first: _Prepared, second: _Prepared) -> int:
+    """Points of both that one homography explains."""
+    if first.descriptors is None or second.descriptors is None or min(len(first.points), len(second.points)) < 8:
+        return 0
+    score = first.descriptors @ second.descriptors.T  # of unit vectors
+    if score.shape[1] < 2:
+        return 0
+    best = score.argmax(1)
+    top = np.partition(score, -2, axis=1)[:, -2:]
+    distinct = (1 - top[:, 1]) < 0.75**2 * (1 - top[:, 0])  # Lowe's ratio of distances; squared, as 1 - cosine is
+    mutual = score.argmax(0)[best] == np.arange(len(best))
+    chosen = np.flatnonzero(distinct & mutual)
+    if len(chosen) < 8:
+        return 0
+    cv2.setRNGSeed(0)
+    _, inside = cv2.findHomography(first.points[chosen], second.points[best[chosen]], cv2.RANSAC, 3.0)
+    return 0 if inside is None else int(inside.sum())
+
+
+def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
+    """Pairs in the order of their first image, so that few prepared images are held at once."""
+    cv2.setNumThreads(1)
+    results: list[Compared | None] = [None] * len(pairs)
+
+    def prepared(row: int) -> _Prepared:
+        image = cv2.imdecode(np.frombuffer(thumbs[row], np.uint8), cv2.IMREAD_COLOR_RGB)
+        return _Prepared.of(image)
+
+    def work(places: np.ndarray, advance: Callable[[int], None]) -> None:
+        first = prepared(int(pairs[places[0], 0]))
+        for place in places:
+            results[place] = _compare(first, prepared(int(pairs[place, 1])))
+        advance(len(places))
+
+    order = np.argsort(pairs[:, 0], kind="stable")
+    runs = np.split(order, np.flatnonzero(np.diff(pairs[order, 0])) + 1)
+    with progress("comparing pairs", len(pairs)) as advance, ThreadPoolExecutor(cores()) as pool:
+        for done in [pool.submit(work, run, advance) for run in runs]:
+            done.result()
+    return [result for result in results if result is not None]
+
+
+def _differ(facts: Facts, pairs: np.ndarray) -> np.ndarray:
+    """Bool [P]: not byte for byte the same."""
+    names = (facts.table["sha256"] + " " + facts.table["box"]).to_numpy(str)
+    return np.asarray(names[pairs[:, 0]] != names[pairs[:, 1]])
+
+
+def _each_once(pairs: np.ndarray) -> np.ndarray:
+    pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+    return np.unique(pairs, axis=0)
+
+
+def _known(cache: Path) -> dict[str, Compared]:
+    try:
+        table = pd.read_parquet(cache)
+        if table.attrs.get("schema") != _SCHEMA.decode():
+            return {}
+        return {
+            str(row[0]): Compared(*row[1:])
+            for row in table[["key", "correlation", "colour", "mirrored", "points"]].itertuples(index=False, name=None)
+        }
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return {}
+
+
+def _save(cache: Path, known: dict[str, Compared]) -> None:
+    table = pd.DataFrame([{"key": key, **vars(result)} for key, result in known.items()])
+    table.attrs["schema"] = _SCHEMA.decode()
+    try:
+        with atomic_file(cache) as handle:
+            table.to_parquet(handle, index=False)
+    except DiskFullError as error:
+        say(f"comparisons cannot be kept ({error})")
