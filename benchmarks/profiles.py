@@ -174,7 +174,10 @@ def draw(profiles: dict[str, Any], files: list[Path]) -> None:
         profiles: Figures of the benchmark.
         files: Photographs.
     """
-    training_run(profiles["training"])
     training_step()
-    embedding(profiles, files)
-    predict(profiles["predict"])
+    if "training" in profiles:
+        training_run(profiles["training"])
+    if "network" in profiles:
+        embedding(profiles, files)
+    if "predict" in profiles:
+        predict(profiles["predict"])

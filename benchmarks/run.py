@@ -4,6 +4,8 @@ make bench                             photographs of the demo (or digits withou
 LOOKALIKE_DATA=<folder> make bench     your own
 python benchmarks/run.py [--quick] [--only training embedding evaluation predict growth correctness]
 
+`--only` measures some sections again; the others keep their figures.
+
 Lines about open-metric-learning and the evaluation of others need their environments: `make peers` makes them.
 """
 
@@ -32,6 +34,7 @@ from lookalike.demo import find_example
 from lookalike.embed import load_encoder
 from lookalike.errors import LookalikeError
 from lookalike.evaluate import evaluate
+from lookalike.files import write_json
 from lookalike.gallery import Gallery
 from lookalike.manifest import Manifest, read_data
 from lookalike.progress import say
@@ -300,18 +303,46 @@ def correctness(bench: Bench) -> None:
     bench.notes.append("\n".join(lines))
 
 
-def write(bench: Bench, target: Path) -> None:
-    """Writes the table and the machine it was measured on."""
-    lines = [
-        "# Benchmarks",
-        "",
-        f"Written by `make bench` on {time.strftime('%Y-%m-%d')}: {machine()}.",
-        f"Photographs: {bench.manifest.root.name}. Medians of {bench.rounds} runs in turn with what is compared.",
-        "",
-        "| work | compared with | lookalike | the other | ratio |",
-        "|---|---|---|---|---|",
-        *map(str, bench.rows),
-        *(line for note in bench.notes for line in ("", note)),
+def known(file: Path) -> dict[str, Any]:
+    """What earlier calls measured: section -> date, machine, rows, notes, profiles."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())["sections"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found
+
+
+def measure(bench: Bench, name: str, file: Path) -> None:
+    """Runs one section and keeps its figures at once, beside those of the others."""
+    bench.rows, bench.notes, bench.profiles = [], [], {}
+    globals()[name](bench)
+    figures = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "data": bench.manifest.root.name,
+        "rounds": bench.rounds,
+        "rows": [str(row) for row in bench.rows],
+        "notes": bench.notes,
+        "profiles": bench.profiles,
+    }
+    write_json(file, {"sections": {**known(file), name: figures}})
+
+
+def write(sections: dict[str, Any], target: Path) -> None:
+    """Writes the table: every section with the machine it was measured on."""
+    lines = ["# Benchmarks", "", "Written by `make bench`: medians of runs in turn with what is compared.", ""]
+    about: dict[str, list[str]] = {}
+    for name in [name for name in SECTIONS if name in sections]:
+        one = sections[name]
+        told = f"{one['date']}, {one['machine']}; photographs: {one['data']}; {one['rounds']} runs in turn"
+        about.setdefault(told, []).append(name)
+    lines += [f"{', '.join(names)}: {told}." for told, names in about.items()]
+    lines += ["", "| work | compared with | lookalike | the other | ratio |", "|---|---|---|---|---|"]
+    for name in [name for name in SECTIONS if name in sections]:
+        lines += sections[name]["rows"]
+    for name in [name for name in SECTIONS if name in sections]:
+        lines += [line for note in sections[name]["notes"] for line in ("", note)]
+    lines += [
         "",
         "Correctness: 500 photographs (queries of validation, references of training), every way against torch in",
         "float32; one query is half a point. `cached trunk` is the network as trained from the cache.",
@@ -324,7 +355,7 @@ def main() -> None:
     """Runs the sections and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes, one round; writes RESULTS.part.md")
-    parser.add_argument("--only", nargs="*", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="measure these sections again")
     options = parser.parse_args()
     example = find_example(None)
     if example.name == "digits":
@@ -335,15 +366,14 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = folder  # the arithmetic is measured anew
         manifest = read_data(str(example.root))
         bench = Bench(manifest, Path(folder), options.quick)
-        for name in options.only:
-            globals()[name](bench)
-        whole = set(options.only) == set(SECTIONS)
-        name = "RESULTS" if whole and not options.quick else "RESULTS.part"
-        write(bench, HERE / f"{name}.md")
-        HERE.joinpath(f"{name}.json").write_text(json.dumps(bench.profiles, indent=1))
-        if whole and not options.quick:  # the pictures of the documentation
-            files = [manifest.file(path) for path in manifest.original["path"]]
-            draw(bench.profiles, files[:400])
+        name = "RESULTS.part" if options.quick else "RESULTS"
+        for section in options.only:
+            measure(bench, section, HERE / f"{name}.json")
+        sections = known(HERE / f"{name}.json")
+        write(sections, HERE / f"{name}.md")
+        if not options.quick:  # the pictures of the documentation
+            profiles = {part: value for one in sections.values() for part, value in one["profiles"].items()}
+            draw(profiles, [manifest.file(path) for path in manifest.original["path"]][:400])
 
 
 if __name__ == "__main__":

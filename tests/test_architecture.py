@@ -32,7 +32,7 @@ ALLOWED = {
     "models.embedder": "",
     "models.losses": "",
     "models.products": "",
-    "models.optimizer": "",
+    "models.optimizer": "models.products",
     "models.arithmetic": "models.embedder models.optimizer models.products",
     "trunk_cache": "datamodules.image_datamodule images models.embedder",
     "tensors": "",

@@ -56,9 +56,62 @@ def test_products_are_the_convolution(options: dict[str, Any], channels: int, ou
     assert results[0].shape == results[1].shape
     for exact, found in zip([results[0], *gradients[0]], [results[1], *gradients[1]], strict=True):
         assert found is not None
-        assert found.dtype == torch.float32
-        assert float((found - exact).norm() / exact.norm()) < 0.01
+        assert float((found.float() - exact).norm() / exact.norm()) < 0.01
     assert gradients[1][1].stride() == changed[0].weight.stride(), "no copy is needed for the optimiser"
+
+
+def test_a_weight_in_bf16_is_made_anew_whenever_the_weight_changed() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last))
+    use_products(network)
+    weight, images = network[0].weight, torch.randn(2, 8, 9, 9)
+
+    def expected() -> Tensor:
+        values = images.to(torch.bfloat16).float(), weight.detach().to(torch.bfloat16).float()
+        return nn.functional.conv2d(*values) + network[0].bias.detach().view(1, -1, 1, 1)
+
+    def found() -> Tensor:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            return network(images).float()
+
+    other = nn.Conv2d(8, 16, 3)
+    optimizer = FlatAdamW([{"params": [*network.parameters()], "lr": 0.3}], 0.1)
+    for change in ("nothing", "in place", "load", "step", "step"):
+        if change == "in place":
+            with torch.no_grad():
+                weight.mul_(-2)
+        elif change == "load":
+            network[0].load_state_dict(other.state_dict())
+        elif change == "step":
+            with torch.autocast("cpu", torch.bfloat16):
+                network(images).square().sum().backward()
+            before = weight.detach().clone()
+            optimizer.step()
+            optimizer.zero_grad()
+            assert not torch.equal(weight, before)
+        assert float((found() - expected()).norm() / expected().norm()) < 0.01, change
+
+
+def test_steps_with_gradients_in_bf16_are_those_of_adamw() -> None:
+    torch.manual_seed(0)
+    shape, options = (600, 64, 3, 3), {"lr": 0.01, "weight_decay": 0.1}
+    exact = nn.Parameter(torch.randn(shape).contiguous(memory_format=torch.channels_last))
+    rounded = nn.Parameter(exact.detach().clone(memory_format=torch.preserve_format))
+    rounded.grad_dtype = torch.bfloat16
+    plain = torch.optim.AdamW([exact], **options, fused=True)
+    ours = FlatAdamW([{"params": [rounded], "lr": 0.01}], 0.1)
+    assert rounded.numel() % (1 << 18) != 0, "the last part is a smaller one"
+    for _ in range(3):
+        gradient = torch.randn(shape).to(torch.bfloat16)
+        exact.grad = gradient.float().contiguous(memory_format=torch.channels_last)
+        rounded.grad = gradient
+        plain.step()
+        ours.step()
+    assert torch.equal(exact, rounded)
+    states = [optimizer.state_dict()["state"][0] for optimizer in (plain, ours)]
+    assert states[0].keys() == states[1].keys()
+    assert float(states[1]["step"]) == 3
+    assert torch.equal(states[0]["exp_avg_sq"].permute(0, 2, 3, 1).flatten(), states[1]["exp_avg_sq"])
 
 
 def test_products_leave_other_convolutions_and_float32_alone() -> None:

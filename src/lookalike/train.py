@@ -104,6 +104,7 @@ def _train(
     _check_images(manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     _keep_freed_memory()
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step, to find reads that torch has not
     pl.seed_everything(settings.seed, verbose=False)
     module, datamodule = _build(settings, manifest, kept, state)
     for old in (folder, target) if fresh else ():

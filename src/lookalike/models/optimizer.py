@@ -10,6 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lookalike.models.products import Rounded
+
+_PART = 1 << 17  # values: half a MiB each of parameter, gradient and both moments
+
 
 class FlatAdamW(torch.optim.AdamW):
     """torch's fused AdamW on flat views that share memory with the parameters; the same arithmetic.
@@ -30,11 +34,55 @@ class FlatAdamW(torch.optim.AdamW):
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
-        views = [view for group in self.param_groups for view in group["params"]]
-        for view, parameter in zip(views, self._shaped, strict=True):
-            view.grad = None if parameter.grad is None else _flat(_laid_out_as(parameter, parameter.grad))
+        shaped = iter(self._shaped)
+        rounded = []
+        for group in self.param_groups:
+            for view in group["params"]:
+                parameter = next(shaped)
+                gradient = None if parameter.grad is None else _flat(_laid_out_as(parameter, parameter.grad))
+                if gradient is not None and gradient.dtype != view.dtype:
+                    rounded.append((group, view, gradient, parameter))
+                    gradient = None
+                view.grad = gradient
         super().step()
+        for group, view, gradient, parameter in rounded:
+            self._step_of_rounded(group, view, gradient, parameter)
         return result
+
+    @torch.no_grad()
+    def _step_of_rounded(self, group: dict[str, Any], view: Tensor, gradient: Tensor, parameter: nn.Parameter) -> None:
+        """One step with a gradient in bf16, part by part, so that a part stays in the cache.
+
+        The copy of the parameter in bf16 that the next forward pass multiplies is made on the way.
+        """
+        state = self.state[view]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(view), torch.zeros_like(view)
+        state["step"] += 1
+        kept = Rounded.of(parameter)
+        values = (view, gradient, state["exp_avg"], state["exp_avg_sq"], _flat(kept.values))
+        whole = torch.empty(min(_PART, len(view)), dtype=view.dtype, device=view.device)
+        for first in range(0, len(view), _PART):
+            part, given, mean, square, copy = (value[first : first + _PART] for value in values)
+            exact = whole[: len(part)].copy_(given)
+            torch._fused_adamw_(
+                [part],
+                [exact],
+                [mean],
+                [square],
+                [],
+                [state["step"]],
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+            copy.copy_(part)
+        kept.told(parameter)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from an earlier state; also from one of `torch.optim.AdamW`, whose moments have a shape."""
@@ -68,4 +116,4 @@ def _flat(tensor: Tensor) -> Tensor:
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     if gradient.stride() == parameter.stride():
         return gradient
-    return torch.empty_like(parameter).copy_(gradient)
+    return torch.empty_like(parameter, dtype=gradient.dtype).copy_(gradient)

@@ -7,7 +7,7 @@ Letters in shapes: B batch, C channels in, O channels out, H height, W width, h 
 height x kernel width x C.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -29,7 +29,43 @@ def use_products(network: nn.Module) -> int:
     chosen = [module for module in network.modules() if isinstance(module, nn.Conv2d) and _fits(module)]
     for module in chosen:
         module.forward = partial(_forward, module)  # type: ignore[method-assign]
+        if hasattr(module.weight, "grad_dtype"):  # torch before 2.10 gives every gradient the type of its parameter
+            module.weight.grad_dtype = torch.bfloat16
+        Rounded.of(module.weight)
     return len(chosen)
+
+
+class Rounded:
+    """A weight in bf16, kept beside it; whoever changes the weight may bring it up to date, else it is made anew.
+
+    Args:
+        weight: The weight; its layout in memory is that of the copy.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.values = torch.empty_like(weight, dtype=torch.bfloat16, requires_grad=False)
+        self._state = (-1, -1)
+
+    @classmethod
+    def of(cls, weight: Tensor) -> "Rounded":
+        """That of a weight, made when there is none of its shape, layout and device."""
+        known: Rounded | None = getattr(weight, "rounded", None)
+        if known is None or known.values.stride() != weight.stride() or known.values.device != weight.device:
+            known = cls(weight)
+            weight.rounded = known  # type: ignore[attr-defined]
+        return known
+
+    def up_to_date(self, weight: Tensor) -> Tensor:
+        """The values, rounded again if the weight changed since they were."""
+        if self._state != (weight._version, weight.data_ptr()):
+            with torch.no_grad():
+                self.values.copy_(weight)
+            self.told(weight)
+        return self.values
+
+    def told(self, weight: Tensor) -> None:
+        """Says that the values are those of the weight as it is now."""
+        self._state = (weight._version, weight.data_ptr())
 
 
 def _fits(module: nn.Conv2d) -> bool:
@@ -62,7 +98,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         out, _, high, wide = weight.shape
-        flat = weight.permute(0, 2, 3, 1).reshape(out, -1).to(torch.bfloat16)  # [O, K]
+        flat = Rounded.of(weight).up_to_date(weight).permute(0, 2, 3, 1).reshape(out, -1)  # [O, K]
         patches, size = _patches(images.to(torch.bfloat16), (high, wide), stride, padding)
         ctx.save_for_backward(patches, flat)
         ctx.about = (images.shape, images.dtype, weight.shape, stride, padding, size)
@@ -78,7 +114,7 @@ class _Product(torch.autograd.Function):
             spread = (rows @ flat).view(images[0], *size, high, wide, channels)
             of_images = _gathered(spread, images, stride, padding).to(dtype)
         if ctx.needs_input_grad[1]:
-            of_weight = (rows.T.contiguous() @ patches).float().view(out, high, wide, channels).permute(0, 3, 1, 2)
+            of_weight = (rows.T.contiguous() @ patches).view(out, high, wide, channels).permute(0, 3, 1, 2)
         return of_images, of_weight, None, None
 
 
@@ -98,12 +134,22 @@ def _patches(images: Tensor, kernel: tuple[int, int], stride: int, padding: int)
 def _gathered(spread: Tensor, images: torch.Size, stride: int, padding: int) -> Tensor:
     """Adds up what every position gives to every pixel: [B, h, w, kernel height, kernel width, C] -> [B, C, H, W]."""
     batch, channels, height, width = images
-    _, h, w, high, wide, _ = spread.shape
-    full = spread.new_zeros(batch, height + 2 * padding, width + 2 * padding, channels)
-    for i in range(high):
-        for j in range(wide):
-            full[:, i : i + h * stride : stride, j : j + w * stride : stride] += spread[:, :, :, i, j]
-    return full[:, padding : padding + height, padding : padding + width].permute(0, 3, 1, 2)
+    rows, starts = _givers(batch, height, width, spread.shape[3], spread.shape[4], stride, padding)
+    gathered = functional.embedding_bag(rows, spread.view(-1, channels), starts, mode="sum")  # adds in float32
+    return gathered.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=64)
+def _givers(
+    batch: int, height: int, width: int, high: int, wide: int, stride: int, padding: int
+) -> tuple[Tensor, Tensor]:
+    """Of every pixel the places in `spread` that belong to it, one pixel after the other, and where each starts."""
+    pixels = torch.arange(1, batch * height * width + 1, dtype=torch.float64).view(batch, 1, height, width)
+    seen = functional.unfold(pixels, (high, wide), padding=padding, stride=stride)  # [B, taps, positions], 0 outside
+    pixel = seen.transpose(1, 2).reshape(-1).long() - 1
+    order = torch.sort(pixel, stable=True).indices[(pixel < 0).sum() :]
+    counts = torch.bincount(pixel[order], minlength=batch * height * width)
+    return order, counts.cumsum(0) - counts
 
 
 def _by_transposed(left: Tensor, right: Tensor) -> Tensor:
