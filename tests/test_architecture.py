@@ -55,6 +55,8 @@ ALLOWED = {
     "rerank_kernels": "compiled rank_kernels",
     "evaluate": "ranking bootstrap openset rerank inputs",
     "compare": "bootstrap evaluate inputs",
+    "comparison": "bundle compare embed evaluate measure settings",
+    "comparison_page": "comparison",
     "gallery": "",
     "measure": "bundle camera_pairs embed evaluate gallery images manifest market ranking rerank",
     "restore": "checkpoint datamodules.image_datamodule images manifest measure models.embedder models.foreign "

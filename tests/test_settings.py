@@ -18,6 +18,8 @@ NEEDED = {
     "embed": ["bundle=b"],
     "eval": [],
     "predict": ["bundle=b", "image=i.jpg"],
+    "audit": [],
+    "compare": [],
 }
 GROUPS = {
     folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONFIGS.iterdir() if folder.is_dir()
@@ -480,7 +482,11 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
 def test_settings_cannot_be_changed_and_check_takes_plain_values() -> None:
     settings = check(
         COMMANDS["manifest"],
-        {"data": {"root": "x", "validation_share": 0, "seed": 0, "archive": None}, "output": "o", "check": True},
+        {
+            "data": {"root": "x", "validation_share": 0, "seed": 0, "archive": None, "exclude": None},
+            "output": "o",
+            "check": True,
+        },
     )
     with pytest.raises(ValueError, match="frozen"):
         settings.output = "p"

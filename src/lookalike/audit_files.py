@@ -38,12 +38,12 @@ def check_files(found: Findings, manifest: Manifest, facts: Facts) -> None:
         size = f"{fact['width']} x {fact['height']} pixels"
         if wrong_suffix(fact["path"], fact["format"]):
             found.add("wrong_suffix", number, f"it is a {fact['format']} file", suggestion="rename it")
-        if fact["contrast"] < _BLANK:
-            found.add("blank", number, f"contrast {fact['contrast']:.3f}", score=1 - fact["contrast"])
-        elif fact["brightest"] < _DARK:
+        if fact["brightest"] < _DARK:
             found.add("dark", number, f"99 % of it below {fact['brightest']:.2f}", score=1 - fact["brightest"])
         elif fact["darkest"] > _BRIGHT:
             found.add("bright", number, f"99 % of it above {fact['darkest']:.2f}", score=fact["darkest"])
+        elif fact["contrast"] < _BLANK:
+            found.add("blank", number, f"contrast {fact['contrast']:.3f}", score=1 - fact["contrast"])
         elif fact["sharpness"] < _BLURRED * sharp:
             share = fact["sharpness"] / sharp
             found.add("blurred", number, f"{share:.1%} of the usual sharpness", score=1 - share)

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 done with failures, 2 wrong use.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ _VERBS = {
     "audit": "find unusable files, duplicates, leaks, wrong labels; write a page of them",
     "augment": "write augmented copies of the training images",
     "train": "train a model and write it as a bundle",
+    "compare": "train with several losses, settings and seeds, and tell which is best",
     "eval": "measure a bundle or a checkpoint on a split",
     "predict": "name the nearest known images of new ones",
     "quantize": "write the int8 form of a bundle, if its figures stay",
@@ -80,9 +82,11 @@ def _run(arguments: list[str]) -> int:
     if "--help" in rest or "-h" in rest:
         print(_help(verb))
         return 0
-    settings = read_settings(verb, rest)
     from lookalike import commands
 
+    if verb == "compare":
+        return commands.compare(*read_grid(rest))
+    settings = read_settings(verb, rest)
     if verb == "demo":
         return commands.demo(settings, read_settings)
     command: Callable[[Any], int] = getattr(commands, {"eval": "evaluate"}.get(verb, verb))
@@ -114,6 +118,44 @@ def read_settings(verb: str, arguments: list[str]) -> Any:
             raise UsageError(f"{argument}: expected setting=value; lookalike {verb} --help lists the settings")
         overrides.append((name, value))
     return check(COMMANDS[verb], compose(verb, overrides))
+
+
+def read_grid(arguments: list[str]) -> tuple[Any, list[tuple[dict[str, str], Any]]]:
+    """The settings of `compare`, and of every run: settings with several values (`loss=arcface,cosface`) are its axes.
+
+    Paths are never split; a value in brackets is one value.
+
+    Returns:
+        Settings of the comparison; and per run the values of its axes, and the settings of `train`.
+
+    Raises:
+        LookalikeError: As `read_settings`, for any of the runs.
+    """
+    axes: dict[str, list[str]] = {}
+    plain = []
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        several = "," in value and not value.startswith("[")
+        if several and name == "seeds":
+            plain.append(f"seeds=[{value}]")
+        elif several and not name.startswith(("data.", "logger")) and not name.endswith(("_dir", "output", "weights")):
+            axes[name] = list(dict.fromkeys(part.strip() for part in value.split(",")))
+        else:
+            plain.append(f"seeds=[{value}]" if name == "seeds" and not value.startswith("[") else argument)
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    first = [f"{name}={value}" for name, value in points[0].items()]
+    whole = read_settings("compare", [*plain, *first])
+    kept = [
+        argument for argument in plain if argument.partition("=")[0] not in ("name", "seeds", "output", "run", "seed")
+    ]
+    runs = []
+    for point in points:
+        for seed in whole.seeds:
+            values = "-".join(value.replace("/", "_") for value in point.values())
+            run = "-".join(filter(None, (whole.name, values, f"s{seed}")))
+            given = [*kept, *(f"{name}={value}" for name, value in point.items()), f"run={run}", f"seed={seed}"]
+            runs.append((point, read_settings("train", given)))
+    return whole, runs
 
 
 def config_folder() -> Path:

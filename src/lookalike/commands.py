@@ -96,6 +96,28 @@ def train(settings: Any) -> int:
     return 0
 
 
+def compare(settings: Any, runs: list[tuple[dict[str, str], Any]]) -> int:
+    """`lookalike compare`."""
+    from lookalike.comparison import Point, conclude, run_grid
+    from lookalike.comparison_page import write
+    from lookalike.files import only_one
+    from lookalike.trackers import open_parent
+    from lookalike.train import train
+
+    output = Path(settings.output or f"reports/{settings.name}")
+    points = [Point(axes, one) for axes, one in runs]
+    with only_one(output / ".lock", f"comparison {settings.name} is being run by another process"):
+        parent = open_parent(settings.name, settings.logger, output)
+        measured = run_grid(points, output, lambda one: train(one, parent))
+        found = conclude(measured, measured[0].about["protocol"] if measured else "")
+        written = write(found, output)
+        parent.close(found.figures(), written)
+    print(found)
+    for file in written:
+        print(f"written: {file}")
+    return 0
+
+
 def evaluate(settings: Any) -> int:
     """`lookalike eval`."""
     from lookalike.assess import assess

@@ -10,8 +10,8 @@ Letters in shapes: N images, P pairs, K neighbours, D embedding.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -23,19 +23,23 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lookalike.embed import cores
-from lookalike.file_facts import Facts
+from lookalike.file_facts import THUMB, Facts
 from lookalike.files import DiskFullError, atomic_file
 from lookalike.progress import progress, say
 
 HASH_RADIUS = 7  # bits of 64: found for certain by four tables of 16 bits, each also searched with one bit turned
 _TABLES, _TABLE_BITS = 4, 16
 NEAREST = 5  # of every image, laid over it
-_SIDE = 96  # pixels of the alignment
-_SAME = 0.95  # correlation after alignment, from which two pictures are one
-_SAME_COLOUR = 14.0  # mean difference of a colour channel (0..255) after alignment, up to which they are
+_SIDE, _ROUGH_SIDE = 96, 48  # pixels of the alignment, and of the one before it
+_ALIKE, _ROUGHLY_SAME = 0.4, 0.85  # correlations that are worth the next, finer look: as they lie, roughly aligned
+_PREPARED = 10_000  # images held ready, about 60 KiB each
+# Two pictures are one from this correlation after alignment on, up to this mean difference of a colour (0..255);
+# strong compression changes colours more than the next shot of a burst does, but leaves the light where it was.
+_SAME = ((0.97, 5.5), (0.997, 9.0))
 _SHRINK = (0.6, 1.67)  # factors of scale between copies
+_LIGHT = (0.7, 1.4)  # factors of contrast between copies
 _SCENE_POINTS = 16  # matched points that agree on one change of view
-_STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+_STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
 _FLAT_UP_TO = 50_000  # images whose neighbours are searched exhaustively
 _SCHEMA = b"1"
 
@@ -59,7 +63,7 @@ class Compared:
     @property
     def same_picture(self) -> bool:
         """One was made from the other."""
-        return self.correlation >= _SAME and self.colour <= _SAME_COLOUR
+        return any(self.correlation >= least and self.colour <= most for least, most in _SAME)
 
     @property
     def same_scene(self) -> bool:
@@ -168,8 +172,8 @@ def cross_candidates(facts: Facts, rows: np.ndarray, split: np.ndarray) -> np.nd
 
 
 def exact_groups(facts: Facts) -> list[np.ndarray]:
-    """Rows that are byte for byte the same file (and box), empty and missing files aside; each group sorted."""
-    table = facts.table[(facts.table["sha256"] != "") & (facts.table["size"] > 0)]
+    """Rows that are byte for byte the same file (and box), unusable ones aside; each group sorted."""
+    table = facts.table[facts.usable]
     groups = table.groupby(["sha256", "box"], sort=True).indices.values()
     return [table.index.to_numpy()[places] for places in groups if len(places) > 1]
 
@@ -216,35 +220,66 @@ class _Prepared:
     """An image at the size of the alignment, and its points."""
 
     colours: np.ndarray
-    luma: np.ndarray
-    coarse: np.ndarray
     points: np.ndarray
     descriptors: np.ndarray | None
 
     @classmethod
     def of(cls, image: np.ndarray) -> "_Prepared":
         colours = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-        luma = cv2.GaussianBlur(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), (5, 5), 0).astype(np.float32)
-        coarse = cv2.resize(luma, (12, 12), interpolation=cv2.INTER_AREA)
-        whole = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        points, descriptors = cv2.SIFT_create(nfeatures=300, contrastThreshold=0.03).detectAndCompute(whole, None)
-        if descriptors is not None:  # Hellinger distance (Arandjelovic & Zisserman 2012)
-            descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-9))
-        return cls(colours, luma, coarse - coarse.mean(), np.float32([one.pt for one in points]), descriptors)
+        luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        points, descriptors = cv2.SIFT_create(nfeatures=200, contrastThreshold=0.03).detectAndCompute(luma, None)
+        return cls(
+            colours,
+            np.float32([one.pt for one in points]),
+            None if descriptors is None else descriptors.astype(np.uint8),
+        )
+
+    def luma(self, side: int) -> np.ndarray:
+        """float32 [side, side], slightly blurred."""
+        luma = cv2.resize(cv2.cvtColor(self.colours, cv2.COLOR_RGB2GRAY), (side, side), interpolation=cv2.INTER_AREA)
+        return cv2.GaussianBlur(luma, (5, 5), 0).astype(np.float32)
 
 
 def _compare(first: _Prepared, second: _Prepared) -> Compared:
-    straight = float((first.coarse * second.coarse).sum())
-    mirrored = float((first.coarse * second.coarse[:, ::-1]).sum()) > straight
-    luma = np.ascontiguousarray(second.luma[:, ::-1]) if mirrored else second.luma
-    warp = np.eye(2, 3, dtype=np.float32)
-    correlation, colour = -1.0, 255.0
-    with suppress(cv2.error):  # it does not converge
-        correlation, warp = cv2.findTransformECC(first.luma, luma, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)
+    points, warp = _agreeing_points(first, second)
+    mirrored = False
+    if points < _SCENE_POINTS:  # perhaps mirrored, or too smooth for points: it must lie roughly as the other does
+        warp = np.eye(2, 3, dtype=np.float32)
+        rough = first.luma(_ROUGH_SIDE), second.luma(_ROUGH_SIDE)
+        straight, turned = _correlation(rough[0], rough[1]), _correlation(rough[0], rough[1][:, ::-1])
+        mirrored = turned > straight
+        if max(straight, turned) < _ALIKE:
+            return Compared(-1.0, 255.0, mirrored, points)
+    correlation, warp = _aligned(first, second, mirrored, _ROUGH_SIDE, warp)
+    if correlation < _ROUGHLY_SAME:
+        return Compared(correlation, 255.0, mirrored, points)
+    warp[:, 2] *= _SIDE / _ROUGH_SIDE
+    correlation, warp = _aligned(first, second, mirrored, _SIDE, warp)
     scales = np.linalg.svd(warp[:, :2])[1]
-    if correlation >= _SAME and _SHRINK[0] <= scales.min() and scales.max() <= _SHRINK[1]:
+    colour = 255.0
+    if _SHRINK[0] <= scales.min() and scales.max() <= _SHRINK[1]:
         colour = _colour_difference(first.colours, second.colours[:, ::-1] if mirrored else second.colours, warp)
-    return Compared(float(correlation), colour, mirrored, _agreeing_points(first, second))
+    return Compared(correlation, colour, mirrored, points)
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    one, other = first - first.mean(), second - second.mean()
+    return float((one * other).sum() / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-9))
+
+
+def _aligned(
+    first: _Prepared, second: _Prepared, mirrored: bool, side: int, warp: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The correlation after the best affine alignment, and the alignment; -1 where it does not converge."""
+    luma = second.luma(side)
+    luma = np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma
+    try:
+        correlation, found = cv2.findTransformECC(
+            first.luma(side), luma, warp.copy(), cv2.MOTION_AFFINE, _STEPS, None, 1
+        )
+    except cv2.error:
+        return -1.0, warp
+    return float(correlation), np.asarray(found, np.float32)
 
 
 def _colour_difference(first: np.ndarray, second: np.ndarray, warp: np.ndarray) -> float:
@@ -254,33 +289,45 @@ def _colour_difference(first: np.ndarray, second: np.ndarray, warp: np.ndarray) 
     seen = cv2.warpAffine(np.ones(first.shape[:2], np.uint8), warp, size, flags=flags) > 0
     if seen.mean() < 0.5:
         return 255.0
-    return float(np.abs(first[seen].astype(np.float32) - laid[seen]).mean())
+    one, other = first[seen].astype(np.float32), laid[seen].astype(np.float32)
+    gain = np.clip(one.std() / max(float(other.std()), 1e-3), *_LIGHT)  # of all channels alike: light, not colour
+    return float(np.abs(one - one.mean() - gain * (other - other.mean())).mean())
 
 
-def _agreeing_points(first: _Prepared, second: _Prepared) -> int:
-    """Points of both that one homography explains."""
+def _agreeing_points(first: _Prepared, second: _Prepared) -> tuple[int, np.ndarray]:
+    """How many points of both one homography explains, and its affine part for the rough alignment."""
+    nothing = 0, np.eye(2, 3, dtype=np.float32)
     if first.descriptors is None or second.descriptors is None or min(len(first.points), len(second.points)) < 8:
-        return 0
-    score = first.descriptors @ second.descriptors.T  # of unit vectors
-    if score.shape[1] < 2:
-        return 0
+        return nothing
+    score = _unit(first.descriptors) @ _unit(second.descriptors).T
     best = score.argmax(1)
     top = np.partition(score, -2, axis=1)[:, -2:]
     distinct = (1 - top[:, 1]) < 0.75**2 * (1 - top[:, 0])  # Lowe's ratio of distances; squared, as 1 - cosine is
     mutual = score.argmax(0)[best] == np.arange(len(best))
     chosen = np.flatnonzero(distinct & mutual)
     if len(chosen) < 8:
-        return 0
-    cv2.setRNGSeed(0)
-    _, inside = cv2.findHomography(first.points[chosen], second.points[best[chosen]], cv2.RANSAC, 3.0)
-    return 0 if inside is None else int(inside.sum())
+        return nothing
+    # USAC is deterministic; plain RANSAC draws from one state for all threads.
+    change, inside = cv2.findHomography(first.points[chosen], second.points[best[chosen]], cv2.USAC_DEFAULT, 3.0)
+    if change is None:
+        return nothing
+    warp = np.float32(change[:2] / change[2, 2])
+    warp[:, 2] *= _ROUGH_SIDE / THUMB
+    return int(inside.sum()), warp
+
+
+def _unit(descriptors: np.ndarray) -> np.ndarray:
+    """Unit vectors whose product tells Hellinger's distance (Arandjelovic & Zisserman 2012)."""
+    values = descriptors.astype(np.float32)
+    return np.sqrt(values / np.maximum(values.sum(1, keepdims=True), 1e-9))
 
 
 def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
-    """Pairs in the order of their first image, so that few prepared images are held at once."""
+    """Pairs in the order of their first image, so that prepared images are used while they are held."""
     cv2.setNumThreads(1)
     results: list[Compared | None] = [None] * len(pairs)
 
+    @lru_cache(maxsize=_PREPARED)
     def prepared(row: int) -> _Prepared:
         image = cv2.imdecode(np.frombuffer(thumbs[row], np.uint8), cv2.IMREAD_COLOR_RGB)
         return _Prepared.of(image)

@@ -151,6 +151,16 @@ class Train(Settings):
     trainer: Trainer
 
 
+class CompareCommand(Train):
+    """Settings of `lookalike compare`: those of training, several values for some of them."""
+
+    name: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] = Field(
+        description="of the comparison; its runs are <name>-<values>-s<seed>"
+    )
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="every combination is run with each")
+    output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+
+
 class ManifestCommand(Settings):
     """Settings of `lookalike manifest`."""
 
@@ -256,6 +266,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "manifest": ManifestCommand,
     "augment": AugmentCommand,
     "train": Train,
+    "compare": CompareCommand,
     "embed": EmbedCommand,
     "eval": EvalCommand,
     "predict": PredictCommand,

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 NEIGHBOURS = 20  # of every image, before its duplicates are left out
-_VOTERS = 10
-_SHARPNESS = 20.0  # weight of a voter = exp(sharpness * similarity)
+_VOTERS = 15
+_SHARPNESS = 10.0  # weight of a voter = exp(sharpness * similarity)
 _SMOOTHING = 0.02
 _LARGEST = 1 << 28  # values of the table of probabilities (1 GiB); beyond, labels are not judged
 _CONFUSED = 0.15  # mean probability that images of two classes give each other

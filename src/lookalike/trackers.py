@@ -7,6 +7,8 @@ import csv
 import io
 import logging
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,12 +17,57 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 
 from lookalike.errors import LookalikeError
 from lookalike.files import write_bytes
+from lookalike.progress import say
 
 _RUN_ID = "mlflow_run_id"
 
 
 class TrackerError(LookalikeError):
     """A logger cannot be used."""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The record of a comparison, under which its runs are logged.
+
+    Attributes:
+        name: Of the comparison; the group of its runs in W&B.
+        mlflow: Identity of its run in MLflow and the address of the store; None without MLflow.
+    """
+
+    name: str
+    mlflow: tuple[str, str] | None
+
+    def close(self, metrics: dict[str, float], files: list[Path]) -> None:
+        """Logs figures of the comparison and its files, and marks it as finished."""
+        if self.mlflow is None:
+            return
+        import mlflow
+
+        identity, uri = self.mlflow
+        client = mlflow.MlflowClient(uri)
+        for name, value in metrics.items():
+            client.log_metric(identity, re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_")), value)
+        for file in files:
+            client.log_artifact(identity, str(file))
+        client.set_terminated(identity)
+
+
+def open_parent(name: str, chosen: dict[str, dict[str, str]], folder: Path) -> Parent:
+    """The record of a comparison, made or found again.
+
+    Args:
+        name: Of the comparison.
+        chosen: Logger name -> its settings.
+        folder: Where its identity is kept between sessions.
+
+    Raises:
+        TrackerError: A package is missing, or the store cannot be opened.
+    """
+    if "mlflow" not in chosen:
+        return Parent(name, None)
+    logger, _ = _mlflow(name, chosen["mlflow"], folder, None)
+    return Parent(name, (str(logger.run_id), chosen["mlflow"]["uri"]))  # type: ignore[attr-defined]
 
 
 class Tracker:
@@ -31,21 +78,29 @@ class Tracker:
         chosen: Logger name -> its settings, as under `configs/logger`.
         folder: `checkpoint/<run>`, where the identity of a run is kept between sessions; None for a record of its own.
         resumed: Epochs already in the history.
+        parent: The comparison that the run belongs to.
 
     Raises:
         TrackerError: A package is missing, or the store cannot be opened.
     """
 
-    def __init__(self, run: str, chosen: dict[str, dict[str, str]], folder: Path | None, resumed: int = 0) -> None:
+    def __init__(
+        self,
+        run: str,
+        chosen: dict[str, dict[str, str]],
+        folder: Path | None,
+        resumed: int = 0,
+        parent: Parent | None = None,
+    ) -> None:
         self._csv = Path(chosen["csv"]["folder"]) / f"{run}.csv" if "csv" in chosen else None
         self._loggers: list[tuple[Logger, int]] = []
         for name, options in chosen.items():
             if name == "mlflow":
-                self._loggers.append(_mlflow(run, options, folder))
+                self._loggers.append(_mlflow(run, options, folder, parent))
             elif name == "tensorboard":
                 self._loggers.append((_tensorboard(run, options, resumed), 0))
             elif name == "wandb":
-                self._loggers.append((_wandb(run, options, folder), 0))
+                self._loggers.append((_wandb(run, options, folder, parent), 0))
 
     def settings(self, flat: dict[str, Any]) -> None:
         """Logs the settings of the run."""
@@ -93,7 +148,7 @@ class Tracker:
             logger.finalize(status)
 
 
-def _mlflow(run: str, options: dict[str, str], folder: Path | None) -> tuple[Logger, int]:
+def _mlflow(run: str, options: dict[str, str], folder: Path | None, parent: Parent | None) -> tuple[Logger, int]:
     """The logger and the last epoch its run already has."""
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -109,10 +164,14 @@ def _mlflow(run: str, options: dict[str, str], folder: Path | None) -> tuple[Log
     try:
         client = mlflow.MlflowClient(options["uri"])
         already = 0
+        if known and not _stands(client, known):
+            say(f"{options['uri']}: the run {known} of {run} was deleted there: it gets a new record")
+            known = None
         if known:
             points = client.get_metric_history(known, "train/loss")
             already = max((point.step for point in points), default=0)
-        logger = MLFlowLogger(options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=known)
+        tags = {"mlflow.parentRunId": parent.mlflow[0]} if parent and parent.mlflow else None
+        logger = MLFlowLogger(options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=known, tags=tags)
         run_id = logger.run_id  # opens the store
         if kept:
             write_bytes(kept, f"{run_id}\n".encode())
@@ -125,6 +184,16 @@ def _mlflow(run: str, options: dict[str, str], folder: Path | None) -> tuple[Log
     return logger, already
 
 
+def _stands(client: Any, identity: str) -> bool:
+    """Whether a run is in the store and not deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(identity).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
 def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
     try:
         return TensorBoardLogger(options["folder"], name=run, version="", purge_step=resumed + 1)
@@ -132,7 +201,7 @@ def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
         raise TrackerError(f"logger=tensorboard needs a package ({error}): pip install 'lookalike[loggers]'") from error
 
 
-def _wandb(run: str, options: dict[str, str], folder: Path | None) -> Logger:
+def _wandb(run: str, options: dict[str, str], folder: Path | None, parent: Parent | None) -> Logger:
     """Off-line when there is no key; the same run goes on after a crash."""
     try:
         import wandb
@@ -150,4 +219,5 @@ def _wandb(run: str, options: dict[str, str], folder: Path | None) -> Logger:
         mode="offline" if offline else "online",
         save_dir=".",
         resume="allow",
+        **({"group": parent.name} if parent else {}),
     )

@@ -42,7 +42,7 @@ from lookalike.models.pretrained import load_pretrained
 from lookalike.progress import console, quiet_lightning, say
 from lookalike.sampler import LabelBatches, ShuffledBatches
 from lookalike.settings import Train, flat
-from lookalike.trackers import Tracker
+from lookalike.trackers import Parent, Tracker
 from lookalike.trunk_cache import cached_trunk
 
 # What may differ between the sessions of one run: none of it changes the weights (the cache not beyond rounding).
@@ -64,8 +64,12 @@ class TrainError(LookalikeError):
     """Training cannot start or go on."""
 
 
-def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
+def train(settings: Train, parent: Parent | None = None) -> tuple[Bundle, RetrievalResult | None]:
     """Trains, or continues, or finds that the run is finished.
+
+    Args:
+        settings: Of the run.
+        parent: The comparison that it belongs to.
 
     Returns:
         The bundle, and its validation result (None when the run was finished before).
@@ -80,11 +84,11 @@ def train(settings: Train) -> tuple[Bundle, RetrievalResult | None]:
     values = {**flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
     kept = {name: value for name, value in values.items() if not name.startswith(_FREE)}
     with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
-        return _train(settings, run, manifest, kept)
+        return _train(settings, run, manifest, kept, parent)
 
 
 def _train(
-    settings: Train, run: str, manifest: Manifest, kept: dict[str, Any]
+    settings: Train, run: str, manifest: Manifest, kept: dict[str, Any], parent: Parent | None
 ) -> tuple[Bundle, RetrievalResult | None]:
     folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
     fresh = settings.resume == "never"
@@ -112,7 +116,7 @@ def _train(
             say(f"{old} is kept as {aside}")
     seconds = 0.0
     if not done:
-        seconds = _fit(settings, run, folder, module, datamodule, kept, history)
+        seconds = _fit(settings, run, folder, module, datamodule, kept, history, parent)
         history = module.history
     return _finish(settings, target, folder, manifest, history, dict(module.hparams), seconds)
 
@@ -273,11 +277,12 @@ def _fit(
     datamodule: ImageDataModule,
     kept: dict[str, Any],
     history: list[Any],
+    parent: Parent | None,
 ) -> float:
     options, device = settings.trainer, _device(settings.trainer.device)
     if history or (folder / LAST).is_file():
         say(f"resuming {run} after {len(history)} finished epoch(s)")
-    tracker = Tracker(run, settings.logger, folder, len(history))
+    tracker = Tracker(run, settings.logger, folder, len(history), parent)
     tracker.settings(kept)
     trainer = pl.Trainer(
         max_epochs=options.max_epochs,
@@ -333,6 +338,8 @@ def _finish(
             "seed": settings.seed,
             "arithmetic": kept["arithmetic"],
             "seconds_of_last_session": round(seconds, 1),
+            "parameters": sum(p.numel() for p in embedder.parameters()),
+            "trained_parameters": sum(p.numel() for p in embedder.parameters() if p.requires_grad),
             "images": int((manifest.table["split"] == "train").sum()),
             "history": history,
             "settings": settings.model_dump(exclude={"logger"}),

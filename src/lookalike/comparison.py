@@ -1,0 +1,271 @@
+"""A grid of training runs on the same data, measured on the same queries, and what that says.
+
+A run that is finished is not run again, a killed one goes on from its checkpoint.
+
+Letters in shapes: G settings compared, S seeds, Q queries.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lookalike.bundle import Bundle, BundleError, load_bundle
+from lookalike.compare import Group, compare_groups
+from lookalike.errors import LookalikeError
+from lookalike.evaluate import RetrievalResult
+from lookalike.files import atomic_file, write_json
+from lookalike.progress import say
+from lookalike.settings import Train
+
+METRICS = {"accuracy@1": "accuracy@1", "accuracy@5": "accuracy@5", "map": "mAP"}
+_PER_QUERY = ("label", "predicted", "positives", *METRICS)
+
+
+class ComparisonError(LookalikeError):
+    """The runs cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a grid.
+
+    Attributes:
+        axes: Setting -> value, of those that differ between the runs, the seed aside.
+        settings: Everything.
+    """
+
+    axes: dict[str, str]
+    settings: Train
+
+    @property
+    def group(self) -> str:
+        """The values of its axes, in words."""
+        if set(self.axes) == {"loss"}:
+            return self.axes["loss"]
+        return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in self.axes.items()) or "all"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One finished run.
+
+    Attributes:
+        group: What it is one run of.
+        seed: Its seed.
+        run: Its name.
+        about: best_epoch, epochs, seconds, parameters, trained_parameters, history.
+        per_query: Per query of validation: label and the metrics, in the order of the protocol.
+    """
+
+    group: str
+    seed: int
+    run: str
+    about: dict[str, Any]
+    per_query: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a grid of runs says.
+
+    Attributes:
+        runs: Every run.
+        protocol: Of their measurement, in words.
+        table: A row per group, best first: the mean over seeds of each metric, `low` and `high` of accuracy@1 (95 %),
+            `spread` (standard deviation between seeds), seeds, best epoch (median), seconds (median), parameters.
+        tests: A row per pair of groups: first, second, difference of accuracy@1, its interval, p, and p after Holm's
+            correction.
+    """
+
+    runs: list[Measured]
+    protocol: str
+    table: pd.DataFrame
+    tests: pd.DataFrame
+
+    def figures(self) -> dict[str, float]:
+        """Name -> value, for a tracker."""
+        names = ("accuracy@1", "low", "high", "mAP")
+        return {f"{row['group']}/{name}": float(row[name]) for row in self.table.to_dict("records") for name in names}
+
+    def __str__(self) -> str:
+        return f"{markdown(self)}\n{self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What is better, by how much, and whether the data can tell."""
+        best = str(self.table["group"].iloc[0])
+        score = self.table["accuracy@1"].iloc[0]
+        parts = [f"{best} has the highest mean accuracy@1 ({score:.4f})"]
+        worse, alike = [], []
+        for row in self.tests.itertuples(index=False):
+            if best not in (row.first, row.second):
+                continue
+            other, by = (row.second, row.difference) if row.first == best else (row.first, -row.difference)
+            by = abs(by)
+            if row.p_holm < 0.05:
+                worse.append(f"{other} by {100 * by:.1f} points (p = {row.p_holm:.3f})")
+            else:
+                alike.append(str(other))
+        if worse:
+            parts.append(f"better than {' and '.join(worse)}")
+        if alike:
+            queries, seeds = len(self.runs[0].per_query), self.table["seeds"].min()
+            parts.append(f"{queries} queries and {seeds} seed(s) cannot tell it from {', '.join(alike)}")
+        return "; ".join(parts) + "."
+
+
+def run_grid(points: Sequence[Point], output: Path, train: Callable[[Train], Any]) -> list[Measured]:
+    """Runs what is not finished, one run after the other.
+
+    Args:
+        points: The grid.
+        output: Folder of the comparison; `runs/` in it keeps what was measured.
+        train: Trains, or continues, or finds that a run is finished; returns the bundle and its validation result (None
+            when it was finished before).
+
+    Raises:
+        LookalikeError: A run cannot be trained; the others are kept.
+    """
+    found = []
+    for number, point in enumerate(points, 1):
+        run = str(point.settings.run)
+        known = _known(point, output)
+        if known is None:
+            say(f"run {number} of {len(points)}: {run}")
+            bundle, result = train(point.settings)
+            _keep(point, output, bundle, result or _measure(bundle, point.settings))
+            known = _known(point, output)
+        else:
+            say(f"run {number} of {len(points)}: {run} is finished")
+        assert known is not None
+        found.append(known)
+    return found
+
+
+def conclude(runs: list[Measured], protocol: str) -> Comparison:
+    """Compares finished runs.
+
+    Args:
+        runs: At least one; all measured on the same queries.
+        protocol: How, in words.
+
+    Raises:
+        ComparisonError: There is none, or they were measured on different queries.
+    """
+    if not runs:
+        raise ComparisonError("no finished run to compare: start the comparison again, or give fewer settings")
+    labels = runs[0].per_query["label"].to_numpy(str)
+    for one in runs:
+        if len(one.per_query) != len(labels) or (one.per_query["label"].to_numpy(str) != labels).any():
+            raise ComparisonError(
+                f"{one.run}: measured on other queries than {runs[0].run}: expected the same validation images for "
+                "all; give name=<another> to run all of them again"
+            )
+    groups = []
+    for name in dict.fromkeys(one.group for one in runs):
+        of_group = [one for one in runs if one.group == name]
+        groups.append(Group(name, np.stack([one.per_query["accuracy@1"].to_numpy(float) for one in of_group])))
+    intervals, tests = compare_groups(groups, labels)
+    rows = []
+    for group in groups:
+        of_group = [one for one in runs if one.group == group.name]
+        means = {
+            title: float(np.mean([_mean(one.per_query, metric) for one in of_group]))
+            for metric, title in METRICS.items()
+        }
+        rows.append(
+            {
+                "group": group.name,
+                **means,
+                "low": intervals[group.name][0],
+                "high": intervals[group.name][1],
+                "spread": float(group.right.mean(1).std(ddof=1)) if len(of_group) > 1 else float("nan"),
+                "seeds": len(of_group),
+                **{name: float(np.median([one.about[name] for one in of_group])) for name in ("best_epoch", "seconds")},
+                "trained_parameters": int(of_group[0].about["trained_parameters"]),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(["accuracy@1", "mAP"], ascending=False, kind="stable")
+    return Comparison(runs, protocol, table.reset_index(drop=True), tests)
+
+
+def markdown(comparison: Comparison) -> str:
+    """The table of groups, and the pairs."""
+    lines = [
+        "| setting | accuracy@1 | 95 % | between seeds | accuracy@5 | mAP | best epoch | seconds | trained |",
+        "|---|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in comparison.table.to_dict("records"):
+        spread = f"{row['spread']:.4f}" if np.isfinite(row["spread"]) else ""
+        lines.append(
+            f"| {row['group']} | {row['accuracy@1']:.4f} | {row['low']:.4f} to {row['high']:.4f} | {spread} "
+            f"| {row['accuracy@5']:.4f} | {row['mAP']:.4f} | {row['best_epoch']:g} | {row['seconds']:.0f} "
+            f"| {row['trained_parameters'] / 1e6:.1f} M |"
+        )
+    if len(comparison.tests):
+        lines += ["", "| pair | difference of accuracy@1 | 95 % | p | p, corrected |", "|---|--:|---|--:|--:|"]
+    for row in comparison.tests.to_dict("records"):
+        lines.append(
+            f"| {row['second']} - {row['first']} | {row['difference']:+.4f} | {row['low']:+.4f} to {row['high']:+.4f} "
+            f"| {row['p']:.3f} | {row['p_holm']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _mean(per_query: pd.DataFrame, metric: str) -> float:
+    rows = per_query if metric.startswith("accuracy") else per_query[per_query["positives"] > 0]
+    return float(rows[metric].mean())
+
+
+def _files(point: Point, output: Path) -> tuple[Path, Path]:
+    folder = output / "runs"
+    return folder / f"{point.settings.run}.json", folder / f"{point.settings.run}.parquet"
+
+
+def _known(point: Point, output: Path) -> Measured | None:
+    """What was measured of a run whose bundle still stands; None when it must be run, or measured."""
+    about, table = _files(point, output)
+    try:
+        told = json.loads(about.read_bytes())
+        bundle = load_bundle(Path(point.settings.models_dir) / str(point.settings.run))
+        if told["fingerprint"] != bundle.fingerprint or told["settings"] != point.settings.model_dump(mode="json"):
+            return None
+        per_query = pd.read_parquet(table)
+    except (OSError, ValueError, KeyError, BundleError):
+        return None
+    return Measured(point.group, point.settings.seed, str(point.settings.run), told, per_query)
+
+
+def _keep(point: Point, output: Path, bundle: Bundle, result: RetrievalResult) -> None:
+    training = bundle.config["training"]
+    about, table = _files(point, output)
+    with atomic_file(table) as handle:
+        result.per_query[list(_PER_QUERY)].to_parquet(handle, index=False)
+    write_json(
+        about,
+        {
+            "run": bundle.path.name,
+            "fingerprint": bundle.fingerprint,
+            "settings": point.settings.model_dump(mode="json"),
+            "protocol": result.protocol,
+            "best_epoch": training["best_epoch"],
+            "epochs": training["epochs"],
+            "seconds": training["seconds_of_last_session"],
+            "parameters": training["parameters"],
+            "trained_parameters": training["trained_parameters"],
+            "history": training["history"],
+        },
+    )
+
+
+def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:
+    """Of a bundle that was finished before: its validation split once more."""
+    from lookalike.embed import load_encoder
+    from lookalike.measure import evaluate_split
+
+    return evaluate_split(bundle, load_encoder(bundle), settings.data.model_dump(), "validation")

@@ -1,0 +1,191 @@
+"""Grids of runs: what is run, what is not run again, and what the figures say."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from conftest import TINY
+from lookalike.cli import main, read_grid
+from lookalike.compare import Group, compare_groups, holm
+from lookalike.comparison import Measured, conclude
+from lookalike.errors import LookalikeError
+
+QUICK = [one for one in TINY if one != "logger=none"] + ["trainer.max_epochs=1"]
+
+
+def grid(root: Path, *more: str) -> list[str]:
+    # MLflow keeps a store open by its address, so a relative one would be that of another test.
+    store = f"logger.mlflow.uri=sqlite:///{Path.cwd() / 'mlflow.db'}"
+    return ["compare", f"data.root={root}", "loss=arcface,cosface", "seeds=0,1", "name=c", store, *QUICK, *more]
+
+
+def test_a_grid_is_every_combination_with_every_seed(digits: Path) -> None:
+    whole, runs = read_grid([*grid(digits, "trainer.learning_rate=0.001,0.0003", "data.root=a,b")[1:]])
+    assert whole.seeds == [0, 1]
+    assert len(runs) == 8
+    axes, settings = runs[-1]
+    assert axes == {"loss": "cosface", "trainer.learning_rate": "0.0003"}
+    assert settings.run == "c-cosface-0.0003-s1"
+    assert (settings.loss.name, settings.trainer.learning_rate, settings.seed) == ("cosface", 0.0003, 1)
+    assert settings.data.root == "a,b"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("loss=arcface,arcfase", r"loss=arcfase: no such option; did you mean arcface"),
+        ("trainer.learnin_rate=1,2", r"trainer.learnin_rate: unknown setting; did you mean learning_rate"),
+        ("trainer.learning_rate=0.1,-1", r"trainer.learning_rate=-1: expected greater than 0|input should be greater"),
+        ("seeds=0,x", r"seeds"),
+        ("seeds=", r"seeds"),
+    ],
+)
+def test_every_run_is_checked_before_the_first_starts(
+    digits: Path,
+    tmp_path: Path,
+    argument: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*grid(digits), argument]) == 2
+    assert pd.Series([capsys.readouterr().err]).str.contains(message).all()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_goes_on_where_it_was_killed(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import os, signal, sys\nfrom lookalike import comparison\ninner = comparison._keep\n"
+        "def keep(point, *rest):\n"
+        "    if point.settings.run == 'c-cosface-s0':\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    inner(point, *rest)\n"
+        "comparison._keep = keep\nfrom lookalike.cli import main\nmain(sys.argv[1:])"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, *grid(digits)], capture_output=True, text=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "models").rglob("*.safetensors")}
+    assert len(before) == 3
+    assert main(grid(digits)) == 0
+    told = capsys.readouterr()
+    assert told.err.count("is finished") == 3, "two were measured, one was trained and had only to be measured"
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    folder = tmp_path / "reports/c"
+    table = pd.read_csv(folder / "comparison.csv")
+    assert set(table["group"]) == {"arcface", "cosface"}
+    assert table["seeds"].tolist() == [2, 2]
+    assert {"comparison.md", "comparison.html", "comparison.png"} <= {file.name for file in folder.iterdir()}
+    for group in ("arcface", "cosface"):
+        scores = [pd.read_parquet(folder / f"runs/c-{group}-s{seed}.parquet")["accuracy@1"].mean() for seed in (0, 1)]
+        assert table.set_index("group").loc[group, "accuracy@1"] == pytest.approx(np.mean(scores))
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
+    parent = (folder / "mlflow_run_id").read_text().strip()
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
+    assert len(runs) == 5
+    assert {run.info.run_name for run in children} == {
+        f"c-{loss}-s{seed}" for loss in ("arcface", "cosface") for seed in (0, 1)
+    }
+    _deleted_in_mlflow(client, children[0].info.run_id, parent, digits, capsys)
+
+
+def _deleted_in_mlflow(
+    client: object, child: str, parent: str, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for identity in (child, parent):
+        client.delete_run(identity)  # type: ignore[attr-defined]
+    assert main(grid(digits)) == 0
+    told = capsys.readouterr().err
+    assert f"the run {parent} of c was deleted there: it gets a new record" in told
+    assert told.count("is finished") == 4
+
+
+def measured(group: str, seed: int, right: np.ndarray, labels: np.ndarray) -> Measured:
+    per_query = pd.DataFrame({"label": labels, "accuracy@1": right, "accuracy@5": right, "map": right, "positives": 1})
+    about = {"best_epoch": 3, "seconds": 10.0, "trained_parameters": 1000, "history": []}
+    return Measured(group, seed, f"{group}-{seed}", about, per_query)
+
+
+def test_the_sentence_says_what_the_data_can_tell() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([f"class {i}" for i in range(40)], 10)
+    runs = [
+        measured(name, seed, (rng.random(400) < chance).astype(float), labels)
+        for name, chance in (("low", 0.6), ("high", 0.9), ("equal", 0.895))
+        for seed in range(3)
+    ]
+    found = conclude(runs, "how")
+    best = found.table["group"].iloc[0]
+    assert best in ("high", "equal")
+    assert "better than low by" in found.sentence
+    assert f"400 queries and 3 seed(s) cannot tell it from {'equal' if best == 'high' else 'high'}" in found.sentence
+    assert (found.tests["p_holm"] >= found.tests["p"]).all()
+
+
+def test_without_runs_or_with_other_queries_nothing_is_compared() -> None:
+    with pytest.raises(LookalikeError, match="no finished run to compare"):
+        conclude([], "")
+    labels = np.array(["a", "b"])
+    one, other = measured("x", 0, np.ones(2), labels), measured("y", 0, np.ones(2), labels[::-1])
+    with pytest.raises(LookalikeError, match="y-0: measured on other queries than x-0"):
+        conclude([one, other], "")
+
+
+def test_two_levels_of_chance_cover_the_truth() -> None:
+    """Of 60 experiments with equal settings few are told apart; the interval mostly holds the true mean."""
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(30).astype(str), 6)
+    covered = wrong = 0
+    for _ in range(60):
+        by_label = rng.normal(0, 0.5, 30)[None, :, None]
+        groups = []
+        for name in ("one", "other"):
+            by_seed = rng.normal(0, 0.3, (5, 1, 1))
+            chance = 1 / (1 + np.exp(-(1.0 + by_label + by_seed)))
+            groups.append(Group(name, (rng.random((5, 30, 6)) < chance).reshape(5, -1).astype(float)))
+        intervals, tests = compare_groups(groups, labels)
+        truth = float(np.mean(1 / (1 + np.exp(-(1.0 + rng.normal(0, 0.5, 5000) + rng.normal(0, 0.3, 5000))))))
+        covered += intervals["one"][0] <= truth <= intervals["one"][1]
+        wrong += tests["p"].iloc[0] < 0.05
+    assert covered >= 50
+    assert wrong <= 8
+
+
+def test_holm_is_that_of_scipy_for_two_and_of_the_paper() -> None:
+    # Holm 1979: the smallest of n is multiplied by n, the next by n - 1, and none falls below one before it.
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm(np.array([0.9, 0.8])), [1.0, 1.0])
+    assert stats.false_discovery_control(np.array([0.01]))[0] == holm(np.array([0.01]))[0]
+
+
+def test_pages_stand_alone(tmp_path: Path) -> None:
+    from lookalike.comparison_page import write
+
+    labels = np.repeat(["a", "b", "c"], 20)
+    rng = np.random.default_rng(0)
+    runs = [
+        measured(name, seed, (rng.random(60) < 0.7).astype(float), labels) for name in ("<x>", "y") for seed in (0, 1)
+    ]
+    line = {"train/loss": 1.0, "validation/accuracy@1": 0.5}
+    for one in runs:
+        one.about["history"] = [{"epoch": 1.0, **line}, {"epoch": 2.0, **line}]
+    files = write(conclude(runs, "how it was measured"), tmp_path)
+    page = (tmp_path / "comparison.html").read_text()
+    assert page.count("<svg") == 2
+    assert "<x>" not in page
+    assert "&lt;x&gt;" in page
+    assert not any(link in page.replace("http://www.w3.org", "") for link in ("http://", "https://", "<script"))
+    assert {file.name for file in files} == {"comparison.md", "comparison.csv", "comparison.html", "comparison.png"}
+    assert json.dumps(pd.read_csv(tmp_path / "comparison.csv")["seeds"].tolist()) == "[2, 2]"
