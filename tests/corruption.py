@@ -9,6 +9,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_image
+from sklearn.metrics import average_precision_score
+
+from lookalike.audit import Audit
+from lookalike.duplicates import neighbours
+from lookalike.suspects import NEIGHBOURS, suspects
 
 SHARES = {"swapped": 0.05, "copy": 0.03, "near_copy": 0.03, "broken": 0.02, "text": 0.02, "foreign": 0.02}
 
@@ -115,3 +120,49 @@ def _foreign(characters: Path, turn: int, rng: np.random.Generator) -> np.ndarra
         digits = load_digits().images
         image = cv2.cvtColor((digits[rng.integers(len(digits))] * 15.9).astype(np.uint8), cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(cv2.resize(image, (240, 240), interpolation=cv2.INTER_CUBIC)[:, :, ::-1])
+
+
+def figures(audit: Audit, faults: pd.DataFrame) -> pd.DataFrame:
+    """How well an audit of a spoilt data set found each kind of fault.
+
+    Returns:
+        A row per kind: faults, told (findings), precision, recall, and average precision of the ranking of all images
+        (NaN where there is none).
+    """
+    findings = audit.findings
+    rows = []
+
+    def add(kind: str, told: set[object], right: set[object], score: float = float("nan")) -> None:
+        hits = len(told & right)
+        rows.append((kind, len(right), len(told), hits / max(1, len(told)), hits / len(right), score))
+
+    def paths(kind: str) -> set[object]:
+        return set(findings[findings["kind"] == kind]["path"])
+
+    def pairs(kind: str) -> set[object]:
+        part = findings[findings["kind"] == kind]
+        return {frozenset(pair) for pair in zip(part["path"], part["other"], strict=True)}
+
+    made = dict(iter(faults.groupby("kind")))
+    origin = made["copy"].set_index("path")["origin"].to_dict()
+    foreign = set(made["foreign"]["path"])  # parts of one photograph, some of which overlap: really near copies
+    for kind in ("copy", "near_copy"):
+        right = {frozenset(pair) for pair in zip(made[kind]["path"], made[kind]["origin"], strict=True)}
+        told = {pair for pair in pairs(kind) if not set(pair) <= foreign}  # type: ignore[call-overload]
+        if kind == "near_copy":  # an altered picture is also a near copy of a copy of its origin
+            told = {frozenset(origin.get(path, path) for path in pair) for pair in told}  # type: ignore[attr-defined]
+        add(kind, told, right)
+    add("broken", paths("unusable"), set(made["broken"]["path"]))
+    usable = audit.facts.usable
+    names = audit.rows["path"].to_numpy(str)[usable]
+    near = neighbours(audit.facts.embeddings[usable], NEIGHBOURS)
+    told = suspects(audit.rows["label"].to_numpy(str)[usable], *near, audit.copies[usable])
+    assert told is not None
+    for kind, finding, ranking in (
+        ("swapped", "label", 1 - told.quality),
+        ("foreign", "outlier", told.outlier),
+        ("text", "outlier", told.outlier),
+    ):
+        right = set(made[kind]["path"])
+        add(kind, paths(finding), right, average_precision_score(np.isin(names, list(right)), ranking))
+    return pd.DataFrame(rows, columns=["kind", "faults", "told", "precision", "recall", "average_precision"])

@@ -16,7 +16,7 @@ from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import forward
 from lookalike.models.optimizer import FlatAdamW
-from lookalike.models.products import use_products
+from lookalike.models.products import Rounded, use_products
 
 ARCFACE = {"margin_degrees": 28.6, "scale": 30.0}
 
@@ -128,6 +128,23 @@ def test_products_leave_other_convolutions_and_float32_alone() -> None:
     before = one(images)
     assert use_products(one) == 1
     assert torch.equal(one(images), before), "outside of autocast nothing changes"
+
+
+def test_a_step_with_gradients_in_float32_is_seen_by_the_next_forward_pass() -> None:
+    """As with versions of torch that give every gradient the type of its parameter."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last))
+    use_products(network)
+    weight = network[0].weight
+    weight.grad_dtype = torch.float32
+    optimizer = FlatAdamW([{"params": [*network.parameters()], "lr": 0.1}], 0.0)
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16):
+            network(torch.randn(2, 8, 9, 9)).square().sum().backward()
+        assert weight.grad.dtype == torch.float32
+        optimizer.step()
+        optimizer.zero_grad()
+        assert torch.equal(Rounded.of(weight).up_to_date(weight), weight.detach().to(torch.bfloat16))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -2,15 +2,15 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score
 
-from corruption import corrupt
+from corruption import corrupt, figures
 from lookalike import file_facts
 from lookalike.audit import Audit, audit, exclude
 from lookalike.audit_page import page
@@ -21,8 +21,9 @@ from lookalike.exclusions import add_exclusions, read_exclusions
 from lookalike.files import DiskFullError
 from lookalike.findings import KINDS
 from lookalike.images import PixelSettings, read_image
+from lookalike.leaks import leaks
 from lookalike.manifest import ManifestError, read_data, survey_data
-from lookalike.suspects import NEIGHBOURS, suspects
+from lookalike.suspects import suspects
 from lookalike.untrained import identity, untrained_encoder
 
 
@@ -60,53 +61,26 @@ def test_broken_files_and_exact_copies_are_all_found_and_nothing_else(spoilt: tu
     assert told == {frozenset(pair) for pair in zip(copies["path"], copies["origin"], strict=True)}
 
 
-def near_pairs(audit: Audit) -> dict[frozenset[str], bool]:
-    """Pairs told as copies that are not exact, and whether mirrored."""
-    rows = found(audit, "near_copy")
-    return {
-        frozenset((path, other)): "mirrored" in reason
-        for path, other, reason in zip(rows["path"], rows["other"], rows["reason"], strict=True)
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_altered_copies_are_found_and_few_others(
-    spoilt: tuple[Audit, pd.DataFrame, Path], produce: Path, tmp_path: Path
-) -> None:
+def test_faults_are_found_as_well_as_the_documentation_says(spoilt: tuple[Audit, pd.DataFrame, Path]) -> None:
     result, faults, _ = spoilt
-    made = faults[faults["kind"] == "near_copy"]
-    wanted = {frozenset(pair) for pair in zip(made["path"], made["origin"], strict=True)}
-    # Copies of copies, and pictures that the data set itself has twice, are right answers, too.
-    exact = faults[faults["kind"] == "copy"].set_index("path")["origin"].to_dict()
-    told = {frozenset(exact.get(path, path) for path in pair) for pair in near_pairs(result)}
-    natural = {frozenset(pair) for pair in near_pairs(look(produce, tmp_path))}
-    foreign = set(faults[faults["kind"] == "foreign"]["path"])  # parts of one photograph, some of which overlap
-    natural |= {pair for pair in told if pair <= foreign}
-    assert len(wanted & told) / len(wanted) >= 0.95
-    assert len(wanted & told) / len(told - natural) >= 0.9
-    mirrored = set(made[made["how"] == "mirrored"]["path"])
-    assert all(near_pairs(result)[pair] for pair in wanted & set(near_pairs(result)) if pair & mirrored)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_swapped_labels_and_foreign_images_stand_first(spoilt: tuple[Audit, pd.DataFrame, Path]) -> None:
-    result, faults, _ = spoilt
-    rows, usable = result.rows, result.facts.usable
-    embeddings = result.facts.embeddings[usable]
-    paths = rows["path"].to_numpy(str)[usable]
-    told = suspects(
-        rows["label"].to_numpy(str)[usable], *neighbours(embeddings, NEIGHBOURS), np.arange(len(embeddings))
-    )
-    assert told is not None
-    swapped = faults[faults["kind"] == "swapped"]
-    assert average_precision_score(np.isin(paths, swapped["path"]), 1 - told.quality) >= 0.75
-    foreign = faults[faults["kind"] == "foreign"]
-    assert average_precision_score(np.isin(paths, foreign["path"]), told.outlier) >= 0.7
-    right = dict(zip(swapped["path"], swapped["how"], strict=True))
-    found_wrong = [place for place in np.flatnonzero(told.wrong) if paths[place] in right]
-    assert np.mean([told.suggested[place] == right[paths[place]] for place in found_wrong]) >= 0.8
+    told = figures(result, faults).set_index("kind")
+    print(told.round(3).to_string())  # the table of docs/audit.md
+    for kind in ("copy", "broken"):
+        assert told.loc[kind, ["precision", "recall"]].tolist() == [1.0, 1.0]
+    assert told.loc["near_copy", "recall"] >= 0.95
+    assert told.loc["near_copy", "precision"] >= 0.9
+    assert told.loc["swapped", "average_precision"] >= 0.75
+    assert told.loc["foreign", "average_precision"] >= 0.7
+    rows = found(result, "near_copy")
+    mirrored = set(faults[(faults["kind"] == "near_copy") & (faults["how"] == "mirrored")]["path"])
+    of_mirrored = rows[rows["path"].isin(mirrored) | rows["other"].isin(mirrored)]
+    assert of_mirrored["reason"].str.contains("mirrored").all()
+    right = faults[faults["kind"] == "swapped"].set_index("path")["how"]
+    suggested = found(result, "label").set_index("path")["suggestion"].str.extract(r"look; (.*)\?")[0]
+    both = right.index.intersection(suggested.index)
+    assert (suggested[both] == right[both]).mean() >= 0.8
 
 
 @pytest.mark.slow
@@ -119,7 +93,7 @@ def test_a_second_audit_reads_no_file_and_says_the_same(spoilt: tuple[Audit, pd.
 
     manifest, problems = survey_data(str(home / "data"))
     again = audit(manifest, problems, never, identity(), home / "cache")
-    assert again.read == 0
+    assert again.facts.read == 0
     pd.testing.assert_frame_equal(again.findings, result.findings)
     pd.testing.assert_frame_equal(again.leaks, result.leaks)
 
@@ -264,7 +238,7 @@ def test_a_damaged_or_foreign_cache_is_read_again(
     pd.testing.assert_frame_equal(first.findings, again.findings)
     manifest, problems = survey_data(str(data))
     other = audit(manifest, problems, lambda: untrained_encoder(cache), "other weights", cache)
-    assert other.read == len(first.rows)
+    assert other.facts.read == len(first.rows)
     assert "made with another model or version" in capsys.readouterr().err
 
 
@@ -274,7 +248,7 @@ def test_only_what_changed_is_read(data: Path, tmp_path: Path) -> None:
     files = sorted((data / "train").rglob("*.jpg"))
     files[0].write_bytes(files[1].read_bytes())
     files[2].unlink()
-    assert look(data, cache).read == 1
+    assert look(data, cache).facts.read == 1
 
 
 def test_a_full_disk_costs_only_the_memory_of_it(
@@ -352,15 +326,15 @@ def test_hash_pairs_are_those_of_all_with_all() -> None:
     start = rng.integers(-(2**63), 2**63, 60, dtype=np.int64)
     hashes = np.concatenate([start] * 5)
     for i in range(60, 300):
-        for bit in rng.choice(64, i % 12, replace=False):
+        for bit in rng.choice(64, i % 7, replace=False):
             hashes[i] ^= np.int64(np.uint64(1) << np.uint64(bit))
     mirrored = rng.integers(-(2**63), 2**63, 300, dtype=np.int64)
     mirrored[:60] = rng.permutation(hashes[240:])
     hashes = np.unique(hashes)
     mirrored = mirrored[: len(hashes)]
     assert len(hashes) > 250
-    expected = brute_pairs(hashes, mirrored, 7)
-    assert len(expected) > 300
+    expected = brute_pairs(hashes, mirrored, 3)
+    assert len(expected) > 100
     assert {tuple(pair) for pair in hash_pairs(hashes, mirrored).tolist()} == expected
 
 
@@ -409,3 +383,117 @@ def test_pictures_laid_over_each_other(few_produce: Path, how: str) -> None:
 def test_labels_are_not_judged_where_there_is_one_class() -> None:
     embeddings = np.eye(4, dtype=np.float32)
     assert suspects(np.array(["a"] * 4), *neighbours(embeddings, 3), np.arange(4)) is None
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium here to open the page with")
+def test_the_page_opens_in_a_browser_without_errors(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "audit.html"
+    file.write_bytes(page(look(data, tmp_path / "cache")))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--enable-logging=stderr", "--dump-dom"]
+    home = f"--user-data-dir={tmp_path / 'browser'}"
+    done = subprocess.run(["chromium", *options, home, file.as_uri()], capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr
+    assert ">0 images chosen</span>" in done.stdout, "written by the page's own script"
+
+
+def test_leaks_are_those_of_a_count_by_hand(tmp_path: Path) -> None:
+    """Two test copies of one train image; a view of a scene; a copy that is ignored; one under its own camera."""
+    rows = [
+        ("train/a/1.png", "a", "train", 1, 0),
+        ("train/a/2.png", "a", "train", 1, 0),
+        ("train/b/1.png", "b", "train", 1, 0),
+        ("train/b/2.png", "b", "train", 2, 1),
+        ("test/a/1.png", "a", "test", 2, 0),
+        ("test/a/2.png", "a", "test", 2, 0),
+        ("test/a/3.png", "a", "test", 2, 0),
+        ("test/b/1.png", "b", "test", 2, 0),
+        ("test/b/2.png", "b", "test", 1, 0),
+    ]
+    for path, *_ in rows:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / path), np.zeros((8, 8, 3), np.uint8))
+    table = pd.DataFrame(rows, columns=["path", "label", "split", "camera", "ignore"])
+    table.to_csv(tmp_path / "table.csv", index=False)
+    manifest = read_data(str(tmp_path / "table.csv"))
+    order = manifest.original["path"].tolist()
+    at = {path: order.index(path) for path, *_ in rows}
+    picture = {"test/a/1.png": "train/a/1.png", "test/a/2.png": "train/a/1.png", "test/b/1.png": "train/b/2.png"}
+    picture["test/b/2.png"] = "train/b/1.png"
+    copies = np.array([at[picture.get(path, path)] for path in order])
+    angle = {"train/a/1.png": 0, "train/a/2.png": 40, "train/b/1.png": 90, "train/b/2.png": 95, "test/a/3.png": 80}
+    degrees = np.radians([angle[picture.get(path, path)] for path in order])
+    embeddings = np.stack([np.cos(degrees), np.sin(degrees)], 1).astype(np.float32)
+    scenes = np.array([[at["test/a/3.png"], at["train/a/2.png"]]])
+    told = leaks(manifest, embeddings, np.ones(len(rows), bool), copies, scenes).iloc[0]
+    # a/1, a/2 are right and copies; a/3 is nearest to b/1: wrong, and of a scene; b/1 has its copy ignored and is right
+    # by b/1; b/2 has its copy under its own camera, so what is left is of a: wrong.
+    assert (told["split"], told["queries"], told["accuracy"]) == ("test", 5, 3 / 5)
+    assert (told["copies"], told["without_copies"]) == (2, 1 / 3)
+    assert (told["scenes"], told["without_scenes"]) == (3, 1 / 2)
+
+
+def test_what_is_left_out_moves_no_other_image_between_splits(digits: Path, tmp_path: Path) -> None:
+    def split_of(exclude: Path | None) -> dict[str, str]:
+        table = read_data(str(digits / "train"), 0.3, 0, exclude=str(exclude) if exclude else None).table
+        return dict(zip(table["path"], table["split"], strict=True))
+
+    before = split_of(None)
+    gone = [path for path, split in before.items() if split == "train"][:4]
+    list_file = tmp_path / "list.csv"
+    add_exclusions(list_file, dict.fromkeys(gone, "why"))
+    after = split_of(list_file)
+    assert after == {path: split for path, split in before.items() if path not in gone}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "path,reason\na.jpg,dark, blurred\n",
+            "line 2 has 3 cells, expected 2 (path, reason): put a text with a comma",
+        ),
+        ("path,reason\na.jpg\n", "line 2 has 1 cells, expected 2"),
+        ("", "expected the columns path and reason, found nothing"),
+    ],
+)
+def test_a_list_that_cannot_be_understood_is_refused_and_stays(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "exclude.csv"
+    file.write_text(text)
+    with pytest.raises(ManifestError) as error:
+        add_exclusions(file, {"b.jpg": "why"})
+    assert message in str(error.value)
+    assert file.read_text() == text
+
+
+def test_odd_names_and_tables_are_told_not_fatal(data: Path, tmp_path: Path) -> None:
+    label = sorted(folder.name for folder in (data / "train").iterdir())[0]
+    (data / "train" / label / "no\udcff.txt").write_text("x")
+    (data / "train" / label / "two\nlines, and a comma.jpg").write_bytes(b"no image")
+    arguments = ["audit", f"data.root={data}", f"output={tmp_path / 'audit'}"]
+    assert main([*arguments, "--apply", "safe"]) == 0
+    told = pd.read_parquet(tmp_path / "audit/audit.parquet")
+    assert f"train/{label}/no\\xff.txt".replace("\\x", "\\udc") in set(told["path"])
+    assert list(read_exclusions(data / "exclude.csv")) == [f"train/{label}/two\nlines, and a comma.jpg"]
+    files = sorted((data / "train").rglob("*.jpg"))[:6]
+    rows = [["", "x"], *([str(file.relative_to(data)), file.parent.name] for file in files)]
+    pd.DataFrame(rows, columns=["path", "label"]).to_csv(data / "table.csv", index=False)
+    result = look(data / "table.csv", tmp_path / "cache")
+    assert "unreadable" in found(result, "unusable")["reason"].iloc[0]
+    assert page(result)
+
+
+def test_what_is_safe_leaves_every_class_something_and_no_file_with_good_boxes(data: Path, tmp_path: Path) -> None:
+    labels = sorted(folder.name for folder in (data / "train").iterdir())
+    files = {label: sorted((data / "train" / label).iterdir()) for label in labels}
+    rows = [(files[label][i], label, "train", 0, 0, 200, 200) for label in labels[:4] for i in range(4)]
+    rows += [(files[labels[0]][0], labels[0], "train", 9000, 9000, 9900, 9900)]  # beyond its image, beside a good box
+    alone = data / "train" / labels[5] / "alone.jpg"
+    shutil.copyfile(files[labels[5]][0], alone)
+    rows += [(alone, labels[5], "train", 0, 0, 200, 200), (files[labels[5]][0], labels[5], "test", 0, 0, 200, 200)]
+    table = [(file.relative_to(data), *rest) for file, *rest in rows]
+    columns = ["path", "label", "split", "x1", "y1", "x2", "y2"]
+    pd.DataFrame(table, columns=columns).to_csv(data / "table.csv", index=False)
+    result = look(data / "table.csv", tmp_path / "cache")
+    assert set(found(result, "unusable")["reason"].str.partition(":")[0]) == {"box"}
+    assert len(found(result, "copy")) == 1
+    assert not result.safe

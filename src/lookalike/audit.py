@@ -5,9 +5,8 @@ Letters in shapes: N images, P pairs, D embedding.
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +26,9 @@ from lookalike.exclusions import NAME as EXCLUDED
 from lookalike.exclusions import add_exclusions, read_exclusions
 from lookalike.file_facts import Facts, gather
 from lookalike.findings import KINDS, Findings
+from lookalike.leaks import leaks
 from lookalike.manifest import Manifest, ManifestError
-from lookalike.measure import evaluate_rows
+from lookalike.market import DISTRACTOR
 from lookalike.suspects import NEIGHBOURS, Suspects, suspects
 
 SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}  # of two copies the one to keep stands first
@@ -47,7 +47,7 @@ class Audit:
             among the references) and accuracy@1 without these (NaN when none is left).
         facts: Of every image.
         rows: Rows of the manifest, those of `facts`.
-        read: Files that were read now; the others were known from an earlier audit.
+        copies: int64 [N], the same number for images that are one picture.
     """
 
     manifest: Manifest
@@ -55,22 +55,34 @@ class Audit:
     leaks: pd.DataFrame
     facts: Facts
     rows: pd.DataFrame
-    read: int
+    copies: np.ndarray
 
     @property
     def safe(self) -> dict[str, str]:
-        """Path -> reason of the images that can be left out without a second look."""
-        chosen = self.findings[self.findings["safe"]]
+        """Path -> reason of the images that can be left out without a second look.
+
+        A file is left out as a whole, so all its boxes must be safe; the last usable training image of a class stays.
+        """
+        chosen = self.findings[self.findings["safe"]].drop_duplicates("row").sort_values("row", kind="stable")
+        whole = chosen["path"].map(chosen["path"].value_counts()) == chosen["path"].map(
+            self.rows["path"].value_counts()
+        )
+        chosen = chosen[whole & (chosen["path"] != chosen["other"])]
+        of_train = self.rows[(self.rows["split"] == "train") & self.facts.usable & ~self.rows["ignore"]]
+        left = of_train[~of_train["path"].isin(set(chosen["path"]))]
+        emptied = set(of_train["label"]) - set(left["label"])
+        keep = of_train[of_train["label"].isin(emptied)].drop_duplicates("label")["path"]
+        chosen = chosen[~chosen["path"].isin(set(keep))]
         return dict(zip(chosen["path"][::-1], chosen["reason"][::-1], strict=True))
 
     def __str__(self) -> str:
         counts = self.findings["kind"].value_counts()
-        lines = [f"{len(self.rows)} images, {self.read} of them read now; {len(self.findings)} findings"]
+        lines = [f"{len(self.rows)} images, {self.facts.read} of them read now; {len(self.findings)} findings"]
         lines += [f"  {counts[kind]:>5}  {KINDS[kind][0]}" for kind in KINDS if kind in counts]
-        for row in self.leaks.itertuples(index=False):
-            told = [f"{row.split}: accuracy@1 {row.accuracy:.4f} of {row.queries} queries"]
+        for row in self.leaks.to_dict("records"):
+            told = [f"{row['split']}: accuracy@1 {row['accuracy']:.4f} of {row['queries']} queries"]
             for name, what in (("copies", "a copy"), ("scenes", "a copy or the same scene")):
-                count, left = getattr(row, name), getattr(row, f"without_{name}")
+                count, left = row[name], row[f"without_{name}"]
                 rest = f"{left:.4f} without them" if np.isfinite(left) else "no query is left without them"
                 told.append(f"{count} have {what} among the references" + (f" ({rest})" if count else ""))
             lines.append("; ".join(told))
@@ -99,16 +111,18 @@ def audit(manifest: Manifest, problems: list[str], load: Callable[[], Encoder], 
         found.add("problem", None, problem)
     check_files(found, manifest, facts)
     usable = np.flatnonzero(facts.usable)
-    leaks = pd.DataFrame()
+    told, copies = pd.DataFrame(), np.arange(len(rows))
     if len(usable) > 1:
         nearest, _ = neighbours(facts.embeddings[usable], NEIGHBOURS)
         pairs = _pairs(found, facts, rows, usable, nearest, cache)
         copies = groups_of(pairs[0], len(rows))
-        judged = usable[~rows["ignore"].to_numpy(bool)[usable]]
-        _labels(found, rows, facts, judged, copies)
-        leaks = _leaks(manifest, rows, facts, *pairs)
+        strangers = manifest.cameras_expected & (rows["label"] == DISTRACTOR)  # many people under one label
+        judged = usable[~(rows["ignore"] | strangers).to_numpy(bool)[usable]]
+        if len(judged) > 1:
+            _labels(found, rows, facts, judged, copies)
+        told = leaks(manifest, facts.embeddings, facts.usable, copies, pairs[1])
     check_balance(found, manifest)
-    return Audit(manifest, found.table(), leaks, facts, rows, facts.read)
+    return Audit(manifest, found.table(), told, facts, rows, copies)
 
 
 def exclude(audit: Audit, apply: str, file: str | None) -> str:
@@ -127,6 +141,7 @@ def exclude(audit: Audit, apply: str, file: str | None) -> str:
     """
     target = Path(file) if file else audit.manifest.root / EXCLUDED
     chosen = audit.safe
+    before = {} if target.exists() else dict(audit.manifest.left_out)  # of the list that this one takes the place of
     if apply != "safe":
         if not Path(apply).is_file():
             raise ManifestError(f"apply={apply}: expected safe, or a CSV with the columns path,reason: no such file")
@@ -138,14 +153,14 @@ def exclude(audit: Audit, apply: str, file: str | None) -> str:
                 f"give paths relative to {audit.manifest.root}"
             )
     try:
-        new = add_exclusions(target, chosen)
+        new = add_exclusions(target, {**before, **chosen})
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         raise ManifestError(
             f"{target}: cannot be written ({error.strerror}): give data.exclude=<a file elsewhere>, also when training"
         ) from error
-    return f"{new} images added to {target} ({len(chosen) - new} stood there already); no file was touched"
+    return f"{new} images added to {target} ({len(before | chosen) - new} stood there already); no file was touched"
 
 
 def _pairs(
@@ -182,7 +197,7 @@ def _exact(found: Findings, facts: Facts, rows: pd.DataFrame, split: np.ndarray)
         kept = int(order[0])
         for one in order[1:].tolist():
             told, leak = _told(rows, one, kept)
-            safe = leak and rows["split"][one] == "train" and bool(facts.usable[one])
+            safe = leak and rows["split"][one] == "train" and not rows["ignore"][kept]
             suggestion = "leave this one out of train" if safe else ""
             found.add("copy", one, told, other=kept, score=1.0, safe=safe, suggestion=suggestion)
         joined.append(np.stack([np.full(len(order) - 1, kept), order[1:]], 1))
@@ -230,49 +245,6 @@ def _labels(found: Findings, rows: pd.DataFrame, facts: Facts, judged: np.ndarra
     for place in np.flatnonzero(told.strange):
         far = float(told.outlier[place])
         found.add("outlier", int(judged[place]), f"distance {far:.2f} to every class", score=min(1.0, far))
-    for row in told.confused.itertuples(index=False):
-        reason = f"{row.label} and {row.other}: {row.score:.0%} of their neighbours are of the other"
-        found.add("confused", None, reason, score=float(row.score), label=str(row.label))
-
-
-def _leaks(
-    manifest: Manifest, rows: pd.DataFrame, facts: Facts, copies: np.ndarray, scenes: np.ndarray
-) -> pd.DataFrame:
-    """Accuracy of every split with and without the queries whose picture or scene is among the references."""
-    lines = []
-    place = pd.Series(np.arange(len(rows)), index=list(zip(rows["path"], rows["label"], strict=True)))
-    place = place[~place.index.duplicated()]
-    for split in ("validation", "test"):
-        try:
-            protocol = manifest.protocol(split)
-        except ManifestError:
-            continue
-        at = [
-            place[list(zip(part["path"], part["label"], strict=True))].to_numpy()
-            for part in (protocol.queries, protocol.references)
-        ]
-        asks, answers = (facts.usable[rows_of] for rows_of in at)
-        if not asks.any() or not answers.any():
-            continue
-        shift = np.where(protocol.own_row >= 0, np.cumsum(answers)[protocol.own_row] - 1, -1)[asks]
-        queries, references = at[0][asks], at[1][answers]
-        part = replace(protocol, queries=protocol.queries[asks], references=protocol.references[answers], own_row=shift)
-        result = evaluate_rows(facts.embeddings[queries], facts.embeddings[references], part)
-        right = result.per_query["accuracy@1"].to_numpy()
-        line: dict[str, Any] = {"split": split, "queries": len(right), "accuracy": float(right.mean())}
-        leaked = np.zeros(len(queries), bool)
-        for name, pairs in (("copies", copies), ("scenes", scenes)):
-            leaked = leaked | _linked(queries, references, pairs, len(rows))
-            line[name] = int(leaked.sum())
-            line[f"without_{name}"] = float(right[~leaked].mean()) if (~leaked).any() else float("nan")
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def _linked(queries: np.ndarray, references: np.ndarray, pairs: np.ndarray, count: int) -> np.ndarray:
-    """Bool [Q]: whether a pair joins the query with a reference."""
-    answering, linked = np.zeros(count, bool), np.zeros(count, bool)
-    answering[references] = True
-    for one, other in (pairs.T, pairs.T[::-1]) if len(pairs) else ():
-        linked[one[answering[other]]] = True
-    return np.asarray(linked[queries])
+    for row in told.confused.to_dict("records"):
+        reason = f"{row['label']} and {row['other']}: {row['score']:.0%} of their neighbours are of the other"
+        found.add("confused", None, reason, score=row["score"], label=row["label"])

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.exclusions import NAME as EXCLUDED
 from lookalike.file_facts import Facts, wrong_suffix
 from lookalike.findings import Findings
 from lookalike.images import is_image_name
 from lookalike.manifest import RECIPE, Manifest
+from lookalike.tables import SPLIT_NAMES
 
 _BLANK, _DARK, _BRIGHT = 0.02, 0.3, 0.7
 _BLURRED = 0.02  # share of the median sharpness
@@ -27,14 +29,16 @@ def check_files(found: Findings, manifest: Manifest, facts: Facts) -> None:
     """
     table, usable = facts.table, facts.usable
     for row in np.flatnonzero(~usable):
-        found.add("unusable", int(row), f"{table['kind'][row]}: {table['error'][row]}", score=1.0, safe=True)
+        kind = table["kind"][row]  # a file that cannot be read now may be there again tomorrow
+        found.add("unusable", int(row), f"{kind}: {table['error'][row]}", score=1.0, safe=kind != "unreadable")
     for path in _strays(manifest):
         found.add("stray", None, "an image outside any class folder" if is_image_name(path) else "no image", path=path)
     good = table[usable]
     side = np.sqrt(good["width"] * good["height"].astype(float))
     median, sharp = (float(values.median()) if len(good) else 0.0 for values in (side, good["sharpness"]))
-    for row, fact in good.iterrows():
-        number = int(str(row))
+    records = table.drop(columns="thumb").to_dict("records")
+    for number in np.flatnonzero(usable).tolist():
+        fact = records[number]
         size = f"{fact['width']} x {fact['height']} pixels"
         if wrong_suffix(fact["path"], fact["format"]):
             found.add("wrong_suffix", number, f"it is a {fact['format']} file", suggestion="rename it")
@@ -47,7 +51,7 @@ def check_files(found: Findings, manifest: Manifest, facts: Facts) -> None:
         elif fact["sharpness"] < _BLURRED * sharp:
             share = fact["sharpness"] / sharp
             found.add("blurred", number, f"{share:.1%} of the usual sharpness", score=1 - share)
-        if side[row] < _SMALL * median:
+        if side[number] < _SMALL * median:
             found.add("small", number, f"{size}; half of the images have {median:.0f} or more a side", score=1.0)
         if max(fact["width"], fact["height"]) > _ASPECT * min(fact["width"], fact["height"]):
             found.add("aspect", number, size, score=1.0)
@@ -55,11 +59,12 @@ def check_files(found: Findings, manifest: Manifest, facts: Facts) -> None:
 
 def _strays(manifest: Manifest) -> list[str]:
     """Files of a folder of class folders that are in no manifest, hidden ones and augmented copies aside."""
-    if not any((manifest.root / name).is_dir() for name in ("train", "validation", "test", "val", "valid")):
+    if not manifest.folders:
         return []
     known = set(manifest.table["path"]) | set(manifest.left_out)
+    splits = [name for name in SPLIT_NAMES if (manifest.root / name).is_dir()]
     strays = []
-    for folder in ("train", "validation", "val", "valid", "test"):
+    for folder in splits if (manifest.root / "train").is_dir() else ["."]:
         for place, folders, names in os.walk(manifest.root / folder):
             if RECIPE in names:
                 folders.clear()
@@ -67,7 +72,7 @@ def _strays(manifest: Manifest) -> list[str]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             paths = [Path(place, name).relative_to(manifest.root).as_posix() for name in sorted(names)]
             strays += [path for path in paths if path not in known and not Path(path).name.startswith(".")]
-    return strays
+    return [path for path in strays if path != EXCLUDED]
 
 
 def check_balance(found: Findings, manifest: Manifest) -> None:

@@ -4,7 +4,6 @@ import base64
 import html
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -67,14 +66,11 @@ show();
 def page(audit: Audit) -> bytes:
     """The page, UTF-8; pictures are inside it."""
     name, counts = str(audit.manifest.root.resolve()), audit.findings["kind"].value_counts()
-    thumbs = dict(zip(audit.facts.table["path"], audit.facts.table["thumb"], strict=True))
-    shape = dict(
-        zip(audit.facts.table["path"], audit.facts.table[["width", "height"]].to_numpy().tolist(), strict=True)
-    )
+    facts = audit.facts.table
     links = [f'<a href="#{kind}">{_text(KINDS[kind][0])} <b>{counts[kind]}</b></a>' for kind in KINDS if kind in counts]
     reasons: list[list[str]] = []
     sections = [
-        _section(kind, audit.findings[audit.findings["kind"] == kind], thumbs, shape, reasons)
+        _section(kind, audit.findings[audit.findings["kind"] == kind], facts, reasons)
         for kind in KINDS
         if kind in counts
     ]
@@ -114,26 +110,20 @@ def _figure(value: float) -> str:
     return f"{value:.4f}" if np.isfinite(value) else "none left"
 
 
-def _section(
-    kind: str,
-    found: pd.DataFrame,
-    thumbs: dict[str, bytes],
-    shape: dict[str, list[int]],
-    reasons: list[list[str]],
-) -> str:
+def _section(kind: str, found: pd.DataFrame, facts: pd.DataFrame, reasons: list[list[str]]) -> str:
     cards = []
-    for row in found.head(_SHOWN).itertuples(index=False):
-        pictures = "".join(_picture(str(path), thumbs, shape) for path in (row.path, row.other) if path in thumbs)
+    for row in found.head(_SHOWN).to_dict("records"):
+        pictures = "".join(_picture(facts, one) for one in (row["row"], row["other_row"]) if one >= 0)
         choice = ""
-        if row.path in thumbs:
-            reasons.append([str(row.path), f"{kind}: {row.reason}"])
+        if row["row"] >= 0:
+            reasons.append([str(row["path"]), f"{kind}: {row['reason']}"])
             choice = f'<label><input type="checkbox" value="{len(reasons) - 1}"> leave the first out</label>'
-            choice = choice if row.other else choice.replace("leave the first out", "leave it out")
-        leak = ' class="leak"' if str(row.reason).startswith("leak") else ""
-        title = f"{row.split} {row.label}".strip() or str(row.path)
+            choice = choice if row["other"] else choice.replace("leave the first out", "leave it out")
+        leak = ' class="leak"' if str(row["reason"]).startswith("leak") else ""
+        title = f"{row['split']} {row['label']}".strip() or str(row["path"])
         cards.append(
             f'<div class="card">{pictures}<div class="what"><div><b>{_text(title)}</b></div>'
-            f'<div{leak}>{_text(str(row.reason))}</div><div class="path">{_text(str(row.suggestion))}</div>'
+            f'<div{leak}>{_text(str(row["reason"]))}</div><div class="path">{_text(str(row["suggestion"]))}</div>'
             f"{choice}</div></div>"
         )
     more = f" The first {_SHOWN} are shown, all are in audit.parquet." if len(found) > _SHOWN else ""
@@ -144,14 +134,15 @@ def _section(
     )
 
 
-def _picture(path: str, thumbs: dict[str, bytes], shape: dict[str, list[int]]) -> str:
-    caption = f"<figcaption>{_text(Path(path).parts[0])}<br>{_text(Path(path).name)}</figcaption>"
-    if not thumbs[path]:
+def _picture(facts: pd.DataFrame, row: int) -> str:
+    path, thumb = str(facts["path"][row]), facts["thumb"][row]
+    caption = f"<figcaption>{_text(path.partition('/')[0])}<br>{_text(path.rpartition('/')[2])}</figcaption>"
+    if not thumb:
         return f'<figure><div class="none">no picture</div>{caption}</figure>'
-    wide, high = shape[path]
+    wide, high = int(facts["width"][row]), int(facts["height"][row])
     scale = 96 / max(wide, high, 1)
     size = f"width:{max(8, round(wide * scale))}px;height:{max(8, round(high * scale))}px"
-    data = base64.b64encode(thumbs[path]).decode()
+    data = base64.b64encode(thumb).decode()
     return f'<figure><img style="{size}" alt="{_text(path)}" src="data:image/jpeg;base64,{data}">{caption}</figure>'
 
 

@@ -102,13 +102,12 @@ class Comparison:
         score = self.table["accuracy@1"].iloc[0]
         parts = [f"{best} has the highest mean accuracy@1 ({score:.4f})"]
         worse, alike = [], []
-        for row in self.tests.itertuples(index=False):
-            if best not in (row.first, row.second):
+        for row in self.tests.to_dict("records"):
+            if best not in (row["first"], row["second"]):
                 continue
-            other, by = (row.second, row.difference) if row.first == best else (row.first, -row.difference)
-            by = abs(by)
-            if row.p_holm < 0.05:
-                worse.append(f"{other} by {100 * by:.1f} points (p = {row.p_holm:.3f})")
+            other = row["second"] if row["first"] == best else row["first"]
+            if row["p_holm"] < 0.05:
+                worse.append(f"{other} by {100 * abs(row['difference']):.1f} points (p = {row['p_holm']:.3f})")
             else:
                 alike.append(str(other))
         if worse:

@@ -19,20 +19,22 @@ import faiss
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_array  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
 from lookalike.embed import cores
 from lookalike.file_facts import THUMB, Facts
 from lookalike.files import DiskFullError, atomic_file
 from lookalike.progress import progress, say
 
-HASH_RADIUS = 7  # bits of 64: found for certain by four tables of 16 bits, each also searched with one bit turned
+HASH_RADIUS = 3  # bits of 64: two such hashes are equal in one of four tables of 16 bits
 _TABLES, _TABLE_BITS = 4, 16
 NEAREST = 5  # of every image, laid over it
 _SIDE, _ROUGH_SIDE = 96, 48  # pixels of the alignment, and of the one before it
 _ALIKE, _ROUGHLY_SAME = 0.4, 0.85  # correlations that are worth the next, finer look: as they lie, roughly aligned
-_PREPARED = 10_000  # images held ready, about 60 KiB each
+_AT_ONCE = 20_000  # pairs compared before what was found is kept
+_MOST = 50  # pairs of one image by its hash
+_PREPARED = 4_000  # images held ready, about 60 KiB each
 # Two pictures are one from this correlation after alignment on, up to this mean difference of a colour (0..255);
 # strong compression changes colours more than the next shot of a burst does, but leaves the light where it was.
 _SAME = ((0.97, 5.5), (0.997, 9.0))
@@ -101,12 +103,13 @@ def neighbours(embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 def hash_pairs(hashes: np.ndarray, mirrored: np.ndarray, radius: int = HASH_RADIUS) -> np.ndarray:
     """Pairs whose hashes, or the hash of one and the mirrored hash of the other, differ in at most `radius` bits.
 
-    Images with one and the same hash (blank ones, exact copies) are chained, not paired all with all.
+    Images with one and the same hash (blank ones, exact copies) are chained, not paired all with all; of an image with
+    more than 50 others the first 50 are taken.
 
     Args:
         hashes: int64 [N].
         mirrored: int64 [N], of the mirrored images.
-        radius: At most 7 is found for certain.
+        radius: At most 3 is found for certain.
 
     Returns:
         int64 [P, 2], each pair once, smaller row first.
@@ -115,14 +118,16 @@ def hash_pairs(hashes: np.ndarray, mirrored: np.ndarray, radius: int = HASH_RADI
     order = np.argsort(group, kind="stable")
     chained = np.stack([order[:-1], order[1:]], 1)[np.diff(group[order]) == 0]
     index = faiss.IndexBinaryMultiHash(64, _TABLES, _TABLE_BITS)
-    index.nflip = 1
     codes = distinct[:, None].view(np.uint8)
     index.add(codes)
     found = [chained]
     for asked in (codes, np.ascontiguousarray(mirrored[first])[:, None].view(np.uint8)):
-        limits, _, places = index.range_search(asked, radius + 1)  # strictly below
-        asking = np.repeat(np.arange(len(asked)), np.diff(limits.astype(np.int64)))
-        found.append(np.stack([first[asking], first[places]], 1))
+        for start in range(0, len(asked), _AT_ONCE):
+            limits, _, places = index.range_search(asked[start : start + _AT_ONCE], radius + 1)  # strictly below
+            counts = np.asarray(np.diff(limits.astype(np.int64)), np.int64)
+            asking = np.repeat(np.arange(start, start + len(counts)), counts)
+            few = np.arange(len(places)) - np.repeat(limits[:-1].astype(np.int64), counts) < _MOST
+            found.append(np.stack([first[asking[few]], first[places[few]]], 1))
     return _each_once(np.concatenate(found))
 
 
@@ -168,7 +173,7 @@ def cross_candidates(facts: Facts, rows: np.ndarray, split: np.ndarray) -> np.nd
                 _, places = index.search(facts.embeddings[asking], min(NEAREST, len(answering)))
                 found.append(np.stack([np.repeat(asking, places.shape[1]), answering[places].ravel()], 1))
     pairs = _each_once(np.concatenate(found))
-    return pairs[_differ(facts, pairs)]
+    return np.asarray(pairs[_differ(facts, pairs)])
 
 
 def exact_groups(facts: Facts) -> list[np.ndarray]:
@@ -193,9 +198,11 @@ def compare_pairs(facts: Facts, pairs: np.ndarray, cache: Path) -> list[Compared
     if missing:
         thumbs = facts.table["thumb"].to_numpy()
         seen = {int(row): thumbs[row] for row in np.unique(pairs[missing])}
-        for place, result in zip(missing, _compare_all(seen, pairs[missing]), strict=True):
-            known[keys[place]] = result
-        _save(cache, {key: known[key] for key in keys})
+        for first in range(0, len(missing), _AT_ONCE):
+            part = missing[first : first + _AT_ONCE]
+            for place, result in zip(part, _compare_all(seen, pairs[part]), strict=True):
+                known[keys[place]] = result
+            _save(cache, {key: known[key] for key in keys if key in known})
     return [known[key] for key in keys]
 
 
@@ -227,10 +234,12 @@ class _Prepared:
     def of(cls, image: np.ndarray) -> "_Prepared":
         colours = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        points, descriptors = cv2.SIFT_create(nfeatures=200, contrastThreshold=0.03).detectAndCompute(luma, None)
+        points, descriptors = cv2.SIFT_create(  # type: ignore[attr-defined]
+            nfeatures=200, contrastThreshold=0.03
+        ).detectAndCompute(luma, None)
         return cls(
             colours,
-            np.float32([one.pt for one in points]),
+            np.array([one.pt for one in points], np.float32),
             None if descriptors is None else descriptors.astype(np.uint8),
         )
 
@@ -274,7 +283,7 @@ def _aligned(
     luma = second.luma(side)
     luma = np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma
     try:
-        correlation, found = cv2.findTransformECC(
+        correlation, found = cv2.findTransformECC(  # type: ignore[call-overload]
             first.luma(side), luma, warp.copy(), cv2.MOTION_AFFINE, _STEPS, None, 1
         )
     except cv2.error:
@@ -311,7 +320,7 @@ def _agreeing_points(first: _Prepared, second: _Prepared) -> tuple[int, np.ndarr
     change, inside = cv2.findHomography(first.points[chosen], second.points[best[chosen]], cv2.USAC_DEFAULT, 3.0)
     if change is None:
         return nothing
-    warp = np.float32(change[:2] / change[2, 2])
+    warp = np.asarray(change[:2] / change[2, 2], np.float32)
     warp[:, 2] *= _ROUGH_SIDE / THUMB
     return int(inside.sum()), warp
 
@@ -319,7 +328,7 @@ def _agreeing_points(first: _Prepared, second: _Prepared) -> tuple[int, np.ndarr
 def _unit(descriptors: np.ndarray) -> np.ndarray:
     """Unit vectors whose product tells Hellinger's distance (Arandjelovic & Zisserman 2012)."""
     values = descriptors.astype(np.float32)
-    return np.sqrt(values / np.maximum(values.sum(1, keepdims=True), 1e-9))
+    return np.asarray(np.sqrt(values / np.maximum(values.sum(1, keepdims=True), 1e-9)))
 
 
 def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
@@ -330,6 +339,7 @@ def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
     @lru_cache(maxsize=_PREPARED)
     def prepared(row: int) -> _Prepared:
         image = cv2.imdecode(np.frombuffer(thumbs[row], np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert image is not None, "a thumbnail is a JPEG of our own"
         return _Prepared.of(image)
 
     def work(places: np.ndarray, advance: Callable[[int], None]) -> None:
@@ -341,8 +351,12 @@ def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
     order = np.argsort(pairs[:, 0], kind="stable")
     runs = np.split(order, np.flatnonzero(np.diff(pairs[order, 0])) + 1)
     with progress("comparing pairs", len(pairs)) as advance, ThreadPoolExecutor(cores()) as pool:
-        for done in [pool.submit(work, run, advance) for run in runs]:
-            done.result()
+        try:
+            for done in [pool.submit(work, run, advance) for run in runs]:
+                done.result()
+        except BaseException:  # Ctrl-C: the pool would otherwise finish all the rest first
+            pool.shutdown(cancel_futures=True)
+            raise
     return [result for result in results if result is not None]
 
 

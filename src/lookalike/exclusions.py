@@ -3,11 +3,13 @@
 A table of path (as in the manifest, relative to the root of the data) and reason; other columns are kept as they are.
 """
 
+import csv
+import io
 from pathlib import Path
 
 import pandas as pd
 
-from lookalike.files import atomic_file
+from lookalike.files import only_one, write_bytes
 from lookalike.tables import ManifestError
 
 NAME = "exclude.csv"
@@ -21,8 +23,24 @@ def read_exclusions(file: Path) -> dict[str, str]:
     """
     if not file.exists():
         return {}
-    table = _read(file)
-    return dict(zip(table["path"], table["reason"], strict=True))
+    head, lines = _read(file)
+    return {line[head.index("path")]: line[head.index("reason")] for line in lines}
+
+
+def find_exclusions(exclude: Path | None, root: Path) -> tuple[dict[str, str], str]:
+    """Path -> reason for a data set, and the name of the list.
+
+    Args:
+        exclude: The list; None for `exclude.csv` in the root, where there is one.
+        root: Of the data set.
+
+    Raises:
+        ManifestError: The list is named and not there, or is no such table.
+    """
+    if exclude and not exclude.exists():
+        raise ManifestError(f"{exclude}: no such file: give data.exclude=<a CSV with path,reason>, or leave it out")
+    file = exclude or root / NAME
+    return read_exclusions(file), file.name
 
 
 def add_exclusions(file: Path, found: dict[str, str]) -> int:
@@ -34,13 +52,17 @@ def add_exclusions(file: Path, found: dict[str, str]) -> int:
     Raises:
         ManifestError: What stands there is no such table.
     """
-    table = _read(file) if file.exists() else pd.DataFrame({"path": [], "reason": []}, dtype=str)
-    known = set(table["path"])
-    new = {path: reason for path, reason in found.items() if path not in known}
-    if new:
-        rows = pd.DataFrame({"path": list(new), "reason": list(new.values())})
-        with atomic_file(file) as handle:
-            pd.concat([table, rows], ignore_index=True).fillna("").to_csv(handle, index=False)
+    with only_one(file.with_name(f".{file.name}.lock"), "", lambda: None):
+        head, lines = _read(file) if file.exists() else (["path", "reason"], [])
+        known = {line[head.index("path")] for line in lines}
+        new = {path: reason for path, reason in found.items() if path not in known}
+        for path, reason in new.items():
+            cells = {"path": path, "reason": reason}
+            lines.append([cells.get(name, "") for name in head])
+        if new:
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([head, *lines])
+            write_bytes(file, text.getvalue().encode("utf-8", "surrogateescape"))
     return len(new)
 
 
@@ -67,17 +89,23 @@ def without(table: pd.DataFrame, excluded: dict[str, str], name: str) -> tuple[p
     return table[~(out | copies)], notes
 
 
-def _read(file: Path) -> pd.DataFrame:
+def _read(file: Path) -> tuple[list[str], list[list[str]]]:
+    """The first line, and all others, each with as many cells."""
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
+        lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
+    except (csv.Error, OSError) as error:
+        raise ManifestError(f"{file}: cannot be read as a table ({error}): expected the columns path,reason") from error
+    head = [name.strip() for name in lines[0]] if lines else []
+    if not {"path", "reason"} <= set(head):
         raise ManifestError(
-            f"{file}: cannot be read as a table ({reason}): expected the columns path,reason"
-        ) from error
-    if not {"path", "reason"} <= set(table):
-        raise ManifestError(
-            f"{file}: expected the columns path and reason, found {', '.join(map(str, table))}: write path,reason "
+            f"{file}: expected the columns path and reason, found {', '.join(head) or 'nothing'}: write path,reason "
             "as its first line"
         )
-    return table
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) != len(head):
+            raise ManifestError(
+                f"{file}: line {number} has {len(line)} cells, expected {len(head)} ({', '.join(head)}): put a text "
+                'with a comma between quotation marks ("dark, blurred")'
+            )
+    return head, lines[1:]

@@ -1,7 +1,7 @@
 """What an audit knows of every image: checksum, header, light, sharpness, perceptual hash, thumbnail, embedding.
 
-Each file is read once, decoded once, and its facts are kept on disk; a later audit looks only at the times and sizes
-of files that did not change.
+Each file is read once and its facts are kept on disk; a later audit looks only at the times and sizes of files that
+did not change.
 
 Letters in shapes: N images, D embedding.
 """
@@ -19,6 +19,7 @@ import cv2
 import imagehash
 import numpy as np
 import pandas as pd
+import PIL
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -29,7 +30,7 @@ from lookalike.images import ImageError, PixelSettings, read_image
 from lookalike.manifest import Manifest, boxes_of
 from lookalike.progress import progress, say
 
-_SCHEMA = "1"
+_SCHEMA = f"2 Pillow {PIL.__version__} OpenCV {cv2.__version__}"  # what one version refuses another may read
 _SAVE_SECONDS = 60.0  # at most this much reading is lost with a killed process
 THUMB = 160  # pixels, both sides: thumbnails are stretched, a page gives them their aspect back
 _THUMB_QUALITY = 85
@@ -40,6 +41,7 @@ _SCHEMES = {
     "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png",),
     "WEBP": (".webp",),
+    "AVIF": (".avif",),
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
     "GIF": (".gif",),
@@ -109,13 +111,13 @@ def gather(manifest: Manifest, rows: pd.DataFrame, load: Callable[[], Encoder], 
     return Facts(table.drop(columns="embedding"), embeddings, len(missing))
 
 
-def _stat(file: Path, path: str, box: Box | None) -> tuple[str, str, int, int, int, int]:
+def _stat(file: Path, path: str, box: Box | None) -> tuple[str, str, int, int, int, str]:
     told = "" if box is None else ",".join(f"{value:g}" for value in box)
     try:
         status = file.stat()
     except OSError:
-        return path, told, -1, -1, -1, -1
-    return path, told, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+        return path, told, -1, -1, -1, ""
+    return path, told, status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino)
 
 
 def _read_all(
@@ -139,7 +141,7 @@ def _read_all(
         for place, row in enumerate(part):
             path = manifest.file(str(keys["path"][row]))
             fact, image = _facts_of(path, boxes[row], encoder.pixels)
-            facts.append({**keys.loc[row].to_dict(), **fact})
+            facts.append({**{name: keys[name][row] for name in _KEY}, **fact})
             if image is not None:
                 images[place] = image
         embedded = encoder.network(images)
@@ -234,7 +236,7 @@ def _known(cache: Path, identity: str) -> dict[str, list[Any]]:
 
 def _save(cache: Path, identity: str, found: list[dict[str, Any] | None]) -> None:
     """Keeps what is known so far; a full disk only means that it is read again next time."""
-    facts = [fact for fact in list(found) if fact]
+    facts = [fact for fact in list(found) if fact and fact["kind"] != "unreadable"]  # that may pass
     columns = {name: [fact[name] for fact in facts] for name in facts[0]} if facts else {}
     table = pa.table(columns).replace_schema_metadata({b"identity": f"{_SCHEMA} {identity}".encode()})
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("kind", "path", "other", "split", "label", "score", "reason", "suggestion", "safe")
+COLUMNS = ("kind", "path", "other", "split", "label", "score", "reason", "suggestion", "safe", "row", "other_row")
 KINDS = {  # in the order of a report: title, and what to do about it
     "unusable": ("Files that cannot be used", "restore or replace the file"),
     "stray": ("Files that belong nowhere", "move it into a class folder or remove it"),
@@ -62,6 +62,7 @@ class Findings:
             path: Of a file that is no image of the data set.
             label: Where there is no row.
         """
+        path, reason = (text.encode("utf-8", "backslashreplace").decode() for text in (path, reason))
         image = self._rows.loc[row] if row is not None else None
         self._found.append(
             {
@@ -74,6 +75,8 @@ class Findings:
                 "reason": reason,
                 "suggestion": suggestion or KINDS[kind][1],
                 "safe": safe,
+                "row": -1 if row is None else row,
+                "other_row": -1 if other is None else other,
             }
         )
 

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lookalike.errors import did_you_mean, listed
-from lookalike.exclusions import NAME as EXCLUDED
-from lookalike.exclusions import read_exclusions, without
+from lookalike.exclusions import find_exclusions, without
 from lookalike.files import atomic_file
 from lookalike.images import find_images, is_image_name
 from lookalike.market import DISTRACTOR, hold_out_people, market_root, passed_over, read_market, unpack, utf8_only
@@ -64,6 +63,7 @@ class Manifest:
         notes: What was passed over while reading, in words.
         cameras_expected: Whether the layout names a camera per image (Market-1501), so that a missing one is odd.
         left_out: Path -> reason of the images that `exclude.csv` leaves out.
+        folders: Whether it was read from class folders.
     """
 
     root: Path
@@ -71,6 +71,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     cameras_expected: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
+    folders: bool = False
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""
@@ -179,18 +180,18 @@ def _survey(root: Path, validation_share: float, seed: int, exclude: Path | None
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
     table = _tidy(table)
-    left_out = read_exclusions(exclude or base / EXCLUDED)
-    if exclude and not exclude.exists():
-        raise ManifestError(f"{exclude}: no such file: give data.exclude=<a CSV with path,reason>, or leave it out")
-    if left_out:
-        table, told = without(table, left_out, (exclude or base / EXCLUDED).name)
-        table, notes = table.reset_index(drop=True), [*notes, *told]
     if validation_share > 0 and not (table["split"] == "validation").any():
         table = (hold_out_people if market else _hold_out)(table, validation_share, seed)
         held = table[table["split"] == "validation"]
         what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
         notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    return Manifest(base, table, tuple(notes), market is not None, left_out), problems + _problems(table)
+    left_out, name = find_exclusions(exclude, base)
+    table, told = without(table, left_out, name)  # last, so that it moves no other image
+    notes += told
+    manifest = Manifest(
+        base, table.reset_index(drop=True), tuple(notes), market is not None, left_out, not market and root.is_dir()
+    )
+    return manifest, problems + _problems(manifest.table)
 
 
 def read_data(
@@ -226,13 +227,6 @@ def survey_data(
     exclude: str | None = None,
 ) -> tuple[Manifest, list[str]]:
     """As `read_data`, but tells the problems of the table instead of raising, and does not look at the files.
-
-    Args:
-        root: See `read_data`.
-        validation_share: See there.
-        seed: See there.
-        archive: See there.
-        exclude: See there.
 
     Raises:
         ManifestError: There is no data set at all.

@@ -13,12 +13,13 @@ from lookalike.bundle import Bundle
 from lookalike.camera_pairs import per_camera_pair
 from lookalike.embed import Device, Encoder
 from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.exclusions import find_exclusions, without
 from lookalike.files import atomic_folder, sha256_of
 from lookalike.gallery import Gallery, GalleryError
 from lookalike.images import find_broken, find_images
 from lookalike.manifest import RECIPE, Manifest, ManifestError, Protocol, boxes_of, read_data
 from lookalike.market import market_root
-from lookalike.progress import progress
+from lookalike.progress import progress, say
 from lookalike.ranking import Similarity
 from lookalike.rerank import Rerank
 
@@ -310,6 +311,11 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gal
                 "label": [normalize("NFC", file.parent.name) for file in files],
             }
         )
+        listed_out = find_exclusions(Path(data["exclude"]) if data.get("exclude") else None, root)
+        rows, notes = without(rows, *listed_out)
+        for note in notes:
+            say(f"{root}: {note}")
+        rows = rows.reset_index(drop=True)
         manifest = Manifest(root, rows)
     else:
         manifest = read_data(**data)

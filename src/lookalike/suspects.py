@@ -1,6 +1,7 @@
 """Labels that their neighbours contradict, images that resemble no class, classes that cannot be told apart.
 
 What the neighbours of an image say about its label is out of sample: the image itself and its duplicates have no say.
+(Not so for embeddings that were trained on these very labels: they hide what was learnt by heart.)
 cleanlab (confident learning, Northcutt et al. 2021, arXiv:1911.00068) decides from that which labels are likely wrong.
 
 Letters in shapes: N images, K neighbours, C classes.
@@ -15,8 +16,9 @@ NEIGHBOURS = 20  # of every image, before its duplicates are left out
 _VOTERS = 15
 _SHARPNESS = 10.0  # weight of a voter = exp(sharpness * similarity)
 _SMOOTHING = 0.02
-_LARGEST = 1 << 28  # values of the table of probabilities (1 GiB); beyond, labels are not judged
+_LARGEST = 1 << 27  # values of the table of probabilities (half a GiB); beyond, labels are not judged
 _CONFUSED = 0.15  # mean probability that images of two classes give each other
+_ENOUGH = 4  # images of a class before it is said to be like another
 
 
 @dataclass(frozen=True)
@@ -59,26 +61,27 @@ def suspects(labels: np.ndarray, nearest: np.ndarray, similarity: np.ndarray, gr
     given = np.where(there, ids[nearest], -1)
     chances = _chances(given, similarity, there, len(names))
     outlier = _distance(given, similarity)
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
+    from cleanlab.filter import find_label_issues  # type: ignore[import-untyped]
+    from cleanlab.rank import get_label_quality_scores  # type: ignore[import-untyped]
 
     quality = get_label_quality_scores(ids, chances, method="normalized_margin")
     wrong = find_label_issues(ids, chances, filter_by="prune_by_noise_rate", n_jobs=1)
     strange = _beyond(outlier)
     best = chances.argmax(1)
-    wrong = np.asarray(wrong) & (best != ids) & ~strange
+    wrong = np.asarray(wrong) & (best != ids) & ~strange & there.any(1)
     return Suspects(quality, names[best], wrong, outlier, strange, _confused(names, ids, chances))
 
 
 def _chances(given: np.ndarray, similarity: np.ndarray, there: np.ndarray, classes: int) -> np.ndarray:
-    """float64 [N, C]: the weighted vote of the nearest, smoothed."""
+    """float32 [N, C]: the weighted vote of the nearest, smoothed."""
     voters = there & (np.cumsum(there, axis=1) <= _VOTERS)
     weights = np.where(voters, np.exp(_SHARPNESS * (similarity - similarity[:, :1])), 0.0)
-    chances = np.full((len(given), classes), _SMOOTHING / classes)
+    chances = np.full((len(given), classes), _SMOOTHING / classes, np.float32)
     rows, places = np.nonzero(voters)
     totals = np.maximum(weights.sum(1), 1e-12)
     np.add.at(chances, (rows, given[rows, places]), ((1 - _SMOOTHING) * weights / totals[:, None])[rows, places])
-    return np.asarray(chances / chances.sum(1, keepdims=True))
+    chances /= chances.sum(1, keepdims=True)
+    return chances
 
 
 def _distance(given: np.ndarray, similarity: np.ndarray) -> np.ndarray:
@@ -98,8 +101,10 @@ def _beyond(values: np.ndarray) -> np.ndarray:
 def _confused(names: np.ndarray, ids: np.ndarray, chances: np.ndarray) -> pd.DataFrame:
     sums = np.zeros((len(names), len(names)))
     np.add.at(sums, ids, chances)
-    means = sums / np.bincount(ids, minlength=len(names))[:, None]
+    sizes = np.bincount(ids, minlength=len(names))
+    means = sums / sizes[:, None]
     both = np.triu((means + means.T) / 2, 1)
+    both[(sizes < _ENOUGH)[:, None] | (sizes < _ENOUGH)] = 0.0
     first, second = np.nonzero(both >= _CONFUSED)
     table = pd.DataFrame({"label": names[first], "other": names[second], "score": both[first, second]})
     return table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)

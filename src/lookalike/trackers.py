@@ -219,5 +219,5 @@ def _wandb(run: str, options: dict[str, str], folder: Path | None, parent: Paren
         mode="offline" if offline else "online",
         save_dir=".",
         resume="allow",
-        **({"group": parent.name} if parent else {}),
+        group=parent.name if parent else None,
     )

@@ -108,7 +108,8 @@ def _train(
     _check_images(manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     _keep_freed_memory()
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step, to find reads that torch has not
+    # Else every new tensor is filled with NaN, to find reads of memory that was never written: a tenth of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(settings.seed, verbose=False)
     module, datamodule = _build(settings, manifest, kept, state)
     for old in (folder, target) if fresh else ():

@@ -45,6 +45,9 @@ class FlatAdamW(torch.optim.AdamW):
                     gradient = None
                 view.grad = gradient
         super().step()
+        for parameter in self._shaped:
+            if (kept := getattr(parameter, "rounded", None)) is not None:
+                kept.forget()  # torch's fused step does not count as a change of the parameter
         for group, view, gradient, parameter in rounded:
             self._step_of_rounded(group, view, gradient, parameter)
         return result

@@ -63,6 +63,10 @@ class Rounded:
             self.told(weight)
         return self.values
 
+    def forget(self) -> None:
+        """Says that the weight may have changed."""
+        self._state = (-1, -1)
+
     def told(self, weight: Tensor) -> None:
         """Says that the values are those of the weight as it is now."""
         self._state = (weight._version, weight.data_ptr())
