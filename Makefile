@@ -4,11 +4,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := benchmarks/peers/.venv
 
-.PHONY: help demo test lint bench peers rank parity
+.PHONY: help install demo test lint bench peers rank parity
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## everything into .venv (about 7 GB with torch)
 
 demo: $(INSTALLED) ## the whole job on example photographs: train, evaluate, predict
 	$(BIN)/lookalike demo

@@ -140,12 +140,9 @@ def exclude(audit: Audit, apply: str, file: str | None) -> str:
         ManifestError: The CSV is none, names images that are not in the data set, or the list cannot be written.
     """
     target = Path(file) if file else audit.manifest.root / EXCLUDED
-    chosen = audit.safe
+    chosen = audit.safe if apply == "safe" else accepted(apply)
     before = {} if target.exists() else dict(audit.manifest.left_out)  # of the list that this one takes the place of
     if apply != "safe":
-        if not Path(apply).is_file():
-            raise ManifestError(f"apply={apply}: expected safe, or a CSV with the columns path,reason: no such file")
-        chosen = read_exclusions(Path(apply))
         known = {*audit.manifest.table["path"], *audit.manifest.left_out}
         if unknown := [path for path in chosen if path not in known]:
             raise ManifestError(
@@ -160,7 +157,22 @@ def exclude(audit: Audit, apply: str, file: str | None) -> str:
         raise ManifestError(
             f"{target}: cannot be written ({error.strerror}): give data.exclude=<a file elsewhere>, also when training"
         ) from error
-    return f"{new} images added to {target} ({len(before | chosen) - new} stood there already); no file was touched"
+    already = len(before | chosen) - new
+    there = f" ({already} stood there already)" if already else ""
+    return f"{new} image{'' if new == 1 else 's'} added to {target}{there}; no file was touched"
+
+
+def accepted(apply: str) -> dict[str, str]:
+    """Path -> reason of a CSV of accepted findings; empty for `safe`.
+
+    Raises:
+        ManifestError: Neither `safe` nor such a CSV.
+    """
+    if apply == "safe":
+        return {}
+    if not Path(apply).is_file():
+        raise ManifestError(f"apply={apply}: expected safe, or a CSV with the columns path,reason: no such file")
+    return read_exclusions(Path(apply))
 
 
 def _pairs(
@@ -241,10 +253,33 @@ def _labels(found: Findings, rows: pd.DataFrame, facts: Facts, judged: np.ndarra
         suggested = str(told.suggested[place])
         score = float(1 - told.quality[place])
         reason = f"its neighbours are {suggested}"
-        found.add("label", int(judged[place]), reason, score=score, suggestion=f"look; {suggested}?")
+        others = [row for row in nearest[place] if row >= 0 and labels[row] == suggested]
+        found.add(
+            "label",
+            int(judged[place]),
+            reason,
+            other=int(judged[others[0]]) if others else None,
+            score=score,
+            suggestion=f"look; {suggested}?",
+        )
     for place in np.flatnonzero(told.strange):
         far = float(told.outlier[place])
         found.add("outlier", int(judged[place]), f"distance {far:.2f} to every class", score=min(1.0, far))
     for row in told.confused.to_dict("records"):
         reason = f"{row['label']} and {row['other']}: {row['score']:.0%} of their neighbours are of the other"
-        found.add("confused", None, reason, score=row["score"], label=row["label"])
+        one, other = _most_alike(labels, nearest, similarity, row["label"], row["other"])
+        at = (None, None) if one < 0 else (int(judged[one]), int(judged[other]))
+        found.add("confused", at[0], reason, other=at[1], score=row["score"], label=row["label"])
+
+
+def _most_alike(
+    labels: np.ndarray, nearest: np.ndarray, similarity: np.ndarray, first: str, second: str
+) -> tuple[int, int]:
+    """Of two classes the two images that are most alike among neighbours; -1 where there are none."""
+    best, found = -2.0, (-1, -1)
+    for row in np.flatnonzero((labels == first) | (labels == second)):
+        wanted = second if labels[row] == first else first
+        for place, other in enumerate(nearest[row]):
+            if other >= 0 and labels[other] == wanted and similarity[row, place] > best:
+                best, found = float(similarity[row, place]), (int(row), int(other))
+    return found

@@ -83,8 +83,8 @@ def check_balance(found: Findings, manifest: Manifest) -> None:
     for label, row in counts.iterrows() if not manifest.cameras_expected else ():
         if "train" in counts and 0 < row["train"] < _FEW:
             reason = f"{row['train']} training images: fewer than {_FEW}"
-            found.add("balance", None, reason, score=1 - row["train"] / _FEW, label=str(label))
+            found.add("few", None, reason, score=1 - row["train"] / _FEW, label=str(label))
         for split in ("validation", "test"):
             if split in counts and not roles and row[split] == 0 and row.get("train", 0):
                 reason = f"no image in {split}: it is not measured there"
-                found.add("balance", None, reason, score=0.0, label=str(label))
+                found.add("missing", None, reason, score=0.0, label=str(label))

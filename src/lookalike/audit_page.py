@@ -21,7 +21,8 @@ _STYLE = """
 body { margin: 0; font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); background: var(--paper) }
 main { max-width: 1180px; margin: 0 auto; padding: 24px 20px 96px }
 h1 { font-size: 26px; margin: 0 } h2 { font-size: 18px; margin: 34px 0 4px } p { margin: 4px 0; color: var(--soft) }
-table { border-collapse: collapse; margin: 12px 0 } th, td { text-align: left; padding: 4px 18px 4px 0;
+table { border-collapse: collapse; margin: 12px 0; display: block; overflow-x: auto }
+th, td { text-align: left; padding: 4px 18px 4px 0;
   border-bottom: 1px solid var(--line) } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 nav { display: flex; flex-wrap: wrap; gap: 8px; margin: 18px 0 }
 nav a { padding: 4px 12px; border: 1px solid var(--line);
@@ -43,7 +44,7 @@ button:disabled { background: var(--line); color: var(--soft) } code { font-size
 _SCRIPT = """
 const reasons = JSON.parse(document.getElementById("reasons").textContent);
 const chosen = new Set();
-const button = document.querySelector("button"), told = document.getElementById("told");
+const button = document.getElementById("save"), told = document.getElementById("told");
 function show() {
   for (const box of document.querySelectorAll("input")) box.checked = chosen.has(box.value);
   button.disabled = chosen.size === 0;
@@ -51,6 +52,11 @@ function show() {
 }
 for (const box of document.querySelectorAll("input"))
   box.addEventListener("change", () => { box.checked ? chosen.add(box.value) : chosen.delete(box.value); show(); });
+for (const every of document.querySelectorAll(".every"))
+  every.addEventListener("click", () => {
+    for (const box of every.closest("section").querySelectorAll("input")) chosen.add(box.value);
+    show();
+  });
 button.addEventListener("click", () => {
   const cell = text => '"' + text.replaceAll('"', '""') + '"';
   const lines = [...chosen].map(number => reasons[number].map(cell).join(","));
@@ -75,15 +81,16 @@ def page(audit: Audit) -> bytes:
         if kind in counts
     ]
     usable = int(audit.facts.usable.sum())
+    left_out = f"{len(audit.manifest.left_out)} more are left out by exclude.csv. " if audit.manifest.left_out else ""
     data = json.dumps(reasons).replace("<", "\\u003c")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit of {_text(name)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body><main><h1>Audit</h1><p>{_text(name)}, {time.strftime('%Y-%m-%d')}: "
         f"{len(audit.rows)} images, {usable} of them usable, {audit.rows['label'].nunique()} classes. "
-        "Nothing was changed.</p>"
+        f"{left_out}No file was changed.</p>"
         f"{_leaks(audit.leaks)}<nav>{''.join(links) or 'Nothing was found.'}</nav>{''.join(sections)}</main>"
-        '<footer><span id="told"></span><button type="button">Save accepted.csv</button>'
+        '<footer><span id="told"></span><button type="button" id="save">Save accepted.csv</button>'
         "<span>then <code>lookalike audit ... apply=accepted.csv</code></span></footer>"
         f'<script type="application/json" id="reasons">{data}</script><script>{_SCRIPT}</script></body></html>\n'
     ).encode("utf-8", "replace")
@@ -115,10 +122,10 @@ def _section(kind: str, found: pd.DataFrame, facts: pd.DataFrame, reasons: list[
     for row in found.head(_SHOWN).to_dict("records"):
         pictures = "".join(_picture(facts, one) for one in (row["row"], row["other_row"]) if one >= 0)
         choice = ""
-        if row["row"] >= 0:
+        if row["row"] >= 0 and kind != "confused":
             reasons.append([str(row["path"]), f"{kind}: {row['reason']}"])
-            choice = f'<label><input type="checkbox" value="{len(reasons) - 1}"> leave the first out</label>'
-            choice = choice if row["other"] else choice.replace("leave the first out", "leave it out")
+            name = f"{row['split']}/{str(row['path']).rpartition('/')[2]}"
+            choice = f'<label><input type="checkbox" value="{len(reasons) - 1}"> leave {_text(name)} out</label>'
         leak = ' class="leak"' if str(row["reason"]).startswith("leak") else ""
         title = f"{row['split']} {row['label']}".strip() or str(row["path"])
         cards.append(
@@ -128,9 +135,14 @@ def _section(kind: str, found: pd.DataFrame, facts: pd.DataFrame, reasons: list[
         )
     more = f" The first {_SHOWN} are shown, all are in audit.parquet." if len(found) > _SHOWN else ""
     title, advice = KINDS[kind]
+    every = (
+        '<p><button type="button" class="every">Choose all shown here</button></p>'
+        if "<input" in "".join(cards)
+        else ""
+    )
     return (
         f'<section id="{kind}"><h2>{_text(title)} ({len(found)})</h2><p>{_text(advice[0].upper() + advice[1:])}.{more}'
-        f'</p><div class="grid">{"".join(cards)}</div></section>'
+        f'</p>{every}<div class="grid">{"".join(cards)}</div></section>'
     )
 
 

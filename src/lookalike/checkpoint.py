@@ -114,7 +114,7 @@ def compare_settings(run: str, before: dict[str, Any], now: dict[str, Any]) -> N
     if not changed:
         return
     if "data_fingerprint" in changed:
-        what = "another data set, or files of it have changed"
+        what = "another data set, or files of it have changed (or what exclude.csv leaves out)"
     else:
         what = "; ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in changed[:6])
     raise CheckpointError(

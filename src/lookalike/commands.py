@@ -35,8 +35,8 @@ def manifest(settings: Any) -> int:
 
 def audit(settings: Any) -> int:
     """`lookalike audit`."""
+    from lookalike.audit import accepted, exclude
     from lookalike.audit import audit as look
-    from lookalike.audit import exclude
     from lookalike.audit_page import page
     from lookalike.bundle import load_bundle
     from lookalike.embed import Encoder, load_encoder
@@ -45,6 +45,8 @@ def audit(settings: Any) -> int:
     from lookalike.measure import held_out_as_in
     from lookalike.untrained import identity, untrained_encoder
 
+    if settings.apply is not None:
+        accepted(settings.apply)  # what is wrong with it is said before any image is read
     bundle = load_bundle(Path(settings.bundle)) if settings.bundle else None
     data, output = settings.data.model_dump(), Path(settings.output)
     if settings.apply is not None and data["exclude"] and not Path(data["exclude"]).exists():
@@ -68,7 +70,7 @@ def audit(settings: Any) -> int:
     if settings.apply is not None:
         print(exclude(found, settings.apply, settings.data.exclude))
     elif found.safe:
-        print(f"{len(found.safe)} images can be left out without a second look: --apply safe")
+        print(f"{len(found.safe)} images can be left out without a second look: apply=safe")
     return 0
 
 

@@ -15,14 +15,15 @@ KINDS = {  # in the order of a report: title, and what to do about it
     "same_scene": ("The same scene in two splits or under two labels", "keep a scene in one split"),
     "label": ("Labels that are likely wrong", "look, and move it to the class it shows"),
     "outlier": ("Images that resemble no class", "look for foreign objects, lettering, collages"),
-    "confused": ("Classes that cannot be told apart", "compare their images; merge them or add images"),
+    "confused": ("Classes that are taken for each other", "compare their images; add images of both, or merge them"),
     "blank": ("Nearly blank", "look at it"),
     "dark": ("Very dark", "look at it"),
     "bright": ("Very bright", "look at it"),
     "blurred": ("Blurred", "look at it"),
     "small": ("Much smaller than the others", "look for a larger original"),
     "aspect": ("Long and narrow", "crop it to its object"),
-    "balance": ("Classes with too few images", "add images"),
+    "few": ("Classes with fewer than 4 training images", "add images"),
+    "missing": ("Classes without images in a split", "add images there, or take their figures as not measured"),
 }
 
 
