@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lookalike.embed import Encoder
-from lookalike.export import _write_graph
+from lookalike.export import write_graph
 from lookalike.images import PixelSettings
 from lookalike.models.embedder import Embedder, GeM, ModelError, load_embedder, stage_names
 from lookalike.models.losses import MetricLoss
@@ -84,7 +84,7 @@ def test_the_openvino_graph_agrees_with_torch(backbone: str, tmp_path: Path) -> 
     embedder = make(backbone, pooling="gem", bn_neck=True) if tiny else family(backbone)
     side = 64 if tiny else 224
     images = pictures(3, side)
-    _write_graph(embedder.eval(), PixelSettings(side, side, "stretch"), tmp_path / "model.xml")
+    write_graph(embedder.eval(), PixelSettings(side, side, "stretch"), tmp_path / "model.xml")
     network = OpenVinoNetwork(tmp_path / "model.xml")
     encoder = Encoder(network, PixelSettings(side, side, "stretch"), "", embedder.embedding_size)
     theirs = torch.from_numpy(encoder.embed_arrays(images.numpy()))
