@@ -9,7 +9,6 @@ Letters in shapes: N images, P pairs, K neighbours, D embedding.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +21,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
-from lookalike.embed import cores
+from lookalike.embed import side_by_side
 from lookalike.file_facts import THUMB, Facts
 from lookalike.files import DiskFullError, atomic_file
 from lookalike.progress import progress, say
@@ -43,7 +42,7 @@ _LIGHT = (0.7, 1.4)  # factors of contrast between copies
 _SCENE_POINTS = 16  # matched points that agree on one change of view
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
 _FLAT_UP_TO = 50_000  # images whose neighbours are searched exhaustively
-_SCHEMA = b"1"
+_SCHEMA = "1"
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ def compare_pairs(facts: Facts, pairs: np.ndarray, cache: Path) -> list[Compared
         pairs: int64 [P, 2], rows of them.
         cache: Parquet file of earlier comparisons; it may be deleted at any time.
     """
-    names = (facts.table["sha256"] + " " + facts.table["box"]).to_numpy(str)
+    names = _names(facts)
     keys = [f"{names[a]}|{names[b]}" for a, b in pairs]
     known = _known(cache)
     missing = [place for place, key in enumerate(keys) if key not in known]
@@ -350,20 +349,20 @@ def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
 
     order = np.argsort(pairs[:, 0], kind="stable")
     runs = np.split(order, np.flatnonzero(np.diff(pairs[order, 0])) + 1)
-    with progress("comparing pairs", len(pairs)) as advance, ThreadPoolExecutor(cores()) as pool:
-        try:
-            for done in [pool.submit(work, run, advance) for run in runs]:
-                done.result()
-        except BaseException:  # Ctrl-C: the pool would otherwise finish all the rest first
-            pool.shutdown(cancel_futures=True)
-            raise
+    with progress("comparing pairs", len(pairs)) as advance:
+        side_by_side(lambda run: work(runs[run], advance), range(len(runs)))
     return [result for result in results if result is not None]
 
 
 def _differ(facts: Facts, pairs: np.ndarray) -> np.ndarray:
     """Bool [P]: not byte for byte the same."""
-    names = (facts.table["sha256"] + " " + facts.table["box"]).to_numpy(str)
+    names = _names(facts)
     return np.asarray(names[pairs[:, 0]] != names[pairs[:, 1]])
+
+
+def _names(facts: Facts) -> np.ndarray:
+    """Of every image a name that only equal files (and boxes) share."""
+    return (facts.table["sha256"] + " " + facts.table["box"]).to_numpy(str)
 
 
 def _each_once(pairs: np.ndarray) -> np.ndarray:
@@ -374,7 +373,7 @@ def _each_once(pairs: np.ndarray) -> np.ndarray:
 def _known(cache: Path) -> dict[str, Compared]:
     try:
         table = pd.read_parquet(cache)
-        if table.attrs.get("schema") != _SCHEMA.decode():
+        if table.attrs.get("schema") != _SCHEMA:
             return {}
         return {
             str(row[0]): Compared(*row[1:])
@@ -386,7 +385,7 @@ def _known(cache: Path) -> dict[str, Compared]:
 
 def _save(cache: Path, known: dict[str, Compared]) -> None:
     table = pd.DataFrame([{"key": key, **vars(result)} for key, result in known.items()])
-    table.attrs["schema"] = _SCHEMA.decode()
+    table.attrs["schema"] = _SCHEMA
     try:
         with atomic_file(cache) as handle:
             table.to_parquet(handle, index=False)

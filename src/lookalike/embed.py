@@ -117,11 +117,11 @@ class Encoder:
 
 
 def side_by_side(work: Callable[[int], None], firsts: range) -> None:
-    """Runs `work` for every first image; the first error, or Ctrl-C, stops all threads.
+    """Runs `work` for every first item; the first error, or Ctrl-C, stops all threads.
 
     Two threads per core: while one waits for the network's turn on a core, another reads.
     """
-    threads, left, lock = min(_MOST_THREADS, 2 * cores(), len(firsts)), deque(firsts), Lock()
+    threads, left, lock = min(_MOST_THREADS, 2 * _cores(), len(firsts)), deque(firsts), Lock()
     if threads <= 1:
         for first in firsts:
             work(first)
@@ -148,7 +148,7 @@ def side_by_side(work: Callable[[int], None], firsts: range) -> None:
             raise
 
 
-def cores() -> int:
+def _cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
