@@ -70,7 +70,7 @@ class Assessment:
         with atomic_file(table) as handle:
             self.table().to_parquet(handle, index=False)
         picture = report.with_name(f"{report.stem}-worst.png")
-        chosen = _worst(result.per_query)[:worst]
+        chosen = worst_rows(result.per_query)[:worst]
         if not len(chosen):
             return [report, table]
         with atomic_file(picture) as handle:
@@ -143,7 +143,7 @@ def assess(settings: EvalCommand) -> Assessment:
     )
 
 
-def _worst(per_query: pd.DataFrame) -> np.ndarray:
+def worst_rows(per_query: pd.DataFrame) -> np.ndarray:
     """Rows of the queries with a positive, lowest average precision first."""
     matched = per_query[per_query["positives"] > 0]
     order = matched.sort_values(["map", "accuracy@1", "similarity"], kind="stable").index

@@ -154,6 +154,21 @@ def evaluate(settings: Any) -> int:
     return 0
 
 
+def report(settings: Any) -> int:
+    """`lookalike report`."""
+    from lookalike.files import write_bytes
+    from lookalike.report import gather
+    from lookalike.report_page import page, sentence
+
+    options = settings.model_dump(include={"split", "camera_rule", "umap", "device", "precision"})
+    found = gather(Path(settings.bundle), settings.data.model_dump(), **options)
+    output = Path(settings.output or f"reports/{found.bundle.path.resolve().name}-{settings.split}.html")
+    write_bytes(output, page(found))
+    print(sentence(found))
+    print(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
+    return 0
+
+
 def predict(settings: Any) -> int:
     """`lookalike predict`."""
     from lookalike.predict import find_queries

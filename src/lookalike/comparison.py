@@ -193,27 +193,37 @@ def conclude(runs: list[Measured], protocol: str) -> Comparison:
     return Comparison(runs, protocol, table.reset_index(drop=True), tests)
 
 
-def markdown(comparison: Comparison) -> str:
-    """The table of groups, and the pairs."""
-    lines = [
-        "| setting | accuracy@1 | 95 % | between seeds | accuracy@5 | mAP | best epoch | seconds | trained |",
-        "|---|--:|---|--:|--:|--:|--:|--:|--:|",
-    ]
+def tables(comparison: Comparison) -> list[tuple[list[str], list[list[str]]]]:
+    """Heads and rows: the groups, best first, and where there are several, their pairs."""
+    groups = []
     for row in comparison.table.to_dict("records"):
         spread = f"{row['spread']:.4f}" if np.isfinite(row["spread"]) else ""
-        lines.append(
-            f"| {row['group']} | {row['accuracy@1']:.4f} | {row['low']:.4f} to {row['high']:.4f} | {spread} "
-            f"| {row['accuracy@5']:.4f} | {row['mAP']:.4f} | {row['best_epoch']:g} | {row['seconds']:.0f} "
-            f"| {row['trained_parameters'] / 1e6:.1f} M |"
-        )
-    if len(comparison.tests):
-        lines += ["", "| pair | difference of accuracy@1 | 95 % | p | p, corrected |", "|---|--:|---|--:|--:|"]
-    for row in comparison.tests.to_dict("records"):
-        lines.append(
-            f"| {row['second']} - {row['first']} | {row['difference']:+.4f} | {row['low']:+.4f} to {row['high']:+.4f} "
-            f"| {row['p']:.3f} | {row['p_holm']:.3f} |"
-        )
-    return "\n".join(lines)
+        best, seconds = f"{row['best_epoch']:g}", f"{row['seconds']:.0f}"
+        scores = [f"{row['accuracy@1']:.4f}", f"{row['low']:.4f} to {row['high']:.4f}", spread]
+        more = [f"{row['accuracy@5']:.4f}", f"{row['mAP']:.4f}", best, seconds]
+        groups.append([str(row["group"]), *scores, *more, f"{row['trained_parameters'] / 1e6:.2f} M"])
+    heads = ["setting", "accuracy@1", "95 %", "between seeds", "accuracy@5", "mAP", "best epoch", "seconds", "trained"]
+    pairs = [
+        [
+            f"{row['second']} - {row['first']}",
+            f"{row['difference']:+.4f}",
+            f"{row['low']:+.4f} to {row['high']:+.4f}",
+            f"{row['p']:.3f}",
+            f"{row['p_holm']:.3f}",
+        ]
+        for row in comparison.tests.to_dict("records")
+    ]
+    of_pairs = (["pair", "difference of accuracy@1", "95 %", "p", "p, corrected"], pairs)
+    return [(heads, groups), *([of_pairs] if pairs else [])]
+
+
+def markdown(comparison: Comparison) -> str:
+    """The same in Markdown."""
+    parts = []
+    for heads, rows in tables(comparison):
+        lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(parts)
 
 
 def _mean(per_query: pd.DataFrame, metric: str) -> float:

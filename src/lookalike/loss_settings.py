@@ -1,6 +1,6 @@
 """The settings of every loss of `models.losses`, with their ranges."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -102,3 +102,10 @@ Loss = Annotated[
     | Circle,
     Field(discriminator="name"),
 ]
+
+
+def setting_names(loss: str | None = None) -> set[str]:
+    """The settings of a loss, or of all, its name aside."""
+    kinds = get_args(get_args(Loss)[0])
+    chosen = [kind for kind in kinds if loss in (None, get_args(kind.model_fields["name"].annotation)[0])]
+    return {name for kind in chosen for name in kind.model_fields} - {"name"}

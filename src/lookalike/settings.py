@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from lookalike.errors import LookalikeError, did_you_mean, listed
 from lookalike.loss_settings import Loss
+from lookalike.search_space import Objective, Space
 from lookalike.setting_types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
 
 
@@ -109,7 +110,8 @@ class Trainer(Settings):
     batch_size: Annotated[int, Field(ge=2)] = Field(description="images per step of shuffled batches")
     labels_per_batch: Annotated[int, Field(ge=2)] = Field(description="P")
     images_per_label: Annotated[int, Field(ge=2)] = Field(description="K")
-    learning_rate: Positive = Field(description="peak, of backbone and head")
+    learning_rate: Positive = Field(description="peak, of the backbone")
+    head_learning_rate: Positive = Field(description="peak, of the linear layer and the neck, which start at random")
     loss_learning_rate: Positive = Field(description="peak, of the class weights inside the loss")
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
     warmup_share: Share = Field(description="share of the steps until the peak")
@@ -159,6 +161,17 @@ class CompareCommand(Train):
     )
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="every combination is run with each")
     output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+
+
+class TuneCommand(Train):
+    """Settings of `lookalike tune`: those of training, and what may be drawn."""
+
+    name: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] = Field(description="of the search, also of its runs")
+    trials: Count = Field(description="runs in all, those of earlier sessions counted")
+    objective: Objective = Field(description="of validation: what the search maximises")
+    prune: bool = Field(description="end a run early that does worse than half of the others at the same epoch")
+    output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+    tune: Space
 
 
 class ManifestCommand(Settings):
@@ -256,6 +269,21 @@ class AuditCommand(Settings):
     precision: Precision
 
 
+class ReportCommand(Settings):
+    """Settings of `lookalike report`."""
+
+    bundle: str
+    data: Data
+    split: Literal["train", "validation", "test"]
+    camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
+    umap: bool = Field(description="also lay the map out by UMAP, which keeps neighbours together and takes longer")
+    output: Annotated[str, Field(pattern=r"\.html$")] | None = Field(
+        description="page to write, ending in .html; null = reports/<name>-<split>.html"
+    )
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+
+
 class DemoCommand(Settings):
     """Settings of `lookalike demo`."""
 
@@ -267,9 +295,11 @@ COMMANDS: dict[str, type[Settings]] = {
     "augment": AugmentCommand,
     "train": Train,
     "compare": CompareCommand,
+    "tune": TuneCommand,
     "embed": EmbedCommand,
     "eval": EvalCommand,
     "predict": PredictCommand,
+    "report": ReportCommand,
     "quantize": QuantizeCommand,
     "audit": AuditCommand,
     "demo": DemoCommand,
@@ -309,7 +339,8 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
         return _needed(name)
     if detail["type"] == "string_pattern_mismatch":
         wanted = "a name without slashes that starts with neither a dot nor a space"
-        return f"{name}={detail['input']}: expected {'a file ending in .json' if name == 'output' else wanted}"
+        suffix = str(detail["ctx"]["pattern"]).replace("\\", "").rstrip("$") if name == "output" else ""
+        return f"{name}={detail['input']}: expected {'a file ending in ' + suffix if suffix else wanted}"
     if detail["type"] == "logger":
         return str(detail["msg"])
     if detail["type"] == "union_tag_invalid":

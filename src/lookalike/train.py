@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,21 +61,48 @@ _FREE = (
 )
 
 
+Watch = Callable[[list[dict[str, float]]], bool]
+
+
 class TrainError(LookalikeError):
     """Training cannot start or go on."""
 
 
-def train(settings: Train, parent: Parent | None = None) -> tuple[Bundle, RetrievalResult | None]:
+class DivergedError(TrainError):
+    """The loss is no number any more."""
+
+
+class Abandoned(Exception):  # noqa: N818 (no error: whoever watches the run ended it)
+    """A run was ended early; its checkpoint stands."""
+
+
+class _Watched(pl.Callback):
+    """Shows the history to a watch after every epoch, when the state is written."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, MetricLearningModule)
+        if self._watch(pl_module.history):
+            raise Abandoned
+
+
+def train(
+    settings: Train, parent: Parent | None = None, watch: Watch | None = None
+) -> tuple[Bundle, RetrievalResult | None]:
     """Trains, or continues, or finds that the run is finished.
 
     Args:
         settings: Of the run.
         parent: The comparison that it belongs to.
+        watch: Gets the history after every epoch; True ends the run early.
 
     Returns:
         The bundle, and its validation result (None when the run was finished before).
 
     Raises:
+        Abandoned: The watch ended the run.
         LookalikeError: Something in the data, the settings or an earlier session stands in the way.
     """
     _quiet()
@@ -84,11 +112,16 @@ def train(settings: Train, parent: Parent | None = None) -> tuple[Bundle, Retrie
     values = {**flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
     kept = {name: value for name, value in values.items() if not name.startswith(_FREE)}
     with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
-        return _train(settings, run, manifest, kept, parent)
+        return _train(settings, run, manifest, kept, parent, watch)
 
 
 def _train(
-    settings: Train, run: str, manifest: Manifest, kept: dict[str, Any], parent: Parent | None
+    settings: Train,
+    run: str,
+    manifest: Manifest,
+    kept: dict[str, Any],
+    parent: Parent | None,
+    watch: Watch | None,
 ) -> tuple[Bundle, RetrievalResult | None]:
     folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
     fresh = settings.resume == "never"
@@ -117,7 +150,7 @@ def _train(
             say(f"{old} is kept as {aside}")
     seconds = 0.0
     if not done:
-        seconds = _fit(settings, run, folder, module, datamodule, kept, history, parent)
+        seconds = _fit(settings, run, folder, module, datamodule, kept, history, parent, watch)
         history = module.history
     return _finish(settings, target, folder, manifest, history, dict(module.hparams), seconds)
 
@@ -183,7 +216,8 @@ def _build(
     arithmetic = before.get("arithmetic") or _arithmetic(
         settings, embedder, loss, datamodule, {"bf16_trunk": bf16_trunk, "first_weights": source}, device
     )
-    schedule = trainer.model_dump(include={"learning_rate", "loss_learning_rate", "weight_decay", "warmup_share"})
+    rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
+    schedule = trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
     module = MetricLearningModule(
         embedder,
         loss,
@@ -279,6 +313,7 @@ def _fit(
     kept: dict[str, Any],
     history: list[Any],
     parent: Parent | None,
+    watch: Watch | None,
 ) -> float:
     options, device = settings.trainer, _device(settings.trainer.device)
     if history or (folder / LAST).is_file():
@@ -301,13 +336,18 @@ def _fit(
     )
     start = time.monotonic()
     status = "failed"
+    if watch is not None:
+        trainer.callbacks.append(_Watched(watch))  # type: ignore[attr-defined]  # behind the one that writes the state
     try:
         checkpoint = str(folder / LAST) if (folder / LAST).is_file() else None
         trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
         status = "success"
+    except Abandoned:
+        status = "success"
+        raise
     except FloatingPointError as error:
-        raise TrainError(
-            f"{error}: lower trainer.learning_rate or trainer.loss_learning_rate, or the scale or margin of the loss"
+        raise DivergedError(
+            f"{error}: lower the learning rates of trainer, or the scale or margin of the loss"
         ) from error
     finally:
         tracker.close(status)

@@ -27,8 +27,8 @@ class MetricLearningModule(pl.LightningModule):
     Args:
         embedder: The network.
         loss: The loss, with class weights of its own or not; needed for training alone.
-        optimizer: `learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and `steps`, the
-            number of steps of the whole run; needed for training alone.
+        optimizer: `learning_rate`, `head_learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and
+            `steps`, the number of steps of the whole run; needed for training alone.
         protocol: References and queries of validation, in loader order; None takes those of the data module.
         arithmetic: Of the network in training and validation; a test is in float32, and so is the loss.
         bf16_trunk: Run a frozen trunk in bf16, in training and validation.
@@ -131,10 +131,12 @@ class MetricLearningModule(pl.LightningModule):
         self._embeddings = ([], [])
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a group of its own for the class weights, linear warm-up, then a cosine to zero."""
-        settings = self._optimizer
-        groups = [
-            {"params": [p for p in self.embedder.parameters() if p.requires_grad], "lr": settings["learning_rate"]},
+        """AdamW with groups of their own for head and class weights, linear warm-up, then a cosine to zero."""
+        settings, embedder = self._optimizer, self.embedder
+        head = [*embedder.head.parameters(), *embedder.neck.parameters()]
+        parts = ((embedder.backbone.parameters(), "learning_rate"), (head, "head_learning_rate"))
+        groups: list[dict[str, Any]] = [
+            *({"params": [p for p in part if p.requires_grad], "lr": settings[rate]} for part, rate in parts),
             {
                 "params": list(self.loss.parameters()) if self.loss else [],
                 "lr": settings["loss_learning_rate"],
