@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from browser import needs_browser, opened
 from corruption import corrupt, figures
 from lookalike import file_facts
 from lookalike.audit import Audit, audit, exclude
@@ -385,15 +385,11 @@ def test_labels_are_not_judged_where_there_is_one_class() -> None:
     assert suspects(np.array(["a"] * 4), *neighbours(embeddings, 3), np.arange(4)) is None
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium here to open the page with")
+@needs_browser
 def test_the_page_opens_in_a_browser_without_errors(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "audit.html"
     file.write_bytes(page(look(data, tmp_path / "cache")))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--enable-logging=stderr", "--dump-dom"]
-    home = f"--user-data-dir={tmp_path / 'browser'}"
-    done = subprocess.run(["chromium", *options, home, file.as_uri()], capture_output=True, text=True, timeout=120)
-    assert "CONSOLE" not in done.stderr
-    assert ">0 images chosen</span>" in done.stdout, "written by the page's own script"
+    assert ">0 images chosen</span>" in opened(file, tmp_path), "written by the page's own script"
 
 
 def test_leaks_are_those_of_a_count_by_hand(tmp_path: Path) -> None:

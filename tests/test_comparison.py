@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from browser import needs_browser, opened
 from conftest import TINY
 from lookalike.cli import main, read_grid
 from lookalike.compare import Group, compare_groups, holm
@@ -189,3 +190,45 @@ def test_pages_stand_alone(tmp_path: Path) -> None:
     assert not any(link in page.replace("http://www.w3.org", "") for link in ("http://", "https://", "<script"))
     assert {file.name for file in files} == {"comparison.md", "comparison.csv", "comparison.html", "comparison.png"}
     assert json.dumps(pd.read_csv(tmp_path / "comparison.csv")["seeds"].tolist()) == "[2, 2]"
+
+
+def test_runs_that_diverge_are_left_out_and_said(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [one for one in QUICK if not one.startswith("logger")]
+    command = ["compare", f"data.root={digits}", "name=d", "logger=none", *options, "seeds=0"]
+    assert main([*command, "trainer.learning_rate=0.001,1e30"]) == 1
+    told = "1 of 1 runs of learning_rate 1e30 diverged and are left out, so it has no figure."
+    assert told in capsys.readouterr().out
+    assert told in (tmp_path / "reports/d/comparison.html").read_text()
+    assert main([*command, "trainer.learning_rate=1e30", "name=e"]) == 2
+    assert "no finished run to compare, 1 diverged: lower the learning rates" in capsys.readouterr().err
+    assert main([*command, "resume=never"]) == 2
+    assert "resume=never: a comparison always goes on: give name=<another>" in capsys.readouterr().err
+
+
+def test_a_survivor_is_not_called_the_best() -> None:
+    labels = np.repeat(["a", "b", "c"], 20)
+    runs = [
+        measured("lucky", 0, np.ones(60), labels),
+        *(measured("steady", s, np.ones(60) * 0.9, labels) for s in (0, 1)),
+    ]
+    found = conclude(runs, "how", {"lucky": 1})
+    assert found.sentence.startswith("steady has the highest mean accuracy@1 (0.9000)")
+    assert "1 of 2 runs of lucky diverged and are left out, so its figure flatters it." in found.sentence
+
+
+@needs_browser
+def test_the_page_opens_in_a_browser_without_errors(tmp_path: Path) -> None:
+    from lookalike.comparison_page import write
+
+    labels = np.repeat(["a", "b", "c"], 20)
+    runs = [measured(name, 0, np.ones(60), labels) for name in ("x", "y")]
+    line = {"train/loss": 1.0, "validation/accuracy@1": 0.5}
+    for one in runs:
+        one.about["history"] = [{"epoch": 1.0, **line}, {"epoch": 2.0, **line}]
+    write(conclude(runs, "how"), tmp_path)
+    seen = opened(tmp_path / "comparison.html", tmp_path)
+    assert seen.count("<svg") == 2
+    assert "60 queries and 1 seed(s) cannot tell it from y" in seen

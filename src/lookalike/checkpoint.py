@@ -99,13 +99,14 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     return state
 
 
-def compare_settings(run: str, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuses to continue a run with settings that would make it another run.
+def compare_settings(begun: str, before: dict[str, Any], now: dict[str, Any], way_out: str) -> None:
+    """Refuses to continue with settings that would make it something else.
 
     Args:
-        run: Its name.
-        before: Settings in the checkpoint, flat (`trainer.batch_size` -> value).
+        begun: What was begun, such as `run x`.
+        before: Settings it was begun with, flat (`trainer.batch_size` -> value).
         now: Settings of this call, flat.
+        way_out: What to do instead of going back to them.
 
     Raises:
         CheckpointError: Names what differs.
@@ -117,10 +118,7 @@ def compare_settings(run: str, before: dict[str, Any], now: dict[str, Any]) -> N
         what = "another data set, or files of it have changed (or what exclude.csv leaves out)"
     else:
         what = "; ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in changed[:6])
-    raise CheckpointError(
-        f"run {run} was started with other settings: {what}; go back to them to continue, "
-        "give run=<another name>, or resume=never to start over (the old run is kept)"
-    )
+    raise CheckpointError(f"{begun} was started with other settings: {what}; go back to them to continue, {way_out}")
 
 
 def _contiguous(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

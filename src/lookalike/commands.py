@@ -100,21 +100,50 @@ def train(settings: Any) -> int:
 
 def compare(settings: Any, runs: list[tuple[dict[str, str], Any]]) -> int:
     """`lookalike compare`."""
-    from lookalike.comparison import Point, conclude, run_grid
+    from lookalike.comparison import ComparisonError, Point, conclude, run_grid
     from lookalike.comparison_page import write
     from lookalike.files import only_one
     from lookalike.trackers import open_parent
     from lookalike.train import train
 
+    if settings.resume == "never":
+        raise ComparisonError("resume=never: a comparison always goes on: give name=<another> to start over")
     output = Path(settings.output or f"reports/{settings.name}")
     points = [Point(axes, one) for axes, one in runs]
     with only_one(output / ".lock", f"comparison {settings.name} is being run by another process"):
         parent = open_parent(settings.name, settings.logger, output)
-        measured = run_grid(points, output, lambda one: train(one, parent))
-        found = conclude(measured, measured[0].about["protocol"] if measured else "")
+        measured, diverged = run_grid(points, output, lambda one: train(one, parent))
+        found = conclude(measured, measured[0].about["protocol"] if measured else "", diverged)
         written = write(found, output)
         parent.close(found.figures(), written)
     print(found)
+    for file in written:
+        print(f"written: {file}")
+    return int(bool(diverged))
+
+
+def tune(settings: Any) -> int:
+    """`lookalike tune`."""
+    from functools import cache
+
+    from lookalike.files import only_one
+    from lookalike.trackers import Parent, open_parent
+    from lookalike.train import train
+    from lookalike.tune import search
+    from lookalike.tune_page import command, write
+
+    output = Path(settings.output or f"reports/{settings.name}")
+
+    @cache
+    def parent() -> Parent:  # only when there is something to run
+        return open_parent(settings.name, settings.logger, output)
+
+    with only_one(output / ".lock", f"search {settings.name} is being run by another process"):
+        found = search(settings, output, lambda one, watch: train(one, parent(), watch)[0])
+        written = write(found, output)
+        parent().close({"best": float(found.trials["score"].iloc[0])}, written)
+    print(found.sentence)
+    print(command(output))
     for file in written:
         print(f"written: {file}")
     return 0

@@ -21,6 +21,7 @@ from lookalike.evaluate import RetrievalResult
 from lookalike.files import atomic_file, write_json
 from lookalike.progress import say
 from lookalike.settings import Train
+from lookalike.train import DivergedError
 
 METRICS = {"accuracy@1": "accuracy@1", "accuracy@5": "accuracy@5", "map": "mAP"}
 _PER_QUERY = ("label", "predicted", "positives", *METRICS)
@@ -80,12 +81,14 @@ class Comparison:
             `spread` (standard deviation between seeds), seeds, best epoch (median), seconds (median), parameters.
         tests: A row per pair of groups: first, second, difference of accuracy@1, its interval, p, and p after Holm's
             correction.
+        diverged: Group -> how many runs of it are left out, since their loss became no number.
     """
 
     runs: list[Measured]
     protocol: str
     table: pd.DataFrame
     tests: pd.DataFrame
+    diverged: dict[str, int]
 
     def figures(self) -> dict[str, float]:
         """Name -> value, for a tracker."""
@@ -98,8 +101,9 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """What is better, by how much, and whether the data can tell."""
-        best = str(self.table["group"].iloc[0])
-        score = self.table["accuracy@1"].iloc[0]
+        whole = self.table[~self.table["group"].isin(list(self.diverged))]
+        first = (whole if len(whole) else self.table).iloc[0]
+        best, score = str(first["group"]), first["accuracy@1"]
         parts = [f"{best} has the highest mean accuracy@1 ({score:.4f})"]
         worse, alike = [], []
         for row in self.tests.to_dict("records"):
@@ -115,10 +119,21 @@ class Comparison:
         if alike:
             queries, seeds = len(self.runs[0].per_query), self.table["seeds"].min()
             parts.append(f"{queries} queries and {seeds} seed(s) cannot tell it from {', '.join(alike)}")
-        return "; ".join(parts) + "."
+        return " ".join(["; ".join(parts) + ".", *self._warnings()])
+
+    def _warnings(self) -> list[str]:
+        """What a survivor's figure hides."""
+        told = []
+        for group, lost in self.diverged.items():
+            kept = sum(one.group == group for one in self.runs)
+            what = "so its figure flatters it" if kept else "so it has no figure"
+            told.append(f"{lost} of {lost + kept} runs of {group} diverged and are left out, {what}.")
+        return told
 
 
-def run_grid(points: Sequence[Point], output: Path, train: Callable[[Train], Any]) -> list[Measured]:
+def run_grid(
+    points: Sequence[Point], output: Path, train: Callable[[Train], Any]
+) -> tuple[list[Measured], dict[str, int]]:
     """Runs what is not finished, one run after the other.
 
     Args:
@@ -127,37 +142,48 @@ def run_grid(points: Sequence[Point], output: Path, train: Callable[[Train], Any
         train: Trains, or continues, or finds that a run is finished; returns the bundle and its validation result (None
             when it was finished before).
 
+    Returns:
+        The finished runs; and group -> how many runs of it are left out, since their loss became no number.
+
     Raises:
         LookalikeError: A run cannot be trained; the others are kept.
     """
     found = []
+    diverged: dict[str, int] = {}
     for number, point in enumerate(points, 1):
         run = str(point.settings.run)
         known = _known(point, output)
         if known is None:
             say(f"run {number} of {len(points)}: {run}")
-            bundle, result = train(point.settings)
+            try:
+                bundle, result = train(point.settings)
+            except DivergedError as error:
+                say(f"{run} is left out: {error}")
+                diverged[point.group] = diverged.get(point.group, 0) + 1
+                continue
             _keep(point, output, bundle, result or _measure(bundle, point.settings))
             known = _known(point, output)
         else:
             say(f"run {number} of {len(points)}: {run} is finished")
         assert known is not None
         found.append(known)
-    return found
+    return found, diverged
 
 
-def conclude(runs: list[Measured], protocol: str) -> Comparison:
+def conclude(runs: list[Measured], protocol: str, diverged: dict[str, int] | None = None) -> Comparison:
     """Compares finished runs.
 
     Args:
         runs: At least one; all measured on the same queries.
         protocol: How, in words.
+        diverged: See `Comparison`.
 
     Raises:
         ComparisonError: There is none, or they were measured on different queries.
     """
     if not runs:
-        raise ComparisonError("no finished run to compare: start the comparison again, or give fewer settings")
+        lost = f", {sum(diverged.values())} diverged: lower the learning rates" if diverged else ": start it again"
+        raise ComparisonError(f"no finished run to compare{lost}, or give other settings")
     labels = runs[0].per_query["label"].to_numpy(str)
     for one in runs:
         if len(one.per_query) != len(labels) or (one.per_query["label"].to_numpy(str) != labels).any():
@@ -189,8 +215,10 @@ def conclude(runs: list[Measured], protocol: str) -> Comparison:
                 "trained_parameters": int(of_group[0].about["trained_parameters"]),
             }
         )
-    table = pd.DataFrame(rows).sort_values(["accuracy@1", "mAP"], ascending=False, kind="stable")
-    return Comparison(runs, protocol, table.reset_index(drop=True), tests)
+    table = pd.DataFrame(rows)
+    exact = table[["accuracy@1", "mAP"]].round(9)  # sums in another order are no difference
+    table = table.loc[exact.sort_values(["accuracy@1", "mAP"], ascending=False, kind="stable").index]
+    return Comparison(runs, protocol, table.reset_index(drop=True), tests, diverged or {})
 
 
 def tables(comparison: Comparison) -> list[tuple[list[str], list[list[str]]]]:

@@ -7,16 +7,7 @@ import numpy as np
 
 from lookalike.comparison import Comparison, markdown, tables
 from lookalike.files import atomic_file, write_bytes
-from lookalike.page_parts import COLOURS, DASHES, MARKERS, figure, plain, plotting, svg, table, text
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1b1f; background: #fff; max-width: 1040px;
-  margin: 0 auto; padding: 24px 20px }
-h1 { font-size: 26px } h2 { font-size: 18px; margin-top: 32px } .sentence { font-size: 18px }
-table { border-collapse: collapse } th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid #d9dce1;
-  text-align: right; font-variant-numeric: tabular-nums } th:first-child, td:first-child { text-align: left }
-.scroll { overflow-x: auto; margin: 12px 0 } p { color: #44474e } svg { max-width: 100%; height: auto }
-"""
+from lookalike.page_parts import COLOURS, DASHES, MARKERS, STYLE, figure, plain, plotting, svg, table, text
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
@@ -89,7 +80,7 @@ def _page(comparison: Comparison, picture: Any, curves: Any) -> str:
     names = ", ".join(text(one.run) for one in comparison.runs)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison</title>'
-        f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body><h1>Comparison</h1>'
+        f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body><h1>Comparison</h1>'
         f'<p class="sentence">{text(comparison.sentence)}</p>{svg(picture)}{parts}'
         f"<h2>Curves</h2>{svg(curves)}<h2>How it was measured</h2><p>{text(comparison.protocol)}</p>"
         "<p>Intervals and p: labels and seeds drawn with replacement, 1,000 times (a bootstrap of two levels); p is "

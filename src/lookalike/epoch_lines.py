@@ -1,6 +1,7 @@
-"""What a person sees of training: a progress bar inside each epoch, a line after it."""
+"""What a person sees of training: a progress bar inside each epoch, a line after it; and who may end it early."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -9,6 +10,29 @@ from lookalike.checkpoint import best_epoch
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.progress import progress, say
 from lookalike.trackers import Tracker
+
+Watch = Callable[[list[dict[str, float]]], bool]
+
+
+class Abandoned(Exception):  # noqa: N818 (no error: whoever watches the run ended it)
+    """A run was ended early; its checkpoint stands."""
+
+
+class Watched(pl.Callback):
+    """Shows the history to a watch after every epoch; stands behind the callback that writes the state.
+
+    Args:
+        watch: Gets the history; True ends the run, unless that was its last epoch anyway.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Asks it."""
+        assert isinstance(pl_module, MetricLearningModule)
+        if self._watch(pl_module.history) and not trainer.should_stop:
+            raise Abandoned
 
 
 class EpochLines(pl.Callback):

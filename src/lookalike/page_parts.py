@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,15 @@ BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79
 COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, "#000000")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX"
+STYLE = """
+body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1b1f; background: #fff; max-width: 1040px;
+  margin: 0 auto; padding: 24px 20px }
+h1 { font-size: 26px } h2 { font-size: 18px; margin-top: 32px } .sentence { font-size: 18px }
+table { border-collapse: collapse } th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid #d9dce1;
+  text-align: left } .n { text-align: right; font-variant-numeric: tabular-nums }
+p { color: #44474e } svg { max-width: 100%; height: auto } .scroll { overflow-x: auto; margin: 12px 0 }
+pre { background: #f6f7f9; border: 1px solid #d9dce1; border-radius: 8px; padding: 10px; white-space: pre-wrap }
+"""
 
 
 @contextmanager
@@ -28,7 +38,10 @@ def plotting() -> Iterator[None]:
     except ImportError as error:
         raise LookalikeError(f"pictures need matplotlib ({error}): pip install 'lookalike[report]'") from error
     matplotlib.use("Agg")
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lookalike", "font.size": 11}):
+    # Names are text, whatever signs they hold; the browser has the letters that this machine's fonts lack.
+    look: Any = {"svg.fonttype": "none", "svg.hashsalt": "lookalike", "font.size": 11, "text.parse_math": False}
+    with matplotlib.rc_context(look), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
         yield
 
 

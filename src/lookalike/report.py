@@ -17,7 +17,7 @@ from lookalike.embed import load_encoder
 from lookalike.images import ImageError, PixelSettings, read_image
 from lookalike.inputs import camera_ids, label_ids
 from lookalike.manifest import Manifest, Protocol, boxes_of, read_data
-from lookalike.measure import Identification, Rules, embed_protocol, held_out_as_in, identify, need_cameras
+from lookalike.measure import Identification, Rules, embed_protocol, held_out_as_in, identify, need_cameras, twice
 from lookalike.progress import say
 
 BINS = 120  # of similarities from -1 to 1
@@ -34,13 +34,11 @@ class Similarities:
         genuine: int64 [BINS], counts of all pairs of one label.
         impostor: int64 [BINS], counts of all pairs of two labels.
         nearest_genuine: float32 [Q], the best of a query's own label; NaN where there is none.
-        nearest_impostor: float32 [Q], the best of another label; NaN where there is none.
     """
 
     genuine: np.ndarray
     impostor: np.ndarray
     nearest_genuine: np.ndarray
-    nearest_impostor: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Map:
         query: int64 [P], row of the query, -1 for a reference.
         reference: int64 [P], row of the reference, -1 for a query.
         layouts: Name -> float32 [P, 2], each within 0..1.
-        drawn_from: Queries and references there are.
+        drawn_from: Queries, and references that are neither ignored nor queries, there are.
     """
 
     query: np.ndarray
@@ -72,6 +70,7 @@ class Report:
         identification: The figures.
         similarities: See `Similarities`.
         map: See `Map`.
+        twice: How many queries are, byte for byte, also among the references.
     """
 
     bundle: Bundle
@@ -81,6 +80,15 @@ class Report:
     identification: Identification
     similarities: Similarities
     map: Map
+    twice: int = 0
+
+    @property
+    def nearest_impostor(self) -> np.ndarray:
+        """Similarity of each query to the nearest reference of another label, where there is one."""
+        per_query = self.identification.result.per_query
+        values = per_query["similarity"].where(~per_query["known"], per_query["similarity_other"]).to_numpy(float)
+        found: np.ndarray = values[np.isfinite(values)]
+        return found
 
     def per_class(self) -> pd.DataFrame:
         """A row per label of a query, worst first: queries, references, accuracy@1, map, most often taken for."""
@@ -107,7 +115,7 @@ class Report:
         """Right answers that were furthest from a wrong one, at most one per label."""
         per_query = self.identification.result.per_query
         right = per_query[per_query["predicted"] == per_query["label"]]
-        margin = (right["similarity"] - right["similarity_other"]).fillna(2.0)
+        margin = right["similarity"] - right["similarity_other"]
         order = margin.sort_values(ascending=False, kind="stable").index
         return [int(row) for row in right.loc[order].drop_duplicates("label").index[:most]]
 
@@ -150,9 +158,9 @@ def gather(
     queries, references = embed_protocol(load_encoder(bundle, device, precision), manifest, protocol)
     identification = identify(queries, references, protocol, Rules(camera_rule=camera_rule))
     similarities = compare_similarities(queries, references, protocol, camera_rule)
-    return Report(
-        bundle, manifest, protocol, split, identification, similarities, lay_out(queries, references, protocol, umap)
-    )
+    flat = lay_out(queries, references, protocol, umap)
+    copies = len(twice(manifest, protocol))
+    return Report(bundle, manifest, protocol, split, identification, similarities, flat, copies)
 
 
 def compare_similarities(
@@ -171,7 +179,7 @@ def compare_similarities(
     seen, seen_by = camera_ids(*cameras) if rule else (None, None)
     ignore = known["ignore"].to_numpy(bool)
     counts = np.zeros((2, BINS), np.int64)
-    nearest = np.full((2, len(asked)), np.nan, np.float32)
+    nearest = np.full(len(asked), np.nan, np.float32)
     for first in range(0, len(asked), _CHUNK):
         rows = slice(first, first + _CHUNK)
         similarity = np.clip(queries[rows] @ references.T, -1, 1)
@@ -184,16 +192,16 @@ def compare_similarities(
         places = np.minimum(((similarity + 1) * (BINS / 2)).astype(np.int64), BINS - 1)
         for kind, chosen in enumerate((valid & same, valid & ~same)):
             counts[kind] += np.bincount(places[chosen], minlength=BINS)
-            top = np.where(chosen, similarity, -2).max(1, initial=-2)
-            nearest[kind, rows] = np.where(top >= -1, top, np.nan)
-    return Similarities(counts[0], counts[1], nearest[0], nearest[1])
+        best = np.where(valid & same, similarity, -2).max(1, initial=-2)
+        nearest[rows] = np.where(best >= -1, best, np.nan)
+    return Similarities(counts[0], counts[1], nearest)
 
 
 def lay_out(queries: np.ndarray, references: np.ndarray, protocol: Protocol, umap: bool) -> Map:
     """Queries [Q, D] and a sample of references [R, D] in two dimensions."""
     draw = np.random.default_rng(0)
-    own = {int(row) for row in protocol.own_row if row >= 0}
-    others = np.array([row for row in range(len(references)) if row not in own], np.int64)
+    others = np.setdiff1d(np.arange(len(references)), protocol.own_row)
+    others = others[~protocol.references["ignore"].to_numpy(bool)[others]]
     chosen = [
         np.sort(draw.choice(rows, most, replace=False)) if len(rows) > most else rows
         for rows, most in ((np.arange(len(queries)), _MAP_QUERIES), (others, _MAP_REFERENCES))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lookalike.page_parts import table, text
 from lookalike.report import Report
-from lookalike.report_plots import draw
+from lookalike.report_plots import MOST_LABELS, draw
 
 _CELL, _POINT = 112, 56  # pixels, thumbnails of the galleries and of the map
 _QUERIES, _NEIGHBOURS = 12, 5  # of the best and of the worst
@@ -88,7 +88,8 @@ map.addEventListener("pointermove", event => {
     picture.src = "data:image/jpeg;base64," + data.thumbs[place];
     tip.append(picture);
   }
-  const told = kind === 0 ? "known" : kind === 1 ? "right" : "taken for " + data.labels[taken];
+  const wrong = taken < 0 ? "no known image may be compared with it" : "taken for " + data.labels[taken];
+  const told = kind === 0 ? "known" : kind === 1 ? "right" : wrong;
   for (const text of [data.labels[of], told, path]) {
     const line = document.createElement("div");
     line.textContent = text;
@@ -102,7 +103,7 @@ map.addEventListener("pointerleave", () => { tip.style.display = "none"; choose(
 for (const table of document.querySelectorAll(".sort"))
   table.querySelectorAll("th").forEach((head, column) => head.addEventListener("click", () => {
     const rows = [...table.tBodies[0].rows], down = head.dataset.down !== "yes";
-    const value = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
+    const value = row => row.cells[column].textContent;
     const number = rows.every(row => value(row) === "" || !isNaN(value(row)));
     rows.sort((a, b) => number ? value(a) - value(b) : value(a).localeCompare(value(b)));
     if (down) rows.reverse();
@@ -167,6 +168,10 @@ def sentence(report: Report) -> str:
         parts.append(f"Most often it takes {', '.join(told)}.")
     if report.split == "validation":
         parts.append("The epoch was chosen on these images, so this is somewhat optimistic.")
+    if report.split == "train":
+        parts.append("The model learnt these very images by heart: this says nothing about new ones.")
+    if report.twice:
+        parts.append(f"{report.twice} queries are also among the references, byte for byte: it is too good by these.")
     return " ".join(parts)
 
 
@@ -204,9 +209,15 @@ def _classes(report: Report, plots: dict[str, str]) -> str:
     ]
     heads = ["class", "queries", "references", "accuracy@1", "mAP", "most often taken for"]
     confused = table(["is", "taken for", "times", "of its queries"], pairs, {2, 3}) if pairs else ""
-    several = f" The first {_PAIRS} of {len(mistakes)}." if len(mistakes) > _PAIRS else ""
+    several = f" Listed are the first {_PAIRS} of {len(mistakes)} pairs." if len(mistakes) > _PAIRS else ""
+    if len({*mistakes["label"], *mistakes["predicted"]}) > MOST_LABELS:
+        several += f" Drawn are the {MOST_LABELS} classes that are confused most."
     return (
-        (f"<p>Which classes are taken for which.{several}</p>" if pairs else "<p>No class was taken for another.</p>")
+        (
+            f"<p>Which classes are taken for which; classes without a mistake are not drawn.{several}</p>"
+            if pairs
+            else "<p>No class was taken for another.</p>"
+        )
         + f'<div class="row">{plots.get("confusion", "")}{confused}</div>'
         + "<p>Every class, worst first; a click on a heading sorts.</p>"
         + table(heads, lines, {1, 2, 3, 4}, "sort")
@@ -227,7 +238,7 @@ def _cameras(report: Report) -> str:
 def _similarities(report: Report, plots: dict[str, str]) -> str:
     found = report.similarities
     rows = []
-    genuine, impostor = (part[np.isfinite(part)] for part in (found.nearest_genuine, found.nearest_impostor))
+    genuine, impostor = found.nearest_genuine[np.isfinite(found.nearest_genuine)], report.nearest_impostor
     per_query = report.identification.result.per_query
     right = (per_query["predicted"] == per_query["label"]).to_numpy()
     for one in report.bundle.config.get("open_set", {}).get("thresholds", []):
@@ -245,9 +256,13 @@ def _similarities(report: Report, plots: dict[str, str]) -> str:
     heads = ["wanted false accept rate", "threshold", "other labels above", "own label above", "named, and rightly"]
     told = (
         "<p>The thresholds of the bundle on these queries: the nearest reference of another label (as if the query's "
-        "own were not enrolled) should rarely be above, that of its own label nearly always.</p>"
+        "own were not enrolled) should rarely be above, that of its own label nearly always."
     )
-    return plots["similarities"] + plots["nearest"] + (told + table(heads, rows, {0, 1, 2, 3, 4}) if rows else "")
+    if report.split == "validation":
+        told += " They were chosen on validation, so what they let through here is what was asked for, not a check."
+    return (
+        plots["similarities"] + plots["nearest"] + (f"{told}</p>" + table(heads, rows, {0, 1, 2, 3, 4}) if rows else "")
+    )
 
 
 def _gallery(report: Report, rows: list[int], order: str) -> str:

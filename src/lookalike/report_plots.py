@@ -7,7 +7,7 @@ import numpy as np
 from lookalike.page_parts import BLUE, DASHES, GREEN, ORANGE, figure, plain, plotting, svg
 from lookalike.report import BINS, Report
 
-_LABELS = 50  # in a picture of confusions: more are not readable, and the most confused are shown
+MOST_LABELS = 50  # in a picture of confusions: more are not readable, and the most confused are shown
 _NAMED = 18  # characters of a label beside it
 _DEPTH = 20  # of the cmc curve
 
@@ -96,11 +96,11 @@ def _confusion(report: Report) -> Any:
     if mistakes.empty:
         return None
     labels = sorted({*mistakes["label"], *mistakes["predicted"]})
-    if len(labels) > _LABELS:
+    if len(labels) > MOST_LABELS:
         labels = []
         for row in mistakes.to_dict("records"):
             fresh = [name for name in dict.fromkeys((row["label"], row["predicted"])) if name not in labels]
-            if len(labels) + len(fresh) <= _LABELS:
+            if len(labels) + len(fresh) <= MOST_LABELS:
                 labels += fresh
         labels.sort()
     places = {name: place for place, name in enumerate(labels)}
@@ -123,10 +123,6 @@ def _confusion(report: Report) -> Any:
         axes.annotate(f"{counts[row, column]:.0f}", (column, row), ha="center", va="center", color=colour, fontsize=7)
     made.colorbar(picture, shrink=0.6, label="share of the label's queries")
     return made
-
-
-def _thresholds(report: Report) -> list[dict[str, float]]:
-    return list(report.bundle.config.get("open_set", {}).get("thresholds", []))
 
 
 def _histograms(axes: Any, edges: np.ndarray, parts: list[tuple[np.ndarray, str]]) -> None:
@@ -160,20 +156,19 @@ def _nearest(report: Report) -> Any:
     """What a threshold acts on, with the thresholds of the bundle."""
     found = report.similarities
     made, axes = figure(8, 2.9)
-    both = np.concatenate([found.nearest_genuine, found.nearest_impostor])
-    both = both[np.isfinite(both)]
+    genuine, impostor = found.nearest_genuine[np.isfinite(found.nearest_genuine)], report.nearest_impostor
+    both = np.concatenate([genuine, impostor])
     low, high = (float(both.min()), float(both.max())) if len(both) else (0.0, 1.0)
     edges = np.linspace(low - 0.01, max(high, low) + 0.01, BINS // 2 + 1)
     parts = [
-        (np.histogram(values[np.isfinite(values)], edges)[0], name)
-        for values, name in (
-            (found.nearest_genuine, "nearest of its own label"),
-            (found.nearest_impostor, "nearest of another label"),
-        )
+        (np.histogram(genuine, edges)[0], "nearest of its own label"),
+        (np.histogram(impostor, edges)[0], "nearest of another label"),
     ]
     _histograms(axes, edges, parts)
     top = axes.get_ylim()[1]
-    chosen = [one for one in _thresholds(report) if one["false_accept_rate"] in (0.01, 0.1)]
+    known = report.bundle.config.get("open_set", {})
+    shown = {0.01, 0.1, known.get("false_accept_rate")}
+    chosen = [one for one in known.get("thresholds", []) if one["false_accept_rate"] in shown]
     for place, one in enumerate(chosen):
         axes.axvline(one["similarity"], color="#111111", linewidth=1.2, linestyle=DASHES[place])
         axes.annotate(

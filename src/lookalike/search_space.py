@@ -25,15 +25,19 @@ class Knob(Settings):
         else:
             good = self.low is not None and self.high is not None and self.low < self.high
             good = good and not (self.log and (self.low or 0) <= 0)
+            good = good and not (self.whole and any(end != int(end) for end in ends if end is not None))
         if not good:
-            raise PydanticCustomError("knob", "needs low < high (above 0 with log), or choices")
+            raise PydanticCustomError(
+                "knob", "needs low < high (above 0 with log, without fractions with whole), or choices"
+            )
         return self
 
-    def extremes(self) -> list[Any]:
-        """The values that a search may come to at most: if they are valid, all are."""
+    def samples(self) -> list[Any]:
+        """Values that stand for all that may be drawn: every choice, or both ends and something between."""
         if self.choices is not None:
             return list(self.choices)
-        return [int(end) if self.whole else end for end in (self.low, self.high) if end is not None]
+        low, high = self.low or 0.0, self.high or 0.0
+        return [int(low), int(high)] if self.whole else [low, high, low + 0.37 * (high - low)]
 
 
 class Space(Settings):
@@ -44,6 +48,14 @@ class Space(Settings):
     model: dict[str, Knob] = Field(default_factory=dict)
     online: dict[str, Knob] = Field(default_factory=dict)
     pixels: dict[str, Knob] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing(cls, values: Any) -> Any:
+        """`tune.loss=none` draws nothing of the loss."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value not in (None, "null", "none")}
 
     def knobs(self) -> dict[str, Knob]:
         """`group.setting` -> how it is drawn."""

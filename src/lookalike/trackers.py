@@ -143,9 +143,12 @@ class Tracker:
             write_bytes(self._csv, text.getvalue().encode())
 
     def close(self, status: str) -> None:
-        """Marks the run as `success` or `failed`."""
+        """Marks the run as `success`, `failed` or `abandoned`."""
         for logger, _ in self._loggers:
-            logger.finalize(status)
+            if status == "abandoned":
+                logger.finalize("KILLED" if isinstance(logger, MLFlowLogger) else "success")
+            else:
+                logger.finalize(status)
 
 
 def _mlflow(run: str, options: dict[str, str], folder: Path | None, parent: Parent | None) -> tuple[Logger, int]:

@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from lookalike.checkpoint import (
     read_checkpoint,
 )
 from lookalike.datamodules.image_datamodule import Features, ImageDataModule, default_workers
-from lookalike.epoch_lines import EpochLines
+from lookalike.epoch_lines import Abandoned, EpochLines, Watch, Watched
 from lookalike.errors import LookalikeError, listed
 from lookalike.evaluate import RetrievalResult
 from lookalike.export import export
@@ -47,7 +46,7 @@ from lookalike.trackers import Parent, Tracker
 from lookalike.trunk_cache import cached_trunk
 
 # What may differ between the sessions of one run: none of it changes the weights (the cache not beyond rounding).
-_FREE = (
+FREE = (
     "resume",
     "logger",
     "data.root",
@@ -61,31 +60,12 @@ _FREE = (
 )
 
 
-Watch = Callable[[list[dict[str, float]]], bool]
-
-
 class TrainError(LookalikeError):
     """Training cannot start or go on."""
 
 
 class DivergedError(TrainError):
     """The loss is no number any more."""
-
-
-class Abandoned(Exception):  # noqa: N818 (no error: whoever watches the run ended it)
-    """A run was ended early; its checkpoint stands."""
-
-
-class _Watched(pl.Callback):
-    """Shows the history to a watch after every epoch, when the state is written."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, MetricLearningModule)
-        if self._watch(pl_module.history):
-            raise Abandoned
 
 
 def train(
@@ -110,7 +90,7 @@ def train(
     folder = Path(settings.checkpoint_dir) / run
     manifest = _read_data(settings)
     values = {**flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
-    kept = {name: value for name, value in values.items() if not name.startswith(_FREE)}
+    kept = {name: value for name, value in values.items() if not name.startswith(FREE)}
     with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
         return _train(settings, run, manifest, kept, parent, watch)
 
@@ -127,7 +107,8 @@ def _train(
     fresh = settings.resume == "never"
     state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() and not fresh else None
     if state:
-        compare_settings(run, state["hyper_parameters"]["settings"], kept)
+        way_out = "give run=<another name>, or resume=never to start over (the old run is kept)"
+        compare_settings(f"run {run}", state["hyper_parameters"]["settings"], kept, way_out)
     elif target.exists() and not fresh:
         raise TrainError(
             f"{target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, "
@@ -331,19 +312,21 @@ def _fit(
         enable_model_summary=False,
         enable_progress_bar=False,
         num_sanity_val_steps=0,
-        callbacks=[EpochLines(tracker), KeepState(folder, options.checkpoint_seconds, options.patience)],
+        callbacks=[
+            EpochLines(tracker),
+            KeepState(folder, options.checkpoint_seconds, options.patience),
+            *([Watched(watch)] if watch else []),
+        ],
         plugins=[AtomicCheckpointIO()],
     )
     start = time.monotonic()
     status = "failed"
-    if watch is not None:
-        trainer.callbacks.append(_Watched(watch))  # type: ignore[attr-defined]  # behind the one that writes the state
     try:
         checkpoint = str(folder / LAST) if (folder / LAST).is_file() else None
         trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
         status = "success"
     except Abandoned:
-        status = "success"
+        status = "abandoned"
         raise
     except FloatingPointError as error:
         raise DivergedError(

@@ -7,30 +7,36 @@ inside the run that was killed, and no finished run is run again.
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import timm
+import torch
 
 from lookalike.bundle import Bundle
-from lookalike.checkpoint import best_epoch
+from lookalike.checkpoint import best_epoch, compare_settings
+from lookalike.epoch_lines import Abandoned, Watch
 from lookalike.errors import LookalikeError, did_you_mean
 from lookalike.loss_settings import setting_names
 from lookalike.manifest import read_data
-from lookalike.models.embedder import HEAD_NAMES, stage_names
+from lookalike.models.embedder import HEAD_NAMES, Embedder, ModelError, stage_names
+from lookalike.models.losses import LossError
 from lookalike.progress import say
+from lookalike.sampler import SamplerError
 from lookalike.search_space import Knob
-from lookalike.settings import Train, TuneCommand, check, flat
-from lookalike.train import Abandoned, DivergedError
+from lookalike.settings import SettingsError, Train, TuneCommand, check, flat
+from lookalike.train import FREE, DivergedError
 
 UNFROZEN = "model.unfrozen"  # no setting of training: it stands for model.trainable
 _UNPRUNED = (5, 2)  # trials, and epochs of a trial, that are never pruned
-_FREE = ("logger", "resume", "run", "models_dir", "checkpoint_dir", "trials", "output", "data.root", "data.exclude")
+_IMPORTANT = 10  # finished trials that importance needs
+_PLACES = ("resume", "logger", "models_dir", "checkpoint_dir", "run", "data.root", "data.archive", "data.exclude")
+_NOT_TRAINABLE = (DivergedError, SamplerError, ModelError, LossError, torch.OutOfMemoryError)
 
-Watch = Callable[[list[dict[str, float]]], bool]
 Run = Callable[[Train, Watch], Bundle]
 
 
@@ -45,17 +51,18 @@ class Search:
     Attributes:
         name: Of the search.
         objective: What was maximised: accuracy@1 or map of validation.
-        trials: A row per trial that ended, best first: number, run, state (finished, pruned, diverged), score,
-            accuracy@1, map, best_epoch, epochs, and a column per setting drawn.
-        importance: Setting -> share of the score's variation it explains (fANOVA); empty with few trials.
-        command: Arguments of `train` of the best trial.
+        trials: A row per trial that ended, best first: number, run, state (finished, pruned, or why it failed), score,
+            accuracy@1, map, best_epoch, epochs, given (whether it had the settings as given), and a column per setting
+            drawn. Scores are of the best epoch.
+        importance: Setting -> share of what sets the best runs apart (PED-ANOVA, Watanabe et al. 2023); empty with few.
+        best: Settings of the best run, as `train` takes them on the command line.
     """
 
     name: str
     objective: str
     trials: pd.DataFrame
     importance: dict[str, float]
-    command: dict[str, str]
+    best: dict[str, str]
 
     @property
     def settings(self) -> list[str]:
@@ -63,17 +70,21 @@ class Search:
         return [column for column in self.trials.columns if "." in column]
 
     @property
+    def title(self) -> str:
+        """What was maximised, as people write it."""
+        return "mAP" if self.objective == "map" else self.objective
+
+    @property
     def sentence(self) -> str:
         """The best, beside what the search started from."""
         best = self.trials.iloc[0]
-        first = self.trials[self.trials["number"] == 0]
-        title = "mAP" if self.objective == "map" else self.objective
-        given = f"; the settings as given reached {first['score'].iloc[0]:.4f}" if len(first) else ""
-        states = self.trials["state"].value_counts()
-        told = ", ".join(f"{count} {state}" for state, count in states.items())
+        given = self.trials[self.trials["given"] & (self.trials["state"] == "finished")]
+        beside = f"; the settings as given reached {given['score'].iloc[0]:.4f}" if len(given) else ""
+        ended = self.trials["state"].where(self.trials["state"].isin(["finished", "pruned"]), "failed").value_counts()
+        told = ", ".join(f"{count} {state}" for state, count in ended.items())
         return (
-            f"Best validation {title} of {len(self.trials)} runs ({told}): {best['score']:.4f}, run {best['run']}"
-            f"{given}. The best of many is flattered by chance: compare it with other settings on several seeds."
+            f"Best validation {self.title} of {len(self.trials)} runs ({told}): {best['score']:.4f}, run {best['run']}"
+            f"{beside}. The best of many is flattered by chance: compare it with other settings on several seeds."
         )
 
 
@@ -90,47 +101,50 @@ def search(settings: TuneCommand, output: Path, run: Run) -> Search:
         LookalikeError: A setting does not exist or has a wrong range, or the study is one of other settings.
     """
     optuna = _optuna()
+    if settings.resume == "never":
+        raise TuneError("resume=never: a search always goes on where it stopped: give name=<another> to start over")
     base = {name: value for name, value in settings.model_dump().items() if name in Train.model_fields}
     knobs = _checked(settings, base)
-    study = _open(optuna, settings, output, knobs)
-    _take_up(optuna, study)
-    if not study.trials:
-        study.enqueue_trial(_as_given(base, knobs))
-    while (ended := len(_ended(study))) < settings.trials:
-        trial = study.ask()
-        drawn = {name: _draw(trial, name, knob) for name, knob in knobs.items()}
-        one = _settings(settings.name, base, drawn)
-        told = ", ".join(f"{name.rpartition('.')[2]} {_told(value)}" for name, value in drawn.items())
-        say(f"trial {ended + 1} of {settings.trials}: {one.run} ({told})")
-        _run(optuna, study, trial, one, run, settings)
-    return conclude(settings, study, base)
+    with _kept(optuna, output / "study.db"):
+        study = _open(optuna, settings, output, knobs)
+        _take_up(optuna, study)
+        if not study.trials:
+            given = _as_given(base, knobs)
+            study.enqueue_trial(given, user_attrs={"given": len(given) == len(knobs)})
+        while (ended := len(_ended(study))) < settings.trials:
+            trial = study.ask()
+            drawn = {name: _draw(trial, name, knob) for name, knob in knobs.items()}
+            one = _settings(settings.name, base, drawn)
+            told = ", ".join(f"{name.rpartition('.')[2]} {_told(value)}" for name, value in drawn.items())
+            say(f"trial {ended + 1} of {settings.trials}: {one.run} ({told})")
+            _run(optuna, study, trial, one, run, settings.objective)
+        return _conclude(optuna, settings, study, base)
 
 
-def conclude(settings: TuneCommand, study: Any, base: dict[str, Any]) -> Search:
-    """The table of what a study found.
-
-    Raises:
-        TuneError: No run of it was finished.
-    """
-    rows = []
-    for trial in _ended(study):
-        about = trial.user_attrs.get("result", {})
-        state = about.pop("state", "finished")
-        rows.append({"number": trial.number, "state": state, "score": trial.value, **about, **trial.params})
+def _conclude(optuna: Any, settings: TuneCommand, study: Any, base: dict[str, Any]) -> Search:
+    """The table of what a study found."""
+    ended = _ended(study)
+    rows = [
+        {"number": trial.number, "given": False, **trial.user_attrs.get("result", {}), **_given(trial), **trial.params}
+        for trial in ended
+    ]
     table = pd.DataFrame(rows)
     if table.empty or not (table["state"] == "finished").any():
+        why = sorted({str(state) for state in table.get("state", [])})
         raise TuneError(
-            f"{settings.name}: no run was finished, so nothing is known: lower the learning rates of tune=, or give "
-            "more trials"
+            f"{settings.name}: no run was finished, so nothing is known ({'; '.join(why)}): lower the learning rates "
+            "that may be drawn, or give more trials"
         )
+    scores = table["accuracy@1" if settings.objective == "accuracy@1" else "map"]
+    table.insert(1, "score", scores)
     order = table.assign(last=table["state"] != "finished")
     table = table.loc[order.sort_values(["last", "score", "map"], ascending=[True, False, False], kind="stable").index]
-    best = table.iloc[0]
-    drawn = next(trial.params for trial in _ended(study) if trial.number == best["number"])
-    command = {"loss": settings.loss.name, **{name: _text(value) for name, value in drawn.items()}}
-    if command.pop(UNFROZEN, None) is not None:
-        command["model.trainable"] = _text(_trainable(base["model"]["backbone"], int(drawn[UNFROZEN])))
-    return Search(settings.name, settings.objective, table.reset_index(drop=True), _importance(study), command)
+    number = int(table["number"].iloc[0])
+    drawn = next(trial.params for trial in ended if trial.number == number)
+    chosen = flat(_settings(settings.name, base, drawn).model_dump())
+    best: dict[str, str] = {"loss": settings.loss.name}
+    best |= {name: _text(value) for name, value in chosen.items() if not name.startswith((*_PLACES, "loss.name"))}
+    return Search(settings.name, settings.objective, table.reset_index(drop=True), _importance(optuna, study), best)
 
 
 def _optuna() -> Any:
@@ -142,54 +156,77 @@ def _optuna() -> Any:
     return optuna
 
 
+@contextmanager
+def _kept(optuna: Any, file: Path) -> Iterator[None]:
+    """Says in one line what a database raises: damaged, locked, a full disk."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise TuneError(
+            f"{file}: cannot be used ({reason}): the same command goes on when that is mended; if the file is damaged, "
+            "move it away, or give name=<another>"
+        ) from error
+
+
 def _checked(settings: TuneCommand, base: dict[str, Any]) -> dict[str, Knob]:
-    """The knobs that the chosen loss has, every end of every range tried against the settings of training."""
+    """The knobs that the chosen loss has, their values tried against the settings of training and of their types."""
     every, own = setting_names(), setting_names(settings.loss.name)
     knobs = {}
     for name, knob in settings.tune.knobs().items():
         group, _, setting = name.partition(".")
-        if group == "loss":
-            if setting not in every:
-                raise TuneError(f"tune.{name}: no loss has such a setting{did_you_mean(setting, sorted(every))}")
-            if setting not in own:
-                continue
-        for value in knob.extremes():
-            _settings("check", base, {name: value})
-        knobs[name] = knob
+        if group == "loss" and setting not in every:
+            raise TuneError(f"tune.{name}: no loss has such a setting{did_you_mean(setting, sorted(every))}")
+        if group == "loss" and setting not in own:
+            continue
+        try:
+            values = [_value(base, name, value) for value in knob.samples()]
+        except SettingsError as error:
+            hint = "" if knob.whole or knob.choices else "; whole=true draws whole numbers, choices=[...] anything else"
+            raise TuneError(f"tune.{name}: {error}{hint}") from None
+        knobs[name] = knob.model_copy(update={"choices": values}) if knob.choices is not None else knob
     if not knobs:
         raise TuneError(f"tune: nothing to draw for loss {settings.loss.name}: choose another tune=, or add a setting")
     return knobs
+
+
+def _value(base: dict[str, Any], name: str, value: Any) -> Any:
+    """A value as training takes it, such as 16 for the text "16"."""
+    if name == UNFROZEN:
+        most = len(_stages(base["model"]["backbone"]))
+        if not str(value).isdigit() or int(value) > most:
+            raise SettingsError(f"{value}: expected a whole number of stages, at most {most} here")
+        return int(value)
+    return flat(_settings("check", base, {name: value}).model_dump())[name]
 
 
 def _open(optuna: Any, settings: TuneCommand, output: Path, knobs: dict[str, Knob]) -> Any:
     """The study, made or found again; one of other settings is refused."""
     output.mkdir(parents=True, exist_ok=True)
     values = {**settings.model_dump(mode="json"), "tune": {name: knob.model_dump() for name, knob in knobs.items()}}
-    about = {name: value for name, value in flat(values).items() if not name.startswith(_FREE)}
+    about = {name: value for name, value in flat(values).items() if not name.startswith((*FREE, *_PLACES))}
+    about = {name: value for name, value in about.items() if name not in ("trials", "output")}
     about["data_fingerprint"] = read_data(**settings.data.model_dump()).fingerprint()
+    study = optuna.create_study(
+        study_name=settings.name,
+        storage=f"sqlite:///{output / 'study.db'}",
+        direction="maximize",
+        load_if_exists=True,
+    )
+    known = study.user_attrs.get("about")
     about = json.loads(json.dumps(about))
-    file = output / "study.db"
-    try:
-        # A constant seed would draw the same again after every restart.
-        study = optuna.create_study(
-            study_name=settings.name, storage=f"sqlite:///{file}", direction="maximize", load_if_exists=True
-        )
-        known = study.user_attrs.get("about")
-    except Exception as error:  # whatever SQLAlchemy raises for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TuneError(f"{file}: cannot be used ({reason}): move it away, or give name=<another>") from error
     if known is None:
         study.set_user_attr("about", about)
-    elif changed := sorted(name for name in known.keys() | about.keys() if known.get(name) != about.get(name)):
-        what = "; ".join(f"{name} was {known.get(name)}, is {about.get(name)}" for name in changed[:4])
-        raise TuneError(
-            f"search {settings.name} was begun with other settings: {what}; go back to them to go on, or give "
-            "name=<another>"
-        )
-    startup, warmup = _UNPRUNED
+    else:
+        compare_settings(f"search {settings.name}", known, about, "or give name=<another>")
+    # A constant seed would draw the same again after every restart.
     study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials))
+    trials, epochs = _UNPRUNED
     study.pruner = (
-        optuna.pruners.MedianPruner(n_startup_trials=startup, n_warmup_steps=warmup)
+        # Its steps count from 0, epochs from 1.
+        optuna.pruners.MedianPruner(n_startup_trials=trials, n_warmup_steps=epochs + 1)
         if settings.prune
         else optuna.pruners.NopPruner()
     )
@@ -201,40 +238,48 @@ def _take_up(optuna: Any, study: Any) -> None:
     states = optuna.trial.TrialState
     waiting = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(states=(states.WAITING,))]
     for trial in study.get_trials(states=(states.RUNNING,)):
-        if trial.params not in waiting:
-            study.enqueue_trial(trial.params)
+        drawn = {
+            **trial.system_attrs.get("fixed_params", {}),
+            **trial.params,
+        }  # those before it drew any, and those it drew
+        if drawn not in waiting:
+            study.enqueue_trial(drawn, user_attrs=_given(trial))
         study.tell(trial.number, state=states.FAIL)
+
+
+def _given(trial: Any) -> dict[str, bool]:
+    return {"given": bool(trial.user_attrs.get("given", False))}
 
 
 def _ended(study: Any) -> list[Any]:
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
-def _run(optuna: Any, study: Any, trial: Any, one: Train, run: Run, settings: TuneCommand) -> None:
-    """One trial, from its first epoch or from its checkpoint."""
-    states, reported = optuna.trial.TrialState, set()
+def _run(optuna: Any, study: Any, trial: Any, one: Train, run: Run, objective: str) -> None:
+    """One trial, from its first epoch or from its checkpoint; one that cannot be trained ends."""
+    pruned = optuna.trial.TrialState.PRUNED
+    seen: list[dict[str, float]] = []
 
     def watch(history: list[dict[str, float]]) -> bool:
-        for line in history:
-            if line["epoch"] not in reported:
-                trial.report(line[f"validation/{settings.objective}"], int(line["epoch"]))
-                reported.add(line["epoch"])
-        _note(trial, one, history, "pruned")
+        for line in history[len(seen) :]:
+            trial.report(line[f"validation/{objective}"], int(line["epoch"]))
+        seen[:] = history
+        _note(trial, one, seen, "pruned")
         return bool(trial.should_prune())
 
     try:
-        history = run(one, watch).config["training"]["history"]
+        watch(run(one, watch).config["training"]["history"])
     except Abandoned:
         say(f"{one.run}: pruned, most others were better at this epoch")
-        study.tell(trial, state=states.PRUNED)
-        return
-    except DivergedError as error:
-        say(f"{one.run}: {error}")
-        _note(trial, one, [], "diverged")
-        study.tell(trial, state=states.PRUNED)
-        return
-    _note(trial, one, history, "finished")
-    study.tell(trial, history[best_epoch(history) - 1][f"validation/{settings.objective}"])
+        study.tell(trial, state=pruned)
+    except _NOT_TRAINABLE as error:
+        reason = str(error).splitlines()[0]
+        say(f"{one.run}: {reason}")
+        _note(trial, one, seen, f"failed: {reason}")
+        study.tell(trial, state=pruned)
+    else:
+        _note(trial, one, seen, "finished")
+        study.tell(trial, seen[best_epoch(seen) - 1][f"validation/{objective}"])
 
 
 def _note(trial: Any, one: Train, history: list[dict[str, float]], state: str) -> None:
@@ -248,7 +293,7 @@ def _note(trial: Any, one: Train, history: list[dict[str, float]], state: str) -
 def _draw(trial: Any, name: str, knob: Knob) -> Any:
     if knob.choices is not None:
         return trial.suggest_categorical(name, knob.choices)
-    low, high = knob.extremes()
+    low, high, *_ = knob.samples()
     draw = trial.suggest_int if knob.whole else trial.suggest_float
     return draw(name, low, high, log=knob.log)
 
@@ -259,7 +304,7 @@ def _settings(search_name: str, base: dict[str, Any], drawn: dict[str, Any]) -> 
     for name, value in drawn.items():
         group, _, setting = name.partition(".")
         if name == UNFROZEN:
-            setting, value = "trainable", _trainable(base["model"]["backbone"], int(value))
+            setting, value = "trainable", _trainable(base["model"]["backbone"], value)
         values[group][setting] = value
     digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:8]
     return check(Train, {**values, "run": f"{search_name}-{digest}"})  # type: ignore[no-any-return]
@@ -271,8 +316,9 @@ def _trainable(backbone: str, unfrozen: int) -> list[str]:
     return [*stages[len(stages) - unfrozen :], "head"]
 
 
+@cache
 def _stages(backbone: str) -> list[str]:
-    names = stage_names(timm.create_model(backbone, pretrained=False, num_classes=0))
+    names = stage_names(Embedder(backbone).backbone)
     return [name for name in names if name not in HEAD_NAMES and not any(n.startswith(f"{name}.") for n in names)]
 
 
@@ -285,31 +331,25 @@ def _as_given(base: dict[str, Any], knobs: dict[str, Knob]) -> dict[str, Any]:
         given[UNFROZEN] = alike[0] if alike else None
     found = {}
     for name, knob in knobs.items():
-        value, ends = given.get(name), knob.extremes()
+        value, ends = given.get(name), knob.samples()
         inside = value in ends if knob.choices is not None else value is not None and ends[0] <= value <= ends[1]
         if inside:
             found[name] = value
         else:
-            say(f"tune.{name}: {value} is outside of what may be drawn, so the first trial draws another")
+            told = base["model"]["trainable"] if name == UNFROZEN else value
+            say(f"tune.{name}: {told}, as given, is not among what may be drawn, so the first trial draws another")
     return found
 
 
-def _importance(study: Any) -> dict[str, float]:
-    """How much of the score's variation each setting explains; empty where there is too little to say so."""
-    import optuna
-
+def _importance(optuna: Any, study: Any) -> dict[str, float]:
+    """How much each setting sets the best runs apart; empty where there is too little to say so."""
     finished = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    fewest = 10
-    if len(finished) < fewest or len({trial.value for trial in finished}) == 1:
+    if len(finished) < _IMPORTANT or len({trial.value for trial in finished}) == 1:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            found = optuna.importance.get_param_importances(
-                study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
-            )
-        except (ImportError, RuntimeError, ValueError):  # no scikit-learn, or settings that never varied
-            return {}
+        warnings.simplefilter("ignore")  # that it is experimental
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {str(name): float(value) for name, value in found.items()}
 
 
@@ -319,4 +359,6 @@ def _told(value: Any) -> str:
 
 def _text(value: Any) -> str:
     """A value as it is typed on the command line."""
-    return f"[{','.join(value)}]" if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return f"[{','.join(str(part) for part in value)}]"
+    return "null" if value is None else str(value)

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -93,6 +94,8 @@ class MetricLearningModule(pl.LightningModule):
     def validation_result(self) -> RetrievalResult:
         """How the queries found their label among the references in the epoch that was collected."""
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
+        if not (np.isfinite(references).all() and np.isfinite(queries).all()):
+            raise FloatingPointError(f"the weights became no numbers in epoch {self.current_epoch}")
         protocol = self._protocol or self.trainer.datamodule.protocol  # type: ignore[attr-defined]
         return evaluate_rows(queries, references, protocol)
 
