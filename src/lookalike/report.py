@@ -241,9 +241,10 @@ def _umap(points: np.ndarray) -> np.ndarray | None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread
-        return _within(
-            UMAP(metric="cosine", random_state=0, n_neighbors=min(15, len(points) - 1)).fit_transform(points)
-        )
+        near = min(15, len(points) - 1)
+        # The defaults pack a class that was learnt well into one spot.
+        flat: np.ndarray = UMAP(near, metric="cosine", min_dist=0.9, spread=3.0, random_state=0).fit_transform(points)
+    return _within(flat)
 
 
 def _within(flat: np.ndarray) -> np.ndarray:

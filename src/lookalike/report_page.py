@@ -26,7 +26,7 @@ p { color: var(--soft); margin: 4px 0; max-width: 86ch }
 nav { display: flex; flex-wrap: wrap; gap: 8px; margin: 16px 0 }
 nav a { padding: 3px 12px; border: 1px solid var(--line); border-radius: 16px; color: inherit; text-decoration: none }
 table { border-collapse: collapse; margin: 10px 0 } .scroll { max-height: 420px; overflow: auto; display: inline-block;
-  max-width: 100%; border-bottom: 1px solid var(--line) }
+  max-width: 100% }
 th, td { padding: 3px 16px 3px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { position: sticky; top: 0; background: #fff; white-space: nowrap } .sort th { cursor: pointer }
 .n { text-align: right; font-variant-numeric: tabular-nums } .row { display: flex; flex-wrap: wrap; gap: 20px;
@@ -40,8 +40,9 @@ figcaption { font-size: 12px; line-height: 1.35; overflow-wrap: anywhere } figca
 .right b::before { content: "\\2713 "; color: var(--blue) }
 .wrong b::before { content: "\\2717 "; color: var(--orange) }
 #map { border: 1px solid var(--line); border-radius: 8px; background: var(--card); width: 100%; height: 640px }
-#map circle { fill: var(--blue); stroke: none } #map .reference { fill: #9aa0a8 } #map path { stroke: var(--orange);
-  stroke-width: 2; fill: none } #map .faint { opacity: .12 } #map .chosen { stroke: #111; stroke-width: 1.5 }
+#map circle { fill: var(--blue); stroke: none; opacity: .8 }
+#map .reference { fill: #9aa0a8 } #map path { stroke: var(--orange); stroke-width: 2; fill: none }
+#map .faint { opacity: .12 } #map .chosen { stroke: #111; stroke-width: 1.5 }
 #map path.chosen { stroke: #111 } #tip { position: fixed; display: none; pointer-events: none; background: #fff;
   border: 1px solid #888; border-radius: 6px; padding: 6px; font-size: 12px; max-width: 260px }
 #tip img { display: block; width: 112px } .controls { display: flex; gap: 14px; flex-wrap: wrap; align-items: center;
@@ -52,6 +53,7 @@ const data = JSON.parse(document.getElementById("points").textContent);
 const map = document.getElementById("map"), tip = document.getElementById("tip");
 const layout = document.getElementById("layout"), label = document.getElementById("label");
 const space = "http://www.w3.org/2000/svg", side = 640, marks = [];
+let view = [0, 0, side, side];
 for (const name of Object.keys(data.layouts)) layout.add(new Option(name, name));
 data.labels.forEach((name, place) => label.add(new Option(name, place)));
 data.points.forEach((point, place) => {
@@ -67,7 +69,8 @@ for (const kind of [0, 1, 2]) marks.forEach((mark, place) => { if (data.points[p
 function lay() {
   const places = data.layouts[layout.value];
   marks.forEach((mark, i) => mark.setAttribute("transform",
-    `translate(${20 + places[2 * i] * (side - 40)},${side - 20 - places[2 * i + 1] * (side - 40)})`));
+    `translate(${20 + places[2 * i] * (side - 40)},${side - 20 - places[2 * i + 1] * (side - 40)})` +
+    `scale(${Math.sqrt(view[2] / side)})`));
 }
 function choose(wanted) {
   marks.forEach((mark, i) => {
@@ -99,6 +102,17 @@ map.addEventListener("pointermove", event => {
   tip.style.left = Math.min(event.clientX + 14, innerWidth - 280) + "px";
   tip.style.top = Math.min(event.clientY + 14, innerHeight - 190) + "px";
 });
+map.addEventListener("wheel", event => {
+  event.preventDefault();
+  const to = map.createSVGPoint(), by = event.deltaY > 0 ? 1.25 : 0.8;
+  [to.x, to.y] = [event.clientX, event.clientY];
+  const at = to.matrixTransform(map.getScreenCTM().inverse());
+  const wide = Math.min(side, view[2] * by), change = wide / view[2];
+  const start = [at.x - (at.x - view[0]) * change, at.y - (at.y - view[1]) * change];
+  view = wide === side ? [0, 0, side, side] : [...start, wide, wide];
+  map.setAttribute("viewBox", view.join(" "));
+  lay();
+}, { passive: false });
 map.addEventListener("pointerleave", () => { tip.style.display = "none"; choose(Number(label.value)); });
 for (const table of document.querySelectorAll(".sort"))
   table.querySelectorAll("th").forEach((head, column) => head.addEventListener("click", () => {
@@ -304,7 +318,8 @@ def _map(report: Report) -> str:
     sampled = f" Drawn: {drawn[0]} of {queries} queries and {drawn[1]} of {references} references."
     return (
         "<p>Near each other for the model, near each other here, as far as two dimensions can. Blue circles: queries "
-        f"named rightly; orange crosses: wrongly; grey: known images. Hover to see.{sampled}</p>"
+        "named rightly; orange crosses: wrongly; grey: known images. Hover to see one, turn the wheel to come nearer."
+        f"{sampled}</p>"
         '<div class="controls"><label>Layout <select id="layout"></select></label><label>Class <select id="label">'
         '<option value="-1">all</option></select></label><span id="drawn"></span></div>'
         '<svg id="map" viewBox="0 0 640 640" role="img" aria-label="map of the embeddings"></svg>'

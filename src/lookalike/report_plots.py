@@ -34,7 +34,7 @@ def _metrics(report: Report) -> Any:
     """The most used metrics with their intervals."""
     found = report.identification
     names = [name for name in ("map", "cmc@5", "cmc@1", "accuracy@5", "accuracy@1") if name in found.metrics]
-    made, axes = figure(6.4, 0.9 + 0.42 * len(names))
+    made, axes = figure(5.9, 0.9 + 0.42 * len(names))
     for place, name in enumerate(names):
         low, high = found.intervals.get(name, (found.metrics[name],) * 2)
         axes.plot([low, high], [place, place], color=BLUE, linewidth=3, solid_capstyle="round")
@@ -54,7 +54,7 @@ def _cmc(report: Report) -> Any:
     """The share of queries with a right reference among the first k."""
     per_query = report.identification.result.per_query
     first = per_query.loc[per_query["positives"] > 0, "first_positive"].to_numpy()
-    made, axes = figure(4.8, 3.0)
+    made, axes = figure(4.6, 3.0)
     shares = [(first <= k).mean() for k in range(1, _DEPTH + 1)]
     axes.plot(range(1, _DEPTH + 1), shares, "o-", color=BLUE, markersize=4)
     axes.set_xlabel("k")
@@ -112,7 +112,7 @@ def _confusion(report: Report) -> Any:
     shares = counts / np.array([max(1, totals.get(name, 0)) for name in labels])[:, None]
     side = 2.2 + 0.21 * len(labels)
     made, axes = figure(side + 0.8, side)
-    picture = axes.imshow(shares, cmap="cividis_r", vmin=0, vmax=1)
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     named = [name if len(name) <= _NAMED else name[: _NAMED - 1] + "…" for name in labels]
     axes.set_xticks(range(len(labels)), named, rotation=90, fontsize=8)
     axes.set_yticks(range(len(labels)), named, fontsize=8)
