@@ -23,7 +23,8 @@ from lookalike.models.losses import LossError, MetricLoss, loss_names, needs_lab
 from lookalike.settings import check
 
 FILES = sorted((Path(__file__).parents[1] / "configs" / "loss").glob("*.yaml"))
-DEFAULTS: dict[str, dict[str, Any]] = {file.stem: OmegaConf.to_container(OmegaConf.load(file)) for file in FILES}
+PRESETS: dict[str, dict[str, Any]] = {file.stem: OmegaConf.to_container(OmegaConf.load(file)) for file in FILES}
+DEFAULTS = {name: values for name, values in PRESETS.items() if values["name"] == name}
 NAMES = sorted(DEFAULTS)
 C, D = 6, 7
 LABELS = [0, 0, 0, 1, 1, 1, 2, 2, 2, 4, 4, 5]  # 3 is absent, 5 has a single image
@@ -320,7 +321,8 @@ def test_some_steps_lower_every_loss(name: str, changes: dict[str, Any]) -> None
 def test_files_table_and_settings_name_the_same_losses() -> None:
     kinds = {get_args(kind.model_fields["name"].annotation)[0] for kind in get_args(get_args(Loss)[0])}
     assert set(NAMES) == set(loss_names()) == kinds == set(LOOPS)
-    assert all(DEFAULTS[name]["name"] == name for name in NAMES)
+    assert all(check(Loss, values).model_dump() == values for values in PRESETS.values())
+    assert set(PRESETS) - set(NAMES) == {"arcface_many_labels"}
 
 
 @pytest.mark.parametrize("name", NAMES)
