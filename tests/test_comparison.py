@@ -1,6 +1,7 @@
 """Grids of runs: what is run, what is not run again, and what the figures say."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,3 +233,39 @@ def test_the_page_opens_in_a_browser_without_errors(tmp_path: Path) -> None:
     seen = opened(tmp_path / "comparison.html", tmp_path)
     assert seen.count("<svg") == 2
     assert "60 queries and 1 seed(s) cannot tell it from y" in seen
+
+
+@pytest.mark.slow
+def test_runs_are_a_group_in_wandb(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    monkeypatch.chdir(tmp_path)
+    groups = []
+
+    def recorded(*given: object, **options: object) -> object:
+        made = inner(*given, **options)
+        groups.append((made.name, made.group))
+        return made
+
+    inner, options = wandb.init, [one for one in QUICK if not one.startswith("logger")]
+    monkeypatch.setattr(wandb, "init", recorded)
+    assert main(["compare", f"data.root={digits}", "name=g", "seeds=0,1", "logger=wandb", *options]) == 0
+    assert groups == [("g-s0", "g"), ("g-s1", "g")]
+    assert len(list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))) == 2
+
+
+def test_classes_with_one_image_are_compared_and_reported(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "data"
+    shutil.copytree(digits, root)
+    for split in ("train", "validation"):
+        for file in sorted((root / split / "digit 0").iterdir())[1:]:
+            file.unlink()
+    options = [*(one for one in QUICK if not one.startswith("logger")), "logger=none", "name=o", "seeds=0"]
+    assert main(["compare", f"data.root={root}", "loss=arcface,supcon", "trainer.labels_per_batch=3", *options]) == 0
+    table = pd.read_parquet(tmp_path / "reports/o/runs/o-arcface-s0.parquet")
+    assert table["label"].value_counts()["digit 0"] == 1
+    assert main(["report", "bundle=models/o-arcface-s0", f"data.root={root}", "umap=false"]) == 0
+    assert "17 queries" in (tmp_path / "reports/o-arcface-s0-validation.html").read_text()

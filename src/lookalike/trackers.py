@@ -145,10 +145,10 @@ class Tracker:
     def close(self, status: str) -> None:
         """Marks the run as `success`, `failed` or `abandoned`."""
         for logger, _ in self._loggers:
-            if status == "abandoned":
-                logger.finalize("KILLED" if isinstance(logger, MLFlowLogger) else "success")
-            else:
-                logger.finalize(status)
+            killed = status == "abandoned" and isinstance(logger, MLFlowLogger)
+            logger.finalize("KILLED" if killed else status.replace("abandoned", "success"))
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code=int(status == "failed"))  # else the next run would go on in it
 
 
 def _mlflow(run: str, options: dict[str, str], folder: Path | None, parent: Parent | None) -> tuple[Logger, int]:
