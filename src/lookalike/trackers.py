@@ -220,7 +220,7 @@ def _wandb(run: str, options: dict[str, str], folder: Path | None, parent: Paren
         project=options["project"],
         id=identity,
         mode="offline" if offline else "online",
-        save_dir=".",
+        save_dir=str(Path.cwd()),  # its service keeps the folder that it was started in
         resume="allow",
         group=parent.name if parent else None,
     )
