@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from conftest import TINY
 from lookalike.bundle import load_bundle
+from lookalike.checkpoint import KeepState
 from lookalike.cli import main
 
 RUN = [sys.executable, "-m", "lookalike"]
@@ -450,3 +451,9 @@ def test_main_py_is_the_same_command(digits: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "bundle: models/r" in done.stdout
     assert "validation accuracy@1" in done.stderr
+
+
+def test_the_seconds_of_a_run_hold_those_before_it_was_killed(tmp_path: Path) -> None:
+    keep = KeepState(tmp_path, 60, 4)
+    keep.load_state_dict({"seconds": 1e6})
+    assert 1e6 <= keep.state_dict()["seconds"] < 1e6 + 3600

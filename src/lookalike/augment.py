@@ -196,9 +196,8 @@ def _plan(manifest: Manifest, output: Path, per_class: int, seed: int, recipe: s
         raise AugmentError(
             f"{output}: holds images of the data set ({inside[0]}): give another output=<folder> for the copies"
         )
-    train = rows[(rows["split"] == "train") & ~rows["ignore"]]
     plan = []
-    for label, group in train.groupby("label", sort=True):
+    for label, group in manifest.known.groupby("label", sort=True):
         sources = list(zip(group["path"], boxes_of(group), strict=True))
         wanted = max(0, per_class - len(sources))
         contents = [_content_hash(manifest.file(source)) for source, _ in sources[:wanted]]

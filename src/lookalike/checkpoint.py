@@ -39,6 +39,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class KeepState(pl.Callback):
     """Writes the resumable state every so many seconds and after each epoch, and the best weights of all.
 
+    It also counts the seconds of training, those of earlier sessions included, as far as their state was written.
+
     Args:
         folder: `checkpoint/<run>`.
         seconds: At most this much work is lost; 0 writes after every step.
@@ -47,7 +49,25 @@ class KeepState(pl.Callback):
 
     def __init__(self, folder: Path, seconds: float, patience: int) -> None:
         self._folder, self._seconds, self._patience = folder, seconds, patience
-        self._written = time.monotonic()
+        self._written = self._start = time.monotonic()
+        self._before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions until now."""
+        return self._before + time.monotonic() - self._start
+
+    def on_train_start(self, *_: Any) -> None:
+        """Starts the clock."""
+        self._start = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What goes into the checkpoint."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it back."""
+        self._before = float(state_dict["seconds"])
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Inside an epoch; after its last batch the state is written when validation is done."""

@@ -292,7 +292,7 @@ def _keep(point: Point, output: Path, bundle: Bundle, result: RetrievalResult) -
             "protocol": result.protocol,
             "best_epoch": training["best_epoch"],
             "epochs": training["epochs"],
-            "seconds": training["seconds_of_last_session"],
+            "seconds": training["seconds"],
             "parameters": training["parameters"],
             "trained_parameters": training["trained_parameters"],
             "history": training["history"],

@@ -87,7 +87,7 @@ def export(
         queries, references = embed_protocol(encoder, manifest, protocol)
         result = evaluate_rows(queries, references, protocol)
         (folder / "gallery").mkdir()
-        rows = manifest.original[(manifest.original["split"] == "train") & ~manifest.original["ignore"]]
+        rows = manifest.known
         same = rows.index.equals(protocol.references.index)
         known = references if same else embed_rows(encoder, manifest, rows, "gallery")
         Gallery(

@@ -82,6 +82,12 @@ class Manifest:
         """The rows that are not augmented copies."""
         return self.table[self.table["source"] == ""]
 
+    @property
+    def known(self) -> pd.DataFrame:
+        """The original training images that are not ignored: what a gallery holds."""
+        rows = self.original
+        return rows[(rows["split"] == "train") & ~rows["ignore"]]
+
     @cached_property
     def labels(self) -> list[str]:
         """The sorted training labels; a label's id is its place in this list."""
@@ -109,8 +115,7 @@ class Manifest:
             text = f"{len(queries)} queries and {len(references)} references, both of split {split}"
             text += _extras(references, self.cameras_expected)
         else:
-            train = self.original[self.original["split"] == "train"]
-            references, queries = train[~train["ignore"]], rows[~rows["ignore"]]
+            references, queries = self.known, rows[~rows["ignore"]]
             text = (
                 f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
             )

@@ -211,7 +211,7 @@ def _import_nncf() -> Any:
 
 def _examples(manifest: Manifest, bundle: Bundle, images: int, seed: int) -> list[np.ndarray]:
     """Training images, uint8 [1, H, W, 3] each: one of every label, then a second of every label, and so on."""
-    rows = _training_rows(manifest)
+    rows = manifest.known
     shuffled = rows.iloc[np.random.default_rng(seed).permutation(len(rows))]
     turn = shuffled.groupby("label", sort=False).cumcount().to_numpy()
     chosen = shuffled.iloc[np.argsort(turn, kind="stable")[:images]]
@@ -299,11 +299,6 @@ def _tail(model: Any) -> list[str]:
     return sorted(found)
 
 
-def _training_rows(manifest: Manifest) -> pd.DataFrame:
-    rows = manifest.original
-    return rows[(rows["split"] == "train") & ~rows["ignore"]]
-
-
 def _same_rows(gallery: Gallery, rows: pd.DataFrame) -> bool:
     return gallery.paths == rows["path"].tolist() and gallery.labels == rows["label"].tolist()
 
@@ -316,7 +311,7 @@ class _Known:
     """
 
     def __init__(self, gallery: Gallery, manifest: Manifest) -> None:
-        rows = _training_rows(manifest)
+        rows = manifest.known
         self.gallery = gallery
         self.boxes = boxes_of(rows) if _same_rows(gallery, rows) else [None] * len(gallery)
         self.root = manifest.root.resolve() if _same_rows(gallery, rows) else gallery.root

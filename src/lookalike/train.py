@@ -3,7 +3,6 @@
 import ctypes
 import importlib.metadata
 import os
-import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -129,7 +128,7 @@ def _train(
     for old in (folder, target) if fresh else ():
         if aside := set_aside(old):
             say(f"{old} is kept as {aside}")
-    seconds = 0.0
+    seconds = float(state["callbacks"].get("KeepState", {}).get("seconds", 0.0)) if state else 0.0
     if not done:
         seconds = _fit(settings, run, folder, module, datamodule, kept, history, parent, watch)
         history = module.history
@@ -301,6 +300,7 @@ def _fit(
         say(f"resuming {run} after {len(history)} finished epoch(s)")
     tracker = Tracker(run, settings.logger, folder, len(history), parent)
     tracker.settings(kept)
+    keep = KeepState(folder, options.checkpoint_seconds, options.patience)
     trainer = pl.Trainer(
         max_epochs=options.max_epochs,
         accelerator="cpu" if device == "cpu" else "gpu",
@@ -314,12 +314,11 @@ def _fit(
         num_sanity_val_steps=0,
         callbacks=[
             EpochLines(tracker),
-            KeepState(folder, options.checkpoint_seconds, options.patience),
+            keep,
             *([Watched(watch)] if watch else []),
         ],
         plugins=[AtomicCheckpointIO()],
     )
-    start = time.monotonic()
     status = "failed"
     try:
         checkpoint = str(folder / LAST) if (folder / LAST).is_file() else None
@@ -334,7 +333,7 @@ def _fit(
         ) from error
     finally:
         tracker.close(status)
-    return time.monotonic() - start
+    return keep.seconds
 
 
 def _finish(
@@ -361,7 +360,7 @@ def _finish(
             "epochs": len(history),
             "seed": settings.seed,
             "arithmetic": kept["arithmetic"],
-            "seconds_of_last_session": round(seconds, 1),
+            "seconds": round(seconds, 1),
             "parameters": sum(p.numel() for p in embedder.parameters()),
             "trained_parameters": sum(p.numel() for p in embedder.parameters() if p.requires_grad),
             "images": int((manifest.table["split"] == "train").sum()),
