@@ -106,12 +106,16 @@ def test_a_comparison_goes_on_where_it_was_killed(
 def _deleted_in_mlflow(
     client: object, child: str, parent: str, digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Finished runs get the new record of the comparison as their parent."""
     for identity in (child, parent):
         client.delete_run(identity)  # type: ignore[attr-defined]
     assert main(grid(digits)) == 0
     told = capsys.readouterr().err
     assert f"the run {parent} of c was deleted there: it gets a new record" in told
     assert told.count("is finished") == 4
+    fresh = Path("reports/c/mlflow_run_id").read_text().strip()
+    runs = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])  # type: ignore[attr-defined]
+    assert [run.data.tags.get("mlflow.parentRunId") for run in runs if run.info.run_id != fresh] == [fresh] * 3
 
 
 def measured(group: str, seed: int, right: np.ndarray, labels: np.ndarray) -> Measured:
@@ -233,6 +237,7 @@ def test_the_page_opens_in_a_browser_without_errors(tmp_path: Path) -> None:
     seen = opened(tmp_path / "comparison.html", tmp_path)
     assert seen.count("<svg") == 2
     assert "60 queries and 1 seed(s) cannot tell it from y" in seen
+    assert "With one seed, what another seed would change is not measured." in seen
 
 
 @pytest.mark.slow

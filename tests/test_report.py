@@ -66,6 +66,7 @@ def test_the_page_holds_everything_and_stands_alone(
     for thumb in data["thumbs"]:
         assert cv2.imdecode(np.frombuffer(base64.b64decode(thumb), np.uint8), cv2.IMREAD_COLOR).shape == (56, 56, 3)
     assert load_bundle(bundle_path).fingerprint in written
+    assert "5 classes are asked for; 5 of them took part in" in written
 
 
 @needs_browser

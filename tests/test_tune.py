@@ -76,11 +76,15 @@ def test_a_search_finds_the_best_and_starts_from_the_settings_given(digits: Path
     assert best["score"] == found.trials["score"].max()
     assert abs(best["loss.scale"] - 20) < 5, "25 draws over a logarithm from 5 to 64 come that near"
     assert max(found.importance, key=found.importance.__getitem__) == "loss.scale"
-    assert found.best["loss.scale"] == str(best["loss.scale"])
-    assert (found.best["model.backbone"], found.best["trainer.batch_size"]) == ("test_resnet", "8")
+    assert found.drawn["loss.scale"] == best["loss.scale"]
+    assert (found.best["model.backbone"], found.best["trainer.batch_size"]) == ("test_resnet", 8)
     assert {one.run for one in ran} == set(found.trials["run"])
     assert all(5 <= one.loss.scale <= 64 and 5 <= one.loss.margin_degrees <= 45 for one in ran)  # type: ignore[union-attr]
     assert f"the settings as given reached {found.trials.set_index('number')['score'][0]:.4f}" in found.sentence
+    same, _ = found_by(lambda one, epoch: 0.5, digits, tmp_path / "b", "trials=3", "tune=loss")
+    assert (
+        "these are the settings as given" in same.sentence or "the settings as given reached the same" in same.sentence
+    )
 
 
 def test_bad_runs_are_pruned_and_failed_ones_told(digits: Path, tmp_path: Path) -> None:
@@ -191,11 +195,12 @@ def test_everything_may_be_drawn(digits: Path, tmp_path: Path) -> None:
     assert all(kept[-1] == "head" and len(kept) <= 5 for kept in stages)
     assert {one.trainer.batches for one in ran} == {"shuffled", "labels"}
     assert len({one.online.crop_area for one in ran}) > 6
-    assert found.best["model.trainable"].startswith("[")
-    assert "model.unfrozen" not in found.best
+    assert found.drawn["model.trainable"][-1] == "head"
+    assert "model.unfrozen" not in found.drawn
     best = next(one for one in ran if one.run == found.trials["run"][0])
-    given = [f"{name}={value}" for name, value in found.best.items()]
-    again = read_settings("train", [*given, f"data.root={digits}", "logger=none", f"run={best.run}"])
+    write(found, tmp_path)
+    given = ["--config", str(tmp_path / "best.yaml"), f"data.root={digits}", "logger=none", f"run={best.run}"]
+    again = read_settings("train", given)
     assert again == best
 
 
@@ -325,7 +330,7 @@ def test_pages_stand_alone(digits: Path, tmp_path: Path) -> None:
     page = (tmp_path / "tune.html").read_text()
     assert stands_alone(page)
     assert page.count("<svg") == 1 + len(found.settings)
-    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == found.best
+    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == found.drawn | found.best
     assert json.loads(pd.read_csv(tmp_path / "tune.csv").to_json(orient="records"))[0]["run"] == found.trials["run"][0]
     assert f"lookalike train --config {tmp_path / 'best.yaml'} data.root=..." in (tmp_path / "tune.md").read_text()
 

@@ -54,11 +54,18 @@ def main(arguments: list[str]) -> int:
         # The reader of our output (head, less) has gone: nothing more to say, and nothing to say it to at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (LookalikeError, OSError) as error:
+    except LookalikeError as error:
         if debug:
             raise
-        # An OSError names its file and reason: no permission, a read-only disk, a folder where a file should be.
         print(f"lookalike: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if debug:
+            raise
+        # No permission, a read-only disk, a file where a folder should be. While it is written a file has another name.
+        where = str(error.filename or "").replace("/.", "/").removesuffix(".tmp") if error.filename else ""
+        told = f"{where}: {error.strerror}: check the path and its permissions" if where else str(error)
+        print(f"lookalike: {told}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("lookalike"):

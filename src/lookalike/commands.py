@@ -114,7 +114,8 @@ def compare(settings: Any, runs: list[tuple[dict[str, str], Any]]) -> int:
         parent = open_parent(settings.name, settings.logger, output)
         measured, diverged = run_grid(points, output, lambda one: train(one, parent))
         found = conclude(measured, measured[0].about["protocol"] if measured else "", diverged)
-        written = write(found, output)
+        written = write(found, output, settings.name)
+        parent.adopt([Path(one.settings.checkpoint_dir) / str(one.settings.run) for one in points])
         parent.close(found.figures(), written)
     print(found)
     for file in written:

@@ -104,6 +104,10 @@ class Comparison:
         whole = self.table[~self.table["group"].isin(list(self.diverged))]
         first = (whole if len(whole) else self.table).iloc[0]
         best, score = str(first["group"]), first["accuracy@1"]
+        seeds = int(self.table["seeds"].min())
+        if len(self.table) == 1:
+            alone = f"accuracy@1 {score:.4f}, mean of {seeds} seed(s); there is nothing to compare it with."
+            return " ".join([alone, *self._warnings()])
         parts = [f"{best} has the highest mean accuracy@1 ({score:.4f})"]
         worse, alike = [], []
         for row in self.tests.to_dict("records"):
@@ -117,13 +121,15 @@ class Comparison:
         if worse:
             parts.append(f"better than {' and '.join(worse)}")
         if alike:
-            queries, seeds = len(self.runs[0].per_query), self.table["seeds"].min()
+            queries = len(self.runs[0].per_query)
             parts.append(f"{queries} queries and {seeds} seed(s) cannot tell it from {', '.join(alike)}")
         return " ".join(["; ".join(parts) + ".", *self._warnings()])
 
     def _warnings(self) -> list[str]:
-        """What a survivor's figure hides."""
+        """What the figures hide."""
         told = []
+        if self.table["seeds"].min() == 1:
+            told.append("With one seed, what another seed would change is not measured.")
         for group, lost in self.diverged.items():
             kept = sum(one.group == group for one in self.runs)
             what = "so its figure flatters it" if kept else "so it has no figure"
@@ -292,6 +298,7 @@ def _keep(point: Point, output: Path, bundle: Bundle, result: RetrievalResult) -
             "protocol": result.protocol,
             "best_epoch": training["best_epoch"],
             "epochs": training["epochs"],
+            "arithmetic": training["arithmetic"],
             "seconds": training["seconds"],
             "parameters": training["parameters"],
             "trained_parameters": training["trained_parameters"],

@@ -7,10 +7,22 @@ import numpy as np
 
 from lookalike.comparison import Comparison, markdown, tables
 from lookalike.files import atomic_file, write_bytes
-from lookalike.page_parts import COLOURS, DASHES, MARKERS, STYLE, figure, plain, plotting, svg, table, text
+from lookalike.page_parts import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    STYLE,
+    figure,
+    plain,
+    plotting,
+    svg,
+    table,
+    text,
+    whole_numbers,
+)
 
 
-def write(comparison: Comparison, folder: Path) -> list[Path]:
+def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
     """Writes comparison.md, comparison.csv, comparison.png and comparison.html; returns their paths.
 
     Raises:
@@ -18,7 +30,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     """
     with plotting():
         picture = _intervals(comparison)
-        page = _page(comparison, picture, _curves(comparison))
+        page = _page(comparison, picture, _curves(comparison), name)
     files = {
         "comparison.md": f"{comparison.sentence}\n\n{markdown(comparison)}\n\n{comparison.protocol}\n".encode(),
         "comparison.csv": comparison.table.to_csv(index=False).encode(),
@@ -70,19 +82,42 @@ def _curves(comparison: Comparison) -> Any:
     right.set_title("validation accuracy@1", loc="left", fontsize=11)
     for axes in (left, right):
         axes.set_xlabel("epoch")
+        whole_numbers(axes)
         plain(axes)
     right.legend(frameon=False)
     return made
 
 
-def _page(comparison: Comparison, picture: Any, curves: Any) -> str:
+def _page(comparison: Comparison, picture: Any, curves: Any, name: str) -> str:
     parts = "".join(table(heads, rows, set(range(1, len(heads)))) for heads, rows in tables(comparison))
     names = ", ".join(text(one.run) for one in comparison.runs)
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison</title>'
-        f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body><h1>Comparison</h1>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison {text(name)}</title>'
+        f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body><h1>Comparison {text(name)}</h1>'
         f'<p class="sentence">{text(comparison.sentence)}</p>{svg(picture)}{parts}'
         f"<h2>Curves</h2>{svg(curves)}<h2>How it was measured</h2><p>{text(comparison.protocol)}</p>"
+        f"{_setting(comparison)}"
         "<p>Intervals and p: labels and seeds drawn with replacement, 1,000 times (a bootstrap of two levels); p is "
         f"corrected for the number of pairs by Holm's procedure.</p><p>Runs: {names}.</p></body></html>\n"
+    )
+
+
+def _setting(comparison: Comparison) -> str:
+    """What all runs had in common; where they differ, every value."""
+
+    def values(*path: str) -> str:
+        found = []
+        for one in comparison.runs:
+            value: Any = one.about
+            for part in path:
+                value = value.get(part, {}) if isinstance(value, dict) else {}
+            found.append(str(value))
+        return ", ".join(dict.fromkeys(found))
+
+    if not all("settings" in one.about for one in comparison.runs):
+        return ""
+    root = Path(values("settings", "data", "root")).name
+    return (
+        f"<p>Data: {text(root)}. Model: {text(values('settings', 'model', 'backbone'))}. Epochs: at most "
+        f"{text(values('settings', 'trainer', 'max_epochs'))}. Arithmetic: {text(values('arithmetic'))}.</p>"
     )

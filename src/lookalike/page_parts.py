@@ -20,7 +20,7 @@ body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1b1f; back
   margin: 0 auto; padding: 24px 20px }
 h1 { font-size: 26px } h2 { font-size: 18px; margin-top: 32px } .sentence { font-size: 18px }
 table { border-collapse: collapse } th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid #d9dce1;
-  text-align: left } .n { text-align: right; font-variant-numeric: tabular-nums }
+  text-align: left; white-space: nowrap } .n { text-align: right; font-variant-numeric: tabular-nums }
 p { color: #44474e } svg { max-width: 100%; height: auto } .scroll { overflow-x: auto; margin: 12px 0 }
 pre { background: #f6f7f9; border: 1px solid #d9dce1; border-radius: 8px; padding: 10px; white-space: pre-wrap }
 """
@@ -58,6 +58,13 @@ def plain(axes: Any, grid: str = "both") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#e3e5e9")
     axes.set_axisbelow(True)
+
+
+def whole_numbers(axes: Any) -> None:
+    """Ticks of the horizontal axis at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def svg(made: Any) -> str:

@@ -90,6 +90,13 @@ class Report:
         found: np.ndarray = values[np.isfinite(values)]
         return found
 
+    @property
+    def of_training(self) -> bool:
+        """Whether the validation split is, by its counts, the one that the epoch was chosen on."""
+        chosen = self.bundle.config.get("metrics", {}).get("validation", {}).get("counts", {})
+        counts = self.identification.result.counts
+        return all(chosen.get(name) == counts[name] for name in ("queries", "references", "distractors"))
+
     def per_class(self) -> pd.DataFrame:
         """A row per label of a query, worst first: queries, references, accuracy@1, map, most often taken for."""
         table = self.identification.result.per_label()

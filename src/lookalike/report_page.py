@@ -25,7 +25,7 @@ h1 { font-size: 26px; margin: 0 } h2 { font-size: 19px; margin: 40px 0 6px } .se
 p { color: var(--soft); margin: 4px 0; max-width: 86ch }
 nav { display: flex; flex-wrap: wrap; gap: 8px; margin: 16px 0 }
 nav a { padding: 3px 12px; border: 1px solid var(--line); border-radius: 16px; color: inherit; text-decoration: none }
-table { border-collapse: collapse; margin: 10px 0 } .scroll { max-height: 420px; overflow: auto; display: inline-block;
+table { border-collapse: collapse; margin: 10px 0 } .scroll { max-height: 640px; overflow: auto; display: inline-block;
   max-width: 100% }
 th, td { padding: 3px 16px 3px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { position: sticky; top: 0; background: #fff; white-space: nowrap } .sort th { cursor: pointer }
@@ -52,15 +52,15 @@ _SCRIPT = """
 const data = JSON.parse(document.getElementById("points").textContent);
 const map = document.getElementById("map"), tip = document.getElementById("tip");
 const layout = document.getElementById("layout"), label = document.getElementById("label");
-const space = "http://www.w3.org/2000/svg", side = 640, marks = [];
-let view = [0, 0, side, side];
+const space = "http://www.w3.org/2000/svg", side = 640, full = 1040, marks = [];
+let view = [0, 0, full, side];
 for (const name of Object.keys(data.layouts)) layout.add(new Option(name, name));
 data.labels.forEach((name, place) => label.add(new Option(name, place)));
 data.points.forEach((point, place) => {
   const [kind] = point, wrong = kind === 2;
   const mark = document.createElementNS(space, wrong ? "path" : "circle");
   if (wrong) mark.setAttribute("d", "M-4,-4L4,4M-4,4L4,-4");
-  else mark.setAttribute("r", kind === 0 ? 2.6 : 4);
+  else mark.setAttribute("r", kind === 0 ? 3.2 : 4.5);
   mark.setAttribute("class", ["reference", "right", "wrong"][kind]);
   mark.dataset.place = place;
   marks.push(mark);
@@ -69,8 +69,8 @@ for (const kind of [0, 1, 2]) marks.forEach((mark, place) => { if (data.points[p
 function lay() {
   const places = data.layouts[layout.value];
   marks.forEach((mark, i) => mark.setAttribute("transform",
-    `translate(${20 + places[2 * i] * (side - 40)},${side - 20 - places[2 * i + 1] * (side - 40)})` +
-    `scale(${Math.sqrt(view[2] / side)})`));
+    `translate(${20 + places[2 * i] * (full - 40)},${side - 20 - places[2 * i + 1] * (side - 40)})` +
+    `scale(${Math.sqrt(view[2] / full)})`));
 }
 function choose(wanted) {
   marks.forEach((mark, i) => {
@@ -107,9 +107,9 @@ map.addEventListener("wheel", event => {
   const to = map.createSVGPoint(), by = event.deltaY > 0 ? 1.25 : 0.8;
   [to.x, to.y] = [event.clientX, event.clientY];
   const at = to.matrixTransform(map.getScreenCTM().inverse());
-  const wide = Math.min(side, view[2] * by), change = wide / view[2];
+  const wide = Math.min(full, view[2] * by), change = wide / view[2];
   const start = [at.x - (at.x - view[0]) * change, at.y - (at.y - view[1]) * change];
-  view = wide === side ? [0, 0, side, side] : [...start, wide, wide];
+  view = wide === full ? [0, 0, full, side] : [...start, wide, (wide * side) / full];
   map.setAttribute("viewBox", view.join(" "));
   lay();
 }, { passive: false });
@@ -178,9 +178,9 @@ def sentence(report: Report) -> str:
     ]
     mistakes = report.mistakes().head(3).to_dict("records")
     if mistakes:
-        told = [f"{row['label']} for {row['predicted']} ({row['count']} times)" for row in mistakes]
+        told = [f"{row['label']} for {row['predicted']} ({_times(row['count'])})" for row in mistakes]
         parts.append(f"Most often it takes {', '.join(told)}.")
-    if report.split == "validation":
+    if report.split == "validation" and report.of_training:
         parts.append("The epoch was chosen on these images, so this is somewhat optimistic.")
     if report.split == "train":
         parts.append("The model learnt these very images by heart: this says nothing about new ones.")
@@ -193,15 +193,26 @@ def _metrics(report: Report, plots: dict[str, str]) -> str:
     found = report.identification
     rows = []
     for name, value in found.metrics.items():
+        if name == "accuracy" and found.result is found.whole:
+            continue  # it is accuracy@1
         low, high = found.intervals.get(name, (np.nan, np.nan))
         between = f"{low:.4f} to {high:.4f}" if np.isfinite(low) else ""
         rows.append([name, f"{value:.4f}", between])
-    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in found.result.counts.items())
     return (
-        f"<p>{text(found.result.protocol)}.</p><p>{text(counts)}.</p>"
+        f"<p>{text(found.result.protocol)}.</p><p>{text(_classes_known(report))}</p>"
         f'<div class="row">{plots["metrics"]}{plots["cmc"]}</div>'
         f"{table(['metric', 'value', '95 % interval'], rows, {1, 2})}"
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _classes_known(report: Report) -> str:
+    asked = set(report.protocol.queries["label"])
+    known = asked & set(report.bundle.config["labels"])
+    return f"{len(asked)} classes are asked for; {len(known)} of them took part in the model's training."
 
 
 def _classes(report: Report, plots: dict[str, str]) -> str:
@@ -228,7 +239,7 @@ def _classes(report: Report, plots: dict[str, str]) -> str:
         several += f" Drawn are the {MOST_LABELS} classes that are confused most."
     return (
         (
-            f"<p>Which classes are taken for which; classes without a mistake are not drawn.{several}</p>"
+            f"<p>Which classes are taken for which; drawn are those that took part in a mistake.{several}</p>"
             if pairs
             else "<p>No class was taken for another.</p>"
         )
@@ -272,7 +283,7 @@ def _similarities(report: Report, plots: dict[str, str]) -> str:
         "<p>The thresholds of the bundle on these queries: the nearest reference of another label (as if the query's "
         "own were not enrolled) should rarely be above, that of its own label nearly always."
     )
-    if report.split == "validation":
+    if report.split == "validation" and report.of_training:
         told += " They were chosen on validation, so what they let through here is what was asked for, not a check."
     return (
         plots["similarities"] + plots["nearest"] + (f"{told}</p>" + table(heads, rows, {0, 1, 2, 3, 4}) if rows else "")
@@ -322,7 +333,7 @@ def _map(report: Report) -> str:
         f"{sampled}</p>"
         '<div class="controls"><label>Layout <select id="layout"></select></label><label>Class <select id="label">'
         '<option value="-1">all</option></select></label><span id="drawn"></span></div>'
-        '<svg id="map" viewBox="0 0 640 640" role="img" aria-label="map of the embeddings"></svg>'
+        '<svg id="map" viewBox="0 0 1040 640" role="img" aria-label="map of the embeddings"></svg>'
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.page_parts import BLUE, DASHES, GREEN, ORANGE, figure, plain, plotting, svg
+from lookalike.page_parts import BLUE, DASHES, GREEN, ORANGE, figure, plain, plotting, svg, whole_numbers
 from lookalike.report import BINS, Report
 
 MOST_LABELS = 50  # in a picture of confusions: more are not readable, and the most confused are shown
@@ -79,13 +79,14 @@ def _curves(training: dict[str, Any]) -> Any:
         values = [line[f"validation/{name}"] for line in history]
         right.plot(epochs, values, dash, color=colour, marker=marker, markersize=4, label=title)
     right.axvline(training["best_epoch"], color="#888888", linewidth=1)
-    right.annotate(
-        "kept", (training["best_epoch"], right.get_ylim()[0]), (3, 3), textcoords="offset points", color="#555555"
-    )
+    side = {"ha": "right", "xytext": (-3, 3)} if training["best_epoch"] == len(history) else {"xytext": (3, 3)}
+    place = (training["best_epoch"], right.get_ylim()[0])
+    right.annotate("kept", place, textcoords="offset points", color="#555555", **side)
     right.set_title("validation", loc="left", fontsize=11)
     right.legend(frameon=False)
     for axes in (left, right):
         axes.set_xlabel("epoch")
+        whole_numbers(axes)
         plain(axes)
     return made
 
@@ -121,7 +122,7 @@ def _confusion(report: Report) -> Any:
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.annotate(f"{counts[row, column]:.0f}", (column, row), ha="center", va="center", color=colour, fontsize=7)
-    made.colorbar(picture, shrink=0.6, label="share of the label's queries")
+    made.colorbar(picture, shrink=0.8, label="share of queries")
     return made
 
 
@@ -172,7 +173,7 @@ def _nearest(report: Report) -> Any:
     for place, one in enumerate(chosen):
         axes.axvline(one["similarity"], color="#111111", linewidth=1.2, linestyle=DASHES[place])
         axes.annotate(
-            f" FAR {100 * one['false_accept_rate']:g} %", (one["similarity"], top * (0.97 - 0.1 * place)), fontsize=9
+            f" FAR {100 * one['false_accept_rate']:g} %", (one["similarity"], top * (0.96 - 0.16 * place)), fontsize=9
         )
     axes.set_title("each query's nearest references, and the thresholds of the bundle", loc="left", fontsize=11)
     return made

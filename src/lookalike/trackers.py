@@ -38,6 +38,23 @@ class Parent:
     name: str
     mlflow: tuple[str, str] | None
 
+    def adopt(self, checkpoints: list[Path]) -> None:
+        """Makes the records of finished runs (their checkpoint folders) its children, should they be another's.
+
+        Another's they are when their parent was deleted in MLflow.
+        """
+        if self.mlflow is None:
+            return
+        import mlflow
+
+        identity, uri = self.mlflow
+        client = mlflow.MlflowClient(uri)
+        for folder in checkpoints:
+            kept = folder / _RUN_ID
+            known = kept.read_text().strip() if kept.is_file() else None
+            if known and _stands(client, known):
+                client.set_tag(known, "mlflow.parentRunId", identity)
+
     def close(self, metrics: dict[str, float], files: list[Path]) -> None:
         """Logs figures of the comparison and its files, and marks it as finished."""
         if self.mlflow is None:
@@ -178,6 +195,8 @@ def _mlflow(run: str, options: dict[str, str], folder: Path | None, parent: Pare
         run_id = logger.run_id  # opens the store
         if kept:
             write_bytes(kept, f"{run_id}\n".encode())
+    except LookalikeError:
+        raise
     except Exception as error:
         # MLflow passes on whatever its store raises: SQLAlchemy, HTTP, its own types.
         reason = (str(error).splitlines() or [type(error).__name__])[0]

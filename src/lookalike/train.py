@@ -106,7 +106,8 @@ def _train(
     fresh = settings.resume == "never"
     state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() and not fresh else None
     if state:
-        way_out = "give run=<another name>, or resume=never to start over (the old run is kept)"
+        alone = "give run=<another name>, or resume=never to start over (the old run is kept)"
+        way_out = "or give name=<another> to start anew" if parent else alone
         compare_settings(f"run {run}", state["hyper_parameters"]["settings"], kept, way_out)
     elif target.exists() and not fresh:
         raise TrainError(
@@ -121,7 +122,7 @@ def _train(
     _check_images(manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     _keep_freed_memory()
-    # Else every new tensor is filled with NaN, to find reads of memory that was never written: a tenth of a step.
+    # Else every new tensor is filled with NaN, to find reads of unwritten memory: a tenth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(settings.seed, verbose=False)
     module, datamodule = _build(settings, manifest, kept, state)
@@ -327,6 +328,8 @@ def _fit(
     except Abandoned:
         status = "abandoned"
         raise
+    except SystemExit as error:  # Lightning's Ctrl-C
+        raise KeyboardInterrupt from error
     except FloatingPointError as error:
         raise DivergedError(
             f"{error}: lower the learning rates of trainer, or the scale or margin of the loss"

@@ -55,14 +55,16 @@ class Search:
             accuracy@1, map, best_epoch, epochs, given (whether it had the settings as given), and a column per setting
             drawn. Scores are of the best epoch.
         importance: Setting -> share of what sets the best runs apart (PED-ANOVA, Watanabe et al. 2023); empty with few.
-        best: Settings of the best run, as `train` takes them on the command line.
+        drawn: What was drawn for the best run, as settings of training.
+        best: All other settings of the best run that training does not take from its place.
     """
 
     name: str
     objective: str
     trials: pd.DataFrame
     importance: dict[str, float]
-    best: dict[str, str]
+    drawn: dict[str, Any]
+    best: dict[str, Any]
 
     @property
     def settings(self) -> list[str]:
@@ -79,7 +81,13 @@ class Search:
         """The best, beside what the search started from."""
         best = self.trials.iloc[0]
         given = self.trials[self.trials["given"] & (self.trials["state"] == "finished")]
-        beside = f"; the settings as given reached {given['score'].iloc[0]:.4f}" if len(given) else ""
+        beside = ""
+        if len(given):
+            reached = given["score"].iloc[0]
+            alike = "the same" if reached == best["score"] and not best["given"] else f"{reached:.4f}"
+            beside = (
+                "; these are the settings as given" if best["given"] else f"; the settings as given reached {alike}"
+            )
         ended = self.trials["state"].where(self.trials["state"].isin(["finished", "pruned"]), "failed").value_counts()
         told = ", ".join(f"{count} {state}" for state, count in ended.items())
         return (
@@ -116,7 +124,7 @@ def search(settings: TuneCommand, output: Path, run: Run) -> Search:
             drawn = {name: _draw(trial, name, knob) for name, knob in knobs.items()}
             one = _settings(settings.name, base, drawn)
             told = ", ".join(f"{name.rpartition('.')[2]} {_told(value)}" for name, value in drawn.items())
-            say(f"trial {ended + 1} of {settings.trials}: {one.run} ({told})")
+            say(f"trial {trial.number} ({ended + 1} of {settings.trials}): {one.run} ({told})")
             _run(optuna, study, trial, one, run, settings.objective)
         return _conclude(optuna, settings, study, base)
 
@@ -140,11 +148,14 @@ def _conclude(optuna: Any, settings: TuneCommand, study: Any, base: dict[str, An
     order = table.assign(last=table["state"] != "finished")
     table = table.loc[order.sort_values(["last", "score", "map"], ascending=[True, False, False], kind="stable").index]
     number = int(table["number"].iloc[0])
-    drawn = next(trial.params for trial in ended if trial.number == number)
-    chosen = flat(_settings(settings.name, base, drawn).model_dump())
-    best: dict[str, str] = {"loss": settings.loss.name}
-    best |= {name: _text(value) for name, value in chosen.items() if not name.startswith((*_PLACES, "loss.name"))}
-    return Search(settings.name, settings.objective, table.reset_index(drop=True), _importance(optuna, study), best)
+    params = next(trial.params for trial in ended if trial.number == number)
+    chosen = flat(_settings(settings.name, base, params).model_dump(mode="json"))
+    chosen = {name: value for name, value in chosen.items() if not name.startswith((*_PLACES, "loss.name"))}
+    names = {"model.trainable" if name == UNFROZEN else name for name in params}
+    drawn = {name: value for name, value in chosen.items() if name in names}
+    best = {"loss": settings.loss.name, **{name: value for name, value in chosen.items() if name not in names}}
+    importance = _importance(optuna, study)
+    return Search(settings.name, settings.objective, table.reset_index(drop=True), importance, drawn, best)
 
 
 def _optuna() -> Any:
@@ -355,10 +366,3 @@ def _importance(optuna: Any, study: Any) -> dict[str, float]:
 
 def _told(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _text(value: Any) -> str:
-    """A value as it is typed on the command line."""
-    if isinstance(value, list):
-        return f"[{','.join(str(part) for part in value)}]"
-    return "null" if value is None else str(value)

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from lookalike.files import write_bytes
-from lookalike.page_parts import BLUE, ORANGE, STYLE, figure, plain, plotting, svg, table, text
+from lookalike.page_parts import BLUE, ORANGE, STYLE, figure, plain, plotting, svg, table, text, whole_numbers
 from lookalike.tune import Search
 
 _SCORES = ("accuracy@1", "map")
@@ -26,12 +26,17 @@ def write(search: Search, folder: Path) -> list[Path]:
     heads, rows = _rows(search)
     lines = [heads, ["--:", "---", "---", *["--:"] * (len(heads) - 3)], *rows]
     markdown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    best = f"# the best run of the search {search.name}: {command(folder)}\n"
+    drawn, rest = (
+        yaml.safe_dump(part, sort_keys=False, default_flow_style=False) for part in (search.drawn, search.best)
+    )
+    best = (
+        f"# The best run of the search {search.name}: {command(folder)}\n# What was drawn:\n{drawn}# As given:\n{rest}"
+    )
     files = {
         "tune.md": f"{search.sentence}\n\n    {command(folder)}\n\n{markdown}\n{_importance(search)}",
         "tune.csv": search.trials.to_csv(index=False),
         "tune.html": page,
-        "best.yaml": best + yaml.safe_dump(search.best, sort_keys=False, default_flow_style=False),
+        "best.yaml": best,
     }
     for name, content in files.items():
         write_bytes(folder / name, content.encode())
@@ -73,10 +78,12 @@ def _progress(search: Search) -> Any:
     finished, ended = (trials[(trials["state"] == "finished") == whole] for whole in (True, False))
     axes.scatter(finished["number"], finished["score"], color=BLUE, label="finished", zorder=3)
     ended = ended.dropna(subset=["score"])
-    axes.scatter(ended["number"], ended["score"], color=ORANGE, marker="x", label="ended early")
+    if len(ended):
+        axes.scatter(ended["number"], ended["score"], color=ORANGE, marker="x", label="ended early")
     best = finished["score"].cummax()
     axes.step(finished["number"], best, where="post", color=BLUE, linewidth=1, label="best so far")
     axes.set_xlabel("trial")
+    whole_numbers(axes)
     axes.set_ylabel(f"validation {search.title}")
     axes.legend(frameon=False, loc="lower right")
     plain(axes)
