@@ -14,10 +14,12 @@ from scipy import stats
 
 from browser import needs_browser, opened
 from conftest import TINY
+from lookalike import trackers
 from lookalike.cli import main, read_grid
 from lookalike.compare import Group, compare_groups, holm
 from lookalike.comparison import Measured, conclude
 from lookalike.errors import LookalikeError
+from lookalike.files import DiskFullError
 
 QUICK = [one for one in TINY if one != "logger=none"] + ["trainer.max_epochs=1"]
 
@@ -274,3 +276,25 @@ def test_classes_with_one_image_are_compared_and_reported(
     assert table["label"].value_counts()["digit 0"] == 1
     assert main(["report", "bundle=models/o-arcface-s0", f"data.root={root}", "umap=false"]) == 0
     assert "17 queries" in (tmp_path / "reports/o-arcface-s0-validation.html").read_text()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert main([*grid(digits), f"output={tmp_path / 'file/x'}"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"lookalike: {tmp_path / 'file/x'}: Not a directory: check the path and its permissions\n"
+
+
+def test_a_full_disk_is_not_blamed_on_mlflow(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise DiskFullError(f"{path}: no space left to write it")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trackers, "write_bytes", full)
+    assert main(grid(digits)) == 2
+    assert capsys.readouterr().err.endswith("lookalike: reports/c/mlflow_run_id: no space left to write it\n")

@@ -457,3 +457,20 @@ def test_the_seconds_of_a_run_hold_those_before_it_was_killed(tmp_path: Path) ->
     keep = KeepState(tmp_path, 60, 4)
     keep.load_state_dict({"seconds": 1e6})
     assert 1e6 <= keep.state_dict()["seconds"] < 1e6 + 3600
+
+
+def test_ctrl_c_is_no_failure_and_the_run_goes_on(digits: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom lookalike import train\ninner = train.KeepState.on_train_epoch_end\n"
+        "def keep(self, *rest):\n    inner(self, *rest)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "train.KeepState.on_train_epoch_end = keep\nfrom lookalike.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = ["train", f"data.root={digits}", "run=r", *TINY]
+    stopped = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.endswith("lookalike: stopped\n")
+    assert "the same command goes on from the last checkpoint" in stopped.stderr
+    resumed = start(tmp_path, *command)
+    assert "resuming r after 1 finished epoch(s)" in resumed.stderr

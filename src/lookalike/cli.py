@@ -63,8 +63,10 @@ def main(arguments: list[str]) -> int:
         if debug:
             raise
         # No permission, a read-only disk, a file where a folder should be. While it is written a file has another name.
-        where = str(error.filename or "").replace("/.", "/").removesuffix(".tmp") if error.filename else ""
-        told = f"{where}: {error.strerror}: check the path and its permissions" if where else str(error)
+        where = Path(str(error.filename))
+        if where.name.startswith(".") and where.name.endswith(".tmp"):
+            where = where.with_name(where.name[1 : -len(".tmp")])
+        told = f"{where}: {error.strerror}: check the path and its permissions" if error.filename else str(error)
         print(f"lookalike: {told}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
