@@ -55,7 +55,7 @@ ALLOWED = {
     "rerank_kernels": "compiled rank_kernels",
     "evaluate": "ranking bootstrap openset rerank inputs",
     "compare": "bootstrap evaluate inputs",
-    "comparison": "bundle compare embed evaluate measure settings train",
+    "comparison": "bundle compare embed evaluate manifest measure settings train",
     "comparison_page": "comparison page_parts",
     "page_parts": "",
     "search_space": "setting_types",

@@ -222,8 +222,37 @@ def test_a_survivor_is_not_called_the_best() -> None:
         *(measured("steady", s, np.ones(60) * 0.9, labels) for s in (0, 1)),
     ]
     found = conclude(runs, "how", {"lucky": 1})
-    assert found.sentence.startswith("steady has the highest mean accuracy@1 (0.9000)")
-    assert "1 of 2 runs of lucky diverged and are left out, so its figure flatters it." in found.sentence
+    assert found.sentence == (
+        "steady has the highest mean accuracy@1 of the settings that lost no run (0.9000). With one seed, what another "
+        "seed would change is not measured. 1 of 2 runs of lucky diverged and are left out, so its figure flatters it."
+    )
+    both = conclude(runs, "how", {"lucky": 1, "steady": 1}).sentence
+    assert both.startswith("Every setting lost runs, so none is named the best.")
+
+
+def test_a_tie_is_called_one() -> None:
+    labels = np.repeat(["a", "b", "c"], 20)
+    right = (np.arange(60) % 3 > 0).astype(float)
+    runs = [measured(name, seed, right, labels) for name in ("x", "y") for seed in (0, 1)]
+    assert conclude(runs, "how").sentence == (
+        "x and y have the highest mean accuracy@1 (0.6667); 60 queries and 2 seed(s) cannot tell them from each other."
+    )
+
+
+def test_a_comparison_never_mixes_data(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "data"
+    shutil.copytree(digits, root)
+    options = [*(one for one in QUICK if not one.startswith("logger")), "logger=none", "name=m"]
+    assert main(["compare", f"data.root={root}", "seeds=0", *options]) == 0
+    next((root / "train/digit 0").iterdir()).unlink()
+    capsys.readouterr()
+    assert main(["compare", f"data.root={root}", "seeds=0,1", *options]) == 2
+    told = capsys.readouterr().err
+    assert "run m-s0 was started with other settings: another data set, or files of it have changed" in told
+    assert told.endswith("go back to them to continue, or give name=<another> to start anew\n")
 
 
 @needs_browser
@@ -235,10 +264,11 @@ def test_the_page_opens_in_a_browser_without_errors(tmp_path: Path) -> None:
     line = {"train/loss": 1.0, "validation/accuracy@1": 0.5}
     for one in runs:
         one.about["history"] = [{"epoch": 1.0, **line}, {"epoch": 2.0, **line}]
-    write(conclude(runs, "how"), tmp_path)
+    write(conclude(runs, "how"), tmp_path, "two")
     seen = opened(tmp_path / "comparison.html", tmp_path)
     assert seen.count("<svg") == 2
-    assert "60 queries and 1 seed(s) cannot tell it from y" in seen
+    assert "60 queries and 1 seed(s) cannot tell them from each other" in seen
+    assert "<title>Comparison two</title>" in seen
     assert "With one seed, what another seed would change is not measured." in seen
 
 

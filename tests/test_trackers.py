@@ -9,6 +9,7 @@ import pytest
 from conftest import TINY
 from lookalike.bundle import load_bundle
 from lookalike.cli import main
+from lookalike.trackers import Tracker
 
 
 def run(digits: Path, logger: str, *more: str) -> list[dict[str, float]]:
@@ -73,3 +74,19 @@ def test_a_store_that_cannot_be_used(digits: Path, capsys: pytest.CaptureFixture
         r"logger=mlflow: sqlite:///file/mlflow\.db cannot be used .*check logger\.mlflow\.uri, or logger=none",
         error,
     )
+
+
+def test_a_record_deleted_meanwhile_does_not_end_the_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import mlflow
+
+    store = f"sqlite:///{here / 'mlflow.db'}"
+    tracker = Tracker("r", {"mlflow": {"uri": store, "experiment": "e"}}, here / "c")
+    client = mlflow.MlflowClient(store)
+    (found,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
+    client.delete_run(found.info.run_id)
+    tracker.settings({"a": 1})
+    tracker.epoch([{"epoch": 1.0, "train/loss": 2.0}])
+    tracker.close("success")
+    told = capsys.readouterr().err
+    assert "must be in the 'active' state" in told
+    assert "this goes on without a record of it" in told

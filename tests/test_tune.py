@@ -188,6 +188,24 @@ def test_more_trials_go_on_and_repeat_nothing(digits: Path, tmp_path: Path) -> N
     assert found_by(by_scale, digits, tmp_path, "trials=5")[1] == []
 
 
+def test_what_was_drawn_is_not_run_again(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = ("tune.loss=none", "tune.trainer=none", "tune.trainer.batch_size.choices=[4,8,16]")
+    found, ran = found_by(lambda one, epoch: one.trainer.batch_size / 100, digits, tmp_path, "trials=10", *space)
+    assert sorted(one.trainer.batch_size for one in ran) == [4, 8, 16]
+    assert len(found.trials) == 3
+    assert "3 of 10 trials: nothing that was not drawn before is drawn any more" in capsys.readouterr().err
+
+
+def test_a_search_that_found_nothing_yet_is_not_bound_to_its_settings(digits: Path, tmp_path: Path) -> None:
+    def broken(one: Train, epoch: int) -> float:
+        raise LookalikeError("no validation images")
+
+    with pytest.raises(LookalikeError, match="no validation images"):
+        found_by(broken, digits, tmp_path)
+    found, ran = found_by(by_scale, digits, tmp_path, "data.validation_share=0.2", "trials=2")
+    assert len(ran) == len(found.trials) == 2
+
+
 def test_everything_may_be_drawn(digits: Path, tmp_path: Path) -> None:
     found, ran = found_by(by_scale, digits, tmp_path, "tune=everything", "tune.pixels=none", "trials=12")
     stages = {tuple(one.model.trainable) for one in ran}
@@ -219,10 +237,11 @@ def test_unfrozen_stages_are_the_last_ones(
         by_scale, digits, tmp_path, *choice, "tune.model.unfrozen.high=4", "tune.model.unfrozen.whole=true", "trials=3"
     )
     assert all(set(stages) <= set(one.model.trainable) for one in ran)
-    if backbone.startswith("tf"):
-        assert set(ran[0].model.trainable) == set(stages), "the first trial is the settings as given"
-    else:
-        assert "tune.model.unfrozen: ['layer4', 'head'], as given, is not among" in capsys.readouterr().err
+    assert set(ran[0].model.trainable) == set(stages), "the first trial is the settings as given"
+    assert "as given, is not among" not in capsys.readouterr().err
+    odd = (*choice, "model.trainable=[layer3,head]" if backbone == "resnet18" else "model.trainable=[blocks.1,head]")
+    found_by(by_scale, digits, tmp_path / "odd", *odd, "tune.model.unfrozen.high=4", "tune.model.unfrozen.whole=true")
+    assert "tune.model.unfrozen: " in capsys.readouterr().err, "those are not the last ones"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 done with failures, 2 wrong use.
 """
 
+import errno
 import itertools
 import json
 import os
@@ -28,6 +29,7 @@ _VERBS = {
     "quantize": "write the int8 form of a bundle, if its figures stay",
     "embed": "write the embeddings of any images",
 }
+_WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 _OPTIONS = """options:
   --config FILE   read settings from a YAML or JSON file; the command line wins over it
   --debug         show the traceback of an error
@@ -66,7 +68,8 @@ def main(arguments: list[str]) -> int:
         where = Path(str(error.filename))
         if where.name.startswith(".") and where.name.endswith(".tmp"):
             where = where.with_name(where.name[1 : -len(".tmp")])
-        told = f"{where}: {error.strerror}: check the path and its permissions" if error.filename else str(error)
+        hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
+        told = f"{where}: {error.strerror}{hint}" if error.filename else str(error)
         print(f"lookalike: {told}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:

@@ -136,12 +136,13 @@ def tune(settings: Any) -> int:
     output = Path(settings.output or f"reports/{settings.name}")
 
     @cache
-    def parent() -> Parent:  # only when there is something to run
+    def parent() -> Parent:  # not before the settings are found right
         return open_parent(settings.name, settings.logger, output)
 
     with only_one(output / ".lock", f"search {settings.name} is being run by another process"):
         found = search(settings, output, lambda one, watch: train(one, parent(), watch)[0])
         written = write(found, output)
+        parent().adopt([Path(settings.checkpoint_dir) / run for run in found.trials["run"]])
         parent().close({"best": float(found.trials["score"].iloc[0])}, written)
     print(found.sentence)
     print(command(output))

@@ -8,6 +8,7 @@ Letters in shapes: G settings compared, S seeds, Q queries.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lookalike.compare import Group, compare_groups
 from lookalike.errors import LookalikeError
 from lookalike.evaluate import RetrievalResult
 from lookalike.files import atomic_file, write_json
+from lookalike.manifest import read_data
 from lookalike.progress import say
 from lookalike.settings import Train
 from lookalike.train import DivergedError
@@ -101,28 +103,36 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """What is better, by how much, and whether the data can tell."""
-        whole = self.table[~self.table["group"].isin(list(self.diverged))]
-        first = (whole if len(whole) else self.table).iloc[0]
-        best, score = str(first["group"]), first["accuracy@1"]
-        seeds = int(self.table["seeds"].min())
-        if len(self.table) == 1:
-            alone = f"accuracy@1 {score:.4f}, mean of {seeds} seed(s); there is nothing to compare it with."
+        table, seeds = self.table, int(self.table["seeds"].min())
+        if len(table) == 1 and not self.diverged:
+            alone = (
+                f"accuracy@1 {table['accuracy@1'].iloc[0]:.4f}, mean of {seeds} seed(s); there is nothing to compare."
+            )
             return " ".join([alone, *self._warnings()])
-        parts = [f"{best} has the highest mean accuracy@1 ({score:.4f})"]
+        whole = table[~table["group"].isin(list(self.diverged))]
+        if whole.empty:
+            return " ".join(["Every setting lost runs, so none is named the best.", *self._warnings()])
+        exact = whole["accuracy@1"].round(9)
+        best = whole.loc[exact == exact.max(), "group"].tolist()
+        has, it = ("has", "it") if len(best) == 1 else ("have", "them")
+        of = "" if len(whole) == len(table) else " of the settings that lost no run"
+        parts = [f"{' and '.join(best)} {has} the highest mean accuracy@1{of} ({exact.max():.4f})"]
         worse, alike = [], []
         for row in self.tests.to_dict("records"):
-            if best not in (row["first"], row["second"]):
+            pair = [row["first"], row["second"]]
+            other = next((name for name in pair if name not in best), None)
+            if best[0] not in pair or other is None or other in self.diverged:
                 continue
-            other = row["second"] if row["first"] == best else row["first"]
             if row["p_holm"] < 0.05:
                 worse.append(f"{other} by {100 * abs(row['difference']):.1f} points (p = {row['p_holm']:.3f})")
             else:
                 alike.append(str(other))
         if worse:
             parts.append(f"better than {' and '.join(worse)}")
-        if alike:
+        if alike or len(best) > 1:
             queries = len(self.runs[0].per_query)
-            parts.append(f"{queries} queries and {seeds} seed(s) cannot tell it from {', '.join(alike)}")
+            apart = f"{it} from {', '.join(alike)}" if alike else "them from each other"
+            parts.append(f"{queries} queries and {seeds} seed(s) cannot tell {apart}")
         return " ".join(["; ".join(parts) + ".", *self._warnings()])
 
     def _warnings(self) -> list[str]:
@@ -156,9 +166,11 @@ def run_grid(
     """
     found = []
     diverged: dict[str, int] = {}
+    fingerprint = cache(lambda data: read_data(**dict(data)).fingerprint())
     for number, point in enumerate(points, 1):
         run = str(point.settings.run)
-        known = _known(point, output)
+        data = fingerprint(tuple(point.settings.data.model_dump().items()))
+        known = _known(point, output, data)
         if known is None:
             say(f"run {number} of {len(points)}: {run}")
             try:
@@ -167,8 +179,8 @@ def run_grid(
                 say(f"{run} is left out: {error}")
                 diverged[point.group] = diverged.get(point.group, 0) + 1
                 continue
-            _keep(point, output, bundle, result or _measure(bundle, point.settings))
-            known = _known(point, output)
+            _keep(point, output, data, bundle, result or _measure(bundle, point.settings))
+            known = _known(point, output, data)
         else:
             say(f"run {number} of {len(points)}: {run} is finished")
         assert known is not None
@@ -270,13 +282,14 @@ def _files(point: Point, output: Path) -> tuple[Path, Path]:
     return folder / f"{point.settings.run}.json", folder / f"{point.settings.run}.parquet"
 
 
-def _known(point: Point, output: Path) -> Measured | None:
-    """What was measured of a run whose bundle still stands; None when it must be run, or measured."""
+def _known(point: Point, output: Path, data: str) -> Measured | None:
+    """What was measured of a run whose bundle and data still stand; None when it must be run, or measured."""
     about, table = _files(point, output)
     try:
         told = json.loads(about.read_bytes())
         bundle = load_bundle(Path(point.settings.models_dir) / str(point.settings.run))
-        if told["fingerprint"] != bundle.fingerprint or told["settings"] != point.settings.model_dump(mode="json"):
+        now = {"fingerprint": bundle.fingerprint, "data": data, "settings": point.settings.model_dump(mode="json")}
+        if any(told[name] != value for name, value in now.items()):
             return None
         per_query = pd.read_parquet(table)
     except (OSError, ValueError, KeyError, BundleError):
@@ -284,7 +297,7 @@ def _known(point: Point, output: Path) -> Measured | None:
     return Measured(point.group, point.settings.seed, str(point.settings.run), told, per_query)
 
 
-def _keep(point: Point, output: Path, bundle: Bundle, result: RetrievalResult) -> None:
+def _keep(point: Point, output: Path, data: str, bundle: Bundle, result: RetrievalResult) -> None:
     training = bundle.config["training"]
     about, table = _files(point, output)
     with atomic_file(table) as handle:
@@ -294,6 +307,7 @@ def _keep(point: Point, output: Path, bundle: Bundle, result: RetrievalResult) -
         {
             "run": bundle.path.name,
             "fingerprint": bundle.fingerprint,
+            "data": data,
             "settings": point.settings.model_dump(mode="json"),
             "protocol": result.protocol,
             "best_epoch": training["best_epoch"],

@@ -92,7 +92,7 @@ def _page(comparison: Comparison, picture: Any, curves: Any, name: str) -> str:
     parts = "".join(table(heads, rows, set(range(1, len(heads)))) for heads, rows in tables(comparison))
     names = ", ".join(text(one.run) for one in comparison.runs)
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison {text(name)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison {text(name)}</title>'
         f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body><h1>Comparison {text(name)}</h1>'
         f'<p class="sentence">{text(comparison.sentence)}</p>{svg(picture)}{parts}'
         f"<h2>Curves</h2>{svg(curves)}<h2>How it was measured</h2><p>{text(comparison.protocol)}</p>"

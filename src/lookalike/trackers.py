@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Parent:
             kept = folder / _RUN_ID
             known = kept.read_text().strip() if kept.is_file() else None
             if known and _stands(client, known):
-                client.set_tag(known, "mlflow.parentRunId", identity)
+                _taken(client.set_tag, known, "mlflow.parentRunId", identity)
 
     def close(self, metrics: dict[str, float], files: list[Path]) -> None:
         """Logs figures of the comparison and its files, and marks it as finished."""
@@ -63,11 +64,15 @@ class Parent:
 
         identity, uri = self.mlflow
         client = mlflow.MlflowClient(uri)
-        for name, value in metrics.items():
-            client.log_metric(identity, re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_")), value)
-        for file in files:
-            client.log_artifact(identity, str(file))
-        client.set_terminated(identity)
+
+        def log() -> None:
+            for name, value in metrics.items():
+                client.log_metric(identity, re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_")), value)
+            for file in files:
+                client.log_artifact(identity, str(file))
+            client.set_terminated(identity)
+
+        _taken(log)
 
 
 def open_parent(name: str, chosen: dict[str, dict[str, str]], folder: Path) -> Parent:
@@ -122,7 +127,8 @@ class Tracker:
     def settings(self, flat: dict[str, Any]) -> None:
         """Logs the settings of the run."""
         for logger, _ in self._loggers:
-            logger.log_hyperparams({name: "none" if value is None else value for name, value in flat.items()})
+            values = {name: "none" if value is None else value for name, value in flat.items()}
+            _taken(logger.log_hyperparams, values)
 
     def epoch(self, history: list[dict[str, float]]) -> None:
         """Logs the last line of the history."""
@@ -131,7 +137,7 @@ class Tracker:
             if line["epoch"] > already:
                 # MLflow refuses "@" in the name of a metric, so accuracy@1 is accuracy_at_1 in every record.
                 values = {name.replace("@", "_at_"): value for name, value in line.items() if name != "epoch"}
-                logger.log_metrics(values, step=int(line["epoch"]))
+                _taken(logger.log_metrics, values, int(line["epoch"]))
         if self._csv is not None:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(line))
@@ -143,10 +149,10 @@ class Tracker:
         """Logs figures that belong to no epoch, and keeps files beside them where the tracker can (MLflow, W&B)."""
         values = {name.replace("@", "_at_"): value for name, value in metrics.items()}
         for logger, _ in self._loggers:
-            logger.log_metrics(values, step=0)
+            _taken(logger.log_metrics, values, 0)
             if isinstance(logger, MLFlowLogger):
                 for file in files:
-                    logger.experiment.log_artifact(logger.run_id, str(file))
+                    _taken(logger.experiment.log_artifact, logger.run_id, str(file))
             elif isinstance(logger, WandbLogger):
                 import wandb
 
@@ -163,7 +169,7 @@ class Tracker:
         """Marks the run as `success`, `failed` or `abandoned`."""
         for logger, _ in self._loggers:
             killed = status == "abandoned" and isinstance(logger, MLFlowLogger)
-            logger.finalize("KILLED" if killed else status.replace("abandoned", "success"))
+            _taken(logger.finalize, "KILLED" if killed else status.replace("abandoned", "success"))
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish(exit_code=int(status == "failed"))  # else the next run would go on in it
 
@@ -204,6 +210,16 @@ def _mlflow(run: str, options: dict[str, str], folder: Path | None, parent: Pare
             f"logger=mlflow: {options['uri']} cannot be used ({reason}): check logger.mlflow.uri, or logger=none"
         ) from error
     return logger, already
+
+
+def _taken(log: Callable[..., Any], *given: Any) -> None:
+    """Logs something; what MLflow refuses (a record that was deleted meanwhile) is said, and the work goes on."""
+    try:
+        log(*given)
+    except Exception as error:
+        if not type(error).__module__.startswith("mlflow"):
+            raise
+        say(f"logger=mlflow: {str(error).splitlines()[0]}: this goes on without a record of it")
 
 
 def _stands(client: Any, identity: str) -> bool:

@@ -34,7 +34,8 @@ from lookalike.train import FREE, DivergedError
 UNFROZEN = "model.unfrozen"  # no setting of training: it stands for model.trainable
 _UNPRUNED = (5, 2)  # trials, and epochs of a trial, that are never pruned
 _IMPORTANT = 10  # finished trials that importance needs
-_PLACES = ("resume", "logger", "models_dir", "checkpoint_dir", "run", "data.root", "data.archive", "data.exclude")
+_REPEATS = 50  # draws in a row that were drawn before: then there is nothing new to draw
+_PLACES = ("resume", "logger", "models_dir", "checkpoint_dir", "run", "data.root")
 _NOT_TRAINABLE = (DivergedError, SamplerError, ModelError, LossError, torch.OutOfMemoryError)
 
 Run = Callable[[Train, Watch], Bundle]
@@ -119,13 +120,21 @@ def search(settings: TuneCommand, output: Path, run: Run) -> Search:
         if not study.trials:
             given = _as_given(base, knobs)
             study.enqueue_trial(given, user_attrs={"given": len(given) == len(knobs)})
-        while (ended := len(_ended(study))) < settings.trials:
+        repeats = 0
+        while (ended := len(_ended(study))) < settings.trials and repeats < _REPEATS:
             trial = study.ask()
             drawn = {name: _draw(trial, name, knob) for name, knob in knobs.items()}
             one = _settings(settings.name, base, drawn)
+            if any(other.user_attrs["result"]["run"] == one.run for other in _ended(study)):
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                repeats += 1
+                continue
+            repeats = 0
             told = ", ".join(f"{name.rpartition('.')[2]} {_told(value)}" for name, value in drawn.items())
             say(f"trial {trial.number} ({ended + 1} of {settings.trials}): {one.run} ({told})")
             _run(optuna, study, trial, one, run, settings.objective)
+        if repeats:
+            say(f"{ended} of {settings.trials} trials: nothing that was not drawn before is drawn any more")
         return _conclude(optuna, settings, study, base)
 
 
@@ -220,14 +229,13 @@ def _open(optuna: Any, settings: TuneCommand, output: Path, knobs: dict[str, Kno
     about = {name: value for name, value in flat(values).items() if not name.startswith((*FREE, *_PLACES))}
     about = {name: value for name, value in about.items() if name not in ("trials", "output")}
     about["data_fingerprint"] = read_data(**settings.data.model_dump()).fingerprint()
-    study = optuna.create_study(
-        study_name=settings.name,
-        storage=f"sqlite:///{output / 'study.db'}",
-        direction="maximize",
-        load_if_exists=True,
-    )
-    known = study.user_attrs.get("about")
     about = json.loads(json.dumps(about))
+    place = {"study_name": settings.name, "storage": f"sqlite:///{output / 'study.db'}"}
+    study = optuna.create_study(**place, direction="maximize", load_if_exists=True)
+    known = study.user_attrs.get("about")
+    if known not in (None, about) and not _ended(study):  # nothing was found yet that this could be mixed with
+        optuna.delete_study(**place)
+        study, known = optuna.create_study(**place, direction="maximize"), None
     if known is None:
         study.set_user_attr("about", about)
     else:
@@ -337,9 +345,10 @@ def _as_given(base: dict[str, Any], knobs: dict[str, Knob]) -> dict[str, Any]:
     """What the settings of the command are in terms of the knobs, where that lies within their ranges."""
     given = flat(base)
     if UNFROZEN in knobs:
-        counts = range(len(_stages(base["model"]["backbone"])) + 1)
-        alike = [n for n in counts if set(_trainable(base["model"]["backbone"], n)) == set(base["model"]["trainable"])]
-        given[UNFROZEN] = alike[0] if alike else None
+        stages, names = _stages(base["model"]["backbone"]), base["model"]["trainable"]
+        opened = [stage for stage in stages if any(stage == name or stage.startswith(f"{name}.") for name in names)]
+        last = stages[len(stages) - len(opened) :] == opened and any(name in HEAD_NAMES for name in names)
+        given[UNFROZEN] = len(stages) if names == ["all"] else len(opened) if last else None
     found = {}
     for name, knob in knobs.items():
         value, ends = given.get(name), knob.samples()

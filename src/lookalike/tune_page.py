@@ -1,5 +1,6 @@
 """A search as Markdown, CSV, one HTML page that needs no network, and the best settings as a file for `--config`."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def write(search: Search, folder: Path) -> list[Path]:
 
 def command(folder: Path) -> str:
     """How to train with the best settings."""
-    return f"lookalike train --config {folder / 'best.yaml'} data.root=..."
+    return f"lookalike train --config {shlex.quote(str(folder / 'best.yaml'))} data.root=..."
 
 
 def _rows(search: Search) -> tuple[list[str], list[list[str]]]:

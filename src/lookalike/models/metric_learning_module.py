@@ -74,7 +74,7 @@ class MetricLearningModule(pl.LightningModule):
         assert self.loss is not None, "MetricLearningModule(loss=...) is needed for training"
         loss: Tensor = self.loss(self._embedding(given), labels)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch}")
+            raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch + 1}")
         self._loss_sum += loss.item()
         self._loss_count += 1
         return loss
@@ -95,7 +95,7 @@ class MetricLearningModule(pl.LightningModule):
         """How the queries found their label among the references in the epoch that was collected."""
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
         if not (np.isfinite(references).all() and np.isfinite(queries).all()):
-            raise FloatingPointError(f"the weights became no numbers in epoch {self.current_epoch}")
+            raise FloatingPointError(f"the weights became no numbers in epoch {self.current_epoch + 1}")
         protocol = self._protocol or self.trainer.datamodule.protocol  # type: ignore[attr-defined]
         return evaluate_rows(queries, references, protocol)
 
