@@ -222,3 +222,23 @@ def test_cuda_without_a_device_says_so(bundle_path: Path) -> None:
         return
     with pytest.raises(ValueError, match=r"device=cuda: torch finds no CUDA device here: use device=cpu"):
         load_encoder(load_bundle(bundle_path), "cuda")
+
+
+def test_the_first_inference_is_made_by_one_thread(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that come first at once lock each other out for ever inside OpenVINO's Python part."""
+    import threading
+
+    from openvino import InferRequest
+
+    from lookalike.networks import OpenVinoNetwork
+
+    seen: list[str] = []
+    inner = InferRequest.infer
+
+    def infer(self: InferRequest, *given: object, **options: object) -> object:
+        seen.append(threading.current_thread().name)
+        return inner(self, *given, **options)
+
+    monkeypatch.setattr(InferRequest, "infer", infer)
+    OpenVinoNetwork(bundle_path / "model.xml")
+    assert seen == [threading.current_thread().name]

@@ -52,6 +52,10 @@ class OpenVinoNetwork:
         settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "THROUGHPUT"}
         self._compiled = core.compile_model(model, "CPU", settings)
         self._own = threading.local()
+        # OpenVINO's Python part makes its tables at the first inference. Two threads that come first at once would wait
+        # for each other for ever: one holds the lock of a table and wants the interpreter's, the other the reverse.
+        blank = np.zeros([dimension.get_length() for dimension in model.inputs[0].partial_shape], np.uint8)
+        self._compiled.create_infer_request().infer([blank], share_inputs=True)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """One batch; the calling thread waits, others run meanwhile."""
