@@ -79,7 +79,7 @@ ALLOWED = {
     "audit_files": "exclusions file_facts findings images manifest tables",
     "leaks": "manifest measure",
     "audit": "audit_files duplicates embed exclusions file_facts findings leaks manifest market suspects",
-    "audit_page": "audit findings",
+    "audit_page": "audit findings page_parts",
     "untrained": "embed export images models.embedder models.pretrained networks",
     "export": "bundle embed evaluate gallery images manifest measure models.embedder networks openset",
     "quantize": "bundle embed evaluate gallery images manifest measure networks openset",

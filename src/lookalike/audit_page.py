@@ -1,7 +1,6 @@
 """An audit as one page that needs no network: findings with pictures, and a list of what a person accepts."""
 
 import base64
-import html
 import json
 import time
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from lookalike.audit import Audit
 from lookalike.findings import KINDS
+from lookalike.page_parts import text
 
 _SHOWN = 60  # findings of one kind on the page; all are in the table
 _STYLE = """
@@ -73,7 +73,7 @@ def page(audit: Audit) -> bytes:
     """The page, UTF-8; pictures are inside it."""
     name, counts = str(audit.manifest.root.resolve()), audit.findings["kind"].value_counts()
     facts = audit.facts.table
-    links = [f'<a href="#{kind}">{_text(KINDS[kind][0])} <b>{counts[kind]}</b></a>' for kind in KINDS if kind in counts]
+    links = [f'<a href="#{kind}">{text(KINDS[kind][0])} <b>{counts[kind]}</b></a>' for kind in KINDS if kind in counts]
     reasons: list[list[str]] = []
     sections = [
         _section(kind, audit.findings[audit.findings["kind"] == kind], facts, reasons)
@@ -84,9 +84,9 @@ def page(audit: Audit) -> bytes:
     left_out = f"{len(audit.manifest.left_out)} more are left out by exclude.csv. " if audit.manifest.left_out else ""
     data = json.dumps(reasons).replace("<", "\\u003c")
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit of {_text(name)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit of {text(name)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{_STYLE}</style></head><body><main><h1>Audit</h1><p>{_text(name)}, {time.strftime('%Y-%m-%d')}: "
+        f"<style>{_STYLE}</style></head><body><main><h1>Audit</h1><p>{text(name)}, {time.strftime('%Y-%m-%d')}: "
         f"{len(audit.rows)} images, {usable} of them usable, {audit.rows['label'].nunique()} classes. "
         f"{left_out}No file was changed.</p>"
         f"{_leaks(audit.leaks)}<nav>{''.join(links) or 'Nothing was found.'}</nav>{''.join(sections)}</main>"
@@ -125,12 +125,12 @@ def _section(kind: str, found: pd.DataFrame, facts: pd.DataFrame, reasons: list[
         if row["row"] >= 0 and kind != "confused":
             reasons.append([str(row["path"]), f"{kind}: {row['reason']}"])
             name = f"{row['split']}/{str(row['path']).rpartition('/')[2]}"
-            choice = f'<label><input type="checkbox" value="{len(reasons) - 1}"> leave {_text(name)} out</label>'
+            choice = f'<label><input type="checkbox" value="{len(reasons) - 1}"> leave {text(name)} out</label>'
         leak = ' class="leak"' if str(row["reason"]).startswith("leak") else ""
         title = f"{row['split']} {row['label']}".strip() or str(row["path"])
         cards.append(
-            f'<div class="card">{pictures}<div class="what"><div><b>{_text(title)}</b></div>'
-            f'<div{leak}>{_text(str(row["reason"]))}</div><div class="path">{_text(str(row["suggestion"]))}</div>'
+            f'<div class="card">{pictures}<div class="what"><div><b>{text(title)}</b></div>'
+            f'<div{leak}>{text(str(row["reason"]))}</div><div class="path">{text(str(row["suggestion"]))}</div>'
             f"{choice}</div></div>"
         )
     more = f" The first {_SHOWN} are shown, all are in audit.parquet." if len(found) > _SHOWN else ""
@@ -141,22 +141,18 @@ def _section(kind: str, found: pd.DataFrame, facts: pd.DataFrame, reasons: list[
         else ""
     )
     return (
-        f'<section id="{kind}"><h2>{_text(title)} ({len(found)})</h2><p>{_text(advice[0].upper() + advice[1:])}.{more}'
+        f'<section id="{kind}"><h2>{text(title)} ({len(found)})</h2><p>{text(advice[0].upper() + advice[1:])}.{more}'
         f'</p>{every}<div class="grid">{"".join(cards)}</div></section>'
     )
 
 
 def _picture(facts: pd.DataFrame, row: int) -> str:
     path, thumb = str(facts["path"][row]), facts["thumb"][row]
-    caption = f"<figcaption>{_text(path.partition('/')[0])}<br>{_text(path.rpartition('/')[2])}</figcaption>"
+    caption = f"<figcaption>{text(path.partition('/')[0])}<br>{text(path.rpartition('/')[2])}</figcaption>"
     if not thumb:
         return f'<figure><div class="none">no picture</div>{caption}</figure>'
     wide, high = int(facts["width"][row]), int(facts["height"][row])
     scale = 96 / max(wide, high, 1)
     size = f"width:{max(8, round(wide * scale))}px;height:{max(8, round(high * scale))}px"
     data = base64.b64encode(thumb).decode()
-    return f'<figure><img style="{size}" alt="{_text(path)}" src="data:image/jpeg;base64,{data}">{caption}</figure>'
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=True)
+    return f'<figure><img style="{size}" alt="{text(path)}" src="data:image/jpeg;base64,{data}">{caption}</figure>'
