@@ -64,12 +64,9 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         if debug:
             raise
-        # No permission, a read-only disk, a file where a folder should be. While it is written a file has another name.
-        where = Path(str(error.filename))
-        if where.name.startswith(".") and where.name.endswith(".tmp"):
-            where = where.with_name(where.name[1 : -len(".tmp")])
+        # No permission, a read-only disk, a file where a folder should be.
         hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
-        told = f"{where}: {error.strerror}{hint}" if error.filename else str(error)
+        told = f"{error.filename}: {error.strerror}{hint}" if error.filename else str(error)
         print(f"lookalike: {told}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:

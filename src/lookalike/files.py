@@ -27,6 +27,8 @@ def _translate(error: OSError, path: Path) -> Exception:
             f"{path}: no space left to write it ({error.strerror}); what was there before is unchanged: "
             "free some space, then run the same command again"
         )
+    if Path(str(error.filename)).name.startswith(f".{path.name}."):
+        error.filename = str(path)  # not the temporary file's
     return error
 
 
