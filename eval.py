@@ -2,7 +2,7 @@
 
 import sys
 
-from lookalike.cli import main
+from lookalike.cli.main import main
 
 if __name__ == "__main__":
     market = ["data=market1501", "pixels=person256x128", "model.embedding_size=512", "split=test", "logger=mlflow"]

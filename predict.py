@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from lookalike.cli import main
+from lookalike.cli.main import main
 
 if __name__ == "__main__":
     config = Path(__file__).parent / "configs" / "predict_config.json"

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from harness import HERE, machine
 
-from lookalike.demo import find_example
-from lookalike.duplicates import hash_pairs
-from lookalike.images import read_image
-from lookalike.manifest import Manifest, read_data
+from lookalike.auditing.duplicates import hash_pairs
+from lookalike.data.dataset import read_data
+from lookalike.data.example import find_example
+from lookalike.data.images import read_image
+from lookalike.data.manifest import Manifest
 
 HASHES = (1_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 

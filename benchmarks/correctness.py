@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lookalike.bundle import Bundle, load_bundle
-from lookalike.embed import Encoder
-from lookalike.evaluate import evaluate
-from lookalike.manifest import Manifest
-from lookalike.models.arithmetic import Arithmetic, multiplies_bf16, prepare
+from lookalike.data.manifest import Manifest
+from lookalike.devices import multiplies_bf16 as openvino_has_bf16
+from lookalike.inference.bundle import Bundle, load_bundle
+from lookalike.inference.encoder import Encoder
+from lookalike.inference.openvino_network import Network, OpenVinoNetwork
+from lookalike.metrics.evaluate import evaluate
 from lookalike.models.embedder import load_embedder
 from lookalike.models.metric_learning_module import forward
-from lookalike.networks import Network, OpenVinoNetwork, TorchNetwork
-from lookalike.networks import multiplies_bf16 as openvino_has_bf16
+from lookalike.models.torch_network import TorchNetwork
+from lookalike.training.cpu.precision import Arithmetic, multiplies_bf16, prepare
 
 IMAGES = 500
 

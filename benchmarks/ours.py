@@ -35,8 +35,8 @@ def train(arguments: list[str]) -> dict[str, Any]:
     Args:
         arguments: As after `lookalike train`.
     """
-    from lookalike import train as module
-    from lookalike.cli import read_settings
+    from lookalike.cli.arguments import read_settings
+    from lookalike.training import run as module
 
     imported = time.perf_counter() - BEGIN
     parts: dict[str, float] = {}
@@ -87,8 +87,8 @@ def embed(arguments: list[str]) -> dict[str, Any]:
     """
     from peers.worker import measured
 
-    from lookalike.bundle import load_bundle
-    from lookalike.embed import load_encoder
+    from lookalike.inference.bundle import load_bundle
+    from lookalike.inference.encoder import load_encoder
 
     folder, listed, precision = arguments
     files = [Path(line) for line in Path(listed).read_text().splitlines()]

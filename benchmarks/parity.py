@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from problems import NONE, PEERS_PYTHON, Problem, ask_peer, unit
 
-from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.metrics.evaluate import evaluate
+from lookalike.metrics.result import RetrievalResult
 
 NEAR = 5e-6
 KS = (1, 5, 10)

@@ -75,11 +75,11 @@ def training_step() -> None:
     """What a step costs in each arithmetic, part by part."""
     import torch
 
-    from lookalike.models.arithmetic import prepare
     from lookalike.models.embedder import Embedder
     from lookalike.models.losses import MetricLoss
     from lookalike.models.metric_learning_module import forward
-    from lookalike.models.optimizer import FlatAdamW
+    from lookalike.training.cpu.adamw import FlatAdamW
+    from lookalike.training.cpu.precision import prepare
 
     rows: dict[str, dict[str, float]] = {}
     for arithmetic in ("32-true", "bf16-mixed", "bf16-products"):
@@ -122,7 +122,8 @@ def embedding(profiles: dict[str, Any], files: list[Path]) -> None:
     import cv2
     import numpy as np
 
-    from lookalike.images import PixelSettings, read_image, resize
+    from lookalike.data.images import read_image
+    from lookalike.data.pixels import PixelSettings, resize
 
     cv2.setNumThreads(1)
     contents, pixels, cores = [file.read_bytes() for file in files], PixelSettings(), os.cpu_count() or 1

@@ -86,7 +86,7 @@ def product(problem: Problem) -> None:
     Args:
         problem: Gives queries and references.
     """
-    from lookalike.ranking import bare_product
+    from lookalike.metrics.ranking import bare_product
 
     bare_product(problem.query, problem.reference, os.cpu_count() or 1)
 
@@ -99,7 +99,7 @@ def child(mode: str, file: Path, camera_rule: bool) -> dict[str, Any]:
         file: The saved problem.
         camera_rule: Whether cameras are used.
     """
-    from lookalike.evaluate import evaluate
+    from lookalike.metrics.evaluate import evaluate
 
     small = market_like(9, 40, 200)
     evaluate(**small.arguments())

@@ -28,17 +28,18 @@ from peers.worker import measured
 from problems import PEERS_PYTHON, ask_peer, market_like, unit
 from profiles import draw
 
-from lookalike.augment import make_copies
-from lookalike.bundle import load_bundle
-from lookalike.demo import find_example
-from lookalike.embed import load_encoder
+from lookalike.console import say
+from lookalike.data.dataset import read_data
+from lookalike.data.example import find_example
+from lookalike.data.manifest import Manifest
+from lookalike.data.offline_copies import make_copies
 from lookalike.errors import LookalikeError
-from lookalike.evaluate import evaluate
+from lookalike.export.int8 import quantize
 from lookalike.files import write_json
-from lookalike.gallery import Gallery
-from lookalike.manifest import Manifest, read_data
-from lookalike.progress import say
-from lookalike.quantize import quantize
+from lookalike.inference.bundle import load_bundle
+from lookalike.inference.encoder import load_encoder
+from lookalike.inference.references import Gallery
+from lookalike.metrics.evaluate import evaluate
 
 SECTIONS = ("training", "embedding", "predict", "evaluation", "growth", "correctness")
 LITE = ("model=efficientnet_lite0", "online=none", "trainer.max_epochs=4", "logger=none")

@@ -85,8 +85,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle_path(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle trained for two epochs on the digits; copy it before changing it."""
-    from lookalike.cli import read_settings
-    from lookalike.train import train
+    from lookalike.cli.arguments import read_settings
+    from lookalike.training.run import train
 
     home = tmp_path_factory.mktemp("trained")
     folders = (f"models_dir={home / 'models'}", f"checkpoint_dir={home / 'checkpoint'}")

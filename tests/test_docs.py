@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.evaluate import RetrievalResult, evaluate
+from lookalike.metrics.evaluate import evaluate
+from lookalike.metrics.result import RetrievalResult
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "evaluation.md"
 

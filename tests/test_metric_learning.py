@@ -20,18 +20,19 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from conftest import TINY
-from lookalike.bundle import load_bundle
-from lookalike.cli import main
+from lookalike.cli.main import main
+from lookalike.data.pixels import PixelSettings
+from lookalike.data.tables import ManifestError
 from lookalike.datamodules.market_datamodule import MarketDataModule
-from lookalike.embed import load_encoder
-from lookalike.evaluate import evaluate
-from lookalike.gallery import Gallery, GalleryError
-from lookalike.images import PixelSettings
-from lookalike.manifest import ManifestError
-from lookalike.measure import Rules, evaluate_galleries, evaluate_rows, identify
+from lookalike.evaluation.identify import Rules, evaluate_rows, identify
+from lookalike.evaluation.stored import evaluate_galleries
+from lookalike.inference.bundle import load_bundle
+from lookalike.inference.encoder import load_encoder
+from lookalike.inference.predict import predict
+from lookalike.inference.references import Gallery, GalleryError
+from lookalike.metrics.evaluate import evaluate
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
-from lookalike.predict import predict
 
 ROOT = Path(__file__).parents[1]
 SMALL = [*TINY, "trainer.max_epochs=12", "trainer.learning_rate=0.003", "trainer.loss_learning_rate=0.03"]

@@ -1,5 +1,5 @@
 """`python -m lookalike` is the command `lookalike`."""
 
-from lookalike.cli import entry
+from lookalike.cli.main import entry
 
 entry()

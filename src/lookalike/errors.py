@@ -17,3 +17,7 @@ def did_you_mean(name: str, choices: list[str]) -> str:
 
     near = get_close_matches(name, choices, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+class ModelError(LookalikeError):
+    """The model cannot be built from these settings."""

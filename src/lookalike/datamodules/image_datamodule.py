@@ -6,181 +6,21 @@ the number of workers nor a crash changes what the model sees.
 Letters in shapes: B batch, H height, W width.
 """
 
-import copy
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
 
-import cv2
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from lookalike.augment import OnlineTransforms, sample_seed
-from lookalike.images import PixelSettings, read_image
-from lookalike.manifest import Manifest, boxes_of
-from lookalike.manifest import Protocol as RetrievalProtocol
-
-Sample = tuple[Tensor, int]
-Image = tuple[Path, tuple[float, float, float, float] | None]  # a file and the box in it
-
-
-class Batches(Protocol):
-    """What `sampler` makes: the batches of an epoch, as a pure function of its number."""
-
-    def __len__(self) -> int: ...
-
-    def batches(self, epoch: int) -> Iterator[list[int]]:
-        """The batches of one epoch, as lists of rows."""
-        ...
-
-
-class ImageRows(Dataset[Sample]):
-    """Rows of a manifest as (uint8 image [H, W, 3], label id); label ids are -1 for labels that are not trained.
-
-    Args:
-        manifest: Where the files lie.
-        rows: The rows, in order.
-        pixels: How images are read.
-        transforms: Random changes, or None; then an index is a row, otherwise (epoch, row).
-        seed: What the randomness of a sample starts from.
-    """
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        rows: pd.DataFrame,
-        pixels: PixelSettings,
-        transforms: OnlineTransforms | None = None,
-        seed: int = 0,
-    ) -> None:
-        ids = {label: number for number, label in enumerate(manifest.labels)}
-        self.files: list[Path] = [manifest.file(path) for path in rows["path"]]
-        self.boxes = boxes_of(rows)
-        self.label_ids = np.array([ids.get(label, -1) for label in rows["label"]], np.int64)
-        self.pixels, self.transforms, self.seed = pixels, transforms, seed
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @property
-    def images(self) -> list[Image]:
-        """What each row shows."""
-        return list(zip(self.files, self.boxes, strict=True))
-
-    def of(self, images: list[Image]) -> "ImageRows":
-        """Other images, read in the same way, without labels and random changes."""
-        other = copy.copy(self)
-        other.files, other.boxes = [file for file, _ in images], [box for _, box in images]
-        other.label_ids, other.transforms = np.full(len(images), -1, np.int64), None
-        return other
-
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        epoch, row = index if isinstance(index, tuple) else (0, index)
-        if self.transforms is None:
-            image = read_image(self.files[row], self.pixels, self.boxes[row])
-        else:
-            image = self.transforms(self.files[row], sample_seed(self.seed, epoch, row), self.boxes[row])
-        return torch.from_numpy(image), int(self.label_ids[row])
-
-
-@dataclass(frozen=True)
-class Features:
-    """What a frozen trunk made of images.
-
-    Attributes:
-        bits: uint16 [N, ...], the bits of bf16.
-        places: The row of each image.
-        channels_last: Whether `bits` are [N, H, W, C] of maps that the trunk gives as [B, C, H, W].
-    """
-
-    bits: np.ndarray
-    places: dict[Image, int]
-    channels_last: bool
-
-    def cover(self, rows: ImageRows) -> bool:
-        """Whether all images of `rows` are there."""
-        return all(image in self.places for image in rows.images)
-
-
-class FeatureRows(Dataset[Sample]):
-    """The same rows as (what the trunk made of the image in bf16, label id), whole batches at once.
-
-    Args:
-        features: Covers the rows.
-        rows: The images.
-    """
-
-    def __init__(self, features: Features, rows: ImageRows) -> None:
-        self.bits, self.label_ids, self.channels_last = features.bits, rows.label_ids, features.channels_last
-        self.places = np.array([features.places[image] for image in rows.images], np.int64)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitems__(self, indices: list[Any]) -> tuple[Tensor, Tensor]:
-        """bf16 [B, C, H, W] (channels last in memory) or as the trunk gives it, and int64 [B]."""
-        rows = [index[1] if isinstance(index, tuple) else index for index in indices]
-        features = torch.from_numpy(self.bits[self.places[rows]]).view(torch.bfloat16)
-        given = features.permute(0, 3, 1, 2) if self.channels_last else features
-        return given, torch.from_numpy(self.label_ids[rows])
-
-
-class _EpochBatches:
-    """Yields (epoch, row) pairs, from the batch where the loader stands."""
-
-    def __init__(self, source: Batches) -> None:
-        self.source, self.epoch, self.start = source, 0, 0
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, start = self.epoch, self.start
-        for number, rows in enumerate(self.source.batches(epoch)):
-            if number >= start:
-                yield [(epoch, row) for row in rows]
-
-
-class ResumableLoader(DataLoader[Sample]):
-    """A loader that knows its position: the epoch, and the batches of it that were handed out.
-
-    Args:
-        dataset: Takes (epoch, row) as an index.
-        source: The batches.
-        workers: Loading processes.
-    """
-
-    def __init__(self, dataset: ImageRows | FeatureRows, source: Batches, workers: int) -> None:
-        self._position = _EpochBatches(source)
-        self._done = 0
-        super().__init__(dataset, batch_sampler=self._position, **_options_for(dataset, workers))
-
-    def __iter__(self) -> Any:
-        if self._done >= len(self):
-            self._position.epoch, self._done = self._position.epoch + 1, 0
-        self._position.start = self._done
-        return self._counted(super().__iter__())
-
-    def _counted(self, batches: Iterator[Any]) -> Iterator[Any]:
-        for batch in batches:
-            self._done += 1
-            yield batch
-
-    @property
-    def position(self) -> dict[str, int]:
-        """Where the loader stands; set it to go on from there."""
-        return {"epoch": self._position.epoch, "batches_done": self._done}
-
-    @position.setter
-    def position(self, position: dict[str, int]) -> None:
-        self._position.epoch, self._done = position["epoch"], position["batches_done"]
+from lookalike.data.manifest import Manifest
+from lookalike.data.pixels import PixelSettings
+from lookalike.data.protocol import Protocol as RetrievalProtocol
+from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows, Sample
+from lookalike.datamodules.online_transforms import OnlineTransforms
+from lookalike.datamodules.resumable_loader import Batches, ResumableLoader, options_for
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -288,35 +128,4 @@ class ImageDataModule(pl.LightningDataModule):
         return [ImageRows(self.manifest, part, self.pixels) for part in (protocol.references, protocol.queries)]
 
     def _loader_of(self, rows: ImageRows | FeatureRows) -> DataLoader[Sample]:
-        return DataLoader(rows, batch_size=self.eval_batch, **_options_for(rows, self.workers))
-
-
-def default_workers() -> int:
-    """One process fewer than the cores, at most 4: the network needs the rest."""
-    return max(0, min(4, (os.cpu_count() or 1) - 1))
-
-
-def _options_for(rows: ImageRows | FeatureRows, workers: int) -> dict[str, Any]:
-    """Features need no processes: taking them is a copy, and they come as whole batches."""
-    return {**worker_options(0), "collate_fn": _as_it_is} if isinstance(rows, FeatureRows) else worker_options(workers)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-def worker_options(workers: int) -> dict[str, Any]:
-    """Settings of a loader with so many processes: one thread each, and no draw from torch's random state."""
-    # A generator of its own: otherwise every new iterator draws from torch's global one, and resuming would shift it.
-    generator = torch.Generator()
-    return {
-        "num_workers": workers,
-        "worker_init_fn": _one_thread,
-        "persistent_workers": workers > 0,
-        "generator": generator,
-    }
-
-
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+        return DataLoader(rows, batch_size=self.eval_batch, **options_for(rows, self.workers))

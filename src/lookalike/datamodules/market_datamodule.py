@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.augment import OnlineTransforms
-from lookalike.datamodules.image_datamodule import Batches, ImageDataModule
-from lookalike.images import PixelSettings
-from lookalike.manifest import ManifestError, read_data
+from lookalike.data.dataset import read_data
+from lookalike.data.pixels import PixelSettings
+from lookalike.data.tables import ManifestError
+from lookalike.datamodules.image_datamodule import ImageDataModule
+from lookalike.datamodules.online_transforms import OnlineTransforms
+from lookalike.datamodules.resumable_loader import Batches
 
 
 class MarketDataModule(ImageDataModule):

@@ -1,1 +1,16 @@
-"""What is trained: embedder, losses, and the Lightning module that joins them. Needs torch (`lookalike[train]`)."""
+"""Networks, losses and the Lightning module; first weights, and weights of anyone's checkpoint.
+
+In reading order:
+
+    checkpoint_file         a checkpoint of `lookalike train`, read without executing any pickle
+    gem                     generalised mean pooling (Radenovic et al
+    inert_pickle            a pickle read with stand-ins
+    checkpoint_tensors      the tensors of a `.safetensors` or torch file, whoever wrote it
+    losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
+    pretrained              where the backbone's first weights come from
+    trunk                   a network run in two halves
+    embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
+    foreign                 checkpoints that another project wrote
+    metric_learning_module  Embedder + loss + optimiser as a Lightning module
+    torch_network           a network of torch, ready to embed on a GPU, in float32 or bf16.
+"""

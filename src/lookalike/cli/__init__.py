@@ -1,0 +1,13 @@
+"""The command `lookalike`: one table of verbs, what a person types, and what each verb prints.
+
+In reading order:
+
+    data_verbs      the verbs about data
+    model_verbs     the verbs that use a model
+    training_verbs  the verbs that train
+    verbs           the table of verbs
+    arguments       from what a person types to checked settings
+    demo_verb       the verb demo
+    help            the help of a verb
+    main            the command `lookalike`
+"""

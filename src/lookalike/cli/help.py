@@ -1,0 +1,52 @@
+"""The help of a verb: its settings with their defaults and meaning."""
+
+import json
+from typing import Any, Literal, get_args, get_origin
+
+from lookalike.cli.verbs import VERBS, Verb
+from lookalike.settings.compose import compose, config_folder, config_groups, flattened
+
+_OPTIONS = """options:
+  --config FILE   read settings from a YAML or JSON file; the command line wins over it
+  --debug         show the traceback of an error
+  --help          this text; after a verb, its settings
+  --version       print the version"""
+
+
+def general_help() -> str:
+    """The verbs and the options."""
+    verbs = "\n".join(f"  {verb.name:<10}{verb.help}" for verb in VERBS.values())
+    return f"usage: lookalike <verb> [setting=value ...] [options]\n\nverbs:\n{verbs}\n\n{_OPTIONS}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
+
+
+def verb_help(verb: Verb) -> str:
+    """Settings of a verb with their defaults and meaning."""
+    from pydantic import BaseModel
+
+    from lookalike.settings.types import MISSING
+
+    values = compose(verb.name, [])
+    lines = [f"usage: lookalike {verb.name} [setting=value ...]", "", verb.help, "", "settings and their defaults:"]
+
+    def add(kind: type[BaseModel], here: dict[str, Any], prefix: str) -> None:
+        for name, field in kind.model_fields.items():
+            inner = field.annotation
+            value = here.get(name)
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                add(inner, value or {}, f"{prefix}{name}.")
+            elif isinstance(value, dict) and value:
+                lines.extend(f"  {prefix}{name}.{key}={_shown(part)}" for key, part in flattened(value))
+            else:
+                shown = "(needed)" if value == MISSING else "none" if value == {} else _shown(value)
+                choices = " | ".join(get_args(inner)) if get_origin(inner) is Literal else ""
+                meaning = "; ".join(filter(None, (choices, field.description)))
+                lines.append(f"{f'  {prefix}{name}={shown}':<44}  {meaning}".rstrip())
+
+    add(verb.settings_type, values, "")
+    groups = [f"  {name}= {', '.join(options)}" for name, options in config_groups(verb.name, config_folder()).items()]
+    return "\n".join([*lines, *(["", "groups (a file under configs/ each):", *groups] if groups else []), "", _OPTIONS])

@@ -1,0 +1,67 @@
+"""The command `lookalike`: finds the verb, runs it, and turns errors into one line and an exit code.
+
+Exit codes: 0 done, 1 done with failures, 2 wrong use.
+"""
+
+import errno
+import os
+import sys
+
+from lookalike import __version__
+from lookalike.cli.help import general_help, verb_help
+from lookalike.cli.verbs import find_verb
+from lookalike.errors import LookalikeError
+
+_WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the exit code and prints errors on one line."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing more to say, and nothing to say it to at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except LookalikeError as error:
+        if debug:
+            raise
+        print(f"lookalike: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if debug:
+            raise
+        # No permission, a read-only disk, a file where a folder should be.
+        hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
+        told = f"{error.filename}: {error.strerror}{hint}" if error.filename else str(error)
+        print(f"lookalike: {told}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "").startswith("lookalike"):
+            raise
+        print(f"lookalike: this needs the package {error.name}: pip install 'lookalike[train]'", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lookalike: stopped", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(general_help())
+        return 0
+    if arguments[0] == "--version":
+        print(f"lookalike {__version__}")
+        return 0
+    verb, behind = find_verb(arguments[0]), arguments[1:]
+    if "--help" in behind or "-h" in behind:
+        print(verb_help(verb))
+        return 0
+    return verb.run(behind)

@@ -1,0 +1,89 @@
+"""The verbs that train: train, compare, tune, and quantize."""
+
+from pathlib import Path
+from typing import Any
+
+
+def train(settings: Any) -> int:
+    """`lookalike train`."""
+    from lookalike.training import run as training
+
+    bundle, result = training.train(settings)
+    if result is not None:
+        print(result)
+    print(f"bundle: {bundle.path}")
+    return 0
+
+
+def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
+    """`lookalike compare`; takes what `read_grid` gives."""
+    settings, runs = grid
+    from lookalike.experiments.comparison import ComparisonError, conclude
+    from lookalike.experiments.grid import Point, run_grid
+    from lookalike.files import only_one
+    from lookalike.reports.comparison_page import write
+    from lookalike.training.parents import open_parent
+    from lookalike.training.run import train
+
+    if settings.resume == "never":
+        raise ComparisonError("resume=never: a comparison always goes on: give name=<another> to start over")
+    output = Path(settings.output or f"reports/{settings.name}")
+    points = [Point(axes, one) for axes, one in runs]
+    with only_one(output / ".lock", f"comparison {settings.name} is being run by another process"):
+        parent = open_parent(settings.name, settings.logger, output)
+        measured, diverged = run_grid(points, output, lambda one: train(one, parent))
+        found = conclude(measured, measured[0].about["protocol"] if measured else "", diverged)
+        written = write(found, output, settings.name)
+        parent.adopt([Path(one.settings.checkpoint_dir) / str(one.settings.run) for one in points])
+        parent.close(found.figures(), written)
+    print(found)
+    for file in written:
+        print(f"written: {file}")
+    return int(bool(diverged))
+
+
+def tune(settings: Any) -> int:
+    """`lookalike tune`."""
+    from functools import cache
+
+    from lookalike.experiments.search import search
+    from lookalike.files import only_one
+    from lookalike.reports.search_page import command, write
+    from lookalike.training.parents import Parent, open_parent
+    from lookalike.training.run import train
+
+    output = Path(settings.output or f"reports/{settings.name}")
+
+    @cache
+    def parent() -> Parent:  # not before the settings are found right
+        return open_parent(settings.name, settings.logger, output)
+
+    with only_one(output / ".lock", f"search {settings.name} is being run by another process"):
+        found = search(settings, output, lambda one, watch: train(one, parent(), watch)[0])
+        written = write(found, output)
+        parent().adopt([Path(settings.checkpoint_dir) / run for run in found.trials["run"]])
+        parent().close({"best": float(found.trials["score"].iloc[0])}, written)
+    print(found.sentence)
+    print(command(output))
+    for file in written:
+        print(f"written: {file}")
+    return 0
+
+
+def quantize(settings: Any) -> int:
+    """`lookalike quantize`."""
+    from lookalike.data.dataset import read_data
+    from lookalike.evaluation.split import held_out_as_in
+    from lookalike.export.int8 import quantize as to_int8
+    from lookalike.inference.bundle import load_bundle
+
+    bundle = load_bundle(Path(settings.bundle))
+    manifest = read_data(**held_out_as_in(bundle, settings.data.model_dump()))
+    folder = bundle.path.resolve()
+    output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
+    options = settings.model_dump(include={"images", "max_loss", "seed"})
+    made, found = to_int8(bundle, manifest, output, **options)
+    print(found)
+    print(f"cosine to the float32 graph: at least {found.min_cosine:.4f}, mean {found.mean_cosine:.4f}")
+    print(f"bundle: {made.path}")
+    return 0

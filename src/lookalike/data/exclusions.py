@@ -1,0 +1,111 @@
+"""`exclude.csv`: images that a data set leaves out while their files stay where they are.
+
+A table of path (as in the manifest, relative to the root of the data) and reason; other columns are kept as they are.
+"""
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from lookalike.data.tables import ManifestError
+from lookalike.files import only_one, write_bytes
+
+NAME = "exclude.csv"
+
+
+def read_exclusions(file: Path) -> dict[str, str]:
+    """Path -> reason of every line; empty when there is no such file.
+
+    Raises:
+        ManifestError: Not a CSV table with the columns path and reason.
+    """
+    if not file.exists():
+        return {}
+    head, lines = _read(file)
+    return {line[head.index("path")]: line[head.index("reason")] for line in lines}
+
+
+def find_exclusions(exclude: Path | None, root: Path) -> tuple[dict[str, str], str]:
+    """Path -> reason for a data set, and the name of the list.
+
+    Args:
+        exclude: The list; None for `exclude.csv` in the root, where there is one.
+        root: Of the data set.
+
+    Raises:
+        ManifestError: The list is named and not there, or is no such table.
+    """
+    if exclude and not exclude.exists():
+        raise ManifestError(f"{exclude}: no such file: give data.exclude=<a CSV with path,reason>, or leave it out")
+    file = exclude or root / NAME
+    return read_exclusions(file), file.name
+
+
+def add_exclusions(file: Path, found: dict[str, str]) -> int:
+    """Adds path -> reason to the file, whole or not at all; lines that stand there stay as they are.
+
+    Returns:
+        How many are new.
+
+    Raises:
+        ManifestError: What stands there is no such table.
+    """
+    with only_one(file.with_name(f".{file.name}.lock"), "", lambda: None):
+        head, lines = _read(file) if file.exists() else (["path", "reason"], [])
+        known = {line[head.index("path")] for line in lines}
+        new = {path: reason for path, reason in found.items() if path not in known}
+        for path, reason in new.items():
+            cells = {"path": path, "reason": reason}
+            lines.append([cells.get(name, "") for name in head])
+        if new:
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([head, *lines])
+            write_bytes(file, text.getvalue().encode("utf-8", "surrogateescape"))
+    return len(new)
+
+
+def without(table: pd.DataFrame, excluded: dict[str, str], name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Leaves images out of a manifest's table, and the augmented copies of them.
+
+    Args:
+        table: Columns path and, where there are copies, source.
+        excluded: Path -> reason.
+        name: What to call the list in notes.
+
+    Returns:
+        The other rows, and notes in words.
+    """
+    out = table["path"].isin(set(excluded))
+    copies = table["source"].isin(set(excluded)) & ~out if "source" in table else out & False
+    notes = []
+    if out.any() or copies.any():
+        also = f" and {copies.sum()} copies of them" if copies.any() else ""
+        notes.append(f"{out.sum()} images{also} left out by {name}")
+    unknown = sorted(set(excluded) - set(table["path"]))
+    if unknown:
+        notes.append(f"{len(unknown)} lines of {name} name no image here (first: {unknown[0]})")
+    return table[~(out | copies)], notes
+
+
+def _read(file: Path) -> tuple[list[str], list[list[str]]]:
+    """The first line, and all others, each with as many cells."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
+        lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
+    except (csv.Error, OSError) as error:
+        raise ManifestError(f"{file}: cannot be read as a table ({error}): expected the columns path,reason") from error
+    head = [name.strip() for name in lines[0]] if lines else []
+    if not {"path", "reason"} <= set(head):
+        raise ManifestError(
+            f"{file}: expected the columns path and reason, found {', '.join(head) or 'nothing'}: write path,reason "
+            "as its first line"
+        )
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) != len(head):
+            raise ManifestError(
+                f"{file}: line {number} has {len(line)} cells, expected {len(head)} ({', '.join(head)}): put a text "
+                'with a comma between quotation marks ("dark, blurred")'
+            )
+    return head, lines[1:]

@@ -1,0 +1,66 @@
+"""Images held out of training for validation: a share of every class, or of the people of Market-1501."""
+
+import numpy as np
+import pandas as pd
+
+
+def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Moves a share of the training people to validation, which so has nobody in common with the rest.
+
+    Of each of them and each camera one image asks (query), the others answer (reference), as long as every query keeps
+    a reference under another camera. Without cameras one image of each person asks. So a person with one image, or
+    known to one camera only, gives references alone. Junk stays in training, where it is ignored.
+
+    Args:
+        table: Columns path, label, split, role, camera and ignore.
+        share: Share of the people, 0 to 1; where there are four or more, two stay on either side.
+        seed: Who is held out, and which images ask.
+
+    Returns:
+        A changed copy.
+    """
+    table = table.copy()
+    rng = np.random.default_rng(seed)
+    train = table[(table["split"] == "train") & ~table["ignore"]].sort_values("path")
+    cameras: dict[str, dict[int, int | None]] = {label: {} for label in sorted(train["label"].unique())}
+    for row, label, camera in zip(train.index, train["label"], train["camera"], strict=True):
+        cameras[label][row] = None if pd.isna(camera) else int(camera)
+    total = len(cameras)
+    count = min(max(round(total * share), min(2, total // 2)), total - min(2, total - total // 2))
+    order = [str(label) for label in rng.permutation(list(cameras))]
+    queries = {label: _pick_queries(cameras[label], rng) for label in order}
+    asking = next((place for place, label in enumerate(order) if queries[label]), 0)
+    if count and asking >= count:  # a validation without a query could not choose the best model
+        order[count - 1], order[asking] = order[asking], order[count - 1]
+    for label in order[:count]:
+        table.loc[list(cameras[label]), ["split", "role"]] = ["validation", "reference"]
+        table.loc[queries[label], "role"] = "query"
+    return table
+
+
+def _pick_queries(cameras: dict[int, int | None], rng: np.random.Generator) -> list[int]:
+    """One row of each camera as long as every chosen row keeps a match.
+
+    Args:
+        cameras: The camera of each row of one person, None where unknown (which is the same as no other).
+        rng: Which rows.
+    """
+    queries: list[int] = []
+    for camera in sorted(set(cameras.values()), key=lambda camera: -1 if camera is None else camera):
+        rows = [row for row, own in cameras.items() if own == camera]
+        chosen = [*queries, rows[rng.integers(len(rows))]]
+        rest = [own for row, own in cameras.items() if row not in chosen]
+        if all(any(own is None or own != cameras[query] for own in rest) for query in chosen):
+            queries = chosen
+    return queries
+
+
+def hold_out_images(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Moves a share of every training class to validation; at least one stays. Copies go where their original goes."""
+    table = table.copy()
+    rng = np.random.default_rng(seed)
+    for _, rows in table[(table["split"] == "train") & (table["source"] == "")].groupby("label", sort=True):
+        count = min(max(1, round(len(rows) * share)), len(rows) - 1)
+        table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
+    table.loc[table["source"].isin(table["path"][table["split"] == "validation"]), "split"] = "validation"
+    return table

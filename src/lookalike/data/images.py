@@ -1,0 +1,232 @@
+"""The only way an image enters, in training, embedding and serving alike: bytes -> uint8 RGB at model size.
+
+JPEG goes through OpenCV (libjpeg-turbo, decoded at reduced scale when it is much larger than needed), everything
+else through Pillow. EXIF orientation is applied; grey, palette, CMYK and 16-bit become 8-bit RGB; transparency is
+laid over white. A file that is no single intact picture raises `ImageError`; it is never replaced by another.
+
+Letters in shapes: H height, W width.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lookalike.data.orientation import EXIF_TAG, SIDEWAYS, Pixels, Region, as_stored, upright
+from lookalike.data.pixels import PixelSettings, resize
+from lookalike.errors import LookalikeError
+
+MAX_PIXELS = 89_478_485
+MIN_SIDE = 4
+
+
+# The constants named GRAYSCALE are the bare reduction bits; IMREAD_COLOR_RGB keeps the colours.
+_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+_REDUCED = {
+    1: 0,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+# Nothing else is decoded, whatever its name says: for EPS, Pillow would start Ghostscript.
+_FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM"})
+_STILL_FORMATS = frozenset({"MPO"})
+_END_OF_JPEG = b"\xff\xd9"
+Unusable = Literal["unreadable", "empty", "not_an_image", "damaged", "animated", "size", "format", "box"]
+
+
+class ImageError(LookalikeError):
+    """One image cannot be used; the text names the file, the reason and the way out.
+
+    Args:
+        text: The message.
+        kind: What is wrong with it, in one word.
+    """
+
+    def __init__(self, text: str, kind: Unusable = "damaged") -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class _CropFailedError(Exception):
+    """What a caller's `crop` raised: its own affair, no damage of the image."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+
+
+def read_image(
+    source: Path | bytes,
+    pixels: PixelSettings | None = None,
+    box: tuple[float, ...] | None = None,
+    crop: Callable[[int, int], Region] | None = None,
+) -> Pixels:
+    """Reads one image.
+
+    Args:
+        source: A file, or its bytes.
+        pixels: Size of the result; None keeps the size of the image.
+        box: x1, y1, x2, y2 in pixels of the upright image: only this part is used.
+        crop: Chooses a part of what `box` left, from its height and width, as (top, left, height, width).
+
+    Returns:
+        uint8 RGB [H, W, 3], contiguous.
+
+    Raises:
+        ImageError: Not readable, not an image, truncated, animated, too small or too large.
+    """
+    name = str(source) if isinstance(source, Path) else "image"
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as error:
+        raise ImageError(
+            f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions", "unreadable"
+        ) from error
+    if not data:
+        raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file", "empty")
+    try:
+        image = _decode(data, name, pixels, box, crop)
+    except (ImageError, MemoryError):
+        raise
+    except _CropFailedError as error:
+        raise error.reason from None
+    except Exception as error:  # damage makes decoders raise anything, TypeError and RuntimeError included
+        raise ImageError(
+            f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it"
+        ) from error
+    return np.ascontiguousarray(image if pixels is None else resize(image, pixels))
+
+
+def _decode(
+    data: bytes,
+    name: str,
+    pixels: PixelSettings | None,
+    box: tuple[float, ...] | None,
+    crop: Callable[[int, int], Region] | None,
+) -> Pixels:
+    """The upright part that is asked for, perhaps at reduced scale."""
+    region: Region | None = None
+    try:
+        with Image.open(BytesIO(data)) as header:
+            _check(header, name)
+            # Pillow turns a TIFF itself while decoding it, so its upright size is not known yet.
+            turned = header.format == "TIFF"
+            orientation = 1 if turned else header.getexif().get(EXIF_TAG, 1)
+            wide, high = header.size[::-1] if orientation in SIDEWAYS else header.size
+            if not turned:
+                region = _region(high, wide, box, crop, name)
+            whole_jpeg = header.format in ("JPEG", "MPO") and data.rstrip(b"\0").endswith(_END_OF_JPEG)
+            if whole_jpeg and header.mode in ("RGB", "L"):
+                factor = _reduction(region or (0, 0, high, wide), pixels)
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS | _REDUCED[factor])
+                if image is not None:
+                    part = _part(image, region and as_stored(region, orientation, high, wide), factor)
+                    return upright(part, orientation)
+            # Also what OpenCV answers to damage; Pillow then says which.
+            image = upright(_to_rgb8(header, name), orientation)
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM",
+            "not_an_image",
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1]), "size") from error
+    if turned:
+        region = _region(image.shape[0], image.shape[1], box, crop, name)
+    return _part(image, region, 1)
+
+
+def _check(header: Image.Image, name: str) -> None:
+    """Refuses by the header alone, before any pixel is decoded."""
+    if header.format not in _FORMATS:
+        raise ImageError(
+            f"{name}: {header.format} is not read, expected {', '.join(sorted(_FORMATS))}: save it as PNG", "format"
+        )
+    width, height = header.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"), "size")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}: remove or replace it",
+            "size",
+        )
+    frames = getattr(header, "n_frames", 1)
+    if frames > 1 and header.format not in _STILL_FORMATS:
+        raise ImageError(
+            f"{name}: animated or many pages ({frames} frames), expected one picture: save the frame you mean as PNG",
+            "animated",
+        )
+
+
+def _too_large(name: str, found: str) -> str:
+    return f"{name}: {found} pixels, expected at most {MAX_PIXELS}: scale the picture down first"
+
+
+def _reduction(region: Region, pixels: PixelSettings | None) -> int:
+    """By how much a JPEG may be reduced (1, 2, 4, 8) so that no side of the part falls below the wanted size."""
+    if pixels is None:
+        return 1
+    spare = min(region[2] / pixels.height, region[3] / pixels.width)
+    return next(factor for factor in (8, 4, 2, 1) if spare >= factor or factor == 1)
+
+
+def _to_rgb8(image: Image.Image, name: str) -> Pixels:
+    if image.mode == "F":
+        raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit", "format")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        front = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
+    return np.array(image.convert("RGB"))
+
+
+def _region(
+    height: int,
+    width: int,
+    box: tuple[float, ...] | None,
+    crop: Callable[[int, int], Region] | None,
+    name: str,
+) -> Region | None:
+    """The part that box and crop leave of an upright image, in its full size; None for all of it."""
+    region: Region | None = None
+    if box is not None:
+        x1, y1, x2, y2 = (round(value) for value in box)
+        top, left = min(max(0, y1), height), min(max(0, x1), width)
+        region = (top, left, min(max(0, y2), height) - top, min(max(0, x2), width) - left)
+        if min(region[2:]) < MIN_SIDE:
+            raise ImageError(
+                f"{name}: box {x1},{y1},{x2},{y2} leaves less than {MIN_SIDE} pixels of {width} x {height}: "
+                "correct x1..y2",
+                "box",
+            )
+    if crop is not None:
+        whole = region or (0, 0, height, width)
+        try:
+            top, left, high, wide = crop(whole[2], whole[3])
+        except Exception as error:
+            raise _CropFailedError(error) from error
+        region = (whole[0] + top, whole[1] + left, high, wide)
+    return region
+
+
+def _part(image: Pixels, region: Region | None, factor: int) -> Pixels:
+    """Cuts `region`, given in pixels of the full size, out of an image that is reduced by `factor`.
+
+    Outwards, so that a reduced part never falls below the wanted size.
+    """
+    if region is None:
+        return image
+    top, left, high, wide = region
+    return image[top // factor : -(-(top + high) // factor), left // factor : -(-(left + wide) // factor)]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

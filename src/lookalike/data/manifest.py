@@ -1,0 +1,167 @@
+"""One validated table of images, from folders, Market-1501's layout, a CSV file or a Parquet file.
+
+Every command starts here: what is an image, what is its label, which images are searched (references) and which ask
+(queries). Nothing is decoded; `images` does that. Rows are sorted by path, so the same data gives the same table.
+"""
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lookalike.data.market import DISTRACTOR
+from lookalike.data.protocol import Protocol
+from lookalike.data.tables import BOX, COLUMNS, SPLITS, ManifestError
+from lookalike.files import atomic_file
+
+ROLES = ("", "reference", "query", "both")
+_MARKET_PLACES = {
+    "train": "images in bounding_box_train/",
+    "validation": "people under two cameras or more in bounding_box_train/, held out with data.validation_share=0.1",
+    "test": "images in query/ and bounding_box_test/",
+}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A table of images below one root.
+
+    Attributes:
+        root: The folder that relative paths start from.
+        table: Columns `COLUMNS` (and `BOX`, `category` when given): path, label, split, role and source are strings
+            ("" = empty), camera is Int64 with missing values, ignore is bool. Sorted by path.
+        notes: What was passed over while reading, in words.
+        cameras_expected: Whether the layout names a camera per image (Market-1501), so that a missing one is odd.
+        left_out: Path -> reason of the images that `exclude.csv` leaves out.
+        folders: Whether it was read from class folders.
+    """
+
+    root: Path
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    cameras_expected: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    folders: bool = False
+
+    def file(self, path: str) -> Path:
+        """Where the file of a row lies."""
+        return self.root / path
+
+    @property
+    def original(self) -> pd.DataFrame:
+        """The rows that are not augmented copies."""
+        return self.table[self.table["source"] == ""]
+
+    @property
+    def known(self) -> pd.DataFrame:
+        """The original training images that are not ignored: what a gallery holds."""
+        rows = self.original
+        return rows[(rows["split"] == "train") & ~rows["ignore"]]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The sorted training labels; a label's id is its place in this list."""
+        train = self.table[(self.table["split"] == "train") & ~self.table["ignore"]]
+        return sorted(train["label"].unique())
+
+    def counts(self) -> pd.DataFrame:
+        """Images per label (rows) and split (columns); augmented copies have a column of their own."""
+        split = self.table["split"].where(self.table["source"] == "", "augmented")
+        return pd.crosstab(self.table["label"], split).reindex(columns=[*SPLITS, "augmented"], fill_value=0)
+
+    def protocol(self, split: str) -> Protocol:
+        """Chooses references and queries for a split.
+
+        With roles the split brings both; without, the original training images are the references and the images of
+        the split are the queries. Augmented copies are neither.
+
+        Raises:
+            ManifestError: The split has no query or no reference.
+        """
+        rows = self.original[self.original["split"] == split]
+        if (rows["role"] != "").any():
+            references = rows[rows["role"].isin(["reference", "both"])]
+            queries = rows[rows["role"].isin(["query", "both"]) & ~rows["ignore"]]
+            text = f"{len(queries)} queries and {len(references)} references, both of split {split}"
+            text += _extras(references, self.cameras_expected)
+        else:
+            references, queries = self.known, rows[~rows["ignore"]]
+            text = (
+                f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
+            )
+        for name, found in (("query", queries), ("reference", references)):
+            if found.empty:
+                places = _MARKET_PLACES if self.cameras_expected else {}
+                expected = places.get(split, f"images in {split}/<class>/ (or rows with role={name})")
+                raise ManifestError(
+                    f"{self.root}: split {split} has no {name}: expected {expected}; "
+                    f"splits with images: {', '.join(self.table['split'].unique()) or 'none'}"
+                )
+        place = pd.Series(np.arange(len(references)), index=references.index)
+        own_row = place.reindex(queries.index).fillna(-1).to_numpy(np.int64)
+        if (own_row >= 0).any():
+            text += "; a query never finds itself"
+        return Protocol(references, queries, own_row, text)
+
+    def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
+        """The same manifest plus augmented copies (their paths absolute or relative to the root)."""
+        table = pd.concat([self.table, rows.assign(ignore=False, role="")], ignore_index=True)
+        return replace(self, table=tidy(table))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the rows and the sizes of their files: changes when the data set does."""
+        digest = hashlib.sha256()
+        for row in self.table.itertuples(index=False):
+            size = self.file(str(row.path)).stat().st_size
+            digest.update(repr((size, *(str(value) for value in row))).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def boxes_of(rows: pd.DataFrame) -> list[tuple[float, float, float, float] | None]:
+    """The box of each row, None where a row has none."""
+    if not set(BOX) <= set(rows):
+        return [None] * len(rows)
+    values = rows[list(BOX)].to_numpy(float)
+    return [None if np.isnan(box).any() else (box[0], box[1], box[2], box[3]) for box in values.tolist()]
+
+
+def write_table(manifest: Manifest, path: Path) -> None:
+    """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back."""
+
+    def beside(file: str) -> str:
+        return Path(os.path.relpath(manifest.file(file), path.parent)).as_posix() if file else ""
+
+    table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
+    with atomic_file(path) as handle:
+        if path.suffix == ".parquet":
+            table.to_parquet(handle, index=False)
+        else:
+            table.to_csv(handle, index=False)
+
+
+def _extras(references: pd.DataFrame, market: bool) -> str:
+    """What else is among the references, in words."""
+    junk = references["ignore"]
+    distractors = ~junk & (references["label"] == DISTRACTOR) if market else junk & False
+    counts = {"distractors": distractors.sum(), "junk": junk.sum()}
+    return "".join(f"; {count} {name}" for name, count in counts.items() if count)
+
+
+def tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Gives every column its type, in the order of `COLUMNS`, rows sorted by path (then box)."""
+    table = table.copy()
+    for name in ("label", "split", "role", "source"):
+        table[name] = (table[name] if name in table else pd.Series("", index=table.index)).fillna("").astype(str)
+    table["label"] = [unicodedata.normalize("NFC", label) for label in table["label"]]
+    table["camera"] = (table["camera"] if "camera" in table else pd.Series(pd.NA, index=table.index)).astype("Int64")
+    table["ignore"] = (table["ignore"] if "ignore" in table else pd.Series(False, index=table.index)).astype(bool)
+    extra = [name for name in (*BOX, "category") if name in table]
+    boxes = [name for name in BOX if name in table]
+    ordered = table[[*COLUMNS, *extra]].sort_values(["path", *boxes], kind="stable")
+    return ordered.reset_index(drop=True)

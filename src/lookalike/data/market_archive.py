@@ -1,0 +1,177 @@
+"""The zip of Market-1501, unpacked whole or not at all."""
+
+import errno
+import lzma
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lookalike.console import progress, say
+from lookalike.data.image_files import is_image_name
+from lookalike.data.market import FOLDERS, QUERIES, REFERENCES, TRAIN, market_root
+from lookalike.errors import LookalikeError
+from lookalike.files import atomic_folder
+
+_LARGEST_RATIO = 20  # of an archive of images: JPEG hardly shrinks, a drawing as PNG a few times
+_MEMBER = re.compile(rf"(?:.*/)?({TRAIN}|{REFERENCES}|{QUERIES})/([^/]+)", re.DOTALL)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, UnicodeDecodeError)
+_CHUNK = 1 << 20
+
+
+class MarketError(LookalikeError):
+    """An archive of Market-1501 cannot be unpacked; nothing of it was written."""
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpacks the images of Market-1501's three folders, whatever stands above them in the archive.
+
+    A folder that already holds these images is used as it is.
+
+    Args:
+        archive: A zip file.
+        folder: New or empty; it appears when everything is unpacked, or not at all.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        MarketError: The archive is missing, damaged, not this data set or tries to write elsewhere, or `folder` holds
+            something else.
+        DiskFullError: There is no room.
+    """
+    if root := market_root(folder):
+        with _opened(archive) as source:
+            _same_as(source, archive, root, folder)
+        say(f"{folder}: already holds the images of {archive}, which is not unpacked again")
+        return folder
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise MarketError(
+            f"{folder}: expected a new or an empty folder to unpack {archive} into, found other files; give a new one "
+            "with data.root="
+        )
+    with _opened(archive) as source:
+        members = _members(source, archive)
+        size = sum(member.file_size for member in members.values())
+        if size > _LARGEST_RATIO * archive.stat().st_size:
+            raise MarketError(
+                f"{archive}: {size >> 20} MiB would come out of {archive.stat().st_size >> 20} MiB, but images do "
+                "not shrink so: this is not the data set; take it from its authors' page"
+            )
+        with atomic_folder(folder.resolve()) as target, progress("unpacking", len(members)) as advance:
+            for name in FOLDERS:
+                if any(place.startswith(f"{name}/") for place in members):
+                    (target / name).mkdir()
+            for place, member in members.items():
+                _copy(source, member, target / place, archive)
+                advance(1)
+            if folder.is_dir():
+                folder.resolve().rmdir()  # empty; atomic_folder would keep it under another name
+        left_out = sum(not member.is_dir() for member in source.infolist()) - len(members)
+    say(f"{archive}: {len(members)} images unpacked into {folder}, {left_out} other files left out")
+    return folder
+
+
+def _same_as(source: zipfile.ZipFile, archive: Path, root: Path, folder: Path) -> None:
+    """Refuses a folder that holds other images than the archive, by names and sizes."""
+    members = {place: member.file_size for place, member in _members(source, archive).items()}
+    there = {
+        f"{name}/{file.name}": file.stat().st_size
+        for name in FOLDERS
+        for file in ((root / name).iterdir() if (root / name).is_dir() else [])
+        if file.is_file() and is_image_name(file.name) and not file.name.startswith(".")
+    }
+    if members != there:
+        different = sorted(place for place in members.keys() | there.keys() if members.get(place) != there.get(place))
+        raise MarketError(
+            f"{folder}: holds {len(there)} images, {archive} holds {len(members)}, and {len(different)} differ (first: "
+            f"{different[0]}): give a new folder with data.root=, or leave data.archive out to use what is there"
+        )
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with archive.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise MarketError(
+            f"{archive}: {error.strerror}: expected the zip of Market-1501; give its place with data.archive="
+        ) from error
+    if start != b"PK":
+        raise MarketError(
+            f"{archive}: not a zip file: expected the zip of Market-1501; unpack others yourself and give data.root="
+        )
+    try:
+        source = zipfile.ZipFile(archive)
+    except _DAMAGE as error:
+        raise MarketError(f"{archive}: damaged or cut off ({error}): copy or download it again") from error
+    with source:
+        yield source
+
+
+def _members(source: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
+    """What to unpack, by its path below the new folder."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    taken: dict[str, str] = {}
+    for member in source.infolist():
+        reason = _unsafe(member)
+        if reason:
+            raise MarketError(
+                f"{archive}: {member.orig_filename!r} {reason}: expected plain files below one folder; nothing was "
+                "unpacked, get the archive from its source again"
+            )
+        found = _MEMBER.fullmatch(member.filename)
+        if not found or not is_image_name(found[2]):
+            continue
+        place = f"{found[1]}/{found[2]}"
+        other = taken.setdefault(place.casefold(), member.filename)  # Windows and macOS do not tell cases apart
+        if place in members or other != member.filename:
+            raise MarketError(
+                f"{archive}: {other} and {member.filename} would both become {place}: expected one data set; nothing "
+                "was unpacked, unpack it yourself and give data.root="
+            )
+        members[place] = member
+    if not any(place.startswith((TRAIN, REFERENCES)) for place in members):
+        found_names = ", ".join(sorted({name.split("/")[0] for name in source.namelist()})[:6]) or "nothing"
+        raise MarketError(
+            f"{archive}: expected images in {TRAIN}/ or {REFERENCES}/, found {found_names}; give the zip of "
+            "Market-1501 with data.archive="
+        )
+    return members
+
+
+def _unsafe(member: zipfile.ZipInfo) -> str:
+    """Why a member must not be unpacked, empty when it may be."""
+    name = member.orig_filename  # as it stands in the archive: `filename` is already cut and turned
+    parts = name.split("/")
+    if name.startswith("/"):
+        return "is an absolute path"
+    if "\\" in name or "\0" in name:
+        return "has a backslash or a zero byte in its name"
+    if any(re.match(r"[A-Za-z]:", part) for part in parts):
+        return "names a drive"
+    if ".." in parts:
+        return "leads out of its folder"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "is a link"
+    return ""
+
+
+def _copy(source: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, archive: Path) -> None:
+    """Writes one member piece by piece; zipfile compares its checksum."""
+    try:
+        with source.open(member) as stream, place.open("xb") as file:
+            shutil.copyfileobj(stream, file, _CHUNK)
+    except (*_DAMAGE, OSError) as error:
+        # A damaged table of contents makes zipfile seek below 0 (EINVAL), damaged bz2 data has no number at all.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise MarketError(
+            f"{archive}: {member.filename} cannot be unpacked ({error}): damaged or locked; copy or download the "
+            "archive again"
+        ) from error

@@ -1,0 +1,103 @@
+"""A loader that knows its position inside an epoch."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from lookalike.datamodules.image_rows import FeatureRows, ImageRows, Sample
+
+
+class Batches(Protocol):
+    """What `sampler` makes: the batches of an epoch, as a pure function of its number."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, epoch: int) -> Iterator[list[int]]:
+        """The batches of one epoch, as lists of rows."""
+        ...
+
+
+class _EpochBatches:
+    """Yields (epoch, row) pairs, from the batch where the loader stands."""
+
+    def __init__(self, source: Batches) -> None:
+        self.source, self.epoch, self.start = source, 0, 0
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, start = self.epoch, self.start
+        for number, rows in enumerate(self.source.batches(epoch)):
+            if number >= start:
+                yield [(epoch, row) for row in rows]
+
+
+class ResumableLoader(DataLoader[Sample]):
+    """A loader that knows its position: the epoch, and the batches of it that were handed out.
+
+    Args:
+        dataset: Takes (epoch, row) as an index.
+        source: The batches.
+        workers: Loading processes.
+    """
+
+    def __init__(self, dataset: ImageRows | FeatureRows, source: Batches, workers: int) -> None:
+        self._position = _EpochBatches(source)
+        self._done = 0
+        super().__init__(dataset, batch_sampler=self._position, **options_for(dataset, workers))
+
+    def __iter__(self) -> Any:
+        if self._done >= len(self):
+            self._position.epoch, self._done = self._position.epoch + 1, 0
+        self._position.start = self._done
+        return self._counted(super().__iter__())
+
+    def _counted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
+            self._done += 1
+            yield batch
+
+    @property
+    def position(self) -> dict[str, int]:
+        """Where the loader stands; set it to go on from there."""
+        return {"epoch": self._position.epoch, "batches_done": self._done}
+
+    @position.setter
+    def position(self, position: dict[str, int]) -> None:
+        self._position.epoch, self._done = position["epoch"], position["batches_done"]
+
+
+def default_workers() -> int:
+    """One process fewer than the cores, at most 4: the network needs the rest."""
+    return max(0, min(4, (os.cpu_count() or 1) - 1))
+
+
+def options_for(rows: ImageRows | FeatureRows, workers: int) -> dict[str, Any]:
+    """Features need no processes: taking them is a copy, and they come as whole batches."""
+    return {**worker_options(0), "collate_fn": _as_it_is} if isinstance(rows, FeatureRows) else worker_options(workers)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def worker_options(workers: int) -> dict[str, Any]:
+    """Settings of a loader with so many processes: one thread each, and no draw from torch's random state."""
+    # A generator of its own: otherwise every new iterator draws from torch's global one, and resuming would shift it.
+    generator = torch.Generator()
+    return {
+        "num_workers": workers,
+        "worker_init_fn": _one_thread,
+        "persistent_workers": workers > 0,
+        "generator": generator,
+    }
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,155 @@
+"""Who each query of a protocol is, out of all its references, and how well they are retrieved.
+
+Letters in shapes: Q queries, R references, D embedding.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lookalike.data.protocol import Protocol
+from lookalike.data.tables import ManifestError
+from lookalike.inference.encoder import Device
+from lookalike.metrics.camera_pairs import per_camera_pair
+from lookalike.metrics.evaluate import evaluate
+from lookalike.metrics.exact_grid import Similarity
+from lookalike.metrics.rerank_options import Rerank
+from lookalike.metrics.result import RetrievalResult
+
+_PAIRS = 400  # of cameras, in a table that a person may read
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How embeddings of a protocol are compared.
+
+    Attributes:
+        camera_rule: Leave out references of the query's own label and camera, where cameras are known.
+        similarity: See `evaluate`.
+        rerank: See `evaluate`.
+        device: See `evaluate`.
+    """
+
+    camera_rule: bool = True
+    similarity: Similarity = "cosine"
+    rerank: Rerank = "none"
+    device: Device = "cpu"
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Two views of one evaluation: who each query is, out of all references, and retrieval across cameras.
+
+    Attributes:
+        result: By the rules asked for.
+        whole: Without the camera rule; the same object where no camera rule applied.
+        camera_pairs: See `camera_pairs.per_camera_pair`; None where no camera is known, empty where there are too many.
+    """
+
+    result: RetrievalResult
+    whole: RetrievalResult
+    camera_pairs: pd.DataFrame | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """`accuracy` over all references, everything by the rules asked for, `accuracy_whole@k` where they differ."""
+        return {"accuracy": self.whole.metrics["accuracy@1"], **self.result.metrics, **self._whole("metrics")}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Of the same names, where there is one."""
+        whole = self.whole.intervals
+        first = {"accuracy": whole["accuracy@1"]} if whole else {}
+        return {**first, **self.result.intervals, **self._whole("intervals")}
+
+    def _whole(self, part: str) -> dict[str, Any]:
+        """The accuracies without the camera rule, where it makes a difference."""
+        if self.result is self.whole:
+            return {}
+        values = getattr(self.whole, part)
+        return {name.replace("@", "_whole@"): value for name, value in values.items() if name.startswith("accuracy@")}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        one_view = self.result is self.whole
+        pairs = self.camera_pairs
+        table = None if pairs is None else pairs.astype(object).where(pairs.notna(), None).to_dict("records")
+        return {
+            **self.result.to_dict(),
+            **({} if one_view else {"protocol_of_accuracy": self.whole.protocol}),
+            "metrics": self.metrics,
+            "intervals_95": {name: list(pair) for name, pair in self.intervals.items()},
+            **({} if table is None else {"per_camera_pair": table}),
+        }
+
+    def __str__(self) -> str:
+        if self.result is self.whole:
+            return str(self.result)
+        lines = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
+        accuracy = [line.replace("accuracy@", "accuracy_whole@") for line in lines]
+        return "\n".join([str(self.result), "over all references, without the camera rule:", *accuracy])
+
+
+def evaluate_rows(
+    queries: np.ndarray,
+    references: np.ndarray,
+    protocol: Protocol,
+    rules: Rules = Rules(),
+) -> RetrievalResult:
+    """Evaluates embeddings of a protocol's queries [Q, D] and references [R, D]."""
+    known = any(part["camera"].notna().any() for part in (protocol.queries, protocol.references))
+    result = evaluate(
+        queries,
+        references,
+        protocol.queries["label"].tolist(),
+        protocol.references["label"].tolist(),
+        query_cameras=protocol.queries["camera"].astype(object).tolist() if known else None,
+        reference_cameras=protocol.references["camera"].astype(object).tolist() if known else None,
+        camera_rule=rules.camera_rule,
+        ignore=protocol.references["ignore"].to_numpy(bool),
+        exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
+        similarity=rules.similarity,
+        rerank=rules.rerank,
+        device=rules.device,
+    )
+    who = protocol.text.partition(";")[0]  # the rest is counted below, by the rules that were applied
+    return replace(result, protocol=f"{who}; {result.protocol}")
+
+
+def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> Identification:
+    """As `evaluate_rows`, and the accuracy over all references.
+
+    Raises:
+        ManifestError: No query has a valid positive, so no retrieval metric exists.
+    """
+    result = evaluate_rows(queries, references, protocol, rules)
+    if not result.counts["queries_with_positive"]:
+        asked, known = (sorted(set(part["label"])) for part in (protocol.queries, protocol.references))
+        raise ManifestError(
+            f"no query has a valid positive: {len(asked)} query labels ({', '.join(asked[:3])} ...), {len(known)} "
+            f"reference labels ({', '.join(known[:3])} ...), {len(set(asked) & set(known))} in common: check the "
+            "labels; where each person was seen by one camera only, camera_rule=false"
+        )
+    pairs = _camera_pairs(queries, references, protocol, rules)
+    if not rules.camera_rule or pairs is None:
+        return Identification(result, result, pairs)
+    return Identification(
+        result, evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False)), pairs
+    )
+
+
+def _camera_pairs(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> pd.DataFrame | None:
+    """None where no camera is known; empty where there are too many for a table (sequences taken for cameras)."""
+    seen, cameras = (part["camera"].dropna().nunique() for part in (protocol.queries, protocol.references))
+    if not (seen and cameras):
+        return None
+    if seen * cameras > _PAIRS:
+        return pd.DataFrame()
+    names, seen_by = (
+        [part[column].astype(object).tolist() for part in (protocol.queries, protocol.references)]
+        for column in ("label", "camera")
+    )
+    ignore = protocol.references["ignore"].to_numpy(bool)
+    return per_camera_pair(queries, references, names[0], names[1], seen_by[0], seen_by[1], ignore, rules.similarity)

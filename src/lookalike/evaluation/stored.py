@@ -1,0 +1,95 @@
+"""Embeddings that are kept: made of any images, and evaluated without the model."""
+
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import numpy as np
+import pandas as pd
+
+from lookalike.console import say
+from lookalike.data.class_folders import RECIPE
+from lookalike.data.dataset import read_data
+from lookalike.data.exclusions import find_exclusions, without
+from lookalike.data.image_files import find_images
+from lookalike.data.manifest import Manifest
+from lookalike.data.market import market_root
+from lookalike.data.tables import ManifestError
+from lookalike.evaluation.embed import embed_rows
+from lookalike.files import atomic_folder
+from lookalike.inference.encoder import Encoder
+from lookalike.inference.references import Gallery, GalleryError
+from lookalike.metrics.evaluate import evaluate
+from lookalike.metrics.result import RetrievalResult
+
+
+def evaluate_galleries(queries: Gallery, references: Gallery, **settings: Any) -> RetrievalResult:
+    """Evaluates stored embeddings, such as `lookalike embed` writes; a file on both sides never finds itself.
+
+    Args:
+        queries: They ask.
+        references: They are searched.
+        **settings: Further arguments of `evaluate`.
+
+    Raises:
+        GalleryError: The two were made by different weights or pixel settings.
+        EvaluationError: As `evaluate`.
+    """
+    if queries.fingerprint != references.fingerprint:
+        raise GalleryError(
+            f"the queries were made by {queries.fingerprint[:12]}, the references by {references.fingerprint[:12]}: "
+            "embeddings of different weights or pixel settings cannot be compared; embed both with one bundle"
+        )
+    places = {references.file(row): row for row in range(len(references))}
+    own = np.array([places.get(queries.file(row), -1) for row in range(len(queries))])
+    given = (queries.embeddings, references.embeddings, queries.labels, references.labels)
+    return evaluate(*given, **{"exclude_self": own if (own >= 0).any() else False, **settings})
+
+
+def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gallery, list[str]]:
+    """Embeds a data set (without augmented copies) or any folder (label = name of its folder) into a gallery folder.
+
+    Returns:
+        What was written, and the reasons of the images that could not be used and are left out.
+
+    Raises:
+        ManifestError: No image there.
+    """
+    root = Path(str(data["root"])) if data["root"] else None
+    market = root is not None and root.is_dir() and market_root(root) is not None
+    if root is not None and root.is_dir() and not market and not (root / "train").is_dir():
+        files = [file for file in find_images(root) if not any((above / RECIPE).is_file() for above in file.parents)]
+        rows = pd.DataFrame(
+            {
+                "path": [file.relative_to(root).as_posix() for file in files],
+                "label": [normalize("NFC", file.parent.name) for file in files],
+            }
+        )
+        listed_out = find_exclusions(Path(data["exclude"]) if data.get("exclude") else None, root)
+        rows, notes = without(rows, *listed_out)
+        for note in notes:
+            say(f"{root}: {note}")
+        rows = rows.reset_index(drop=True)
+        manifest = Manifest(root, rows)
+    else:
+        manifest = read_data(**data)
+        rows = manifest.original
+    if rows.empty:
+        raise ManifestError(f"{root}: no image in it: give a folder of images or a .csv / .parquet table")
+    if output.exists() and not (output / "gallery.json").is_file():
+        raise ManifestError(f"output={output}: exists and holds no embeddings: give the name of a new folder")
+    errors: dict[int, str] = {}
+    embeddings = embed_rows(encoder, manifest, rows, "images", errors)
+    good = [row for row in range(len(rows)) if row not in errors]
+    kept = rows.iloc[good]
+    gallery = Gallery(
+        embeddings[good],
+        kept["label"].tolist(),
+        kept["path"].tolist(),
+        manifest.root.resolve(),
+        encoder.fingerprint,
+        encoder.precision,
+    )
+    with atomic_folder(output.absolute()) as folder:
+        gallery.save(folder)
+    return gallery, list(errors.values())

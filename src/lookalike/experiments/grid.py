@@ -1,0 +1,139 @@
+"""A grid of training runs on the same data, measured on the same queries, and what that says.
+
+A run that is finished is not run again, a killed one goes on from its checkpoint.
+
+Letters in shapes: G settings compared, S seeds, Q queries.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lookalike.console import say
+from lookalike.data.dataset import read_data
+from lookalike.experiments.comparison import METRICS, Measured
+from lookalike.files import atomic_file, write_json
+from lookalike.inference.bundle import Bundle, BundleError, load_bundle
+from lookalike.metrics.result import RetrievalResult
+from lookalike.settings.training import Train
+from lookalike.training.fit import DivergedError
+
+_PER_QUERY = ("label", "predicted", "positives", *METRICS)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a grid.
+
+    Attributes:
+        axes: Setting -> value, of those that differ between the runs, the seed aside.
+        settings: Everything.
+    """
+
+    axes: dict[str, str]
+    settings: Train
+
+    @property
+    def group(self) -> str:
+        """The values of its axes, in words."""
+        if set(self.axes) == {"loss"}:
+            return self.axes["loss"]
+        return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in self.axes.items()) or "all"
+
+
+def run_grid(
+    points: Sequence[Point], output: Path, train: Callable[[Train], Any]
+) -> tuple[list[Measured], dict[str, int]]:
+    """Runs what is not finished, one run after the other.
+
+    Args:
+        points: The grid.
+        output: Folder of the comparison; `runs/` in it keeps what was measured.
+        train: Trains, or continues, or finds that a run is finished; returns the bundle and its validation result (None
+            when it was finished before).
+
+    Returns:
+        The finished runs; and group -> how many runs of it are left out, since their loss became no number.
+
+    Raises:
+        LookalikeError: A run cannot be trained; the others are kept.
+    """
+    found = []
+    diverged: dict[str, int] = {}
+    fingerprint = cache(lambda data: read_data(**dict(data)).fingerprint())
+    for number, point in enumerate(points, 1):
+        run = str(point.settings.run)
+        data = fingerprint(tuple(point.settings.data.model_dump().items()))
+        known = _known(point, output, data)
+        if known is None:
+            say(f"run {number} of {len(points)}: {run}")
+            try:
+                bundle, result = train(point.settings)
+            except DivergedError as error:
+                say(f"{run} is left out: {error}")
+                diverged[point.group] = diverged.get(point.group, 0) + 1
+                continue
+            _keep(point, output, data, bundle, result or _measure(bundle, point.settings))
+            known = _known(point, output, data)
+        else:
+            say(f"run {number} of {len(points)}: {run} is finished")
+        assert known is not None
+        found.append(known)
+    return found, diverged
+
+
+def _files(point: Point, output: Path) -> tuple[Path, Path]:
+    folder = output / "runs"
+    return folder / f"{point.settings.run}.json", folder / f"{point.settings.run}.parquet"
+
+
+def _known(point: Point, output: Path, data: str) -> Measured | None:
+    """What was measured of a run whose bundle and data still stand; None when it must be run, or measured."""
+    about, table = _files(point, output)
+    try:
+        told = json.loads(about.read_bytes())
+        bundle = load_bundle(Path(point.settings.models_dir) / str(point.settings.run))
+        now = {"fingerprint": bundle.fingerprint, "data": data, "settings": point.settings.model_dump(mode="json")}
+        if any(told[name] != value for name, value in now.items()):
+            return None
+        per_query = pd.read_parquet(table)
+    except (OSError, ValueError, KeyError, BundleError):
+        return None
+    return Measured(point.group, point.settings.seed, str(point.settings.run), told, per_query)
+
+
+def _keep(point: Point, output: Path, data: str, bundle: Bundle, result: RetrievalResult) -> None:
+    training = bundle.config["training"]
+    about, table = _files(point, output)
+    with atomic_file(table) as handle:
+        result.per_query[list(_PER_QUERY)].to_parquet(handle, index=False)
+    write_json(
+        about,
+        {
+            "run": bundle.path.name,
+            "fingerprint": bundle.fingerprint,
+            "data": data,
+            "settings": point.settings.model_dump(mode="json"),
+            "protocol": result.protocol,
+            "best_epoch": training["best_epoch"],
+            "epochs": training["epochs"],
+            "arithmetic": training["arithmetic"],
+            "seconds": training["seconds"],
+            "parameters": training["parameters"],
+            "trained_parameters": training["trained_parameters"],
+            "history": training["history"],
+        },
+    )
+
+
+def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:
+    """Of a bundle that was finished before: its validation split once more."""
+    from lookalike.evaluation.split import evaluate_split
+    from lookalike.inference.encoder import load_encoder
+
+    return evaluate_split(bundle, load_encoder(bundle), settings.data.model_dump(), "validation")

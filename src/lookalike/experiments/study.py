@@ -1,0 +1,101 @@
+"""A search that is kept: Optuna's study in a database, opened again after a kill."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lookalike.data.dataset import read_data
+from lookalike.experiments.search_settings import TuneError
+from lookalike.settings.check import flat
+from lookalike.settings.search_space import Knob
+from lookalike.settings.verbs import TuneCommand
+from lookalike.training.checkpoint import compare_settings
+from lookalike.training.run import FREE
+
+_UNPRUNED = (5, 2)  # trials, and epochs of a trial, that are never pruned
+PLACES = ("resume", "logger", "models_dir", "checkpoint_dir", "run", "data.root")
+
+
+def import_optuna() -> Any:
+    """Optuna, without its chatter.
+
+    Raises:
+        TuneError: It is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise TuneError(f"tune needs optuna ({error}): pip install 'lookalike[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+@contextmanager
+def database_errors_told(optuna: Any, file: Path) -> Iterator[None]:
+    """Says in one line what a database raises: damaged, locked, a full disk."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise TuneError(
+            f"{file}: cannot be used ({reason}): the same command goes on when that is mended; if the file is damaged, "
+            "move it away, or give name=<another>"
+        ) from error
+
+
+def open_study(optuna: Any, settings: TuneCommand, output: Path, knobs: dict[str, Knob]) -> Any:
+    """The study, made or found again; one of other settings is refused."""
+    output.mkdir(parents=True, exist_ok=True)
+    values = {**settings.model_dump(mode="json"), "tune": {name: knob.model_dump() for name, knob in knobs.items()}}
+    about = {name: value for name, value in flat(values).items() if not name.startswith((*FREE, *PLACES))}
+    about = {name: value for name, value in about.items() if name not in ("trials", "output")}
+    about["data_fingerprint"] = read_data(**settings.data.model_dump()).fingerprint()
+    about = json.loads(json.dumps(about))
+    place = {"study_name": settings.name, "storage": f"sqlite:///{output / 'study.db'}"}
+    study = optuna.create_study(**place, direction="maximize", load_if_exists=True)
+    known = study.user_attrs.get("about")
+    if known not in (None, about) and not ended_trials(study):  # nothing was found yet that this could be mixed with
+        optuna.delete_study(**place)
+        study, known = optuna.create_study(**place, direction="maximize"), None
+    if known is None:
+        study.set_user_attr("about", about)
+    else:
+        compare_settings(f"search {settings.name}", known, about, "or give name=<another>")
+    # A constant seed would draw the same again after every restart.
+    study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials))
+    trials, epochs = _UNPRUNED
+    study.pruner = (
+        # Its steps count from 0, epochs from 1.
+        optuna.pruners.MedianPruner(n_startup_trials=trials, n_warmup_steps=epochs + 1)
+        if settings.prune
+        else optuna.pruners.NopPruner()
+    )
+    return study
+
+
+def take_up_killed_trials(optuna: Any, study: Any) -> None:
+    """Trials that a killed session left are run first, with the same settings: their runs go on from checkpoints."""
+    states = optuna.trial.TrialState
+    waiting = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(states=(states.WAITING,))]
+    for trial in study.get_trials(states=(states.RUNNING,)):
+        drawn = {
+            **trial.system_attrs.get("fixed_params", {}),
+            **trial.params,
+        }  # those before it drew any, and those it drew
+        if drawn not in waiting:
+            study.enqueue_trial(drawn, user_attrs=was_given(trial))
+        study.tell(trial.number, state=states.FAIL)
+
+
+def was_given(trial: Any) -> dict[str, bool]:
+    """Whether a trial has the settings as given, as an attribute of a trial."""
+    return {"given": bool(trial.user_attrs.get("given", False))}
+
+
+def ended_trials(study: Any) -> list[Any]:
+    """The trials of a study that are not run again."""
+    return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]

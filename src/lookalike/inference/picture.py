@@ -1,0 +1,93 @@
+"""Queries and their neighbours as one picture, readable without colour: a tick or a cross beside blue or orange."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from lookalike.data.images import ImageError, read_image
+from lookalike.data.pixels import PixelSettings
+
+_CELL, _GAP, _TEXT = 148, 10, 40
+_RIGHT, _WRONG, _PLAIN, _INK, _PAPER = "#0072B2", "#D55E00", "#888888", "#111111", "#FFFFFF"
+_FONTS = ("DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSans-Regular.ttf", "Arial.ttf")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One image with two lines of text.
+
+    Attributes:
+        file: The image; a grey field that says so is drawn when it cannot be read.
+        title: First line.
+        note: Second line.
+        right: True draws a blue frame and a tick, False an orange frame and a cross, None a grey frame.
+    """
+
+    file: Path
+    title: str
+    note: str
+    right: bool | None = None
+
+
+def draw_rows(rows: list[list[Cell]]) -> Image.Image:
+    """Draws one row per query: the query first, set apart, then its neighbours."""
+    columns = max(len(row) for row in rows)
+    width = _GAP * 4 + columns * (_CELL + _GAP)
+    height = _GAP + len(rows) * (_CELL + _TEXT + _GAP)
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    for line, row in enumerate(rows):
+        top = _GAP + line * (_CELL + _TEXT + _GAP)
+        for column, cell in enumerate(row):
+            left = _GAP + column * (_CELL + _GAP) + (0 if column == 0 else 2 * _GAP)
+            _draw_cell(sheet, cell, left, top)
+        rule = _GAP + _CELL + int(1.5 * _GAP)
+        ImageDraw.Draw(sheet).line([(rule, top), (rule, top + _CELL + _TEXT - 6)], fill=_PLAIN, width=1)
+    return sheet
+
+
+def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
+    draw = ImageDraw.Draw(sheet)
+    try:
+        picture = Image.fromarray(read_image(cell.file, PixelSettings(_CELL, _CELL, "crop")))
+        sheet.paste(picture, (left, top))
+    except ImageError:
+        draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill="#DDDDDD")
+        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=_INK, font=_font(13))
+    color = {True: _RIGHT, False: _WRONG, None: _PLAIN}[cell.right]
+    draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], outline=color, width=2 if cell.right is None else 5)
+    if cell.right is not None:
+        _draw_mark(draw, left, top, cell.right, color)
+    draw.text((left, top + _CELL + 4), _fit(cell.title, 14), fill=_INK, font=_font(14))
+    draw.text((left, top + _CELL + 22), _fit(cell.note, 12), fill="#555555", font=_font(12))
+
+
+def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, color: str) -> None:
+    """A tick or a cross in the upper corner."""
+    x, y = left + _CELL - 27, top + 5
+    draw.rectangle([x, y, x + 22, y + 22], fill=color)
+    strokes = [[(5, 12), (9, 16), (17, 6)]] if right else [[(6, 6), (16, 16)], [(16, 6), (6, 16)]]
+    for stroke in strokes:
+        draw.line([(x + dx, y + dy) for dx, dy in stroke], fill=_PAPER, width=3)
+
+
+def _fit(text: str, size: int) -> str:
+    """One line of text, shortened to the width of a cell."""
+    font, text = _font(size), " ".join(text.split())
+    if font.getlength(text) <= _CELL:
+        return text
+    keep = int(np.searchsorted([-font.getlength(text[:n] + "…") for n in range(len(text), 0, -1)], -_CELL))
+    return text[: len(text) - keep] + "…"
+
+
+@cache
+def _font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+    """A font of this machine that knows most scripts, or Pillow's own."""
+    for name in _FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)

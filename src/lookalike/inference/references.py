@@ -1,0 +1,157 @@
+"""References that can be searched: embeddings, labels and paths in a folder, an exact FAISS index in memory.
+
+The folder holds `embeddings.npy` (float32, no pickle), `rows.csv` (label, path) and `gallery.json` (fingerprint, root).
+`lookalike embed` writes the same folder, so embeddings of any images can be searched.
+
+Letters in shapes: R references, Q queries, D embedding, K neighbours.
+"""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.errors import LookalikeError
+from lookalike.files import write_bytes, write_json
+
+if TYPE_CHECKING:
+    import faiss
+
+
+_SCHEMA = 1
+
+
+class GalleryError(LookalikeError):
+    """A gallery is damaged, empty, or does not belong to the embeddings."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """References of one fingerprint.
+
+    Attributes:
+        embeddings: float32 [R, D], unit length.
+        labels: R labels.
+        paths: R paths, relative to `root` or absolute.
+        root: The folder that relative paths start from.
+        fingerprint: What made the embeddings (weights and pixel settings).
+        precision: Of the arithmetic that made them, "" where it is not known.
+    """
+
+    embeddings: np.ndarray
+    labels: list[str]
+    paths: list[str]
+    root: Path
+    fingerprint: str
+    precision: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.embeddings) == len(self.labels) == len(self.paths):
+            raise GalleryError(
+                f"one label and one path per embedding expected, got {len(self.embeddings)} embeddings, "
+                f"{len(self.labels)} labels, {len(self.paths)} paths: write the gallery again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def file(self, row: int) -> Path:
+        """Where the image of a row lies."""
+        return self.root / self.paths[row]
+
+    @cached_property
+    def _index(self) -> "faiss.IndexFlatIP":
+        import faiss
+
+        index = faiss.IndexFlatIP(self.embeddings.shape[1])
+        index.add(np.ascontiguousarray(self.embeddings, np.float32))
+        return index
+
+    def search(self, query: np.ndarray, k: int, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest references of each query, exactly: similarity descending, then row ascending.
+
+        Args:
+            query: float32 [Q, D], unit length.
+            k: K, at least 1.
+            fingerprint: That of the encoder which made `query`.
+
+        Returns:
+            int64 [Q, K] rows and float32 [Q, K] cosine similarities.
+
+        Raises:
+            GalleryError: Another fingerprint, k beyond the gallery, or a query of another size or not finite.
+        """
+        if fingerprint != self.fingerprint:
+            raise GalleryError(
+                f"the gallery was made by {self.fingerprint[:12]}, the query by {fingerprint[:12]}: "
+                "embeddings of different weights or pixel settings cannot be compared; embed both with one bundle"
+            )
+        if not 1 <= k <= len(self):
+            raise GalleryError(f"k={k}: expected 1 to {len(self)}, the number of images in the gallery")
+        if query.shape[1:] != self.embeddings.shape[1:] or not np.isfinite(query).all():
+            raise GalleryError(
+                f"query embeddings: expected finite values [Q, {self.embeddings.shape[1]}], got {query.shape} with "
+                f"{int((~np.isfinite(query)).sum())} that are not finite: check the weights"
+            )
+        rows = np.empty((len(query), k), np.int64)
+        similarity = np.empty((len(query), k), np.float32)
+        for place, one in enumerate(np.ascontiguousarray(query, np.float32)):
+            rows[place], similarity[place] = self._search_one(one[None], k)
+        return rows, similarity
+
+    def _search_one(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Fetches more until the last one fetched is worse than the k-th, so that ties are settled by row."""
+        fetch = k + 1
+        while True:
+            fetch = min(fetch, len(self))
+            similarity, rows = (found[0] for found in self._index.search(query, fetch))
+            if fetch == len(self) or similarity[-1] < similarity[k - 1]:
+                order = np.lexsort((rows, -similarity))[:k]
+                return rows[order], similarity[order]
+            fetch *= 2
+
+    def save(self, folder: Path) -> None:
+        """Writes the three files into an existing folder, each whole or not at all."""
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(self.embeddings, np.float32), allow_pickle=False)
+        write_bytes(folder / "embeddings.npy", buffer.getvalue())
+        text = io.StringIO()
+        csv.writer(text).writerows([("label", "path"), *zip(self.labels, self.paths, strict=True)])
+        write_bytes(folder / "rows.csv", text.getvalue().encode("utf-8", "surrogateescape"))
+        about = {
+            "schema": _SCHEMA,
+            "fingerprint": self.fingerprint,
+            "precision": self.precision,
+            "root": str(self.root),
+        }
+        write_json(folder / "gallery.json", about)
+
+
+def load_gallery(folder: Path) -> Gallery:
+    """Reads a folder that `Gallery.save` wrote.
+
+    Raises:
+        GalleryError: A file is missing or damaged; no pickle is ever read.
+    """
+    try:
+        about = json.loads((folder / "gallery.json").read_bytes().decode("utf-8", "surrogateescape"))
+        if about["schema"] != _SCHEMA:
+            raise ValueError(f"gallery.json is of schema {about['schema']}, expected {_SCHEMA}")
+        embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)
+        if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float32:
+            raise ValueError("embeddings.npy holds no float32 [R, D]")
+        text = (folder / "rows.csv").read_bytes().decode("utf-8", "surrogateescape")
+        rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+        labels, paths = [row[0] for row in rows], [row[1] for row in rows]
+        return Gallery(embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about.get("precision", ""))
+    except GalleryError:
+        raise
+    except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error) as error:
+        raise GalleryError(
+            f"{folder}: not a readable gallery ({error}): write it again with lookalike embed"
+        ) from error

@@ -1,0 +1,61 @@
+"""Query expansion: every query moves towards its nearest references; pure arrays in and out.
+
+Labels play no role in it (nor do cameras), ignored references and a query's own row neither, and queries never see each
+other: the order a query gets does not depend on which queries are asked along with it.
+
+Letters in shapes: Q queries, R references, D embedding, K neighbours kept.
+"""
+
+import os
+
+import numpy as np
+
+from lookalike.metrics.exact_grid import on_grid
+from lookalike.metrics.rerank_options import PART, check_arrays, checked_options, nearest_references
+
+
+def expand_queries(
+    query: np.ndarray,
+    reference: np.ndarray,
+    *,
+    k: int = 10,
+    alpha: float = 3.0,
+    ignore: np.ndarray | None = None,
+    own_row: np.ndarray | None = None,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Alpha query expansion: every query moves towards its nearest references (Radenovic, Tolias and Chum 2018).
+
+    The new query is the unit query plus the sum, over its k nearest references, of cosine ** alpha times the unit
+    reference, brought to unit length again. A reference of cosine 0 or less adds nothing, whatever alpha is.
+
+    Args:
+        query: float32 [Q, D], finite, of any length but zero.
+        reference: float32 [R, D], same.
+        k: How many references are added, at least 1.
+        alpha: Power of the cosine, from 0 (all count alike).
+        ignore: bool [R], references that are not used.
+        own_row: int64 [Q], the reference row that is the query itself, or -1; it is not used.
+        threads: None = one per core; the result does not depend on it.
+
+    Returns:
+        float32 [Q, D], unit length.
+
+    Raises:
+        RerankError: A setting is out of its range, or arrays do not belong together.
+    """
+    checked_options("expand", {"k": k, "alpha": alpha})
+    check_arrays(query, reference, ignore, own_row)
+    threads = threads or os.cpu_count() or 1
+    near = nearest_references(query, reference, k, ignore, own_row, threads)
+    weights = np.zeros(near.top_rows.shape)
+    np.power(near.top_similarity, alpha, out=weights, where=near.top_similarity > 0, dtype=np.float64)
+    references = on_grid(reference, "cosine", 0.0, threads).values
+    moved = on_grid(query, "cosine", 0.0, threads).values.copy()
+    for first in range(0, len(query), PART):
+        mine = slice(first, first + PART)
+        total = moved[mine].astype(np.float64)
+        for rows, shares in zip(near.top_rows[mine].T, weights[mine].T, strict=True):  # in order: sums that repeat
+            total += shares[:, None] * references[rows]
+        moved[mine] = total
+    return on_grid(moved, "cosine", 0.0, threads).values

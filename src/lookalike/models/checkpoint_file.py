@@ -1,0 +1,31 @@
+"""A checkpoint of `lookalike train`, read without executing any pickle."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lookalike.errors import LookalikeError
+
+LAST, BEST = "last.ckpt", "best.safetensors"
+
+
+class CheckpointError(LookalikeError):
+    """A checkpoint cannot be read, or belongs to another run."""
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """Reads a checkpoint with torch's `weights_only=True`.
+
+    Raises:
+        CheckpointError: Truncated, damaged, or holding more than tensors and plain values.
+    """
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{file}: cannot be read ({reason}): give resume=never to start over; the file is kept"
+        ) from error
+    return state

@@ -1,0 +1,46 @@
+"""Work spread over threads: the first error, or Ctrl-C, stops all of them."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+_MOST_THREADS = 16  # each may hold a whole photograph while it is read
+
+
+def side_by_side(work: Callable[[int], None], firsts: range) -> None:
+    """Runs `work` for every first item; the first error, or Ctrl-C, stops all threads.
+
+    Two threads per core: while one waits for the network's turn on a core, another reads.
+    """
+    threads, left, lock = min(_MOST_THREADS, 2 * cores(), len(firsts)), deque(firsts), Lock()
+    if threads <= 1:
+        for first in firsts:
+            work(first)
+        return
+
+    def run() -> None:
+        while True:
+            with lock:
+                if not left:
+                    return
+                first = left.popleft()
+            try:
+                work(first)
+            except BaseException:
+                left.clear()
+                raise
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for done in [pool.submit(run) for _ in range(threads)]:
+                done.result()
+        except BaseException:
+            left.clear()
+            raise
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,12 @@
+"""Every setting: type, range, meaning; defaults stand in `configs/`.
+
+In reading order:
+
+    compose       from `configs/` to the plain settings of a verb
+    types         what all settings share
+    losses        the settings of every loss of `models.losses`, with their ranges
+    search_space  what a search may draw
+    training      the settings of a training run
+    check         every setting of every command
+    verbs         the settings of every verb
+"""

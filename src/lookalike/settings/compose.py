@@ -1,0 +1,83 @@
+"""From `configs/` to the plain settings of a verb. Nothing else knows Hydra."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import LookalikeError, did_you_mean
+
+
+class UsageError(LookalikeError):
+    """The command line cannot be understood."""
+
+
+def config_folder() -> Path:
+    """`configs/` inside the installed package, or of the checkout."""
+    installed = Path(__file__).parents[1] / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
+
+
+def compose(verb: str, overrides: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Plain settings of a verb after the overrides, later ones winning.
+
+    Hydra composes the groups. Values are laid over them as they are: in Hydra's grammar a path may be an expression.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    folder = config_folder()
+    groups = config_groups(verb, folder)
+    last = dict(overrides)
+    chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
+    try:
+        with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+            composed = OmegaConf.to_container(hydra.compose(verb, chosen), resolve=True, throw_on_missing=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
+    assert isinstance(composed, dict)
+    values = {str(name): value for name, value in composed.items()}
+    for name, value in last.items():
+        if name not in groups:
+            _put(values, name.split("."), value)
+    return values
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for group in path[:-1]:
+        if not isinstance(values.get(group), dict):
+            values[group] = {}
+        values = values[group]
+    values[path[-1]] = value
+
+
+def config_groups(verb: str, folder: Path) -> dict[str, list[str]]:
+    """Config groups of a verb and their options."""
+    import yaml
+
+    defaults = yaml.safe_load((folder / f"{verb}.yaml").read_text()).get("defaults", [])
+    names = [
+        str(name).split()[-1] for entry in defaults if isinstance(entry, dict) for name in entry if "@" not in name
+    ]
+    return {name: sorted(file.stem for file in (folder / name).glob("*.yaml")) for name in names}
+
+
+def _choice(group: str, value: str, options: list[str]) -> str:
+    """Hydra's choice of one option of a group, or of several loggers."""
+    chosen = [part.strip(" '") for part in value.strip("[]").split(",")] if group == "logger" else [value]
+    for option in chosen:
+        if option not in options:
+            raise UsageError(
+                f"{group}={option}: no such option{did_you_mean(option, options)}; options: {', '.join(options)}"
+            )
+    return f"{group}=[{','.join(chosen)}]" if len(chosen) > 1 else f"{group}={chosen[0]}"
+
+
+def flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as (`group.name`, value)."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

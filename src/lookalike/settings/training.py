@@ -1,0 +1,156 @@
+"""The settings of a training run: data, pixels, copies, on-line changes, model, loss, trainer, loggers."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from lookalike.errors import did_you_mean
+from lookalike.settings.losses import Loss
+from lookalike.settings.types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
+
+
+class Data(Settings):
+    """Where the images are."""
+
+    root: str | None = Field(description="folder with train/<class>/ ..., or a .csv / .parquet table")
+    validation_share: Share = Field(description="share of train to hold out when there is no validation folder")
+    seed: Seed = Field(description="which images are held out")
+    archive: str | None = Field(
+        description="zip of Market-1501, unpacked once into root; null root = data/<name of the zip>"
+    )
+    exclude: str | None = Field(
+        description="CSV of images to leave out (path,reason); null = exclude.csv in root, where there is one"
+    )
+
+
+class Pixels(Settings):
+    """How an image becomes model input."""
+
+    height: Side = Field(description="pixels")
+    width: Side = Field(description="pixels")
+    resize: Literal["stretch", "crop", "pad"] = Field(description="what happens to the aspect ratio")
+
+
+class Augment(Settings):
+    """Off-line augmented copies of the training images."""
+
+    per_class: Count | None = Field(description="images each class shall have, copies included; null = no copies")
+    output: str | None = Field(
+        description="folder of the copies; null = data/albumentation, or data/albumentation-<name> for data elsewhere"
+    )
+    seed: Seed = Field(description="same seed, same copies")
+    strength: Annotated[float, Field(gt=0, le=2)] = Field(description="1 = the recipe's ranges")
+    max_side: Side = Field(description="pixels; larger copies are scaled down")
+    threads: Count | None = Field(description="null = one per core")
+
+
+class Online(Settings):
+    """Random changes made anew in every epoch."""
+
+    flip: bool = Field(description="mirror half of the images")
+    crop_area: Annotated[float, Field(gt=0, le=1)] = Field(description="smallest share of the area kept; 1 = no crop")
+    color: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="change of brightness, contrast and saturation; 0 = none"
+    )
+    erase: Unit = Field(description="share of the images of which a random rectangle is blanked")
+
+
+class Model(Settings):
+    """Backbone, head, and what of them is trained."""
+
+    backbone: str = Field(description="a timm model name")
+    weights: str = Field(description="auto (timm's hub), package, none, or a file")
+    embedding_size: Annotated[int, Field(ge=1, le=8192)] | None = Field(
+        description="dimensions; null = the backbone's own features"
+    )
+    pooling: Literal["avg", "gem"] = Field(description="gem needs a convolutional backbone")
+    bn_neck: bool = Field(description="batch norm behind the head")
+    trainable: Annotated[list[str], Field(min_length=1)] = Field(description="backbone stages and head, or all")
+    mean: Annotated[list[Unit], Field(min_length=3, max_length=3)] | None = Field(
+        description="three values in 0..1; null = timm's"
+    )
+    std: Annotated[list[Spread], Field(min_length=3, max_length=3)] | None = Field(
+        description="three values in 0..1, none of them 0; null = timm's"
+    )
+
+
+_LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}
+
+
+def _known_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    problems = [unknown_setting(f"logger.{name}", list(_LOGGERS)) for name in chosen if name not in _LOGGERS]
+    for name, known in _LOGGERS.items():
+        given = chosen.get(name, known)
+        problems += [unknown_setting(f"logger.{name}.{option}", known) for option in given if option not in known]
+        problems += [needed_setting(f"logger.{name}.{option}") for option in known if option not in given]
+    if problems:
+        raise PydanticCustomError("logger", "{problems}", {"problems": "; ".join(problems)})
+    return chosen
+
+
+Logger = Annotated[dict[str, dict[str, str]], AfterValidator(_known_loggers)]
+
+
+class Trainer(Settings):
+    """How long and how fast."""
+
+    max_epochs: Count
+    batches: Literal["auto", "shuffled", "labels"] = Field(
+        description="labels = P labels x K images; auto = labels for the pair losses, else shuffled"
+    )
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="images per step of shuffled batches")
+    labels_per_batch: Annotated[int, Field(ge=2)] = Field(description="P")
+    images_per_label: Annotated[int, Field(ge=2)] = Field(description="K")
+    learning_rate: Positive = Field(description="peak, of the backbone")
+    head_learning_rate: Positive = Field(description="peak, of the linear layer and the neck, which start at random")
+    loss_learning_rate: Positive = Field(description="peak, of the class weights inside the loss")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
+    warmup_share: Share = Field(description="share of the steps until the peak")
+    patience: Count = Field(description="epochs without a better validation score before stopping")
+    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-products"] = Field(
+        description="auto = the quickest of the others that keeps the loss, measured once per machine and model; "
+        "products = small convolutions as matrix products; the loss is float32 in all"
+    )
+    trunk_cache: bool = Field(description="keep what a frozen trunk makes of unchanging images on disk; off = never")
+    trunk_cache_gib: Positive = Field(description="GiB that all such caches may take; a larger one is not made")
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count | None = Field(description="of torch; null = one per core")
+    workers: Annotated[int, Field(ge=0)] | None = Field(description="loading processes; null = by the cores")
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
+        description="at most this much work is lost; 0 = each step"
+    )
+
+
+class Train(Settings):
+    """Settings of `lookalike train`."""
+
+    run: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] | None = Field(
+        description="name of the run, also of its folders; null = made from data, model, loss and seed"
+    )
+    seed: Seed
+    resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
+    models_dir: str
+    checkpoint_dir: str
+    false_accept_rate: Share | None = Field(
+        description="share of unknown images that predict may give a name; null = it never says unknown"
+    )
+    logger: Logger
+    data: Data
+    pixels: Pixels
+    augment: Augment
+    online: Online
+    model: Model
+    loss: Loss
+    trainer: Trainer
+
+
+def unknown_setting(name: str, known: list[str]) -> str:
+    """What is said of a setting that does not exist."""
+    hint = did_you_mean(name.rpartition(".")[2], known)
+    return f"{name}: unknown setting{hint}; known here: {', '.join(known)}"
+
+
+def needed_setting(name: str) -> str:
+    """What is said of a setting without a value."""
+    return f"{name}: needs a value: give {name}=..."

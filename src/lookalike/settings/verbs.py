@@ -1,0 +1,146 @@
+"""The settings of every verb: those of training, and those of each other command."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lookalike.settings.search_space import Objective, Space
+from lookalike.settings.training import Augment, Data, Logger, Model, Pixels, Train
+from lookalike.settings.types import Count, Seed, Settings, Share, Unit
+
+
+class CompareCommand(Train):
+    """Settings of `lookalike compare`: those of training, several values for some of them."""
+
+    name: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] = Field(
+        description="of the comparison; its runs are <name>-<values>-s<seed>"
+    )
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="every combination is run with each")
+    output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+
+
+class TuneCommand(Train):
+    """Settings of `lookalike tune`: those of training, and what may be drawn."""
+
+    name: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] = Field(description="of the search, also of its runs")
+    trials: Count = Field(description="runs in all, those of earlier sessions counted")
+    objective: Objective = Field(description="of validation: what the search maximises")
+    prune: bool = Field(description="end a run early that does worse than half of the others at the same epoch")
+    output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+    tune: Space
+
+
+class ManifestCommand(Settings):
+    """Settings of `lookalike manifest`."""
+
+    data: Data
+    output: str = Field(description="table to write, .csv or .parquet")
+    check: bool = Field(description="decode every image")
+
+
+class AugmentCommand(Augment):
+    """Settings of `lookalike augment`."""
+
+    data: Data
+    per_class: Count = Field(description="images each class shall have, copies included")
+
+
+Precision = Annotated[
+    Literal["auto", "float32", "bf16"],
+    Field(
+        description="of a bundle's network; auto = bf16 where the processor or GPU has it and the bundle agreed in it; "
+        "an int8 bundle is always int8"
+    ),
+]
+
+
+class EmbedCommand(Settings):
+    """Settings of `lookalike embed`."""
+
+    bundle: str
+    data: Data
+    output: str = Field(description="folder to write")
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+
+
+class EvalCommand(Settings):
+    """Settings of `lookalike eval`."""
+
+    bundle: str | None = Field(description="folder of a bundle; or give ckpt_path")
+    ckpt_path: str | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
+    allow_partial: bool = Field(description="also when not every tensor of the model is in the checkpoint")
+    data: Data
+    split: Literal["train", "validation", "test"]
+    camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
+    similarity: Literal["cosine", "euclidean"]
+    rerank: Literal["none", "k_reciprocal", "expand"]
+    worst: Annotated[int, Field(ge=0)] = Field(description="worst queries drawn with their neighbours; 0 = no picture")
+    output: Annotated[str, Field(pattern=r"\.json$")] | None = Field(
+        description="JSON to write, ending in .json; null = reports/<name>-<split>.json"
+    )
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+    logger: Logger
+    pixels: Pixels
+    model: Model
+
+
+class PredictCommand(Settings):
+    """Settings of `lookalike predict`."""
+
+    bundle: str
+    image: str = Field(description="a file, a folder or a glob pattern")
+    k: Count = Field(description="neighbours that vote; more than a class has images lets others outvote it")
+    output: str = Field(description="folder of the dated JSON and picture")
+    gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
+    false_accept_rate: Share | None = Field(description="when to say unknown; null = as the bundle was trained")
+    picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+
+
+class QuantizeCommand(Settings):
+    """Settings of `lookalike quantize`."""
+
+    bundle: str
+    data: Data
+    output: str | None = Field(description="folder to write; null = <bundle>-int8")
+    images: Count = Field(description="training images that show the range of every layer")
+    max_loss: Unit = Field(description="by how much accuracy@1 and mAP on validation may fall; 0.002 = 0.2 points")
+    seed: Seed = Field(description="which training images")
+
+
+class AuditCommand(Settings):
+    """Settings of `lookalike audit`."""
+
+    bundle: str | None = Field(description="whose embeddings are used; null = untrained efficientnet_lite0")
+    data: Data
+    output: str = Field(description="folder of audit.html and audit.parquet, and of what later audits need not read")
+    apply: str | None = Field(
+        description="add to exclude.csv of the data: safe = what cannot be used, and exact copies in train of images "
+        "of other splits; or a CSV (path,reason) of accepted findings; null = nothing"
+    )
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+
+
+class ReportCommand(Settings):
+    """Settings of `lookalike report`."""
+
+    bundle: str
+    data: Data
+    split: Literal["train", "validation", "test"]
+    camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
+    umap: bool = Field(description="also lay the map out by UMAP, which keeps neighbours together and takes longer")
+    output: Annotated[str, Field(pattern=r"\.html$")] | None = Field(
+        description="page to write, ending in .html; null = reports/<name>-<split>.html"
+    )
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Precision
+
+
+class DemoCommand(Settings):
+    """Settings of `lookalike demo`."""
+
+    data: Data

@@ -1,0 +1,72 @@
+"""The record of a comparison, under which its runs are logged."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.training.mlflow_store import RUN_ID_FILE, log_or_say, mlflow_logger, stands_in_mlflow
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The record of a comparison, under which its runs are logged.
+
+    Attributes:
+        name: Of the comparison; the group of its runs in W&B.
+        mlflow: Identity of its run in MLflow and the address of the store; None without MLflow.
+    """
+
+    name: str
+    mlflow: tuple[str, str] | None
+
+    def adopt(self, checkpoints: list[Path]) -> None:
+        """Makes the records of finished runs (their checkpoint folders) its children, should they be another's.
+
+        Another's they are when their parent was deleted in MLflow.
+        """
+        if self.mlflow is None:
+            return
+        import mlflow
+
+        identity, uri = self.mlflow
+        client = mlflow.MlflowClient(uri)
+        for folder in checkpoints:
+            kept = folder / RUN_ID_FILE
+            known = kept.read_text().strip() if kept.is_file() else None
+            if known and stands_in_mlflow(client, known):
+                log_or_say(client.set_tag, known, "mlflow.parentRunId", identity)
+
+    def close(self, metrics: dict[str, float], files: list[Path]) -> None:
+        """Logs figures of the comparison and its files, and marks it as finished."""
+        if self.mlflow is None:
+            return
+        import mlflow
+
+        identity, uri = self.mlflow
+        client = mlflow.MlflowClient(uri)
+
+        def log() -> None:
+            for name, value in metrics.items():
+                client.log_metric(identity, re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_")), value)
+            for file in files:
+                client.log_artifact(identity, str(file))
+            client.set_terminated(identity)
+
+        log_or_say(log)
+
+
+def open_parent(name: str, chosen: dict[str, dict[str, str]], folder: Path) -> Parent:
+    """The record of a comparison, made or found again.
+
+    Args:
+        name: Of the comparison.
+        chosen: Logger name -> its settings.
+        folder: Where its identity is kept between sessions.
+
+    Raises:
+        TrackerError: A package is missing, or the store cannot be opened.
+    """
+    if "mlflow" not in chosen:
+        return Parent(name, None)
+    logger, _ = mlflow_logger(name, chosen["mlflow"], folder, None)
+    return Parent(name, (str(logger.run_id), chosen["mlflow"]["uri"]))  # type: ignore[attr-defined]

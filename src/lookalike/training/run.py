@@ -1,0 +1,139 @@
+"""From settings to a bundle: data, copies, model, Lightning's trainer, export. A killed run goes on where it was."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from lookalike.console import say
+from lookalike.data.dataset import broken_images, read_data
+from lookalike.data.manifest import Manifest
+from lookalike.data.offline_copies import default_output, make_copies
+from lookalike.data.tables import ManifestError
+from lookalike.errors import listed
+from lookalike.files import only_one, set_aside
+from lookalike.inference.bundle import Bundle, load_bundle
+from lookalike.metrics.result import RetrievalResult
+from lookalike.models.checkpoint_file import LAST, read_checkpoint
+from lookalike.settings.check import flat
+from lookalike.settings.training import Train
+from lookalike.training.build import TrainError, build
+from lookalike.training.callbacks import Watch
+from lookalike.training.checkpoint import compare_settings
+from lookalike.training.finish import finish
+from lookalike.training.fit import fit, keep_freed_memory, quiet
+from lookalike.training.history import finished
+from lookalike.training.parents import Parent
+
+# What may differ between the sessions of one run: none of it changes the weights (the cache not beyond rounding).
+FREE = (
+    "resume",
+    "logger",
+    "data.root",
+    "data.exclude",  # what it does is in the fingerprint of the data
+    "models_dir",
+    "checkpoint_dir",
+    "trainer.workers",
+    "trainer.checkpoint_seconds",
+    "trainer.trunk_cache",
+    "augment.threads",
+)
+
+
+def train(
+    settings: Train, parent: Parent | None = None, watch: Watch | None = None
+) -> tuple[Bundle, RetrievalResult | None]:
+    """Trains, or continues, or finds that the run is finished.
+
+    Args:
+        settings: Of the run.
+        parent: The comparison that it belongs to.
+        watch: Gets the history after every epoch; True ends the run early.
+
+    Returns:
+        The bundle, and its validation result (None when the run was finished before).
+
+    Raises:
+        Abandoned: The watch ended the run.
+        LookalikeError: Something in the data, the settings or an earlier session stands in the way.
+    """
+    quiet()
+    run = settings.run or _run_name(settings)
+    folder = Path(settings.checkpoint_dir) / run
+    manifest = _read_data(settings)
+    values = {**flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
+    kept = {name: value for name, value in values.items() if not name.startswith(FREE)}
+    with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
+        return _train(settings, run, manifest, kept, parent, watch)
+
+
+def _train(
+    settings: Train,
+    run: str,
+    manifest: Manifest,
+    kept: dict[str, Any],
+    parent: Parent | None,
+    watch: Watch | None,
+) -> tuple[Bundle, RetrievalResult | None]:
+    folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
+    fresh = settings.resume == "never"
+    state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() and not fresh else None
+    if state:
+        alone = "give run=<another name>, or resume=never to start over (the old run is kept)"
+        way_out = "or give name=<another> to start anew" if parent else alone
+        compare_settings(f"run {run}", state["hyper_parameters"]["settings"], kept, way_out)
+    elif target.exists() and not fresh:
+        raise TrainError(
+            f"{target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, "
+            "or resume=never to replace it (it is kept)"
+        )
+    history = state["lookalike"]["history"] if state else []
+    done = finished(history, settings.trainer.max_epochs, settings.trainer.patience)
+    if done and target.exists():
+        say(f"run {run} is finished: nothing to do; give run=<another name>, or resume=never to start over")
+        return load_bundle(target), None
+    _check_images(manifest)
+    torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
+    keep_freed_memory()
+    # Else every new tensor is filled with NaN, to find reads of unwritten memory: a tenth of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    pl.seed_everything(settings.seed, verbose=False)
+    module, datamodule = build(settings, manifest, kept, state)
+    for old in (folder, target) if fresh else ():
+        if aside := set_aside(old):
+            say(f"{old} is kept as {aside}")
+    seconds = float(state["callbacks"].get("KeepState", {}).get("seconds", 0.0)) if state else 0.0
+    if not done:
+        seconds = fit(settings, run, folder, module, datamodule, kept, history, parent, watch)
+        history = module.history
+    return finish(settings, target, folder, manifest, history, dict(module.hparams), seconds)
+
+
+def _read_data(settings: Train) -> Manifest:
+    manifest = read_data(**settings.data.model_dump())
+    if not (manifest.table["split"] == "validation").any():
+        raise ManifestError(
+            f"{settings.data.root}: no validation images, so the best model cannot be chosen: add validation/<class>/, "
+            "or hold some out with data.validation_share=0.2"
+        )
+    options = settings.augment
+    if options.per_class is not None:
+        output = Path(options.output) if options.output else default_output(manifest.root)
+        say(f"copies: up to {options.per_class} images per class in {output}")
+        names = ("per_class", "seed", "strength", "max_side", "threads")
+        manifest = manifest.with_augmented(make_copies(manifest, output, **options.model_dump(include=set(names))))
+    return manifest
+
+
+def _check_images(manifest: Manifest) -> None:
+    """Every image of train and validation must decode before the first step, not in epoch three."""
+    rows = manifest.table[manifest.table["split"].isin(["train", "validation"])]
+    if broken := broken_images(manifest, rows):
+        raise ManifestError(f"{manifest.root}: {len(broken)} image(s) cannot be used:\n  {listed(broken)}")
+
+
+def _run_name(settings: Train) -> str:
+    data = Path(settings.data.root or "data").resolve().stem
+    return f"{data}-{settings.model.backbone}-{settings.loss.name}-s{settings.seed}"

@@ -1,0 +1,129 @@
+"""Where curves are logged besides the checkpoint: MLflow (default), W&B, TensorBoard, CSV, several, or nowhere.
+
+The horizontal axis is the epoch. A resumed run goes on in the same record and logs no epoch twice.
+"""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from lookalike.files import write_bytes
+from lookalike.training.mlflow_store import TrackerError, log_or_say, mlflow_logger
+from lookalike.training.parents import Parent
+
+
+class Tracker:
+    """Logs the lines of a run's history to every chosen place.
+
+    Args:
+        run: Name of the run.
+        chosen: Logger name -> its settings, as under `configs/logger`.
+        folder: `checkpoint/<run>`, where the identity of a run is kept between sessions; None for a record of its own.
+        resumed: Epochs already in the history.
+        parent: The comparison that the run belongs to.
+
+    Raises:
+        TrackerError: A package is missing, or the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        chosen: dict[str, dict[str, str]],
+        folder: Path | None,
+        resumed: int = 0,
+        parent: Parent | None = None,
+    ) -> None:
+        self._csv = Path(chosen["csv"]["folder"]) / f"{run}.csv" if "csv" in chosen else None
+        self._loggers: list[tuple[Logger, int]] = []
+        for name, options in chosen.items():
+            if name == "mlflow":
+                self._loggers.append(
+                    mlflow_logger(run, options, folder, parent.mlflow[0] if parent and parent.mlflow else None)
+                )
+            elif name == "tensorboard":
+                self._loggers.append((_tensorboard(run, options, resumed), 0))
+            elif name == "wandb":
+                self._loggers.append((_wandb(run, options, folder, parent), 0))
+
+    def settings(self, flat: dict[str, Any]) -> None:
+        """Logs the settings of the run."""
+        for logger, _ in self._loggers:
+            values = {name: "none" if value is None else value for name, value in flat.items()}
+            log_or_say(logger.log_hyperparams, values)
+
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        """Logs the last line of the history."""
+        line = history[-1]
+        for logger, already in self._loggers:
+            if line["epoch"] > already:
+                # MLflow refuses "@" in the name of a metric, so accuracy@1 is accuracy_at_1 in every record.
+                values = {name.replace("@", "_at_"): value for name, value in line.items() if name != "epoch"}
+                log_or_say(logger.log_metrics, values, int(line["epoch"]))
+        if self._csv is not None:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(line))
+            writer.writeheader()
+            writer.writerows(history)
+            write_bytes(self._csv, text.getvalue().encode())
+
+    def result(self, metrics: dict[str, float], files: list[Path]) -> None:
+        """Logs figures that belong to no epoch, and keeps files beside them where the tracker can (MLflow, W&B)."""
+        values = {name.replace("@", "_at_"): value for name, value in metrics.items()}
+        for logger, _ in self._loggers:
+            log_or_say(logger.log_metrics, values, 0)
+            if isinstance(logger, MLFlowLogger):
+                for file in files:
+                    log_or_say(logger.experiment.log_artifact, logger.run_id, str(file))
+            elif isinstance(logger, WandbLogger):
+                import wandb
+
+                artifact = wandb.Artifact(f"{logger.experiment.id}-files", type="evaluation")
+                for file in files:
+                    artifact.add_file(str(file))
+                logger.experiment.log_artifact(artifact)
+        if self._csv is not None:
+            text = io.StringIO()
+            csv.writer(text).writerows([list(metrics), list(metrics.values())])
+            write_bytes(self._csv, text.getvalue().encode())
+
+    def close(self, status: str) -> None:
+        """Marks the run as `success`, `failed` or `abandoned`."""
+        for logger, _ in self._loggers:
+            killed = status == "abandoned" and isinstance(logger, MLFlowLogger)
+            log_or_say(logger.finalize, "KILLED" if killed else status.replace("abandoned", "success"))
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code=int(status == "failed"))  # else the next run would go on in it
+
+
+def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
+    try:
+        return TensorBoardLogger(options["folder"], name=run, version="", purge_step=resumed + 1)
+    except ModuleNotFoundError as error:
+        raise TrackerError(f"logger=tensorboard needs a package ({error}): pip install 'lookalike[loggers]'") from error
+
+
+def _wandb(run: str, options: dict[str, str], folder: Path | None, parent: Parent | None) -> Logger:
+    """Off-line when there is no key; the same run goes on after a crash."""
+    try:
+        import wandb
+    except ImportError as error:
+        raise TrackerError(f"logger=wandb needs a package ({error}): pip install 'lookalike[loggers]'") from error
+    offline = not wandb.login(prompt=False)
+    kept = folder / "wandb_run_id" if folder else None
+    identity = kept.read_text() if kept and kept.is_file() else uuid4().hex[:8]
+    if kept:
+        write_bytes(kept, identity.encode())
+    return WandbLogger(
+        name=run,
+        project=options["project"],
+        id=identity,
+        mode="offline" if offline else "online",
+        save_dir=str(Path.cwd()),  # its service keeps the folder that it was started in
+        resume="allow",
+        group=parent.name if parent else None,
+    )

@@ -1,0 +1,444 @@
+"""One way in for every image: what is accepted, what it becomes, and what is refused."""
+
+import os
+import struct
+import tempfile
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from lookalike.data.image_files import find_broken, find_images
+from lookalike.data.images import _FLAGS, _REDUCED, MIN_SIDE, ImageError, _reduction, read_image
+from lookalike.data.pixels import PixelSettings, resize
+from lookalike.data.shrink_kernel import shrink
+
+SMALL = PixelSettings(16, 16)
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    """The bytes of a file; `next` gives it a second frame."""
+    following = options.pop("next", None)
+    if following is not None:
+        options |= {"save_all": True, "append_images": [following]}
+    stream = BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def smooth(width: int = 64, height: int = 48) -> Image.Image:
+    """A gradient with a different colour in every corner."""
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    return Image.fromarray((255 * np.stack([across, down, (across + 1 - down) / 2], axis=2)).astype(np.uint8))
+
+
+def noise(width: int = 64, height: int = 48, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def bands(*colors: tuple[int, int, int], size: int = 30) -> np.ndarray:
+    """Squares side by side."""
+    return np.repeat(np.array([colors], np.uint8), size, axis=0).repeat(size, axis=1)
+
+
+def checkerboard(height: int, width: int) -> np.ndarray:
+    board = (np.indices((height, width)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    return np.repeat(board[..., None], 3, axis=2)
+
+
+def forged_png(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size and that holds next to no pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def palette(transparent: bool) -> bytes:
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([*GREEN, *RED])
+    image.paste(0, (0, 0, 4, 8))
+    return encoded(image, **({"transparency": 0} if transparent else {}))
+
+
+def two_tone(mode: str, left: object, right: object) -> Image.Image:
+    image = Image.new(mode, (8, 8), right)
+    image.paste(left, (0, 0, 4, 8))
+    return image
+
+
+SIXTEEN_BIT = Image.fromarray(np.repeat(np.array([[0x0A00, 0xC8FF]], np.uint16), 8, axis=0).repeat(4, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("data", "left", "right"),
+    [
+        (encoded(two_tone("L", 10, 200)), (10, 10, 10), (200, 200, 200)),
+        (encoded(two_tone("1", 0, 1)), (0, 0, 0), (255, 255, 255)),
+        (encoded(two_tone("RGB", RED, BLUE), "BMP"), RED, BLUE),
+        (encoded(two_tone("RGB", RED, BLUE), "TIFF", compression="tiff_lzw"), RED, BLUE),
+        (encoded(two_tone("RGB", RED, BLUE), "PPM"), RED, BLUE),
+        (encoded(two_tone("RGB", RED, BLUE), "GIF"), RED, BLUE),
+        (encoded(two_tone("RGB", RED, BLUE), "WEBP", lossless=True), RED, BLUE),
+        (encoded(two_tone("RGBA", (*RED, 255), (*BLUE, 0))), RED, (255, 255, 255)),
+        (encoded(two_tone("RGBA", (*RED, 255), (0, 0, 0, 51))), RED, (204, 204, 204)),
+        (encoded(two_tone("RGBA", (*RED, 255), (*BLUE, 0)), "WEBP", lossless=True), RED, (255, 255, 255)),
+        (encoded(two_tone("LA", (10, 255), (10, 0))), (10, 10, 10), (255, 255, 255)),
+        (encoded(two_tone("RGB", RED, BLUE), transparency=BLUE), RED, (255, 255, 255)),
+        (palette(transparent=False), GREEN, RED),
+        (palette(transparent=True), (255, 255, 255), RED),
+        (encoded(two_tone("CMYK", (0, 0, 0, 0), (0, 0, 0, 255)), "JPEG", quality=100), (255, 255, 255), (0, 0, 0)),
+        (encoded(two_tone("CMYK", (0, 255, 255, 0), (255, 255, 0, 0)), "TIFF"), RED, BLUE),
+        *[(encoded(SIXTEEN_BIT, form), (10, 10, 10), (200, 200, 200)) for form in ("PNG", "TIFF", "PPM")],
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+def test_every_pixel_format_becomes_8_bit_rgb(data: bytes, left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    image = read_image(data)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+    assert image.flags.writeable
+    np.testing.assert_array_equal(image, np.concatenate([np.full((8, 4, 3), tone) for tone in (left, right)], axis=1))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_agrees_with_pillow(mode: str) -> None:
+    data = encoded(smooth().convert(mode), "JPEG", quality=90)
+    wanted = np.asarray(Image.open(BytesIO(data)).convert("RGB")).astype(int)
+    assert abs(read_image(data) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_orientation_is_applied_once(form: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(smooth(64, 48), form, exif=exif)
+    with Image.open(BytesIO(data)) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB")).astype(int)
+    assert upright.shape == ((48, 64, 3) if orientation < 5 else (64, 48, 3))
+    found = read_image(data)
+    assert found.shape == upright.shape
+    assert abs(found - upright).max() <= 1
+    wanted = resize(found, PixelSettings(20, 12)).astype(int)
+    assert abs(read_image(data, PixelSettings(20, 12)) - wanted).mean() < 2, "at reduced scale too"
+
+
+@pytest.mark.parametrize(
+    "entry", [(2, 2, b"6\0\0\0"), (3, 1, b"\x63\0\0\0"), (3, 2, b"\x06\0\x06\0"), (9, 0, b"\0" * 4)]
+)
+@pytest.mark.filterwarnings("ignore:Metadata Warning")
+def test_a_senseless_orientation_does_not_spoil_the_picture(entry: tuple[int, int, bytes]) -> None:
+    kind, count, value = entry
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHI", 8, 1, 0x0112, kind, count) + value + b"\0" * 4
+    data = encoded(smooth(64, 48), "JPEG")
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+    assert sorted(read_image(data).shape) == [3, 48, 64]
+    assert read_image(data, SMALL).shape == (16, 16, 3)
+
+
+def test_the_first_picture_of_an_mpo_is_used() -> None:
+    data = encoded(smooth(), "MPO", next=noise())
+    with Image.open(BytesIO(data)) as image:
+        assert (image.format, image.n_frames) == ("MPO", 2)
+    assert abs(read_image(data).astype(int) - np.asarray(smooth())).mean() < 2
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_animations_and_many_pages_are_refused(form: str) -> None:
+    with pytest.raises(ImageError, match=r"animated or many pages \(2 frames\), expected one picture: save the frame"):
+        read_image(encoded(smooth(), form, next=noise()))
+
+
+JPEG, PNG = encoded(noise(), "JPEG"), encoded(noise(), "PNG")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "zero bytes, expected an image: replace or remove the file"),
+        (b"To whom it may concern\n", "not an image, whatever its name says: expected JPEG, PNG, WebP"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "EPS is not read, expected .*: save it"),
+        *[(JPEG[: len(JPEG) * part // 100], "damaged .*: copy or download the file again") for part in (25, 50, 95)],
+        *[(PNG[: len(PNG) * part // 100], "damaged .*: copy or download the file again") for part in (25, 50, 95)],
+        (JPEG[: len(JPEG) // 20], "damaged|not an image"),
+        (encoded(Image.new("RGB", (1, 1))), f"1 x 1 pixels, expected at least {MIN_SIDE} x {MIN_SIDE}"),
+        (encoded(Image.new("RGB", (100, 3)), "JPEG"), "100 x 3 pixels, expected at least 4 x 4"),
+        (encoded(Image.new("F", (8, 8)), "TIFF"), "floating-point pixels have no fixed range: save it as 8 or 16 bit"),
+        (forged_png(30_000, 30_000), "900000000 pixels, expected at most 89478485: scale the picture down first"),
+        (forged_png(10_000, 10_000), "10000 x 10000 = 100000000 pixels, expected at most 89478485"),
+        (forged_png(2**31 - 1, 2**31 - 1), r"\d+ pixels, expected at most 89478485"),
+        (encoded(Image.new("1", (30_000, 30_000))), "900000000 pixels, expected at most 89478485"),
+        (forged_png(64, 48), "damaged"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_what_cannot_be_used_is_refused_with_its_name(tmp_path: Path, data: bytes, expected: str) -> None:
+    file = tmp_path / "some.jpg"
+    file.write_bytes(data)
+    with pytest.raises(ImageError, match=expected) as from_file:
+        read_image(file, SMALL)
+    assert str(from_file.value).startswith(f"{file}: ")
+    with pytest.raises(ImageError, match=f"^image: .*({expected})"):
+        read_image(data)
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", "folder.jpg", "file.jpg/below.jpg"])
+def test_what_is_no_readable_file_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "file.jpg").write_bytes(JPEG)
+    reason = {"missing.jpg": "No such file", "folder.jpg": "Is a directory"}.get(name, "Not a directory")
+    with pytest.raises(
+        ImageError, match=rf"{name}: cannot be read \({reason}.*check that it exists and its permissions"
+    ):
+        read_image(tmp_path / name)
+
+
+def test_a_file_without_permission_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder, "a.jpg")
+        file.write_bytes(JPEG)
+        file.chmod(0)
+        root = os.geteuid() == 0
+        try:
+            if root:
+                os.seteuid(65534)
+            with pytest.raises(ImageError, match=r"a\.jpg: cannot be read \(Permission denied\)"):
+                read_image(file)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+@pytest.mark.parametrize("tail", [b"garbage" * 50, b"\0" * 512, b"\xff\xd9"])
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tail: bytes) -> None:
+    data = encoded(smooth(), "JPEG")
+    assert abs(read_image(data + tail).astype(int) - read_image(data)).max() <= 1
+    assert abs(read_image(data + tail, SMALL).astype(int) - read_image(data, SMALL)).mean() < 2
+
+
+@pytest.mark.parametrize("form", ["JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+def test_damage_anywhere_gives_a_picture_or_an_image_error(form: str) -> None:
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = encoded(smooth(), form, exif=exif)
+    refused = 0
+    for trial in range(150):
+        data = bytearray(whole)
+        reach = len(data) if trial % 2 else min(len(data), 300)  # every second time in the headers
+        for place in rng.integers(0, reach, 4):
+            data[place] = rng.integers(0, 256)
+        if trial % 5 == 0:
+            del data[rng.integers(1, len(data)) :]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                image = read_image(bytes(data), SMALL)
+            except ImageError:
+                refused += 1
+            else:
+                assert (image.shape, image.dtype) == ((16, 16, 3), np.uint8)
+    assert refused, "some damage is past mending"
+
+
+SIZES = [(1792, 1792), (1800, 1793), (1791, 2500), (895, 896), (449, 448), (447, 900), (224, 223), (100, 4000)]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("pixels", [PixelSettings(224, 224), PixelSettings(256, 128)])
+def test_reduced_decoding_never_goes_below_the_wanted_size(width: int, height: int, pixels: PixelSettings) -> None:
+    data = np.frombuffer(encoded(Image.new("RGB", (width, height), RED), "JPEG"), np.uint8)
+    for orientation in (1, 6):
+        wide, high = (pixels.width, pixels.height) if orientation == 1 else (pixels.height, pixels.width)
+        upright = (height, width) if orientation == 1 else (width, height)
+        image = cv2.imdecode(data, _FLAGS | _REDUCED[_reduction((0, 0, *upright), pixels)])
+        largest = max(by for by in (1, 2, 4, 8) if by == 1 or (width >= by * wide and height >= by * high))
+        assert image.shape == (-(-height // largest), -(-width // largest), 3)
+        assert image[0, 0, 0] > 250, "red first, and not grey"
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize(("width", "height"), [(1792, 1792), (1500, 700), (640, 448), (300, 900), (225, 223)])
+def test_reduced_decoding_is_close_to_the_full_one(width: int, height: int, mode: str) -> None:
+    data = encoded(smooth(width, height), "JPEG", quality=90)
+    pixels = PixelSettings(224, 224, mode)
+    assert abs(read_image(data, pixels).astype(int) - resize(read_image(data), pixels)).mean() < 2
+
+
+def test_reduced_decoding_is_close_to_the_full_one_on_photographs(produce: Path) -> None:
+    files = sorted((produce / "train").glob("*/*.jpg"))[::100]
+    assert len(files) >= 5
+    pixels = PixelSettings(96, 96)
+    for file in files:
+        difference = abs(read_image(file, pixels).astype(int) - resize(read_image(file), pixels))
+        assert difference.mean() < 2, file
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_geometry_of_stretch_crop_and_pad(turn: bool) -> None:
+    def read(mode: str) -> np.ndarray:
+        image = bands(RED, GREEN, BLUE)
+        data = encoded(Image.fromarray(image.transpose(1, 0, 2) if turn else image))
+        result = read_image(data, PixelSettings(30, 30, mode))
+        return result.transpose(1, 0, 2) if turn else result
+
+    np.testing.assert_array_equal(read("stretch"), bands(RED, GREEN, BLUE, size=10).repeat(3, axis=0))
+    np.testing.assert_array_equal(read("crop"), bands(GREEN))
+    grey = np.full((10, 30, 3), 128, np.uint8)
+    np.testing.assert_array_equal(read("pad"), np.concatenate([grey, bands(RED, GREEN, BLUE, size=10), grey]))
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
+def test_resize_gives_the_asked_size_from_any_size(mode: str) -> None:
+    rng = np.random.default_rng(0)
+    pixels = PixelSettings(37, 21, mode)
+    for height, width in [(37, 21), (4, 900), (900, 4), (38, 21), (37, 20), *rng.integers(4, 90, (40, 2)).tolist()]:
+        image = resize(np.full((height, width, 3), 77, np.uint8), pixels)
+        assert (image.shape, image.dtype) == ((37, 21, 3), np.uint8)
+        assert set(np.unique(image)) <= {77, 128} if mode == "pad" else (image == 77).all()
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
+def test_an_image_of_the_wanted_size_is_not_touched(mode: str) -> None:
+    image = np.asarray(noise(24, 16))
+    np.testing.assert_array_equal(resize(image, PixelSettings(16, 24, mode)), image)
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
+def test_a_long_thin_strip_needs_no_more_memory_than_it_is_worth(mode: str) -> None:
+    image = resize(np.full((4, 4_000_000, 3), 200, np.uint8), PixelSettings(224, 224, mode))
+    assert image.shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"),
+    [
+        (256, 256, PixelSettings(32, 32)),
+        (250, 333, PixelSettings(32, 32)),
+        (256, 256, PixelSettings(32, 32, "crop")),
+        (256, 16, PixelSettings(32, 64)),
+        (16, 256, PixelSettings(64, 32)),
+    ],
+)
+def test_a_fine_checkerboard_shrinks_to_flat_grey(height: int, width: int, pixels: PixelSettings) -> None:
+    image = read_image(encoded(Image.fromarray(checkerboard(height, width))), pixels).astype(int)
+    assert abs(image - 127.5).max() < 20
+    assert image.std() < 8, "a plain bilinear resize leaves about 100"
+
+
+def test_boxes_cut_the_upright_image_and_stay_inside_it() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(noise(), "PNG", exif=exif)
+    upright = read_image(data)
+    cuts: dict[tuple[float, ...], np.ndarray] = {
+        (2, 3, 20, 30): upright[3:30, 2:20],
+        (1.6, 2.6, 20.4, 30.4): upright[3:30, 2:20],
+        (-5, -5, 10, 10): upright[:10, :10],
+        (40, 50, 1000, 1000): upright[50:, 40:],
+    }
+    for box, part in cuts.items():
+        np.testing.assert_array_equal(read_image(data, box=box), part)
+        np.testing.assert_array_equal(read_image(data, SMALL, box), resize(part, SMALL))
+
+
+@pytest.mark.parametrize("box", [(10, 10, 13, 40), (10, 10, 5, 40), (500, 500, 600, 600), (-9, -9, -1, -1)])
+def test_boxes_that_hold_nothing_are_refused(tmp_path: Path, box: tuple[float, ...]) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(PNG)
+    text = ",".join(str(value) for value in box)
+    with pytest.raises(ImageError, match=rf"a\.png: box {text} leaves less than 4 pixels of 64 x 48: correct x1\.\.y2"):
+        read_image(file, SMALL, box)
+
+
+def test_a_box_of_a_large_jpeg_is_not_decoded_smaller_than_wanted() -> None:
+    image = Image.new("RGB", (1600, 1600), RED)
+    image.paste(BLUE, (800, 800, 864, 864))
+    found = read_image(encoded(image, "JPEG", quality=95), SMALL, (800, 800, 864, 864)).astype(int)
+    assert abs(found - BLUE).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_part_is_the_same_whether_decoded_reduced_or_whole(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(smooth(1203, 901), "JPEG", quality=95, exif=exif)
+    whole, pixels = read_image(data), PixelSettings(40, 56)
+    seen: list[tuple[int, int]] = []
+
+    def crop(height: int, width: int) -> tuple[int, int, int, int]:
+        seen.append((height, width))
+        return 50, 31, height - 77, width - 40
+
+    box = (101.0, 203.0, 777.0, 850.0)
+    x1, y1, x2, y2 = (int(value) for value in box)
+    cut = whole[y1:y2, x1:x2]
+    for part, found in (
+        (whole[50 : whole.shape[0] - 27, 31 : whole.shape[1] - 9], read_image(data, pixels, crop=crop)),
+        (cut, read_image(data, pixels, box)),
+        (cut[50:-27, 31:-9], read_image(data, pixels, box, crop)),
+    ):
+        assert abs(found.astype(int) - resize(part, pixels)).max() <= 3
+    assert seen == [whole.shape[:2], cut.shape[:2]], "the crop is drawn from the full size"
+    np.testing.assert_array_equal(read_image(data, box=box, crop=crop), cut[50:-27, 31:-9])
+
+
+@pytest.mark.parametrize("size", [(348, 348), (320, 256), (301, 999), (225, 224), (448, 700), (1024, 240)])
+def test_the_compiled_shrinking_gives_the_pixels_of_opencv(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    ours, theirs = shrink(image, (224, 224)), cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
+    difference = abs(ours.astype(int) - theirs)
+    assert difference.max() <= 1, "only ties between two values may be rounded the other way"
+    assert (difference > 0).mean() < 0.005
+
+
+def test_photographs_have_the_same_pixels_whether_shrunk_compiled_or_not(produce: Path) -> None:
+    for file in sorted((produce / "train").glob("*/*.jpg"))[::50]:
+        image = read_image(file)
+        expected = cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
+        np.testing.assert_array_equal(shrink(image, (224, 224)), expected)
+
+
+def test_find_broken_keeps_the_order_and_looks_at_every_file(tmp_path: Path) -> None:
+    contents: list[bytes] = [JPEG, b"", PNG, JPEG[:500], b"text", PNG]
+    files = [tmp_path / f"{name}.jpg" for name in "fedcba"]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    missing = tmp_path / "0.jpg"
+    looked: list[None] = []
+    found = find_broken([*files, missing], threads=4, progress=lambda: looked.append(None))
+    assert [text.split(":")[0] for text in found] == [str(file) for file in (files[1], files[3], files[4], missing)]
+    assert len(looked) == 7
+    assert find_broken([]) == []
+
+
+def test_find_images_goes_by_the_extension_and_skips_the_hidden(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.jpeg", "deep/er/c.webp", ".d.png", ".hidden/e.png", "f.txt", "png", "g.png.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.relative_to(tmp_path).as_posix() for file in find_images(tmp_path)] == [
+        "a.jpeg",
+        "b.JPG",
+        "deep/er/c.webp",
+    ]
+
+
+def test_an_error_of_the_callers_crop_is_no_damage_of_the_image(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg")
+
+    def crop(height: int, width: int) -> tuple[int, int, int, int]:
+        raise KeyError(f"{height} {width}")
+
+    with pytest.raises(KeyError, match="40 60"):
+        read_image(tmp_path / "a.jpg", crop=crop)

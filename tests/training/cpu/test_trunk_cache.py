@@ -1,0 +1,341 @@
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+from conftest import TINY
+from lookalike import files
+from lookalike.cli.main import main
+from lookalike.data.dataset import read_manifest
+from lookalike.data.pixels import PixelSettings
+from lookalike.datamodules.image_rows import Features, ImageRows
+from lookalike.models.embedder import Embedder
+from lookalike.models.metric_learning_module import MetricLearningModule
+from lookalike.training.cpu.trunk_cache import cached_trunk
+
+PIXELS = PixelSettings(64, 64)
+
+
+class DiesError(Exception):
+    pass
+
+
+FROZEN = (
+    "model.trainable=[layer4,head]",
+    "online=none",
+    "online.crop_area=1.0",
+    "trainer.precision=32-true",
+    "trainer.max_epochs=2",
+)
+
+
+def embedder(seed: int = 0, trainable: tuple[str, ...] = ("layer4", "head")) -> Embedder:
+    torch.manual_seed(seed)
+    return Embedder("test_resnet", 16, trainable=list(trainable))
+
+
+def rows(root: Path, split: str = "train", pixels: PixelSettings = PIXELS) -> ImageRows:
+    manifest = read_manifest(root)
+    return ImageRows(manifest, manifest.table[manifest.table["split"] == split], pixels)
+
+
+def opened(folder: Path, network: Embedder, *parts: ImageRows, limit: int = 1 << 30, bf16: bool = False) -> Features:
+    features = cached_trunk(folder, network, parts, bf16, "cpu", limit)
+    assert features is not None
+    return features
+
+
+def cache_of(folder: Path) -> Path:
+    (found,) = folder.glob("*.bf16")
+    return found
+
+
+@pytest.fixture
+def copy(digits: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(digits, tmp_path / "data"))
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("trainable", [("layer4", "head"), ("head",)])
+def test_it_holds_what_the_trunk_makes_of_every_image(digits: Path, tmp_path: Path, trainable: tuple[str, ...]) -> None:
+    network, train, validation = embedder(trainable=trainable), rows(digits), rows(digits, "validation")
+    features = opened(tmp_path, network, train, validation, train)
+    assert len(features.bits) == len(train) + len(validation), "an image that is asked for twice is kept once"
+    for part in (train, validation):
+        for index, image in enumerate(part.images):
+            with torch.no_grad():
+                expected = network.trunk(part[index][0][None])[0].to(torch.bfloat16)
+            kept = torch.from_numpy(np.array(features.bits[features.places[image]])).view(torch.bfloat16)
+            kept = kept.permute(2, 0, 1) if kept.dim() == 3 else kept
+            assert torch.allclose(kept.float(), expected.float(), rtol=0.01, atol=0.01)
+
+
+def test_it_is_made_once_and_told(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(tmp_path, embedder(), rows(digits))
+    assert "trunk: frozen up to layer3, cached" in told(capsys)
+    monkeypatch.setattr(ImageRows, "__getitem__", lambda self, index: pytest.fail("an image was read again"))
+    opened(tmp_path, embedder(), rows(digits))
+    network = embedder()
+    for name, value in network.backbone.layer4.named_buffers():
+        value.copy_(value + 1) if name.endswith("running_mean") else None
+    opened(tmp_path, network, rows(digits))
+
+
+def test_a_frozen_statistic_or_a_box_makes_it_another(digits: Path, tmp_path: Path) -> None:
+    opened(tmp_path, embedder(), rows(digits))
+    network = embedder()
+    network.backbone.bn1.running_mean += 1
+    opened(tmp_path, network, rows(digits))
+    part = rows(digits)
+    part.boxes = [(0.0, 0.0, 20.0, 20.0), *part.boxes[1:]]
+    opened(tmp_path, embedder(), part)
+    assert len(list(tmp_path.glob("*.bf16"))) == 3
+
+
+def _other_weights(copy: Path) -> dict[str, Any]:
+    return {"network": embedder(1)}
+
+
+def _other_pixels(copy: Path) -> dict[str, Any]:
+    return {"part": rows(copy, pixels=PixelSettings(64, 48))}
+
+
+def _bf16(copy: Path) -> dict[str, Any]:
+    return {"bf16": True}
+
+
+def _another_image(copy: Path) -> dict[str, Any]:
+    file = rows(copy).files[0]
+    other = rows(copy).files[-1].read_bytes()
+    file.write_bytes(other)
+    return {}
+
+
+@pytest.mark.parametrize("change", [_other_weights, _other_pixels, _bf16, _another_image])
+def test_a_cache_of_something_else_is_not_used(
+    copy: Path, tmp_path: Path, change: Callable[[Path], dict[str, Any]]
+) -> None:
+    opened(tmp_path, embedder(), rows(copy))
+    first = cache_of(tmp_path)
+    more = change(copy)
+    features = opened(
+        tmp_path, more.get("network", embedder()), more.get("part", rows(copy)), bf16=more.get("bf16", False)
+    )
+    assert {file.name for file in tmp_path.glob("*.bf16")} > {first.name}
+    assert Path(str(features.bits.filename)) != first  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a bit", "settings", "no settings", "longer"])
+def test_a_damaged_cache_is_made_anew(
+    digits: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(tmp_path, embedder(), rows(digits))
+    file = cache_of(tmp_path)
+    content, about = file.read_bytes(), file.with_suffix(".json")
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 1
+    {
+        "truncated": lambda: file.write_bytes(content[:-2]),
+        "a bit": lambda: file.write_bytes(changed),
+        "longer": lambda: file.write_bytes(content + b"00"),
+        "settings": lambda: about.write_text('{"shape": "no"}'),
+        "no settings": about.unlink,
+    }[damage]()
+    capsys.readouterr()
+    opened(tmp_path, embedder(), rows(digits))
+    assert file.read_bytes() == content
+    assert ("made anew" in told(capsys)) == (damage != "no settings")
+
+
+def test_a_writer_that_dies_leaves_nothing_that_is_used(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise DiesError("gone")
+
+    threads = torch.get_num_threads()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(DiesError, match="gone"):
+            cached_trunk(tmp_path, embedder(), [rows(digits)], False, "cpu", 1 << 30)
+    assert not list(tmp_path.glob("*.bf16"))
+    assert torch.get_num_threads() == threads
+    opened(tmp_path, embedder(), rows(digits))
+
+
+def test_without_room_training_goes_on_without_it(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cached_trunk(tmp_path, embedder(), [rows(digits)], False, "cpu", 1000) is None
+    assert "50 images is more than trainer.trunk_cache_gib allows" in told(capsys)
+
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full(self: Path, mode: str = "r", *more: Any, **options: Any) -> IO[Any]:
+        return Full() if "w" in mode and ".bf16" in self.name else original(self, mode, *more, **options)
+
+    original = Path.open
+    monkeypatch.setattr(files.Path, "open", full)
+    assert cached_trunk(tmp_path, embedder(), [rows(digits)], False, "cpu", 1 << 30) is None
+    assert "trunk: not cached (" in told(capsys)
+    assert not list(tmp_path.glob("*.bf16"))
+
+
+def test_older_caches_make_room(digits: Path, tmp_path: Path) -> None:
+    opened(tmp_path, embedder(), rows(digits))
+    size = cache_of(tmp_path).stat().st_size
+    names = []
+    for seed in range(3):
+        opened(tmp_path, embedder(seed), rows(digits), limit=2 * size + 1)
+        names.append(max(tmp_path.glob("*.bf16"), key=lambda file: file.stat().st_mtime_ns).name)
+    assert {file.name for file in tmp_path.glob("*.bf16")} == set(names[1:])
+    assert {file.stem for file in tmp_path.glob("*.json")} == {Path(name).stem for name in names[1:]}
+
+
+def train(digits: Path, where: Path, run: str, *more: str) -> dict[str, torch.Tensor]:
+    folders = (f"models_dir={where / 'models'}", f"checkpoint_dir={where / 'checkpoint'}")
+    assert main(["train", f"data.root={digits}", f"run={run}", *folders, *TINY, *FROZEN, *more]) == 0
+    return load_file(where / "models" / run / "model.safetensors")
+
+
+def test_training_from_it_gives_the_same_weights_as_rounding_the_trunk(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = train(digits, tmp_path, "kept")
+    assert list((tmp_path / "checkpoint" / ".trunk").glob("*.bf16"))
+    trunk = Embedder.trunk
+    monkeypatch.setattr(Embedder, "trunk", lambda self, images: trunk(self, images).to(torch.bfloat16))
+    rounded = train(digits, tmp_path / "off", "rounded", "trainer.trunk_cache=off")
+    assert not (tmp_path / "off" / "checkpoint" / ".trunk").exists()
+    assert kept.keys() == rounded.keys()
+    for name, value in kept.items():
+        assert torch.equal(value, rounded[name]), name
+    untrained = train(digits, tmp_path / "still", "still", "trainer.learning_rate=1e-12", "trainer.weight_decay=0")
+    moved = (kept["backbone.layer4.0.conv1.weight"] - untrained["backbone.layer4.0.conv1.weight"]).abs().max()
+    assert moved > 1e-3, "the weights were trained at all"
+
+
+def test_random_changes_keep_training_images_out_of_it(digits: Path, tmp_path: Path) -> None:
+    train(digits, tmp_path, "r", "online.flip=true")
+    (about,) = (tmp_path / "checkpoint" / ".trunk").glob("*.json")
+    assert json.loads(about.read_text())["shape"][0] == 50 + 20, "validation asks 20 images of 50 references"
+
+
+def test_a_network_without_a_frozen_trunk_has_none(digits: Path, tmp_path: Path) -> None:
+    train(digits, tmp_path, "all", "model.trainable=[all]")
+    assert not (tmp_path / "checkpoint" / ".trunk").exists()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_do_not_change_it(digits: Path, tmp_path: Path, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        opened(tmp_path, embedder(), rows(digits), rows(digits, "validation"))
+    finally:
+        torch.set_num_threads(before)
+    kept = cache_of(tmp_path).read_bytes()
+    cache_of(tmp_path).unlink()
+    opened(tmp_path, embedder(), rows(digits), rows(digits, "validation"))
+    assert cache_of(tmp_path).read_bytes() == kept
+
+
+def test_two_processes_make_it_once(digits: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nsys.path[:0] = sys.argv[1].split(':')\n"
+        "from test_trunk_cache import embedder, opened, rows\n"
+        "bits = opened(Path(sys.argv[3]), embedder(), rows(Path(sys.argv[2]))).bits\nprint('SUM', int(bits.sum()))"
+    )
+    here = f"{Path(__file__).parent}:{Path(__file__).parents[2]}"
+    command = [sys.executable, "-c", code, here, str(digits), str(tmp_path)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    sums = {process.communicate(timeout=120)[0].split("SUM")[1] for process in running}
+    assert all(process.returncode == 0 for process in running)
+    assert len(sums) == 1
+    assert cache_of(tmp_path)
+
+
+def test_what_a_killed_writer_left_is_removed(digits: Path, tmp_path: Path) -> None:
+    opened(tmp_path, embedder(1), rows(digits))
+    cache_of(tmp_path).with_suffix(".json").unlink()  # killed between the two files
+    (tmp_path / ".0123.bf16.tmp").write_bytes(b"0" * 1000)  # killed inside the first
+    opened(tmp_path, embedder(), rows(digits))
+    assert not (tmp_path / ".0123.bf16.tmp").exists()
+    assert len(list(tmp_path.glob("*.bf16"))) == 1
+
+
+def test_a_resumed_run_with_given_weights_goes_on_with_the_same_trunk(digits: Path, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), tmp_path / "first.safetensors")
+    more = (f"model.weights={tmp_path / 'first.safetensors'}", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0")
+    whole = train(digits, tmp_path / "whole", "r", *more)
+    step = MetricLearningModule.training_step
+    calls = 0
+
+    def dies(self: MetricLearningModule, *arguments: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == 15:
+            raise DiesError("gone")
+        return step(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MetricLearningModule, "training_step", dies)
+        with pytest.raises(DiesError, match="gone"):
+            train(digits, tmp_path / "broken", "r", *more)
+    resumed = train(digits, tmp_path / "broken", "r", *more)
+    assert len(list((tmp_path / "broken" / "checkpoint" / ".trunk").glob("*.bf16"))) == 1
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+# Killed in the n-th fsync: 1 and 2 are the file of maps and its folder, 3 is what is written about it.
+_KILLED = """
+import os, signal, sys
+calls, inner = 0, os.fsync
+def kill(handle):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(handle)
+os.fsync = kill
+from lookalike.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_cache_whose_writing_was_killed_is_never_used(digits: Path, tmp_path: Path, call: int) -> None:
+    command = ["train", f"data.root={digits}", "run=r", *TINY, *FROZEN, "trainer.max_epochs=1"]
+    code = _KILLED.format(call=call)
+    killed = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    folder = tmp_path / "checkpoint/.trunk"
+    assert not list(folder.glob("*.json"))
+    whole = [sys.executable, "-m", "lookalike", *command]
+    done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "trunk: frozen up to" in done.stderr
+    assert len(list(folder.glob("*.bf16"))) == len(list(folder.glob("*.json"))) == 1
+    assert not [file for file in folder.iterdir() if file.name.endswith(".tmp")]

@@ -1,0 +1,477 @@
+"""Training through the real command: what it writes, that it repeats, that a killed run ends like an unbroken one."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import TINY
+from lookalike.cli.main import main
+from lookalike.inference.bundle import load_bundle
+from lookalike.training.callbacks import KeepState
+
+RUN = [sys.executable, "-m", "lookalike"]
+# A process that kills itself at the n-th call of a function: real SIGKILL, at an exact moment.
+KILLER = """
+import os, signal, sys
+import {module} as owner
+from lookalike.cli.main import main
+calls, inner = 0, owner.{path}
+def kill(*args, **kwargs):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(*args, **kwargs)
+owner.{path} = kill
+main(sys.argv[1:])
+"""
+
+
+def arguments(root: Path, run: str = "r", *more: str) -> list[str]:
+    return ["train", f"data.root={root}", f"run={run}", *TINY, *more]
+
+
+def start(where: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*RUN, *command], cwd=where, capture_output=True, text=True, timeout=300)
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def state(where: Path, run: str = "r") -> dict[str, Any]:
+    return torch.load(where / f"checkpoint/{run}/last.ckpt", weights_only=True)
+
+
+def test_training_learns_photographs(few_produce: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lookalike.cli.arguments import read_settings
+    from lookalike.evaluation.split import evaluate_split
+    from lookalike.inference.encoder import load_encoder
+    from lookalike.training.run import train
+
+    monkeypatch.chdir(tmp_path)
+    quick = ["model=efficientnet_lite0", "pixels.height=96", "pixels.width=96", "trainer.max_epochs=3", "logger=none"]
+    settings = read_settings(
+        "train", [f"data.root={few_produce}", "run=p", *quick, "trainer.workers=0", "trainer.batch_size=16"]
+    )
+    bundle, result = train(settings)
+    assert result is not None
+    history = bundle.config["training"]["history"]
+    assert history[-1]["train/loss"] < 0.5 * history[0]["train/loss"]
+    assert result.metrics["accuracy@1"] >= 0.6
+    again = evaluate_split(
+        bundle, load_encoder(bundle), {"root": str(few_produce), "validation_share": 0.0, "seed": 0}, "validation"
+    )
+    assert again.to_dict() == result.to_dict() == bundle.config["metrics"]["validation"]
+    frozen = load_file(bundle.path / "model.safetensors")["backbone.bn1.running_mean"]
+    from lookalike.models.embedder import Embedder
+    from lookalike.models.pretrained import load_pretrained
+
+    fresh = Embedder("tf_efficientnet_lite0")
+    load_pretrained(fresh.backbone, "tf_efficientnet_lite0", "package")
+    assert torch.equal(frozen, fresh.backbone.bn1.running_mean)
+
+
+def test_two_seeded_runs_are_equal_and_another_seed_is_not(digits: Path, tmp_path: Path) -> None:
+    for run, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert start(tmp_path, *arguments(digits, run, f"seed={seed}")).returncode == 0
+    weights = {run: (tmp_path / f"models/{run}/model.safetensors").read_bytes() for run in "abc"}
+    assert weights["a"] == weights["b"] != weights["c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "models"]
+
+
+def test_workers_do_not_change_the_weights(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for run, workers in (("none", 0), ("two", 2)):
+        assert main(arguments(digits, run, f"trainer.workers={workers}")) == 0
+    one, two = (Path(f"models/{run}/model.safetensors").read_bytes() for run in ("none", "two"))
+    assert one == two
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["arcface", "supcon"])
+def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, loss: str) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    more = (f"loss={loss}", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0", "trainer.labels_per_batch=4")
+    command = arguments(digits, "r", *more, "trainer.images_per_label=2")
+    command[command.index("logger=none")] = "logger=mlflow"
+    whole.mkdir()
+    broken.mkdir()
+    finished = start(whole, *command)
+    assert finished.returncode == 0, finished.stderr
+
+    moments = [
+        ("lookalike.models.metric_learning_module", "MetricLearningModule.training_step", 9),  # inside the second epoch
+        ("os", "fsync", 7),  # a checkpoint's temporary file is written but not yet in place
+        ("lookalike.training.callbacks", "KeepState.on_train_epoch_end", 1),  # validated, logged, not yet written
+    ]
+    for module, path, call in moments:
+        code = KILLER.format(module=module, path=path, call=call)
+        killed = subprocess.run([sys.executable, "-c", code, *command], cwd=broken, capture_output=True, timeout=300)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    _kill_from_outside(broken, command)
+    resumed = start(broken, *command)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming r after" in resumed.stderr
+
+    assert (whole / "models/r/model.safetensors").read_bytes() == (broken / "models/r/model.safetensors").read_bytes()
+    one, other = state(whole), state(broken)
+    assert same(one["state_dict"], other["state_dict"])
+    assert same(one["optimizer_states"], other["optimizer_states"])
+    assert same(one["lr_schedulers"], other["lr_schedulers"])
+    assert same(one["lookalike"], other["lookalike"])
+    assert _curve(whole) == _curve(broken)
+    assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
+    assert not list(broken.rglob("*.tmp")), "temporary files are left behind"
+
+
+def _kill_from_outside(where: Path, command: list[str]) -> None:
+    """SIGKILL as soon as the resumed process has written a checkpoint of its own."""
+    last = where / "checkpoint/r/last.ckpt"
+    before = last.stat().st_mtime_ns
+    with subprocess.Popen([*RUN, *command], cwd=where, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and last.stat().st_mtime_ns == before:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode in (-signal.SIGKILL, 0)
+
+
+def _curve(where: Path) -> list[tuple[int, float]]:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{where / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
+    assert len(runs) == 1, "a resumed run goes on in the same record"
+    points = client.get_metric_history(runs[0].info.run_id, "validation/map")
+    return [(point.step, point.value) for point in points]
+
+
+def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every checkpoint of a run, the one after validation included, leads to the same end."""
+    import lookalike.training.callbacks as owner
+    from lookalike.cli.arguments import read_settings
+    from lookalike.training.run import train
+
+    class Death(BaseException):
+        """No handler of the product catches this."""
+
+    write = owner.KeepState._write
+
+    def die_after(number: int) -> None:
+        calls = 0
+
+        def dying(*args: Any) -> None:
+            nonlocal calls
+            write(*args)
+            calls += 1
+            if calls == number:
+                raise Death
+
+        monkeypatch.setattr(owner.KeepState, "_write", dying)
+
+    monkeypatch.chdir(tmp_path)
+    settings = {
+        run: read_settings("train", arguments(digits, run, "trainer.checkpoint_seconds=0")[1:]) for run in ("w", "b")
+    }
+    train(settings["w"])
+    for moment in range(1, 13):  # two epochs of six steps
+        die_after(moment)
+        with pytest.raises(Death):
+            train(settings["b"])
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        assert state(tmp_path, "b")["global_step"] == moment
+        train(settings["b"])
+        one, other = state(tmp_path, "w"), state(tmp_path, "b")
+        assert all(
+            same(one[key], other[key]) for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
+        ), moment
+        shutil.rmtree("checkpoint/b")
+        shutil.rmtree("models/b")
+
+
+@pytest.fixture
+def finished(bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A copy of a finished run in the current folder, and the command that made it."""
+    shutil.copytree(bundle_path.parents[1], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return ["train", f"data.root={digits}", "run=tiny", *TINY]
+
+
+def test_a_finished_run_is_not_run_again(finished: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path("models/tiny/config.json").stat().st_mtime_ns
+    assert main(finished) == 0
+    assert "run tiny is finished: nothing to do" in capsys.readouterr().err
+    assert Path("models/tiny/config.json").stat().st_mtime_ns == before
+
+
+def test_starting_over_keeps_the_old_run(finished: list[str]) -> None:
+    old = Path("models/tiny/model.safetensors").read_bytes()
+    assert main([*finished, "resume=never", "seed=5"]) == 0
+    assert Path("models/tiny/model.safetensors").read_bytes() != old
+    kept = [path for path in Path("models").iterdir() if path.name != "tiny"]
+    assert [(path / "model.safetensors").read_bytes() for path in kept] == [old]
+    assert len([path for path in Path("checkpoint").iterdir() if path.is_dir()]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("model.embedding_size=8", r"started with other settings: model.embedding_size was 16, is 8"),
+        ("model.backbone=test_efficientnet", r"model.backbone was test_resnet, is test_efficientnet"),
+        ("loss=cosface", r"loss\.\w+ was .*give run=<another name>, or resume=never"),
+        ("trainer.max_epochs=3", r"trainer.max_epochs was 2, is 3"),
+    ],
+)
+def test_other_settings_do_not_continue_a_run(
+    finished: list[str], capsys: pytest.CaptureFixture[str], change: str, text: str
+) -> None:
+    assert main([*finished, change]) == 2
+    error = capsys.readouterr().err
+    assert re.search(text, error), error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_another_data_set_does_not_continue_a_run(
+    finished: list[str], digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(digits, other)
+    next((other / "train").rglob("*.png")).unlink()
+    finished[1] = f"data.root={other}"
+    assert main(finished) == 2
+    assert "another data set, or files of it have changed" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_train_one_run(finished: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    import fcntl
+
+    shutil.rmtree("models/tiny")
+    with Path("checkpoint/.tiny.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert main(finished) == 2
+    assert "run tiny is being trained by another process" in capsys.readouterr().err
+    assert main(finished) == 0
+
+
+def test_the_same_data_may_be_named_in_another_way(finished: list[str], digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(digits)
+    finished[1] = "data.root=link"
+    assert main(finished) == 0
+
+
+def test_free_settings_may_change(finished: list[str]) -> None:
+    assert main([*finished, "trainer.workers=1", "trainer.checkpoint_seconds=5", "logger=csv"]) == 0
+
+
+def test_a_damaged_checkpoint_is_kept_and_named(finished: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path("checkpoint/tiny/last.ckpt")
+    file.write_bytes(file.read_bytes()[:-500])
+    assert main(finished) == 2
+    assert "last.ckpt: cannot be read" in capsys.readouterr().err
+    assert file.is_file()
+
+
+def test_a_bundle_without_its_checkpoint_is_not_replaced(
+    finished: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree("checkpoint/tiny")
+    assert main(finished) == 2
+    assert "a bundle of that name exists, but no checkpoint of it" in capsys.readouterr().err
+
+
+def test_a_run_that_died_before_its_export_only_exports(finished: list[str], bundle_path: Path) -> None:
+    shutil.rmtree("models/tiny")
+    assert main(finished) == 0
+    assert Path("models/tiny/model.safetensors").read_bytes() == (bundle_path / "model.safetensors").read_bytes()
+
+
+def test_a_full_disk_loses_nothing(digits: Path, tmp_path: Path) -> None:
+    """A limit on file size stands for a full disk: the second checkpoint does not fit, the first one still resumes."""
+    code = """
+import resource, sys
+import lookalike.training.callbacks as owner
+from lookalike.cli.main import main
+inner, calls = owner.KeepState._write, 0
+def write(*args):
+    global calls
+    calls += 1
+    if calls == 3:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    inner(*args)
+owner.KeepState._write = write
+sys.exit(main(sys.argv[1:]))
+"""
+    command = arguments(digits, "r", "trainer.checkpoint_seconds=0")
+    full = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert full.returncode == 2
+    assert "last.ckpt: no space left to write it" in full.stderr
+    assert "free some space, then run the same command again" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert state(tmp_path)["global_step"] == 2
+    resumed = start(tmp_path, *command)
+    assert resumed.returncode == 0, resumed.stderr
+    assert start(tmp_path, *arguments(digits, "unbroken")).returncode == 0
+    one, two = (tmp_path / f"models/{run}/model.safetensors" for run in ("r", "unbroken"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_broken_training_image_stops_before_the_first_step(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(digits, root)
+    broken = sorted((root / "train/digit 2").iterdir())[:2]
+    broken[0].write_bytes(broken[0].read_bytes()[:60])
+    broken[1].write_text("no image")
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments(root)) == 2
+    error = capsys.readouterr().err
+    assert "2 image(s) cannot be used" in error
+    assert f"{broken[0].name}: damaged" in error
+    assert f"{broken[1].name}: not an image" in error
+    assert not Path("checkpoint/r").exists()
+
+
+def test_no_validation_images_offers_to_hold_some_out(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(digits / "train", root / "train")
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments(root)) == 2
+    assert "hold some out with data.validation_share=0.2" in capsys.readouterr().err
+    assert main(arguments(root, "r", "data.validation_share=0.2")) == 0
+    config = load_bundle(Path("models/r")).config
+    assert config["metrics"]["validation"]["counts"]["queries"] == 10
+    assert main(["eval", "bundle=models/r", f"data.root={root}"]) == 0
+    metrics = json.loads(Path("reports/r-validation.json").read_text())["metrics"]
+    assert metrics.pop("accuracy") == metrics["accuracy@1"]
+    assert metrics == config["metrics"]["validation"]["metrics"]
+
+
+def test_roles_cameras_and_junk_count_the_same_while_training_and_after(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["path,label,split,role,camera,ignore"]
+    for file in sorted((digits / "train").rglob("*.png")):
+        lines.append(f"{file},{file.parent.name},train,,,")
+    for number, file in enumerate(sorted((digits / "validation").rglob("*.png"))):
+        role = ("query", "reference", "reference", "reference")[number % 4]
+        lines.append(f"{file},{file.parent.name},validation,{role},{1 + number % 2},{number % 4 == 2}")
+    Path("data.csv").write_text("\n".join(lines))
+    assert main(arguments(Path("data.csv"), "r", "trainer.max_epochs=1", "trainer.precision=32-true")) == 0
+    bundle = load_bundle(Path("models/r"))
+    stored = bundle.config["metrics"]["validation"]
+    (line,) = bundle.config["training"]["history"]
+    # The bundle may run in bf16: one query of five is 0.2, other rows would move the mAP by far more than this.
+    assert line["validation/accuracy@1"] == pytest.approx(stored["metrics"]["accuracy@1"])
+    assert line["validation/map"] == pytest.approx(stored["metrics"]["map"], abs=0.01)
+    assert stored["counts"] | {"queries": 5, "references": 10, "ignored": 5} == stored["counts"]
+    assert "same label and camera left out" in stored["protocol"]
+    assert len(bundle.gallery) == 50, "the gallery is the training images, whoever the validation references are"
+    assert all("/train/" in path for path in bundle.gallery.paths)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "subcenter_arcface",
+        "cosface",
+        "sphereface",
+        "normalized_softmax",
+        "proxy_anchor",
+        "triplet",
+        "multi_similarity",
+        "circle",
+    ],
+)
+def test_every_loss_trains(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("trainer.max_epochs=1", "trainer.labels_per_batch=4", "trainer.images_per_label=3")
+    assert main(arguments(digits, "r", f"loss={loss}", *small)) == 0
+    (line,) = load_bundle(Path("models/r")).config["training"]["history"]
+    assert np.isfinite(line["train/loss"])
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenetv3_small_100", "vit_tiny_patch16_224", "convnext_atto"])
+def test_every_family_trains_exports_and_embeds(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    side = 224 if backbone.startswith("vit") else 64
+    command = arguments(digits, "r", f"model.backbone={backbone}", f"pixels.height={side}", f"pixels.width={side}")
+    assert main([*command, "trainer.max_epochs=1", "trainer.batch_size=25"]) == 0
+    assert load_bundle(Path("models/r")).config["parity"]["min_cosine"] > 0.9999
+    assert main(["embed", "bundle=models/r", f"data.root={digits / 'test'}", "output=e"]) == 0
+    assert np.load("e/embeddings.npy").shape == (20, 16)
+
+
+def test_the_copies_of_the_recipe_are_made_first_and_trained_on(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = [setting for setting in TINY if not setting.startswith(("online.", "model="))]
+    more = ["augment.per_class=12", "trainer.max_epochs=1", f"data.root={digits}"]
+    assert main(["train", "experiment=fruits", "model=timm", *tiny, *more]) == 0
+    assert "60 training images, 7 steps per epoch" in capsys.readouterr().err
+    copies = list(Path("data").rglob("*.jpg"))
+    assert len(copies) == 5 * 2
+    assert {copy.parts[0] for copy in copies} == {"data"}
+    config = load_bundle(Path("models/fruits")).config
+    assert config["training"]["images"] == 60
+    assert len(load_bundle(Path("models/fruits")).gallery) == 50, "copies are never references"
+
+
+def test_main_py_is_the_same_command(digits: Path, tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "main.py"
+    command = [sys.executable, str(script), *arguments(digits, "r", "trainer.max_epochs=1")[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    assert "bundle: models/r" in done.stdout
+    assert "validation accuracy@1" in done.stderr
+
+
+def test_the_seconds_of_a_run_hold_those_before_it_was_killed(tmp_path: Path) -> None:
+    keep = KeepState(tmp_path, 60, 4)
+    keep.load_state_dict({"seconds": 1e6})
+    assert 1e6 <= keep.state_dict()["seconds"] < 1e6 + 3600
+
+
+def test_ctrl_c_is_no_failure_and_the_run_goes_on(digits: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom lookalike.training import callbacks as c\n"
+        "inner = c.KeepState.on_train_epoch_end\n"
+        "def keep(self, *rest):\n    inner(self, *rest)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "c.KeepState.on_train_epoch_end = keep\nfrom lookalike.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = ["train", f"data.root={digits}", "run=r", *TINY]
+    stopped = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.endswith("lookalike: stopped\n")
+    assert "the same command goes on from the last checkpoint" in stopped.stderr
+    resumed = start(tmp_path, *command)
+    assert "resuming r after 1 finished epoch(s)" in resumed.stderr

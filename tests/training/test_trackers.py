@@ -1,0 +1,92 @@
+"""Every logger on a real run, read back from where it writes."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY
+from lookalike.cli.main import main
+from lookalike.inference.bundle import load_bundle
+from lookalike.training.trackers import Tracker
+
+
+def run(digits: Path, logger: str, *more: str) -> list[dict[str, float]]:
+    settings = [setting for setting in TINY if setting != "logger=none"]
+    assert main(["train", f"data.root={digits}", "run=r", f"logger={logger}", *settings, *more]) == 0
+    return load_bundle(Path("models/r")).config["training"]["history"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    return tmp_path
+
+
+def test_csv_and_mlflow_hold_the_curve(digits: Path, here: Path) -> None:
+    import mlflow
+
+    history = run(digits, "[csv,mlflow]")
+    with Path("reports/r.csv").open() as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert rows == history
+    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    (found,) = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
+    assert found.info.status == "FINISHED"
+    assert found.data.params["trainer.batch_size"] == "8"
+    assert found.data.params["loss.margin_degrees"] == "28.6"
+    for name in history[0].keys() - {"epoch"}:
+        points = client.get_metric_history(found.info.run_id, name.replace("@", "_at_"))
+        assert [(point.step, point.value) for point in points] == [(int(line["epoch"]), line[name]) for line in history]
+
+
+def test_none_writes_no_record(digits: Path, here: Path) -> None:
+    run(digits, "none")
+    assert sorted(path.name for path in here.iterdir()) == ["checkpoint", "models"]
+
+
+def test_tensorboard(digits: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = run(digits, "tensorboard")
+    events = EventAccumulator("tensorboard/r")
+    events.Reload()
+    points = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert points == [(int(line["epoch"]), pytest.approx(line["train/loss"], rel=1e-6)) for line in history]
+
+
+@pytest.mark.slow
+def test_wandb_works_off_line_without_a_key(digits: Path, here: Path) -> None:
+    run(digits, "wandb")
+    (record,) = (here / "wandb").glob("offline-run-*")
+    assert list(record.glob("*.wandb"))
+
+
+def test_a_store_that_cannot_be_used(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = [setting for setting in TINY if setting != "logger=none"]
+    Path("file").touch()
+    command = ["train", f"data.root={digits}", "run=r", *settings, "logger.mlflow.uri=sqlite:///file/mlflow.db"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert re.search(
+        r"logger=mlflow: sqlite:///file/mlflow\.db cannot be used .*check logger\.mlflow\.uri, or logger=none",
+        error,
+    )
+
+
+def test_a_record_deleted_meanwhile_does_not_end_the_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import mlflow
+
+    store = f"sqlite:///{here / 'mlflow.db'}"
+    tracker = Tracker("r", {"mlflow": {"uri": store, "experiment": "e"}}, here / "c")
+    client = mlflow.MlflowClient(store)
+    (found,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
+    client.delete_run(found.info.run_id)
+    tracker.settings({"a": 1})
+    tracker.epoch([{"epoch": 1.0, "train/loss": 2.0}])
+    tracker.close("success")
+    told = capsys.readouterr().err
+    assert "must be in the 'active' state" in told
+    assert "this goes on without a record of it" in told
