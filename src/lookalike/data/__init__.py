@@ -18,4 +18,6 @@ In reading order:
     market_archive  the zip of Market-1501, unpacked whole or not at all
     dataset         a data set read from folders, Market-1501's layout, CSV or Parquet
     offline_copies  augmented copies of the training images on disk, through Albumentations
+    any_image       an image as a program has it
+    dataset_api     `Dataset`
 """

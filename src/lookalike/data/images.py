@@ -129,7 +129,7 @@ def _decode(
                     part = _part(image, region and as_stored(region, orientation, high, wide), factor)
                     return upright(part, orientation)
             # Also what OpenCV answers to damage; Pillow then says which.
-            image = upright(_to_rgb8(header, name), orientation)
+            image = upright(to_rgb8(header, name), orientation)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM",
@@ -176,7 +176,12 @@ def _reduction(region: Region, pixels: PixelSettings | None) -> int:
     return next(factor for factor in (8, 4, 2, 1) if spare >= factor or factor == 1)
 
 
-def _to_rgb8(image: Image.Image, name: str) -> Pixels:
+def to_rgb8(image: Image.Image, name: str) -> Pixels:
+    """Any mode of Pillow as uint8 RGB [H, W, 3]; transparency is laid over white.
+
+    Raises:
+        ImageError: Floating-point pixels.
+    """
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit", "format")
     if image.mode.startswith("I"):

@@ -108,7 +108,7 @@ def _known(point: Point, output: Path, data: str) -> Measured | None:
 
 
 def _keep(point: Point, output: Path, data: str, bundle: Bundle, result: RetrievalResult) -> None:
-    training = bundle.config["training"]
+    training = bundle.config.training
     about, table = _files(point, output)
     with atomic_file(table) as handle:
         result.per_query[list(_PER_QUERY)].to_parquet(handle, index=False)
@@ -120,20 +120,21 @@ def _keep(point: Point, output: Path, data: str, bundle: Bundle, result: Retriev
             "data": data,
             "settings": point.settings.model_dump(mode="json"),
             "protocol": result.protocol,
-            "best_epoch": training["best_epoch"],
-            "epochs": training["epochs"],
-            "arithmetic": training["arithmetic"],
-            "seconds": training["seconds"],
-            "parameters": training["parameters"],
-            "trained_parameters": training["trained_parameters"],
-            "history": training["history"],
+            "best_epoch": training.best_epoch,
+            "epochs": training.epochs,
+            "arithmetic": training.arithmetic,
+            "seconds": training.seconds,
+            "parameters": training.parameters,
+            "trained_parameters": training.trained_parameters,
+            "history": training.history,
         },
     )
 
 
 def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:
     """Of a bundle that was finished before: its validation split once more."""
+    from lookalike.data.dataset_api import Dataset
     from lookalike.evaluation.split import evaluate_split
-    from lookalike.inference.encoder import load_encoder
+    from lookalike.inference.encoder import openvino_encoder
 
-    return evaluate_split(bundle, load_encoder(bundle), settings.data.model_dump(), "validation")
+    return evaluate_split(bundle, openvino_encoder(bundle), Dataset(**settings.data.model_dump()), "validation")

@@ -27,9 +27,10 @@ from lookalike.models.losses import LossError
 from lookalike.settings.search_space import Knob
 from lookalike.settings.training import Train
 from lookalike.settings.verbs import TuneCommand
-from lookalike.training.callbacks import Abandoned, Watch
+from lookalike.training.callbacks import Abandoned
 from lookalike.training.fit import DivergedError
 from lookalike.training.history import best_epoch
+from lookalike.training.plan import Watch
 
 _REPEATS = 50  # draws in a row that were drawn before: then there is nothing new to draw
 _NOT_TRAINABLE = (DivergedError, SamplerError, ModelError, LossError, torch.OutOfMemoryError)
@@ -90,7 +91,7 @@ def _run(optuna: Any, study: Any, trial: Any, one: Train, run: Run, objective: s
         return bool(trial.should_prune())
 
     try:
-        watch(run(one, watch).config["training"]["history"])
+        watch(run(one, watch).config.training.history)
     except Abandoned:
         say(f"{one.run}: pruned, most others were better at this epoch")
         study.tell(trial, state=pruned)

@@ -12,7 +12,7 @@ from lookalike.settings.check import flat
 from lookalike.settings.search_space import Knob
 from lookalike.settings.verbs import TuneCommand
 from lookalike.training.checkpoint import compare_settings
-from lookalike.training.run import FREE
+from lookalike.training.plan import FREE
 
 _UNPRUNED = (5, 2)  # trials, and epochs of a trial, that are never pruned
 PLACES = ("resume", "logger", "models_dir", "checkpoint_dir", "run", "data.root")

@@ -2,9 +2,12 @@
 
 In reading order:
 
-    graph      an embedder as an OpenVINO graph
-    export     a trained embedder becomes a bundle
-    nncf_int8  NNCF without its telemetry and its chatter, and the int8 form of one graph
-    int8       a bundle in int8: its graph quantised after training (NNCF), taken only if the figures on validatio
-    untrained  the bundled backbone as an encoder
+    graph             an embedder as an OpenVINO graph
+    nncf_int8         NNCF without its telemetry and its chatter, and the int8 form of one graph
+    parity            whether an exported graph agrees with torch, image by image, and in which precision it may r
+    export            a trained embedder becomes a bundle
+    network_encoder   the encoder of a network that is in memory
+    untrained         the bundled backbone as an encoder
+    reference_images  the images of a bundle's references, found again to be embedded by another graph
+    int8              a bundle in int8: its graph quantised after training (NNCF), taken only if the figures on va
 """

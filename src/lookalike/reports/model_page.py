@@ -136,7 +136,7 @@ def page(report: Report) -> bytes:
         LookalikeError: matplotlib is not installed.
     """
     plots = draw(report)
-    name = report.bundle.config["run"]
+    name = report.bundle.config.run
     sections = {
         "metrics": ("Figures", _metrics(report, plots)),
         "curves": ("Training", plots.get("curves", "<p>The bundle tells no curves.</p>")),
@@ -211,7 +211,7 @@ def _times(count: int) -> str:
 
 def _classes_known(report: Report) -> str:
     asked = set(report.protocol.queries["label"])
-    known = asked & set(report.bundle.config["labels"])
+    known = asked & set(report.bundle.config.labels)
     return f"{len(asked)} classes are asked for; {len(known)} of them took part in the model's training."
 
 
@@ -266,12 +266,12 @@ def _similarities(report: Report, plots: dict[str, str]) -> str:
     genuine, impostor = found.nearest_genuine[np.isfinite(found.nearest_genuine)], report.nearest_impostor
     per_query = report.identification.result.per_query
     right = (per_query["predicted"] == per_query["label"]).to_numpy()
-    for one in report.bundle.config.get("open_set", {}).get("thresholds", []):
-        limit = one["similarity"]
+    for one in report.bundle.config.open_set.thresholds:
+        limit = one.similarity
         named = right & (per_query["similarity"].to_numpy() > limit)
         rows.append(
             [
-                f"{100 * one['false_accept_rate']:g} %",
+                f"{100 * one.false_accept_rate:g} %",
                 f"{limit:.4f}",
                 f"{100 * (impostor > limit).mean():.1f} %" if len(impostor) else "",
                 f"{100 * (genuine > limit).mean():.1f} %" if len(genuine) else "",
@@ -357,19 +357,19 @@ def _points(report: Report) -> str:
 
 def _card(report: Report) -> str:
     config = report.bundle.config
-    model, training, pixels = config["model"], config["training"], config["pixels"]
-    loss = ", ".join(f"{name} {value}" for name, value in config["loss"].items() if name != "name")
+    model, training, pixels = config.model, config.training, config.pixels
+    loss = ", ".join(f"{name} {value}" for name, value in config.loss.items() if name != "name")
     rows = [
-        ["backbone", f"{model['backbone']}; first weights: {model['weights_source']}"],
-        ["trained part", f"{', '.join(model['trainable'])} ({training.get('trained_parameters', 0):,} parameters)"],
-        ["embedding", f"{report.bundle.gallery.embeddings.shape[1]} dimensions, unit length, compared by cosine"],
-        ["input", f"{pixels['height']} x {pixels['width']} pixels, {pixels['resize']}, uint8 RGB"],
-        ["loss", f"{config['loss']['name']} ({loss})" if loss else config["loss"]["name"]],
-        ["trained on", f"{training['images']} images of {len(config['labels'])} labels"],
-        ["best epoch", f"{training['best_epoch']} of {training['epochs']}, seed {training['seed']}"],
-        ["known images in the bundle", str(len(report.bundle.gallery))],
+        ["backbone", f"{model.backbone}; first weights: {model.weights_source}"],
+        ["trained part", f"{', '.join(model.trainable)} ({training.trained_parameters or 0:,} parameters)"],
+        ["embedding", f"{report.bundle.references.embeddings.shape[1]} dimensions, unit length, compared by cosine"],
+        ["input", f"{pixels.height} x {pixels.width} pixels, {pixels.resize}, uint8 RGB"],
+        ["loss", f"{config.loss['name']} ({loss})" if loss else config.loss["name"]],
+        ["trained on", f"{training.images} images of {len(config.labels)} labels"],
+        ["best epoch", f"{training.best_epoch} of {training.epochs}, seed {training.seed}"],
+        ["known images in the bundle", str(len(report.bundle.references))],
         ["fingerprint", report.bundle.fingerprint],
-        ["versions", ", ".join(f"{name} {version}" for name, version in config["versions"].items())],
+        ["versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())],
     ]
     return (
         table(["", ""], rows, set())

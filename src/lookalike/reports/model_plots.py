@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.inference.bundle_config import TrainingSummary
 from lookalike.reports.model_report import Report
 from lookalike.reports.plots import BLUE, DASHES, GREEN, ORANGE, figure, plain, plotting, svg, whole_numbers
 from lookalike.reports.similarities import BINS
@@ -23,7 +24,7 @@ def draw(report: Report) -> dict[str, str]:
         figures = {
             "metrics": _metrics(report),
             "cmc": _cmc(report),
-            "curves": _curves(report.bundle.config["training"]),
+            "curves": _curves(report.bundle.config.training),
             "confusion": _confusion(report),
             "similarities": _pairs(report),
             "nearest": _nearest(report),
@@ -65,9 +66,9 @@ def _cmc(report: Report) -> Any:
     return made
 
 
-def _curves(training: dict[str, Any]) -> Any:
+def _curves(training: TrainingSummary) -> Any:
     """Loss and validation figures of every epoch; None where the bundle tells none."""
-    history = training.get("history") or []
+    history = training.history
     if not history:
         return None
     epochs = [line["epoch"] for line in history]
@@ -79,9 +80,9 @@ def _curves(training: dict[str, Any]) -> Any:
         title = "mAP" if name == "map" else name
         values = [line[f"validation/{name}"] for line in history]
         right.plot(epochs, values, dash, color=colour, marker=marker, markersize=4, label=title)
-    right.axvline(training["best_epoch"], color="#888888", linewidth=1)
-    side = {"ha": "right", "xytext": (-3, 3)} if training["best_epoch"] == len(history) else {"xytext": (3, 3)}
-    place = (training["best_epoch"], right.get_ylim()[0])
+    right.axvline(training.best_epoch, color="#888888", linewidth=1)
+    side = {"ha": "right", "xytext": (-3, 3)} if training.best_epoch == len(history) else {"xytext": (3, 3)}
+    place = (training.best_epoch, right.get_ylim()[0])
     right.annotate("kept", place, textcoords="offset points", color="#555555", **side)
     right.set_title("validation", loc="left", fontsize=11)
     right.legend(frameon=False)
@@ -168,13 +169,15 @@ def _nearest(report: Report) -> Any:
     ]
     _histograms(axes, edges, parts)
     top = axes.get_ylim()[1]
-    known = report.bundle.config.get("open_set", {})
-    shown = {0.01, 0.1, known.get("false_accept_rate")}
-    chosen = [one for one in known.get("thresholds", []) if one["false_accept_rate"] in shown]
-    for place, one in enumerate(chosen):
-        axes.axvline(one["similarity"], color="#111111", linewidth=1.2, linestyle=DASHES[place])
+    open_set = report.bundle.config.open_set
+    shown = {0.01, 0.1, open_set.false_accept_rate}
+    chosen = [threshold for threshold in open_set.thresholds if threshold.false_accept_rate in shown]
+    for place, threshold in enumerate(chosen):
+        axes.axvline(threshold.similarity, color="#111111", linewidth=1.2, linestyle=DASHES[place])
         axes.annotate(
-            f" FAR {100 * one['false_accept_rate']:g} %", (one["similarity"], top * (0.96 - 0.16 * place)), fontsize=9
+            f" FAR {100 * threshold.false_accept_rate:g} %",
+            (threshold.similarity, top * (0.96 - 0.16 * place)),
+            fontsize=9,
         )
     axes.set_title("each query's nearest references, and the thresholds of the bundle", loc="left", fontsize=11)
     return made
