@@ -67,10 +67,8 @@ class Model:
             LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none.
         """
         bundle = load_bundle(Path(path))
-        if device == "cuda":
-            encoder = _gpu_encoder(bundle, precision, compiled)
-        else:
-            encoder = openvino_encoder(bundle, precision)
+        on_gpu = device == "cuda"
+        encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
         about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, "precision": encoder.precision}
         return cls(bundle.path.resolve().name, encoder, bundle, about)
 
