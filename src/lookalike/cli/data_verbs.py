@@ -31,7 +31,7 @@ def manifest(settings: Any) -> int:
 
 def audit(settings: Any) -> int:
     """`lookalike audit`."""
-    from lookalike.auditing.accepted import accepted, exclude
+    from lookalike.auditing.accepted import exclude, read_accepted
     from lookalike.auditing.audit import audit as look
     from lookalike.data.dataset import survey_data
     from lookalike.evaluation.split import held_out_as_in
@@ -41,11 +41,11 @@ def audit(settings: Any) -> int:
     from lookalike.inference.encoder import Encoder, load_encoder
     from lookalike.reports.audit_page import page
 
-    if settings.apply is not None:
-        accepted(settings.apply)  # what is wrong with it is said before any image is read
+    # What is wrong with it is said before any image is read.
+    accepted = read_accepted(settings.apply) if settings.apply is not None else None
     bundle = load_bundle(Path(settings.bundle)) if settings.bundle else None
     data, output = settings.data.model_dump(), Path(settings.output)
-    if settings.apply is not None and data["exclude"] and not Path(data["exclude"]).exists():
+    if accepted is not None and data["exclude"] and not Path(data["exclude"]).exists():
         data["exclude"] = None  # it is made below
     manifest, problems = survey_data(**(held_out_as_in(bundle, data) if bundle else data))
     cache = output / ".known"
@@ -63,8 +63,8 @@ def audit(settings: Any) -> int:
         write_bytes(output / "audit.html", page(found))
     print(found)
     print(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
-    if settings.apply is not None:
-        print(exclude(found, settings.apply, settings.data.exclude))
+    if accepted is not None:
+        print(exclude(found, accepted, settings.data.exclude))
     elif found.safe:
         print(f"{len(found.safe)} images can be left out without a second look: apply=safe")
     return 0

@@ -78,7 +78,7 @@ def export(
         queries, references = embed_protocol(encoder, manifest, protocol)
         result = evaluate_rows(queries, references, protocol)
         (folder / "gallery").mkdir()
-        rows = manifest.known
+        rows = manifest.gallery_rows
         same = rows.index.equals(protocol.references.index)
         known = references if same else embed_rows(encoder, manifest, rows, "gallery")
         Gallery(

@@ -169,7 +169,7 @@ def _write(
 
 def _examples(manifest: Manifest, bundle: Bundle, images: int, seed: int) -> list[np.ndarray]:
     """Training images, uint8 [1, H, W, 3] each: one of every label, then a second of every label, and so on."""
-    rows = manifest.known
+    rows = manifest.gallery_rows
     shuffled = rows.iloc[np.random.default_rng(seed).permutation(len(rows))]
     turn = shuffled.groupby("label", sort=False).cumcount().to_numpy()
     chosen = shuffled.iloc[np.argsort(turn, kind="stable")[:images]]
@@ -230,7 +230,7 @@ class _Known:
     """
 
     def __init__(self, gallery: Gallery, manifest: Manifest) -> None:
-        rows = manifest.known
+        rows = manifest.gallery_rows
         self.gallery = gallery
         self.boxes = boxes_of(rows) if _same_rows(gallery, rows) else [None] * len(gallery)
         self.root = manifest.root.resolve() if _same_rows(gallery, rows) else gallery.root
