@@ -8,7 +8,6 @@ Letters in shapes: N images, B batch, H height, W width, Q queries, R references
 """
 
 import importlib.metadata
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import evaluate_rows
 from lookalike.evaluation.thresholds import against_gallery
+from lookalike.export.model_card import model_card
 from lookalike.export.nncf_int8 import ATTEMPTS, QuantizeError, import_nncf, quantize_graph
 from lookalike.files import atomic_folder, sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, fingerprint_of, load_bundle, seal
@@ -156,7 +156,7 @@ def _write(
         },
         "versions": {**old["versions"], **versions},
     }
-    card = _card((bundle.path / "README.md").read_text(encoding="utf-8"), output.name, comparison, bundle.fingerprint)
+    card = model_card(output.name, config, str(comparison.after))
     with atomic_folder(output) as folder:
         for suffix in (".xml", ".bin"):
             shutil.copyfile(accepted.graph.with_suffix(suffix), folder / f"model{suffix}")
@@ -278,16 +278,3 @@ class _Known:
                 f"found {len(errors)} that cannot be read (first: {next(iter(errors.values()))}): put them back, or "
                 "give data.root=<the data set the bundle was trained on>"
             )
-
-
-def _card(card: str, name: str, comparison: Comparison, origin: str) -> str:
-    """The model card with its new name, a line about int8 and the new figures."""
-    line = (
-        f"| int8 | from {origin[:12]} ({comparison.preset}): {comparison}; cosine to the float32 graph on the "
-        f"{len(comparison.after.per_query)} validation queries >= {comparison.min_cosine:.4f} |\n"
-    )
-    card = re.sub(r"\A# .*", lambda _: f"# {name}", card)
-    card = re.sub(r"(?m)^\| (graph against torch \| .*?)(; in bf16 .*)? \|$", r"| float32 \1 |", card, count=1)
-    card = re.sub(r"(?m)(^\|.*\n)(?!\|)", lambda row: row[1] + line, card, count=1)
-    block = r"(?s)(## Validation\n\n```\n).*?(\n```)"
-    return re.sub(block, lambda old: f"{old[1]}{comparison.after}{old[2]}", card, count=1)
