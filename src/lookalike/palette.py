@@ -25,6 +25,7 @@ LINE = Colour("#d9dce1", "#3a3d45")
 INK = Colour("#1b1b1f", "#ececf0")
 SOFT = Colour("#55595f", "#a5a9b2")  # text that explains
 BLANK = Colour("#dddddd", "#3c3c3c")  # where a picture is missing
+BRIGHT = Colour("#fefefe", "#fefefe")  # text on a full colour, whatever the paper
 
 BLUE = Colour("#0072b2", "#4ba6e3")
 ORANGE = Colour("#d55e00", "#f0883e")
@@ -39,7 +40,7 @@ WRONG = ORANGE  # of another label; also what a person should look at
 NEITHER = Colour("#888888", "#8d929b")  # the truth is not known, or was not asked
 
 VARIABLES = {  # names as pages use them: --ink, --right
-    **{"paper": PAPER, "card": CARD, "line": LINE, "ink": INK, "soft": SOFT, "blank": BLANK},
+    **{"paper": PAPER, "card": CARD, "line": LINE, "ink": INK, "soft": SOFT, "blank": BLANK, "bright": BRIGHT},
     **{"blue": BLUE, "orange": ORANGE, "green": GREEN, "pink": PINK, "yellow": YELLOW, "sky": SKY},
     **{"right": RIGHT, "wrong": WRONG, "neither": NEITHER},
 }

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookalike.palette import BLUE, GREEN, INK, ORANGE, RIGHT, SOFT, WRONG
+from lookalike.palette import BLUE, BRIGHT, GREEN, INK, ORANGE, RIGHT, SOFT, WRONG
 from lookalike.reports.model_report import Report
 from lookalike.reports.plots import DASHES, figure, plain, plotting, side_by_side, svg, whole_numbers
 from lookalike.reports.similarities import BINS
@@ -133,7 +133,7 @@ def _confusion(report: Report) -> "Figure | None":
     axes.set_ylabel("is")
     axes.set_title("queries; the fuller the blue, the larger the share of the row", loc="right", fontsize=8)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else INK.light
+        colour = (BRIGHT if shares[row, column] > 0.5 else INK).light
         axes.annotate(f"{counts[row, column]:.0f}", (column, row), ha="center", va="center", color=colour, fontsize=7)
     return made
 
@@ -184,6 +184,7 @@ def _nearest(report: Report) -> "Figure":
     for place, threshold in enumerate(thresholds):
         limit, rate = threshold["similarity"], threshold["false_accept_rate"]
         axes.axvline(limit, color=INK.light, linewidth=1.2, linestyle=DASHES[place])
-        axes.annotate(f" FAR {100 * rate:g} %", (limit, top * (0.96 - 0.16 * place)), fontsize=9)
+        height = top * (0.94 - 0.16 * place)
+        axes.annotate(f"FAR {100 * rate:g} %", (limit, height), (4, 0), textcoords="offset points", fontsize=9)
     axes.set_title("each query's nearest references, and the thresholds of the bundle", loc="left", fontsize=11)
     return made

@@ -70,6 +70,15 @@ def whole_numbers(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def logarithmic(axes: "Axes") -> None:
+    """A logarithmic horizontal axis whose ticks are plain numbers: formulas are not read as such here."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def svg(made: "Figure") -> str:
     """A figure as an element of a page, in the colours of the page's paper."""
     text = io.StringIO()

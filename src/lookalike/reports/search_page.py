@@ -11,7 +11,7 @@ from lookalike.experiments.search_result import Search
 from lookalike.files import write_bytes
 from lookalike.pages import Table, render
 from lookalike.palette import BLUE, ORANGE
-from lookalike.reports.plots import figure, plain, plotting, svg, whole_numbers
+from lookalike.reports.plots import figure, logarithmic, plain, plotting, svg, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,7 +116,7 @@ def _progress(search: Search) -> "Figure":
     axes.set_xlabel("trial")
     whole_numbers(axes)
     axes.set_ylabel(f"validation {search.title}")
-    axes.legend(frameon=False, loc="lower right")
+    made.legend(frameon=False, loc="outside upper right", ncols=3)
     plain(axes)
     return made
 
@@ -131,7 +131,7 @@ def _score_against(search: Search, name: str) -> "Figure":
     values = knob[name]
     spread = 8  # times the lowest: then the logarithm was drawn, or might have been
     if values.dtype.kind == "f" and len(values) and values.min() > 0 and values.max() > spread * values.min():
-        axes.set_xscale("log")
+        logarithmic(axes)
     axes.set_title(name, loc="left", fontsize=11)
     plain(axes)
     return made
