@@ -17,6 +17,7 @@ from lookalike.evaluation.embed import embed_protocol, embed_rows
 from lookalike.evaluation.identify import evaluate_rows
 from lookalike.evaluation.thresholds import open_set_of
 from lookalike.export.graph import write_graph
+from lookalike.export.model_card import model_card
 from lookalike.export.parity import agreeing_encoder
 from lookalike.files import sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, fingerprint_of
@@ -91,7 +92,7 @@ def export(
             open_set=open_set_of(result, queries, references, protocol, known, false_accept_rate),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
         )
-        card = _card(path.name, config.to_json(), result)
+        card = model_card(path.name, config, str(result))
         return write_bundle(path, config, BundleParts(weights, graph, known, card)), result
 
 
@@ -127,35 +128,3 @@ def _references(encoder: Encoder, manifest: Manifest, protocol: Protocol, refere
         encoder.fingerprint,
         encoder.precision,
     )
-
-
-def _card(run: str, config: dict[str, Any], result: RetrievalResult) -> str:
-    model, training, parity = config["model"], config["training"], config["parity"]
-    bf16 = f"; in bf16 {parity['bf16']['min_cosine']:.6f}" if "bf16" in parity else ""
-    return f"""# {run}
-
-An image embedding model made with lookalike {config["versions"]["lookalike"]}: nearest neighbours tell the label.
-
-| | |
-|---|---|
-| backbone | {model["backbone"]} (first weights: {model["weights_source"]}) |
-| trained part | {", ".join(model["trainable"])} |
-| embedding | {model["dimensions"]} dimensions, unit length, compared by cosine |
-| input | {config["pixels"]["height"]} x {config["pixels"]["width"]} pixels, {config["pixels"]["resize"]}, uint8 RGB |
-| loss | {config["loss"]["name"]} |
-| labels | {len(config["labels"])} |
-| best epoch | {training["best_epoch"]} of {training["epochs"]}, seed {training["seed"]} |
-| graph against torch | cosine >= {parity["min_cosine"]:.6f} on {parity["images"]} images{bf16} |
-
-## Validation
-
-```
-{result}
-```
-
-The best epoch was chosen on these validation images, so the figures are somewhat optimistic; judge by images that took
-no part. The model knows what its training images showed: other light, other cameras or other kinds of objects can
-change the result, and every image gets some nearest neighbour, also one that shows none of the labels.
-
-    lookalike predict bundle=<this folder> image=<file>
-"""

@@ -8,7 +8,6 @@ Letters in shapes: N images, B batch, H height, W width, Q queries, R references
 """
 
 import importlib.metadata
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import evaluate_rows
 from lookalike.evaluation.thresholds import open_set_of
+from lookalike.export.model_card import model_card
 from lookalike.export.nncf_int8 import ATTEMPTS, QuantizeError, import_nncf, quantize_graph
 from lookalike.export.reference_images import ReferenceImages
 from lookalike.files import sha256_of
@@ -178,8 +178,7 @@ def quantize(
         accepted = attempts.first_accepted(manifest, protocol, max_loss)
         references = originals.embed(accepted.encoder, protocol, accepted.references)
         config = _config(bundle, accepted, references, protocol, {"images": len(examples), "seed": seed})
-        text = (bundle.path / "README.md").read_text(encoding="utf-8")
-        card = _card(text, output.name, accepted.comparison, bundle.fingerprint)
+        card = model_card(output.name, config, str(accepted.comparison.after))
         made = write_bundle(output, config, BundleParts(bundle.weights, accepted.graph, references, card))
     return made, accepted.comparison
 
@@ -216,16 +215,3 @@ def _examples(manifest: Manifest, bundle: Bundle, images: int, seed: int) -> lis
         )
     files = [manifest.file(path) for path in chosen["path"]]
     return [read_image(file, bundle.pixels, box)[None] for file, box in zip(files, boxes_of(chosen), strict=True)]
-
-
-def _card(card: str, name: str, comparison: Comparison, origin: str) -> str:
-    """The model card with its new name, a line about int8 and the new figures."""
-    line = (
-        f"| int8 | from {origin[:12]} ({comparison.preset}): {comparison}; cosine to the float32 graph on the "
-        f"{len(comparison.after.per_query)} validation queries >= {comparison.min_cosine:.4f} |\n"
-    )
-    card = re.sub(r"\A# .*", lambda _: f"# {name}", card)
-    card = re.sub(r"(?m)^\| (graph against torch \| .*?)(; in bf16 .*)? \|$", r"| float32 \1 |", card, count=1)
-    card = re.sub(r"(?m)(^\|.*\n)(?!\|)", lambda row: row[1] + line, card, count=1)
-    block = r"(?s)(## Validation\n\n```\n).*?(\n```)"
-    return re.sub(block, lambda old: f"{old[1]}{comparison.after}{old[2]}", card, count=1)

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from lookalike.data.any_image import AnyImage, read_any
 from lookalike.data.images import ImageError
 from lookalike.data.pixels import PixelSettings
+from lookalike.palette import BLANK, INK, NEITHER, PAPER, RIGHT, SOFT, WRONG
 
 _CELL, _GAP, _TEXT = 148, 10, 40
-_RIGHT, _WRONG, _PLAIN, _INK, _PAPER = "#0072B2", "#D55E00", "#888888", "#111111", "#FFFFFF"
 _FONTS = ("DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSans-Regular.ttf", "Arial.ttf")
 
 
@@ -37,14 +37,14 @@ def draw_rows(rows: list[list[Cell]]) -> Image.Image:
     columns = max(len(row) for row in rows)
     width = _GAP * 4 + columns * (_CELL + _GAP)
     height = _GAP + len(rows) * (_CELL + _TEXT + _GAP)
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    sheet = Image.new("RGB", (width, height), PAPER.light)
     for line, row in enumerate(rows):
         top = _GAP + line * (_CELL + _TEXT + _GAP)
         for column, cell in enumerate(row):
             left = _GAP + column * (_CELL + _GAP) + (0 if column == 0 else 2 * _GAP)
             _draw_cell(sheet, cell, left, top)
         rule = _GAP + _CELL + int(1.5 * _GAP)
-        ImageDraw.Draw(sheet).line([(rule, top), (rule, top + _CELL + _TEXT - 6)], fill=_PLAIN, width=1)
+        ImageDraw.Draw(sheet).line([(rule, top), (rule, top + _CELL + _TEXT - 6)], fill=NEITHER.light, width=1)
     return sheet
 
 
@@ -54,14 +54,14 @@ def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
         picture = Image.fromarray(read_any(cell.image, PixelSettings(_CELL, _CELL, "crop")))
         sheet.paste(picture, (left, top))
     except ImageError:
-        draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill="#DDDDDD")
-        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=_INK, font=_font(13))
-    color = {True: _RIGHT, False: _WRONG, None: _PLAIN}[cell.right]
+        draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill=BLANK.light)
+        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=INK.light, font=_font(13))
+    color = {True: RIGHT, False: WRONG, None: NEITHER}[cell.right].light
     draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], outline=color, width=2 if cell.right is None else 5)
     if cell.right is not None:
         _draw_mark(draw, left, top, cell.right, color)
-    draw.text((left, top + _CELL + 4), _fit(cell.title, 14), fill=_INK, font=_font(14))
-    draw.text((left, top + _CELL + 22), _fit(cell.note, 12), fill="#555555", font=_font(12))
+    draw.text((left, top + _CELL + 4), _fit(cell.title, 14), fill=INK.light, font=_font(14))
+    draw.text((left, top + _CELL + 22), _fit(cell.note, 12), fill=SOFT.light, font=_font(12))
 
 
 def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, color: str) -> None:
@@ -70,7 +70,7 @@ def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, colo
     draw.rectangle([x, y, x + 22, y + 22], fill=color)
     strokes = [[(5, 12), (9, 16), (17, 6)]] if right else [[(6, 6), (16, 16)], [(16, 6), (6, 16)]]
     for stroke in strokes:
-        draw.line([(x + dx, y + dy) for dx, dy in stroke], fill=_PAPER, width=3)
+        draw.line([(x + dx, y + dy) for dx, dy in stroke], fill=PAPER.light, width=3)
 
 
 def _fit(text: str, size: int) -> str:

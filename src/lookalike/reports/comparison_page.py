@@ -1,25 +1,18 @@
 """A comparison as Markdown, CSV, a picture and one HTML page that needs no network."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookalike.experiments.comparison import Comparison, markdown, tables
 from lookalike.files import atomic_file, write_bytes
-from lookalike.reports.plots import (
-    COLOURS,
-    DASHES,
-    MARKERS,
-    STYLE,
-    figure,
-    plain,
-    plotting,
-    svg,
-    table,
-    text,
-    whole_numbers,
-)
+from lookalike.pages import Table, render
+from lookalike.palette import PAPER
+from lookalike.reports.plots import COLOURS, DASHES, MARKERS, figure, plain, plotting, side_by_side, svg, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
@@ -29,29 +22,29 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
         LookalikeError: matplotlib is not installed.
     """
     with plotting():
-        picture = _intervals(comparison)
-        page = _page(comparison, picture, _curves(comparison), name)
-    files = {
-        "comparison.md": f"{comparison.sentence}\n\n{markdown(comparison)}\n\n{comparison.protocol}\n".encode(),
-        "comparison.csv": comparison.table.to_csv(index=False).encode(),
-        "comparison.html": page.encode(),
-    }
-    for name, content in files.items():
-        write_bytes(folder / name, content)
-    with atomic_file(folder / "comparison.png") as handle:
-        picture.savefig(handle, dpi=120, format="png")
-    return [folder / name for name in (*files, "comparison.png")]
+        intervals = _intervals(comparison)
+        page = _page(comparison, name, svg(intervals), svg(_curves(comparison)))
+        files = {
+            "comparison.md": f"{comparison.sentence}\n\n{markdown(comparison)}\n\n{comparison.protocol}\n",
+            "comparison.csv": comparison.table.to_csv(index=False),
+            "comparison.html": page,
+        }
+        for file, content in files.items():
+            write_bytes(folder / file, content.encode())
+        with atomic_file(folder / "comparison.png") as handle:
+            intervals.savefig(handle, dpi=120, format="png", facecolor=PAPER.light)
+    return [folder / file for file in (*files, "comparison.png")]
 
 
-def _intervals(comparison: Comparison) -> Any:
+def _intervals(comparison: Comparison) -> "Figure":
     """Mean, 95 % interval and every seed of each group."""
     groups = comparison.table
     made, axes = figure(8, 1.3 + 0.5 * len(groups))
     for place, row in enumerate(groups.to_dict("records")):
         y, colour = len(groups) - 1 - place, COLOURS[place % len(COLOURS)]
         axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3, solid_capstyle="round")
-        scores = [one.per_query["accuracy@1"].mean() for one in comparison.runs if one.group == row["group"]]
-        axes.scatter(scores, [y] * len(scores), color="white", edgecolor=colour, s=28, zorder=3)
+        scores = [run.per_query["accuracy@1"].mean() for run in comparison.runs if run.group == row["group"]]
+        axes.scatter(scores, [y] * len(scores), color=PAPER.light, edgecolor=colour, s=28, zorder=3)
         axes.scatter([row["accuracy@1"]], [y], color=colour, marker="D", s=60, zorder=4)
         axes.annotate(
             f"{row['accuracy@1']:.3f}", (row["accuracy@1"], y), (0, 9), textcoords="offset points", ha="center"
@@ -65,19 +58,20 @@ def _intervals(comparison: Comparison) -> Any:
     return made
 
 
-def _curves(comparison: Comparison) -> Any:
+def _curves(comparison: Comparison) -> "Figure":
     """Loss and validation accuracy of every epoch: the mean of the seeds, and each of them thin."""
-    made, (left, right) = figure(10, 4, 2)
+    made, (left, right) = side_by_side(10, 4, 2)
     for place, group in enumerate(comparison.table["group"]):
-        look = {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place % len(DASHES)]}
-        curves = [one.about["history"] for one in comparison.runs if one.group == group]
+        colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+        marker = MARKERS[place % len(MARKERS)]
+        curves = [run.about["history"] for run in comparison.runs if run.group == group]
         for axes, name in ((left, "train/loss"), (right, "validation/accuracy@1")):
             for curve in curves:
-                axes.plot([line["epoch"] for line in curve], [line[name] for line in curve], alpha=0.25, **look)
+                epochs, values = [line["epoch"] for line in curve], [line[name] for line in curve]
+                axes.plot(epochs, values, color=colour, linestyle=dash, alpha=0.25)
             most = max(len(curve) for curve in curves)
             mean = [float(np.mean([curve[i][name] for curve in curves if len(curve) > i])) for i in range(most)]
-            marker = MARKERS[place % len(MARKERS)]
-            axes.plot(range(1, most + 1), mean, label=group, marker=marker, markersize=4, linewidth=2, **look)
+            axes.plot(range(1, most + 1), mean, marker, color=colour, linestyle=dash, ms=4, lw=2, label=group)
     left.set_title("training loss (not comparable between losses)", loc="left", fontsize=11)
     right.set_title("validation accuracy@1", loc="left", fontsize=11)
     for axes in (left, right):
@@ -88,36 +82,37 @@ def _curves(comparison: Comparison) -> Any:
     return made
 
 
-def _page(comparison: Comparison, picture: Any, curves: Any, name: str) -> str:
-    parts = "".join(table(heads, rows, set(range(1, len(heads)))) for heads, rows in tables(comparison))
-    names = ", ".join(text(one.run) for one in comparison.runs)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Comparison {text(name)}</title>'
-        f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body><h1>Comparison {text(name)}</h1>'
-        f'<p class="sentence">{text(comparison.sentence)}</p>{svg(picture)}{parts}'
-        f"<h2>Curves</h2>{svg(curves)}<h2>How it was measured</h2><p>{text(comparison.protocol)}</p>"
-        f"{_setting(comparison)}"
-        "<p>Intervals and p: labels and seeds drawn with replacement, 1,000 times (a bootstrap of two levels); p is "
-        f"corrected for the number of pairs by Holm's procedure.</p><p>Runs: {names}.</p></body></html>\n"
+def _page(comparison: Comparison, name: str, intervals: str, curves: str) -> str:
+    return render(
+        "comparison.html",
+        name=name,
+        sentence=comparison.sentence,
+        intervals=intervals,
+        curves=curves,
+        tables=[Table(heads, rows, frozenset(range(1, len(heads)))) for heads, rows in tables(comparison)],
+        protocol=comparison.protocol,
+        setting=_setting(comparison),
+        runs=[run.run for run in comparison.runs],
     )
 
 
-def _setting(comparison: Comparison) -> str:
-    """What all runs had in common; where they differ, every value."""
+def _setting(comparison: Comparison) -> dict[str, str]:
+    """What all runs had in common; where they differ, every value. Empty where runs do not tell their settings."""
 
     def values(*path: str) -> str:
-        found = []
-        for one in comparison.runs:
-            value: Any = one.about
+        texts = []
+        for run in comparison.runs:
+            value: Any = run.about
             for part in path:
                 value = value.get(part, {}) if isinstance(value, dict) else {}
-            found.append(str(value))
-        return ", ".join(dict.fromkeys(found))
+            texts.append(str(value))
+        return ", ".join(dict.fromkeys(texts))
 
-    if not all("settings" in one.about for one in comparison.runs):
-        return ""
-    root = Path(values("settings", "data", "root")).name
-    return (
-        f"<p>Data: {text(root)}. Model: {text(values('settings', 'model', 'backbone'))}. Epochs: at most "
-        f"{text(values('settings', 'trainer', 'max_epochs'))}. Arithmetic: {text(values('arithmetic'))}.</p>"
-    )
+    if not all("settings" in run.about for run in comparison.runs):
+        return {}
+    return {
+        "data": Path(values("settings", "data", "root")).name,
+        "model": values("settings", "model", "backbone"),
+        "epochs": values("settings", "trainer", "max_epochs"),
+        "arithmetic": values("arithmetic"),
+    }

@@ -42,8 +42,8 @@ def lay_out(queries: np.ndarray, references: np.ndarray, protocol: Protocol, uma
     ]
     points = np.concatenate([queries[chosen[0]], references[chosen[1]]])
     layouts = {}
-    if umap and (found := _umap(points)) is not None:
-        layouts["UMAP"] = found
+    if umap and (flat := _umap(points)) is not None:
+        layouts["UMAP"] = flat
     layouts["PCA"] = _within(_principal(points))
     missing = np.full(len(points), -1)
     query, reference = missing.copy(), missing.copy()

@@ -1,13 +1,18 @@
 """The plots of a report, as SVG."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.inference.bundle_config import TrainingSummary
+from lookalike.palette import BLUE, BRIGHT, GREEN, INK, ORANGE, RIGHT, SOFT, WRONG
 from lookalike.reports.model_report import Report
-from lookalike.reports.plots import BLUE, DASHES, GREEN, ORANGE, figure, plain, plotting, svg, whole_numbers
+from lookalike.reports.plots import DASHES, figure, plain, plotting, side_by_side, svg, whole_numbers
 from lookalike.reports.similarities import BINS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_LABELS = 50  # in a picture of confusions: more are not readable, and the most confused are shown
 _NAMED = 18  # characters of a label beside it
@@ -32,18 +37,16 @@ def draw(report: Report) -> dict[str, str]:
         return {name: svg(made) for name, made in figures.items() if made is not None}
 
 
-def _metrics(report: Report) -> Any:
+def _metrics(report: Report) -> "Figure":
     """The most used metrics with their intervals."""
-    found = report.identification
-    names = [name for name in ("map", "cmc@5", "cmc@1", "accuracy@5", "accuracy@1") if name in found.metrics]
+    metrics, intervals = report.identification.metrics, report.identification.intervals
+    names = [name for name in ("map", "cmc@5", "cmc@1", "accuracy@5", "accuracy@1") if name in metrics]
     made, axes = figure(5.9, 0.9 + 0.42 * len(names))
     for place, name in enumerate(names):
-        low, high = found.intervals.get(name, (found.metrics[name],) * 2)
-        axes.plot([low, high], [place, place], color=BLUE, linewidth=3, solid_capstyle="round")
-        axes.plot([found.metrics[name]], [place], "D", color=BLUE)
-        axes.annotate(
-            f"{found.metrics[name]:.3f}", (found.metrics[name], place), (0, 7), textcoords="offset points", ha="center"
-        )
+        low, high = intervals.get(name, (metrics[name],) * 2)
+        axes.plot([low, high], [place, place], color=BLUE.light, linewidth=3, solid_capstyle="round")
+        axes.plot([metrics[name]], [place], "D", color=BLUE.light)
+        axes.annotate(f"{metrics[name]:.3f}", (metrics[name], place), (0, 7), textcoords="offset points", ha="center")
     axes.set_yticks(range(len(names)), ["mAP" if name == "map" else name for name in names])
     axes.set_ylim(-0.5, len(names) - 0.2)
     axes.set_xlim(right=min(1.02, axes.get_xlim()[1] + 0.02))
@@ -52,13 +55,13 @@ def _metrics(report: Report) -> Any:
     return made
 
 
-def _cmc(report: Report) -> Any:
+def _cmc(report: Report) -> "Figure":
     """The share of queries with a right reference among the first k."""
     per_query = report.identification.result.per_query
     first = per_query.loc[per_query["positives"] > 0, "first_positive"].to_numpy()
     made, axes = figure(4.6, 3.0)
     shares = [(first <= k).mean() for k in range(1, _DEPTH + 1)]
-    axes.plot(range(1, _DEPTH + 1), shares, "o-", color=BLUE, markersize=4)
+    axes.plot(range(1, _DEPTH + 1), shares, "o-", color=BLUE.light, markersize=4)
     axes.set_xlabel("k")
     axes.set_title("cmc@k: a right image among the first k", loc="left", fontsize=11)
     axes.set_xticks([1, 5, 10, 15, 20])
@@ -66,24 +69,24 @@ def _cmc(report: Report) -> Any:
     return made
 
 
-def _curves(training: TrainingSummary) -> Any:
+def _curves(training: TrainingSummary) -> "Figure | None":
     """Loss and validation figures of every epoch; None where the bundle tells none."""
     history = training.history
     if not history:
         return None
     epochs = [line["epoch"] for line in history]
-    made, (left, right) = figure(9, 3.2, 2)
-    left.plot(epochs, [line["train/loss"] for line in history], "o-", color=BLUE, markersize=4)
+    made, (left, right) = side_by_side(9, 3.2, 2)
+    left.plot(epochs, [line["train/loss"] for line in history], "o-", color=BLUE.light, markersize=4)
     left.set_title("training loss", loc="left", fontsize=11)
     looks = (("accuracy@1", BLUE, "o"), ("accuracy@5", ORANGE, "s"), ("map", GREEN, "^"))
     for (name, colour, marker), dash in zip(looks, DASHES, strict=False):
         title = "mAP" if name == "map" else name
         values = [line[f"validation/{name}"] for line in history]
-        right.plot(epochs, values, dash, color=colour, marker=marker, markersize=4, label=title)
-    right.axvline(training.best_epoch, color="#888888", linewidth=1)
+        right.plot(epochs, values, dash, color=colour.light, marker=marker, markersize=4, label=title)
+    right.axvline(training.best_epoch, color=SOFT.light, linewidth=1)
     side = {"ha": "right", "xytext": (-3, 3)} if training.best_epoch == len(history) else {"xytext": (3, 3)}
     place = (training.best_epoch, right.get_ylim()[0])
-    right.annotate("kept", place, textcoords="offset points", color="#555555", **side)
+    right.annotate("kept", place, textcoords="offset points", color=SOFT.light, **side)
     right.set_title("validation", loc="left", fontsize=11)
     right.legend(frameon=False)
     for axes in (left, right):
@@ -93,19 +96,25 @@ def _curves(training: TrainingSummary) -> Any:
     return made
 
 
-def _confusion(report: Report) -> Any:
-    """Which labels were taken for which; the most confused ones where there are many."""
+def most_confused(report: Report) -> list[str]:
+    """Labels that took part in a mistake, sorted; the most confused ones where there are too many to draw."""
     mistakes = report.mistakes()
-    if mistakes.empty:
-        return None
-    labels = sorted({*mistakes["label"], *mistakes["predicted"]})
+    labels = {*mistakes["label"], *mistakes["predicted"]}
     if len(labels) > MOST_LABELS:
-        labels = []
+        labels = set()
         for row in mistakes.to_dict("records"):
-            fresh = [name for name in dict.fromkeys((row["label"], row["predicted"])) if name not in labels]
-            if len(labels) + len(fresh) <= MOST_LABELS:
-                labels += fresh
-        labels.sort()
+            pair = labels | {row["label"], row["predicted"]}
+            labels = pair if len(pair) <= MOST_LABELS else labels
+    return sorted(labels)
+
+
+def _confusion(report: Report) -> "Figure | None":
+    """Which labels were taken for which; None where none was."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    labels = most_confused(report)
+    if not labels:
+        return None
     places = {name: place for place, name in enumerate(labels)}
     per_query = report.identification.result.per_query
     shown = per_query[per_query["label"].isin(places) & per_query["predicted"].isin(places)]
@@ -114,28 +123,30 @@ def _confusion(report: Report) -> Any:
     np.add.at(counts, (shown["label"].map(places).to_numpy(int), shown["predicted"].map(places).to_numpy(int)), 1)
     shares = counts / np.array([max(1, totals.get(name, 0)) for name in labels])[:, None]
     side = 2.2 + 0.21 * len(labels)
-    made, axes = figure(side + 0.8, side)
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    named = [name if len(name) <= _NAMED else name[: _NAMED - 1] + "…" for name in labels]
-    axes.set_xticks(range(len(labels)), named, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(labels)), named, fontsize=8)
+    made, axes = figure(side, side)
+    # Nothing is the paper, whichever that is; everything is blue.
+    blues = LinearSegmentedColormap.from_list("share", [f"{BLUE.light}00", f"{BLUE.light}ff"])
+    axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
+    titles = [name if len(name) <= _NAMED else name[: _NAMED - 1] + "…" for name in labels]
+    axes.set_xticks(range(len(labels)), titles, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(labels)), titles, fontsize=8)
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
+    axes.set_title("queries; the fuller the blue, the larger the share of the row", loc="right", fontsize=8)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        colour = (BRIGHT if shares[row, column] > 0.5 else INK).light
         axes.annotate(f"{counts[row, column]:.0f}", (column, row), ha="center", va="center", color=colour, fontsize=7)
-    made.colorbar(picture, shrink=0.8, label="share of queries")
     return made
 
 
-def _histograms(axes: Any, edges: np.ndarray, parts: list[tuple[np.ndarray, str]]) -> None:
+def _histograms(axes: "Axes", edges: np.ndarray, parts: list[tuple[np.ndarray, str]]) -> None:
     """Genuine and impostor, each as the share of its own total."""
-    for (counts, name), colour, dash, hatch in zip(parts, (BLUE, ORANGE), DASHES, ("", "///"), strict=False):
+    for (counts, name), colour, dash, hatch in zip(parts, (RIGHT, WRONG), DASHES, ("", "///"), strict=False):
         if not counts.sum():
             continue
         share = counts / counts.sum()
-        axes.stairs(share, edges, color=colour, linestyle=dash, linewidth=1.8, label=name)
-        axes.stairs(share, edges, fill=True, facecolor=colour, alpha=0.18, hatch=hatch, edgecolor=colour)
+        axes.stairs(share, edges, color=colour.light, linestyle=dash, linewidth=1.8, label=name)
+        axes.stairs(share, edges, fill=True, facecolor=colour.light, alpha=0.18, hatch=hatch, edgecolor=colour.light)
     axes.set_xlabel("cosine similarity")
     axes.set_yticks([])
     axes.legend(frameon=False, loc="upper left")
@@ -143,23 +154,23 @@ def _histograms(axes: Any, edges: np.ndarray, parts: list[tuple[np.ndarray, str]
     plain(axes, "x")
 
 
-def _pairs(report: Report) -> Any:
-    found = report.similarities
+def _pairs(report: Report) -> "Figure":
+    """Similarities of all pairs."""
+    genuine, impostor = report.similarities.genuine, report.similarities.impostor
     made, axes = figure(8, 2.9)
     edges = np.linspace(-1, 1, BINS + 1)
-    _histograms(axes, edges, [(found.genuine, "same label"), (found.impostor, "two labels")])
-    used = np.flatnonzero(found.genuine + found.impostor)
+    _histograms(axes, edges, [(genuine, "same label"), (impostor, "two labels")])
+    used = np.flatnonzero(genuine + impostor)
     if len(used):
         axes.set_xlim(edges[used[0]] - 0.02, edges[used[-1] + 1] + 0.02)
     axes.set_title("all pairs of a query and a reference", loc="left", fontsize=11)
     return made
 
 
-def _nearest(report: Report) -> Any:
+def _nearest(report: Report) -> "Figure":
     """What a threshold acts on, with the thresholds of the bundle."""
-    found = report.similarities
     made, axes = figure(8, 2.9)
-    genuine, impostor = found.nearest_genuine[np.isfinite(found.nearest_genuine)], report.nearest_impostor
+    genuine, impostor = report.nearest_genuine, report.nearest_impostor
     both = np.concatenate([genuine, impostor])
     low, high = (float(both.min()), float(both.max())) if len(both) else (0.0, 1.0)
     edges = np.linspace(low - 0.01, max(high, low) + 0.01, BINS // 2 + 1)
@@ -169,15 +180,12 @@ def _nearest(report: Report) -> Any:
     ]
     _histograms(axes, edges, parts)
     top = axes.get_ylim()[1]
-    open_set = report.bundle.config.open_set
-    shown = {0.01, 0.1, open_set.false_accept_rate}
-    chosen = [threshold for threshold in open_set.thresholds if threshold.false_accept_rate in shown]
-    for place, threshold in enumerate(chosen):
-        axes.axvline(threshold.similarity, color="#111111", linewidth=1.2, linestyle=DASHES[place])
-        axes.annotate(
-            f" FAR {100 * threshold.false_accept_rate:g} %",
-            (threshold.similarity, top * (0.96 - 0.16 * place)),
-            fontsize=9,
-        )
+    shown = {0.01, 0.1, report.bundle.config.open_set.false_accept_rate}
+    thresholds = [threshold for threshold in report.thresholds if threshold.false_accept_rate in shown]
+    for place, threshold in enumerate(thresholds):
+        limit, rate = threshold.similarity, threshold.false_accept_rate
+        axes.axvline(limit, color=INK.light, linewidth=1.2, linestyle=DASHES[place])
+        height = top * (0.94 - 0.16 * place)
+        axes.annotate(f"FAR {100 * rate:g} %", (limit, height), (4, 0), textcoords="offset points", fontsize=9)
     axes.set_title("each query's nearest references, and the thresholds of the bundle", loc="left", fontsize=11)
     return made

@@ -1,4 +1,4 @@
-"""What a person wants to see of a trained model on a split: everything `report_page` shows, as plain arrays.
+"""What a person wants to see of a trained model on a split: everything its page shows, as plain values.
 
 Letters in shapes: Q queries, R references, D embedding, P points of the map.
 """
@@ -16,7 +16,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.evaluation.assessment import Assessment, worst_rows
 from lookalike.evaluation.identify import Identification
 from lookalike.inference.bundle import Bundle
-from lookalike.inference.bundle_config import MeasuredConfig
+from lookalike.inference.bundle_config import MeasuredConfig, ThresholdConfig
 from lookalike.reports.map import Map, lay_out
 from lookalike.reports.similarities import Similarities, compare_similarities
 
@@ -50,8 +50,20 @@ class Report:
         """Similarity of each query to the nearest reference of another label, where there is one."""
         per_query = self.identification.result.per_query
         values = per_query["similarity"].where(~per_query["known"], per_query["similarity_other"]).to_numpy(float)
-        found: np.ndarray = values[np.isfinite(values)]
-        return found
+        finite: np.ndarray = values[np.isfinite(values)]
+        return finite
+
+    @property
+    def nearest_genuine(self) -> np.ndarray:
+        """Similarity of each query to the nearest reference of its own label, where there is one."""
+        values = self.similarities.nearest_genuine
+        finite: np.ndarray = values[np.isfinite(values)]
+        return finite
+
+    @property
+    def thresholds(self) -> list[ThresholdConfig]:
+        """Of the bundle."""
+        return self.bundle.config.open_set.thresholds
 
     @property
     def of_training(self) -> bool:
@@ -63,8 +75,8 @@ class Report:
     def per_class(self) -> pd.DataFrame:
         """A row per label of a query, worst first: queries, references, accuracy@1, map, most often taken for."""
         table = self.identification.result.per_label()
-        known = self.protocol.references.loc[~self.protocol.references["ignore"].to_numpy(bool), "label"]
-        table.insert(2, "references", table["label"].map(known.value_counts()).fillna(0).astype(int))
+        references = self.protocol.references.loc[~self.protocol.references["ignore"].to_numpy(bool), "label"]
+        table.insert(2, "references", table["label"].map(references.value_counts()).fillna(0).astype(int))
         mistakes = self.mistakes().drop_duplicates("label").set_index("label")
         table["taken for"] = table["label"].map(mistakes["predicted"]).fillna("")
         return table
@@ -91,12 +103,10 @@ class Report:
 
     def thumbnail(self, table: pd.DataFrame, row: int, side: int) -> bytes:
         """A picture of a row as JPEG of side x side pixels; empty where it cannot be read."""
-        one = table.iloc[[row]]
-        boxes = boxes_of(one)
+        image = table.iloc[[row]]
+        file, boxes = self.manifest.file(image["path"].iloc[0]), boxes_of(image)
         try:
-            pixels = read_image(
-                self.manifest.file(one["path"].iloc[0]), PixelSettings(side, side, "pad"), boxes[0] if boxes else None
-            )
+            pixels = read_image(file, PixelSettings(side, side, "pad"), boxes[0] if boxes else None)
         except ImageError:
             return b""
         _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 72])

@@ -1,34 +1,28 @@
-"""Parts of pages that need no network: text, tables, figures as SVG in colours that colour-blind people tell apart."""
+"""Figures as elements of a page, on light and dark paper, in colours that colour-blind people tell apart."""
 
-import html
 import io
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lookalike.errors import LookalikeError
+from lookalike.palette import INK, LINE, SERIES, VARIABLES
 
-# Okabe and Ito's colours; lines differ in dashes and markers, too.
-BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, "#000000")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = tuple(colour.light for colour in SERIES)  # lines differ in dashes and markers, too
 DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX"
-STYLE = """
-body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1b1f; background: #fff; max-width: 1040px;
-  margin: 0 auto; padding: 24px 20px }
-h1 { font-size: 26px } h2 { font-size: 18px; margin-top: 32px } .sentence { font-size: 18px }
-table { border-collapse: collapse } th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid #d9dce1;
-  text-align: left; white-space: nowrap } .n { text-align: right; font-variant-numeric: tabular-nums }
-p { color: #44474e } svg { max-width: 100%; height: auto } .scroll { overflow-x: auto; margin: 12px 0 }
-pre { background: #f6f7f9; border: 1px solid #d9dce1; border-radius: 8px; padding: 10px; white-space: pre-wrap }
-"""
+_ON_PAGE = {colour.light: name for name, colour in reversed(VARIABLES.items())}
 
 
 @contextmanager
 def plotting() -> Iterator[None]:
-    """Figures made inside need no screen and have the same bytes each time.
+    """Figures made inside need no screen, have no paper of their own and have the same bytes each time.
 
     Raises:
         LookalikeError: matplotlib is not installed.
@@ -38,55 +32,72 @@ def plotting() -> Iterator[None]:
     except ImportError as error:
         raise LookalikeError(f"pictures need matplotlib ({error}): pip install 'lookalike[report]'") from error
     matplotlib.use("Agg")
+    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    paper = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
     # Names are text, whatever signs they hold; the browser has the letters that this machine's fonts lack.
-    look: Any = {"svg.fonttype": "none", "svg.hashsalt": "lookalike", "font.size": 11, "text.parse_math": False}
+    text = {"svg.fonttype": "none", "svg.hashsalt": "lookalike", "font.size": 11, "text.parse_math": False}
+    look: Any = {**text, **dict.fromkeys(ink, INK.light), **dict.fromkeys(paper, "none"), "grid.color": LINE.light}
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         yield
 
 
-def figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A figure of so many inches, and its axes (an array where there are several columns)."""
+def figure(width: float, height: float) -> "tuple[Figure, Axes]":
+    """A figure of so many inches, and its axes."""
+    made, [axes] = side_by_side(width, height, 1)
+    return made, axes
+
+
+def side_by_side(width: float, height: float, columns: int) -> "tuple[Figure, list[Axes]]":
+    """A figure of so many inches, and its axes from left to right."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
-    return made, made.subplots(1, columns)
+    return made, [made.add_subplot(1, columns, place + 1) for place in range(columns)]
 
 
-def plain(axes: Any, grid: str = "both") -> None:
+def plain(axes: "Axes", grid: Literal["both", "x", "y"] = "both") -> None:
     """Axes without a box, with a quiet grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="#e3e5e9")
+    axes.grid(axis=grid)
     axes.set_axisbelow(True)
 
 
-def whole_numbers(axes: Any) -> None:
+def whole_numbers(axes: "Axes") -> None:
     """Ticks of the horizontal axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def svg(made: Any) -> str:
-    """A figure as an element of a page."""
+def logarithmic(axes: "Axes") -> None:
+    """A logarithmic horizontal axis whose ticks are plain numbers: formulas are not read as such here."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def svg(made: "Figure") -> str:
+    """A figure as an element of a page, in the colours of the page's paper."""
     text = io.StringIO()
     made.savefig(text, format="svg", metadata={"Date": None})
     picture = "<svg" + text.getvalue().partition("<svg")[2]
-    return re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)
+    return re.sub(r"<[^<>]+>", lambda tag: _on_page(tag[0]), picture)
 
 
-def text(value: str) -> str:
-    """A text as it may stand in HTML."""
-    return html.escape(value, quote=True)
+def _on_page(tag: str) -> str:
+    """A tag whose colours are the page's; the numbers that matplotlib gives groups would be twice on a page."""
+    if tag.startswith("<g id="):
+        return re.sub(r' id="[^"]*"', "", tag, count=1)
+    if tag.startswith("<!"):
+        return ""  # a comment
+    return re.sub(r"#[0-9a-f]{6}\b", lambda colour: _variable(colour[0]), tag)
 
 
-def table(heads: list[str], rows: list[list[str]], figures: set[int], kind: str = "") -> str:
-    """A table in HTML; columns in `figures` are set to the right."""
-    marks = [' class="n"' if place in figures else "" for place in range(len(heads))]
-    head = "".join(f"<th{mark}>{text(title)}</th>" for title, mark in zip(heads, marks, strict=True))
-    lines = "".join(
-        "<tr>" + "".join(f"<td{mark}>{text(cell)}</td>" for cell, mark in zip(row, marks, strict=True)) + "</tr>"
-        for row in rows
-    )
-    first = f"<thead><tr>{head}</tr></thead>" if any(heads) else ""
-    return f'<div class="scroll"><table class="{kind}">{first}<tbody>{lines}</tbody></table></div>'
+def _variable(colour: str) -> str:
+    if colour == INK.light:
+        return "currentColor"
+    return f"var(--{_ON_PAGE[colour]}, {colour})" if colour in _ON_PAGE else colour

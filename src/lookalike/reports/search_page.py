@@ -2,14 +2,19 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
 from lookalike.experiments.search_result import Search
 from lookalike.files import write_bytes
-from lookalike.reports.plots import BLUE, ORANGE, STYLE, figure, plain, plotting, svg, table, text, whole_numbers
+from lookalike.pages import Table, render
+from lookalike.palette import BLUE, ORANGE
+from lookalike.reports.plots import figure, logarithmic, plain, plotting, svg, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SCORES = ("accuracy@1", "map")
 
@@ -20,24 +25,11 @@ def write(search: Search, folder: Path) -> list[Path]:
     Raises:
         LookalikeError: matplotlib is not installed.
     """
-    with plotting():
-        page = _page(
-            search, command(folder), svg(_progress(search)), [svg(_one(search, name)) for name in search.settings]
-        )
-    heads, rows = _rows(search)
-    lines = [heads, ["--:", "---", "---", *["--:"] * (len(heads) - 3)], *rows]
-    markdown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    drawn, rest = (
-        yaml.safe_dump(part, sort_keys=False, default_flow_style=False) for part in (search.drawn, search.best)
-    )
-    best = (
-        f"# The best run of the search {search.name}: {command(folder)}\n# What was drawn:\n{drawn}# As given:\n{rest}"
-    )
     files = {
-        "tune.md": f"{search.sentence}\n\n    {command(folder)}\n\n{markdown}\n{_importance(search)}",
+        "tune.md": _markdown(search, folder),
         "tune.csv": search.trials.to_csv(index=False),
-        "tune.html": page,
-        "best.yaml": best,
+        "tune.html": _page(search, folder),
+        "best.yaml": _best(search, folder),
     }
     for name, content in files.items():
         write_bytes(folder / name, content.encode())
@@ -49,14 +41,51 @@ def command(folder: Path) -> str:
     return f"lookalike train --config {shlex.quote(str(folder / 'best.yaml'))} data.root=..."
 
 
-def _rows(search: Search) -> tuple[list[str], list[list[str]]]:
-    heads = ["trial", "run", "state", "accuracy@1", "mAP", "best epoch", "epochs"]
+def _page(search: Search, folder: Path) -> str:
+    with plotting():
+        progress = svg(_progress(search))
+        settings = {name: svg(_score_against(search, name)) for name in search.settings}
+    return render(
+        "search.html",
+        name=search.name,
+        sentence=search.sentence,
+        command=command(folder),
+        title=search.title,
+        importance=_importance(search),
+        progress=progress,
+        settings=settings,
+        runs=_runs(search),
+    )
+
+
+def _markdown(search: Search, folder: Path) -> str:
+    runs = _runs(search)
+    lines = [runs.heads, ["--:", "---", "---", *["--:"] * (len(runs.heads) - 3)], *runs.rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    importance = f"\n{_importance(search)}\n" if search.importance else ""
+    return f"{search.sentence}\n\n    {command(folder)}\n\n{table}\n{importance}"
+
+
+def _best(search: Search, folder: Path) -> str:
+    """The best settings, as YAML."""
+    drawn, rest = (
+        yaml.safe_dump(part, sort_keys=False, default_flow_style=False) for part in (search.drawn, search.best)
+    )
+    return (
+        f"# The best run of the search {search.name}: {command(folder)}\n# What was drawn:\n{drawn}# As given:\n{rest}"
+    )
+
+
+def _runs(search: Search) -> Table:
+    """Every run with what was drawn for it, best first."""
+    drawn = [name.partition(".")[2] for name in search.settings]
+    heads = ["trial", "run", "state", "accuracy@1", "mAP", "best epoch", "epochs", *drawn]
     rows = []
     for row in search.trials.to_dict("records"):
         scores = ["" if row[name] is None or np.isnan(row[name]) else f"{row[name]:.4f}" for name in _SCORES]
         about = [str(row["number"]), str(row["run"]), str(row["state"]), *scores, str(row["best_epoch"])]
         rows.append([*about, str(row["epochs"]), *(_value(row[name]) for name in search.settings)])
-    return [*heads, *(name.partition(".")[2] for name in search.settings)], rows
+    return Table(heads, rows, frozenset({0, *range(3, len(heads))}), sortable=True)
 
 
 def _value(value: Any) -> str:
@@ -66,53 +95,43 @@ def _value(value: Any) -> str:
 
 
 def _importance(search: Search) -> str:
+    """Which settings matter, in words; empty with few runs."""
     if not search.importance:
         return ""
-    told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in search.importance.items())
-    return f"\nWhat sets the best runs apart from the others (PED-ANOVA): {told}.\n"
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in search.importance.items())
+    return f"What sets the best runs apart from the others (PED-ANOVA): {shares}."
 
 
-def _progress(search: Search) -> Any:
+def _progress(search: Search) -> "Figure":
     """The score of every finished run, in the order they ran, and the best so far."""
     made, axes = figure(8, 2.8)
     trials = search.trials.sort_values("number")
     finished, ended = (trials[(trials["state"] == "finished") == whole] for whole in (True, False))
-    axes.scatter(finished["number"], finished["score"], color=BLUE, label="finished", zorder=3)
+    axes.scatter(finished["number"], finished["score"], color=BLUE.light, label="finished", zorder=3)
     ended = ended.dropna(subset=["score"])
     if len(ended):
-        axes.scatter(ended["number"], ended["score"], color=ORANGE, marker="x", label="ended early")
+        axes.scatter(ended["number"], ended["score"], color=ORANGE.light, marker="x", label="ended early")
     best = finished["score"].cummax()
-    axes.step(finished["number"], best, where="post", color=BLUE, linewidth=1, label="best so far")
+    axes.step(finished["number"], best, where="post", color=BLUE.light, linewidth=1, label="best so far")
     axes.set_xlabel("trial")
     whole_numbers(axes)
     axes.set_ylabel(f"validation {search.title}")
-    axes.legend(frameon=False, loc="lower right")
+    made.legend(frameon=False, loc="outside upper right", ncols=3)
     plain(axes)
     return made
 
 
-def _one(search: Search, name: str) -> Any:
+def _score_against(search: Search, name: str) -> "Figure":
     """The score against one setting."""
     made, axes = figure(3.4, 2.5)
     knob = search.trials[[name, "score", "state"]].dropna()
     for whole, colour, marker in ((True, BLUE, "o"), (False, ORANGE, "x")):
         part = knob[(knob["state"] == "finished") == whole]
-        axes.scatter(part[name], part["score"], color=colour, marker=marker, s=24)
+        axes.scatter(part[name], part["score"], color=colour.light, marker=marker, s=24)
     values = knob[name]
     spread = 8  # times the lowest: then the logarithm was drawn, or might have been
     if values.dtype.kind == "f" and len(values) and values.min() > 0 and values.max() > spread * values.min():
-        axes.set_xscale("log")
+        logarithmic(axes)
     axes.set_title(name, loc="left", fontsize=11)
     plain(axes)
     return made
-
-
-def _page(search: Search, how: str, progress: str, plots: list[str]) -> str:
-    heads, rows = _rows(search)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Search {text(search.name)}</title>'
-        f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body><h1>Search {text(search.name)}</h1>'
-        f'<p class="sentence">{text(search.sentence)}</p><pre>{text(how)}</pre>{progress}'
-        f"<h2>Settings</h2><p>{search.title} of every run against what was drawn. {text(_importance(search))}</p>"
-        f"{''.join(plots)}<h2>Runs</h2>{table(heads, rows, set(range(3, len(heads))))}</body></html>\n"
-    )
