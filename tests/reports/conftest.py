@@ -1,0 +1,48 @@
+"""Reports about a tiny model on digits, and about embeddings that a test makes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.data.manifest import Manifest
+from lookalike.data.protocol import Protocol
+from lookalike.evaluation.identify import Rules, identify
+from lookalike.inference.bundle import load_bundle
+from lookalike.reports.map import lay_out
+from lookalike.reports.model_report import Report, gather
+from lookalike.reports.similarities import compare_similarities
+
+Gathered = Callable[[Path, str], Report]
+Built = Callable[[Manifest, Protocol, np.ndarray, np.ndarray], Report]
+
+
+@pytest.fixture(scope="session")
+def gathered(bundle_path: Path) -> Gathered:
+    """The report of the tiny model on a split of a data set."""
+
+    def make(root: Path, split: str) -> Report:
+        data = {"root": str(root), "validation_share": 0.0, "seed": 0, "archive": None, "exclude": None}
+        return gather(bundle_path, data, split, camera_rule=True, umap=False, device="cpu", precision="float32")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def report(gathered: Gathered, digits: Path) -> Report:
+    """Of the digits' validation split."""
+    return gathered(digits, "validation")
+
+
+@pytest.fixture(scope="session")
+def built(bundle_path: Path) -> Built:
+    """A report of given embeddings of queries and references."""
+
+    def make(manifest: Manifest, protocol: Protocol, queries: np.ndarray, references: np.ndarray) -> Report:
+        identification = identify(queries, references, protocol, Rules())
+        similarities = compare_similarities(queries, references, protocol, True)
+        flat = lay_out(queries, references, protocol, True)
+        return Report(load_bundle(bundle_path), manifest, protocol, "validation", identification, similarities, flat)
+
+    return make
