@@ -10,6 +10,7 @@ from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Rules, identify
 from lookalike.inference.bundle import load_bundle
+from lookalike.model import Model
 from lookalike.reports.map import lay_out
 from lookalike.reports.model_report import Report, gather
 from lookalike.reports.similarities import compare_similarities
@@ -22,9 +23,10 @@ Built = Callable[[Manifest, Protocol, np.ndarray, np.ndarray], Report]
 def gathered(bundle_path: Path) -> Gathered:
     """The report of the tiny model on a split of a data set."""
 
+    model = Model.load(bundle_path, device="cpu", precision="float32")
+
     def make(root: Path, split: str) -> Report:
-        data = {"root": str(root), "validation_share": 0.0, "seed": 0, "archive": None, "exclude": None}
-        return gather(bundle_path, data, split, camera_rule=True, umap=False, device="cpu", precision="float32")
+        return gather(model.evaluate(root, split, camera_rule=True), model.bundle, umap=False)
 
     return make
 
