@@ -20,10 +20,13 @@ from safetensors.torch import save_file
 
 from conftest import TINY
 from lookalike.cli.main import main
+from lookalike.data.images import read_image
 from lookalike.data.pixels import PixelSettings
 from lookalike.data.tables import ManifestError
 from lookalike.datamodules.market_datamodule import MarketDataModule
+from lookalike.evaluation.assessment import assess
 from lookalike.evaluation.identify import Rules, identify
+from lookalike.export.network_encoder import encoder_of
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.metrics.evaluate import evaluate
@@ -31,11 +34,7 @@ from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
 
 ROOT = Path(__file__).parents[1]
-
-
 SMALL = [*TINY, "trainer.max_epochs=12", "trainer.learning_rate=0.003", "trainer.loss_learning_rate=0.03"]
-
-
 SMALL += ["trainer.labels_per_batch=8", "trainer.images_per_label=4", "trainer.patience=12", "online=none"]
 
 
@@ -196,9 +195,15 @@ def test_a_checkpoint_of_another_project(
     assert "model.embedding_size=24" in text
     assert main([*command, "model.embedding_size=24"]) == 0
     assert f"matched (prefix {prefix})" in capsys.readouterr().err
-    expected, _ = embeddings(theirs, few_market, PixelSettings(32, 32))
-    assert expected.identification is not None
-    assert json.loads(Path("o.json").read_text())["metrics"] == expected.identification.metrics
+    manifest = MarketDataModule(few_market, pixels=PixelSettings(32, 32)).manifest
+    encoder = encoder_of(theirs, PixelSettings(32, 32), tmp_path / "graph", "cpu")
+    expected = assess(encoder, "theirs", manifest, "test", Rules(), {})
+    assert json.loads(Path("o.json").read_text())["metrics"] == expected.metrics
+    files = [manifest.file(path) for path in expected.protocol.references["path"]]
+    images = np.stack([read_image(file, PixelSettings(32, 32)) for file in files])
+    with torch.inference_mode():
+        in_torch = theirs.embed(torch.from_numpy(images)).numpy()
+    assert np.abs(in_torch - expected.embedded.references).max() < 1e-5
 
 
 class Touch:

@@ -14,6 +14,7 @@ from embedders import FAMILIES, changed, family, make, pictures, snapshot, step
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError
 from lookalike.export.graph import write_graph
+from lookalike.inference.bundle_config import NetworkConfig
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork
 from lookalike.models.embedder import Embedder, load_embedder, stage_names
@@ -231,7 +232,7 @@ def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> 
     made = Embedder(**{k: v for k, v in model.items() if k != "weights"})
     step(made, pictures(6, 160))
     save_file(made.state_dict(), tmp_path / "model.safetensors")
-    loaded = load_embedder(tmp_path / "model.safetensors", model)
+    loaded = load_embedder(tmp_path / "model.safetensors", NetworkConfig(**model))
     with torch.no_grad():
         images = pictures(2, 160, seed=9)
         assert torch.equal(loaded.eval().embed(images), made.eval().embed(images))
@@ -244,9 +245,9 @@ def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> 
 def test_load_embedder_refuses_other_weights(change: dict[str, Any], tmp_path: Path) -> None:
     save_file(make("test_resnet").state_dict(), tmp_path / "model.safetensors")
     model = {"backbone": "test_resnet", "embedding_size": 16, **change}
-    with pytest.raises(ModelError, match=rf"model\.safetensors: does not fit {model['backbone']} \(") as told:
-        load_embedder(tmp_path / "model.safetensors", model)
-    assert "\n" not in str(told.value)
+    with pytest.raises(ModelError, match=rf"model\.safetensors: does not fit {model['backbone']} \(") as caught:
+        load_embedder(tmp_path / "model.safetensors", NetworkConfig(**model))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "mobilenetv3_small_100", "convnext_atto"])
@@ -260,7 +261,7 @@ def test_without_a_head_the_embedding_is_the_backbones_features(backbone: str, t
     assert not any(name.startswith("head") for name in embedder.state_dict())
     save_file(embedder.state_dict(), tmp_path / "w.safetensors")
     with torch.no_grad():
-        assert torch.equal(load_embedder(tmp_path / "w.safetensors", model).eval()(images), features)
+        assert torch.equal(load_embedder(tmp_path / "w.safetensors", NetworkConfig(**model)).eval()(images), features)
 
 
 def test_a_neck_without_a_head_normalises_the_features() -> None:

@@ -135,6 +135,7 @@ def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeyp
 def test_ctrl_c_is_no_failure_and_the_run_goes_on(digits: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom lookalike.training import callbacks as c\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         "inner = c.KeepState.on_train_epoch_end\n"
         "def keep(self, *rest):\n    inner(self, *rest)\n    os.kill(os.getpid(), signal.SIGINT)\n"
         "c.KeepState.on_train_epoch_end = keep\nfrom lookalike.cli.main import main\nsys.exit(main(sys.argv[1:]))"
