@@ -295,6 +295,7 @@ def needing(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("lookalike"):
+        package = (error.name or "").partition(".")[0]
+        if package == "lookalike":
             raise
-        raise LookalikeError(f"{what} needs the package {error.name}: pip install 'lookalike[{extra}]'") from error
+        raise LookalikeError(f"{what} needs the package {package}: pip install 'lookalike[{extra}]'") from error

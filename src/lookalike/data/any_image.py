@@ -1,5 +1,8 @@
 """An image as a program has it: a file, its bytes, an array or a picture of Pillow, brought to the size of the model.
 
+The same pixels give the same result in every form. A JPEG twice as large as needed or more is decoded at reduced scale
+where its file or bytes are given: an array or picture of it then gives slightly other pixels.
+
 Letters in shapes: N images, H height, W width.
 """
 
