@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.data.pixels import PixelSettings
 from lookalike.files import sha256_of
-from lookalike.inference.bundle import BundleError, fingerprint_of, load_bundle
+from lookalike.inference.bundle import Bundle, BundleError, checksum_of, fingerprint_of, load_bundle
+from lookalike.inference.bundle_config import OpenSet
 
 
 @pytest.fixture
@@ -77,3 +79,46 @@ def test_no_bundle_there_names_those_beside_it(bundle_path: Path) -> None:
         load_bundle(bundle_path.parent / "tinny")
     with pytest.raises(BundleError, match=r"no bundle here .*train one with lookalike train"):
         load_bundle(bundle_path / "gallery" / "nothing")
+
+
+def test_a_threshold_belongs_to_a_rate_that_was_chosen(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    entries = {entry.false_accept_rate: entry.similarity for entry in bundle.config.open_set.thresholds}
+    assert sorted(entries) == [0.01, 0.02, 0.05, 0.1, 0.2]
+    assert {rate: bundle.threshold(rate) for rate in entries} == entries
+    assert bundle.threshold() is None, "it was trained without one"
+    open_set = bundle.config.open_set.model_copy(update={"false_accept_rate": 0.1})
+    asked = Bundle(bundle.path, bundle.config.model_copy(update={"open_set": open_set}))
+    assert asked.threshold() == entries[0.1]
+    with pytest.raises(
+        BundleError, match=r"^false_accept_rate=0\.3: .*tiny has thresholds for 0\.01, .*: give one of th"
+    ):
+        bundle.threshold(0.3)
+    none = Bundle(bundle.path, bundle.config.model_copy(update={"open_set": OpenSet()}))
+    with pytest.raises(BundleError, match=r"has thresholds for none \(train it again with this version\): give"):
+        none.threshold(0.1)
+
+
+def test_a_fingerprint_is_of_weights_and_pixels() -> None:
+    pixels = PixelSettings(32, 32)
+    first = fingerprint_of("a" * 64, pixels)
+    assert len(first) == 64
+    others = [
+        fingerprint_of("b" * 64, pixels),
+        *(fingerprint_of("a" * 64, PixelSettings(*size)) for size in [(32, 33), (33, 32), (32, 32, "crop")]),
+    ]
+    assert len({first, *others}) == 5
+    assert fingerprint_of("a" * 64, PixelSettings(32, 32, "stretch")) == first
+
+
+def test_a_checksum_is_of_the_content_and_not_of_its_order() -> None:
+    assert (
+        checksum_of({"a": 1, "b": [1, 2]}) == checksum_of({"b": [1, 2], "a": 1}) != checksum_of({"b": [2, 1], "a": 1})
+    )
+
+
+def test_its_files_have_their_places(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    assert (bundle.weights, bundle.graph) == (bundle_path / "model.safetensors", bundle_path / "model.xml")
+    assert bundle.references is bundle.references, "read once"
+    assert bundle.references.labels == sorted(bundle.references.labels)

@@ -9,8 +9,10 @@ from PIL import Image
 
 from lookalike.data.image_files import find_images
 from lookalike.data.images import ImageError, read_image
+from lookalike.errors import LookalikeError
 from lookalike.inference.bundle import Bundle, load_bundle
-from lookalike.inference.encoder import openvino_encoder
+from lookalike.inference.encoder import encoder_of_bundle, openvino_encoder, refuse_int8
+from lookalike.inference.openvino_network import OpenVinoNetwork
 from lookalike.models.embedder import load_embedder
 
 
@@ -95,3 +97,53 @@ def test_arrays_of_another_size_are_refused(bundle_path: Path) -> None:
     encoder = openvino_encoder(load_bundle(bundle_path))
     with pytest.raises(ImageError, match=r"expected uint8 images of shape \(32, 32, 3\), got float32 \(8, 8, 3\)"):
         encoder.embed_arrays(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_an_image_without_a_path_is_named_by_its_place(bundle_path: Path, digits: Path) -> None:
+    encoder, good = openvino_encoder(load_bundle(bundle_path)), find_images(digits / "test")
+    images = [*good[:5], np.zeros((8, 8)), b"text", *good[5:]]
+    noted: dict[int, str] = {}
+    encoder.embed(images, errors=noted)
+    assert list(noted) == [5, 6]
+    assert noted[5].startswith("image 6: expected uint8 [H, W, 3]")
+    assert noted[6].startswith("image 7: not an image")
+    with pytest.raises(ImageError, match=r"^image 6: expected uint8"):
+        encoder.embed(images[:6])
+
+
+def test_a_box_is_embedded_as_the_part_it_cuts(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
+    encoder, good = openvino_encoder(load_bundle(bundle_path)), find_images(digits / "test")
+    sheet = np.concatenate([read_image(file) for file in good[:3]], axis=1)
+    Image.fromarray(sheet).save(tmp_path / "sheet.png")
+    boxes = [(0.0, 0.0, 32.0, 32.0), None, (64.0, 0.0, 96.0, 32.0)]
+    embeddings = encoder.embed([tmp_path / "sheet.png"] * 3, boxes)
+    assert np.array_equal(embeddings[[0, 2]], encoder.embed([good[0], good[2]]))
+    assert np.array_equal(embeddings[1:2], encoder.embed([sheet]))
+    noted: dict[int, str] = {}
+    encoder.embed([tmp_path / "sheet.png"] * 2, [(0.0, 0.0, 1.0, 1.0), None], errors=noted)
+    assert list(noted) == [0]
+    assert "sheet.png: box 0,0,1,1 leaves less than 4 pixels" in noted[0]
+
+
+def test_progress_counts_every_image_once(bundle_path: Path, digits: Path) -> None:
+    encoder, good = openvino_encoder(load_bundle(bundle_path)), find_images(digits / "train")
+    done: list[int] = []
+    encoder.embed(good[:49], progress=done.append)
+    assert sum(done) == 49
+    assert len(done) == 13, "batches of four, the last one smaller"
+    assert encoder.embed([]).shape == (0, 16)
+
+
+def test_an_int8_bundle_runs_as_it_is_or_not_at_all(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    quantized = Bundle(bundle.path, bundle.config.model_copy(update={"precision": "int8"}))
+    assert encoder_of_bundle(quantized, OpenVinoNetwork(bundle.graph), "float32").precision == "int8"
+    with pytest.raises(
+        LookalikeError, match=r"^precision=bf16: .* is an int8 bundle, whose gallery only its own graph"
+    ):
+        openvino_encoder(quantized, precision="bf16")
+    with pytest.raises(
+        LookalikeError, match=r"^device=cuda: .*use device=cpu precision=auto, or the bundle that it was"
+    ):
+        refuse_int8(quantized, "device=cuda")
+    refuse_int8(bundle, "device=cuda")
