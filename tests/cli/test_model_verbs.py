@@ -1,5 +1,6 @@
 """predict, eval and embed through the real command: JSON contracts, pictures, exit codes, the file of predict.py."""
 
+import csv
 import json
 import re
 import shutil
@@ -272,3 +273,58 @@ def test_unknown_images_are_called_unknown(
 def test_the_report_must_be_json(few_market: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "bundle=b", f"data.root={few_market}", "output=r.parquet"]) == 2
     assert "output=r.parquet: expected a file ending in .json" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_measured_in_float32(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = bundle_path.parents[1] / "checkpoint" / "tiny" / "best.safetensors"
+    command = ["eval", f"ckpt_path={checkpoint}", f"data.root={digits}", "worst=0"]
+    assert main([*command, "precision=bf16"]) == 2
+    assert "precision=bf16: a checkpoint is measured in float32: leave it out" in capsys.readouterr().err
+    assert main(command) == 0
+    assert main(["eval", f"bundle={bundle_path}", f"data.root={digits}", "precision=float32", "output=b.json"]) == 0
+    of_file, of_bundle = (json.loads(Path(f).read_text()) for f in ("reports/tiny-best-validation.json", "b.json"))
+    assert of_file["metrics"] == of_bundle["metrics"]
+    assert (of_file["ckpt_path"], of_file["model.backbone"]) == (str(checkpoint), "test_resnet")
+    assert of_bundle["bundle"] == str(bundle_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (["split=test"], "tiny-test"),
+        (["similarity=euclidean"], "tiny-validation-euclidean"),
+        (["rerank=expand", "camera_rule=false"], "tiny-validation-expand-all_cameras"),
+    ],
+)
+def test_reports_are_named_after_what_they_hold(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str], settings: list[str], name: str
+) -> None:
+    assert main(["eval", f"bundle={bundle_path}", f"data.root={digits}", *settings]) == 0
+    written = [f"reports/{name}{end}" for end in (".json", ".parquet", "-worst.png")]
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("written: ")] == [
+        f"written: {file}" for file in written
+    ]
+    assert all((here / file).is_file() for file in written)
+
+
+def test_figures_are_logged_with_their_intervals_and_counts(bundle_path: Path, digits: Path, here: Path) -> None:
+    command = ["eval", f"bundle={bundle_path}", f"data.root={digits}", "logger=csv", "worst=0"]
+    assert main(command) == 0
+    names, values = list(csv.reader((here / "reports" / "tiny-validation.csv").open()))
+    logged = dict(zip(names, map(float, values), strict=True))
+    report = json.loads((here / "reports" / "tiny-validation.json").read_text())
+    for name, value in report["metrics"].items():
+        assert logged[f"validation/{name}"] == value
+    for name, (low, high) in report["intervals_95"].items():
+        assert (logged[f"validation/{name}_low"], logged[f"validation/{name}_high"]) == (low, high)
+    assert logged["validation/count/queries"] == 20
+
+
+def test_a_device_that_is_misspelt_stops_every_verb(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in (["eval", f"data.root={digits}"], ["predict", "image=x.png"], ["embed", f"data.root={digits}"]):
+        assert main([verb[0], f"bundle={bundle_path}", *verb[1:], "device=gpu"]) == 2
+        assert "device=gpu: expected 'auto', 'cpu' or 'cuda'" in capsys.readouterr().err
