@@ -11,6 +11,7 @@ import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class _Attempts:
         scratch: Where graphs are written.
     """
 
-    nncf: Any
+    nncf: ModuleType
     graph: Path
     float32: Encoder
     examples: list[np.ndarray]
