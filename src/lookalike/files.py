@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from lookalike.errors import LookalikeError
 
@@ -90,7 +90,7 @@ def write_once(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Writes JSON (UTF-8, indented), whole or not at all. NaN and infinity are refused: they are not JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode("utf-8", "surrogateescape"))
