@@ -20,9 +20,9 @@ def state() -> dict[str, Tensor]:
     return {"conv.weight": torch.randn(4, 3, 3, 3), "fc.weight": torch.randn(2, 4), "count": torch.tensor(7)}
 
 
-def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
-    return list(found) == list(expected) and all(
-        torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype for name, tensor in expected.items()
+def same(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
+    return list(tensors) == list(expected) and all(
+        torch.equal(tensors[name], tensor) and tensors[name].dtype == tensor.dtype for name, tensor in expected.items()
     )
 
 

@@ -164,10 +164,10 @@ def test_a_config_file_lies_under_the_command_line(suffix: str, tmp_path: Path) 
 
 
 def test_a_later_config_file_wins(tmp_path: Path) -> None:
-    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
-    one.write_text("k: 3\nimage: a.jpg\n")
-    two.write_text("k: 4\n")
-    settings = read_settings("predict", ["bundle=b", "--config", str(one), "--config", str(two)])
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("k: 3\nimage: a.jpg\n")
+    second.write_text("k: 4\n")
+    settings = read_settings("predict", ["bundle=b", "--config", str(first), "--config", str(second)])
     assert (settings.k, settings.image) == (4, "a.jpg")
 
 

@@ -10,12 +10,12 @@ from lookalike.cli.verbs import VERBS
 
 
 def names(kind: type[BaseModel], prefix: str = "") -> list[str]:
-    found = []
+    dotted = []
     for name, field in kind.model_fields.items():
         inner = field.annotation
         nested = isinstance(inner, type) and issubclass(inner, BaseModel)
-        found += names(inner, f"{prefix}{name}.") if nested else [prefix + name]
-    return found
+        dotted += names(inner, f"{prefix}{name}.") if nested else [prefix + name]
+    return dotted
 
 
 @pytest.mark.parametrize("verb", VERBS)

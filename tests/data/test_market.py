@@ -54,8 +54,8 @@ def test_the_real_folder_is_read_as_its_names_say(omniglot_market: Path) -> None
     distractors = sum(name.startswith("0000_") for name in test)
     assert manifest.table["ignore"].sum() == junk == 100
     assert (manifest.table["label"] == "0000").sum() == distractors == 200
-    found = manifest.table["camera"].value_counts().to_dict()
-    assert found == Counter(int(name.split("_c")[1][0]) for name in train + test + query)
+    cameras = manifest.table["camera"].value_counts().to_dict()
+    assert cameras == Counter(int(name.split("_c")[1][0]) for name in train + test + query)
     assert manifest.notes == ()
     assert manifest.cameras_expected
     protocol = manifest.protocol("test")
@@ -65,12 +65,12 @@ def test_the_real_folder_is_read_as_its_names_say(omniglot_market: Path) -> None
 
 
 def test_named_files_of_the_real_folder(omniglot_market: Path) -> None:
-    found = rows(read_manifest(omniglot_market))
-    assert found["query/0001_c2s1_000051_00.jpg"] == ("0001", "test", "query", 2, False)
-    assert found["bounding_box_train/0002_c1s1_000176_01.jpg"] == ("0002", "train", "", 1, False)
-    assert found["bounding_box_test/0241_c6s1_000451_01.jpg"] == ("0241", "test", "reference", 6, False)
-    assert found["bounding_box_test/-1_c1s1_030006_01.jpg"] == ("-1", "test", "reference", 1, True)
-    distractors = {row for path, row in found.items() if path.startswith("bounding_box_test/0000_c3")}
+    images = rows(read_manifest(omniglot_market))
+    assert images["query/0001_c2s1_000051_00.jpg"] == ("0001", "test", "query", 2, False)
+    assert images["bounding_box_train/0002_c1s1_000176_01.jpg"] == ("0002", "train", "", 1, False)
+    assert images["bounding_box_test/0241_c6s1_000451_01.jpg"] == ("0241", "test", "reference", 6, False)
+    assert images["bounding_box_test/-1_c1s1_030006_01.jpg"] == ("-1", "test", "reference", 1, True)
+    distractors = {row for path, row in images.items() if path.startswith("bounding_box_test/0000_c3")}
     assert distractors == {("0000", "test", "reference", 3, False)}
 
 
@@ -127,8 +127,10 @@ def test_names_with_and_without_a_camera(tmp_path: Path) -> None:
         "0008_c1owboy.jpg": ("0008", None),
         "00009_cs1.jpg": ("00009", None),
     }
-    found = rows(read_manifest(layout(tmp_path, *(f"{folder}/{name}" for name in names))))
-    assert found == {f"{folder}/{name}": (label, "train", "", camera, False) for name, (label, camera) in names.items()}
+    images = rows(read_manifest(layout(tmp_path, *(f"{folder}/{name}" for name in names))))
+    assert images == {
+        f"{folder}/{name}": (label, "train", "", camera, False) for name, (label, camera) in names.items()
+    }
 
 
 def test_junk_is_ignored_wherever_it_lies(tmp_path: Path) -> None:

@@ -155,9 +155,9 @@ def test_archives_that_torch_never_writes_are_refused(project: Any, tmp_path: Pa
     ):
         file.write_bytes(whole)
         opened(file, change, compression)
-        with pytest.raises(TensorsError, match=UNREADABLE) as told:
+        with pytest.raises(TensorsError, match=UNREADABLE) as caught:
             read_tensors(file)
-        assert text in str(told.value)
+        assert text in str(caught.value)
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1  # in the middle of the zeros
     file.write_bytes(flipped)
@@ -236,10 +236,10 @@ def test_random_bytes_give_the_clean_error(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["w.ckpt", "w.safetensors"])
 def test_what_is_no_checkpoint_is_told(content: bytes, text: str, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(TensorsError, match=text) as told:
+    with pytest.raises(TensorsError, match=text) as caught:
         read_tensors(tmp_path / name)
-    assert str(told.value).startswith(str(tmp_path / name))
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
 
 
 def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_file_without_named_tensors_is_refused(content: Any, project: Any, tmp
 
 def test_an_old_file_that_needs_its_pickle_is_refused(project: Any, tmp_path: Path) -> None:
     torch.save({"state_dict": state(), "c": project.Config()}, tmp_path / "w.pt", _use_new_zipfile_serialization=False)
-    with pytest.raises(TensorsError, match=UNREADABLE) as told:
+    with pytest.raises(TensorsError, match=UNREADABLE) as caught:
         read_tensors(tmp_path / "w.pt")
-    assert "their_project.Config" in str(told.value)
-    assert "weights_only" not in str(told.value)  # torch's message advises to switch the protection off
+    assert "their_project.Config" in str(caught.value)
+    assert "weights_only" not in str(caught.value)  # torch's message advises to switch the protection off

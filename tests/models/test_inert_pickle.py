@@ -27,8 +27,8 @@ DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16"
 @pytest.mark.parametrize("dtype", [getattr(torch, name) for name in DTYPES], ids=str)
 def test_every_type_of_number(dtype: torch.dtype, unsafe: Callable[[Any], dict[str, Tensor]]) -> None:
     values = torch.tensor([0, 1, 3, 7]).to(dtype)
-    found = unsafe({"a": values, "b": nn.Parameter(values, requires_grad=False)})
-    assert all(found[name].dtype == dtype and torch.equal(found[name].float(), values.float()) for name in "ab")
+    tensors = unsafe({"a": values, "b": nn.Parameter(values, requires_grad=False)})
+    assert all(tensors[name].dtype == dtype and torch.equal(tensors[name].float(), values.float()) for name in "ab")
 
 
 def test_views_parameters_and_shared_storages(unsafe: Callable[[Any], dict[str, Tensor]]) -> None:
@@ -67,9 +67,9 @@ def test_the_byte_order_of_the_writer(project: Any, tmp_path: Path) -> None:
         opened(file, swap)
         assert torch.equal(read_tensors(file)["a"], values)
     opened(file, lambda name, content: b"mixed" if name.endswith("/byteorder") else content)
-    with pytest.raises(TensorsError, match=UNREADABLE) as told:
+    with pytest.raises(TensorsError, match=UNREADABLE) as caught:
         read_tensors(file)
-    assert "unknown byte order b'mixed'" in str(told.value)
+    assert "unknown byte order b'mixed'" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_tensor_must_lie_inside_its_storage(
     Pickle(tensor_pickle(0, (2, 2), (2, 1))).save(tmp_path / "w.pt", np.arange(4, dtype=np.float32).tobytes())
     assert read_tensors(tmp_path / "w.pt")["a"].tolist() == [[0, 1], [2, 3]]
     Pickle(tensor_pickle(offset, size, stride, count)).save(tmp_path / "w.pt")
-    with pytest.raises(TensorsError, match=UNREADABLE) as told:
+    with pytest.raises(TensorsError, match=UNREADABLE) as caught:
         read_tensors(tmp_path / "w.pt")
-    assert told.match(text)
+    assert caught.match(text)
 
 
 def test_an_expanded_tensor_takes_no_memory(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_nothing_outside_the_result_can_be_changed(target: str, tmp_path: Path) 
         for name in ("__new__", "__call__", "__setstate__", "find_class", "append", "__class__", "__dict__", "items")
     ) + b"u"  # fmt: skip
     before = {name: dict(vars(getattr(inert_pickle, name))) for name in STAND_INS}
-    tables = {name: dict(getattr(inert_pickle, name)) for name in ("_STORAGES", "_DTYPES", "_KNOWN")}
+    tables = {name: dict(getattr(inert_pickle, name)) for name in ("_STORAGES", "_DTYPES", "_STAND_INS")}
     modules = dict(sys.modules)
     ends = (
         b"b", b"", b"N" + evil + b"\x86b",  # BUILD with a state, with slots
@@ -247,8 +247,8 @@ def test_nothing_outside_the_result_can_be_changed(target: str, tmp_path: Path) 
                 made + string("a") + evil + b"s", made + b"(" + evil + b"tR" + evil + b"b"]  # fmt: skip
     for content in contents:
         Pickle(tensor_pickle(0, (4,), (1,))[:-2] + string("c") + content + b"u.").save(tmp_path / "w.pt")
-        found = read_or_refused(tmp_path / "w.pt")
-        assert found is None or found["a"].tolist() == [0, 0, 0, 0]
+        tensors = read_or_refused(tmp_path / "w.pt")
+        assert tensors is None or tensors["a"].tolist() == [0, 0, 0, 0]
     assert {name: dict(vars(getattr(inert_pickle, name))) for name in STAND_INS} == before
     assert {name: dict(getattr(inert_pickle, name)) for name in tables} == tables
     assert all(sys.modules[name] is kept for name, kept in modules.items())

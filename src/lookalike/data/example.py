@@ -11,7 +11,6 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -127,7 +126,7 @@ def write_digits(folder: Path) -> Path:
     return table
 
 
-def _download(url: str, output: Any, _: Any) -> None:
+def _download(url: str, output: str, _: object) -> None:
     """A pooch downloader that keeps what has arrived and asks only for the rest."""
     part = Path(output).parent / f"{url.rpartition('/')[2]}.part"
     have = part.stat().st_size if part.is_file() else 0

@@ -43,6 +43,7 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
             composed = OmegaConf.to_container(hydra.compose(verb, chosen), resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
+    assert isinstance(composed, dict)
     values = _with_a_value(composed)
     for name, value in last.items():
         if name not in groups:
@@ -50,7 +51,7 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     return values
 
 
-def _with_a_value(composed: Any) -> dict[str, Any]:
+def _with_a_value(composed: dict[Any, Any]) -> dict[str, Any]:
     """Without what the files mark `???`; a value that was typed may read so."""
     return {
         str(name): _with_a_value(value) if isinstance(value, dict) else value
