@@ -5,7 +5,7 @@ A misspelt or out-of-range setting stops the command before any data is read.
 
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lookalike.errors import LookalikeError, listed
 from lookalike.settings.training import needed_setting, unknown_setting
@@ -29,11 +29,15 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def check(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
     """Builds settings from plain values.
 
+    Args:
+        kind: A class of settings, or such a choice of classes as `settings.losses.Loss`.
+        values: Nested; a text stands for what the command line makes of it.
+
     Raises:
         SettingsError: Names every unknown, missing or out-of-range setting, with the nearest known names.
     """
     try:
-        return kind.model_validate(values)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         problems = [_problem(kind, values, dict(detail)) for detail in error.errors()]
         first = "" if len(problems) == 1 else f"{len(problems)} wrong settings:\n  "
