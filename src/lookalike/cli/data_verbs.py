@@ -32,20 +32,20 @@ def manifest(settings: "ManifestCommand") -> int:
 def audit(settings: "AuditCommand") -> int:
     """`lookalike audit`."""
     from lookalike import api
-    from lookalike.auditing.accepted import accepted, exclude
+    from lookalike.auditing.accepted import exclude, read_accepted
 
-    if settings.apply is not None:
-        accepted(settings.apply)  # what is wrong with it is said before any image is read
+    # What is wrong with it is said before any image is read.
+    accepted = read_accepted(settings.apply) if settings.apply is not None else None
     data, output = settings.data.model_dump(), Path(settings.output)
-    if settings.apply is not None and data["exclude"] and not Path(data["exclude"]).exists():
+    if accepted is not None and data["exclude"] and not Path(data["exclude"]).exists():
         data["exclude"] = None  # it is made below
     result = api.audit(
         data, bundle=settings.bundle, output=output, device=settings.device, precision=settings.precision
     )
     print(result)
     print(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
-    if settings.apply is not None:
-        print(exclude(result, settings.apply, settings.data.exclude))
+    if accepted is not None:
+        print(exclude(result, accepted, settings.data.exclude))
     elif result.safe:
         print(f"{len(result.safe)} images can be left out without a second look: apply=safe")
     return 0

@@ -117,7 +117,7 @@ def _encoder(
 
 def _references(encoder: Encoder, manifest: Manifest, protocol: Protocol, references: np.ndarray) -> References:
     """The original training images; embedded already where they are those of the protocol."""
-    rows = manifest.known
+    rows = manifest.gallery_rows
     same = rows.index.equals(protocol.references.index)
     return References(
         references if same else embed_rows(encoder, manifest, rows, "gallery"),

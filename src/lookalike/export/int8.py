@@ -205,7 +205,7 @@ def _config(
 
 def _examples(manifest: Manifest, bundle: Bundle, images: int, seed: int) -> list[np.ndarray]:
     """Training images, uint8 [1, H, W, 3] each: one of every label, then a second of every label, and so on."""
-    rows = manifest.known
+    rows = manifest.gallery_rows
     shuffled = rows.iloc[np.random.default_rng(seed).permutation(len(rows))]
     turn = shuffled.groupby("label", sort=False).cumcount().to_numpy()
     chosen = shuffled.iloc[np.argsort(turn, kind="stable")[:images]]

@@ -28,7 +28,7 @@ class ReferenceImages:
     """
 
     def __init__(self, references: References, manifest: Manifest) -> None:
-        rows = manifest.known
+        rows = manifest.gallery_rows
         of_data = references.paths == rows["path"].tolist() and references.labels == rows["label"].tolist()
         self.references = references
         self.boxes = boxes_of(rows) if of_data else [None] * len(references)
