@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from image_folders import csv, pictures
-from lookalike.data.dataset import read_data, read_manifest
+from lookalike.data.dataset import broken_images, read_data, read_manifest, survey_data
 from lookalike.data.tables import ManifestError
 
 
@@ -70,3 +71,42 @@ def test_the_grocery_photographs_make_a_manifest(produce: Path) -> None:
     protocol = manifest.protocol("validation")
     assert len(protocol.queries) == files["validation"]
     assert len(protocol.references) == files["train"]
+
+
+def test_a_survey_returns_the_problems_of_the_table_and_looks_at_no_file(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "train/Kiwi/1.png", "test/Leek/1.png")
+    (root / "train/Kiwi/0.png").touch()
+    manifest, problems = survey_data(str(root))
+    assert [problem[:40] for problem in problems] == ["class 'Leek' is in test but not in train"]
+    assert len(manifest.table) == 3
+    with pytest.raises(ManifestError, match=r"2 problem\(s\)") as caught:
+        read_data(str(root))
+    assert "0.png: zero bytes" in str(caught.value)
+    with pytest.raises(ManifestError, match="no such folder or table"):
+        survey_data(str(tmp_path / "no"))
+
+
+def test_read_data_takes_the_settings_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures(tmp_path / "data", *(f"a/{number}.png" for number in range(6)))
+    (tmp_path / "list.csv").write_text("path,reason\na/0.png,dark\n")
+    settings = {"root": str(root), "validation_share": 0.5, "seed": 3, "archive": None}
+    manifest = read_data(**settings, exclude=str(tmp_path / "list.csv"))
+    whole = read_data(**settings, exclude=None).table
+    assert whole["split"].value_counts().to_dict() == {"train": 3, "validation": 3}
+    rest = whole[whole["path"] != "a/0.png"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(manifest.table, rest)
+    assert dict(manifest.left_out) == {"a/0.png": "dark"}
+    assert manifest.folders
+    assert not manifest.cameras_expected
+    assert f"{root}: 1 images left out by list.csv" in capsys.readouterr().err
+    assert read_manifest(root, validation_share=0.5, seed=3, exclude=tmp_path / "list.csv").table.equals(manifest.table)
+
+
+def test_broken_images_names_each_file_once(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "1.png", "2.png")
+    (root / "2.png").write_bytes((root / "2.png").read_bytes()[:40])
+    boxes = "1.png,a,0,0,4,4\n2.png,a,0,0,4,4\n2.png,a,2,2,8,8\n"
+    manifest = read_manifest(csv(root, "path,label,x1,y1,x2,y2\n" + boxes))
+    (text,) = broken_images(manifest, manifest.table)
+    assert text.startswith(f"{root / '2.png'}: not an image, whatever its name says")
+    assert broken_images(manifest, manifest.table[:1]) == []

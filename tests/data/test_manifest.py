@@ -126,3 +126,13 @@ def test_the_fingerprint_changes_with_the_data_and_only_then(tmp_path: Path) -> 
         change()
         fingerprints.add(read_manifest(root).fingerprint())
     assert len(fingerprints) == 1 + len(changes)
+
+
+def test_what_is_trained_on_and_what_a_gallery_holds(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png", "3.png", "4.png", "5.png")
+    rows = "1.png,a,train,,\n2.png,b,train,1,\n3.png,a,train,,1.png\n4.png,a,test,,\n5.png,c,train,,\n"
+    manifest = read_manifest(csv(tmp_path, "path,label,split,ignore,source\n" + rows))
+    assert manifest.training_rows["path"].tolist() == ["1.png", "3.png", "5.png"]
+    assert manifest.gallery_rows["path"].tolist() == ["1.png", "5.png"]
+    assert manifest.labels == ["a", "c"]
+    assert manifest.protocol("test").references.equals(manifest.gallery_rows)
