@@ -29,11 +29,11 @@ def train(data: Dataset | Mapping[str, Any] | str | Path, **settings: object) ->
         SettingsError: A setting is unknown or out of range.
         LookalikeError: Something in the data or an earlier session stands in the way; the extra is not installed.
     """
-    from lookalike.settings.check import check
-    from lookalike.settings.compose import compose, flattened
+    from lookalike.settings.check import check, flat
+    from lookalike.settings.compose import compose
     from lookalike.settings.training import Train
 
-    given = [*((f"data.{name}", value) for name, value in _source_of(data).items()), *flattened(settings)]
+    given = [*((f"data.{name}", value) for name, value in _source_of(data).items()), *flat(settings).items()]
     plain = [(name, str(value) if isinstance(value, Path) else value) for name, value in given]
     checked = check(Train, compose("train", plain))
     with needing("train", "train"):

@@ -127,9 +127,10 @@ def _note(trial: "Trial", settings: Train, history: list[dict[str, float]], stat
 def _draw(trial: "Trial", name: str, knob: Knob) -> str | int | float | bool | None:
     if knob.choices is not None:
         return trial.suggest_categorical(name, knob.choices)
-    low, high, *_ = knob.samples()
-    draw = trial.suggest_int if knob.whole else trial.suggest_float
-    return draw(name, low, high, log=knob.log)
+    low, high = knob.ends
+    if knob.whole:
+        return trial.suggest_int(name, int(low), int(high), log=knob.log)
+    return trial.suggest_float(name, low, high, log=knob.log)
 
 
 def _short(value: object) -> str:

@@ -36,8 +36,13 @@ class Knob(Settings):
         """Values that stand for all that may be drawn: every choice, or both ends and something between."""
         if self.choices is not None:
             return list(self.choices)
-        low, high = self.low or 0.0, self.high or 0.0
+        low, high = self.ends
         return [int(low), int(high)] if self.whole else [low, high, low + 0.37 * (high - low)]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of the range, where there are no choices."""
+        return self.low or 0.0, self.high or 0.0
 
 
 class Space(Settings):
