@@ -18,6 +18,8 @@ from lookalike.inference.bundle_config import HeldOut
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import References
+from lookalike.metrics.metric_table import metric_table
+from lookalike.pages import snippet
 
 if TYPE_CHECKING:
     from lookalike.data.dataset_api import Dataset
@@ -259,6 +261,12 @@ class Model:
             f"Model({self.name!r}: {self.encoder.size} dimensions from {pixels.height} x {pixels.width} pixels, "
             f"{self.encoder.precision}{knows})"
         )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the figures of the images that its epoch was chosen by, where a bundle holds them."""
+        measured = self.bundle.config.metrics.get("validation") if self.bundle else None
+        table = metric_table(measured.metrics, measured.intervals_95) if measured else None
+        return snippet(repr(self), table)
 
 
 def _gpu_encoder(bundle: Bundle, precision: WantedPrecision, compiled: bool) -> Encoder:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,17 @@ def render(template: str, **values: object) -> str:
         Text that UTF-8 can hold.
     """
     return _environment().get_template(template).render(**values)
+
+
+def snippet(title: str, table: Table | None = None, pictures: Iterable[list[Picture]] = ()) -> str:
+    """What a notebook shows of an object, for its `_repr_html_`.
+
+    Args:
+        title: A line above.
+        table: Its figures, if it has any.
+        pictures: Rows of images.
+    """
+    return render("notebook.html", title=title, table=table, pictures=list(pictures))
 
 
 @cache

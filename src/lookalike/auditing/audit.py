@@ -4,7 +4,7 @@ Letters in shapes: N images.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from lookalike.data.manifest import Manifest
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.tables import ManifestError, training_rows
 from lookalike.inference.encoder import Encoder
+from lookalike.pages import Table, snippet
+
+_SHOWN = 96  # pixels of the longer side of a picture in a notebook
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,24 @@ class Audit:
         keep = trained[trained["label"].isin(emptied)].drop_duplicates("label")["path"]
         chosen = chosen[~chosen["path"].isin(set(keep))]
         return dict(zip(chosen["path"][::-1], chosen["reason"][::-1], strict=True))
+
+    def __repr__(self) -> str:
+        return f"Audit({str(self.manifest.root)!r}: {len(self.rows)} images, {len(self.findings)} findings)"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: how much of every kind was found, and the pictures of the first of each."""
+        counts = self.findings["kind"].value_counts()
+        kinds = [kind for kind in KINDS if kind in counts]
+        rows = [[KINDS[kind][0], str(counts[kind]), KINDS[kind][1]] for kind in kinds]
+        table = Table(["found", "times", "what to do"], rows, frozenset({1}))
+        first = self.findings.drop_duplicates("kind").set_index("kind").loc[kinds, ["row", "other_row", "reason"]]
+        pictures = [
+            replace(self.facts.picture(int(row), _SHOWN), title=str(reason))
+            for *pair, reason in first.itertuples(index=False)
+            for row in pair
+            if row >= 0
+        ]
+        return snippet(repr(self), table, [pictures])
 
     def __str__(self) -> str:
         counts = self.findings["kind"].value_counts()

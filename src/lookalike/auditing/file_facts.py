@@ -30,6 +30,7 @@ from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.pixels import PixelSettings
 from lookalike.files import DiskFullError, atomic_file
 from lookalike.inference.encoder import Box, Encoder
+from lookalike.pages import Picture
 from lookalike.parallel import side_by_side
 
 _SCHEMA = f"2 Pillow {PIL.__version__} OpenCV {cv2.__version__}"  # what one version refuses another may read
@@ -72,6 +73,20 @@ class Facts:
     def usable(self) -> np.ndarray:
         """Bool [N]."""
         return np.asarray(self.table["error"] == "")
+
+    def picture(self, row: int, side: int) -> Picture:
+        """A thumbnail in the shape of its image: it was made in the shape that the network sees.
+
+        Args:
+            row: Of the N.
+            side: Pixels of the longer side.
+        """
+        table = self.table
+        path, wide, high = str(table["path"][row]), int(table["width"][row]), int(table["height"][row])
+        scale = side / max(wide, high, 1)
+        width, height = (max(8, round(length * scale)) for length in (wide, high))
+        notes = (path.partition("/")[0], path.rpartition("/")[2])
+        return Picture(path, table["thumb"][row] or b"", notes=notes, width=width, height=height)
 
     @property
     def contents(self) -> np.ndarray:

@@ -8,6 +8,7 @@ In reading order; first one image:
     reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
     images          reads any image file into RGB pixels; all of training, embedding and serving go through it
     any_image       reads what a program has: a file, bytes, an array, a picture of Pillow
+    thumbnail       small JPEGs: what galleries keep, and what pages and notebooks show
     image_files     which files are images, by their names, and which of them cannot be read
 
 then a data set, from its layouts to one table:

@@ -8,10 +8,14 @@ from typing import Any
 import pandas as pd
 
 from lookalike.data.dataset import read_data
-from lookalike.data.manifest import Manifest
+from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
+from lookalike.data.thumbnail import picture
+from lookalike.pages import snippet
 from lookalike.settings.check import check
 from lookalike.settings.training import Data
+
+_LABELS_SHOWN = 12  # in a notebook
 
 
 class Dataset:
@@ -102,6 +106,19 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.manifest.table)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: images per split, and a picture of each of its first labels."""
+        table = self.manifest.original
+        first = table.drop_duplicates("label").sort_values("label").head(_LABELS_SHOWN)
+        pictures = [
+            picture(self.manifest.file(path), label, (f"{counted} images",), box=box)
+            for path, label, counted, box in zip(
+                first["path"], first["label"], self.counts.loc[first["label"]].sum(axis=1), boxes_of(first), strict=True
+            )
+        ]
+        more = f"; the first {len(first)}" if len(first) < len(self.counts) else ""
+        return snippet(f"{self!r}{more}", pictures=[pictures])
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{total} {split}" for split, total in self.counts.sum().items())

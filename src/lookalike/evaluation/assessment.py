@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lookalike.console import say
-from lookalike.data.manifest import Manifest
+from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.checks import need_cameras, twice
 from lookalike.evaluation.embed import embed_protocol
@@ -19,8 +19,11 @@ from lookalike.evaluation.identify import Identification, Rules, identify
 from lookalike.files import atomic_file, write_json
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
+from lookalike.metrics.metric_table import metric_table
+from lookalike.pages import snippet
 
 _DRAWN = 10  # neighbours beside each of the worst queries
+_WORST_SHOWN, _NEAR_SHOWN = 3, 6  # of them in a notebook
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,12 @@ class Assessment:
         figures = ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names if name in self.metrics)
         return f"Assessment({self.name!r} on {self.split}, {len(self.protocol.queries)} queries: {figures})"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: every figure with its interval, and the worst queries beside their neighbours."""
+        worst = worst_rows(self.identification.result.per_query)[:_WORST_SHOWN]
+        pictures = [[cell.shown() for cell in self._cells(int(row), _NEAR_SHOWN)] for row in worst]
+        return snippet(repr(self), metric_table(self.metrics, self.intervals), pictures)
+
     def table(self) -> pd.DataFrame:
         """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references."""
         result, references = self.identification.result, self.protocol.references
@@ -115,23 +124,28 @@ class Assessment:
         if not len(chosen):
             return [report, table]
         with atomic_file(picture) as handle:
-            draw_rows([self._cells(int(row)) for row in chosen]).save(handle, format="PNG")
+            draw_rows([self._cells(int(row), _DRAWN) for row in chosen]).save(handle, format="PNG")
         return [report, table, picture]
 
-    def _cells(self, row: int) -> list[Cell]:
-        """The query and its neighbours."""
+    def _cells(self, row: int, most: int) -> list[Cell]:
+        """The query and its nearest neighbours."""
         result, references = self.identification.result, self.protocol.references
         query, facts = self.protocol.queries.iloc[row], result.per_query.iloc[row]
         first = f"first right at {facts['first_positive']}" if facts["positives"] else "no valid positive"
-        cells = [Cell(self.manifest.file(query["path"]), _who(query), first)]
-        neighbours = zip(result.neighbours[row, :_DRAWN], result.neighbour_similarity[row, :_DRAWN], strict=True)
+        cells = [self._cell(self.protocol.queries.iloc[[row]], first)]
+        neighbours = zip(result.neighbours[row, :most], result.neighbour_similarity[row, :most], strict=True)
         for rank, (near, similarity) in enumerate(neighbours, start=1):
             if near >= 0:
                 other = references.iloc[int(near)]
                 note = f"{rank}.  similarity {similarity:.3f}"
                 right = bool(other["label"] == query["label"])
-                cells.append(Cell(self.manifest.file(other["path"]), _who(other), note, right))
+                cells.append(self._cell(references.iloc[[int(near)]], note, right))
         return cells
+
+    def _cell(self, row: pd.DataFrame, note: str, right: bool | None = None) -> Cell:
+        """One row of the data set, only its box where it has one."""
+        facts = row.iloc[0]
+        return Cell(self.manifest.file(facts["path"]), _who(facts), note, right, boxes_of(row)[0])
 
 
 def assess(

@@ -1,18 +1,12 @@
-"""What enrols: images in any form, the labels that go with them, where they came from, and how they look."""
+"""What enrols: images in any form, the labels that go with them, and where they came from."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from unicodedata import normalize
 
-import cv2
-
-from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of, read_any
+from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
 from lookalike.data.image_files import find_images
-from lookalike.data.pixels import PixelSettings
 from lookalike.inference.references import GalleryError
-
-_THUMBNAIL = PixelSettings(160, 160, "pad")
-_JPEG_QUALITY = 85
 
 
 def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
@@ -87,19 +81,3 @@ def source_of(image: AnyImage, number: int) -> str:
     if not isinstance(image, str | Path):
         return name_of(image, number)
     return str(Path(image).resolve()).encode("utf-8", "backslashreplace").decode()
-
-
-def thumbnail(image: AnyImage, number: int) -> bytes:
-    """A small JPEG of an image, 160 x 160 with grey borders.
-
-    Args:
-        image: What is enrolled.
-        number: Its place among those of the call, from 0.
-
-    Raises:
-        ImageError: It cannot be used.
-    """
-    pixels = read_any(image, _THUMBNAIL, name=name_of(image, number))
-    encoded, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert encoded, "OpenCV encodes any uint8 RGB image"
-    return bytes(data)

@@ -11,15 +11,19 @@ from typing import Protocol, overload
 import numpy as np
 
 from lookalike.console import say
-from lookalike.data.any_image import AnyImage
+from lookalike.data.any_image import AnyImage, name_of
+from lookalike.data.thumbnail import picture, thumbnail
 from lookalike.errors import did_you_mean, listed
-from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread, thumbnail
+from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread
 from lookalike.gallery.sqlite_store import Row, SqliteStore
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import GalleryError, References
+from lookalike.pages import snippet
 
 _FILE = "gallery.sqlite"
+_THUMBNAIL = 160  # pixels of both sides
+_LABELS_SHOWN = 12  # in a notebook
 
 
 class HasEncoder(Protocol):
@@ -127,7 +131,13 @@ class Gallery:
             )
         parts = zip(sources, names, embeddings.astype("<f4"), strict=True)
         rows = [
-            Row(label, source_of(image, i), thumbnail(image, i), embedding.tobytes(), camera)
+            Row(
+                label,
+                source_of(image, i),
+                thumbnail(image, _THUMBNAIL, name=name_of(image, i)),
+                embedding.tobytes(),
+                camera,
+            )
             for i, (image, label, embedding) in enumerate(parts)
         ]
         return self._store.add(rows, note)
@@ -242,6 +252,18 @@ class Gallery:
 
     def __repr__(self) -> str:
         return f"Gallery({str(self.path)!r}: {len(self)} images of {len(self.labels)} labels)"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: its first labels, with a picture of each."""
+        references, counts = self.references, self.labels
+        shown = list(counts)[:_LABELS_SHOWN]
+        thumbnails = references.thumbnails or [b""] * len(references)
+        pictures = []
+        for label in shown:
+            row = references.labels.index(label)
+            pictures.append(picture(thumbnails[row], label, (f"{counts[label]} images",)))
+        more = f"; the first {len(shown)}" if len(shown) < len(counts) else ""
+        return snippet(f"{self!r}{more}", pictures=[pictures])
 
     def close(self) -> None:
         """Lets go of the file; the gallery can be opened again."""

@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from lookalike.data.any_image import AnyImage, read_any
 from lookalike.data.images import ImageError
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.thumbnail import picture
+from lookalike.pages import Picture
 from lookalike.palette import BLANK, INK, NEITHER, PAPER, RIGHT, SOFT, WRONG
 
 _CELL, _GAP, _TEXT = 148, 10, 40
@@ -24,12 +26,18 @@ class Cell:
         title: First line.
         note: Second line.
         right: True draws a blue frame and a tick, False an orange frame and a cross, None a grey frame.
+        box: x1, y1, x2, y2 in pixels of the upright image: only this part of a file is drawn.
     """
 
     image: AnyImage
     title: str
     note: str
     right: bool | None = None
+    box: tuple[float, ...] | None = None
+
+    def shown(self) -> Picture:
+        """The same for a page."""
+        return picture(self.image, self.title, (self.note,), self.right, self.box)
 
 
 def draw_rows(rows: list[list[Cell]]) -> Image.Image:
@@ -51,8 +59,8 @@ def draw_rows(rows: list[list[Cell]]) -> Image.Image:
 def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
     draw = ImageDraw.Draw(sheet)
     try:
-        picture = Image.fromarray(read_any(cell.image, PixelSettings(_CELL, _CELL, "crop")))
-        sheet.paste(picture, (left, top))
+        pixels = Image.fromarray(read_any(cell.image, PixelSettings(_CELL, _CELL, "crop"), cell.box))
+        sheet.paste(pixels, (left, top))
     except ImageError:
         draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill=BLANK.light)
         draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=INK.light, font=_font(13))

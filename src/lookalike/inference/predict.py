@@ -21,9 +21,11 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.inference.references import References
 from lookalike.metrics.votes import vote
+from lookalike.pages import snippet
 
 SCHEMA = 1
 UNKNOWN = "unknown"
+_ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
 
 
 class PredictError(LookalikeError):
@@ -117,6 +119,10 @@ class Prediction:
     def __repr__(self) -> str:
         return f"Prediction({self})"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: the query and its neighbours."""
+        return snippet("", pictures=[[cell.shown() for cell in self.cells()]])
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -177,6 +183,12 @@ class Predictions:
     def __repr__(self) -> str:
         failed = f", {len(self.failed)} not usable" if self.failed else ""
         return f"Predictions({len(self)} images by {self.bundle!r}, k={self.k}{failed})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the first queries and their neighbours."""
+        shown = self.items[:_ROWS_SHOWN]
+        more = f"; the first {len(shown)}" if len(shown) < len(self) else ""
+        return snippet(f"{self!r}{more}", pictures=[[cell.shown() for cell in item.cells()] for item in shown])
 
     def __len__(self) -> int:
         return len(self.items)

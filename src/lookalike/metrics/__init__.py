@@ -13,6 +13,7 @@ In reading order:
     k_reciprocal     k-reciprocal re-ranking
     query_expansion  query expansion
     result           metrics of one evaluation with their protocol, intervals and a table of all queries
+    metric_table     metrics and their intervals as a table of a page
     votes            the label that the nearest neighbours of a query vote for
     evaluate         how well queries find their label among references
     paired_tests     results side by side

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from lookalike.auditing.audit import Audit
-from lookalike.auditing.file_facts import Facts
 from lookalike.auditing.findings_table import KINDS
 from lookalike.pages import Picture, Table, render
 
@@ -104,20 +103,10 @@ def _section(audit: Audit, kind: str, accept: list[list[str]]) -> Section:
                 reason=reason,
                 suggestion=str(row["suggestion"]),
                 leak=kind in _TWICE and audit.rows["split"].iloc[pair].nunique() > 1,
-                pictures=[_picture(audit.facts, place) for place in pair],
+                pictures=[audit.facts.picture(place, _SIDE) for place in pair],
                 name=f"{row['split']}/{path.rpartition('/')[2]}",
                 number=number,
             )
         )
     title, advice = KINDS[kind]
     return Section(kind, title, advice[0].upper() + advice[1:], len(findings), cards)
-
-
-def _picture(facts: Facts, row: int) -> Picture:
-    """A thumbnail in the shape of its image; it was made in the shape that the network sees."""
-    table = facts.table
-    path, wide, high = str(table["path"][row]), int(table["width"][row]), int(table["height"][row])
-    scale = _SIDE / max(wide, high, 1)
-    width, height = (max(8, round(side * scale)) for side in (wide, high))
-    notes = (path.partition("/")[0], path.rpartition("/")[2])
-    return Picture(path, table["thumb"][row] or b"", notes=notes, width=width, height=height)

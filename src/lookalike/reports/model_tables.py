@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import Table
 from lookalike.reports.model_report import Report
 
@@ -13,13 +14,10 @@ MOST_PAIRS = 25  # confused labels listed
 def metrics_table(report: Report) -> Table:
     """Every metric with its interval."""
     identification = report.identification
-    rows = []
-    for name, value in identification.metrics.items():
-        if name == "accuracy" and identification.result is identification.whole:
-            continue  # it is accuracy@1
-        low, high = identification.intervals.get(name, (np.nan, np.nan))
-        rows.append([name, f"{value:.4f}", f"{low:.4f} to {high:.4f}" if np.isfinite(low) else ""])
-    return Table(["metric", "value", "95 % interval"], rows, frozenset({1, 2}))
+    metrics = dict(identification.metrics)
+    if identification.result is identification.whole:
+        del metrics["accuracy"]  # it is accuracy@1
+    return metric_table(metrics, identification.intervals)
 
 
 def mistakes_table(report: Report) -> Table:
