@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from harness import HERE, machine
 
-from lookalike.auditing.duplicates import hash_pairs
+from lookalike.auditing.candidate_pairs import hash_pairs
 from lookalike.data.dataset import read_data
 from lookalike.data.example import find_example
 from lookalike.data.images import read_image

@@ -8,41 +8,41 @@ import pandas as pd
 import torch
 
 from lookalike.data.manifest import Manifest
-from lookalike.devices import multiplies_bf16 as openvino_has_bf16
+from lookalike.devices import openvino_has_bf16, torch_has_bf16
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import Network, OpenVinoNetwork
 from lookalike.metrics.evaluate import evaluate
 from lookalike.models.embedder import load_embedder
-from lookalike.models.metric_learning_module import forward
+from lookalike.models.metric_learning_module import TrainPrecision, forward
 from lookalike.models.torch_network import TorchNetwork
-from lookalike.training.cpu.precision import Arithmetic, multiplies_bf16, prepare
+from lookalike.training.cpu.precision import prepare
 
 IMAGES = 500
 
 
 class CachedTrunk:
-    """The network as training runs it: the trunk's output rounded to bf16, the rest in the run's arithmetic.
+    """The network as training runs it: the trunk's output rounded to bf16, the rest in the run's precision.
 
     Args:
         bundle: What was trained.
-        arithmetic: Of the rest.
+        precision: Of the rest.
     """
 
     batch = 16
 
-    def __init__(self, bundle: Bundle, arithmetic: Arithmetic) -> None:
-        self._embedder = load_embedder(bundle.path / "model.safetensors", bundle.config["model"]).eval()
-        self._arithmetic: Arithmetic = arithmetic
-        prepare(self._embedder, arithmetic)
+    def __init__(self, bundle: Bundle, precision: TrainPrecision) -> None:
+        self._embedder = load_embedder(bundle.weights, bundle.config.model).eval()
+        self._precision: TrainPrecision = precision
+        prepare(self._embedder, precision)
         self._lock = Lock()  # a network is run in halves by one thread at a time
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [B, H, W, 3] -> float32 unit embeddings [B, D]."""
         with self._lock, torch.inference_mode():
-            with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16("cpu")):
+            with torch.autocast("cpu", torch.bfloat16, enabled=torch_has_bf16("cpu")):
                 features = self._embedder.trunk(torch.from_numpy(images)).to(torch.bfloat16)
-            embedding = forward(self._embedder, self._arithmetic, features, False)
+            embedding = forward(self._embedder, self._precision, features, False)
             unit: np.ndarray = torch.nn.functional.normalize(embedding.float(), dim=1).numpy()
         return unit
 
@@ -59,22 +59,22 @@ def compare(name: str, bundle: Bundle, int8: Path | None, manifest: Manifest) ->
     queries, references = photographs(manifest)
     rows = pd.concat([queries, references])
     files = [manifest.file(path) for path in rows["path"]]
-    graph, weights = bundle.path / "model.xml", bundle.path / "model.safetensors"
+    graph, weights = bundle.graph, bundle.weights
 
     def torch_in(precision: str) -> Network:
-        return TorchNetwork(load_embedder(weights, bundle.config["model"]), "cpu", precision, batch=16)  # type: ignore[arg-type]
+        return TorchNetwork(load_embedder(weights, bundle.config.model), "cpu", precision, batch=16)  # type: ignore[arg-type]
 
     ways: dict[str, Network] = {"torch float32": torch_in("float32"), "torch bf16": torch_in("bf16")}
     ways["OpenVINO float32"] = OpenVinoNetwork(graph, "float32")
     if openvino_has_bf16():
         ways["OpenVINO bf16"] = OpenVinoNetwork(graph, "bf16")
     if int8:
-        ways["OpenVINO int8"] = OpenVinoNetwork(load_bundle(int8).path / "model.xml", "float32")
-    arithmetic = bundle.config["training"]["arithmetic"]
-    ways[f"cached trunk, rest {arithmetic}"] = CachedTrunk(bundle, arithmetic)
+        ways["OpenVINO int8"] = OpenVinoNetwork(load_bundle(int8).graph, "float32")
+    precision: TrainPrecision = bundle.config.training.arithmetic  # type: ignore[assignment]
+    ways[f"cached trunk, rest {precision}"] = CachedTrunk(bundle, precision)
     lines, exact, first = [], np.empty(0), {"accuracy@1": 0.0, "map": 0.0}
     for way, network in ways.items():
-        size = bundle.gallery.embeddings.shape[1]
+        size = bundle.config.model.size
         found = Encoder(network, bundle.pixels, bundle.fingerprint, size).embed(files)
         metrics = evaluate(
             found[: len(queries)], found[len(queries) :], queries["label"].tolist(), references["label"].tolist()

@@ -36,16 +36,17 @@ def train(arguments: list[str]) -> dict[str, Any]:
         arguments: As after `lookalike train`.
     """
     from lookalike.cli.arguments import read_settings
-    from lookalike.training import run as module
+    from lookalike.training import build, fit, run
 
     imported = time.perf_counter() - BEGIN
     parts: dict[str, float] = {}
-    for name in ("_read_data", "_check_images", "cached_trunk", "_arithmetic", "_fit", "_finish"):
-        _timed(module, name, parts)
+    owners = {"cached_trunk": build, "_precision": build}
+    for name in ("_read_data", "_check_images", "cached_trunk", "_precision", "fit", "finish"):
+        _timed(owners.get(name, run), name, parts)
     epochs: list[float] = []
     validations: list[float] = []
 
-    class Clock(module.EpochLines):
+    class Clock(fit.EpochLines):
         """Times training and validation of each epoch."""
 
         def on_train_epoch_start(self, *arguments: Any) -> None:
@@ -64,18 +65,18 @@ def train(arguments: list[str]) -> dict[str, Any]:
             """Stops it."""
             validations.append(time.perf_counter() - self.mark)
 
-    module.EpochLines = Clock  # type: ignore[misc]
-    bundle, _ = module.train(read_settings("train", arguments))
-    training = bundle.config["training"]
+    fit.EpochLines = Clock  # type: ignore[misc]
+    bundle, _ = run.train(read_settings("train", arguments))
+    training = bundle.config.training
     return {
         "seconds": time.perf_counter() - BEGIN,
         "import_seconds": imported,
         "parts": parts,
         "epoch_seconds": epochs,
         "validation_seconds": validations,
-        "images": training["images"],
-        "arithmetic": training["arithmetic"],
-        "history": training["history"],
+        "images": training.images,
+        "arithmetic": training.arithmetic,
+        "history": training.history,
     }
 
 
@@ -87,12 +88,11 @@ def embed(arguments: list[str]) -> dict[str, Any]:
     """
     from peers.worker import measured
 
-    from lookalike.inference.bundle import load_bundle
-    from lookalike.inference.encoder import load_encoder
+    from lookalike.model import Model
 
     folder, listed, precision = arguments
     files = [Path(line) for line in Path(listed).read_text().splitlines()]
-    encoder = load_encoder(load_bundle(Path(folder)), precision=precision)  # type: ignore[arg-type]
+    encoder = Model.load(folder, precision=precision).encoder  # type: ignore[arg-type]
     encoder.embed(files[:8])
     _, seconds, extra = measured(lambda: encoder.embed(files))
     return {"seconds": seconds, "images": len(files), "extra_mib": extra}

@@ -59,11 +59,11 @@ def training_run(profile: dict[str, Any]) -> None:
         "imports": profile["import_seconds"],
         "reading and checking images": parts["_read_data"] + parts["_check_images"],
         "frozen trunk, once": parts.get("cached_trunk", 0.0),
-        "measuring arithmetic": parts.get("_arithmetic", 0.0),
+        "measuring arithmetic": parts.get("_precision", 0.0),
         f"training, {len(profile['epoch_seconds'])} epochs": epochs,
         "validation": validations,
-        "checkpoints, Lightning": parts["_fit"] - epochs - validations,
-        "export, bundle": parts["_finish"],
+        "checkpoints, Lightning": parts["fit"] - epochs - validations,
+        "export, bundle": parts["finish"],
     }
     title = (
         f"A training run: ResNet18, layer4 + head, batches of 8, {profile['images']} images, {profile['arithmetic']}"

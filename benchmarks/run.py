@@ -37,9 +37,9 @@ from lookalike.errors import LookalikeError
 from lookalike.export.int8 import quantize
 from lookalike.files import write_json
 from lookalike.inference.bundle import load_bundle
-from lookalike.inference.encoder import load_encoder
-from lookalike.inference.references import Gallery
+from lookalike.inference.references import References
 from lookalike.metrics.evaluate import evaluate
+from lookalike.model import Model
 
 SECTIONS = ("training", "embedding", "predict", "evaluation", "growth", "correctness")
 LITE = ("model=efficientnet_lite0", "online=none", "trainer.max_epochs=4", "logger=none")
@@ -186,7 +186,7 @@ def embedding(bench: Bench) -> None:
     listed.write_text("\n".join(files))
     for name, timm in (("resnet18", "resnet18"), ("efficientnet_lite0", "tf_efficientnet_lite0")):
         bundle, int8 = trained(bench, name), quantized(bench, name)
-        precision = "bf16" if "bf16" in load_bundle(bundle).config["parity"] else "float32"
+        precision = "bf16" if load_bundle(bundle).config.parity.bf16 else "float32"
         works = {
             precision: lambda b=bundle: ours("embed", str(b), str(listed), "auto"),
             "torch": lambda t=timm: torchvision("embed_torch_pillow", f"files={listed}", f"model={t}"),
@@ -213,7 +213,7 @@ def embedding(bench: Bench) -> None:
 
 def network_alone(bundle: Path) -> float:
     """Core-milliseconds of the network per image, pixels at hand."""
-    encoder = load_encoder(load_bundle(bundle))
+    encoder = Model.load(bundle).encoder
     pixels = np.random.default_rng(0).integers(0, 256, (256, 224, 224, 3), dtype=np.uint8)
     seconds = in_turn({"network": seconds_of(lambda: encoder.embed_arrays(pixels))}, warm=True)["network"]
     return 1000 * (os.cpu_count() or 1) * statistics.median(seconds) / len(pixels)
@@ -283,7 +283,7 @@ def growth(bench: Bench) -> None:
     for count in (1_000, 10_000) if bench.quick else (10_000, 100_000, 1_000_000):
         references = unit(random.standard_normal((count, 128), np.float32))
         labels = [str(label) for label in random.integers(0, count // 20, count)]
-        gallery = Gallery(references, labels, labels, bench.folder, "f")
+        gallery = References(references, labels, labels, bench.folder, "f")
         queries = unit(references[:500] + 0.1 * random.standard_normal((500, 128), np.float32))
         gallery.search(queries[:1], 10, "f")
         search = [seconds_of(lambda g=gallery, q=query: g.search(q[None], 10, "f"))() for query in queries[:50]]

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, load_sample_image
 from sklearn.metrics import average_precision_score
 
 from lookalike.auditing.audit import Audit
-from lookalike.auditing.duplicates import neighbours
+from lookalike.auditing.candidate_pairs import neighbours
 from lookalike.auditing.wrong_labels import NEIGHBOURS, suspects
 
 SHARES = {"swapped": 0.05, "copy": 0.03, "near_copy": 0.03, "broken": 0.02, "text": 0.02, "foreign": 0.02}

@@ -1,41 +1,57 @@
-"""The examples of docs/evaluation.md run, and it names every figure that `evaluate` gives."""
+"""The examples of the documentation run, and it names every figure that `evaluate` gives."""
 
 import doctest
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from lookalike.metrics.evaluate import evaluate
-from lookalike.metrics.result import RetrievalResult
+from lookalike import RetrievalResult, evaluate
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "evaluation.md"
-
-
-def document() -> str:
-    return DOCUMENT.read_text(encoding="utf-8")
-
-
-def everything() -> RetrievalResult:
-    """A result with every metric: two labels known, one unknown."""
-    rows = np.eye(3, dtype=np.float32)
-    return evaluate(rows, rows, ["a", "b", "z"], ["a", "b", "b"], ks=(1, 5), vote_ks=(1, 5))
+DOCS = Path(__file__).parents[1] / "docs"
+EVALUATION = DOCS / "evaluation.md"
+CLASSES = (  # of the photographs that docs/python.md is about
+    *("Asparagus", "Avocado", "Banana", "Cabbage", "Carrots", "Cucumber"),
+    *("Kiwi", "Lemon", "Lime", "Orange", "Pineapple", "Zucchini"),
+)
 
 
-def test_the_examples_give_what_the_document_says() -> None:
+def run(document: Path, flags: int) -> doctest.TestResults:
+    """Runs the examples of a document; what they print is compared."""
     # A closing fence right under an output would be read as part of it.
-    text = re.sub(r"^```.*$", "", document(), flags=re.MULTILINE)
-    test = doctest.DocTestParser().get_doctest(text, {}, DOCUMENT.name, str(DOCUMENT), 0)
+    text = re.sub(r"^```.*$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(text, {}, document.name, str(document), 0)
     shown: list[str] = []
-    results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=shown.append)
+    results = doctest.DocTestRunner(optionflags=flags).run(test, out=shown.append)
     assert results.failed == 0, "".join(shown)
-    assert results.attempted >= 40
+    return results
+
+
+def test_the_examples_of_the_evaluation_give_what_they_say() -> None:
+    assert run(EVALUATION, doctest.NORMALIZE_WHITESPACE).attempted >= 40
+
+
+@pytest.mark.slow
+def test_the_examples_in_python_give_what_they_say(
+    produce: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On twelve classes of photographs, eight training, five validation and three test images each."""
+    for split, count in (("train", 8), ("validation", 5), ("test", 3)):
+        for label in CLASSES:
+            (tmp_path / "data" / split / label).mkdir(parents=True)
+            for file in sorted((produce / split / label).iterdir())[:count]:
+                shutil.copyfile(file, tmp_path / "data" / split / label / file.name)
+    monkeypatch.chdir(tmp_path)
+    assert run(DOCS / "python.md", doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).attempted >= 30
 
 
 def test_every_figure_is_explained() -> None:
-    result = everything()
+    rows = np.eye(3, dtype=np.float32)
+    result: RetrievalResult = evaluate(rows, rows, ["a", "b", "z"], ["a", "b", "b"], ks=(1, 5), vote_ks=(1, 5))
     assert {"auroc", "map", "accuracy@5", "recall@5"} <= set(result.metrics)
     names = {*result.metrics, *result.counts, *result.per_query}
-    named = {re.sub(r"@\d+$", "@k", name) for name in names}
-    text = document()
-    assert [name for name in sorted(named) if f"`{name}`" not in text] == []
+    generic = {re.sub(r"@\d+$", "@k", name) for name in names}
+    text = EVALUATION.read_text(encoding="utf-8")
+    assert [name for name in sorted(generic) if f"`{name}`" not in text] == []

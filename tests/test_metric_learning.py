@@ -27,9 +27,9 @@ from lookalike.datamodules.market_datamodule import MarketDataModule
 from lookalike.evaluation.identify import Rules, evaluate_rows, identify
 from lookalike.evaluation.stored import evaluate_galleries
 from lookalike.inference.bundle import load_bundle
-from lookalike.inference.encoder import load_encoder
+from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict
-from lookalike.inference.references import Gallery, GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.metrics.evaluate import evaluate
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
@@ -117,7 +117,7 @@ def test_checkpoint_bundle_and_plain_arrays_give_the_same_numbers(
     bundle = load_bundle(Path("models/r"))
     from lookalike.models.embedder import load_embedder
 
-    embedder = load_embedder(bundle.path / "model.safetensors", bundle.config["model"])
+    embedder = load_embedder(bundle.path / "model.safetensors", bundle.config.model)
     module, data = embeddings(embedder, few_market, bundle.pixels)
     assert module.identification is not None
     parts = []
@@ -358,7 +358,7 @@ def test_unknown_images_are_called_unknown(
     monkeypatch.chdir(tmp_path)
     assert main(["train", f"data.root={digits}", "run=t", "false_accept_rate=0.07", *TINY]) == 0
     bundle = load_bundle(Path("models/t"))
-    rates = [entry["false_accept_rate"] for entry in bundle.config["open_set"]["thresholds"]]
+    rates = [entry.false_accept_rate for entry in bundle.config.open_set.thresholds]
     assert rates == [0.01, 0.02, 0.05, 0.07, 0.1, 0.2]
     assert bundle.threshold() == bundle.threshold(0.07)
     assert bundle.threshold(0.01) >= bundle.threshold(0.2)  # type: ignore[operator]
@@ -378,14 +378,16 @@ def test_unknown_images_are_called_unknown(
             assert (item["label"] != "unknown") == near
             assert (item["score"] is None) == (not near)
             assert len(item["neighbours"]) == 3
-    gallery = bundle.gallery
+    gallery = bundle.references
     seen = gallery.embeddings[0]
-    encoder = load_encoder(bundle)
+    encoder = openvino_encoder(bundle)
     images = np.random.default_rng(1).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
     far = np.argsort((encoder.embed_arrays(images) @ gallery.embeddings.T).max(1))[0]
     assert seen @ seen > 0.99
     Image.fromarray(images[far]).save("far.png")
-    known = predict(bundle, encoder, [gallery.file(0), Path("far.png")], 3, threshold=0.9999 * float(seen @ seen))
+    known = predict(
+        encoder, gallery, [gallery.file(0), Path("far.png")], 3, source="t", threshold=0.9999 * float(seen @ seen)
+    )
     assert [item.label for item in known.items] == [gallery.labels[0], "unknown"]
     assert [item.score is None for item in known.items] == [False, True]
     assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "false_accept_rate=0.03"]) == 2
@@ -406,8 +408,8 @@ def test_pairs_of_cameras_are_reported(few_market: Path) -> None:
 def test_stored_embeddings_of_different_models_are_not_compared() -> None:
     rng = np.random.default_rng(0)
     rows, labels = rng.standard_normal((6, 4)).astype(np.float32), list("aabbcc")
-    one = Gallery(rows, labels, [f"{n}.jpg" for n in range(6)], Path("/x"), "f" * 64)
-    other = Gallery(rows[:2], labels[:2], ["0.jpg", "new.jpg"], Path("/x"), "f" * 64)
+    one = References(rows, labels, [f"{n}.jpg" for n in range(6)], Path("/x"), "f" * 64)
+    other = References(rows[:2], labels[:2], ["0.jpg", "new.jpg"], Path("/x"), "f" * 64)
     found = evaluate_galleries(other, one, ks=(1,))
     assert found.per_query["positives"].tolist() == [1, 2]  # 0.jpg is a reference itself
     assert (
@@ -441,13 +443,13 @@ def test_thresholds_are_chosen_in_the_gallery_that_is_searched(few_market: Path,
     bundle = load_bundle(trained / "models/r")
     data = MarketDataModule(few_market, pixels=bundle.pixels)
     rows = pd.concat([data.protocol.queries, data.protocol.references])
-    assert not set(rows["label"]) & set(bundle.gallery.labels)
+    assert not set(rows["label"]) & set(bundle.references.labels)
     files = [data.manifest.file(path) for path in rows["path"]]
-    nearest = (load_encoder(bundle).embed(files) @ bundle.gallery.embeddings.T).max(1)
-    for entry in bundle.config["open_set"]["thresholds"]:
-        accepted = (nearest > entry["similarity"] + 1e-6).mean()
-        assert entry["false_accept_rate"] - 1.5 / len(rows) <= accepted <= entry["false_accept_rate"] + 1e-9
-        assert entry["queries"] == len(rows)
+    nearest = (openvino_encoder(bundle).embed(files) @ bundle.references.embeddings.T).max(1)
+    for entry in bundle.config.open_set.thresholds:
+        accepted = (nearest > entry.similarity + 1e-6).mean()
+        assert entry.false_accept_rate - 1.5 / len(rows) <= accepted <= entry.false_accept_rate + 1e-9
+        assert entry.queries == len(rows)
 
 
 def test_sequences_taken_for_cameras_make_no_endless_table(few_market: Path) -> None:

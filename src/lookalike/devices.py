@@ -1,10 +1,23 @@
-"""What this machine can do: OpenVINO's engine and processors that multiply bf16."""
+"""What this machine can do: its processor and GPU, who multiplies bf16 in it, and OpenVINO's one engine."""
 
+import platform
 import threading
+from pathlib import Path
 from typing import Any
+
+from lookalike.errors import LookalikeError
 
 _engine: list[Any] = []
 _engine_lock = threading.Lock()
+
+
+def processor_name() -> str:
+    """As the system calls it, empty where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def openvino_core() -> Any:
@@ -21,6 +34,36 @@ def openvino_core() -> Any:
         return _engine[0]
 
 
-def multiplies_bf16() -> bool:
-    """Whether this processor has units for bf16, so that it is quicker than float32."""
+def openvino_has_bf16() -> bool:
+    """Whether OpenVINO finds units for bf16 in this processor, so that it is quicker than float32."""
     return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def torch_has_bf16(device: str) -> bool:
+    """Whether `cpu` or `cuda` has matrix units for bf16 that torch uses, so that a forward pass is quicker in it."""
+    import torch
+
+    if device != "cpu":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+def need_cuda(setting: str = "device") -> None:
+    """Refuses `cuda` where it cannot be had.
+
+    Args:
+        setting: What asked for it, to be named in the error.
+
+    Raises:
+        LookalikeError: No torch, or no GPU that it finds.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise LookalikeError(
+            f"{setting}=cuda needs torch ({error}): pip install 'lookalike[train]', or use {setting}=cpu"
+        ) from error
+    if not torch.cuda.is_available():
+        raise LookalikeError(
+            f"{setting}=cuda: torch finds no CUDA device here: use {setting}=cpu, or check the driver with nvidia-smi"
+        )

@@ -12,9 +12,10 @@ import pytest
 from browser import needs_browser, opened
 from corruption import corrupt, figures
 from lookalike.auditing import file_facts
-from lookalike.auditing.accepted import exclude
+from lookalike.auditing.accepted import exclude, read_accepted
 from lookalike.auditing.audit import Audit, audit
-from lookalike.auditing.duplicates import groups_of, hash_pairs, neighbours
+from lookalike.auditing.candidate_pairs import hash_pairs, neighbours
+from lookalike.auditing.duplicates import groups_of
 from lookalike.auditing.findings_table import KINDS
 from lookalike.auditing.leaks import leaks
 from lookalike.auditing.same_picture import compare
@@ -112,7 +113,7 @@ def test_accepted_findings_are_left_out_and_no_file_is_touched(
     list_file = tmp_path / "left out.csv"
     with pytest.raises(ManifestError, match=r"problem\(s\) in the data"):
         read_data(str(home / "data"))
-    assert "images added" in exclude(result, "safe", str(list_file))
+    assert "images added" in exclude(result, read_accepted("safe"), str(list_file))
     after = sorted((file, file.stat().st_size) for file in (home / "data").rglob("*") if file.is_file())
     assert after == before
     manifest = read_data(str(home / "data"), exclude=str(list_file))
@@ -123,7 +124,7 @@ def test_accepted_findings_are_left_out_and_no_file_is_touched(
     gone = set(faults[faults["kind"] == "broken"]["path"]) | in_train
     assert set(read_exclusions(list_file)) == gone
     assert set(result.rows["path"]) - set(manifest.table["path"]) == gone
-    assert exclude(result, "safe", str(list_file)).startswith("0 images added")
+    assert exclude(result, read_accepted("safe"), str(list_file)).startswith("0 images added")
 
 
 def test_same_trips_of_test_and_train_are_a_leak(produce: Path, tmp_path: Path) -> None:
@@ -434,7 +435,7 @@ def test_leaks_are_those_of_a_count_by_hand(tmp_path: Path) -> None:
 
 def test_what_is_left_out_moves_no_other_image_between_splits(digits: Path, tmp_path: Path) -> None:
     def split_of(exclude: Path | None) -> dict[str, str]:
-        table = read_data(str(digits / "train"), 0.3, 0, exclude=str(exclude) if exclude else None).table
+        table = read_data(str(digits / "train"), validation_share=0.3, seed=0, exclude=exclude).table
         return dict(zip(table["path"], table["split"], strict=True))
 
     before = split_of(None)

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from lookalike.data.image_files import find_broken, find_images
-from lookalike.data.images import _FLAGS, _REDUCED, MIN_SIDE, ImageError, _reduction, read_image
+from lookalike.data.images import MIN_SIDE, ImageError, read_image
 from lookalike.data.pixels import PixelSettings, resize
+from lookalike.data.reduced_jpeg import decode_reduced, reduction
 from lookalike.data.shrink_kernel import shrink
 
 SMALL = PixelSettings(16, 16)
@@ -258,11 +259,11 @@ SIZES = [(1792, 1792), (1800, 1793), (1791, 2500), (895, 896), (449, 448), (447,
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("pixels", [PixelSettings(224, 224), PixelSettings(256, 128)])
 def test_reduced_decoding_never_goes_below_the_wanted_size(width: int, height: int, pixels: PixelSettings) -> None:
-    data = np.frombuffer(encoded(Image.new("RGB", (width, height), RED), "JPEG"), np.uint8)
+    data = encoded(Image.new("RGB", (width, height), RED), "JPEG")
     for orientation in (1, 6):
         wide, high = (pixels.width, pixels.height) if orientation == 1 else (pixels.height, pixels.width)
         upright = (height, width) if orientation == 1 else (width, height)
-        image = cv2.imdecode(data, _FLAGS | _REDUCED[_reduction((0, 0, *upright), pixels)])
+        image = decode_reduced(data, reduction((0, 0, *upright), pixels))
         largest = max(by for by in (1, 2, 4, 8) if by == 1 or (width >= by * wide and height >= by * high))
         assert image.shape == (-(-height // largest), -(-width // largest), 3)
         assert image[0, 0, 0] > 250, "red first, and not grey"

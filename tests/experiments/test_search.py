@@ -130,7 +130,7 @@ def test_the_last_epoch_of_a_run_is_never_pruned(digits: Path, tmp_path: Path) -
     assert not (tmp_path / "m").exists()
     bundle, _ = train(read_settings("train", [*options, "run=a"]), watch=lambda history: watch(history, 2))
     assert asked == [1, 2], "it went on behind its first epoch"
-    assert len(bundle.config["training"]["history"]) == 2
+    assert len(bundle.config.training.history) == 2
 
 
 def test_nothing_finished_is_an_error_that_keeps_the_study(digits: Path, tmp_path: Path) -> None:
@@ -339,11 +339,11 @@ def test_a_killed_search_goes_on_inside_its_run_and_never_needs_the_test_split(
     assert table["state"].tolist() == ["finished"] * 3
     assert {file.name for file in (tmp_path / "models").iterdir()} == set(table["run"])
     for row in table.to_dict("records"):
-        history = load_bundle(tmp_path / "models" / row["run"]).config["training"]["history"]
+        history = load_bundle(tmp_path / "models" / row["run"]).config.training.history
         assert row["score"] == max(line["validation/accuracy@1"] for line in history)
         assert row["epochs"] == len(history) == 2
     assert main(["train", "--config", "reports/t/best.yaml", f"data.root={root}", "logger=none", "run=best"]) == 0
-    again = load_bundle(tmp_path / "models/best").config["training"]["history"]
+    again = load_bundle(tmp_path / "models/best").config.training.history
     assert max(line["validation/accuracy@1"] for line in again) == table["score"].iloc[0]
 
 

@@ -24,11 +24,12 @@ from lookalike.devices import openvino_core
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import evaluate_rows
 from lookalike.export import int8 as quantizing
+from lookalike.export import nncf_int8
 from lookalike.export.int8 import Comparison, quantize
 from lookalike.export.nncf_int8 import QuantizeError
 from lookalike.files import sha256_of
 from lookalike.inference.bundle import Bundle, fingerprint_of, load_bundle
-from lookalike.inference.encoder import load_encoder
+from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict
 from lookalike.training.run import train
 
@@ -53,17 +54,18 @@ def made(
 def test_an_int8_bundle_says_what_it_is(made: tuple[Bundle, Bundle, Comparison], manifest: Manifest) -> None:
     before, after, comparison = made
     config = after.config
-    assert config["precision"] == "int8"
+    assert config.precision == "int8"
     about = {**comparison.to_dict(), "from": before.fingerprint, "images": 20, "seed": 0}
-    assert config["quantized"] == json.loads(json.dumps(about))
+    assert config.quantized is not None
+    assert config.quantized.model_dump(by_alias=True) == about
     assert after.fingerprint == fingerprint_of(sha256_of(after.path / "model.bin"), after.pixels) != before.fingerprint
-    same = ("model", "loss", "labels", "training", "pixels", "run")
-    assert {name: config.get(name) for name in same} == {name: before.config.get(name) for name in same}
+    same = {"model", "loss", "labels", "training", "pixels", "run"}
+    assert config.model_dump(include=same) == before.config.model_dump(include=same)
     assert (after.path / "model.bin").stat().st_size < 0.5 * (before.path / "model.bin").stat().st_size
     assert sha256_of(after.path / "model.safetensors") == sha256_of(before.path / "model.safetensors")
-    assert {"nncf", "openvino", "lookalike"} <= set(config["versions"])
-    assert "bf16" not in config["parity"]  # the rest of an int8 graph runs in float32
-    assert len(config["open_set"]["thresholds"]) == len(before.config["open_set"]["thresholds"]) > 0
+    assert {"nncf", "openvino", "lookalike"} <= set(config.versions)
+    assert config.parity.bf16 is None  # the rest of an int8 graph runs in float32
+    assert len(config.open_set.thresholds) == len(before.config.open_set.thresholds) > 0
 
 
 def test_the_graph_multiplies_integers_and_ends_in_float32(made: tuple[Bundle, Bundle, Comparison]) -> None:
@@ -84,14 +86,14 @@ def test_the_graph_multiplies_integers_and_ends_in_float32(made: tuple[Bundle, B
 
 def test_the_gallery_belongs_to_the_int8_graph(made: tuple[Bundle, Bundle, Comparison], manifest: Manifest) -> None:
     before, after, _ = made
-    gallery, encoder = after.gallery, load_encoder(after)
+    gallery, encoder = after.references, openvino_encoder(after)
     assert gallery.fingerprint == after.fingerprint == encoder.fingerprint
-    assert (gallery.labels, gallery.paths) == (before.gallery.labels, before.gallery.paths)
+    assert (gallery.labels, gallery.paths) == (before.references.labels, before.references.paths)
     assert gallery.root == manifest.root.resolve()
     fresh = encoder.embed([gallery.file(row) for row in range(len(gallery))])
     assert np.array_equal(fresh, gallery.embeddings)
     assert np.allclose(np.linalg.norm(fresh, axis=1), 1, atol=1e-5)
-    assert 0.8 < (fresh * before.gallery.embeddings).sum(1).min() < 1
+    assert 0.8 < (fresh * before.references.embeddings).sum(1).min() < 1
 
 
 def test_its_figures_are_those_of_a_fresh_evaluation(
@@ -100,15 +102,17 @@ def test_its_figures_are_those_of_a_fresh_evaluation(
     before, after, comparison = made
     protocol = manifest.protocol("validation")
     found = {}
-    encoders = {"before": load_encoder(before, "cpu", "float32"), "after": load_encoder(after)}
+    encoders = {"before": openvino_encoder(before, "float32"), "after": openvino_encoder(after)}
     for name, encoder in encoders.items():
         queries, references = embed_protocol(encoder, manifest, protocol)
         found[name] = queries, evaluate_rows(queries, references, protocol)
     for name, figures in (("before", comparison.before), ("after", comparison.after)):
         result = found[name][1]
         assert result.metrics == figures.metrics
-        assert after.config["quantized"][name] == {key: result.metrics[key] for key in ("accuracy@1", "map")}
-    assert after.config["metrics"]["validation"] == json.loads(json.dumps(found["after"][1].to_dict()))
+        assert getattr(after.config.quantized, name) == {key: result.metrics[key] for key in ("accuracy@1", "map")}
+    assert after.config.metrics["validation"].model_dump(mode="json") == json.loads(
+        json.dumps(found["after"][1].to_dict())
+    )
     cosine = (found["before"][0] * found["after"][0]).sum(1)
     assert cosine.min() == pytest.approx(comparison.min_cosine, abs=1e-6)
     assert cosine.mean() == pytest.approx(comparison.mean_cosine, abs=1e-6)
@@ -130,7 +134,7 @@ def test_its_card_tells_of_it(made: tuple[Bundle, Bundle, Comparison]) -> None:
 
 def test_predict_works_with_it(made: tuple[Bundle, Bundle, Comparison], digits: Path) -> None:
     files = find_images(digits / "test")
-    prediction = predict(made[1], load_encoder(made[1]), files, 3)
+    prediction = predict(openvino_encoder(made[1]), made[1].references, files, 3, source="int8")
     assert not prediction.failed
     assert len(prediction.items) == len(files)
     assert all(len(item.neighbours) == 3 for item in prediction.items)
@@ -144,7 +148,7 @@ def test_the_same_seed_gives_the_same_bundle(
     (output / "mine.txt").write_text("kept")
     again, _ = quantize(made[0], manifest, output, images=20, max_loss=0.2)
     assert again.fingerprint == made[1].fingerprint
-    assert np.array_equal(again.gallery.embeddings, made[1].gallery.embeddings)
+    assert np.array_equal(again.references.embeddings, made[1].references.embeddings)
     assert [file.name for file in tmp_path.glob("again.*/mine.txt")] == ["mine.txt"]
 
 
@@ -214,7 +218,7 @@ def test_what_is_no_use_is_refused_at_once(
 
 def test_a_gallery_whose_images_are_gone_or_others_is_refused(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
     bundle, root = load_bundle(bundle_path), Path(shutil.copytree(digits, tmp_path / "moved"))
-    first, last = (root / bundle.gallery.paths[row] for row in (0, -1))
+    first, last = (root / bundle.references.paths[row] for row in (0, -1))
     manifest = read_manifest(root)
     content = first.read_bytes()
     first.unlink()
@@ -247,11 +251,11 @@ def test_a_gallery_of_other_images_is_embedded_from_its_own_files(
     table = manifest.table[manifest.table["label"] != "digit 4"].reset_index(drop=True)
     fewer = replace(manifest, table=table)
     made, _ = quantize(load_bundle(bundle_path), fewer, tmp_path / "out", images=5, max_loss=1.0)
-    assert len(made.gallery) == 50
-    assert np.linalg.norm(made.gallery.embeddings, axis=1).min() > 0.99
-    entries = made.config["open_set"]["thresholds"]
+    assert len(made.references) == 50
+    assert np.linalg.norm(made.references.embeddings, axis=1).min() > 0.99
+    entries = made.config.open_set.thresholds
     assert entries
-    assert made.config["metrics"]["validation"]["counts"]["references"] == 40
+    assert made.config.metrics["validation"].counts["references"] == 40
 
 
 def test_without_nncf_it_says_what_to_install(
@@ -266,7 +270,7 @@ def test_without_nncf_it_says_what_to_install(
 def test_telemetry_is_absent_only_while_nncf_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     somebody = ModuleType("openvino_telemetry")
     monkeypatch.setitem(sys.modules, "openvino_telemetry", somebody)
-    with quantizing._unheard(), pytest.raises(ImportError, match="openvino_telemetry"):
+    with nncf_int8._unheard(), pytest.raises(ImportError, match="openvino_telemetry"):
         importlib.import_module("openvino_telemetry")
     assert sys.modules["openvino_telemetry"] is somebody
 
@@ -280,12 +284,12 @@ def nobody(*arguments, **named):
 socket.socket.connect = socket.getaddrinfo = nobody
 {before}
 print("OURS", flush=True)
-from lookalike.bundle import load_bundle
+from lookalike.inference.bundle import load_bundle
 from lookalike.data.dataset import read_manifest
-from lookalike.quantize import quantize
+from lookalike.export.int8 import quantize
 manifest = read_manifest(Path({data!r}))
 made, found = quantize(load_bundle(Path({bundle!r})), manifest, Path({out!r}), images=5, max_loss=1.0)
-print("LOADED", "torch" in sys.modules and sys.modules["torch"] is not None, len(made.gallery))
+print("LOADED", "torch" in sys.modules and sys.modules["torch"] is not None, len(made.references))
 """
 
 
@@ -331,5 +335,5 @@ def test_photographs_keep_their_figures(few_produce: Path, tmp_path: Path) -> No
     assert found.before.metrics["accuracy@1"] > 0.4
     assert found.min_cosine > 0.85
     assert found.mean_cosine > 0.97
-    assert made.config["quantized"]["images"] == len(bundle.gallery) < 300
-    assert np.allclose(np.linalg.norm(made.gallery.embeddings, axis=1), 1, atol=1e-5)
+    assert made.config.quantized.images == len(bundle.references) < 300
+    assert np.allclose(np.linalg.norm(made.references.embeddings, axis=1), 1, atol=1e-5)

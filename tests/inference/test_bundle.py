@@ -16,8 +16,9 @@ from lookalike.data.images import ImageError, read_image
 from lookalike.devices import openvino_core
 from lookalike.files import sha256_of
 from lookalike.inference.bundle import Bundle, BundleError, fingerprint_of, load_bundle
-from lookalike.inference.encoder import Encoder, load_encoder
+from lookalike.inference.encoder import Encoder, openvino_encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork
+from lookalike.model import Model
 from lookalike.models.embedder import load_embedder
 from lookalike.models.torch_network import TorchNetwork
 
@@ -30,14 +31,14 @@ def copy(bundle_path: Path, tmp_path: Path) -> Path:
 def test_a_bundle_says_what_it_is(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path)
     config = bundle.config
-    assert config["labels"] == [f"digit {n}" for n in range(5)]
+    assert config.labels == [f"digit {n}" for n in range(5)]
     assert bundle.fingerprint == fingerprint_of(sha256_of(bundle_path / "model.safetensors"), bundle.pixels)
-    assert config["parity"]["min_cosine"] >= 0.999
-    assert config["parity"]["images"] == 20
-    assert config["training"]["best_epoch"] in (1, 2)
-    assert len(config["training"]["history"]) == 2
-    assert len(bundle.gallery) == 50
-    assert bundle.gallery.fingerprint == bundle.fingerprint
+    assert config.parity.min_cosine >= 0.999
+    assert config.parity.images == 20
+    assert config.training.best_epoch in (1, 2)
+    assert len(config.training.history) == 2
+    assert len(bundle.references) == 50
+    assert bundle.references.fingerprint == bundle.fingerprint
     card = (bundle_path / "README.md").read_text()
     assert "test_resnet" in card
     assert "accuracy@1" in card
@@ -93,21 +94,19 @@ def test_no_bundle_there_names_those_beside_it(bundle_path: Path) -> None:
 
 def test_the_graph_and_the_weights_agree(bundle_path: Path, digits: Path) -> None:
     bundle = load_bundle(bundle_path)
-    encoder = load_encoder(bundle, precision="float32")
+    encoder = openvino_encoder(bundle, precision="float32")
     images = np.stack([read_image(file, bundle.pixels) for file in find_images(digits / "test")])
     with torch.inference_mode():
         expected = (
-            load_embedder(bundle_path / "model.safetensors", bundle.config["model"])
-            .eval()
-            .embed(torch.from_numpy(images))
+            load_embedder(bundle_path / "model.safetensors", bundle.config.model).eval().embed(torch.from_numpy(images))
         )
     assert np.abs(encoder.embed_arrays(images) - expected.numpy()).max() < 1e-5
 
 
 def test_torch_and_bf16_agree_with_float32(bundle_path: Path, digits: Path) -> None:
     bundle, files = load_bundle(bundle_path), find_images(digits / "test")
-    expected = load_encoder(bundle, precision="float32").embed(files)
-    embedder = load_embedder(bundle_path / "model.safetensors", bundle.config["model"])
+    expected = openvino_encoder(bundle, precision="float32").embed(files)
+    embedder = load_embedder(bundle_path / "model.safetensors", bundle.config.model)
     for precision, least in (("float32", 0.99999), ("bf16", 0.99)):
         network = TorchNetwork(embedder, "cpu", precision, batch=7)
         encoder = Encoder(network, bundle.pixels, bundle.fingerprint, 16, precision)
@@ -119,12 +118,12 @@ def test_torch_and_bf16_agree_with_float32(bundle_path: Path, digits: Path) -> N
 
 def test_precision_is_what_was_asked_for_or_what_the_bundle_was_checked_in(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path)
-    assert load_encoder(bundle, precision="float32").precision == "float32"
-    checked = "bf16" in bundle.config["parity"]
-    assert load_encoder(bundle).precision == ("bf16" if checked else "float32") == bundle.config["precision"]
-    parity = {name: value for name, value in bundle.config["parity"].items() if name != "bf16"}
-    unchecked = Bundle(bundle.path, {**bundle.config, "parity": parity})
-    assert load_encoder(unchecked).precision == "float32"
+    assert openvino_encoder(bundle, precision="float32").precision == "float32"
+    checked = bundle.config.parity.bf16 is not None
+    assert openvino_encoder(bundle).precision == ("bf16" if checked else "float32") == bundle.config.precision
+    parity = bundle.config.parity.model_copy(update={"bf16": None})
+    unchecked = Bundle(bundle.path, bundle.config.model_copy(update={"parity": parity}))
+    assert openvino_encoder(unchecked).precision == "float32"
 
 
 def test_a_graph_that_is_too_far_off_in_bf16_is_served_in_float32(
@@ -142,35 +141,35 @@ def test_a_graph_that_is_too_far_off_in_bf16_is_served_in_float32(
         run.batch = network.batch  # type: ignore[attr-defined]
         return run
 
-    monkeypatch.setattr("lookalike.export.export.multiplies_bf16", lambda: True)
-    monkeypatch.setattr("lookalike.export.export.OpenVinoNetwork", shifted)
+    monkeypatch.setattr("lookalike.export.parity.openvino_has_bf16", lambda: True)
+    monkeypatch.setattr("lookalike.export.parity.OpenVinoNetwork", shifted)
     folders = (f"models_dir={tmp_path / 'models'}", f"checkpoint_dir={tmp_path / 'checkpoint'}")
     assert main(["train", f"data.root={digits}", "run=r", *folders, *TINY, "trainer.max_epochs=1"]) == 0
     bundle = load_bundle(tmp_path / "models" / "r")
-    assert bundle.config["precision"] == "float32"
-    assert "bf16" not in bundle.config["parity"]
-    assert load_encoder(bundle).precision == "float32"
+    assert bundle.config.precision == "float32"
+    assert bundle.config.parity.bf16 is None
+    assert openvino_encoder(bundle).precision == "float32"
 
 
 def test_another_precision_than_the_gallery_has_is_told(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = load_bundle(bundle_path)
-    other = Bundle(bundle.path, {**bundle.config, "precision": "bf16"})
-    load_encoder(other, precision="float32")
+    other = Bundle(bundle.path, bundle.config.model_copy(update={"precision": "bf16"}))
+    openvino_encoder(other, precision="float32")
     told = " ".join(capsys.readouterr().err.split())
     assert "gallery and thresholds were made in bf16, the network runs in float32" in told
-    load_encoder(bundle)
+    openvino_encoder(bundle)
     assert "gallery and thresholds" not in capsys.readouterr().err
 
 
 def test_bf16_is_refused_where_the_processor_has_none(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.inference.encoder.multiplies_bf16", lambda: False)
-    assert load_encoder(load_bundle(bundle_path)).precision == "float32"
+    monkeypatch.setattr("lookalike.inference.encoder.openvino_has_bf16", lambda: False)
+    assert openvino_encoder(load_bundle(bundle_path)).precision == "float32"
     with pytest.raises(ValueError, match=r"precision=bf16: this processor has no bf16 units: use precision=auto"):
-        load_encoder(load_bundle(bundle_path), precision="bf16")
+        openvino_encoder(load_bundle(bundle_path), precision="bf16")
 
 
 def test_a_large_photograph_has_one_embedding_alone_and_among_many(bundle_path: Path, tmp_path: Path) -> None:
-    encoder = load_encoder(load_bundle(bundle_path))
+    encoder = openvino_encoder(load_bundle(bundle_path))
     files = [tmp_path / f"{number}.png" for number in range(6)]
     random = np.random.default_rng(0)
     for file in files:
@@ -186,7 +185,7 @@ def test_one_engine_however_many_threads_ask(bundle_path: Path) -> None:
 
 
 def test_the_first_unusable_image_stops_all_threads(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
-    encoder, good = load_encoder(load_bundle(bundle_path)), find_images(digits / "test")
+    encoder, good = openvino_encoder(load_bundle(bundle_path)), find_images(digits / "test")
     (tmp_path / "bad.png").write_bytes(b"text")
     seen: list[int] = []
     many = [*good, tmp_path / "bad.png", *good * 200]
@@ -204,7 +203,7 @@ def test_the_first_unusable_image_stops_all_threads(bundle_path: Path, digits: P
 
 
 def test_an_embedding_does_not_depend_on_its_neighbours(bundle_path: Path, digits: Path) -> None:
-    encoder = load_encoder(load_bundle(bundle_path))
+    encoder = openvino_encoder(load_bundle(bundle_path))
     files = find_images(digits / "train")
     whole = encoder.embed(files)
     assert np.array_equal(whole[::-1], encoder.embed(files[::-1]))
@@ -214,17 +213,17 @@ def test_an_embedding_does_not_depend_on_its_neighbours(bundle_path: Path, digit
 
 
 def test_arrays_of_another_size_are_refused(bundle_path: Path) -> None:
-    encoder = load_encoder(load_bundle(bundle_path))
+    encoder = openvino_encoder(load_bundle(bundle_path))
     with pytest.raises(ImageError, match=r"expected uint8 images of shape \(32, 32, 3\), got float32 \(8, 8, 3\)"):
         encoder.embed_arrays(np.zeros((1, 8, 8, 3), np.float32))
 
 
 def test_cuda_without_a_device_says_so(bundle_path: Path) -> None:
     if torch.cuda.is_available():
-        assert load_encoder(load_bundle(bundle_path), "cuda").size == 16
+        assert Model.load(bundle_path, device="cuda").encoder.size == 16
         return
     with pytest.raises(ValueError, match=r"device=cuda: torch finds no CUDA device here: use device=cpu"):
-        load_encoder(load_bundle(bundle_path), "cuda")
+        Model.load(bundle_path, device="cuda")
 
 
 def test_the_first_inference_is_made_by_one_thread(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from PIL import Image
 
 from lookalike.cli.main import main
 from lookalike.data.dataset import read_manifest
+from lookalike.data.dataset_api import Dataset
 from lookalike.evaluation.split import evaluate_split
 from lookalike.inference.bundle import load_bundle
-from lookalike.inference.encoder import load_encoder
+from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import find_queries, predict
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(-\d+)?")
@@ -63,9 +64,9 @@ def test_the_json_and_the_picture_of_a_folder(
 
 def test_its_labels_are_those_of_the_evaluation(bundle_path: Path, digits: Path) -> None:
     bundle = load_bundle(bundle_path)
-    encoder = load_encoder(bundle)
-    result = evaluate_split(bundle, encoder, {"root": str(digits), "validation_share": 0.0, "seed": 0}, "test")
-    prediction = predict(bundle, encoder, find_queries(str(digits / "test")), 1)
+    encoder = openvino_encoder(bundle)
+    result = evaluate_split(bundle, encoder, Dataset(digits), "test")
+    prediction = predict(encoder, bundle.references, find_queries(str(digits / "test")), 1, source="tiny")
     assert [item.label for item in prediction.items] == result.per_query["predicted"].tolist()
     assert np.mean([item.label == item.truth for item in prediction.items]) == result.metrics["accuracy@1"]
 
@@ -73,7 +74,9 @@ def test_its_labels_are_those_of_the_evaluation(bundle_path: Path, digits: Path)
 def test_a_training_image_finds_itself_first(bundle_path: Path, digits: Path) -> None:
     bundle = load_bundle(bundle_path)
     files = find_queries(str(digits / "train" / "digit 3"))
-    for item, file in zip(predict(bundle, load_encoder(bundle), files, 1).items, files, strict=True):
+    for item, file in zip(
+        predict(openvino_encoder(bundle), bundle.references, files, 1, source="tiny"), files, strict=True
+    ):
         assert Path(item.neighbours[0].path) == file.resolve()
         assert item.neighbours[0].similarity == pytest.approx(1, abs=1e-5)
 
@@ -178,10 +181,10 @@ def test_eval_writes_the_numbers_of_training(
 ) -> None:
     assert main(["eval", f"bundle={bundle_path}", f"data.root={digits}"]) == 0
     report = json.loads((here / "reports" / "tiny-validation.json").read_text())
-    stored = load_bundle(bundle_path).config["metrics"]["validation"]
+    stored = load_bundle(bundle_path).config.metrics["validation"]
     for part in ("metrics", "intervals_95"):
         assert report[part].pop("accuracy") == report[part]["accuracy@1"]
-        assert report[part] == stored[part]
+        assert report[part] == stored.model_dump(mode="json")[part]
     assert report["counts"] == {
         "queries": 20,
         "queries_with_positive": 20,
@@ -219,7 +222,7 @@ def test_eval_on_an_empty_split(
 def test_embed_writes_a_searchable_folder(
     bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lookalike.inference.references import load_gallery
+    from lookalike.inference.references import load_references
 
     shutil.copytree(digits / "test", here / "flat")
     (here / "flat" / "digit 0" / "bad.png").write_bytes(b"x")
@@ -227,7 +230,7 @@ def test_embed_writes_a_searchable_folder(
     captured = capsys.readouterr()
     assert "20 embeddings of 16 dimensions in embeddings" in captured.out
     assert "bad.png: not an image" in captured.err
-    gallery = load_gallery(here / "embeddings")
+    gallery = load_references(here / "embeddings")
     rows, similarity = gallery.search(gallery.embeddings, 1, load_bundle(bundle_path).fingerprint)
     assert rows[:, 0].tolist() == list(range(20))
     assert np.allclose(similarity, 1, atol=1e-5)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.inference.references import Gallery, GalleryError, load_gallery
+from lookalike.inference.references import GalleryError, References, load_references
 
 
 def exact(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def copies(rng: np.random.Generator, count: int) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True))[rng.integers(0, 5, count)]
 
 
-def gallery(embeddings: np.ndarray, **changed) -> Gallery:
+def gallery(embeddings: np.ndarray, **changed) -> References:
     count = len(embeddings)
     values = {
         "labels": [f"label {row % 7}" for row in range(count)],
@@ -27,7 +27,7 @@ def gallery(embeddings: np.ndarray, **changed) -> Gallery:
         "root": Path("/photos"),
         "fingerprint": "f" * 64,
     }
-    return Gallery(embeddings, **{**values, **changed})
+    return References(embeddings, **{**values, **changed})
 
 
 @pytest.mark.parametrize("made", [exact, copies])
@@ -76,7 +76,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     paths = [f"{label}/x.jpg" for label in AWKWARD]
     before = gallery(embeddings, labels=AWKWARD, paths=paths, root=Path("/bücher/\udcff of,\n'us'"))
     before.save(tmp_path)
-    after = load_gallery(tmp_path)
+    after = load_references(tmp_path)
     assert (after.labels, after.paths, after.root, after.fingerprint) == (AWKWARD, paths, before.root, "f" * 64)
     assert after.embeddings.dtype == np.float32
     np.testing.assert_array_equal(after.embeddings, embeddings)
@@ -128,10 +128,10 @@ def test_no_pickle_is_ever_run(tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
     np.save(tmp_path / "embeddings.npy", np.array([Trap(sprung), 1], dtype=object), allow_pickle=True)
     with pytest.raises(GalleryError, match=r"not a readable gallery .*allow_pickle=False"):
-        load_gallery(tmp_path)
+        load_references(tmp_path)
     (tmp_path / "embeddings.npy").write_bytes(pickle.dumps(Trap(sprung)))
     with pytest.raises(GalleryError, match="not a readable gallery"):
-        load_gallery(tmp_path)
+        load_references(tmp_path)
     assert not sprung.exists()
     pickle.loads(pickle.dumps(Trap(sprung)))
     assert sprung.exists(), "the trap itself does not work"
@@ -168,16 +168,16 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_folder_is_named(damage: str, tmp_path: Path) -> None:
     gallery(np.eye(2, dtype=np.float32)).save(tmp_path)
-    assert len(load_gallery(tmp_path)) == 2
+    assert len(load_references(tmp_path)) == 2
     name, spoil, message = DAMAGES[damage]
     spoil(tmp_path / name)
     with pytest.raises(GalleryError, match=message):
-        load_gallery(tmp_path)
+        load_references(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match=r"nowhere: not a readable gallery .*lookalike embed"):
-        load_gallery(tmp_path / "nowhere")
+        load_references(tmp_path / "nowhere")
 
 
 def test_the_files_can_be_read_without_lookalike(tmp_path: Path) -> None:

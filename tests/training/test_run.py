@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from conftest import TINY
 from lookalike.cli.main import main
+from lookalike.data.dataset_api import Dataset
 from lookalike.inference.bundle import load_bundle
 from lookalike.training.callbacks import KeepState
 
@@ -64,7 +65,7 @@ def state(where: Path, run: str = "r") -> dict[str, Any]:
 def test_training_learns_photographs(few_produce: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lookalike.cli.arguments import read_settings
     from lookalike.evaluation.split import evaluate_split
-    from lookalike.inference.encoder import load_encoder
+    from lookalike.inference.encoder import openvino_encoder
     from lookalike.training.run import train
 
     monkeypatch.chdir(tmp_path)
@@ -74,13 +75,13 @@ def test_training_learns_photographs(few_produce: Path, tmp_path: Path, monkeypa
     )
     bundle, result = train(settings)
     assert result is not None
-    history = bundle.config["training"]["history"]
+    history = bundle.config.training.history
     assert history[-1]["train/loss"] < 0.5 * history[0]["train/loss"]
     assert result.metrics["accuracy@1"] >= 0.6
-    again = evaluate_split(
-        bundle, load_encoder(bundle), {"root": str(few_produce), "validation_share": 0.0, "seed": 0}, "validation"
-    )
-    assert again.to_dict() == result.to_dict() == bundle.config["metrics"]["validation"]
+    again = evaluate_split(bundle, openvino_encoder(bundle), Dataset(few_produce), "validation")
+    assert again.to_dict() == result.to_dict()
+    stored = bundle.config.metrics["validation"].model_dump(mode="json")
+    assert stored == json.loads(json.dumps(result.to_dict()))
     frozen = load_file(bundle.path / "model.safetensors")["backbone.bn1.running_mean"]
     from lookalike.models.embedder import Embedder
     from lookalike.models.pretrained import load_pretrained
@@ -363,11 +364,11 @@ def test_no_validation_images_offers_to_hold_some_out(
     assert "hold some out with data.validation_share=0.2" in capsys.readouterr().err
     assert main(arguments(root, "r", "data.validation_share=0.2")) == 0
     config = load_bundle(Path("models/r")).config
-    assert config["metrics"]["validation"]["counts"]["queries"] == 10
+    assert config.metrics["validation"].counts["queries"] == 10
     assert main(["eval", "bundle=models/r", f"data.root={root}"]) == 0
     metrics = json.loads(Path("reports/r-validation.json").read_text())["metrics"]
     assert metrics.pop("accuracy") == metrics["accuracy@1"]
-    assert metrics == config["metrics"]["validation"]["metrics"]
+    assert metrics == config.metrics["validation"].metrics
 
 
 def test_roles_cameras_and_junk_count_the_same_while_training_and_after(
@@ -383,15 +384,15 @@ def test_roles_cameras_and_junk_count_the_same_while_training_and_after(
     Path("data.csv").write_text("\n".join(lines))
     assert main(arguments(Path("data.csv"), "r", "trainer.max_epochs=1", "trainer.precision=32-true")) == 0
     bundle = load_bundle(Path("models/r"))
-    stored = bundle.config["metrics"]["validation"]
-    (line,) = bundle.config["training"]["history"]
+    stored = bundle.config.metrics["validation"]
+    (line,) = bundle.config.training.history
     # The bundle may run in bf16: one query of five is 0.2, other rows would move the mAP by far more than this.
-    assert line["validation/accuracy@1"] == pytest.approx(stored["metrics"]["accuracy@1"])
-    assert line["validation/map"] == pytest.approx(stored["metrics"]["map"], abs=0.01)
-    assert stored["counts"] | {"queries": 5, "references": 10, "ignored": 5} == stored["counts"]
-    assert "same label and camera left out" in stored["protocol"]
-    assert len(bundle.gallery) == 50, "the gallery is the training images, whoever the validation references are"
-    assert all("/train/" in path for path in bundle.gallery.paths)
+    assert line["validation/accuracy@1"] == pytest.approx(stored.metrics["accuracy@1"])
+    assert line["validation/map"] == pytest.approx(stored.metrics["map"], abs=0.01)
+    assert stored.counts | {"queries": 5, "references": 10, "ignored": 5} == stored.counts
+    assert "same label and camera left out" in stored.protocol
+    assert len(bundle.references) == 50, "the gallery is the training images, whoever the validation references are"
+    assert all("/train/" in path for path in bundle.references.paths)
 
 
 @pytest.mark.parametrize(
@@ -411,7 +412,7 @@ def test_every_loss_trains(digits: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     small = ("trainer.max_epochs=1", "trainer.labels_per_batch=4", "trainer.images_per_label=3")
     assert main(arguments(digits, "r", f"loss={loss}", *small)) == 0
-    (line,) = load_bundle(Path("models/r")).config["training"]["history"]
+    (line,) = load_bundle(Path("models/r")).config.training.history
     assert np.isfinite(line["train/loss"])
 
 
@@ -423,7 +424,7 @@ def test_every_family_trains_exports_and_embeds(
     side = 224 if backbone.startswith("vit") else 64
     command = arguments(digits, "r", f"model.backbone={backbone}", f"pixels.height={side}", f"pixels.width={side}")
     assert main([*command, "trainer.max_epochs=1", "trainer.batch_size=25"]) == 0
-    assert load_bundle(Path("models/r")).config["parity"]["min_cosine"] > 0.9999
+    assert load_bundle(Path("models/r")).config.parity.min_cosine > 0.9999
     assert main(["embed", "bundle=models/r", f"data.root={digits / 'test'}", "output=e"]) == 0
     assert np.load("e/embeddings.npy").shape == (20, 16)
 
@@ -440,8 +441,8 @@ def test_the_copies_of_the_recipe_are_made_first_and_trained_on(
     assert len(copies) == 5 * 2
     assert {copy.parts[0] for copy in copies} == {"data"}
     config = load_bundle(Path("models/fruits")).config
-    assert config["training"]["images"] == 60
-    assert len(load_bundle(Path("models/fruits")).gallery) == 50, "copies are never references"
+    assert config.training.images == 60
+    assert len(load_bundle(Path("models/fruits")).references) == 50, "copies are never references"
 
 
 def test_main_py_is_the_same_command(digits: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lookalike.training.trackers import Tracker
 def run(digits: Path, logger: str, *more: str) -> list[dict[str, float]]:
     settings = [setting for setting in TINY if setting != "logger=none"]
     assert main(["train", f"data.root={digits}", "run=r", f"logger={logger}", *settings, *more]) == 0
-    return load_bundle(Path("models/r")).config["training"]["history"]
+    return load_bundle(Path("models/r")).config.training.history
 
 
 @pytest.fixture(autouse=True)

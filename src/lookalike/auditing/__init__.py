@@ -1,15 +1,17 @@
-"""What is wrong with a data set: files, copies, leaks, labels. `from lookalike import audit` is its function.
+"""What is wrong with a data set: files, copies, leaks, labels. `audit.audit` looks at all of it and repairs nothing.
 
 In reading order:
 
-    file_facts      what an audit knows of every image
-    findings_table  what an audit can find, and the table of it
-    bad_files       what is wrong with single files, and with files that belong nowhere
-    class_balance   classes with too few images, or none in a split
-    leaks           what a split is worth without the queries whose picture, or another view of their scene, is am
-    same_picture    whether two images are one picture, or show one scene
-    duplicates      which images are the same picture
-    wrong_labels    labels that their neighbours contradict, images that resemble no class, classes that cannot be
-    audit           what is wrong with a data set
-    accepted        what a person accepts of an audit goes to the list that the data set leaves out
+    findings_table   every kind of finding with its title and advice, and the table they are gathered in
+    file_facts       what is measured of every image: size, light, sharpness, hash, embedding; kept between audits
+    bad_files        files that cannot be used or belong nowhere, dark, blank, blurred, small and narrow images
+    class_balance    classes with few training images, or with none in a split
+    candidate_pairs  pairs of images worth laying over each other, by hash and by embedding
+    same_picture     whether two images are one picture, or show one scene
+    compared_pairs   many pairs compared side by side; the results are kept between audits
+    duplicates       copies, near copies and scenes among the pairs, and whether they are leaks or contradictions
+    leaks            accuracy of a split with and without the queries whose copy or scene is among the references
+    wrong_labels     labels that neighbours contradict, images like no class, classes taken for each other
+    audit            all of the above for one data set
+    accepted         writes what a person accepts of an audit into `exclude.csv`
 """

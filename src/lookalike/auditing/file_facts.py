@@ -38,7 +38,7 @@ THUMB = 160  # pixels, both sides: thumbnails are stretched, a page gives them t
 _THUMB_QUALITY = 85
 _SQUARE = PixelSettings(224, 224, "stretch")
 _KEY = ("path", "box", "size", "mtime_ns", "ctime_ns", "inode")
-_SCHEMES = {
+_SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png",),
@@ -61,7 +61,7 @@ class Facts:
             contrast (standard deviation of luma, 0..1), sharpness (variance of the Laplacian of luma in 0..255 at 224 x
             224 pixels), hash and hash_mirrored (64-bit perceptual hashes as int64), thumb (JPEG, 160 x 160).
         embeddings: float32 [N, D], unit length; zero where an image is unusable.
-        read: How many files were read now; the others were known.
+        read: How many files were read now; the facts of the others were kept.
     """
 
     table: pd.DataFrame
@@ -73,14 +73,20 @@ class Facts:
         """Bool [N]."""
         return np.asarray(self.table["error"] == "")
 
+    @property
+    def contents(self) -> np.ndarray:
+        """Of every image a text that only equal files (and boxes) share, str [N]."""
+        return (self.table["sha256"] + " " + self.table["box"]).to_numpy(str)
 
-def wrong_suffix(path: str, found: str) -> bool:
-    """Whether a file's name promises another format than `found` (Pillow's name of it)."""
-    return bool(found) and Path(path).suffix.lower() not in _SCHEMES.get(found, (Path(path).suffix.lower(),))
+
+def wrong_suffix(path: str, image_format: str) -> bool:
+    """Whether a file's name promises another format than it has (Pillow's name of it, "" where it has none)."""
+    suffix = Path(path).suffix.lower()
+    return bool(image_format) and suffix not in _SUFFIXES.get(image_format, (suffix,))
 
 
 def gather(manifest: Manifest, rows: pd.DataFrame, load: Callable[[], Encoder], identity: str, cache: Path) -> Facts:
-    """Reads what is not known yet.
+    """Facts of every image; only files that are new or changed are read.
 
     Args:
         manifest: Where the files are.
@@ -93,18 +99,18 @@ def gather(manifest: Manifest, rows: pd.DataFrame, load: Callable[[], Encoder], 
     keys = pd.DataFrame(
         [_stat(manifest.file(path), path, box) for path, box in zip(rows["path"], boxes, strict=True)], columns=_KEY
     )
-    known = _known(cache, identity)
-    places = {key: place for place, key in enumerate(zip(*(known[name] for name in _KEY), strict=True))}
-    found: list[dict[str, Any] | None] = [None] * len(keys)
+    cached = _read_cache(cache, identity)
+    places = {key: place for place, key in enumerate(zip(*(cached[name] for name in _KEY), strict=True))}
+    facts: list[dict[str, Any] | None] = [None] * len(keys)
     for row, key in enumerate(keys.itertuples(index=False, name=None)):
         if (place := places.get(key)) is not None:
-            found[row] = {name: column[place] for name, column in known.items()}
-    missing = [row for row, fact in enumerate(found) if fact is None]
+            facts[row] = {name: column[place] for name, column in cached.items()}
+    missing = [row for row, fact in enumerate(facts) if fact is None]
     if missing:
         encoder = load()
-        _read_all(manifest, keys, boxes, missing, encoder, found, lambda: _save(cache, identity, found))
-        _save(cache, identity, found)
-    table = pd.DataFrame([fact for fact in found if fact], columns=list(found[0] or {}))
+        _read_all(manifest, keys, boxes, missing, encoder, facts, lambda: _write_cache(cache, identity, facts))
+        _write_cache(cache, identity, facts)
+    table = pd.DataFrame([fact for fact in facts if fact], columns=list(facts[0] or {}))
     size = max((len(value) for value in table["embedding"]), default=0) // 4
     embeddings = np.zeros((len(table), size), np.float32)
     for row, value in enumerate(table["embedding"]):
@@ -114,12 +120,12 @@ def gather(manifest: Manifest, rows: pd.DataFrame, load: Callable[[], Encoder], 
 
 
 def _stat(file: Path, path: str, box: Box | None) -> tuple[str, str, int, int, int, str]:
-    told = "" if box is None else ",".join(f"{value:g}" for value in box)
+    corners = "" if box is None else ",".join(f"{value:g}" for value in box)
     try:
         status = file.stat()
     except OSError:
-        return path, told, -1, -1, -1, ""
-    return path, told, status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino)
+        return path, corners, -1, -1, -1, ""
+    return path, corners, status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino)
 
 
 def _read_all(
@@ -128,10 +134,10 @@ def _read_all(
     boxes: list[Box | None],
     missing: list[int],
     encoder: Encoder,
-    found: list[dict[str, Any] | None],
+    facts: list[dict[str, Any] | None],
     save: Callable[[], None],
 ) -> None:
-    """Fills `found` for the missing rows; batches side by side, as in `Encoder.embed`."""
+    """Fills `facts` for the missing rows; batches side by side, as in `Encoder.embed`."""
     cv2.setNumThreads(1)
     batch, lock, saved = encoder.network.batch, Lock(), time.monotonic()
 
@@ -139,17 +145,17 @@ def _read_all(
         nonlocal saved
         part = missing[first : first + batch]
         images = np.zeros((batch, encoder.pixels.height, encoder.pixels.width, 3), np.uint8)
-        facts = []
+        read = []
         for place, row in enumerate(part):
             path = manifest.file(str(keys["path"][row]))
             fact, image = _facts_of(path, boxes[row], encoder.pixels)
-            facts.append({**{name: keys[name][row] for name in _KEY}, **fact})
+            read.append({**{name: keys[name][row] for name in _KEY}, **fact})
             if image is not None:
                 images[place] = image
         embedded = encoder.network(images)
-        for row, fact, embedding in zip(part, facts, embedded, strict=False):
+        for row, fact, embedding in zip(part, read, embedded, strict=False):
             fact["embedding"] = b"" if fact["error"] else embedding.astype(np.float32).tobytes()
-            found[row] = fact
+            facts[row] = fact
         with lock:
             advance(len(part))
             if time.monotonic() - saved > _SAVE_SECONDS:
@@ -218,11 +224,11 @@ def _measured(image: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _bits(found: imagehash.ImageHash) -> int:
-    return int(np.packbits(found.hash.ravel()).view(np.int64)[0])
+def _bits(perceptual: imagehash.ImageHash) -> int:
+    return int(np.packbits(perceptual.hash.ravel()).view(np.int64)[0])
 
 
-def _known(cache: Path, identity: str) -> dict[str, list[Any]]:
+def _read_cache(cache: Path, identity: str) -> dict[str, list[Any]]:
     """Columns of the cache; empty ones when there is none, or one that cannot be used."""
     try:
         table = pq.read_table(cache)
@@ -236,10 +242,10 @@ def _known(cache: Path, identity: str) -> dict[str, list[Any]]:
     return {name: [] for name in _KEY}
 
 
-def _save(cache: Path, identity: str, found: list[dict[str, Any] | None]) -> None:
-    """Keeps what is known so far; a full disk only means that it is read again next time."""
-    facts = [fact for fact in list(found) if fact and fact["kind"] != "unreadable"]  # that may pass
-    columns = {name: [fact[name] for fact in facts] for name in facts[0]} if facts else {}
+def _write_cache(cache: Path, identity: str, facts: list[dict[str, Any] | None]) -> None:
+    """Keeps what was read so far; a full disk only means that it is read again next time."""
+    kept = [fact for fact in list(facts) if fact and fact["kind"] != "unreadable"]  # that may pass
+    columns = {name: [fact[name] for fact in kept] for name in kept[0]} if kept else {}
     table = pa.table(columns).replace_schema_metadata({b"identity": f"{_SCHEMA} {identity}".encode()})
     try:
         with atomic_file(cache) as handle:

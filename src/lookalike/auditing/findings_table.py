@@ -1,5 +1,6 @@
 """What an audit can find, and the table of it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,33 @@ KINDS = {  # in the order of a report: title, and what to do about it
 }
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is odd.
+
+    Attributes:
+        kind: A key of `KINDS`.
+        row: The image; None for what is about no image of the data set.
+        reason: What was seen.
+        other: The second image of a pair.
+        score: Higher is worse, 0..1.
+        suggestion: What to do; empty for the usual of its kind.
+        safe: Whether the image can be left out without a second look.
+        path: Of a file that is no image of the data set.
+        label: Where there is no row.
+    """
+
+    kind: str
+    row: int | None
+    reason: str
+    other: int | None = None
+    score: float = float("nan")
+    suggestion: str = ""
+    safe: bool = False
+    path: str = ""
+    label: str = ""
+
+
 class Findings:
     """Findings are gathered here; those of images name their row.
 
@@ -35,55 +63,31 @@ class Findings:
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self._rows, self._found = rows, list[dict[str, Any]]()
+        self._images, self._lines = rows, list[dict[str, Any]]()
 
-    def add(
-        self,
-        kind: str,
-        row: int | None,
-        reason: str,
-        *,
-        other: int | None = None,
-        score: float = float("nan"),
-        suggestion: str = "",
-        safe: bool = False,
-        path: str = "",
-        label: str = "",
-    ) -> None:
-        """Adds one.
-
-        Args:
-            kind: A key of `KINDS`.
-            row: The image; None for what is about no image of the data set.
-            reason: What was seen.
-            other: The second image of a pair.
-            score: Higher is worse, 0..1.
-            suggestion: What to do; empty for the usual of its kind.
-            safe: Whether the image can be left out without a second look.
-            path: Of a file that is no image of the data set.
-            label: Where there is no row.
-        """
-        path, reason = (text.encode("utf-8", "backslashreplace").decode() for text in (path, reason))
-        image = self._rows.loc[row] if row is not None else None
-        self._found.append(
+    def add(self, finding: Finding) -> None:
+        """Adds one."""
+        path, reason = (text.encode("utf-8", "backslashreplace").decode() for text in (finding.path, finding.reason))
+        image = self._images.loc[finding.row] if finding.row is not None else None
+        self._lines.append(
             {
-                "kind": kind,
+                "kind": finding.kind,
                 "path": image["path"] if image is not None else path,
-                "other": self._rows["path"][other] if other is not None else "",
+                "other": self._images["path"][finding.other] if finding.other is not None else "",
                 "split": image["split"] if image is not None else "",
-                "label": image["label"] if image is not None else label,
-                "score": score,
+                "label": image["label"] if image is not None else finding.label,
+                "score": finding.score,
                 "reason": reason,
-                "suggestion": suggestion or KINDS[kind][1],
-                "safe": safe,
-                "row": -1 if row is None else row,
-                "other_row": -1 if other is None else other,
+                "suggestion": finding.suggestion or KINDS[finding.kind][1],
+                "safe": finding.safe,
+                "row": -1 if finding.row is None else finding.row,
+                "other_row": -1 if finding.other is None else finding.other,
             }
         )
 
     def table(self) -> pd.DataFrame:
         """The worst of every kind first."""
-        table = pd.DataFrame(self._found, columns=COLUMNS)
+        table = pd.DataFrame(self._lines, columns=COLUMNS)
         order = table["kind"].map({kind: place for place, kind in enumerate(KINDS)})
         return (
             table.assign(order=order)

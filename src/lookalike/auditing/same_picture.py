@@ -79,7 +79,7 @@ class Prepared:
         ).detectAndCompute(luma, None)
         return cls(
             colours,
-            np.array([one.pt for one in points], np.float32),
+            np.array([point.pt for point in points], np.float32),
             None if descriptors is None else descriptors.astype(np.uint8),
         )
 
@@ -113,8 +113,8 @@ def compare_prepared(first: Prepared, second: Prepared) -> Compared:
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    one, other = first - first.mean(), second - second.mean()
-    return float((one * other).sum() / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-9))
+    first, second = first - first.mean(), second - second.mean()
+    return float((first * second).sum() / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-9))
 
 
 def _aligned(
@@ -124,24 +124,24 @@ def _aligned(
     luma = second.luma(side)
     luma = np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma
     try:
-        correlation, found = cv2.findTransformECC(  # type: ignore[call-overload]
+        correlation, aligned = cv2.findTransformECC(  # type: ignore[call-overload]
             first.luma(side), luma, warp.copy(), cv2.MOTION_AFFINE, _STEPS, None, 1
         )
     except cv2.error:
         return -1.0, warp
-    return float(correlation), np.asarray(found, np.float32)
+    return float(correlation), np.asarray(aligned, np.float32)
 
 
 def _colour_difference(first: np.ndarray, second: np.ndarray, warp: np.ndarray) -> float:
     size = (first.shape[1], first.shape[0])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid = cv2.warpAffine(np.ascontiguousarray(second), warp, size, flags=flags)
-    seen = cv2.warpAffine(np.ones(first.shape[:2], np.uint8), warp, size, flags=flags) > 0
-    if seen.mean() < 0.5:
+    shared = cv2.warpAffine(np.ones(first.shape[:2], np.uint8), warp, size, flags=flags) > 0
+    if shared.mean() < 0.5:
         return 255.0
-    one, other = first[seen].astype(np.float32), laid[seen].astype(np.float32)
-    gain = np.clip(one.std() / max(float(other.std()), 1e-3), *_LIGHT)  # of all channels alike: light, not colour
-    return float(np.abs(one - one.mean() - gain * (other - other.mean())).mean())
+    below, above = first[shared].astype(np.float32), laid[shared].astype(np.float32)
+    gain = np.clip(below.std() / max(float(above.std()), 1e-3), *_LIGHT)  # of all channels alike: light, not colour
+    return float(np.abs(below - below.mean() - gain * (above - above.mean())).mean())
 
 
 def _agreeing_points(first: Prepared, second: Prepared) -> tuple[int, np.ndarray]:

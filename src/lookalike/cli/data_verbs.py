@@ -2,75 +2,56 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lookalike.settings.verbs import AuditCommand, AugmentCommand, ManifestCommand
 
 
-def manifest(settings: Any) -> int:
+def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
-    from lookalike.data.dataset import broken_images, read_data
+    from lookalike.data.dataset import broken_images
+    from lookalike.data.dataset_api import Dataset
     from lookalike.data.manifest import write_table
 
-    manifest = read_data(**settings.data.model_dump())
-    counts = manifest.counts()
-    counts = counts.loc[:, counts.sum() > 0]
-    print(counts.to_string())
-    print(
-        f"\n{len(manifest.labels)} training labels; "
-        + ", ".join(f"{name} {total}" for name, total in counts.sum().items())
-    )
+    data = Dataset.of_settings(settings.data)
+    print(data.counts.to_string())
+    totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
+    print(f"\n{len(data.labels)} training labels; {totals}")
     output = Path(settings.output)
-    write_table(manifest, output)
+    write_table(data.manifest, output)
     print(f"written: {output}")
     if not settings.check:
         return 0
-    broken = broken_images(manifest, manifest.table)
+    broken = broken_images(data.manifest, data.manifest.table)
     for problem in broken:
         print(problem, file=sys.stderr)
     return 1 if broken else 0
 
 
-def audit(settings: Any) -> int:
+def audit(settings: "AuditCommand") -> int:
     """`lookalike audit`."""
-    from lookalike.auditing.accepted import accepted, exclude
-    from lookalike.auditing.audit import audit as look
-    from lookalike.data.dataset import survey_data
-    from lookalike.evaluation.split import held_out_as_in
-    from lookalike.export.untrained import identity, untrained_encoder
-    from lookalike.files import atomic_file, only_one, write_bytes
-    from lookalike.inference.bundle import load_bundle
-    from lookalike.inference.encoder import Encoder, load_encoder
-    from lookalike.reports.audit_page import page
+    from lookalike import api
+    from lookalike.auditing.accepted import exclude, read_accepted
 
-    if settings.apply is not None:
-        accepted(settings.apply)  # what is wrong with it is said before any image is read
-    bundle = load_bundle(Path(settings.bundle)) if settings.bundle else None
+    # What is wrong with it is said before any image is read.
+    accepted = read_accepted(settings.apply) if settings.apply is not None else None
     data, output = settings.data.model_dump(), Path(settings.output)
-    if settings.apply is not None and data["exclude"] and not Path(data["exclude"]).exists():
+    if accepted is not None and data["exclude"] and not Path(data["exclude"]).exists():
         data["exclude"] = None  # it is made below
-    manifest, problems = survey_data(**(held_out_as_in(bundle, data) if bundle else data))
-    cache = output / ".known"
-
-    def load() -> Encoder:
-        if bundle:
-            return load_encoder(bundle, settings.device, settings.precision)
-        return untrained_encoder(cache)
-
-    told = f"{bundle.fingerprint} {settings.device} {settings.precision}" if bundle else identity()
-    with only_one(output / ".lock", f"{output} is being written by another audit"):
-        found = look(manifest, problems, load, told, cache)
-        with atomic_file(output / "audit.parquet") as handle:
-            found.findings.to_parquet(handle, index=False)
-        write_bytes(output / "audit.html", page(found))
-    print(found)
+    result = api.audit(
+        data, bundle=settings.bundle, output=output, device=settings.device, precision=settings.precision
+    )
+    print(result)
     print(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
-    if settings.apply is not None:
-        print(exclude(found, settings.apply, settings.data.exclude))
-    elif found.safe:
-        print(f"{len(found.safe)} images can be left out without a second look: apply=safe")
+    if accepted is not None:
+        print(exclude(result, accepted, settings.data.exclude))
+    elif result.safe:
+        print(f"{len(result.safe)} images can be left out without a second look: apply=safe")
     return 0
 
 
-def augment(settings: Any) -> int:
+def augment(settings: "AugmentCommand") -> int:
     """`lookalike augment`."""
     from lookalike.data.dataset import read_data
     from lookalike.data.offline_copies import default_output, make_copies

@@ -21,7 +21,7 @@ def demo(settings: Any) -> int:
     print(f"\n2. evaluate on {example.split}", flush=True)
     code |= evaluate(read_settings("eval", [bundle, root, f"split={example.split}"]))
     print("\n3. predict", flush=True)
-    manifest = read_data(str(example.root), settings.data.validation_share, settings.data.seed)
+    manifest = read_data(str(example.root), **settings.data.model_dump(include={"validation_share", "seed"}))
     queries = manifest.protocol("validation").queries["path"]
     chosen = [manifest.file(path) for path in queries.iloc[:: max(1, len(queries) // 6)][:6]]
     code |= predict_files(read_settings("predict", [bundle, "image=", "k=5"]), chosen)

@@ -1,10 +1,14 @@
 """The verbs that train: train, compare, tune, and quantize."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lookalike.settings.training import Train
+    from lookalike.settings.verbs import QuantizeCommand, TuneCommand
 
 
-def train(settings: Any) -> int:
+def train(settings: "Train") -> int:
     """`lookalike train`."""
     from lookalike.training import run as training
 
@@ -42,7 +46,7 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
     return int(bool(diverged))
 
 
-def tune(settings: Any) -> int:
+def tune(settings: "TuneCommand") -> int:
     """`lookalike tune`."""
     from functools import cache
 
@@ -70,20 +74,20 @@ def tune(settings: Any) -> int:
     return 0
 
 
-def quantize(settings: Any) -> int:
+def quantize(settings: "QuantizeCommand") -> int:
     """`lookalike quantize`."""
-    from lookalike.data.dataset import read_data
-    from lookalike.evaluation.split import held_out_as_in
+    from lookalike.data.dataset_api import Dataset
     from lookalike.export.int8 import quantize as to_int8
     from lookalike.inference.bundle import load_bundle
 
     bundle = load_bundle(Path(settings.bundle))
-    manifest = read_data(**held_out_as_in(bundle, settings.data.model_dump()))
+    held_out = bundle.config.training.held_out
+    data = Dataset.of_settings(settings.data, held_out.validation_share, held_out.seed)
     folder = bundle.path.resolve()
     output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
     options = settings.model_dump(include={"images", "max_loss", "seed"})
-    made, found = to_int8(bundle, manifest, output, **options)
-    print(found)
-    print(f"cosine to the float32 graph: at least {found.min_cosine:.4f}, mean {found.mean_cosine:.4f}")
+    made, comparison = to_int8(bundle, data.manifest, output, **options)
+    print(comparison)
+    print(f"cosine to the float32 graph: at least {comparison.min_cosine:.4f}, mean {comparison.mean_cosine:.4f}")
     print(f"bundle: {made.path}")
     return 0

@@ -1,21 +1,30 @@
 """From files to a table of images, who asks and who answers, and pixels at the size of the model.
 
-In reading order:
+In reading order; first one image:
 
-    hold_out        images held out of training for validation
-    orientation     EXIF orientation
-    protocol        who asks and who answers in one split of a data set
-    shrink_kernel   area averaging, compiled
-    pixels          an image at the size of the model
-    example         example data for `lookalike demo`
-    images          the only way an image enters, in training, embedding and serving alike
-    image_files     which files are images, by their names, and which of them cannot be used
-    tables          tables of images as people write them
-    class_folders   `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
-    exclusions      `exclude.csv`
-    market          Market-1501 as it is distributed
-    manifest        one validated table of images, from folders, Market-1501's layout, a CSV file or a Parquet fil
-    market_archive  the zip of Market-1501, unpacked whole or not at all
-    dataset         a data set read from folders, Market-1501's layout, CSV or Parquet
-    offline_copies  augmented copies of the training images on disk, through Albumentations
+    orientation     how EXIF turns a stored image upright, and where a part of it lies
+    shrink_kernel   shrinks an image by area averaging, compiled
+    pixels          brings an image to the size of the model: stretch, crop or pad
+    reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
+    images          reads any image file into RGB pixels; all of training, embedding and serving go through it
+    any_image       reads what a program has: a file, bytes, an array, a picture of Pillow
+    image_files     which files are images, by their names, and which of them cannot be read
+
+then a data set, from its layouts to one table:
+
+    tables          CSV and Parquet tables of images, and the names of their columns
+    class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
+    market          Market-1501's folders and what its file names say
+    market_archive  unpacks the zip of Market-1501
+    exclusions      `exclude.csv`: images that are left out
+    hold_out        holds training images out for validation
+    protocol        which images ask and which answer in one split
+    manifest        the table of a data set: labels, training rows, references and queries
+    dataset         reads a data set of any layout and tells every problem in it at once
+    dataset_api     `Dataset`: a data set as a person holds it
+
+and what is made from it:
+
+    offline_copies  writes augmented copies of the training images
+    example         the data set that `lookalike demo` uses
 """

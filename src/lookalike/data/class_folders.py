@@ -40,13 +40,13 @@ def read_class_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[
     if "train" not in splits:
         classes = [entry.name for entry in sorted(root.iterdir()) if entry.is_dir() and find_images(entry)]
         if not (may_split and classes):
-            found = ", ".join(sorted(entry.name for entry in root.iterdir())[:6]) or "nothing"
+            entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:6]) or "nothing"
             way_out = (
                 "add data.validation_share=0.2 to split these class folders"
                 if classes
                 else "give the folder above with data.root="
             )
-            raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {found}; {way_out}")
+            raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {entries}; {way_out}")
         splits = {"": "train"}
     rows: list[tuple[str, str, str]] = []
     problems: list[str] = []

@@ -12,7 +12,7 @@ import pandas as pd
 from lookalike.data.tables import ManifestError
 from lookalike.files import only_one, write_bytes
 
-NAME = "exclude.csv"
+EXCLUDE_FILE = "exclude.csv"
 
 
 def read_exclusions(file: Path) -> dict[str, str]:
@@ -39,12 +39,16 @@ def find_exclusions(exclude: Path | None, root: Path) -> tuple[dict[str, str], s
     """
     if exclude and not exclude.exists():
         raise ManifestError(f"{exclude}: no such file: give data.exclude=<a CSV with path,reason>, or leave it out")
-    file = exclude or root / NAME
+    file = exclude or root / EXCLUDE_FILE
     return read_exclusions(file), file.name
 
 
-def add_exclusions(file: Path, found: dict[str, str]) -> int:
-    """Adds path -> reason to the file, whole or not at all; lines that stand there stay as they are.
+def add_exclusions(file: Path, reasons: dict[str, str]) -> int:
+    """Adds lines to the file, whole or not at all; lines that stand there stay as they are.
+
+    Args:
+        file: The list; made where there is none.
+        reasons: Path -> reason.
 
     Returns:
         How many are new.
@@ -54,8 +58,8 @@ def add_exclusions(file: Path, found: dict[str, str]) -> int:
     """
     with only_one(file.with_name(f".{file.name}.lock"), "", lambda: None):
         head, lines = _read(file) if file.exists() else (["path", "reason"], [])
-        known = {line[head.index("path")] for line in lines}
-        new = {path: reason for path, reason in found.items() if path not in known}
+        listed_paths = {line[head.index("path")] for line in lines}
+        new = {path: reason for path, reason in reasons.items() if path not in listed_paths}
         for path, reason in new.items():
             cells = {"path": path, "reason": reason}
             lines.append([cells.get(name, "") for name in head])

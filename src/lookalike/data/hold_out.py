@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from lookalike.data.tables import original_rows, training_rows
+
 
 def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     """Moves a share of the training people to validation, which so has nobody in common with the rest.
@@ -21,7 +23,7 @@ def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     """
     table = table.copy()
     rng = np.random.default_rng(seed)
-    train = table[(table["split"] == "train") & ~table["ignore"]].sort_values("path")
+    train = training_rows(table).sort_values("path")
     cameras: dict[str, dict[int, int | None]] = {label: {} for label in sorted(train["label"].unique())}
     for row, label, camera in zip(train.index, train["label"], train["camera"], strict=True):
         cameras[label][row] = None if pd.isna(camera) else int(camera)
@@ -59,7 +61,8 @@ def hold_out_images(table: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     """Moves a share of every training class to validation; at least one stays. Copies go where their original goes."""
     table = table.copy()
     rng = np.random.default_rng(seed)
-    for _, rows in table[(table["split"] == "train") & (table["source"] == "")].groupby("label", sort=True):
+    originals = original_rows(table)
+    for _, rows in originals[originals["split"] == "train"].groupby("label", sort=True):
         count = min(max(1, round(len(rows) * share)), len(rows) - 1)
         table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
     table.loc[table["source"].isin(table["path"][table["split"] == "validation"]), "split"] = "validation"

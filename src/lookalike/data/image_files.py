@@ -15,11 +15,11 @@ SUFFIXES = frozenset(
 
 def find_images(folder: Path) -> list[Path]:
     """All image files below a folder (by extension, hidden files left out), sorted."""
-    found = []
+    files = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if is_image_name(name)]
-    return sorted(found)
+        files += [Path(place, name) for name in names if is_image_name(name)]
+    return sorted(files)
 
 
 def is_image_name(name: str) -> bool:

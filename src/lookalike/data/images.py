@@ -12,26 +12,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lookalike.data.orientation import EXIF_TAG, SIDEWAYS, Pixels, Region, as_stored, upright
 from lookalike.data.pixels import PixelSettings, resize
+from lookalike.data.reduced_jpeg import cut, decode_reduced, reduction
 from lookalike.errors import LookalikeError
 
 MAX_PIXELS = 89_478_485
 MIN_SIDE = 4
-
-
-# The constants named GRAYSCALE are the bare reduction bits; IMREAD_COLOR_RGB keeps the colours.
-_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_REDUCED = {
-    1: 0,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
 
 
 # Nothing else is decoded, whatever its name says: for EPS, Pillow would start Ghostscript.
@@ -123,13 +113,13 @@ def _decode(
                 region = _region(high, wide, box, crop, name)
             whole_jpeg = header.format in ("JPEG", "MPO") and data.rstrip(b"\0").endswith(_END_OF_JPEG)
             if whole_jpeg and header.mode in ("RGB", "L"):
-                factor = _reduction(region or (0, 0, high, wide), pixels)
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS | _REDUCED[factor])
+                factor = reduction(region or (0, 0, high, wide), pixels)
+                image = decode_reduced(data, factor)
                 if image is not None:
-                    part = _part(image, region and as_stored(region, orientation, high, wide), factor)
+                    part = cut(image, region and as_stored(region, orientation, high, wide), factor)
                     return upright(part, orientation)
             # Also what OpenCV answers to damage; Pillow then says which.
-            image = upright(_to_rgb8(header, name), orientation)
+            image = upright(to_rgb8(header, name), orientation)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM",
@@ -139,7 +129,7 @@ def _decode(
         raise ImageError(_too_large(name, str(error).split(" pixels")[0].split("(")[-1]), "size") from error
     if turned:
         region = _region(image.shape[0], image.shape[1], box, crop, name)
-    return _part(image, region, 1)
+    return cut(image, region, 1)
 
 
 def _check(header: Image.Image, name: str) -> None:
@@ -164,19 +154,16 @@ def _check(header: Image.Image, name: str) -> None:
         )
 
 
-def _too_large(name: str, found: str) -> str:
-    return f"{name}: {found} pixels, expected at most {MAX_PIXELS}: scale the picture down first"
+def _too_large(name: str, size: str) -> str:
+    return f"{name}: {size} pixels, expected at most {MAX_PIXELS}: scale the picture down first"
 
 
-def _reduction(region: Region, pixels: PixelSettings | None) -> int:
-    """By how much a JPEG may be reduced (1, 2, 4, 8) so that no side of the part falls below the wanted size."""
-    if pixels is None:
-        return 1
-    spare = min(region[2] / pixels.height, region[3] / pixels.width)
-    return next(factor for factor in (8, 4, 2, 1) if spare >= factor or factor == 1)
+def to_rgb8(image: Image.Image, name: str) -> Pixels:
+    """Any mode of Pillow as uint8 RGB [H, W, 3]; transparency is laid over white.
 
-
-def _to_rgb8(image: Image.Image, name: str) -> Pixels:
+    Raises:
+        ImageError: Floating-point pixels.
+    """
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit", "format")
     if image.mode.startswith("I"):
@@ -215,17 +202,6 @@ def _region(
             raise _CropFailedError(error) from error
         region = (whole[0] + top, whole[1] + left, high, wide)
     return region
-
-
-def _part(image: Pixels, region: Region | None, factor: int) -> Pixels:
-    """Cuts `region`, given in pixels of the full size, out of an image that is reduced by `factor`.
-
-    Outwards, so that a reduced part never falls below the wanted size.
-    """
-    if region is None:
-        return image
-    top, left, high, wide = region
-    return image[top // factor : -(-(top + high) // factor), left // factor : -(-(left + wide) // factor)]
 
 
 def _first_line(error: Exception) -> str:

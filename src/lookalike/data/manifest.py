@@ -17,7 +17,7 @@ import pandas as pd
 
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
-from lookalike.data.tables import BOX, COLUMNS, SPLITS, ManifestError
+from lookalike.data.tables import BOX, COLUMNS, SPLITS, ManifestError, original_rows, training_rows
 from lookalike.files import atomic_file
 
 ROLES = ("", "reference", "query", "both")
@@ -56,19 +56,22 @@ class Manifest:
     @property
     def original(self) -> pd.DataFrame:
         """The rows that are not augmented copies."""
-        return self.table[self.table["source"] == ""]
+        return original_rows(self.table)
 
     @property
-    def known(self) -> pd.DataFrame:
-        """The original training images that are not ignored: what a gallery holds."""
-        rows = self.original
-        return rows[(rows["split"] == "train") & ~rows["ignore"]]
+    def training_rows(self) -> pd.DataFrame:
+        """The rows that are trained on: of split train, not ignored, augmented copies included."""
+        return training_rows(self.table)
+
+    @property
+    def gallery_rows(self) -> pd.DataFrame:
+        """The original images among the training rows: what a gallery holds, and what answers without roles."""
+        return original_rows(self.training_rows)
 
     @cached_property
     def labels(self) -> list[str]:
         """The sorted training labels; a label's id is its place in this list."""
-        train = self.table[(self.table["split"] == "train") & ~self.table["ignore"]]
-        return sorted(train["label"].unique())
+        return sorted(self.training_rows["label"].unique())
 
     def counts(self) -> pd.DataFrame:
         """Images per label (rows) and split (columns); augmented copies have a column of their own."""
@@ -91,12 +94,12 @@ class Manifest:
             text = f"{len(queries)} queries and {len(references)} references, both of split {split}"
             text += _extras(references, self.cameras_expected)
         else:
-            references, queries = self.known, rows[~rows["ignore"]]
+            references, queries = self.gallery_rows, rows[~rows["ignore"]]
             text = (
                 f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
             )
-        for name, found in (("query", queries), ("reference", references)):
-            if found.empty:
+        for name, part in (("query", queries), ("reference", references)):
+            if part.empty:
                 places = _MARKET_PLACES if self.cameras_expected else {}
                 expected = places.get(split, f"images in {split}/<class>/ (or rows with role={name})")
                 raise ManifestError(

@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -149,11 +149,11 @@ def _plan(manifest: Manifest, output: Path, per_class: int, seed: int, recipe: s
             f"{output}: holds images of the data set ({inside[0]}): give another output=<folder> for the copies"
         )
     plan = []
-    for label, group in manifest.known.groupby("label", sort=True):
+    for label, group in manifest.gallery_rows.groupby("label", sort=True):
         sources = list(zip(group["path"], boxes_of(group), strict=True))
-        wanted = max(0, per_class - len(sources))
-        contents = [_content_hash(manifest.file(source)) for source, _ in sources[:wanted]]
-        for number in range(wanted):
+        lacking = max(0, per_class - len(sources))
+        contents = [_content_hash(manifest.file(source)) for source, _ in sources[:lacking]]
+        for number in range(lacking):
             turn, place = divmod(number, len(sources))
             source, box = sources[place]
             identity = f"{seed}|{source}|{turn}" + (f"|{box}" if box else "")
@@ -179,15 +179,15 @@ def _name_from(text: str) -> str:
 
 def _write_all(copies: list[Copy], manifest: Manifest, strength: float, max_side: int, threads: int) -> None:
     cv2.setNumThreads(1)
-    own = threading.local()
+    of_thread = threading.local()
     problems: list[str] = []
     with progress("augmenting", len(copies)) as advance, ThreadPoolExecutor(threads) as pool:
 
         def write(copy: Copy) -> None:
-            if not hasattr(own, "compose"):
-                own.compose = offline_transforms(strength)  # a Compose holds random state: one per thread
+            if not hasattr(of_thread, "compose"):
+                of_thread.compose = offline_transforms(strength)  # a Compose holds random state: one per thread
             try:
-                write_bytes(copy.file, _augmented(copy, manifest.file(copy.source), own.compose, max_side))
+                write_bytes(copy.file, _augmented(copy, manifest.file(copy.source), of_thread.compose, max_side))
             except ImageError as error:
                 problems.append(str(error))
             advance(1)
@@ -204,7 +204,7 @@ def _write_all(copies: list[Copy], manifest: Manifest, strength: float, max_side
 
 
 def _augmented(copy: Copy, source: Path, compose: "A.Compose", max_side: int) -> bytes:
-    image: Any = read_image(source, box=copy.box)
+    image: np.ndarray = read_image(source, box=copy.box)
     height, width = image.shape[:2]
     shrink = min(1.0, max_side / max(height, width))
     if shrink < 1:

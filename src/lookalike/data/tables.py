@@ -51,6 +51,21 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
             f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), "
             f"found {', '.join(map(str, table))}"
         )
+    return _with_types(table)
+
+
+def training_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are trained on: those of split train that are not ignored, augmented copies included."""
+    return table[(table["split"] == "train") & ~table["ignore"]]
+
+
+def original_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are no augmented copies."""
+    return table[table["source"] == ""]
+
+
+def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Cells as text, flags and numbers, split names as ours, roles and cameras where other columns tell them."""
     problems: list[str] = []
     for name in table:
         table[name] = [_as_text(value) for value in table[name]]
@@ -69,9 +84,9 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     for name in ("camera", *BOX):
         if name in table:
             table[name] = _numbers(table[name], name, problems)
-    given = table[[name for name in BOX if name in table]].notna().sum(axis=1)
-    for row in np.flatnonzero(given % 4):
-        problems.append(f"row {row + 2}: a box of {given.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
+    corners = table[[name for name in BOX if name in table]].notna().sum(axis=1)
+    for row in np.flatnonzero(corners % 4):
+        problems.append(f"row {row + 2}: a box of {corners.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
     return table, problems
 
 

@@ -51,8 +51,7 @@ class ImageDataModule(pl.LightningDataModule):
         super().__init__()
         self.manifest, self.pixels, self.workers, self.eval_batch = manifest, pixels, workers, eval_batch
         self.test_split = test_split
-        train = manifest.table[(manifest.table["split"] == "train") & ~manifest.table["ignore"]]
-        self.train_rows = ImageRows(manifest, train, pixels, transforms, seed)
+        self.train_rows = ImageRows(manifest, manifest.training_rows, pixels, transforms, seed)
         self.batches = batches(self.train_rows.label_ids) if batches else None
         self.features: Features | None = None
         self._loader: ResumableLoader | None = None
@@ -61,7 +60,7 @@ class ImageDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Batches of (uint8 [B, H, W, 3], int64 [B]); what the trunk makes of them where `features` has it."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        self._loader = ResumableLoader(self._known(self.train_rows), self.batches, self.workers)
+        self._loader = ResumableLoader(self._loadable(self.train_rows), self.batches, self.workers)
         if self._resumed is not None:
             self._loader.position = self._resumed
         return self._loader
@@ -90,7 +89,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:
         """References first, queries second; in manifest order."""
-        return [self._loader_of(self._known(rows)) for rows in self.validation_rows]
+        return [self._loader_of(self._loadable(rows)) for rows in self.validation_rows]
 
     def test_dataloader(self) -> list[DataLoader[Sample]]:
         """The same of the test split."""
@@ -111,15 +110,15 @@ class ImageDataModule(pl.LightningDataModule):
     def first_batch(self) -> tuple[Tensor, Tensor]:
         """The first training batch, without moving the loader."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        rows = [(0, row) for row in next(iter(self.batches.batches(0)))]
-        known = self._known(self.train_rows)
-        if isinstance(known, FeatureRows):
-            return known.__getitems__(rows)
-        images, labels = zip(*(known[row] for row in rows), strict=True)
+        indices = [(0, row) for row in next(iter(self.batches.batches(0)))]
+        rows = self._loadable(self.train_rows)
+        if isinstance(rows, FeatureRows):
+            return rows.__getitems__(indices)
+        images, labels = zip(*(rows[index] for index in indices), strict=True)
         return torch.stack(images), torch.tensor(labels)
 
-    def _known(self, rows: ImageRows) -> ImageRows | FeatureRows:
-        """What the trunk made of the rows, where that is known and nothing random comes before it."""
+    def _loadable(self, rows: ImageRows) -> ImageRows | FeatureRows:
+        """What the trunk made of the rows, where that is cached and nothing random comes before it; else the images."""
         if self.features is None or rows not in self.unchanging_rows or not self.features.cover(rows):
             return rows
         return FeatureRows(self.features, rows)

@@ -4,9 +4,9 @@ Letters in shapes: B batch, N images, C channels, H height, W width.
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.online_transforms import OnlineTransforms, sample_seed
 
 Sample = tuple[Tensor, int]
+Index = int | tuple[int, int]  # a row, or (epoch, row)
 Image = tuple[Path, tuple[float, float, float, float] | None]  # a file and the box in it
 
 
@@ -58,12 +59,12 @@ class ImageRows(Dataset[Sample]):
 
     def of(self, images: list[Image]) -> "ImageRows":
         """Other images, read in the same way, without labels and random changes."""
-        other = copy.copy(self)
-        other.files, other.boxes = [file for file, _ in images], [box for _, box in images]
-        other.label_ids, other.transforms = np.full(len(images), -1, np.int64), None
-        return other
+        rows = copy.copy(self)
+        rows.files, rows.boxes = [file for file, _ in images], [box for _, box in images]
+        rows.label_ids, rows.transforms = np.full(len(images), -1, np.int64), None
+        return rows
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+    def __getitem__(self, index: Index) -> Sample:
         epoch, row = index if isinstance(index, tuple) else (0, index)
         if self.transforms is None:
             image = read_image(self.files[row], self.pixels, self.boxes[row])
@@ -106,9 +107,9 @@ class FeatureRows(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitems__(self, indices: list[Any]) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, indices: Sequence[Index]) -> tuple[Tensor, Tensor]:
         """bf16 [B, C, H, W] (channels last in memory) or as the trunk gives it, and int64 [B]."""
         rows = [index[1] if isinstance(index, tuple) else index for index in indices]
-        features = torch.from_numpy(self.bits[self.places[rows]]).view(torch.bfloat16)
-        given = features.permute(0, 3, 1, 2) if self.channels_last else features
-        return given, torch.from_numpy(self.label_ids[rows])
+        stored = torch.from_numpy(self.bits[self.places[rows]]).view(torch.bfloat16)
+        features = stored.permute(0, 3, 1, 2) if self.channels_last else stored
+        return features, torch.from_numpy(self.label_ids[rows])

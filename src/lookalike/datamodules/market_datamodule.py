@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -11,6 +12,22 @@ from lookalike.data.tables import ManifestError
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.datamodules.resumable_loader import Batches
+
+
+class Loading(TypedDict, total=False):
+    """How images become batches, see `ImageDataModule`.
+
+    Attributes:
+        transforms: Random changes while training; none unless given.
+        batches: Makes the training batches from the label ids (int64 [N]); needed for training alone.
+        workers: Loading processes; 0 unless given.
+        eval_batch: Images per batch of validation and test; 64 unless given.
+    """
+
+    transforms: OnlineTransforms | None
+    batches: Callable[[np.ndarray], Batches] | None
+    workers: int
+    eval_batch: int
 
 
 class MarketDataModule(ImageDataModule):
@@ -24,11 +41,8 @@ class MarketDataModule(ImageDataModule):
         archive: Its zip, unpacked into `root` unless the data set is there already.
         pixels: How images are read.
         validation_share: Share of the training people that are held out.
-        transforms: Random changes while training; None for none.
-        batches: Makes the training batches from the label ids (int64 [N]); needed for training alone.
         seed: Who is held out, and what the randomness of a sample starts from.
-        workers: Loading processes.
-        eval_batch: Images per batch of validation and test.
+        **loading: See `Loading`.
 
     Raises:
         ManifestError: Problems in the data, or another layout.
@@ -40,17 +54,13 @@ class MarketDataModule(ImageDataModule):
         archive: str | None = None,
         pixels: PixelSettings | None = None,
         validation_share: float = 0.1,
-        transforms: OnlineTransforms | None = None,
-        batches: Callable[[np.ndarray], Batches] | None = None,
         seed: int = 0,
-        workers: int = 0,
-        eval_batch: int = 64,
+        **loading: Unpack[Loading],
     ) -> None:
-        manifest = read_data(str(root), validation_share, seed, archive)
+        manifest = read_data(str(root), archive=archive, validation_share=validation_share, seed=seed)
         if not manifest.cameras_expected:
             raise ManifestError(
                 f"{root}: expected the folders bounding_box_train, bounding_box_test and query of Market-1501; "
                 "use ImageDataModule for other layouts"
             )
-        pixels = pixels or PixelSettings(256, 128)
-        super().__init__(manifest, pixels, transforms, batches, seed, workers, eval_batch)
+        super().__init__(manifest, pixels or PixelSettings(256, 128), seed=seed, **loading)

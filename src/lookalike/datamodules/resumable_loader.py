@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
 
 from lookalike.datamodules.image_rows import FeatureRows, ImageRows, Sample
+
+Collated = TypeVar("Collated")
 
 
 class Batches(Protocol):
@@ -82,7 +84,7 @@ def options_for(rows: ImageRows | FeatureRows, workers: int) -> dict[str, Any]:
     return {**worker_options(0), "collate_fn": _as_it_is} if isinstance(rows, FeatureRows) else worker_options(workers)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _as_it_is(batch: Collated) -> Collated:
     return batch
 
 

@@ -1,6 +1,9 @@
-"""A trained model on a data set: figures, a table of all queries, and a picture of the worst of them."""
+"""A trained model on a data set: figures, a table of all queries, and a picture of the worst of them.
 
-from dataclasses import dataclass
+Letters in shapes: Q queries, R references, D embedding.
+"""
+
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +11,29 @@ import numpy as np
 import pandas as pd
 
 from lookalike.console import say
-from lookalike.data.dataset import read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
-from lookalike.errors import LookalikeError
 from lookalike.evaluation.checks import need_cameras, twice
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
-from lookalike.evaluation.split import held_out_as_in
 from lookalike.files import atomic_file, write_json
-from lookalike.inference.bundle import load_bundle
-from lookalike.inference.encoder import load_encoder
+from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
-from lookalike.settings.check import flat
-from lookalike.settings.verbs import EvalCommand
 
 _DRAWN = 10  # neighbours beside each of the worst queries
 
 
-class AssessError(LookalikeError):
-    """It is not clear what to measure."""
+@dataclass(frozen=True)
+class Embedded:
+    """The embeddings of a protocol.
+
+    Attributes:
+        queries: float32 [Q, D].
+        references: float32 [R, D].
+    """
+
+    queries: np.ndarray
+    references: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,42 @@ class Assessment:
         identification: The figures.
         manifest: The data set.
         protocol: Who asked and who answered.
-        about: Where the figures come from, plain values.
+        split: Of the queries.
+        camera_rule: Whether references of the query's own label and camera were left out.
+        duplicated_files: Queries that are, byte for byte, also among the references.
+        about: Where the model comes from, plain values.
+        embedded: What was compared.
     """
 
     name: str
     identification: Identification
     manifest: Manifest
     protocol: Protocol
+    split: str
+    camera_rule: bool
+    duplicated_files: int
     about: dict[str, Any]
+    embedded: Embedded = field(repr=False)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Name -> value; see `Identification`."""
+        return self.identification.metrics
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Name -> 95 % interval, where there is one."""
+        return self.identification.intervals
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: where the figures come from, the figures, and those of every label."""
+        per_label = self.identification.result.per_label().astype(object)
+        rows = per_label.where(per_label.notna(), None).to_dict("records")
+        about = {**self.about, "split": self.split, "duplicated_files": self.duplicated_files}
+        return {**about, **self.identification.to_dict(), "per_label": rows}
+
+    def __str__(self) -> str:
+        return str(self.identification)
 
     def table(self) -> pd.DataFrame:
         """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references."""
@@ -62,8 +96,7 @@ class Assessment:
     def write(self, report: Path, worst: int) -> list[Path]:
         """Writes the report (JSON), the table (Parquet) and the picture of the worst queries; returns their paths."""
         result = self.identification.result
-        per_label = result.per_label().astype(object).where(lambda table: table.notna(), None).to_dict("records")
-        write_json(report, {**self.about, **self.identification.to_dict(), "per_label": per_label})
+        write_json(report, self.to_dict())
         table = report.with_suffix(".parquet")
         with atomic_file(table) as handle:
             self.table().to_parquet(handle, index=False)
@@ -91,54 +124,35 @@ class Assessment:
         return cells
 
 
-def assess(settings: EvalCommand) -> Assessment:
-    """Measures a bundle or a checkpoint.
+def assess(
+    encoder: Encoder, name: str, manifest: Manifest, split: str, rules: Rules, about: dict[str, Any]
+) -> Assessment:
+    """Measures an encoder on a split of a data set: the one way to a number, whatever the encoder was made from.
+
+    Args:
+        encoder: The network.
+        name: Of the model.
+        manifest: The data set.
+        split: train, validation or test.
+        rules: How embeddings are compared.
+        about: Where the encoder comes from, plain values.
 
     Raises:
-        LookalikeError: Nothing or two things to measure, problems in the data, or a checkpoint that does not fit.
+        ManifestError: An empty split, no query with a valid positive, or missing cameras.
+        ImageError: An image cannot be used.
     """
-    if (settings.bundle is None) == (settings.ckpt_path is None):
-        raise AssessError(
-            "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, "
-            f"got {'both' if settings.bundle else 'neither'}"
-        )
-    if settings.ckpt_path is not None and settings.precision == "bf16":
-        raise AssessError("precision=bf16: a checkpoint is measured in float32: leave it out, or give bundle=<folder>")
-    data = settings.data.model_dump()
-    bundle = load_bundle(Path(settings.bundle)) if settings.bundle is not None else None
-    manifest = read_data(**(held_out_as_in(bundle, data) if bundle else data))
-    protocol = manifest.protocol(settings.split)
-    if settings.camera_rule:
+    protocol = manifest.protocol(split)
+    if rules.camera_rule:
         need_cameras(manifest, protocol)
     if pairs := twice(manifest, protocol):
         say(
             f"{len(pairs)} query file(s) are also among the references (first: {pairs[0][0]} = {pairs[0][1]}): "
             "accuracy without a camera rule is too good by these"
         )
-    on_gpu = settings.device == "cuda"
-    rules = Rules(settings.camera_rule, settings.similarity, settings.rerank, "cuda" if on_gpu else "cpu")
-    about: dict[str, Any] = {"data": settings.data.root, "split": settings.split, "duplicated_files": len(pairs)}
-    if bundle:
-        encoder = load_encoder(bundle, settings.device, settings.precision)
-        identification = identify(*embed_protocol(encoder, manifest, protocol), protocol, rules)
-        about = {
-            "bundle": str(bundle.path),
-            "fingerprint": bundle.fingerprint,
-            "precision": encoder.precision,
-            **about,
-        }
-        return Assessment(bundle.path.resolve().name, identification, manifest, protocol, about)
-    from lookalike.training.restore import restore, run_test
-
-    file = Path(str(settings.ckpt_path))
-    model, pixels = settings.model.model_dump(), settings.pixels.model_dump()
-    embedder, read_as, built = restore(file, model, pixels, settings.allow_partial)
-    identification = run_test(embedder, manifest, read_as, settings.split, rules, settings.device)
-    used = {**flat(built, "model."), **flat(read_as.to_dict(), "pixels.")}
-    name = f"{file.resolve().parent.name}-{file.stem}"
-    return Assessment(
-        name, identification, manifest, protocol, {"ckpt_path": str(file), "precision": "float32", **about, **used}
-    )
+    queries, references = embed_protocol(encoder, manifest, protocol)
+    identification = identify(queries, references, protocol, rules)
+    embedded = Embedded(queries, references)
+    return Assessment(name, identification, manifest, protocol, split, rules.camera_rule, len(pairs), about, embedded)
 
 
 def worst_rows(per_query: pd.DataFrame) -> np.ndarray:

@@ -1,8 +1,6 @@
 """A bundle on a split of a data set, with the images held out that its training held out."""
 
-from typing import Any
-
-from lookalike.data.dataset import read_data
+from lookalike.data.dataset_api import Dataset
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Rules, evaluate_rows
 from lookalike.inference.bundle import Bundle
@@ -13,16 +11,16 @@ from lookalike.metrics.result import RetrievalResult
 def evaluate_split(
     bundle: Bundle,
     encoder: Encoder,
-    data: dict[str, Any],
+    data: Dataset,
     split: str,
     rules: Rules = Rules(),  # noqa: B008 - frozen
 ) -> RetrievalResult:
     """Measures a bundle on a split of a data set.
 
     Args:
-        bundle: Its own hold-out settings are used when `data` asks for none, so that the same images are held out.
+        bundle: Its own hold-out is used when the data set has none, so that the same images are held out.
         encoder: Its network.
-        data: `root`, `validation_share`, `seed`, `archive`.
+        data: The data set.
         split: train, validation or test.
         rules: How embeddings are compared.
 
@@ -30,14 +28,12 @@ def evaluate_split(
         ManifestError: Problems in the data, or an empty split.
         ImageError: An image cannot be used; a figure without it would not be comparable.
     """
-    manifest = read_data(**held_out_as_in(bundle, data))
+    manifest = held_out_as_in(bundle, data).manifest
     protocol = manifest.protocol(split)
     return evaluate_rows(*embed_protocol(encoder, manifest, protocol), protocol, rules)
 
 
-def held_out_as_in(bundle: Bundle, data: dict[str, Any]) -> dict[str, Any]:
-    """The `data` settings, with the hold-out of the bundle's training where they ask for none."""
-    trained = bundle.config["training"]["settings"]["data"]
-    if data["validation_share"]:
-        return data
-    return {**data, "validation_share": trained["validation_share"], "seed": trained["seed"]}
+def held_out_as_in(bundle: Bundle, data: Dataset) -> Dataset:
+    """The data set, with the hold-out of the bundle's training where it has none of its own."""
+    held_out = bundle.config.training.held_out
+    return data.held_out_as(held_out.validation_share, held_out.seed)

@@ -18,12 +18,12 @@ from lookalike.data.tables import ManifestError
 from lookalike.evaluation.embed import embed_rows
 from lookalike.files import atomic_folder
 from lookalike.inference.encoder import Encoder
-from lookalike.inference.references import Gallery, GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.metrics.evaluate import evaluate
 from lookalike.metrics.result import RetrievalResult
 
 
-def evaluate_galleries(queries: Gallery, references: Gallery, **settings: Any) -> RetrievalResult:
+def evaluate_galleries(queries: References, references: References, **settings: Any) -> RetrievalResult:
     """Evaluates stored embeddings, such as `lookalike embed` writes; a file on both sides never finds itself.
 
     Args:
@@ -46,7 +46,7 @@ def evaluate_galleries(queries: Gallery, references: Gallery, **settings: Any) -
     return evaluate(*given, **{"exclude_self": own if (own >= 0).any() else False, **settings})
 
 
-def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gallery, list[str]]:
+def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[References, list[str]]:
     """Embeds a data set (without augmented copies) or any folder (label = name of its folder) into a gallery folder.
 
     Returns:
@@ -82,7 +82,7 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gal
     embeddings = embed_rows(encoder, manifest, rows, "images", errors)
     good = [row for row in range(len(rows)) if row not in errors]
     kept = rows.iloc[good]
-    gallery = Gallery(
+    made = References(
         embeddings[good],
         kept["label"].tolist(),
         kept["path"].tolist(),
@@ -91,5 +91,5 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Gal
         encoder.precision,
     )
     with atomic_folder(output.absolute()) as folder:
-        gallery.save(folder)
-    return gallery, list(errors.values())
+        made.save(folder)
+    return made, list(errors.values())

@@ -2,10 +2,10 @@
 
 In reading order:
 
-    comparison       what finished runs of a grid say
-    grid             a grid of training runs on the same data, measured on the same queries, and what that says
-    search_settings  what a search may draw, checked, and the settings of training that a draw makes
-    study            a search that is kept
-    search_result    what a search found
-    search           a search for the settings that validate best
+    comparison       compares measured runs: means, intervals, tests, and one sentence
+    grid             trains and measures every run of a grid that is not finished yet
+    search_settings  what a search may draw, and the settings of training that a draw makes
+    study            the database of a search: made, taken up again after a kill
+    search_result    what the trials of a search say: the best, and which settings matter
+    search           draws settings and trains with them until there are as many trials as asked for
 """

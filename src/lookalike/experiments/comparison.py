@@ -20,7 +20,7 @@ class ComparisonError(LookalikeError):
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRun:
     """One finished run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Comparison:
         diverged: Group -> how many runs of it are left out, since their loss became no number.
     """
 
-    runs: list[Measured]
+    runs: list[MeasuredRun]
     protocol: str
     table: pd.DataFrame
     tests: pd.DataFrame
@@ -86,13 +86,13 @@ class Comparison:
         worse, alike = [], []
         for row in self.tests.to_dict("records"):
             pair = [row["first"], row["second"]]
-            other = next((name for name in pair if name not in best), None)
-            if best[0] not in pair or other is None or other in self.diverged:
+            rival = next((name for name in pair if name not in best), None)
+            if best[0] not in pair or rival is None or rival in self.diverged:
                 continue
             if row["p_holm"] < 0.05:
-                worse.append(f"{other} by {100 * abs(row['difference']):.1f} points (p = {row['p_holm']:.3f})")
+                worse.append(f"{rival} by {100 * abs(row['difference']):.1f} points (p = {row['p_holm']:.3f})")
             else:
-                alike.append(str(other))
+                alike.append(str(rival))
         if worse:
             parts.append(f"better than {' and '.join(worse)}")
         if alike or len(best) > 1:
@@ -103,17 +103,17 @@ class Comparison:
 
     def _warnings(self) -> list[str]:
         """What the figures hide."""
-        told = []
+        sentences = []
         if self.table["seeds"].min() == 1:
-            told.append("With one seed, what another seed would change is not measured.")
+            sentences.append("With one seed, what another seed would change is not measured.")
         for group, lost in self.diverged.items():
-            kept = sum(one.group == group for one in self.runs)
-            what = "so its figure flatters it" if kept else "so it has no figure"
-            told.append(f"{lost} of {lost + kept} runs of {group} diverged and are left out, {what}.")
-        return told
+            kept = sum(run.group == group for run in self.runs)
+            consequence = "so its figure flatters it" if kept else "so it has no figure"
+            sentences.append(f"{lost} of {lost + kept} runs of {group} diverged and are left out, {consequence}.")
+        return sentences
 
 
-def conclude(runs: list[Measured], protocol: str, diverged: dict[str, int] | None = None) -> Comparison:
+def conclude(runs: list[MeasuredRun], protocol: str, diverged: dict[str, int] | None = None) -> Comparison:
     """Compares finished runs.
 
     Args:
@@ -128,40 +128,39 @@ def conclude(runs: list[Measured], protocol: str, diverged: dict[str, int] | Non
         lost = f", {sum(diverged.values())} diverged: lower the learning rates" if diverged else ": start it again"
         raise ComparisonError(f"no finished run to compare{lost}, or give other settings")
     labels = runs[0].per_query["label"].to_numpy(str)
-    for one in runs:
-        if len(one.per_query) != len(labels) or (one.per_query["label"].to_numpy(str) != labels).any():
+    for run in runs:
+        if len(run.per_query) != len(labels) or (run.per_query["label"].to_numpy(str) != labels).any():
             raise ComparisonError(
-                f"{one.run}: measured on other queries than {runs[0].run}: expected the same validation images for "
+                f"{run.run}: measured on other queries than {runs[0].run}: expected the same validation images for "
                 "all; give name=<another> to run all of them again"
             )
-    groups = []
-    for name in dict.fromkeys(one.group for one in runs):
-        of_group = [one for one in runs if one.group == name]
-        groups.append(Group(name, np.stack([one.per_query["accuracy@1"].to_numpy(float) for one in of_group])))
+    members: dict[str, list[MeasuredRun]] = {}
+    for run in runs:
+        members.setdefault(run.group, []).append(run)
+    groups = [
+        Group(name, np.stack([run.per_query["accuracy@1"].to_numpy(float) for run in part]))
+        for name, part in members.items()
+    ]
     intervals, tests = compare_groups(groups, labels)
-    rows = []
-    for group in groups:
-        of_group = [one for one in runs if one.group == group.name]
-        means = {
-            title: float(np.mean([_mean(one.per_query, metric) for one in of_group]))
-            for metric, title in METRICS.items()
-        }
-        rows.append(
-            {
-                "group": group.name,
-                **means,
-                "low": intervals[group.name][0],
-                "high": intervals[group.name][1],
-                "spread": float(group.right.mean(1).std(ddof=1)) if len(of_group) > 1 else float("nan"),
-                "seeds": len(of_group),
-                **{name: float(np.median([one.about[name] for one in of_group])) for name in ("best_epoch", "seconds")},
-                "trained_parameters": int(of_group[0].about["trained_parameters"]),
-            }
-        )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([_row(group, members[group.name], intervals[group.name]) for group in groups])
     exact = table[["accuracy@1", "mAP"]].round(9)  # sums in another order are no difference
     table = table.loc[exact.sort_values(["accuracy@1", "mAP"], ascending=False, kind="stable").index]
     return Comparison(runs, protocol, table.reset_index(drop=True), tests, diverged or {})
+
+
+def _row(group: Group, runs: list[MeasuredRun], interval: tuple[float, float]) -> dict[str, Any]:
+    """The line of one group in the table of a comparison."""
+    means = {title: float(np.mean([_mean(run.per_query, metric) for run in runs])) for metric, title in METRICS.items()}
+    return {
+        "group": group.name,
+        **means,
+        "low": interval[0],
+        "high": interval[1],
+        "spread": float(group.right.mean(1).std(ddof=1)) if len(runs) > 1 else float("nan"),
+        "seeds": len(runs),
+        **{name: float(np.median([run.about[name] for run in runs])) for name in ("best_epoch", "seconds")},
+        "trained_parameters": int(runs[0].about["trained_parameters"]),
+    }
 
 
 def tables(comparison: Comparison) -> list[tuple[list[str], list[list[str]]]]:

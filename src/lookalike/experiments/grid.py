@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from lookalike.console import say
 from lookalike.data.dataset import read_data
-from lookalike.experiments.comparison import METRICS, Measured
+from lookalike.experiments.comparison import METRICS, MeasuredRun
 from lookalike.files import atomic_file, write_json
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle
 from lookalike.metrics.result import RetrievalResult
@@ -47,8 +46,8 @@ class Point:
 
 
 def run_grid(
-    points: Sequence[Point], output: Path, train: Callable[[Train], Any]
-) -> tuple[list[Measured], dict[str, int]]:
+    points: Sequence[Point], output: Path, train: Callable[[Train], tuple[Bundle, RetrievalResult | None]]
+) -> tuple[list[MeasuredRun], dict[str, int]]:
     """Runs what is not finished, one run after the other.
 
     Args:
@@ -63,28 +62,28 @@ def run_grid(
     Raises:
         LookalikeError: A run cannot be trained; the others are kept.
     """
-    found = []
+    measured = []
     diverged: dict[str, int] = {}
     fingerprint = cache(lambda data: read_data(**dict(data)).fingerprint())
     for number, point in enumerate(points, 1):
         run = str(point.settings.run)
         data = fingerprint(tuple(point.settings.data.model_dump().items()))
-        known = _known(point, output, data)
-        if known is None:
+        result = read_measured(point, output, data)
+        if result is None:
             say(f"run {number} of {len(points)}: {run}")
             try:
-                bundle, result = train(point.settings)
+                bundle, validation = train(point.settings)
             except DivergedError as error:
                 say(f"{run} is left out: {error}")
                 diverged[point.group] = diverged.get(point.group, 0) + 1
                 continue
-            _keep(point, output, data, bundle, result or _measure(bundle, point.settings))
-            known = _known(point, output, data)
+            write_measured(point, output, data, bundle, validation or _measure(bundle, point.settings))
+            result = read_measured(point, output, data)
         else:
             say(f"run {number} of {len(points)}: {run} is finished")
-        assert known is not None
-        found.append(known)
-    return found, diverged
+        assert result is not None
+        measured.append(result)
+    return measured, diverged
 
 
 def _files(point: Point, output: Path) -> tuple[Path, Path]:
@@ -92,48 +91,67 @@ def _files(point: Point, output: Path) -> tuple[Path, Path]:
     return folder / f"{point.settings.run}.json", folder / f"{point.settings.run}.parquet"
 
 
-def _known(point: Point, output: Path, data: str) -> Measured | None:
-    """What was measured of a run whose bundle and data still stand; None when it must be run, or measured."""
-    about, table = _files(point, output)
+def read_measured(point: Point, output: Path, data: str) -> MeasuredRun | None:
+    """Reads what was measured of a run.
+
+    Args:
+        point: The run.
+        output: Folder of the comparison.
+        data: Fingerprint of the data set.
+
+    Returns:
+        None when it must be run or measured: there is nothing, or its bundle or data are not those of that time.
+    """
+    about_file, table_file = _files(point, output)
     try:
-        told = json.loads(about.read_bytes())
+        about = json.loads(about_file.read_bytes())
         bundle = load_bundle(Path(point.settings.models_dir) / str(point.settings.run))
         now = {"fingerprint": bundle.fingerprint, "data": data, "settings": point.settings.model_dump(mode="json")}
-        if any(told[name] != value for name, value in now.items()):
+        if any(about[name] != value for name, value in now.items()):
             return None
-        per_query = pd.read_parquet(table)
+        per_query = pd.read_parquet(table_file)
     except (OSError, ValueError, KeyError, BundleError):
         return None
-    return Measured(point.group, point.settings.seed, str(point.settings.run), told, per_query)
+    return MeasuredRun(point.group, point.settings.seed, str(point.settings.run), about, per_query)
 
 
-def _keep(point: Point, output: Path, data: str, bundle: Bundle, result: RetrievalResult) -> None:
-    training = bundle.config["training"]
-    about, table = _files(point, output)
-    with atomic_file(table) as handle:
+def write_measured(point: Point, output: Path, data: str, bundle: Bundle, result: RetrievalResult) -> None:
+    """Keeps what was measured of a run, for `read_measured`.
+
+    Args:
+        point: The run.
+        output: Folder of the comparison.
+        data: Fingerprint of the data set.
+        bundle: What was trained.
+        result: Of its validation split.
+    """
+    training = bundle.config.training
+    about_file, table_file = _files(point, output)
+    with atomic_file(table_file) as handle:
         result.per_query[list(_PER_QUERY)].to_parquet(handle, index=False)
     write_json(
-        about,
+        about_file,
         {
             "run": bundle.path.name,
             "fingerprint": bundle.fingerprint,
             "data": data,
             "settings": point.settings.model_dump(mode="json"),
             "protocol": result.protocol,
-            "best_epoch": training["best_epoch"],
-            "epochs": training["epochs"],
-            "arithmetic": training["arithmetic"],
-            "seconds": training["seconds"],
-            "parameters": training["parameters"],
-            "trained_parameters": training["trained_parameters"],
-            "history": training["history"],
+            "best_epoch": training.best_epoch,
+            "epochs": training.epochs,
+            "arithmetic": training.arithmetic,
+            "seconds": training.seconds,
+            "parameters": training.parameters,
+            "trained_parameters": training.trained_parameters,
+            "history": training.history,
         },
     )
 
 
 def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:
     """Of a bundle that was finished before: its validation split once more."""
+    from lookalike.data.dataset_api import Dataset
     from lookalike.evaluation.split import evaluate_split
-    from lookalike.inference.encoder import load_encoder
+    from lookalike.inference.encoder import openvino_encoder
 
-    return evaluate_split(bundle, load_encoder(bundle), settings.data.model_dump(), "validation")
+    return evaluate_split(bundle, openvino_encoder(bundle), Dataset(**settings.data.model_dump()), "validation")

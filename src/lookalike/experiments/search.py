@@ -6,7 +6,7 @@ inside the run that was killed, and no finished run is run again.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,12 +14,12 @@ from lookalike.console import say
 from lookalike.datamodules.sampler import SamplerError
 from lookalike.errors import ModelError
 from lookalike.experiments.search_result import Search, conclude
-from lookalike.experiments.search_settings import TuneError, as_given, checked_knobs, settings_of
+from lookalike.experiments.search_settings import TuneError, checked_knobs, first_draw, settings_of
 from lookalike.experiments.study import (
-    database_errors_told,
     ended_trials,
-    import_optuna,
     open_study,
+    plain_database_errors,
+    require_optuna,
     take_up_killed_trials,
 )
 from lookalike.inference.bundle import Bundle
@@ -27,9 +27,13 @@ from lookalike.models.losses import LossError
 from lookalike.settings.search_space import Knob
 from lookalike.settings.training import Train
 from lookalike.settings.verbs import TuneCommand
-from lookalike.training.callbacks import Abandoned, Watch
+from lookalike.training.callbacks import Abandoned
 from lookalike.training.fit import DivergedError
 from lookalike.training.history import best_epoch
+from lookalike.training.plan import Watch
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
 
 _REPEATS = 50  # draws in a row that were drawn before: then there is nothing new to draw
 _NOT_TRAINABLE = (DivergedError, SamplerError, ModelError, LossError, torch.OutOfMemoryError)
@@ -48,71 +52,79 @@ def search(settings: TuneCommand, output: Path, run: Run) -> Search:
     Raises:
         LookalikeError: A setting does not exist or has a wrong range, or the study is one of other settings.
     """
-    optuna = import_optuna()
+    require_optuna()
     if settings.resume == "never":
         raise TuneError("resume=never: a search always goes on where it stopped: give name=<another> to start over")
     base = {name: value for name, value in settings.model_dump().items() if name in Train.model_fields}
     knobs = checked_knobs(settings, base)
-    with database_errors_told(optuna, output / "study.db"):
-        study = open_study(optuna, settings, output, knobs)
-        take_up_killed_trials(optuna, study)
+    with plain_database_errors(output / "study.db"):
+        study = open_study(settings, output, knobs)
+        take_up_killed_trials(study)
         if not study.trials:
-            given = as_given(base, knobs)
-            study.enqueue_trial(given, user_attrs={"given": len(given) == len(knobs)})
+            draw = first_draw(base, knobs)
+            study.enqueue_trial(draw, user_attrs={"given": len(draw) == len(knobs)})
+        _run_trials(settings, base, knobs, study, run)
+        return conclude(settings, study, base)
+
+
+def _run_trials(settings: TuneCommand, base: dict[str, Any], knobs: dict[str, Knob], study: "Study", run: Run) -> None:
+    """Draws and runs until enough trials ended, or nothing new is drawn any more."""
+    from optuna.trial import TrialState
+
+    repeats = 0
+    while (ended := len(ended_trials(study))) < settings.trials and repeats < _REPEATS:
+        trial = study.ask()
+        drawn = {name: _draw(trial, name, knob) for name, knob in knobs.items()}
+        training = settings_of(settings.name, base, drawn)
+        if any(earlier.user_attrs["result"]["run"] == training.run for earlier in ended_trials(study)):
+            study.tell(trial, state=TrialState.FAIL)
+            repeats += 1
+            continue
         repeats = 0
-        while (ended := len(ended_trials(study))) < settings.trials and repeats < _REPEATS:
-            trial = study.ask()
-            drawn = {name: _draw(trial, name, knob) for name, knob in knobs.items()}
-            one = settings_of(settings.name, base, drawn)
-            if any(other.user_attrs["result"]["run"] == one.run for other in ended_trials(study)):
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                repeats += 1
-                continue
-            repeats = 0
-            told = ", ".join(f"{name.rpartition('.')[2]} {_told(value)}" for name, value in drawn.items())
-            say(f"trial {trial.number} ({ended + 1} of {settings.trials}): {one.run} ({told})")
-            _run(optuna, study, trial, one, run, settings.objective)
-        if repeats:
-            say(f"{ended} of {settings.trials} trials: nothing that was not drawn before is drawn any more")
-        return conclude(optuna, settings, study, base)
+        values = ", ".join(f"{name.rpartition('.')[2]} {_short(value)}" for name, value in drawn.items())
+        say(f"trial {trial.number} ({ended + 1} of {settings.trials}): {training.run} ({values})")
+        _run_trial(study, trial, training, run, settings.objective)
+    if repeats:
+        say(f"{ended} of {settings.trials} trials: nothing that was not drawn before is drawn any more")
 
 
-def _run(optuna: Any, study: Any, trial: Any, one: Train, run: Run, objective: str) -> None:
+def _run_trial(study: "Study", trial: "Trial", settings: Train, run: Run, objective: str) -> None:
     """One trial, from its first epoch or from its checkpoint; one that cannot be trained ends."""
-    pruned = optuna.trial.TrialState.PRUNED
-    seen: list[dict[str, float]] = []
+    from optuna.trial import TrialState
+
+    reported: list[dict[str, float]] = []
 
     def watch(history: list[dict[str, float]]) -> bool:
-        for line in history[len(seen) :]:
+        for line in history[len(reported) :]:
             trial.report(line[f"validation/{objective}"], int(line["epoch"]))
-        seen[:] = history
-        _note(trial, one, seen, "pruned")
+        reported[:] = history
+        _note(trial, settings, reported, "pruned")
         return bool(trial.should_prune())
 
     try:
-        watch(run(one, watch).config["training"]["history"])
+        watch(run(settings, watch).config.training.history)
     except Abandoned:
-        say(f"{one.run}: pruned, most others were better at this epoch")
-        study.tell(trial, state=pruned)
+        say(f"{settings.run}: pruned, most others were better at this epoch")
+        study.tell(trial, state=TrialState.PRUNED)
     except _NOT_TRAINABLE as error:
         reason = str(error).splitlines()[0]
-        say(f"{one.run}: {reason}")
-        _note(trial, one, seen, f"failed: {reason}")
-        study.tell(trial, state=pruned)
+        say(f"{settings.run}: {reason}")
+        _note(trial, settings, reported, f"failed: {reason}")
+        study.tell(trial, state=TrialState.PRUNED)
     else:
-        _note(trial, one, seen, "finished")
-        study.tell(trial, seen[best_epoch(seen) - 1][f"validation/{objective}"])
+        _note(trial, settings, reported, "finished")
+        study.tell(trial, reported[best_epoch(reported) - 1][f"validation/{objective}"])
 
 
-def _note(trial: Any, one: Train, history: list[dict[str, float]], state: str) -> None:
+def _note(trial: "Trial", settings: Train, history: list[dict[str, float]], state: str) -> None:
     best = best_epoch(history)
     line = history[best - 1] if history else {}
     scores = {name: line.get(f"validation/{name}") for name in ("accuracy@1", "map")}
-    about = {"run": one.run, "state": state, **scores, "best_epoch": best, "epochs": len(history)}
+    about = {"run": settings.run, "state": state, **scores, "best_epoch": best, "epochs": len(history)}
     trial.set_user_attr("result", about)
 
 
-def _draw(trial: Any, name: str, knob: Knob) -> Any:
+def _draw(trial: "Trial", name: str, knob: Knob) -> str | int | float | bool | None:
     if knob.choices is not None:
         return trial.suggest_categorical(name, knob.choices)
     low, high, *_ = knob.samples()
@@ -120,5 +132,5 @@ def _draw(trial: Any, name: str, knob: Knob) -> Any:
     return draw(name, low, high, log=knob.log)
 
 
-def _told(value: Any) -> str:
+def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -2,14 +2,17 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lookalike.experiments.search_settings import UNFROZEN, TuneError, settings_of
-from lookalike.experiments.study import PLACES, ended_trials, was_given
+from lookalike.experiments.study import PLACES, ended_trials, given_attribute
 from lookalike.settings.check import flat
 from lookalike.settings.verbs import TuneCommand
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 _IMPORTANT = 10  # finished trials that importance needs
 
@@ -50,31 +53,40 @@ class Search:
     def sentence(self) -> str:
         """The best, beside what the search started from."""
         best = self.trials.iloc[0]
-        given = self.trials[self.trials["given"] & (self.trials["state"] == "finished")]
+        start = self.trials[self.trials["given"] & (self.trials["state"] == "finished")]
         beside = ""
-        if len(given):
-            reached = given["score"].iloc[0]
+        if len(start):
+            reached = start["score"].iloc[0]
             alike = "the same" if reached == best["score"] and not best["given"] else f"{reached:.4f}"
             beside = (
                 "; these are the settings as given" if best["given"] else f"; the settings as given reached {alike}"
             )
         ended = self.trials["state"].where(self.trials["state"].isin(["finished", "pruned"]), "failed").value_counts()
-        told = ", ".join(f"{count} {state}" for state, count in ended.items())
+        ends = ", ".join(f"{count} {state}" for state, count in ended.items())
         return (
-            f"Best validation {self.title} of {len(self.trials)} runs ({told}): {best['score']:.4f}, run {best['run']}"
+            f"Best validation {self.title} of {len(self.trials)} runs ({ends}): {best['score']:.4f}, run {best['run']}"
             f"{beside}. The best of many is flattered by chance: compare it with other settings on several seeds."
         )
 
 
-def conclude(optuna: Any, settings: TuneCommand, study: Any, base: dict[str, Any]) -> Search:
-    """The table of what a study found."""
+def conclude(settings: TuneCommand, study: "Study", base: dict[str, Any]) -> Search:
+    """What the trials of a study say.
+
+    Args:
+        settings: Of the search.
+        study: Its trials.
+        base: The settings of training in the command, by group.
+
+    Raises:
+        TuneError: No run was finished.
+    """
     ended = ended_trials(study)
     rows = [
         {
             "number": trial.number,
             "given": False,
             **trial.user_attrs.get("result", {}),
-            **was_given(trial),
+            **given_attribute(trial),
             **trial.params,
         }
         for trial in ended
@@ -97,17 +109,18 @@ def conclude(optuna: Any, settings: TuneCommand, study: Any, base: dict[str, Any
     names = {"model.trainable" if name == UNFROZEN else name for name in params}
     drawn = {name: value for name, value in chosen.items() if name in names}
     best = {"loss": settings.loss.name, **{name: value for name, value in chosen.items() if name not in names}}
-    importance = _importance(optuna, study)
+    importance = _importance(study)
     return Search(settings.name, settings.objective, table.reset_index(drop=True), importance, drawn, best)
 
 
-def _importance(optuna: Any, study: Any) -> dict[str, float]:
+def _importance(study: "Study") -> dict[str, float]:
     """How much each setting sets the best runs apart; empty where there is too little to say so."""
     finished = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if len(finished) < _IMPORTANT or len({trial.value for trial in finished}) == 1:
         return {}
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is experimental
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {str(name): float(value) for name, value in found.items()}
+        shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return {str(name): float(value) for name, value in shares.items()}

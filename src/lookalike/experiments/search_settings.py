@@ -42,7 +42,7 @@ def checked_knobs(settings: TuneCommand, base: dict[str, Any]) -> dict[str, Knob
     return knobs
 
 
-def _value(base: dict[str, Any], name: str, value: Any) -> Any:
+def _value(base: dict[str, Any], name: str, value: str | float) -> Any:
     """A value as training takes it, such as 16 for the text "16"."""
     if name == UNFROZEN:
         most = len(_stages(base["model"]["backbone"]))
@@ -76,21 +76,36 @@ def _stages(backbone: str) -> list[str]:
     return [name for name in names if name not in HEAD_NAMES and not any(n.startswith(f"{name}.") for n in names)]
 
 
-def as_given(base: dict[str, Any], knobs: dict[str, Knob]) -> dict[str, Any]:
-    """What the settings of the command are in terms of the knobs, where that lies within their ranges."""
-    given = flat(base)
+def first_draw(base: dict[str, Any], knobs: dict[str, Knob]) -> dict[str, Any]:
+    """The settings as given, in terms of the knobs, where they lie within what may be drawn.
+
+    Args:
+        base: The settings of training in the command, by group.
+        knobs: `group.setting` -> how it is drawn.
+
+    Returns:
+        `group.setting` -> value; those that lie outside are left out, and said.
+    """
+    values = flat(base)
     if UNFROZEN in knobs:
-        stages, names = _stages(base["model"]["backbone"]), base["model"]["trainable"]
-        opened = [stage for stage in stages if any(stage == name or stage.startswith(f"{name}.") for name in names)]
-        last = stages[len(stages) - len(opened) :] == opened and any(name in HEAD_NAMES for name in names)
-        given[UNFROZEN] = len(stages) if names == ["all"] else len(opened) if last else None
-    found = {}
+        values[UNFROZEN] = _unfrozen(base["model"]["backbone"], base["model"]["trainable"])
+    draw = {}
     for name, knob in knobs.items():
-        value, ends = given.get(name), knob.samples()
+        value, ends = values.get(name), knob.samples()
         inside = value in ends if knob.choices is not None else value is not None and ends[0] <= value <= ends[1]
         if inside:
-            found[name] = value
+            draw[name] = value
         else:
-            told = base["model"]["trainable"] if name == UNFROZEN else value
-            say(f"tune.{name}: {told}, as given, is not among what may be drawn, so the first trial draws another")
-    return found
+            shown = base["model"]["trainable"] if name == UNFROZEN else value
+            say(f"tune.{name}: {shown}, as given, is not among what may be drawn, so the first trial draws another")
+    return draw
+
+
+def _unfrozen(backbone: str, trainable: list[str]) -> int | None:
+    """How many of the last stages are trained; None when it is not the last ones and the head."""
+    stages = _stages(backbone)
+    if trainable == ["all"]:
+        return len(stages)
+    opened = [stage for stage in stages if any(stage == name or stage.startswith(f"{name}.") for name in trainable)]
+    last = stages[len(stages) - len(opened) :] == opened and any(name in HEAD_NAMES for name in trainable)
+    return len(opened) if last else None

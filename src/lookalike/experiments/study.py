@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lookalike.data.dataset import read_data
 from lookalike.experiments.search_settings import TuneError
@@ -12,14 +12,18 @@ from lookalike.settings.check import flat
 from lookalike.settings.search_space import Knob
 from lookalike.settings.verbs import TuneCommand
 from lookalike.training.checkpoint import compare_settings
-from lookalike.training.run import FREE
+from lookalike.training.plan import FREE
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
 
 _UNPRUNED = (5, 2)  # trials, and epochs of a trial, that are never pruned
 PLACES = ("resume", "logger", "models_dir", "checkpoint_dir", "run", "data.root")
 
 
-def import_optuna() -> Any:
-    """Optuna, without its chatter.
+def require_optuna() -> None:
+    """Sees to it that Optuna is there, and silences its chatter.
 
     Raises:
         TuneError: It is not installed.
@@ -29,17 +33,17 @@ def import_optuna() -> Any:
     except ImportError as error:
         raise TuneError(f"tune needs optuna ({error}): pip install 'lookalike[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
 
 
 @contextmanager
-def database_errors_told(optuna: Any, file: Path) -> Iterator[None]:
+def plain_database_errors(file: Path) -> Iterator[None]:
     """Says in one line what a database raises: damaged, locked, a full disk."""
+    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+    except (StorageInternalError, SQLAlchemyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise TuneError(
             f"{file}: cannot be used ({reason}): the same command goes on when that is mended; if the file is damaged, "
@@ -47,24 +51,36 @@ def database_errors_told(optuna: Any, file: Path) -> Iterator[None]:
         ) from error
 
 
-def open_study(optuna: Any, settings: TuneCommand, output: Path, knobs: dict[str, Knob]) -> Any:
-    """The study, made or found again; one of other settings is refused."""
+def open_study(settings: TuneCommand, output: Path, knobs: dict[str, Knob]) -> "Study":
+    """The study, made or taken up again.
+
+    Args:
+        settings: Of the search.
+        output: Folder of its database.
+        knobs: `group.setting` -> how it is drawn.
+
+    Raises:
+        CheckpointError: It was started with other settings.
+    """
+    import optuna
+
     output.mkdir(parents=True, exist_ok=True)
     values = {**settings.model_dump(mode="json"), "tune": {name: knob.model_dump() for name, knob in knobs.items()}}
     about = {name: value for name, value in flat(values).items() if not name.startswith((*FREE, *PLACES))}
     about = {name: value for name, value in about.items() if name not in ("trials", "output")}
     about["data_fingerprint"] = read_data(**settings.data.model_dump()).fingerprint()
     about = json.loads(json.dumps(about))
-    place = {"study_name": settings.name, "storage": f"sqlite:///{output / 'study.db'}"}
-    study = optuna.create_study(**place, direction="maximize", load_if_exists=True)
-    known = study.user_attrs.get("about")
-    if known not in (None, about) and not ended_trials(study):  # nothing was found yet that this could be mixed with
-        optuna.delete_study(**place)
-        study, known = optuna.create_study(**place, direction="maximize"), None
-    if known is None:
+    name, storage = settings.name, f"sqlite:///{output / 'study.db'}"
+    study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
+    started_with = study.user_attrs.get("about")
+    if started_with not in (None, about) and not ended_trials(study):  # no trial yet that this could be mixed with
+        optuna.delete_study(study_name=name, storage=storage)
+        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        started_with = None
+    if started_with is None:
         study.set_user_attr("about", about)
     else:
-        compare_settings(f"search {settings.name}", known, about, "or give name=<another>")
+        compare_settings(f"search {name}", started_with, about, "or give name=<another>")
     # A constant seed would draw the same again after every restart.
     study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials))
     trials, epochs = _UNPRUNED
@@ -77,25 +93,24 @@ def open_study(optuna: Any, settings: TuneCommand, output: Path, knobs: dict[str
     return study
 
 
-def take_up_killed_trials(optuna: Any, study: Any) -> None:
+def take_up_killed_trials(study: "Study") -> None:
     """Trials that a killed session left are run first, with the same settings: their runs go on from checkpoints."""
-    states = optuna.trial.TrialState
-    waiting = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(states=(states.WAITING,))]
-    for trial in study.get_trials(states=(states.RUNNING,)):
-        drawn = {
-            **trial.system_attrs.get("fixed_params", {}),
-            **trial.params,
-        }  # those before it drew any, and those it drew
+    from optuna.trial import TrialState
+
+    waiting = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(states=(TrialState.WAITING,))]
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        # What it was given before it drew anything, and what it drew.
+        drawn = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         if drawn not in waiting:
-            study.enqueue_trial(drawn, user_attrs=was_given(trial))
-        study.tell(trial.number, state=states.FAIL)
+            study.enqueue_trial(drawn, user_attrs=given_attribute(trial))
+        study.tell(trial.number, state=TrialState.FAIL)
 
 
-def was_given(trial: Any) -> dict[str, bool]:
+def given_attribute(trial: "FrozenTrial") -> dict[str, bool]:
     """Whether a trial has the settings as given, as an attribute of a trial."""
     return {"given": bool(trial.user_attrs.get("given", False))}
 
 
-def ended_trials(study: Any) -> list[Any]:
+def ended_trials(study: "Study") -> list["FrozenTrial"]:
     """The trials of a study that are not run again."""
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]

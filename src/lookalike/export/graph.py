@@ -12,7 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.data.pixels import PixelSettings
+from lookalike.errors import LookalikeError
 from lookalike.models.embedder import Embedder
+
+
+class ExportError(LookalikeError):
+    """A network cannot be exported, or its graph does not agree with torch."""
 
 
 class _UnitEmbeddings(nn.Module):
@@ -26,13 +31,21 @@ class _UnitEmbeddings(nn.Module):
 
 
 def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
-    """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it."""
+    """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it.
+
+    Raises:
+        ExportError: OpenVINO does not know an operation of the network.
+    """
     shape = [-1, pixels.height, pixels.width, 3]
     example = torch.zeros(2, *shape[1:], dtype=torch.uint8)
     logging.getLogger("openvino").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns about shapes that are fixed here on purpose
-        graph = openvino.convert_model(
-            _UnitEmbeddings(embedder), example_input=example, input=[(shape, openvino.Type.u8)]
-        )
+        try:
+            graph = openvino.convert_model(
+                _UnitEmbeddings(embedder), example_input=example, input=[(shape, openvino.Type.u8)]
+            )
+        except Exception as error:  # what it raises for a network that it does not know is its own affair
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ExportError(f"OpenVINO cannot take the network over ({reason})") from error
     openvino.save_model(graph, file, compress_to_fp16=False)

@@ -8,14 +8,12 @@ Letters in shapes: N images, B batch, H height, W width, Q queries, R references
 """
 
 import importlib.metadata
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lookalike.console import say
 from lookalike.data.images import read_image
@@ -23,20 +21,20 @@ from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import evaluate_rows
-from lookalike.evaluation.thresholds import against_gallery
+from lookalike.evaluation.thresholds import open_set_of
 from lookalike.export.model_card import model_card
 from lookalike.export.nncf_int8 import ATTEMPTS, QuantizeError, import_nncf, quantize_graph
-from lookalike.files import atomic_folder, sha256_of, write_bytes
-from lookalike.inference.bundle import Bundle, fingerprint_of, load_bundle, seal
+from lookalike.export.reference_images import ReferenceImages
+from lookalike.files import sha256_of
+from lookalike.inference.bundle import Bundle, fingerprint_of
+from lookalike.inference.bundle_config import BundleConfig, MeasuredConfig, Quantized
+from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork
-from lookalike.inference.references import Gallery
-from lookalike.metrics.open_set import choose_thresholds
+from lookalike.inference.references import References
 from lookalike.metrics.result import RetrievalResult
 
 _FIGURES = {"accuracy@1": "accuracy@1", "map": "mAP"}
-_CHECKED = 16  # images of the gallery, embedded once more in float32
-_SAME = 0.001  # cosine by which another embedding may be nearer to one of them than its own
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        before, after = ({name: one.metrics[name] for name in _FIGURES} for one in (self.before, self.after))
+        before, after = ({name: result.metrics[name] for name in _FIGURES} for result in (self.before, self.after))
         cosines = {"min_cosine": self.min_cosine, "mean_cosine": self.mean_cosine}
         return {"preset": self.preset, "before": before, "after": after, **cosines}
 
@@ -84,6 +82,56 @@ class _Accepted:
     queries: np.ndarray
     references: np.ndarray
     comparison: Comparison
+
+
+@dataclass(frozen=True)
+class _Attempts:
+    """Ways to quantise one graph.
+
+    Attributes:
+        nncf: The package.
+        graph: The float32 graph.
+        float32: Its encoder.
+        examples: Training images, uint8 [1, H, W, 3] each.
+        scratch: Where graphs are written.
+    """
+
+    nncf: Any
+    graph: Path
+    float32: Encoder
+    examples: list[np.ndarray]
+    scratch: Path
+
+    def first_accepted(self, manifest: Manifest, protocol: Protocol, max_loss: float) -> _Accepted:
+        """The first attempt that loses no more than allowed.
+
+        Raises:
+            QuantizeError: There is none.
+        """
+        expected, references = embed_protocol(self.float32, manifest, protocol)
+        before = evaluate_rows(expected, references, protocol)
+        best: Comparison | None = None
+        for number, preset in enumerate(ATTEMPTS):
+            graph = self.scratch / f"{number}.xml"  # one each: a compiled graph may still read its file
+            quantize_graph(self.nncf, self.graph, self.examples, preset, graph)
+            fingerprint = fingerprint_of(sha256_of(graph.with_suffix(".bin")), self.float32.pixels)
+            encoder = Encoder(OpenVinoNetwork(graph), self.float32.pixels, fingerprint, self.float32.size, "int8")
+            queries, references = embed_protocol(encoder, manifest, protocol)
+            cosine = (queries * expected).sum(1) / np.linalg.norm(queries, axis=1) / np.linalg.norm(expected, axis=1)
+            after = evaluate_rows(queries, references, protocol)
+            comparison = Comparison(before, after, float(cosine.min()), float(cosine.mean()), preset)
+            accepted = comparison.loss <= max_loss + 1e-9
+            verdict = "taken" if accepted else "loses too much"
+            say(f"int8, {preset}: {comparison}, cosine at least {cosine.min():.4f}: {verdict}")
+            if accepted:
+                return _Accepted(graph, encoder, queries, references, comparison)
+            best = comparison if best is None or comparison.loss < best.loss else best
+        assert best is not None
+        raise QuantizeError(
+            f"int8 loses too much: expected accuracy@1 and mAP to fall by at most {max_loss:g}, found {best} "
+            f"({best.preset}, the best of {len(ATTEMPTS)} ways): keep the float32 bundle, give more images=..., "
+            f"or accept it with max_loss={np.ceil(best.loss * 1000) / 1000:g}"
+        )
 
 
 def quantize(
@@ -110,7 +158,7 @@ def quantize(
         ManifestError: There is no validation split.
         ImageError: An image cannot be used.
     """
-    if bundle.config.get("precision") == "int8":
+    if bundle.config.precision == "int8":
         raise QuantizeError(
             f"{bundle.path}: expected a bundle that is not quantised yet, found int8: give the one it was made from"
         )
@@ -121,55 +169,42 @@ def quantize(
         )
     protocol = manifest.protocol("validation")
     nncf = import_nncf()
-    known = _Known(bundle.gallery, manifest)
-    graph, size = bundle.path / "model.xml", bundle.gallery.embeddings.shape[1]
-    float32 = Encoder(OpenVinoNetwork(graph), bundle.pixels, bundle.fingerprint, size)
-    known.check(float32)
+    originals = ReferenceImages(bundle.references, manifest)
+    float32 = Encoder(OpenVinoNetwork(bundle.graph), bundle.pixels, bundle.fingerprint, bundle.config.model.size)
+    originals.check(float32)
     examples = _examples(manifest, bundle, images, seed)
     with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        accepted = _first_accepted(nncf, float32, graph, examples, manifest, protocol, max_loss, Path(scratch))
-        gallery = known.embed(accepted.encoder, protocol, accepted.references)
-        _write(bundle, output, accepted, gallery, protocol, {"images": len(examples), "seed": seed})
-    return load_bundle(output), accepted.comparison
+        attempts = _Attempts(nncf, bundle.graph, float32, examples, Path(scratch))
+        accepted = attempts.first_accepted(manifest, protocol, max_loss)
+        references = originals.embed(accepted.encoder, protocol, accepted.references)
+        config = _config(bundle, accepted, references, protocol, {"images": len(examples), "seed": seed})
+        card = model_card(output.name, config.to_json(), str(accepted.comparison.after))
+        made = write_bundle(output, config, BundleParts(bundle.weights, accepted.graph, references, card))
+    return made, accepted.comparison
 
 
-def _write(
-    bundle: Bundle, output: Path, accepted: _Accepted, gallery: Gallery, protocol: Protocol, about: dict[str, Any]
-) -> None:
-    """The new folder: everything that the graph made is made anew, the rest is kept."""
+def _config(
+    bundle: Bundle, accepted: _Accepted, references: References, protocol: Protocol, about: dict[str, int]
+) -> BundleConfig:
+    """Everything that the graph made is made anew, the rest is kept."""
     comparison, old = accepted.comparison, bundle.config
-    asked = comparison.after
-    if not _same_rows(gallery, protocol.references):
-        asked = against_gallery(accepted.queries, accepted.references, protocol, gallery.embeddings, gallery.labels)
-    rate = old.get("open_set", {}).get("false_accept_rate")
     versions = {name: importlib.metadata.version(name) for name in ("openvino", "nncf")}
-    config = {
-        **{name: value for name, value in old.items() if name not in ("files", "checksum")},
+    rate = old.open_set.false_accept_rate
+    changes = {
         "precision": "int8",
-        "fingerprint": gallery.fingerprint,
-        "quantized": {"from": bundle.fingerprint, **about, **comparison.to_dict()},
-        "parity": {name: value for name, value in old["parity"].items() if name != "bf16"},
-        "metrics": {**old["metrics"], "validation": comparison.after.to_dict()},
-        "open_set": {
-            "false_accept_rate": rate,
-            "thresholds": [one.to_dict() for one in choose_thresholds(asked.per_query, rate)],
-        },
-        "versions": {**old["versions"], **versions},
+        "fingerprint": references.fingerprint,
+        "quantized": Quantized.model_validate({"from": bundle.fingerprint, **about, **comparison.to_dict()}),
+        "parity": old.parity.model_copy(update={"bf16": None}),
+        "metrics": {**old.metrics, "validation": MeasuredConfig.model_validate(comparison.after.to_dict())},
+        "open_set": open_set_of(comparison.after, accepted.queries, accepted.references, protocol, references, rate),
+        "versions": {**old.versions, **versions},
     }
-    card = model_card(output.name, config, str(comparison.after))
-    with atomic_folder(output) as folder:
-        for suffix in (".xml", ".bin"):
-            shutil.copyfile(accepted.graph.with_suffix(suffix), folder / f"model{suffix}")
-        shutil.copyfile(bundle.path / "model.safetensors", folder / "model.safetensors")
-        (folder / "gallery").mkdir()
-        gallery.save(folder / "gallery")
-        write_bytes(folder / "README.md", card.encode())
-        seal(folder, config)
+    return old.model_copy(update=changes)
 
 
 def _examples(manifest: Manifest, bundle: Bundle, images: int, seed: int) -> list[np.ndarray]:
     """Training images, uint8 [1, H, W, 3] each: one of every label, then a second of every label, and so on."""
-    rows = manifest.known
+    rows = manifest.gallery_rows
     shuffled = rows.iloc[np.random.default_rng(seed).permutation(len(rows))]
     turn = shuffled.groupby("label", sort=False).cumcount().to_numpy()
     chosen = shuffled.iloc[np.argsort(turn, kind="stable")[:images]]
@@ -180,101 +215,3 @@ def _examples(manifest: Manifest, bundle: Bundle, images: int, seed: int) -> lis
         )
     files = [manifest.file(path) for path in chosen["path"]]
     return [read_image(file, bundle.pixels, box)[None] for file, box in zip(files, boxes_of(chosen), strict=True)]
-
-
-def _first_accepted(
-    nncf: Any,
-    float32: Encoder,
-    graph: Path,
-    examples: list[np.ndarray],
-    manifest: Manifest,
-    protocol: Protocol,
-    max_loss: float,
-    scratch: Path,
-) -> _Accepted:
-    """The first attempt that loses no more than allowed."""
-    expected, references = embed_protocol(float32, manifest, protocol)
-    before = evaluate_rows(expected, references, protocol)
-    best: Comparison | None = None
-    for number, preset in enumerate(ATTEMPTS):
-        file = scratch / f"{number}.xml"  # one each: a compiled graph may still read its file
-        quantize_graph(nncf, graph, examples, preset, file)
-        fingerprint = fingerprint_of(sha256_of(file.with_suffix(".bin")), float32.pixels)
-        encoder = Encoder(OpenVinoNetwork(file), float32.pixels, fingerprint, float32.size)
-        queries, references = embed_protocol(encoder, manifest, protocol)
-        cosine = (queries * expected).sum(1) / np.linalg.norm(queries, axis=1) / np.linalg.norm(expected, axis=1)
-        after = evaluate_rows(queries, references, protocol)
-        found = Comparison(before, after, float(cosine.min()), float(cosine.mean()), preset)
-        accepted = found.loss <= max_loss + 1e-9
-        say(f"int8, {preset}: {found}, cosine at least {cosine.min():.4f}: {'taken' if accepted else 'loses too much'}")
-        if accepted:
-            return _Accepted(file, encoder, queries, references, found)
-        best = found if best is None or found.loss < best.loss else best
-    assert best is not None
-    raise QuantizeError(
-        f"int8 loses too much: expected accuracy@1 and mAP to fall by at most {max_loss:g}, found {best} "
-        f"({best.preset}, the best of {len(ATTEMPTS)} ways): keep the float32 bundle, give more images=..., "
-        f"or accept it with max_loss={np.ceil(best.loss * 1000) / 1000:g}"
-    )
-
-
-def _same_rows(gallery: Gallery, rows: pd.DataFrame) -> bool:
-    return gallery.paths == rows["path"].tolist() and gallery.labels == rows["label"].tolist()
-
-
-class _Known:
-    """The images of a bundle's gallery, to be embedded again.
-
-    They are the training images of the data set (with their boxes, wherever that stands now), or else files where the
-    gallery says they are.
-    """
-
-    def __init__(self, gallery: Gallery, manifest: Manifest) -> None:
-        rows = manifest.known
-        self.gallery = gallery
-        self.boxes = boxes_of(rows) if _same_rows(gallery, rows) else [None] * len(gallery)
-        self.root = manifest.root.resolve() if _same_rows(gallery, rows) else gallery.root
-        self.files = [self.root / path for path in gallery.paths]
-
-    def check(self, float32: Encoder) -> None:
-        """Whether the images are still there and still the same.
-
-        Raises:
-            QuantizeError: Some are gone, or others than those that the gallery was made of.
-        """
-        self._refuse({row: f"{file}: no such file" for row, file in enumerate(self.files) if not file.is_file()})
-        rows = np.unique(np.linspace(0, len(self.files) - 1, _CHECKED).astype(int)).tolist()
-        now = self._embed(float32, rows)
-        similarity = now @ self.gallery.embeddings.T
-        own = similarity[np.arange(len(rows)), rows]
-        nearer = similarity.max(1) - own  # 0 but for rounding, and for duplicates
-        if not nearer.max() <= _SAME:
-            worst = int(nearer.argmax())
-            raise QuantizeError(
-                f"{self.files[rows[worst]]}: not the image that is in the bundle's gallery: expected it to be nearest "
-                f"to its own embedding, found cosine {own[worst]:.4f} to that and {similarity[worst].max():.4f} to "
-                "another: put the images (and boxes) back, or train again"
-            )
-
-    def embed(self, encoder: Encoder, protocol: Protocol, references: np.ndarray) -> Gallery:
-        """The same gallery by another encoder; `references` [R, D] are used where they are the same images."""
-        embeddings = references
-        if not _same_rows(self.gallery, protocol.references):
-            embeddings = self._embed(encoder, list(range(len(self.files))))
-        return Gallery(
-            embeddings, self.gallery.labels, self.gallery.paths, self.root, encoder.fingerprint, encoder.precision
-        )
-
-    def _embed(self, encoder: Encoder, rows: list[int]) -> np.ndarray:
-        errors: dict[int, str] = {}
-        found = encoder.embed([self.files[row] for row in rows], [self.boxes[row] for row in rows], errors=errors)
-        self._refuse(errors)
-        return found
-
-    def _refuse(self, errors: dict[int, str]) -> None:
-        if errors:
-            raise QuantizeError(
-                f"the bundle's gallery is embedded again: expected its {len(self.files)} images below {self.root}, "
-                f"found {len(errors)} that cannot be read (first: {next(iter(errors.values()))}): put them back, or "
-                "give data.root=<the data set the bundle was trained on>"
-            )

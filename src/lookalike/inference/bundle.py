@@ -1,13 +1,13 @@
-"""The deployable folder: settings, weights, inference graph, gallery and model card, written whole or not at all.
+"""The deployable folder: settings, weights, inference graph, references and model card, verified when read.
 
     models/<run>/
-      config.json          schema, model, pixels, loss, labels, training summary, metrics, versions, sha256 of the rest
+      config.json          see `bundle_config`; also the sha256 of every other file, and its own checksum
       model.safetensors    the weights, for torch
       model.xml, model.bin the OpenVINO graph: uint8 [B, H, W, 3] in, unit embedding [B, D] out
-      gallery/             embeddings of the original training images (see `gallery`)
+      gallery/             embeddings of the original training images (see `references`)
       README.md            the model card
 
-Reading one needs no torch. `export` writes it.
+Reading one needs no torch. `bundle_writer` writes it.
 """
 
 import hashlib
@@ -17,12 +17,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import LookalikeError
-from lookalike.files import sha256_of, write_json
-from lookalike.inference.references import Gallery, load_gallery
+from lookalike.files import sha256_of
+from lookalike.inference.bundle_config import SCHEMA, BundleConfig
+from lookalike.inference.references import References, load_references
 
-SCHEMA = 1
+CONFIG, WEIGHTS, GRAPH, CARD, REFERENCES = "config.json", "model.safetensors", "model.xml", "README.md", "gallery"
 
 
 class BundleError(LookalikeError):
@@ -35,21 +38,31 @@ class Bundle:
 
     Attributes:
         path: The folder.
-        config: The content of `config.json`.
+        config: Its settings.
     """
 
     path: Path
-    config: dict[str, Any]
+    config: BundleConfig
 
     @property
     def pixels(self) -> PixelSettings:
         """How images must be read for these weights."""
-        return PixelSettings(**self.config["pixels"])
+        return self.config.pixels
 
     @property
     def fingerprint(self) -> str:
         """Identifies weights and pixel settings (64 hex digits)."""
-        return str(self.config["fingerprint"])
+        return self.config.fingerprint
+
+    @property
+    def weights(self) -> Path:
+        """The weights, for torch."""
+        return self.path / WEIGHTS
+
+    @property
+    def graph(self) -> Path:
+        """The OpenVINO graph; its weights lie beside it."""
+        return self.path / GRAPH
 
     def threshold(self, false_accept_rate: float | None = None) -> float | None:
         """The similarity that the nearest known image must exceed for a query to get a name; None for any.
@@ -60,22 +73,22 @@ class Bundle:
         Raises:
             BundleError: No threshold was chosen for this rate.
         """
-        known = self.config.get("open_set", {"false_accept_rate": None, "thresholds": []})
-        rate = known["false_accept_rate"] if false_accept_rate is None else false_accept_rate
+        open_set = self.config.open_set
+        rate = open_set.false_accept_rate if false_accept_rate is None else false_accept_rate
         if rate is None:
             return None
-        chosen = {entry["false_accept_rate"]: float(entry["similarity"]) for entry in known["thresholds"]}
+        chosen = {entry.false_accept_rate: entry.similarity for entry in open_set.thresholds}
         if rate not in chosen:
-            offered = ", ".join(f"{one:g}" for one in chosen) or "none (train it again with this version)"
+            offered = ", ".join(f"{offer:g}" for offer in chosen) or "none (train it again with this version)"
             raise BundleError(
                 f"false_accept_rate={rate:g}: {self.path} has thresholds for {offered}: give one of these"
             )
         return chosen[rate]
 
     @cached_property
-    def gallery(self) -> Gallery:
-        """The references that travel with the bundle."""
-        return load_gallery(self.path / "gallery")
+    def references(self) -> References:
+        """The images it knows."""
+        return load_references(self.path / REFERENCES)
 
 
 def fingerprint_of(weights_sha256: str, pixels: PixelSettings) -> str:
@@ -83,13 +96,9 @@ def fingerprint_of(weights_sha256: str, pixels: PixelSettings) -> str:
     return hashlib.sha256((weights_sha256 + json.dumps(pixels.to_dict(), sort_keys=True)).encode()).hexdigest()
 
 
-def seal(folder: Path, config: dict[str, Any]) -> None:
-    """Writes `config.json` with the sha256 of every other file of the folder and of itself."""
-    files = {
-        file.relative_to(folder).as_posix(): sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()
-    }
-    config = {"schema": SCHEMA, **config, "files": files}
-    write_json(folder / "config.json", {**config, "checksum": _checksum(config)})
+def checksum_of(config: dict[str, Any]) -> str:
+    """SHA-256 of the content of `config.json` without its own checksum, as hex."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -98,7 +107,7 @@ def load_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: Missing, changed, incomplete, or of a newer schema.
     """
-    file = path / "config.json"
+    file = path / CONFIG
     if not file.is_file():
         raise BundleError(_no_bundle(path))
     try:
@@ -110,26 +119,29 @@ def load_bundle(path: Path) -> Bundle:
         raise BundleError(
             f"{path}: bundle schema {schema}, this version reads up to {SCHEMA}: pip install -U lookalike"
         )
-    if checksum != _checksum(config):
+    if checksum != checksum_of(config):
         raise BundleError(f"{file}: changed since the bundle was written (checksum differs): copy the bundle again")
-    for name, expected in config["files"].items():
+    for name, expected in config.pop("files").items():
         part = path / name
         if not part.is_file():
             raise BundleError(f"{part}: missing from the bundle: copy the bundle again")
         if sha256_of(part) != expected:
             raise BundleError(f"{part}: changed since the bundle was written (sha256 differs): copy the bundle again")
-    return Bundle(path, config)
-
-
-def _checksum(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    try:
+        return Bundle(path, BundleConfig.model_validate(config))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BundleError(
+            f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}: written by a program that is no version "
+            "of lookalike: train again"
+        ) from error
 
 
 def _no_bundle(path: Path) -> str:
-    found = [entry.parent.name for entry in sorted(path.parent.glob("*/config.json"))] if path.parent.is_dir() else []
+    names = [entry.parent.name for entry in sorted(path.parent.glob(f"*/{CONFIG}"))] if path.parent.is_dir() else []
     hint = (
-        f"bundles in {path.parent}: {', '.join(found)}"
-        if found
+        f"bundles in {path.parent}: {', '.join(names)}"
+        if names
         else "train one with lookalike train data.root=<folder>"
     )
     return f"{path}: no bundle here (expected config.json in it): {hint}"

@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.devices import openvino_core
 
 Precision = Literal["float32", "bf16"]
+ServedPrecision = Literal["float32", "bf16", "int8"]  # an int8 graph is what it is, whatever it runs in
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
 

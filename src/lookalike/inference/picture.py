@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lookalike.data.images import ImageError, read_image
+from lookalike.data.any_image import AnyImage, read_any
+from lookalike.data.images import ImageError
 from lookalike.data.pixels import PixelSettings
 from lookalike.palette import BLANK, INK, NEITHER, PAPER, RIGHT, SOFT, WRONG
 
@@ -20,13 +20,13 @@ class Cell:
     """One image with two lines of text.
 
     Attributes:
-        file: The image; a grey field that says so is drawn when it cannot be read.
+        image: The image; a grey field that says so is drawn when it cannot be read.
         title: First line.
         note: Second line.
         right: True draws a blue frame and a tick, False an orange frame and a cross, None a grey frame.
     """
 
-    file: Path
+    image: AnyImage
     title: str
     note: str
     right: bool | None = None
@@ -51,7 +51,7 @@ def draw_rows(rows: list[list[Cell]]) -> Image.Image:
 def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
     draw = ImageDraw.Draw(sheet)
     try:
-        picture = Image.fromarray(read_image(cell.file, PixelSettings(_CELL, _CELL, "crop")))
+        picture = Image.fromarray(read_any(cell.image, PixelSettings(_CELL, _CELL, "crop")))
         sheet.paste(picture, (left, top))
     except ImageError:
         draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill=BLANK.light)

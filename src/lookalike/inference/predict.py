@@ -1,23 +1,25 @@
-"""The k nearest known images of a new one, as a dated JSON and a picture.
+"""The k nearest known images of a new one, as objects, a dated JSON and a picture.
 
-One unreadable image gives an item with `error`; the rest go on.
+One unreadable image gives a prediction with `error`; the rest go on.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.image_files import find_images
 from lookalike.errors import LookalikeError
-from lookalike.files import stamp, unused, write_json
-from lookalike.inference.bundle import Bundle
+from lookalike.files import atomic_file, stamp, unused, write_json
 from lookalike.inference.encoder import Encoder
-from lookalike.inference.references import Gallery
+from lookalike.inference.picture import Cell, draw_rows
+from lookalike.inference.references import References
 from lookalike.metrics.votes import vote
 
 SCHEMA = 1
@@ -37,26 +39,33 @@ class Neighbour:
         label: Its class name.
         path: Its file.
         similarity: Cosine with the query, -1 to 1.
+        thumbnail: A small JPEG where one is kept, else empty.
     """
 
     rank: int
     label: str
     path: str
     similarity: float
+    thumbnail: bytes = field(default=b"", repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"rank": self.rank, "label": self.label, "path": self.path, "similarity": self.similarity}
 
 
 @dataclass(frozen=True)
-class Item:
-    """What was found for one image.
+class Prediction:
+    """What one image shows.
 
     Attributes:
-        image: The file.
+        image: Its name: the file, or `image 1` for one that has none.
         label: The label voted by its neighbours; `unknown` when none of them is near enough; None when the image could
             not be used.
         score: Share of the k neighbours that carry that label, 0 to 1; None for `unknown`.
         truth: The name of the image's folder when that is one of the known labels, else None.
         neighbours: Nearest first.
         error: Why the image could not be used, else None.
+        query: The image itself, to be drawn.
     """
 
     image: str
@@ -65,30 +74,72 @@ class Item:
     truth: str | None
     neighbours: tuple[Neighbour, ...]
     error: str | None = None
+    query: AnyImage | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; `error` only where there is one."""
-        values = asdict(self)
-        if self.error is None:
-            del values["error"]
-        return values
+        """Plain values for JSON; `error` only where there is one."""
+        values = {
+            "image": self.image,
+            "label": self.label,
+            "score": self.score,
+            "truth": self.truth,
+            "neighbours": [neighbour.to_dict() for neighbour in self.neighbours],
+        }
+        return values if self.error is None else {**values, "error": self.error}
+
+    def figure(self) -> Image.Image:
+        """The query and its neighbours as a picture."""
+        return draw_rows([self.cells()])
+
+    def cells(self) -> list[Cell]:
+        """What the picture shows: the query, then its neighbours; right and wrong where the truth is known."""
+        query = Path(self.image) if self.query is None else self.query
+        if self.error is not None:
+            return [Cell(query, "cannot be used", self.error)]
+        right = None if self.truth is None else self.label == self.truth
+        votes = "too far from all"
+        if self.score is not None:
+            votes = f"{round(self.score * len(self.neighbours))} of {len(self.neighbours)} neighbours"
+        cells = [Cell(query, f"query: {self.label}", f"is {self.truth}" if right is False else votes, right)]
+        for near in self.neighbours:
+            same = None if self.truth is None else near.label == self.truth
+            picture = near.thumbnail or Path(near.path)
+            cells.append(Cell(picture, near.label, f"{near.rank}.  similarity {near.similarity:.3f}", same))
+        return cells
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return self.error
+        names = ", ".join(neighbour.label for neighbour in self.neighbours)
+        verdict = f"{self.label} ({self.score:.0%})" if self.score is not None else f"{self.label}"
+        return f"{self.image}: {verdict}  [{names}]"
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The items of one call."""
+class Predictions:
+    """The predictions of one call.
+
+    Attributes:
+        created: When, local time with its offset.
+        bundle: What predicted: the folder of a bundle or a gallery.
+        fingerprint: Of weights and pixel settings.
+        k: Neighbours per image.
+        items: One per image, in their order.
+        threshold: Similarity that the nearest had to exceed, None for no limit.
+        precision: Of the network's arithmetic.
+    """
 
     created: str
     bundle: str
     fingerprint: str
     k: int
-    items: tuple[Item, ...]
+    items: tuple[Prediction, ...]
     threshold: float | None = None
     precision: str = "float32"
 
     @property
-    def failed(self) -> tuple[Item, ...]:
-        """The items that could not be used."""
+    def failed(self) -> tuple[Prediction, ...]:
+        """Those of images that could not be used."""
         return tuple(item for item in self.items if item.error)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +161,22 @@ class Prediction:
         write_json(path, self.to_dict())
         return path
 
+    def figure(self) -> Image.Image:
+        """Every usable query and its neighbours, a row each."""
+        return draw_rows([item.cells() for item in self.items if not item.error])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.items)
+
+    def __getitem__(self, place: int) -> Prediction:
+        return self.items[place]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.items))
+
 
 def find_queries(image: str) -> list[Path]:
     """The files that a file, folder or glob pattern means, sorted.
@@ -119,69 +186,118 @@ def find_queries(image: str) -> list[Path]:
     """
     path = Path(image)
     if path.is_dir():
-        found = find_images(path)
+        files = find_images(path)
     elif path.exists() or not has_magic(image):
-        found = [path]
+        files = [path]
     else:
-        found = sorted(Path(name) for name in glob(image, recursive=True) if Path(name).is_file())  # noqa: PTH207
-    if not found:
+        files = sorted(Path(name) for name in glob(image, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    if not files:
         raise PredictError(
             f"image={image}: no image there: give a file, a folder or a quoted pattern such as image='photos/*.jpg'"
         )
-    return found
+    return files
 
 
 def predict(
-    bundle: Bundle,
     encoder: Encoder,
-    files: list[Path],
+    references: References,
+    images: Sequence[AnyImage],
     k: int,
     *,
-    gallery: Gallery | None = None,
+    source: str,
     threshold: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> Prediction:
-    """Finds the k nearest gallery images of every file.
+) -> Predictions:
+    """Finds the k nearest references of every image.
 
     Args:
-        bundle: The model and its gallery.
-        encoder: Its network, from `embed.load_encoder`.
-        files: Image files.
+        encoder: The network.
+        references: Made by the same network.
+        images: Files, arrays or pictures.
         k: Neighbours per image.
-        gallery: Searched instead of the bundle's own.
+        source: What predicts: the folder of a bundle or a gallery.
         threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
         progress: Called with the number of images done since the last call.
 
     Raises:
-        GalleryError: k is larger than the gallery, or the gallery is of another fingerprint.
+        GalleryError: k is larger than the number of references, or they are of another fingerprint.
     """
-    gallery = gallery or bundle.gallery
-    gallery.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint)  # refuses a wrong k before any work
+    # Refuses a wrong k before any work.
+    references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint)
     errors: dict[int, str] = {}
-    embeddings = encoder.embed(files, errors=errors, progress=progress)
-    rows, similarity = gallery.search(embeddings, k, encoder.fingerprint)
-    known = set(gallery.labels)
+    embeddings = encoder.embed(images, errors=errors, progress=progress)
+    rows, similarity = references.search(embeddings, k, encoder.fingerprint)
+    labels = set(references.labels)
     items = tuple(
-        Item(str(file), None, None, None, (), errors[i])
+        Prediction(name_of(image, i), None, None, None, (), errors[i], image)
         if i in errors
-        else _item(file, gallery, rows[i], similarity[i], known, threshold)
-        for i, file in enumerate(files)
+        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, threshold)
+        for i, image in enumerate(images)
     )
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Prediction(created, str(bundle.path), encoder.fingerprint, k, items, threshold, encoder.precision)
+    return Predictions(created, source, encoder.fingerprint, k, items, threshold, encoder.precision)
 
 
-def _item(
-    file: Path, gallery: Gallery, rows: np.ndarray, similarity: np.ndarray, known: set[str], threshold: float | None
-) -> Item:
-    labels = [gallery.labels[row] for row in rows]
-    winner = labels[vote(np.array(labels), similarity)]
-    neighbours = tuple(
-        Neighbour(rank, label, str(gallery.file(int(row))), float(value))
-        for rank, (label, row, value) in enumerate(zip(labels, rows, similarity, strict=True), start=1)
+def predict_any(
+    encoder: Encoder,
+    references: References,
+    images: AnyImage | Sequence[AnyImage],
+    k: int,
+    *,
+    source: str,
+    threshold: float | None = None,
+) -> Prediction | Predictions:
+    """As `predict`, for one image or several.
+
+    Args:
+        encoder: The network.
+        references: Made by the same network.
+        images: One image, or a sequence of them.
+        k: Neighbours per image.
+        source: What predicts: the folder of a bundle or a gallery.
+        threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
+
+    Returns:
+        A prediction for one image, `Predictions` for a sequence.
+
+    Raises:
+        GalleryError: k is larger than the number of references, or they are of another fingerprint.
+        ImageError: The one image cannot be used; of several such a one gets a prediction with `error`.
+    """
+    if isinstance(images, Sequence) and not isinstance(images, str | bytes):
+        return predict(encoder, references, images, k, source=source, threshold=threshold)
+    encoder.embed([images])  # raises what is wrong with it
+    return predict(encoder, references, [images], k, source=source, threshold=threshold)[0]
+
+
+def draw(items: Sequence[Prediction], file: Path) -> None:
+    """Writes the picture of some predictions as PNG, whole or not at all."""
+    with atomic_file(file) as handle:
+        draw_rows([item.cells() for item in items]).save(handle, format="PNG")
+
+
+def _neighbours(references: References, rows: np.ndarray, similarity: np.ndarray) -> tuple[Neighbour, ...]:
+    thumbnails = references.thumbnails
+    return tuple(
+        Neighbour(
+            rank,
+            references.labels[row],
+            str(references.file(int(row))),
+            float(value),
+            thumbnails[int(row)] if thumbnails is not None else b"",
+        )
+        for rank, (row, value) in enumerate(zip(rows, similarity, strict=True), start=1)
     )
-    folder = file.resolve().parent.name
-    truth = folder if folder in known else None
-    if threshold is not None and similarity[0] <= threshold:
-        return Item(str(file), UNKNOWN, None, truth, neighbours)
-    return Item(str(file), winner, labels.count(winner) / len(labels), truth, neighbours)
+
+
+def _prediction(
+    image: AnyImage, number: int, neighbours: tuple[Neighbour, ...], labels: set[str], threshold: float | None
+) -> Prediction:
+    names = [neighbour.label for neighbour in neighbours]
+    winner = names[vote(np.array(names), np.array([near.similarity for near in neighbours], np.float32))]
+    folder = Path(image).resolve().parent.name if isinstance(image, Path | str) else ""
+    truth = folder if folder in labels else None
+    if threshold is not None and neighbours[0].similarity <= threshold:
+        return Prediction(name_of(image, number), UNKNOWN, None, truth, neighbours, query=image)
+    score = names.count(winner) / len(names)
+    return Prediction(name_of(image, number), winner, score, truth, neighbours, query=image)

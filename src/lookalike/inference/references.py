@@ -1,4 +1,4 @@
-"""References that can be searched: embeddings, labels and paths in a folder, an exact FAISS index in memory.
+"""The images a model knows: embeddings, labels and paths in a folder, searched exactly by FAISS in memory.
 
 The folder holds `embeddings.npy` (float32, no pickle), `rows.csv` (label, path) and `gallery.json` (fingerprint, root).
 `lookalike embed` writes the same folder, so embeddings of any images can be searched.
@@ -9,6 +9,7 @@ Letters in shapes: R references, Q queries, D embedding, K neighbours.
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +32,7 @@ class GalleryError(LookalikeError):
 
 
 @dataclass(frozen=True)
-class Gallery:
+class References:
     """References of one fingerprint.
 
     Attributes:
@@ -41,6 +42,7 @@ class Gallery:
         root: The folder that relative paths start from.
         fingerprint: What made the embeddings (weights and pixel settings).
         precision: Of the arithmetic that made them, "" where it is not known.
+        thumbnails: R small JPEGs where they are kept, None otherwise.
     """
 
     embeddings: np.ndarray
@@ -49,6 +51,7 @@ class Gallery:
     root: Path
     fingerprint: str
     precision: str = ""
+    thumbnails: Sequence[bytes] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.embeddings) == len(self.labels) == len(self.paths):
@@ -59,6 +62,9 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"References({len(self)} images, {len(set(self.labels))} labels, made by {self.fingerprint[:12]})"
 
     def file(self, row: int) -> Path:
         """Where the image of a row lies."""
@@ -100,16 +106,16 @@ class Gallery:
             )
         rows = np.empty((len(query), k), np.int64)
         similarity = np.empty((len(query), k), np.float32)
-        for place, one in enumerate(np.ascontiguousarray(query, np.float32)):
-            rows[place], similarity[place] = self._search_one(one[None], k)
+        for place, embedding in enumerate(np.ascontiguousarray(query, np.float32)):
+            rows[place], similarity[place] = self._nearest(embedding[None], k)
         return rows, similarity
 
-    def _search_one(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Fetches more until the last one fetched is worse than the k-th, so that ties are settled by row."""
         fetch = k + 1
         while True:
             fetch = min(fetch, len(self))
-            similarity, rows = (found[0] for found in self._index.search(query, fetch))
+            similarity, rows = (part[0] for part in self._index.search(query, fetch))
             if fetch == len(self) or similarity[-1] < similarity[k - 1]:
                 order = np.lexsort((rows, -similarity))[:k]
                 return rows[order], similarity[order]
@@ -132,8 +138,8 @@ class Gallery:
         write_json(folder / "gallery.json", about)
 
 
-def load_gallery(folder: Path) -> Gallery:
-    """Reads a folder that `Gallery.save` wrote.
+def load_references(folder: Path) -> References:
+    """Reads a folder that `References.save` wrote.
 
     Raises:
         GalleryError: A file is missing or damaged; no pickle is ever read.
@@ -148,7 +154,9 @@ def load_gallery(folder: Path) -> Gallery:
         text = (folder / "rows.csv").read_bytes().decode("utf-8", "surrogateescape")
         rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
         labels, paths = [row[0] for row in rows], [row[1] for row in rows]
-        return Gallery(embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about.get("precision", ""))
+        return References(
+            embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about.get("precision", "")
+        )
     except GalleryError:
         raise
     except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error) as error:

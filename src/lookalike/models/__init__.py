@@ -12,5 +12,6 @@ In reading order:
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
     foreign                 checkpoints that another project wrote
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
-    torch_network           a network of torch, ready to embed on a GPU, in float32 or bf16.
+    torch_network           a network of torch, ready to embed
+    restore                 an embedder out of a checkpoint, of `lookalike train` or of another project
 """

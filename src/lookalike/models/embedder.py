@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookalike.errors import ModelError, did_you_mean
+from lookalike.inference.bundle_config import NetworkConfig
 from lookalike.models.gem import GeM, use_gem
 from lookalike.models.trunk import SEQUENCES, bypassed, frozen_parts, frozen_trunk, run_until
 
@@ -189,18 +190,16 @@ def stage_names(backbone: nn.Module) -> list[str]:
     return [name for name, stage in stages if any(True for _ in stage.parameters())]
 
 
-def load_embedder(weights: Path, model: dict[str, Any]) -> Embedder:
-    """Rebuilds the embedder of a bundle from its `model` settings and `model.safetensors`.
+def load_embedder(weights: Path, model: NetworkConfig) -> Embedder:
+    """Rebuilds the embedder of a bundle from its weights.
 
     Raises:
         ModelError: The tensors do not fit the settings.
     """
-    names = ("backbone", "embedding_size", "pooling", "bn_neck", "trainable", "mean", "std")
-    embedder = Embedder(**{name: model[name] for name in names if name in model})
+    embedder = Embedder(**model.embedder_arguments())
     try:
         embedder.load_state_dict(load_file(weights))
     except RuntimeError as error:
-        raise ModelError(
-            f"{weights}: does not fit {model['backbone']} ({str(error).splitlines()[-1].strip()})"
-        ) from error
+        reason = str(error).splitlines()[-1].strip()
+        raise ModelError(f"{weights}: does not fit {model.backbone} ({reason})") from error
     return embedder

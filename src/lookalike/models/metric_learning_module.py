@@ -6,7 +6,9 @@ Letters in shapes: B batch, H height, W width, D embedding.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import numpy as np
@@ -18,8 +20,24 @@ from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, 
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
-from lookalike.training.cpu.adamw import FlatAdamW
-from lookalike.training.cpu.precision import Arithmetic, autocast, prepare
+
+TrainPrecision = Literal["32-true", "bf16-mixed", "bf16-products"]
+MakeOptimizer = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
+
+
+def adamw(groups: list[dict[str, Any]], weight_decay: float) -> torch.optim.Optimizer:
+    """Torch's AdamW; `training` hands in one that steps quicker on a processor.
+
+    Args:
+        groups: Parameter groups.
+        weight_decay: Of the groups that give none.
+    """
+    return torch.optim.AdamW(groups, weight_decay=weight_decay)
+
+
+def autocast(device: str, precision: TrainPrecision) -> AbstractContextManager[Any]:
+    """bf16 for what runs inside, unless the precision is float32."""
+    return torch.autocast(device, torch.bfloat16, enabled=precision != "32-true")
 
 
 class MetricLearningModule(pl.LightningModule):
@@ -31,10 +49,11 @@ class MetricLearningModule(pl.LightningModule):
         optimizer: `learning_rate`, `head_learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and
             `steps`, the number of steps of the whole run; needed for training alone.
         protocol: References and queries of validation, in loader order; None takes those of the data module.
-        arithmetic: Of the network in training and validation; a test is in float32, and so is the loss.
+        precision: Of the network in training and validation; a test is in float32, and so is the loss.
         bf16_trunk: Run a frozen trunk in bf16, in training and validation.
         hyper_parameters: Plain values that every checkpoint keeps: the settings, where the first weights came from.
         rules: How embeddings are compared in a test.
+        make_optimizer: Makes AdamW from parameter groups and a weight decay.
     """
 
     def __init__(
@@ -43,17 +62,17 @@ class MetricLearningModule(pl.LightningModule):
         loss: MetricLoss | None = None,
         optimizer: dict[str, float] | None = None,
         protocol: Protocol | None = None,
-        arithmetic: Arithmetic = "32-true",
+        precision: TrainPrecision = "32-true",
         bf16_trunk: bool = False,
         hyper_parameters: dict[str, Any] | None = None,
         rules: Rules = Rules(),  # noqa: B008 - frozen
+        make_optimizer: MakeOptimizer = adamw,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(hyper_parameters or {})
         self.embedder, self.loss = embedder, loss
         self._optimizer = optimizer or {}
-        self._arithmetic, self._bf16_trunk = arithmetic, bf16_trunk
-        prepare(embedder, arithmetic)
+        self._precision, self._bf16_trunk, self._make_optimizer = precision, bf16_trunk, make_optimizer
         self._protocol, self._rules = protocol, rules
         self.identification: Identification | None = None
         self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
@@ -70,9 +89,9 @@ class MetricLearningModule(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch of (uint8 [B, H, W, 3] or what the trunk made of it, int64 [B])."""
-        given, labels = batch
+        images, labels = batch
         assert self.loss is not None, "MetricLearningModule(loss=...) is needed for training"
-        loss: Tensor = self.loss(self._embedding(given), labels)
+        loss: Tensor = self.loss(self._embedding(images), labels)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch + 1}")
         self._loss_sum += loss.item()
@@ -88,8 +107,8 @@ class MetricLearningModule(pl.LightningModule):
         embedding = self._embedding(batch[0])
         self._embeddings[dataloader_idx].append(nn.functional.normalize(embedding.float(), dim=1).cpu())
 
-    def _embedding(self, given: Tensor) -> Tensor:
-        return forward(self.embedder, self._arithmetic, given, self._bf16_trunk)
+    def _embedding(self, images: Tensor) -> Tensor:
+        return forward(self.embedder, self._precision, images, self._bf16_trunk)
 
     def validation_result(self) -> RetrievalResult:
         """How the queries found their label among the references in the epoch that was collected."""
@@ -146,7 +165,7 @@ class MetricLearningModule(pl.LightningModule):
                 "weight_decay": 0.0,
             },
         ]
-        optimizer = FlatAdamW([g for g in groups if g["params"]], settings["weight_decay"])
+        optimizer = self._make_optimizer([group for group in groups if group["params"]], settings["weight_decay"])
         # Not `trainer.estimated_stepping_batches`: it builds the loaders before a resumed run restores their position.
         steps = int(settings["steps"])
         warmup = max(1, round(steps * settings["warmup_share"]))
@@ -176,26 +195,26 @@ class MetricLearningModule(pl.LightningModule):
         self._random_state = (state["random_state"], state["cuda_random_state"])
 
 
-def forward(embedder: Embedder, arithmetic: Arithmetic, given: Tensor, bf16_trunk: bool) -> Tensor:
+def forward(embedder: Embedder, precision: TrainPrecision, images: Tensor, bf16_trunk: bool) -> Tensor:
     """The network in training: a frozen trunk needs no gradients, and its output may be known already.
 
     Args:
         embedder: The network.
-        arithmetic: Of everything but a frozen trunk.
-        given: uint8 [B, H, W, 3], or what the trunk made of it, bf16.
+        precision: Of everything but a frozen trunk.
+        images: uint8 [B, H, W, 3], or what the trunk made of it, bf16.
         bf16_trunk: Run a frozen trunk in bf16.
 
     Returns:
         Embedding [B, D] of any length.
     """
-    device = given.device.type
-    if given.dtype == torch.uint8:
+    device, features = images.device.type, images
+    if images.dtype == torch.uint8:
         if embedder.trunk_end is None:
-            with autocast(device, arithmetic):
-                whole: Tensor = embedder(given)
+            with autocast(device, precision):
+                whole: Tensor = embedder(images)
             return whole
         with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16_trunk):
-            given = embedder.trunk(given)
-    with autocast(device, arithmetic):
-        given = given.to(torch.bfloat16)  # as a cache keeps it: a run is the same with and without one
-        return embedder.rest(given.float() if arithmetic == "32-true" else given)
+            features = embedder.trunk(images)
+    with autocast(device, precision):
+        features = features.to(torch.bfloat16)  # as a cache keeps it: a run is the same with and without one
+        return embedder.rest(features.float() if precision == "32-true" else features)

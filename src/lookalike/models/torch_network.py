@@ -1,19 +1,20 @@
-"""A network of torch, ready to embed on a GPU, in float32 or bf16.
+"""A network of torch, ready to embed: on a GPU, or where OpenVINO cannot take it over.
 
 Letters in shapes: B batch, H height, W width, D embedding.
 """
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
 from lookalike.console import say
+from lookalike.devices import need_cuda, torch_has_bf16
+from lookalike.inference.bundle import Bundle
+from lookalike.inference.encoder import Encoder, WantedPrecision, encoder_of_bundle, refuse_int8
 from lookalike.inference.openvino_network import Precision
-
-if TYPE_CHECKING:
-    from lookalike.models.embedder import Embedder
-
+from lookalike.models.embedder import Embedder, load_embedder
 
 _GPU_BATCH = 64
 
@@ -31,22 +32,20 @@ class TorchNetwork:
 
     def __init__(
         self,
-        embedder: "Embedder",
+        embedder: Embedder,
         device: str,
         precision: Precision = "float32",
         batch: int = _GPU_BATCH,
         compiled: bool = False,
     ) -> None:
-        import torch
-
         self.batch = batch
-        self._torch, self._device, self._bf16 = torch, device, precision == "bf16"
+        self.device, self._bf16 = device, precision == "bf16"
         self._embedder = embedder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._forward: Any = torch.compile(self._embedder) if compiled else self._embedder
         self._lock = threading.Lock()
 
     def _run(self, images: Any) -> Any:
-        with self._torch.autocast(self._device, self._torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self._bf16):
             if self._forward is self._embedder:
                 return self._embedder(images)
             try:
@@ -58,12 +57,30 @@ class TorchNetwork:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """One batch; the copy to the device runs from pinned memory, beside the work of other threads."""
-        torch = self._torch
-        given = torch.from_numpy(images)
-        if self._device != "cpu":
-            given = given.pin_memory()
+        pixels = torch.from_numpy(images)
+        if self.device != "cpu":
+            pixels = pixels.pin_memory()
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=self._bf16)  # float32 means float32
         with self._lock, exact, torch.inference_mode():
-            embedding = self._run(given.to(self._device, non_blocking=True))
+            embedding = self._run(pixels.to(self.device, non_blocking=True))
         unit: np.ndarray = torch.nn.functional.normalize(embedding.float(), dim=1).cpu().numpy()
         return unit
+
+
+def gpu_encoder(bundle: Bundle, precision: WantedPrecision = "auto", compiled: bool = False) -> Encoder:
+    """A bundle's network on a GPU.
+
+    Args:
+        bundle: A verified bundle.
+        precision: `auto` is bf16 where the GPU has it and the bundle's parity check was passed in it.
+        compiled: Let torch compile the network; pays for thousands of images.
+
+    Raises:
+        LookalikeError: No GPU, or an int8 bundle.
+    """
+    refuse_int8(bundle, "device=cuda")
+    need_cuda()
+    embedder = load_embedder(bundle.weights, bundle.config.model)
+    if precision == "auto":
+        precision = "bf16" if bundle.config.parity.bf16 and torch_has_bf16("cuda") else "float32"
+    return encoder_of_bundle(bundle, TorchNetwork(embedder, "cuda", precision, compiled=compiled), precision)

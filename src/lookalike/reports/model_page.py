@@ -23,14 +23,14 @@ def page(report: Report) -> bytes:
     of_queries, of_references = report.map.drawn_from
     return render(
         "report.html",
-        name=report.bundle.config["run"],
+        name=report.bundle.config.run,
         split=report.split,
         sentence=sentence(report),
         root=report.manifest.root,
         date=time.strftime("%Y-%m-%d"),
         protocol=report.identification.result.protocol,
         classes_asked=len(asked),
-        classes_trained=len(asked & set(report.bundle.config["labels"])),
+        classes_trained=len(asked & set(report.bundle.config.labels)),
         plots=draw(report),
         metrics=model_tables.metrics_table(report),
         mistakes=model_tables.mistakes_table(report),

@@ -1,9 +1,10 @@
 """The plots of a report, as SVG."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lookalike.inference.bundle_config import TrainingSummary
 from lookalike.palette import BLUE, BRIGHT, GREEN, INK, ORANGE, RIGHT, SOFT, WRONG
 from lookalike.reports.model_report import Report
 from lookalike.reports.plots import DASHES, figure, plain, plotting, side_by_side, svg, whole_numbers
@@ -28,7 +29,7 @@ def draw(report: Report) -> dict[str, str]:
         figures = {
             "metrics": _metrics(report),
             "cmc": _cmc(report),
-            "curves": _curves(report.bundle.config["training"]),
+            "curves": _curves(report.bundle.config.training),
             "confusion": _confusion(report),
             "similarities": _pairs(report),
             "nearest": _nearest(report),
@@ -68,9 +69,9 @@ def _cmc(report: Report) -> "Figure":
     return made
 
 
-def _curves(training: dict[str, Any]) -> "Figure | None":
+def _curves(training: TrainingSummary) -> "Figure | None":
     """Loss and validation figures of every epoch; None where the bundle tells none."""
-    history = training.get("history") or []
+    history = training.history
     if not history:
         return None
     epochs = [line["epoch"] for line in history]
@@ -82,9 +83,9 @@ def _curves(training: dict[str, Any]) -> "Figure | None":
         title = "mAP" if name == "map" else name
         values = [line[f"validation/{name}"] for line in history]
         right.plot(epochs, values, dash, color=colour.light, marker=marker, markersize=4, label=title)
-    right.axvline(training["best_epoch"], color=SOFT.light, linewidth=1)
-    side = {"ha": "right", "xytext": (-3, 3)} if training["best_epoch"] == len(history) else {"xytext": (3, 3)}
-    place = (training["best_epoch"], right.get_ylim()[0])
+    right.axvline(training.best_epoch, color=SOFT.light, linewidth=1)
+    side = {"ha": "right", "xytext": (-3, 3)} if training.best_epoch == len(history) else {"xytext": (3, 3)}
+    place = (training.best_epoch, right.get_ylim()[0])
     right.annotate("kept", place, textcoords="offset points", color=SOFT.light, **side)
     right.set_title("validation", loc="left", fontsize=11)
     right.legend(frameon=False)
@@ -179,10 +180,11 @@ def _nearest(report: Report) -> "Figure":
     ]
     _histograms(axes, edges, parts)
     top = axes.get_ylim()[1]
-    shown = {0.01, 0.1, report.bundle.config.get("open_set", {}).get("false_accept_rate")}
-    thresholds = [threshold for threshold in report.thresholds if threshold["false_accept_rate"] in shown]
+    open_set = report.bundle.config.open_set
+    shown = {0.01, 0.1, open_set.false_accept_rate}
+    thresholds = [threshold for threshold in open_set.thresholds if threshold.false_accept_rate in shown]
     for place, threshold in enumerate(thresholds):
-        limit, rate = threshold["similarity"], threshold["false_accept_rate"]
+        limit, rate = threshold.similarity, threshold.false_accept_rate
         axes.axvline(limit, color=INK.light, linewidth=1.2, linestyle=DASHES[place])
         height = top * (0.94 - 0.16 * place)
         axes.annotate(f"FAR {100 * rate:g} %", (limit, height), (4, 0), textcoords="offset points", fontsize=9)

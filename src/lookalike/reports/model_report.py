@@ -4,25 +4,19 @@ Letters in shapes: Q queries, R references, D embedding, P points of the map.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from lookalike.data.dataset import read_data
 from lookalike.data.images import ImageError, read_image
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.pixels import PixelSettings
 from lookalike.data.protocol import Protocol
-from lookalike.evaluation.assessment import worst_rows
-from lookalike.evaluation.checks import need_cameras, twice
-from lookalike.evaluation.embed import embed_protocol
-from lookalike.evaluation.identify import Identification, Rules, identify
-from lookalike.evaluation.split import held_out_as_in
-from lookalike.inference.bundle import Bundle, load_bundle
-from lookalike.inference.encoder import load_encoder
+from lookalike.evaluation.assessment import Assessment, worst_rows
+from lookalike.evaluation.identify import Identification
+from lookalike.inference.bundle import Bundle
+from lookalike.inference.bundle_config import MeasuredConfig
 from lookalike.reports.map import Map, lay_out
 from lookalike.reports.similarities import Similarities, compare_similarities
 
@@ -67,14 +61,9 @@ class Report:
         return finite
 
     @property
-    def thresholds(self) -> list[dict[str, float]]:
-        """Of the bundle: false_accept_rate and similarity of each."""
-        return list(self.bundle.config.get("open_set", {}).get("thresholds", []))
-
-    @property
     def of_training(self) -> bool:
         """Whether the validation split is, by its counts, the one that the epoch was chosen on."""
-        chosen = self.bundle.config.get("metrics", {}).get("validation", {}).get("counts", {})
+        chosen = self.bundle.config.metrics.get("validation", MeasuredConfig()).counts
         counts = self.identification.result.counts
         return all(chosen.get(name) == counts[name] for name in ("queries", "references", "distractors"))
 
@@ -119,31 +108,24 @@ class Report:
         return bytes(data.tobytes())
 
 
-def gather(
-    folder: Path, data: dict[str, Any], split: str, camera_rule: bool, umap: bool, device: Any, precision: Any
-) -> Report:
-    """Measures a bundle on a split.
+def gather(assessment: Assessment, bundle: Bundle, umap: bool) -> Report:
+    """What a page about a model shows.
 
     Args:
-        folder: Of the bundle.
-        data: `root`, `validation_share`, `seed`, `archive`, `exclude`.
-        split: train, validation or test.
-        camera_rule: Leave out references of the query's own label and camera, where known.
+        assessment: The model on a split.
+        bundle: The model.
         umap: Also lay the map out by UMAP, where that is installed.
-        device: See `load_encoder`.
-        precision: See `load_encoder`.
-
-    Raises:
-        LookalikeError: Problems in the bundle or the data, or no query with a valid positive.
     """
-    bundle = load_bundle(folder)
-    manifest = read_data(**held_out_as_in(bundle, data))
-    protocol = manifest.protocol(split)
-    if camera_rule:
-        need_cameras(manifest, protocol)
-    queries, references = embed_protocol(load_encoder(bundle, device, precision), manifest, protocol)
-    identification = identify(queries, references, protocol, Rules(camera_rule=camera_rule))
-    similarities = compare_similarities(queries, references, protocol, camera_rule)
-    flat = lay_out(queries, references, protocol, umap)
-    copies = len(twice(manifest, protocol))
-    return Report(bundle, manifest, protocol, split, identification, similarities, flat, copies)
+    protocol, embedded = assessment.protocol, assessment.embedded
+    similarities = compare_similarities(embedded.queries, embedded.references, protocol, assessment.camera_rule)
+    layout = lay_out(embedded.queries, embedded.references, protocol, umap)
+    return Report(
+        bundle,
+        assessment.manifest,
+        protocol,
+        assessment.split,
+        assessment.identification,
+        similarities,
+        layout,
+        assessment.duplicated_files,
+    )

@@ -59,10 +59,10 @@ def thresholds_table(report: Report) -> Table:
     right = (per_query["predicted"] == per_query["label"]).to_numpy()
     similarity = per_query["similarity"].to_numpy()
     rows = []
-    for threshold in report.thresholds:
-        limit = threshold["similarity"]
+    for threshold in report.bundle.config.open_set.thresholds:
+        limit = threshold.similarity
         above = [f"{100 * (part > limit).mean():.1f} %" if len(part) else "" for part in (impostor, genuine)]
-        rate, named = threshold["false_accept_rate"], right & (similarity > limit)
+        rate, named = threshold.false_accept_rate, right & (similarity > limit)
         rows.append([f"{100 * rate:g} %", f"{limit:.4f}", *above, f"{100 * named.mean():.1f} %"])
     heads = ["wanted false accept rate", "threshold", "other labels above", "own label above", "named, and rightly"]
     return Table(heads, rows, frozenset(range(len(heads))))
@@ -71,19 +71,19 @@ def thresholds_table(report: Report) -> Table:
 def card_table(report: Report) -> Table:
     """What the model is: the values of its card."""
     config = report.bundle.config
-    model, training, pixels = config["model"], config["training"], config["pixels"]
-    loss = ", ".join(f"{name} {value}" for name, value in config["loss"].items() if name != "name")
+    model, training, pixels = config.model, config.training, config.pixels
+    loss = ", ".join(f"{name} {value}" for name, value in config.loss.items() if name != "name")
     rows = [
-        ["backbone", f"{model['backbone']}; first weights: {model['weights_source']}"],
-        ["trained part", f"{', '.join(model['trainable'])} ({training.get('trained_parameters', 0):,} parameters)"],
-        ["embedding", f"{report.bundle.gallery.embeddings.shape[1]} dimensions, unit length, compared by cosine"],
-        ["input", f"{pixels['height']} x {pixels['width']} pixels, {pixels['resize']}, uint8 RGB"],
-        ["loss", f"{config['loss']['name']} ({loss})" if loss else config["loss"]["name"]],
-        ["trained on", f"{training['images']} images of {len(config['labels'])} labels"],
-        ["best epoch", f"{training['best_epoch']} of {training['epochs']}, seed {training['seed']}"],
-        ["known images in the bundle", str(len(report.bundle.gallery))],
+        ["backbone", f"{model.backbone}; first weights: {model.weights_source}"],
+        ["trained part", f"{', '.join(model.trainable)} ({training.trained_parameters or 0:,} parameters)"],
+        ["embedding", f"{report.bundle.references.embeddings.shape[1]} dimensions, unit length, compared by cosine"],
+        ["input", f"{pixels.height} x {pixels.width} pixels, {pixels.resize}, uint8 RGB"],
+        ["loss", f"{config.loss['name']} ({loss})" if loss else config.loss["name"]],
+        ["trained on", f"{training.images} images of {len(config.labels)} labels"],
+        ["best epoch", f"{training.best_epoch} of {training.epochs}, seed {training.seed}"],
+        ["known images in the bundle", str(len(report.bundle.references))],
         ["fingerprint", report.bundle.fingerprint],
-        ["versions", ", ".join(f"{name} {version}" for name, version in config["versions"].items())],
+        ["versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())],
     ]
     return Table(["", ""], rows)
 

@@ -2,14 +2,14 @@
 
 In reading order:
 
-    build         from settings to a module and its data
     checkpoint    the state a killed run continues from
     history       the curves of a run
-    finish        the best epoch of a run becomes a bundle
     mlflow_store  runs in MLflow's store
     parents       the record of a comparison, under which its runs are logged
-    restore       an embedder out of a Lightning checkpoint, of ours or of another project, and a test run of it
     trackers      where curves are logged besides the checkpoint
+    plan          a run as it was asked for
+    build         from a plan to a module and its data
+    finish        the best epoch of a run becomes a bundle
     callbacks     what a person sees of training
     fit           Lightning's trainer on a module
     run           from settings to a bundle

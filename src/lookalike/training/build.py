@@ -1,6 +1,7 @@
-"""From settings to a module and its data: first weights, loss, cache of the frozen trunk, precision."""
+"""From a plan to a module and its data: first weights, loss, cache of the frozen trunk, precision."""
 
 import importlib.metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,148 +9,179 @@ import pooch
 import torch
 
 from lookalike.console import say
-from lookalike.data.manifest import Manifest
 from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.image_rows import Features
 from lookalike.datamodules.online_transforms import OnlineTransforms
-from lookalike.datamodules.resumable_loader import default_workers
+from lookalike.datamodules.resumable_loader import Batches, default_workers
 from lookalike.datamodules.sampler import LabelBatches, ShuffledBatches
-from lookalike.errors import LookalikeError
+from lookalike.devices import need_cuda, torch_has_bf16
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss, needs_label_batches
-from lookalike.models.metric_learning_module import MetricLearningModule, forward
+from lookalike.models.metric_learning_module import MetricLearningModule, TrainPrecision, forward
 from lookalike.models.pretrained import load_pretrained
 from lookalike.settings.training import Train
-from lookalike.training.cpu.precision import Arithmetic, measure, multiplies_bf16, prepare
+from lookalike.training.cpu.adamw import FlatAdamW
+from lookalike.training.cpu.precision import fastest_precision, prepare
 from lookalike.training.cpu.trunk_cache import cached_trunk
+from lookalike.training.plan import Plan
 
 
-class TrainError(LookalikeError):
-    """Training cannot start or go on."""
+@dataclass(frozen=True)
+class _Network:
+    """What is trained, before its precision is chosen.
+
+    Attributes:
+        embedder: The network.
+        loss: Its loss.
+        first_weights: Where they came from, in words.
+        bf16_trunk: Whether a frozen trunk runs in bf16.
+        device: `cpu` or `cuda`.
+    """
+
+    embedder: Embedder
+    loss: MetricLoss
+    first_weights: str
+    bf16_trunk: bool
+    device: str
 
 
-def build(
-    settings: Train, manifest: Manifest, kept: dict[str, Any], state: dict[str, Any] | None
-) -> tuple[MetricLearningModule, ImageDataModule]:
-    """Module and data; `state` is the checkpoint of a resumed run."""
-    options, trainer = settings.model, settings.trainer
-    device = torch_device(trainer.device)
-    embedder = Embedder(**options.model_dump(exclude={"weights"}))
+def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModule, ImageDataModule]:
+    """Module and data.
+
+    Args:
+        plan: The run.
+        state: The checkpoint of a run that goes on.
+    """
+    settings = plan.settings
     before: dict[str, Any] = state["hyper_parameters"] if state else {}
     if state:
-        # Now and not by Lightning, which is too late for the trunk; the hub need not be reachable a second time.
-        weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}
-        embedder.load_state_dict({name.removeprefix("embedder."): value for name, value in weights.items()})
         before = {"arithmetic": "32-true", **before}  # that of versions which had no choice
-    source = before.get("weights_source") or load_pretrained(embedder.backbone, options.backbone, options.weights)
-    loss = MetricLoss(
-        settings.loss.name, settings.loss.model_dump(exclude={"name"}), len(manifest.labels), embedder.embedding_size
-    )
-    datamodule = _data(settings, manifest)
+    network = _network(plan, state, before)
+    datamodule = _data(plan)
     assert datamodule.batches is not None
-    protocol, steps = datamodule.protocol, len(datamodule.batches)
-    trained = sum(p.numel() for p in embedder.parameters() if p.requires_grad)
-    total = sum(p.numel() for p in embedder.parameters())
-    say(
-        f"model: {options.backbone}, first weights: {source}; "
-        f"trained: {', '.join(options.trainable)} ({trained / 1e6:.1f} of {total / 1e6:.1f} M parameters)"
-    )
-    say(
-        f"loss: {settings.loss.name}; {len(manifest.labels)} labels, {len(datamodule.train_rows)} training images, "
-        f"{steps} steps per epoch"
-    )
-    say(f"validation: {protocol.text}")
-    bf16_trunk = bool(before.get("bf16_trunk", trainer.precision != "32-true" and multiplies_bf16(device)))
-    prepare(embedder, "32-true")
-    if trainer.trunk_cache and embedder.trunk_end:
-        datamodule.features = _features(settings, embedder, datamodule, bf16_trunk, device)
-    arithmetic = before.get("arithmetic") or _arithmetic(
-        settings, embedder, loss, datamodule, {"bf16_trunk": bf16_trunk, "first_weights": source}, device
-    )
+    _introduce(plan, network, datamodule)
+    prepare(network.embedder, "32-true")
+    if settings.trainer.trunk_cache and network.embedder.trunk_end:
+        datamodule.features = _features(settings, network, datamodule)
+    precision: TrainPrecision = before.get("arithmetic") or _precision(settings, network, datamodule)
+    prepare(network.embedder, precision)
     rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
-    schedule = trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
+    schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
     module = MetricLearningModule(
-        embedder,
-        loss,
-        {**schedule, "steps": trainer.max_epochs * steps},
-        protocol,
-        arithmetic,
-        bf16_trunk,
-        {"settings": kept, "weights_source": source, "arithmetic": arithmetic, "bf16_trunk": bf16_trunk},
+        network.embedder,
+        network.loss,
+        {**schedule, "steps": settings.trainer.max_epochs * len(datamodule.batches)},
+        datamodule.protocol,
+        precision,
+        network.bf16_trunk,
+        {
+            "settings": plan.binding_settings,
+            "weights_source": network.first_weights,
+            "arithmetic": precision,
+            "bf16_trunk": network.bf16_trunk,
+        },
+        make_optimizer=FlatAdamW,
     )
     return module, datamodule
 
 
 def torch_device(wanted: str) -> str:
-    """`cpu` or `cuda`."""
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise TrainError(
-            "trainer.device=cuda: torch finds no CUDA device here: use trainer.device=cpu, or check nvidia-smi"
-        )
-    return "cuda" if there and wanted != "cpu" else "cpu"
+    """`cpu` or `cuda`.
+
+    Raises:
+        LookalikeError: `cuda` is asked for and cannot be had.
+    """
+    if wanted == "cuda":
+        need_cuda("trainer.device")
+    return "cuda" if torch.cuda.is_available() and wanted != "cpu" else "cpu"
 
 
-def _features(
-    settings: Train, embedder: Embedder, datamodule: ImageDataModule, bf16_trunk: bool, device: str
-) -> Features | None:
+def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -> _Network:
+    """The network with its first weights, or with those of the checkpoint `state`; `before` is what that one knew."""
+    settings, options = plan.settings, plan.settings.model
+    device = torch_device(settings.trainer.device)
+    embedder = Embedder(**options.model_dump(exclude={"weights"}))
+    if state:
+        # Now and not by Lightning, which is too late for the trunk; the hub need not be reachable a second time.
+        weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}
+        embedder.load_state_dict({name.removeprefix("embedder."): value for name, value in weights.items()})
+    source = before.get("weights_source") or load_pretrained(embedder.backbone, options.backbone, options.weights)
+    loss_settings = settings.loss.model_dump(exclude={"name"})
+    loss = MetricLoss(settings.loss.name, loss_settings, len(plan.manifest.labels), embedder.embedding_size)
+    in_bf16 = settings.trainer.precision != "32-true" and torch_has_bf16(device)
+    return _Network(embedder, loss, source, bool(before.get("bf16_trunk", in_bf16)), device)
+
+
+def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> None:
+    """Prints what is trained, on what, and how it is validated."""
+    options, embedder = plan.settings.model, network.embedder
+    trained = sum(p.numel() for p in embedder.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in embedder.parameters())
+    assert datamodule.batches is not None
+    say(
+        f"model: {options.backbone}, first weights: {network.first_weights}; "
+        f"trained: {', '.join(options.trainable)} ({trained / 1e6:.1f} of {total / 1e6:.1f} M parameters)"
+    )
+    say(
+        f"loss: {plan.settings.loss.name}; {len(plan.manifest.labels)} labels, {len(datamodule.train_rows)} training "
+        f"images, {len(datamodule.batches)} steps per epoch"
+    )
+    say(f"validation: {datamodule.protocol.text}")
+
+
+def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -> Features | None:
     """What the trunk makes of training and validation, or of validation alone: training may change or be too much."""
     folder, limit = Path(settings.checkpoint_dir) / ".trunk", int(settings.trainer.trunk_cache_gib * 2**30)
-    still, validation = datamodule.unchanging_rows, datamodule.validation_rows
-    if len(still) == len(validation):
+    unchanging, validation = datamodule.unchanging_rows, datamodule.validation_rows
+    if len(unchanging) == len(validation):
         say("trunk: online changes are random, so only validation can be cached (online=none caches training, too)")
-    features = cached_trunk(folder, embedder, still, bf16_trunk, device, limit)
-    if features is None and len(still) > len(validation):
-        features = cached_trunk(folder, embedder, validation, bf16_trunk, device, limit)
+    features = cached_trunk(folder, network.embedder, unchanging, network.bf16_trunk, network.device, limit)
+    if features is None and len(unchanging) > len(validation):
+        features = cached_trunk(folder, network.embedder, validation, network.bf16_trunk, network.device, limit)
     if features is None:
         say("trunk: computed in every epoch")
     return features
 
 
-def _data(settings: Train, manifest: Manifest) -> ImageDataModule:
-    trainer, pixels = settings.trainer, PixelSettings(**settings.pixels.model_dump())
+def _data(plan: Plan) -> ImageDataModule:
+    settings, trainer = plan.settings, plan.settings.trainer
+    pixels = PixelSettings(**settings.pixels.model_dump())
 
-    def batches(label_ids: Any) -> Any:
+    def batches(label_ids: Any) -> Batches:
         if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 
     transforms = OnlineTransforms(pixels, **settings.online.model_dump())
     workers = default_workers() if trainer.workers is None else trainer.workers
-    return ImageDataModule(manifest, pixels, transforms, batches, settings.seed, workers)
+    return ImageDataModule(plan.manifest, pixels, transforms, batches, settings.seed, workers)
 
 
-def _arithmetic(
-    settings: Train,
-    embedder: Embedder,
-    loss: MetricLoss,
-    datamodule: ImageDataModule,
-    model: dict[str, Any],
-    device: str,
-) -> Arithmetic:
-    """What was asked for, or the quickest on the first batch; `model` tells what settings do not."""
+def _precision(settings: Train, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:
+    """What was asked for, or the quickest on the first batch."""
     if settings.trainer.precision != "auto":
         return settings.trainer.precision
-    given, labels = (part.to(device) for part in datamodule.first_batch())
+    images, labels = (part.to(network.device) for part in datamodule.first_batch())
+    beyond_settings = {"bf16_trunk": network.bf16_trunk, "first_weights": network.first_weights}
     about = {
-        "model": {**settings.model.model_dump(), **model},
+        "model": {**settings.model.model_dump(), **beyond_settings},
         "loss": settings.loss.model_dump(),
         "labels": len(datamodule.manifest.labels),
-        "input": [*given.shape, str(given.dtype), device],
+        "input": [*images.shape, str(images.dtype), network.device],
         "versions": {name: importlib.metadata.version(name) for name in ("lookalike", "timm")},
     }
 
-    def run(network: Embedder, arithmetic: Arithmetic, images: torch.Tensor) -> torch.Tensor:
-        return forward(network, arithmetic, images, model["bf16_trunk"])
+    def run(embedder: Embedder, precision: TrainPrecision, images: torch.Tensor) -> torch.Tensor:
+        return forward(embedder, precision, images, network.bf16_trunk)
 
-    found = measure(
+    timed = fastest_precision(
         Path(pooch.os_cache("lookalike")) / "arithmetic",
         about,
-        embedder.to(device),
-        loss.to(device),
+        network.embedder.to(network.device),
+        network.loss.to(network.device),
         run,
-        (given, labels),
+        (images, labels),
     )
-    say(f"arithmetic: {found}")
-    return found.chosen
+    say(f"arithmetic: {timed}")
+    return timed.chosen

@@ -1,7 +1,6 @@
 """What a person sees of training: a progress bar inside each epoch, a line after it; and who may end it early."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from lookalike.files import write_bytes
 from lookalike.models.checkpoint_file import BEST, LAST
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.training.history import best_epoch, finished
+from lookalike.training.plan import Watch
 from lookalike.training.trackers import Tracker
-
-Watch = Callable[[list[dict[str, float]]], bool]
 
 
 class Abandoned(Exception):  # noqa: N818 (no error: whoever watches the run ended it)

@@ -3,8 +3,6 @@
 import ctypes
 import warnings
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 
@@ -12,11 +10,10 @@ from lookalike.console import console, quiet_lightning, say
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.models.checkpoint_file import LAST
 from lookalike.models.metric_learning_module import MetricLearningModule
-from lookalike.settings.training import Train
-from lookalike.training.build import TrainError, torch_device
-from lookalike.training.callbacks import Abandoned, EpochLines, KeepState, Watch, Watched
+from lookalike.training.build import torch_device
+from lookalike.training.callbacks import Abandoned, EpochLines, KeepState, Watched
 from lookalike.training.checkpoint import AtomicCheckpointIO
-from lookalike.training.parents import Parent
+from lookalike.training.plan import Plan, TrainError
 from lookalike.training.trackers import Tracker
 
 
@@ -24,51 +21,33 @@ class DivergedError(TrainError):
     """The loss is no number any more."""
 
 
-def fit(
-    settings: Train,
-    run: str,
-    folder: Path,
-    module: MetricLearningModule,
-    datamodule: ImageDataModule,
-    kept: dict[str, Any],
-    history: list[Any],
-    parent: Parent | None,
-    watch: Watch | None,
-) -> float:
-    """Trains until all epochs are done or none was better for a while; returns the seconds of all sessions.
+def fit(plan: Plan, module: MetricLearningModule, datamodule: ImageDataModule, resumed: int) -> float:
+    """Trains until all epochs are done or none was better for a while.
+
+    Args:
+        plan: The run.
+        module: What is trained.
+        datamodule: Its data.
+        resumed: Epochs that earlier sessions finished.
+
+    Returns:
+        The seconds of all sessions.
 
     Raises:
         Abandoned: The watch ended the run.
         DivergedError: The loss is no number any more.
     """
-    options, device = settings.trainer, torch_device(settings.trainer.device)
-    if history or (folder / LAST).is_file():
-        say(f"resuming {run} after {len(history)} finished epoch(s)")
-    tracker = Tracker(run, settings.logger, folder, len(history), parent)
-    tracker.settings(kept)
-    keep = KeepState(folder, options.checkpoint_seconds, options.patience)
-    trainer = pl.Trainer(
-        max_epochs=options.max_epochs,
-        accelerator="cpu" if device == "cpu" else "gpu",
-        devices=1,
-        precision="32-true",  # the module itself says what runs in bf16
-        deterministic="warn" if device == "cpu" else False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        num_sanity_val_steps=0,
-        callbacks=[
-            EpochLines(tracker),
-            keep,
-            *([Watched(watch)] if watch else []),
-        ],
-        plugins=[AtomicCheckpointIO()],
-    )
+    options, checkpoint = plan.settings.trainer, plan.checkpoint / LAST
+    if resumed or checkpoint.is_file():
+        say(f"resuming {plan.run} after {resumed} finished epoch(s)")
+    tracker = Tracker(plan.run, plan.settings.logger, plan.checkpoint, resumed, plan.parent)
+    tracker.settings(plan.binding_settings)
+    keep = KeepState(plan.checkpoint, options.checkpoint_seconds, options.patience)
+    trainer = _trainer(plan, [EpochLines(tracker), keep, *([Watched(plan.watch)] if plan.watch else [])])
     status = "failed"
     try:
-        checkpoint = str(folder / LAST) if (folder / LAST).is_file() else None
-        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        resume_from = str(checkpoint) if checkpoint.is_file() else None
+        trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         status = "success"
     except Abandoned:
         status = "abandoned"
@@ -82,6 +61,24 @@ def fit(
     finally:
         tracker.close(status)
     return keep.seconds
+
+
+def _trainer(plan: Plan, callbacks: list[pl.Callback]) -> pl.Trainer:
+    device = torch_device(plan.settings.trainer.device)
+    return pl.Trainer(
+        max_epochs=plan.settings.trainer.max_epochs,
+        accelerator="cpu" if device == "cpu" else "gpu",
+        devices=1,
+        precision="32-true",  # the module itself says what runs in bf16
+        deterministic="warn" if device == "cpu" else False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+    )
 
 
 def keep_freed_memory() -> None:

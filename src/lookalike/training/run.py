@@ -17,29 +17,14 @@ from lookalike.files import only_one, set_aside
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.checkpoint_file import LAST, read_checkpoint
-from lookalike.settings.check import flat
 from lookalike.settings.training import Train
-from lookalike.training.build import TrainError, build
-from lookalike.training.callbacks import Watch
+from lookalike.training.build import build
 from lookalike.training.checkpoint import compare_settings
 from lookalike.training.finish import finish
 from lookalike.training.fit import fit, keep_freed_memory, quiet
 from lookalike.training.history import finished
 from lookalike.training.parents import Parent
-
-# What may differ between the sessions of one run: none of it changes the weights (the cache not beyond rounding).
-FREE = (
-    "resume",
-    "logger",
-    "data.root",
-    "data.exclude",  # what it does is in the fingerprint of the data
-    "models_dir",
-    "checkpoint_dir",
-    "trainer.workers",
-    "trainer.checkpoint_seconds",
-    "trainer.trunk_cache",
-    "augment.threads",
-)
+from lookalike.training.plan import Plan, TrainError, Watch
 
 
 def train(
@@ -60,55 +45,58 @@ def train(
         LookalikeError: Something in the data, the settings or an earlier session stands in the way.
     """
     quiet()
-    run = settings.run or _run_name(settings)
-    folder = Path(settings.checkpoint_dir) / run
-    manifest = _read_data(settings)
-    values = {**flat(settings.model_dump()), "run": run, "data_fingerprint": manifest.fingerprint()}
-    kept = {name: value for name, value in values.items() if not name.startswith(FREE)}
-    with only_one(folder.with_name(f".{run}.lock"), f"run {run} is being trained by another process"):
-        return _train(settings, run, manifest, kept, parent, watch)
+    plan = Plan(settings, _read_data(settings), parent, watch)
+    lock = plan.checkpoint.with_name(f".{plan.run}.lock")
+    with only_one(lock, f"run {plan.run} is being trained by another process"):
+        return _train(plan)
 
 
-def _train(
-    settings: Train,
-    run: str,
-    manifest: Manifest,
-    kept: dict[str, Any],
-    parent: Parent | None,
-    watch: Watch | None,
-) -> tuple[Bundle, RetrievalResult | None]:
-    folder, target = Path(settings.checkpoint_dir) / run, Path(settings.models_dir) / run
-    fresh = settings.resume == "never"
-    state = read_checkpoint(folder / LAST) if (folder / LAST).is_file() and not fresh else None
-    if state:
-        alone = "give run=<another name>, or resume=never to start over (the old run is kept)"
-        way_out = "or give name=<another> to start anew" if parent else alone
-        compare_settings(f"run {run}", state["hyper_parameters"]["settings"], kept, way_out)
-    elif target.exists() and not fresh:
-        raise TrainError(
-            f"{target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, "
-            "or resume=never to replace it (it is kept)"
-        )
+def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
+    settings, fresh = plan.settings, plan.settings.resume == "never"
+    state = _earlier_state(plan)
     history = state["lookalike"]["history"] if state else []
     done = finished(history, settings.trainer.max_epochs, settings.trainer.patience)
-    if done and target.exists():
-        say(f"run {run} is finished: nothing to do; give run=<another name>, or resume=never to start over")
-        return load_bundle(target), None
-    _check_images(manifest)
+    if done and plan.target.exists():
+        say(f"run {plan.run} is finished: nothing to do; give run=<another name>, or resume=never to start over")
+        return load_bundle(plan.target), None
+    _check_images(plan.manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     keep_freed_memory()
     # Else every new tensor is filled with NaN, to find reads of unwritten memory: a tenth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(settings.seed, verbose=False)
-    module, datamodule = build(settings, manifest, kept, state)
-    for old in (folder, target) if fresh else ():
+    module, datamodule = build(plan, state)
+    for old in (plan.checkpoint, plan.target) if fresh else ():
         if aside := set_aside(old):
             say(f"{old} is kept as {aside}")
     seconds = float(state["callbacks"].get("KeepState", {}).get("seconds", 0.0)) if state else 0.0
     if not done:
-        seconds = fit(settings, run, folder, module, datamodule, kept, history, parent, watch)
+        seconds = fit(plan, module, datamodule, len(history))
         history = module.history
-    return finish(settings, target, folder, manifest, history, dict(module.hparams), seconds)
+    return finish(plan, history, dict(module.hparams), seconds)
+
+
+def _earlier_state(plan: Plan) -> dict[str, Any] | None:
+    """The checkpoint of an earlier session, None where there is none or it is not wanted.
+
+    Raises:
+        LookalikeError: It was begun with other settings, or only its bundle is left.
+    """
+    if plan.settings.resume == "never":
+        return None
+    if (plan.checkpoint / LAST).is_file():
+        state = read_checkpoint(plan.checkpoint / LAST)
+        alone = "give run=<another name>, or resume=never to start over (the old run is kept)"
+        way_out = "or give name=<another> to start anew" if plan.parent else alone
+        before, now = state["hyper_parameters"]["settings"], plan.binding_settings
+        compare_settings(f"run {plan.run}", before, now, way_out)
+        return state
+    if plan.target.exists():
+        raise TrainError(
+            f"{plan.target}: a bundle of that name exists, but no checkpoint of it: give run=<another name>, "
+            "or resume=never to replace it (it is kept)"
+        )
+    return None
 
 
 def _read_data(settings: Train) -> Manifest:
@@ -132,8 +120,3 @@ def _check_images(manifest: Manifest) -> None:
     rows = manifest.table[manifest.table["split"].isin(["train", "validation"])]
     if broken := broken_images(manifest, rows):
         raise ManifestError(f"{manifest.root}: {len(broken)} image(s) cannot be used:\n  {listed(broken)}")
-
-
-def _run_name(settings: Train) -> str:
-    data = Path(settings.data.root or "data").resolve().stem
-    return f"{data}-{settings.model.backbone}-{settings.loss.name}-s{settings.seed}"

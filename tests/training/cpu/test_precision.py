@@ -12,11 +12,11 @@ from lookalike.cli.main import main
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
-from lookalike.models.metric_learning_module import forward
-from lookalike.training.cpu import precision as arithmetic
+from lookalike.models.metric_learning_module import TrainPrecision, autocast, forward
+from lookalike.training.cpu import precision
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import Rounded, use_products
-from lookalike.training.cpu.precision import CHOICES, autocast, measure, prepare
+from lookalike.training.cpu.precision import CHOICES, fastest_precision, prepare
 
 ARCFACE = {"margin_degrees": 28.6, "scale": 30.0}
 
@@ -186,13 +186,13 @@ def test_the_flat_optimiser_goes_on_from_its_state() -> None:
     assert torch.equal(whole.weight, second.weight)
 
 
-def run(embedder: Embedder, chosen: arithmetic.Arithmetic, images: Tensor) -> Tensor:
+def run(embedder: Embedder, chosen: TrainPrecision, images: Tensor) -> Tensor:
     return forward(embedder, chosen, images, False)
 
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_efficientnet", "test_vit"])
 @pytest.mark.parametrize("chosen", CHOICES[1:])
-def test_every_arithmetic_keeps_embedding_and_gradients(backbone: str, chosen: arithmetic.Arithmetic) -> None:
+def test_every_arithmetic_keeps_embedding_and_gradients(backbone: str, chosen: TrainPrecision) -> None:
     side = 160 if backbone == "test_vit" else 64
     images, labels = batch(side=side)
     found: dict[str, tuple[Tensor, list[Tensor]]] = {}
@@ -217,7 +217,7 @@ def test_a_choice_is_measured_remembered_and_changes_nothing(tmp_path: Path) -> 
     embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
     before = {name: value.clone() for name, value in embedder.state_dict().items()}
     random = torch.get_rng_state()
-    found = measure(tmp_path, {"model": "a"}, embedder, loss, run, batch())
+    found = fastest_precision(tmp_path, {"model": "a"}, embedder, loss, run, batch())
     assert found.chosen in CHOICES
     assert set(found.milliseconds) == set(CHOICES) == set(found.loss_difference)
     assert found.loss_difference["32-true"] == 0
@@ -227,24 +227,24 @@ def test_a_choice_is_measured_remembered_and_changes_nothing(tmp_path: Path) -> 
     (file,) = tmp_path.glob("*.json")
     changed = {**json.loads(file.read_text()), "chosen": "bf16-mixed", "milliseconds": {"bf16-mixed": 1.0}}
     file.write_text(json.dumps(changed))
-    again = measure(tmp_path, {"model": "a"}, embedder, loss, run, batch())
+    again = fastest_precision(tmp_path, {"model": "a"}, embedder, loss, run, batch())
     assert (again.chosen, again.milliseconds) == ("bf16-mixed", {"bf16-mixed": 1.0}), "remembered, not measured"
-    measure(tmp_path, {"model": "b"}, embedder, loss, run, batch())
+    fastest_precision(tmp_path, {"model": "b"}, embedder, loss, run, batch())
     assert len(list(tmp_path.glob("*.json"))) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"chosen": "float8"}', b"\xff", b'{"chosen": "32-true"}'])
 def test_a_memory_that_cannot_be_read_is_measured_again(tmp_path: Path, content: bytes) -> None:
     embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
-    measure(tmp_path, {}, embedder, loss, run, batch())
+    fastest_precision(tmp_path, {}, embedder, loss, run, batch())
     (file,) = tmp_path.glob("*.json")
     file.write_bytes(content)
-    assert measure(tmp_path, {}, embedder, loss, run, batch()).chosen in CHOICES
+    assert fastest_precision(tmp_path, {}, embedder, loss, run, batch()).chosen in CHOICES
     assert json.loads(file.read_bytes())["chosen"] in CHOICES
 
 
 def test_an_arithmetic_that_changes_the_loss_is_not_taken() -> None:
-    best = arithmetic._best
+    best = precision._best
     steady = [10.0, 9.0, 8.0]
     fast_and_wrong = {"32-true": (1.0, steady), "bf16-mixed": (0.1, [10.0, 9.0, 9.0]), "bf16-products": (0.5, steady)}
     assert best(fast_and_wrong).chosen == "bf16-products"  # type: ignore[arg-type]
@@ -324,6 +324,6 @@ def test_what_cannot_be_remembered_is_measured_and_used(
     if links:
         monkeypatch.setattr(Path, "write_bytes", refuse)
     embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
-    assert measure(tmp_path / "cache", {}, embedder, loss, run, batch()).chosen in CHOICES
+    assert fastest_precision(tmp_path / "cache", {}, embedder, loss, run, batch()).chosen in CHOICES
     assert len(list((tmp_path / "cache").glob("*.json"))) == (0 if links else 1)
     assert ("cannot be remembered" in " ".join(capsys.readouterr().err.split())) == links

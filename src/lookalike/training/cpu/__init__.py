@@ -4,6 +4,6 @@ In reading order:
 
     convolutions  convolutions of small maps in bf16 as matrix products
     adamw         AdamW over parameters in the order they have in memory
-    precision     which arithmetic the trained part runs in
+    precision     which precision the trained part runs in
     trunk_cache   the frozen trunk's output of every image, computed once and kept on disk in bf16.
 """

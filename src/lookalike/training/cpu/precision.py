@@ -1,4 +1,4 @@
-"""Which arithmetic the trained part runs in: measured on the first batch, remembered for this machine and model.
+"""Which precision the trained part runs in: timed on the first batch, remembered for this machine and model.
 
 bf16 is several times quicker for dense convolutions where the processor multiplies it, and slower for depthwise ones;
 no rule knows better than a few steps of the real thing.
@@ -7,44 +7,44 @@ no rule knows better than a few steps of the real thing.
 import copy
 import hashlib
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lookalike.console import say
+from lookalike.devices import processor_name, torch_has_bf16
 from lookalike.errors import LookalikeError
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
+from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
 
-Arithmetic = Literal["32-true", "bf16-mixed", "bf16-products"]
-CHOICES: tuple[Arithmetic, ...] = ("32-true", "bf16-mixed", "bf16-products")
+CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
 _WARM, _TIMED, _LONGEST = 2, 5, 4.0  # steps, steps, seconds for one choice
 _KEEPS_LOSS = 0.05  # largest relative difference of the loss from float32, in any step
 _WORTH_IT = 0.95  # bf16 is taken when a step takes less than this share of the time in float32
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timed:
     """What a choice was made from.
 
     Attributes:
-        chosen: The arithmetic.
+        chosen: The precision.
         milliseconds: Median step of each that was tried.
         loss_difference: Largest relative difference of its loss from that of float32, over the steps.
     """
 
-    chosen: Arithmetic
+    chosen: TrainPrecision
     milliseconds: dict[str, float]
     loss_difference: dict[str, float]
 
@@ -53,22 +53,17 @@ class Measured:
         return f"{self.chosen} (a step: {tried})"
 
 
-def prepare(embedder: Embedder, arithmetic: Arithmetic) -> None:
+def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
     """Lays the weights out for convolutions and, for `bf16-products`, changes how the trained ones run."""
     embedder.to(memory_format=torch.channels_last)
-    if arithmetic == "bf16-products":
+    if precision == "bf16-products":
         use_products(embedder)
 
 
-def autocast(device: str, arithmetic: Arithmetic) -> AbstractContextManager[Any]:
-    """bf16 for what runs inside, unless the arithmetic is float32."""
-    return torch.autocast(device, torch.bfloat16, enabled=arithmetic != "32-true")
-
-
-def measure(
+def fastest_precision(
     cache: Path, about: dict[str, Any], embedder: Embedder, loss: nn.Module, forward: Callable[..., Tensor], batch: Any
-) -> Measured:
-    """Takes the quickest arithmetic that keeps the loss, from the cache or by measuring copies of the network.
+) -> Timed:
+    """Takes the quickest precision that keeps the loss, from the cache or by measuring copies of the network.
 
     Neither the network nor the random state is changed.
 
@@ -77,29 +72,29 @@ def measure(
         about: What a step's time depends on, beyond the machine: model, shapes, device.
         embedder: The network.
         loss: Its loss, as (embedding, labels) -> scalar.
-        forward: (embedder, arithmetic, first of `batch`) -> embedding [B, D].
+        forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
     """
-    told = {**about, **_machine()}
-    file = cache / f"{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]}.json"
-    if (found := _remembered(file)) is None:
+    circumstances = {**about, **_machine()}
+    file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
+    if (timed := _remembered(file)) is None:
         tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in _candidates(batch[1])}
         try:
-            write_once(file, json.dumps({**asdict(_best(tried)), "about": told}, indent=2).encode())
+            write_once(file, json.dumps({**asdict(_best(tried)), "about": circumstances}, indent=2).encode())
         except (OSError, LookalikeError) as error:
             say(f"{file}: what was measured cannot be remembered ({error}); the next run measures again")
-        found = _remembered(file) or _best(tried)
-    return found
+        timed = _remembered(file) or _best(tried)
+    return timed
 
 
-def _candidates(labels: Tensor) -> tuple[Arithmetic, ...]:
+def _candidates(labels: Tensor) -> tuple[TrainPrecision, ...]:
     if labels.device.type != "cpu":
-        return CHOICES[:2] if multiplies_bf16("cuda") else CHOICES[:1]
+        return CHOICES[:2] if torch_has_bf16("cuda") else CHOICES[:1]
     return CHOICES
 
 
 def _trial(
-    choice: Arithmetic, embedder: Embedder, loss: nn.Module, forward: Callable[..., Tensor], batch: Any
+    choice: TrainPrecision, embedder: Embedder, loss: nn.Module, forward: Callable[..., Tensor], batch: Any
 ) -> tuple[float, list[float]]:
     """Median seconds of a step, and the losses of all steps."""
     with torch.random.fork_rng():
@@ -122,7 +117,7 @@ def _trial(
     return statistics.median(seconds[_WARM:]), losses
 
 
-def _best(tried: dict[Arithmetic, tuple[float, list[float]]]) -> Measured:
+def _best(tried: dict[TrainPrecision, tuple[float, list[float]]]) -> Timed:
     exact_seconds, exact = tried["32-true"]
     differences = {
         name: float(np.max([abs(a - b) / max(abs(b), 1e-6) for a, b in zip(losses, exact, strict=False)]))
@@ -135,15 +130,15 @@ def _best(tried: dict[Arithmetic, tuple[float, list[float]]]) -> Measured:
     ]
     chosen = min(fit, key=lambda name: tried[name][0]) if fit else "32-true"
     milliseconds = {str(name): round(1000 * seconds, 2) for name, (seconds, _) in tried.items()}
-    return Measured(chosen, milliseconds, {str(name): round(value, 6) for name, value in differences.items()})
+    return Timed(chosen, milliseconds, {str(name): round(value, 6) for name, value in differences.items()})
 
 
-def _remembered(file: Path) -> Measured | None:
+def _remembered(file: Path) -> Timed | None:
     """An earlier answer; one that cannot be used is removed."""
     try:
-        told = json.loads(file.read_bytes())
-        if told["chosen"] in CHOICES:
-            return Measured(told["chosen"], dict(told["milliseconds"]), dict(told["loss_difference"]))
+        answer = json.loads(file.read_bytes())
+        if answer["chosen"] in CHOICES:
+            return Timed(answer["chosen"], dict(answer["milliseconds"]), dict(answer["loss_difference"]))
     except OSError:
         return None
     except (ValueError, LookupError, TypeError):
@@ -153,24 +148,12 @@ def _remembered(file: Path) -> Measured | None:
     return None
 
 
-def multiplies_bf16(device: str) -> bool:
-    """Whether `cpu` or `cuda` has matrix units for bf16 here, so that a forward pass is always quicker in it."""
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
-
-
 def _machine() -> dict[str, Any]:
     """Processor or GPU, threads, and the version of torch."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    except OSError:
-        processor = platform.processor()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     return {
-        "processor": processor,
-        "amx": multiplies_bf16("cpu"),
+        "processor": processor_name(),
+        "amx": torch_has_bf16("cpu"),
         "gpu": gpu,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

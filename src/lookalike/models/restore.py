@@ -1,26 +1,21 @@
-"""An embedder out of a Lightning checkpoint, of ours or of another project, and a test run of it."""
+"""An embedder out of a checkpoint, of `lookalike train` or of another project."""
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import lightning.pytorch as pl
-import torch
-
-from lookalike.console import quiet_lightning, say
-from lookalike.data.manifest import Manifest
+from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
-from lookalike.datamodules.image_datamodule import ImageDataModule
-from lookalike.datamodules.resumable_loader import default_workers
-from lookalike.evaluation.identify import Identification, Rules
+from lookalike.errors import ModelError
 from lookalike.models.checkpoint_file import BEST, LAST, CheckpointError, read_checkpoint
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
-from lookalike.models.metric_learning_module import MetricLearningModule
+
+_OF_MODEL = ("backbone", "embedding_size", "pooling", "bn_neck", "mean", "std")
 
 
 def restore(
-    file: Path, model: dict[str, Any], pixels: dict[str, Any], allow_partial: bool = False
+    file: Path, model: Mapping[str, Any], pixels: Mapping[str, Any], allow_partial: bool = False
 ) -> tuple[Embedder, PixelSettings, dict[str, Any]]:
     """Builds an embedder and fills it from a checkpoint, without executing any pickle.
 
@@ -40,42 +35,17 @@ def restore(
     if own:
         model, pixels = _group(own, "model"), _group(own, "pixels")
         say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
-    names = ("backbone", "embedding_size", "pooling", "bn_neck", "mean", "std")
-    model = {name: model[name] for name in names}
-    embedder = Embedder(**model, trainable=["all"])
+    if "backbone" not in model:
+        raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
+    built = {name: model[name] for name in _OF_MODEL if name in model}
+    embedder = Embedder(**built, trainable=["all"])
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial)}")
     if not own:
         say(
             "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
             "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
         )
-    return embedder, PixelSettings(**pixels), model
-
-
-def run_test(
-    embedder: Embedder,
-    manifest: Manifest,
-    pixels: PixelSettings,
-    split: str,
-    rules: Rules,
-    device: Literal["auto", "cpu", "cuda"],
-) -> Identification:
-    """Lets Lightning test an embedder on a split."""
-    quiet_lightning()
-    torch.set_num_threads(os.cpu_count() or 1)
-    module = MetricLearningModule(embedder, rules=rules)
-    datamodule = ImageDataModule(manifest, pixels, workers=default_workers(), test_split=split)
-    trainer = pl.Trainer(
-        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device],
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
-    trainer.test(module, datamodule=datamodule, verbose=False)
-    assert module.identification is not None
-    return module.identification
+    return embedder, PixelSettings(**pixels), built
 
 
 def _own_settings(file: Path) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""`train` and `audit`: the functions that a notebook calls and two verbs are made of."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from lookalike.data.dataset_api import Dataset
+from lookalike.inference.encoder import Encoder, WantedPrecision
+from lookalike.model import Device, Model
+
+if TYPE_CHECKING:
+    from lookalike.auditing.audit import Audit
+
+
+def train(data: Dataset | str | Path, **settings: Any) -> Model:
+    """Trains a model, or continues, or finds that the run is finished; needs the extra `train`.
+
+    Args:
+        data: A data set, or where it lies.
+        **settings: Those of `lookalike train`: `run="mine"`, groups (`loss="arcface"`, `model="resnet18"`), and
+            values inside groups as `trainer={"max_epochs": 5}` or `**{"trainer.max_epochs": 5}`.
+
+    Returns:
+        The model of the best epoch, loaded from its bundle `models/<run>/`.
+
+    Raises:
+        SettingsError: A setting is unknown or out of range.
+        LookalikeError: Something in the data or an earlier session stands in the way.
+    """
+    from lookalike.settings.check import check
+    from lookalike.settings.compose import compose, flattened
+    from lookalike.settings.training import Train
+    from lookalike.training import run
+
+    source = data.source if isinstance(data, Dataset) else {"root": str(data)}
+    of_data = [(f"data.{name}", value) for name, value in source.items()]
+    bundle, _ = run.train(check(Train, compose("train", [*of_data, *flattened(settings)])))
+    return Model.load(bundle.path)
+
+
+def audit(
+    data: Dataset | Mapping[str, Any] | str | Path,
+    *,
+    bundle: str | Path | None = None,
+    output: str | Path | None = None,
+    device: Device = "auto",
+    precision: WantedPrecision = "auto",
+) -> "Audit":
+    """Looks for what is wrong with a data set: files, copies, leaks between splits, labels; needs the extra `audit`.
+
+    Args:
+        data: A data set, where it lies, or what `Dataset` takes; one with problems is no error here.
+        bundle: Whose embeddings are used; None for untrained efficientnet_lite0.
+        output: Folder of `audit.html` and `audit.parquet`, and of what later audits need not read; None for nowhere.
+        device: See `Model.load`.
+        precision: See `Model.load`.
+
+    Raises:
+        ManifestError: There is no data set at all, or no image in it.
+        LookalikeError: Another audit writes into `output`.
+    """
+    from lookalike.auditing.audit import audit as look
+    from lookalike.data.dataset import survey_data
+    from lookalike.export.untrained import identity, untrained_encoder
+    from lookalike.files import atomic_file, only_one, write_bytes
+    from lookalike.inference.bundle import load_bundle
+    from lookalike.reports.audit_page import page
+
+    source: dict[str, Any] = {"root": str(data)} if isinstance(data, str | Path) else {}
+    source |= dict(data.source if isinstance(data, Dataset) else data if isinstance(data, Mapping) else {})
+    with ExitStack() as stack:
+        if output is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        else:
+            folder = Path(output)
+            stack.enter_context(only_one(folder / ".lock", f"{folder} is being written by another audit"))
+        cache = folder / ".known"
+        if bundle:
+            trained = load_bundle(Path(bundle))
+            held_out = trained.config.training.held_out
+            if held_out.validation_share and not source.get("validation_share"):
+                source |= {"validation_share": held_out.validation_share, "seed": held_out.seed}
+            made_by = f"{trained.fingerprint} {device} {precision}"
+        else:
+            made_by = identity()
+
+        def load() -> Encoder:
+            if bundle:
+                return Model.load(bundle, device=device, precision=precision).encoder
+            return untrained_encoder(cache)
+
+        manifest, problems = survey_data(**source)
+        result = look(manifest, problems, load, made_by, cache)
+        if output is not None:
+            with atomic_file(folder / "audit.parquet") as handle:
+                result.findings.to_parquet(handle, index=False)
+            write_bytes(folder / "audit.html", page(result))
+    return result

@@ -1,0 +1,110 @@
+"""`Dataset`: a data set as a person holds it: folders, a table or Market-1501, read and checked when it is opened."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lookalike.data.dataset import read_data
+from lookalike.data.manifest import Manifest
+from lookalike.data.protocol import Protocol
+from lookalike.settings.training import Data
+
+
+class Dataset:
+    """A data set whose problems are told all at once.
+
+    Args:
+        root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/`, a folder of class folders (with
+            `validation_share`), Market-1501's folders, or a `.csv` / `.parquet` table.
+        validation_share: Share, 0 to 1, to hold out of training when there is no validation image.
+        seed: Which images are held out.
+        archive: A zip of Market-1501, unpacked first unless `root` holds it already.
+        exclude: CSV of images to leave out; None for `exclude.csv` in the root, where there is one.
+
+    Raises:
+        ManifestError: Nothing there, or problems in it.
+        MarketError: The archive cannot be unpacked.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | None,
+        *,
+        validation_share: float = 0.0,
+        seed: int = 0,
+        archive: str | None = None,
+        exclude: str | Path | None = None,
+    ) -> None:
+        self._source: dict[str, Any] = {
+            "root": str(root) if root else None,
+            "validation_share": validation_share,
+            "seed": seed,
+            "archive": archive,
+            "exclude": str(exclude) if exclude else None,
+        }
+        self.manifest: Manifest = read_data(**self._source)
+
+    @classmethod
+    def of(cls, data: "Dataset | str | Path") -> "Dataset":
+        """The data set itself, or that of a path."""
+        return data if isinstance(data, Dataset) else cls(data)
+
+    @classmethod
+    def of_settings(cls, data: Data, validation_share: float = 0.0, seed: int = 0) -> "Dataset":
+        """That of checked `data.*` settings.
+
+        Args:
+            data: The settings.
+            validation_share: Held out where the settings ask for nothing, as a model's training did.
+            seed: Of that.
+        """
+        source = data.model_dump()
+        if validation_share and not source["validation_share"]:
+            source |= {"validation_share": validation_share, "seed": seed}
+        return cls(**source)
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """What it was opened from: root, validation_share, seed, archive, exclude."""
+        return self._source
+
+    def held_out_as(self, validation_share: float, seed: int) -> "Dataset":
+        """The same data set with that hold-out, unless it has one of its own or none is needed.
+
+        A model that was trained on part of the training images is measured on the rest of them.
+        """
+        if self._source["validation_share"] or not validation_share:
+            return self
+        return Dataset(**{**self._source, "validation_share": validation_share, "seed": seed})
+
+    @property
+    def labels(self) -> list[str]:
+        """The sorted training labels."""
+        return self.manifest.labels
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Images per label (rows) and split (columns)."""
+        counts = self.manifest.counts()
+        return counts.loc[:, counts.sum() > 0]
+
+    def protocol(self, split: str) -> Protocol:
+        """Who asks and who answers in a split.
+
+        Args:
+            split: train, validation or test.
+
+        Raises:
+            ManifestError: The split has no query or no reference.
+        """
+        return self.manifest.protocol(split)
+
+    def __len__(self) -> int:
+        return len(self.manifest.table)
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{total} {split}" for split, total in self.counts.sum().items())
+        return f"Dataset({str(self.manifest.root)!r}: {len(self)} images ({splits}), {len(self.labels)} labels)"

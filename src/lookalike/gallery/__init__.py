@@ -1,0 +1,7 @@
+"""References that live: enrol, rename, remove, search; one module per store.
+
+In reading order:
+
+    sqlite_store  the rows of a gallery in one SQLite file
+    gallery       `Gallery`
+"""

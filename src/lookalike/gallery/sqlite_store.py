@@ -1,0 +1,184 @@
+"""The rows of a gallery in one SQLite file: every change is one transaction with a number, whole or not at all.
+
+A killed process leaves the last whole change (write-ahead log, fsync at every commit); other processes may read while
+one writes.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from lookalike.errors import LookalikeError
+
+SCHEMA = 1
+_BUSY_SECONDS = 30.0  # how long a writer waits for another
+_TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL, camera INTEGER, source TEXT NOT NULL,
+    time TEXT NOT NULL, thumbnail BLOB NOT NULL, embedding BLOB NOT NULL);
+CREATE INDEX images_by_label ON images (label);
+CREATE TABLE changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, action TEXT NOT NULL, note TEXT NOT NULL);
+"""
+
+
+class StoreError(LookalikeError):
+    """The file of a gallery cannot be used."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One enrolled image.
+
+    Attributes:
+        label: Its class name.
+        source: Where it came from: the path of its file, or a name.
+        thumbnail: A small JPEG.
+        embedding: float32 little-endian bytes.
+        camera: What took it, None where unknown.
+    """
+
+    label: str
+    source: str
+    thumbnail: bytes
+    embedding: bytes
+    camera: int | None = None
+
+
+@dataclass(frozen=True)
+class StoredRow(Row):
+    """The same with its number.
+
+    Attributes:
+        id: Never used twice in a gallery.
+    """
+
+    id: int = 0
+
+
+class SqliteStore:
+    """An open file.
+
+    Args:
+        file: Made by `create`.
+
+    Raises:
+        StoreError: It is missing, damaged, or of a newer version.
+    """
+
+    def __init__(self, file: Path) -> None:
+        if not file.is_file():
+            raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
+        self.file = file
+        with self._told():
+            self._connection = _connect(file)
+            self.about = dict(self._connection.execute("SELECT name, value FROM about"))
+        if not self.about.get("schema", "").isdigit() or int(self.about["schema"]) > SCHEMA:
+            raise StoreError(
+                f"{file}: gallery schema {self.about.get('schema')}, this version reads up to {SCHEMA}: "
+                "pip install -U lookalike"
+            )
+
+    @classmethod
+    def create(cls, file: Path, about: dict[str, str]) -> "SqliteStore":
+        """Makes the file.
+
+        Args:
+            file: New.
+            about: What the gallery is of: fingerprint, precision, dimensions.
+
+        Raises:
+            StoreError: Something stands there.
+        """
+        if file.exists():
+            raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = _connect(file)
+        with connection:
+            connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
+            rows = {"schema": str(SCHEMA), **about}.items()
+            connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
+        connection.close()
+        return cls(file)
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Changes whenever the rows may have changed, by this process or another."""
+        with self._told():
+            other = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            own = self._connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0]
+        return int(other), int(own)
+
+    def rows(self) -> list[StoredRow]:
+        """All rows, in the order they were enrolled."""
+        query = "SELECT label, source, thumbnail, embedding, camera, id FROM images ORDER BY id"
+        with self._told():
+            return [StoredRow(*row) for row in self._connection.execute(query)]
+
+    def add(self, rows: Sequence[Row], note: str) -> list[int]:
+        """Enrols rows as one change; returns their numbers."""
+        now = _now()
+        numbers = []
+        with self._change("add", note) as connection:
+            for row in rows:
+                cursor = connection.execute(
+                    "INSERT INTO images (label, camera, source, time, thumbnail, embedding) VALUES (?, ?, ?, ?, ?, ?)",
+                    (row.label, row.camera, row.source, now, row.thumbnail, row.embedding),
+                )
+                numbers.append(int(cursor.lastrowid or 0))
+        return numbers
+
+    def rename(self, label: str, new: str, note: str) -> int:
+        """Gives all images of a label another one; returns how many there were."""
+        with self._change("rename", note) as connection:
+            return connection.execute("UPDATE images SET label = ? WHERE label = ?", (new, label)).rowcount
+
+    def remove(self, column: Literal["id", "label", "source"], value: str | int, note: str) -> int:
+        """Removes the images whose id, label or source is a value; returns how many there were."""
+        with self._change("remove", note) as connection:
+            return connection.execute(f"DELETE FROM images WHERE {column} = ?", (value,)).rowcount
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._connection.close()
+
+    @contextmanager
+    def _change(self, action: str, note: str) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute(
+                    "INSERT INTO changes (time, action, note) VALUES (?, ?, ?)", (_now(), action, note)
+                )
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says in one line what SQLite raises: damaged, locked, a full disk, no permission."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self.file}: cannot be used ({error}): check the disk and its permissions, and whether another "
+                "process holds the gallery"
+            ) from error
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,245 @@
+"""The settings of a bundle, typed: nothing else knows the keys of `config.json`.
+
+Bundles of earlier versions lack what came later; such fields have a default here that means what they meant then.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lookalike.data.pixels import PixelSettings
+from lookalike.inference.openvino_network import ServedPrecision
+
+SCHEMA = 1  # of config.json: raised when an earlier version could not read it any more
+
+
+class _Part(BaseModel):
+    # What a later version of the same schema adds is kept when a bundle is written again.
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), populate_by_name=True)
+
+
+class NetworkConfig(_Part):
+    """The network: everything that rebuilds it from its weights.
+
+    Attributes:
+        backbone: A timm model name.
+        embedding_size: Outputs of the linear layer; None for the backbone's own features.
+        pooling: `avg` or `gem`.
+        bn_neck: Whether a batch norm stands behind the linear layer.
+        trainable: What was trained.
+        mean: Per channel, in 0..1; None for timm's.
+        std: Same.
+        weights: Where the first weights were to come from.
+        weights_source: Where they came from, in words.
+        dimensions: D of the embedding; None in bundles from before it could differ from `embedding_size`.
+    """
+
+    backbone: str
+    embedding_size: int | None = None
+    pooling: Literal["avg", "gem"] = "avg"
+    bn_neck: bool = False
+    trainable: list[str] = Field(default_factory=lambda: ["all"])
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    weights: str = "auto"
+    weights_source: str = ""
+    dimensions: int | None = None
+
+    @property
+    def size(self) -> int:
+        """D of the embedding."""
+        size = self.dimensions or self.embedding_size
+        assert size is not None, "written with one of the two since the first version"
+        return size
+
+    def embedder_arguments(self) -> dict[str, Any]:
+        """What `models.embedder.Embedder` is built from."""
+        names = {"backbone", "embedding_size", "pooling", "bn_neck", "trainable", "mean", "std"}
+        return self.model_dump(include=names)
+
+
+class HeldOut(_Part):
+    """Which images were held out of training.
+
+    Attributes:
+        validation_share: Share of the training images (or people), 0 for none.
+        seed: Which.
+    """
+
+    validation_share: float = 0.0
+    seed: int = 0
+
+
+class TrainingSummary(_Part):
+    """How the weights came about.
+
+    Attributes:
+        best_epoch: The epoch that is kept, from 1.
+        epochs: How many there were.
+        seed: Of the run.
+        arithmetic: Of the trained part.
+        seconds: Of all sessions; None where they were not counted.
+        parameters: Of the network; None where they were not counted.
+        trained_parameters: Those that were trained.
+        images: Training images, augmented copies included.
+        history: A line per epoch: epoch, train/loss, validation/accuracy@1, validation/accuracy@5, validation/map.
+        settings: All settings of the run.
+    """
+
+    best_epoch: int
+    epochs: int
+    seed: int
+    arithmetic: str = "32-true"
+    seconds: float | None = None
+    parameters: int | None = None
+    trained_parameters: int | None = None
+    images: int
+    history: list[dict[str, float]] = Field(default_factory=list)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """Which images were held out."""
+        return HeldOut.model_validate(self.settings.get("data", {}))
+
+
+class Agreement(_Part):
+    """How the graph compares with torch on real images.
+
+    Attributes:
+        min_cosine: The least cosine of an image's two embeddings.
+        mean_cosine: Their mean.
+    """
+
+    min_cosine: float
+    mean_cosine: float
+
+
+class Parity(Agreement):
+    """The same for float32, on how many images, and for bf16 where the bundle may run in it.
+
+    Attributes:
+        images: How many were compared.
+        bf16: None where it was not tried or did not agree.
+    """
+
+    images: int
+    bf16: Agreement | None = None
+
+
+class ThresholdConfig(_Part):
+    """A similarity below which an image is called unknown; see `metrics.open_set.Threshold`.
+
+    Attributes:
+        similarity: The nearest reference must be more similar than this.
+        false_accept_rate: What was asked for.
+        measured_false_accept_rate: What it is where it was chosen.
+        detection_rate: Share of known queries above it that are right, there.
+        queries: How many unknown queries it was chosen on.
+    """
+
+    similarity: float
+    false_accept_rate: float
+    measured_false_accept_rate: float
+    detection_rate: float
+    queries: int
+
+
+class OpenSet(_Part):
+    """When `predict` says unknown.
+
+    Attributes:
+        false_accept_rate: Unless told otherwise; None for never.
+        thresholds: One per false accept rate that can be asked for.
+    """
+
+    false_accept_rate: float | None = None
+    thresholds: list[ThresholdConfig] = Field(default_factory=list)
+
+
+class MeasuredConfig(_Part):
+    """Figures of one split.
+
+    Attributes:
+        protocol: In words.
+        counts: As in `RetrievalResult`.
+        metrics: Name -> value.
+        intervals_95: Name -> (low, high).
+    """
+
+    protocol: str = ""
+    counts: dict[str, int] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    intervals_95: dict[str, tuple[float, float]] = Field(default_factory=dict)
+
+
+class Quantized(_Part):
+    """How an int8 graph came about and what it cost.
+
+    Attributes:
+        origin: Fingerprint of the bundle it was made from (`from` in the file).
+        images: Training images that showed the ranges.
+        seed: Which.
+        preset: How it was quantised.
+        before: Figures of the float32 graph on validation.
+        after: The same of the int8 graph.
+        min_cosine: The least cosine between both embeddings of a validation query.
+        mean_cosine: The mean of them.
+    """
+
+    origin: str = Field(alias="from")
+    images: int
+    seed: int
+    preset: str
+    before: dict[str, float]
+    after: dict[str, float]
+    min_cosine: float
+    mean_cosine: float
+
+
+class BundleConfig(_Part):
+    """The content of `config.json`.
+
+    Attributes:
+        schema_version: Of the file (`schema` in it).
+        run: Name of the run.
+        model: The network.
+        pixels: How images are read.
+        loss: Its name and settings.
+        labels: The training labels; a label's id is its place.
+        training: How the weights came about.
+        fingerprint: Identifies weights and pixel settings (64 hex digits).
+        parity: How the graph compares with torch.
+        precision: Of the arithmetic that made references and thresholds: float32, bf16 or int8.
+        metrics: Split -> figures.
+        open_set: When `predict` says unknown.
+        versions: Package -> version that wrote the bundle.
+        quantized: For an int8 bundle, else None.
+    """
+
+    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
+    run: str
+    model: NetworkConfig
+    pixels: PixelSettings
+    loss: dict[str, Any]
+    labels: list[str]
+    training: TrainingSummary
+    fingerprint: str
+    parity: Parity
+    precision: ServedPrecision = "float32"
+    metrics: dict[str, MeasuredConfig] = Field(default_factory=dict)
+    open_set: OpenSet = OpenSet()
+    versions: dict[str, str] = Field(default_factory=dict)
+    quantized: Quantized | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values as they stand in the file.
+
+        What is optional and absent has no key: earlier versions ask whether the key is there.
+        """
+        values = self.model_dump(mode="json", by_alias=True)
+        if self.quantized is None:
+            del values["quantized"]
+        if self.parity.bf16 is None:
+            del values["parity"]["bf16"]
+        return values

@@ -1,0 +1,268 @@
+"""`Model`: what a notebook and the verbs hold: load it, embed, predict, evaluate.
+
+Letters in shapes: N images, D embedding.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from lookalike.data.any_image import AnyImage
+from lookalike.errors import LookalikeError
+from lookalike.inference.bundle import Bundle, load_bundle
+from lookalike.inference.bundle_config import HeldOut
+from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
+from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.references import References
+
+if TYPE_CHECKING:
+    from lookalike.data.dataset_api import Dataset
+    from lookalike.evaluation.assessment import Assessment
+
+Device = Literal["auto", "cpu", "cuda"]
+Split = Literal["train", "validation", "test"]
+_PRETRAINED = "efficientnet_lite0"
+
+
+class Model:
+    """A network ready to embed, and the images it knows.
+
+    Made by `Model.load`, `Model.pretrained`, `Model.from_checkpoint` or `lookalike.train`.
+
+    Attributes:
+        name: Of the bundle, the checkpoint or the backbone.
+        encoder: The network.
+        bundle: The folder it was loaded from, None for a network without one.
+        about: Where it comes from, plain values.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encoder: Encoder,
+        bundle: Bundle | None = None,
+        about: dict[str, Any] | None = None,
+        scratch: TemporaryDirectory[str] | None = None,
+    ) -> None:
+        self.name, self.encoder, self.bundle, self.about = name, encoder, bundle, about or {}
+        self._scratch = scratch  # holds the graph of a network that has no bundle
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, device: Device = "auto", precision: WantedPrecision = "auto", compiled: bool = False
+    ) -> "Model":
+        """Loads a bundle.
+
+        Args:
+            path: `models/<run>`.
+            device: `cpu` (OpenVINO), `cuda` (torch) or `auto`: always `cpu`, as it needs no torch.
+            precision: `auto` is bf16 where the processor or GPU has it and the bundle agreed with torch in it.
+            compiled: On a GPU, let torch compile the network; pays for thousands of images.
+
+        Raises:
+            BundleError: No bundle there, or one that was changed.
+            LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none.
+        """
+        bundle = load_bundle(Path(path))
+        on_gpu = device == "cuda"
+        encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
+        about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, "precision": encoder.precision}
+        return cls(bundle.path.resolve().name, encoder, bundle, about)
+
+    @classmethod
+    def pretrained(cls, name: str = _PRETRAINED) -> "Model":
+        """A backbone as ImageNet left it; needs the extra `train`.
+
+        Args:
+            name: `efficientnet_lite0`, whose weights come with a package.
+
+        Raises:
+            LookalikeError: Another name.
+        """
+        if name != _PRETRAINED:
+            raise LookalikeError(
+                f"Model.pretrained({name!r}): expected {_PRETRAINED!r}, whose weights come with a package; for another "
+                "backbone train it, or give Model.from_checkpoint its weights"
+            )
+        from lookalike.export.untrained import untrained_encoder
+
+        scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
+        encoder = untrained_encoder(Path(scratch.name))
+        return cls(name, encoder, about={"pretrained": name, "precision": encoder.precision}, scratch=scratch)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        file: str | Path,
+        *,
+        model: dict[str, Any] | None = None,
+        pixels: dict[str, Any] | None = None,
+        allow_partial: bool = False,
+        device: Device = "auto",
+    ) -> "Model":
+        """Takes the network out of a checkpoint, of lookalike or of another project; no pickle is executed.
+
+        It runs in float32, on a processor through the graph that its bundle would have, so both give the same numbers.
+
+        Args:
+            file: A Lightning checkpoint, a state dict, or `.safetensors`.
+            model: For another project's: backbone, embedding_size, pooling, bn_neck, mean, std.
+            pixels: For another project's: height, width, resize.
+            allow_partial: Also when not every tensor of the model is in the file.
+            device: `auto` is `cuda` where there is one.
+
+        Raises:
+            LookalikeError: The file cannot be read or is of another architecture; no GPU for `cuda`.
+        """
+        from lookalike.export.network_encoder import encoder_of
+        from lookalike.models.restore import restore
+        from lookalike.settings.check import flat
+
+        file = Path(file)
+        embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial)
+        scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
+        encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
+        about = {
+            "ckpt_path": str(file),
+            "precision": encoder.precision,
+            **flat(built, "model."),
+            **flat(read_as.to_dict(), "pixels."),
+        }
+        return cls(f"{file.resolve().parent.name}-{file.stem}", encoder, about=about, scratch=scratch)
+
+    @property
+    def references(self) -> References:
+        """The images it knows.
+
+        Raises:
+            LookalikeError: It has no bundle, so it knows none.
+        """
+        if self.bundle is None:
+            raise LookalikeError(f"{self.name}: knows no images: put some into a Gallery, or load a bundle")
+        return self.bundle.references
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels it was trained on, sorted; none for a network without a bundle."""
+        return self.bundle.config.labels if self.bundle else []
+
+    @property
+    def held_out(self) -> HeldOut:
+        """Which training images were held out of its training."""
+        return self.bundle.config.training.held_out if self.bundle else HeldOut()
+
+    def embed(
+        self,
+        images: Sequence[AnyImage],
+        *,
+        errors: dict[int, str] | None = None,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> np.ndarray:
+        """Embeds images.
+
+        Args:
+            images: N files (paths or text), bytes, uint8 arrays [H, W, 3] or pictures of Pillow.
+            errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
+            progress: Called with the number of images done since the last call.
+
+        Returns:
+            float32 [N, D], unit length.
+
+        Raises:
+            ImageError: An image cannot be used and `errors` is None.
+        """
+        return self.encoder.embed(images, errors=errors, progress=progress)
+
+    @overload
+    def predict(
+        self, images: str | Path | np.ndarray, k: int = 10, *, false_accept_rate: float | None = None
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self, images: list[Any] | tuple[Any, ...], k: int = 10, *, false_accept_rate: float | None = None
+    ) -> Predictions: ...
+
+    def predict(
+        self, images: AnyImage | Sequence[AnyImage], k: int = 10, *, false_accept_rate: float | None = None
+    ) -> Prediction | Predictions:
+        """Names images by their k nearest known ones.
+
+        Args:
+            images: One image or several.
+            k: Neighbours that vote.
+            false_accept_rate: Share of unknown images that may get a name; None for what the bundle was trained with.
+
+        Returns:
+            A prediction for one image, `Predictions` for several.
+
+        Raises:
+            GalleryError: k is larger than the number of known images.
+            BundleError: No threshold was chosen for this rate.
+            ImageError: A single image cannot be used; among several it gets a prediction with `error`.
+        """
+        references = self.references
+        assert self.bundle is not None
+        threshold, source = self.bundle.threshold(false_accept_rate), str(self.bundle.path)
+        return predict_any(self.encoder, references, images, k, source=source, threshold=threshold)
+
+    def evaluate(
+        self,
+        data: "Dataset | str | Path",
+        split: Split = "validation",
+        *,
+        camera_rule: bool = True,
+        similarity: Literal["cosine", "euclidean"] = "cosine",
+        rerank: Literal["none", "k_reciprocal", "expand"] = "none",
+    ) -> "Assessment":
+        """Measures the model on a split: identifies every query from all references.
+
+        Args:
+            data: A data set, or where it lies; images that were held out of training are held out again.
+            split: train, validation or test.
+            camera_rule: Leave out references of the query's own label and camera, where cameras are known.
+            similarity: How embeddings are compared.
+            rerank: How the order is improved.
+
+        Raises:
+            ManifestError: Problems in the data, or an empty split.
+            ImageError: An image cannot be used.
+        """
+        # Not on top: predicting needs none of it, and pandas alone takes a fifth of a second.
+        from lookalike.data.dataset_api import Dataset
+        from lookalike.evaluation.assessment import assess
+        from lookalike.evaluation.identify import Rules
+
+        opened = Dataset.of(data).held_out_as(self.held_out.validation_share, self.held_out.seed)
+        on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
+        rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu")
+        about = {**self.about, "data": opened.source["root"]}
+        return assess(self.encoder, self.name, opened.manifest, split, rules, about)
+
+    def __repr__(self) -> str:
+        knows = ""
+        if self.bundle:
+            knows = f", knows {len(self.references)} images of {len(set(self.references.labels))} labels"
+        pixels = self.encoder.pixels
+        return (
+            f"Model({self.name!r}: {self.encoder.size} dimensions from {pixels.height} x {pixels.width} pixels, "
+            f"{self.encoder.precision}{knows})"
+        )
+
+
+def _gpu_encoder(bundle: Bundle, precision: WantedPrecision, compiled: bool) -> Encoder:
+    from lookalike.devices import need_cuda
+
+    need_cuda()
+    from lookalike.models.torch_network import gpu_encoder
+
+    return gpu_encoder(bundle, precision, compiled)
+
+
+def _device_of_torch(device: Device) -> Literal["cpu", "cuda"]:
+    import torch
+
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"

@@ -1,0 +1,76 @@
+"""A run as it was asked for: settings, data, places; what may differ when it goes on after a kill."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lookalike.data.manifest import Manifest
+from lookalike.errors import LookalikeError
+from lookalike.settings.check import flat
+from lookalike.settings.training import Train
+from lookalike.training.parents import Parent
+
+# What may differ between the sessions of one run: none of it changes the weights (the cache not beyond rounding).
+FREE = (
+    "resume",
+    "logger",
+    "data.root",
+    "data.exclude",  # what it does is in the fingerprint of the data
+    "models_dir",
+    "checkpoint_dir",
+    "trainer.workers",
+    "trainer.checkpoint_seconds",
+    "trainer.trunk_cache",
+    "augment.threads",
+)
+Watch = Callable[[list[dict[str, float]]], bool]
+
+
+class TrainError(LookalikeError):
+    """Training cannot start or go on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run.
+
+    Attributes:
+        settings: Of the run.
+        manifest: The data set, augmented copies included.
+        parent: The comparison or search that it belongs to.
+        watch: Gets the history after every epoch; True ends the run early.
+    """
+
+    settings: Train
+    manifest: Manifest
+    parent: Parent | None = None
+    watch: Watch | None = None
+
+    @property
+    def run(self) -> str:
+        """Its name."""
+        return self.settings.run or run_name(self.settings)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of its resumable state."""
+        return Path(self.settings.checkpoint_dir) / self.run
+
+    @property
+    def target(self) -> Path:
+        """The folder of its bundle."""
+        return Path(self.settings.models_dir) / self.run
+
+    @cached_property
+    def binding_settings(self) -> dict[str, Any]:
+        """Flat settings that must be the same when the run goes on, and the fingerprint of the data."""
+        values = {**flat(self.settings.model_dump()), "run": self.run, "data_fingerprint": self.manifest.fingerprint()}
+        return {name: value for name, value in values.items() if not name.startswith(FREE)}
+
+
+def run_name(settings: Train) -> str:
+    """The name of a run that was given none: from data, model, loss and seed."""
+    data = Path(settings.data.root or "data").resolve().stem
+    return f"{data}-{settings.model.backbone}-{settings.loss.name}-s{settings.seed}"
