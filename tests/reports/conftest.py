@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lookalike.data.dataset_api import Dataset
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Rules, identify
 from lookalike.inference.bundle import load_bundle
+from lookalike.model import Model
 from lookalike.reports.map import lay_out
 from lookalike.reports.model_report import Report, gather
 from lookalike.reports.similarities import compare_similarities
@@ -23,8 +25,9 @@ def gathered(bundle_path: Path) -> Gathered:
     """The report of the tiny model on a split of a data set."""
 
     def make(root: Path, split: str) -> Report:
-        data = {"root": str(root), "validation_share": 0.0, "seed": 0, "archive": None, "exclude": None}
-        return gather(bundle_path, data, split, camera_rule=True, umap=False, device="cpu", precision="float32")
+        model = Model.load(bundle_path, device="cpu", precision="float32")
+        assert model.bundle is not None
+        return gather(model.evaluate(Dataset(root), split, camera_rule=True), model.bundle, umap=False)
 
     return make
 
