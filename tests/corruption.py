@@ -40,8 +40,8 @@ def corrupt(source: Path, characters: Path, target: Path, seed: int) -> pd.DataF
 
     for path in spoilt("swapped"):
         split, label, name = path.split("/")
-        others = sorted(folder.name for folder in (target / split).iterdir() if folder.name != label)
-        new = f"{split}/{rng.choice(others)}/{name}"
+        labels = sorted(folder.name for folder in (target / split).iterdir() if folder.name != label)
+        new = f"{split}/{rng.choice(labels)}/{name}"
         (target / path).rename(target / new)
         faults.append(("swapped", new, "", label))
     for path in spoilt("copy"):
@@ -69,7 +69,8 @@ def corrupt(source: Path, characters: Path, target: Path, seed: int) -> pd.DataF
 def _place(target: Path, path: str, rng: np.random.Generator, word: str, suffix: str) -> str:
     """A new name in the same class of another split that has it."""
     split, label, name = path.split("/")
-    splits = [one for one in ("train", "validation", "test") if one != split and (target / one / label).is_dir()]
+    places = [place for place in ("train", "validation", "test") if place != split]
+    splits = [place for place in places if (target / place / label).is_dir()]
     return f"{rng.choice(splits)}/{label}/{word}-{Path(name).stem}{suffix}"
 
 
@@ -126,15 +127,15 @@ def figures(audit: Audit, faults: pd.DataFrame) -> pd.DataFrame:
     """How well an audit of a spoilt data set found each kind of fault.
 
     Returns:
-        A row per kind: faults, told (findings), precision, recall, and average precision of the ranking of all images
+        A row per kind: faults, findings, precision, recall, and average precision of the ranking of all images
         (NaN where there is none).
     """
     findings = audit.findings
     rows = []
 
-    def add(kind: str, told: set[object], right: set[object], score: float = float("nan")) -> None:
-        hits = len(told & right)
-        rows.append((kind, len(right), len(told), hits / max(1, len(told)), hits / len(right), score))
+    def add(kind: str, reported: set[object], right: set[object], score: float = float("nan")) -> None:
+        hits = len(reported & right)
+        rows.append((kind, len(right), len(reported), hits / max(1, len(reported)), hits / len(right), score))
 
     def paths(kind: str) -> set[object]:
         return set(findings[findings["kind"] == kind]["path"])
@@ -148,21 +149,21 @@ def figures(audit: Audit, faults: pd.DataFrame) -> pd.DataFrame:
     foreign = set(made["foreign"]["path"])  # parts of one photograph, some of which overlap: really near copies
     for kind in ("copy", "near_copy"):
         right = {frozenset(pair) for pair in zip(made[kind]["path"], made[kind]["origin"], strict=True)}
-        told = {pair for pair in pairs(kind) if not set(pair) <= foreign}  # type: ignore[call-overload]
+        reported = {pair for pair in pairs(kind) if not set(pair) <= foreign}  # type: ignore[call-overload]
         if kind == "near_copy":  # an altered picture is also a near copy of a copy of its origin
-            told = {frozenset(origin.get(path, path) for path in pair) for pair in told}  # type: ignore[attr-defined]
-        add(kind, told, right)
+            reported = {frozenset(origin.get(path, path) for path in pair) for pair in reported}  # type: ignore[attr-defined]
+        add(kind, reported, right)
     add("broken", paths("unusable"), set(made["broken"]["path"]))
     usable = audit.facts.usable
     names = audit.rows["path"].to_numpy(str)[usable]
     near = neighbours(audit.facts.embeddings[usable], NEIGHBOURS)
-    told = suspects(audit.rows["label"].to_numpy(str)[usable], *near, audit.copies[usable])
-    assert told is not None
+    judged = suspects(audit.rows["label"].to_numpy(str)[usable], *near, audit.copies[usable])
+    assert judged is not None
     for kind, finding, ranking in (
-        ("swapped", "label", 1 - told.quality),
-        ("foreign", "outlier", told.outlier),
-        ("text", "outlier", told.outlier),
+        ("swapped", "label", 1 - judged.quality),
+        ("foreign", "outlier", judged.outlier),
+        ("text", "outlier", judged.outlier),
     ):
         right = set(made[kind]["path"])
         add(kind, paths(finding), right, average_precision_score(np.isin(names, list(right)), ranking))
-    return pd.DataFrame(rows, columns=["kind", "faults", "told", "precision", "recall", "average_precision"])
+    return pd.DataFrame(rows, columns=["kind", "faults", "findings", "precision", "recall", "average_precision"])

@@ -7,14 +7,17 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from lookalike.errors import LookalikeError
 from lookalike.files import (
     DiskFullError,
     atomic_file,
     atomic_folder,
+    only_one,
     set_aside,
     sha256_of,
     unused,
@@ -54,6 +57,25 @@ with atomic_folder(target) if target.is_dir() else atomic_file(target) as half:
     else:
         half.write(b"y" * 100_000)
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# Another process that holds the lock until it is told a word, or waits for it; it says what it does.
+HOLDER = """
+import os, sys
+from pathlib import Path
+from lookalike.files import only_one
+
+def say(text):
+    os.write(1, f"{text}\\n".encode())
+
+file, how = sys.argv[1:]
+with only_one(Path(file), "", lambda: say("waits")):
+    if how == "with a child" and os.fork() == 0:
+        say("child")
+    else:
+        say("holds")
+    sys.stdin.readline()
+say("let go")
 """
 
 
@@ -213,3 +235,102 @@ def test_write_json_refuses_what_is_not_json_and_keeps_the_old_file(tmp_path: Pa
 def test_sha256_of_is_the_standard_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")  # the first example of FIPS 180-2
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts processes that take the lock of this test; each is ended behind it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(how: str = "") -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", HOLDER, str(tmp_path / "deep" / ".lock"), how]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def let_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def take(tmp_path: Path) -> None:
+    with only_one(tmp_path / "deep" / ".lock", "run x is being trained by another process"):
+        pass
+
+
+def test_a_lock_is_refused_while_another_process_holds_it(
+    tmp_path: Path, other: Callable[..., subprocess.Popen]
+) -> None:
+    lock = tmp_path / "deep" / ".lock"
+    process = other()
+    assert said(process) == "holds"
+    expected = f"run x is being trained by another process ({lock} is held): wait for it, or give another name"
+    for _ in range(2):
+        with pytest.raises(LookalikeError, match=f"^{re.escape(expected)}$"):
+            take(tmp_path)
+    let_go(process)
+    assert said(process) == "let go"
+    take(tmp_path)
+
+
+def test_a_lock_is_let_go_when_its_holder_is_killed(tmp_path: Path, other: Callable[..., subprocess.Popen]) -> None:
+    process = other()
+    assert said(process) == "holds"
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    take(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(
+    tmp_path: Path, other: Callable[..., subprocess.Popen]
+) -> None:
+    """A loading process may outlive the training that started it by some seconds."""
+    process = other("with a child")
+    assert {said(process), said(process)} == {"holds", "child"}
+    process.kill()
+    process.wait()
+    take(tmp_path)
+
+
+def test_who_may_wait_is_told_once_and_takes_the_lock_next(
+    tmp_path: Path, other: Callable[..., subprocess.Popen]
+) -> None:
+    first = other()
+    assert said(first) == "holds"
+    second = other()
+    assert said(second) == "waits"
+    let_go(first)
+    assert said(second) == "holds"
+    with pytest.raises(LookalikeError, match="is held"):
+        take(tmp_path)
+    let_go(second)
+    assert said(second) == "let go"
+
+
+def test_a_lock_is_let_go_after_an_error_and_its_file_may_stay(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    lock.write_text("of a run long ago")
+    for _ in range(2):
+        with pytest.raises(KeyError, match="stop"), only_one(lock, "busy"):
+            raise KeyError("stop")
+    with only_one(lock, "busy"), only_one(tmp_path / ".other", "busy"):
+        pass
+
+
+def test_a_place_without_room_for_a_lock_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file") as caught, only_one(tmp_path / "file" / ".lock", "busy"):
+        pass
+    assert str(caught.value.filename) == str(tmp_path / "file")

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,15 +20,15 @@ from safetensors.torch import save_file
 
 from conftest import TINY
 from lookalike.cli.main import main
+from lookalike.data.images import read_image
 from lookalike.data.pixels import PixelSettings
 from lookalike.data.tables import ManifestError
 from lookalike.datamodules.market_datamodule import MarketDataModule
-from lookalike.evaluation.identify import Rules, evaluate_rows, identify
-from lookalike.evaluation.stored import evaluate_galleries
+from lookalike.evaluation.assessment import assess
+from lookalike.evaluation.identify import Rules, identify
+from lookalike.export.network_encoder import encoder_of
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
-from lookalike.inference.predict import predict
-from lookalike.inference.references import GalleryError, References
 from lookalike.metrics.evaluate import evaluate
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
@@ -160,25 +159,6 @@ def test_training_beats_untrained_embeddings_on_unseen_people(few_market: Path, 
     assert low > untrained.identification.metrics["map"]
 
 
-def test_lightning_logs_the_metrics_of_a_test(few_market: Path) -> None:
-    module, data = embeddings(Embedder("test_resnet", 16), few_market, PixelSettings(32, 32))
-    assert module.identification is not None
-    found = module.trainer.callback_metrics
-    for name in ("accuracy", "accuracy_at_5", "cmc_at_10", "map", "map_trapezoid", "minp"):
-        assert float(found[f"test/{name}"]) == pytest.approx(
-            module.identification.metrics[name.replace("_at_", "@")], abs=1e-6
-        )
-    whole = module.identification.whole
-    assert whole.metrics["accuracy@1"] == module.identification.metrics["accuracy"]
-    assert "no camera rule" in whole.protocol
-    assert "same label and camera left out" in module.identification.result.protocol
-    people = {
-        part: set(data.manifest.table["label"][data.manifest.table["split"] == part]) for part in ("train", "test")
-    }
-    assert not people["train"] & people["test"]
-    assert data.train_rows.label_ids.min() == 0
-
-
 def test_market_data_module_refuses_another_layout(digits: Path) -> None:
     with pytest.raises(ManifestError, match=r"expected the folders bounding_box_train, .* ImageDataModule"):
         MarketDataModule(digits)
@@ -215,9 +195,15 @@ def test_a_checkpoint_of_another_project(
     assert "model.embedding_size=24" in text
     assert main([*command, "model.embedding_size=24"]) == 0
     assert f"matched (prefix {prefix})" in capsys.readouterr().err
-    expected, _ = embeddings(theirs, few_market, PixelSettings(32, 32))
-    assert expected.identification is not None
-    assert json.loads(Path("o.json").read_text())["metrics"] == expected.identification.metrics
+    manifest = MarketDataModule(few_market, pixels=PixelSettings(32, 32)).manifest
+    encoder = encoder_of(theirs, PixelSettings(32, 32), tmp_path / "graph", "cpu")
+    expected = assess(encoder, "theirs", manifest, "test", Rules(), {})
+    assert json.loads(Path("o.json").read_text())["metrics"] == expected.metrics
+    files = [manifest.file(path) for path in expected.protocol.references["path"]]
+    images = np.stack([read_image(file, PixelSettings(32, 32)) for file in files])
+    with torch.inference_mode():
+        in_torch = theirs.embed(torch.from_numpy(images)).numpy()
+    assert np.abs(in_torch - expected.embedded.references).max() < 1e-5
 
 
 class Touch:
@@ -273,127 +259,6 @@ def test_a_bad_checkpoint_is_refused_in_one_line(
     assert not (tmp_path / "reports").exists()
 
 
-@pytest.fixture
-def copied(few_market: Path, tmp_path: Path) -> Path:
-    """The data, to be spoilt."""
-    root = tmp_path / "data"
-    shutil.copytree(few_market, root)
-    return root
-
-
-def spoil_cameras(root: Path) -> None:
-    for number, file in enumerate(sorted((root / "query").iterdir())):
-        file.rename(file.with_name(f"{file.name.partition('_')[0]}_{number:04d}.jpg"))
-
-
-def empty_queries(root: Path) -> None:
-    shutil.rmtree(root / "query")
-    (root / "query").mkdir()
-
-
-def other_people(root: Path) -> None:
-    for file in list((root / "query").iterdir()):
-        file.rename(file.with_name(f"9{file.name}"))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (spoil_cameras, "names tell no camera .* camera_rule=false"),
-        (empty_queries, "query: "),
-        (other_people, "no query has a valid positive: 25 query labels .* 0 in common"),
-    ],
-)
-def test_bad_data_is_explained(
-    bundle_path: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spoil: Any, message: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    import re
-
-    monkeypatch.chdir(tmp_path)
-    spoil(copied)
-    assert main(["eval", f"bundle={bundle_path}", f"data.root={copied}", "split=test"]) == 2
-    assert re.search(message, capsys.readouterr().err)
-    assert not Path("reports").exists()
-
-
-def test_without_cameras_all_references_are_ranked_when_asked(
-    bundle_path: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    spoil_cameras(copied)
-    command = ["eval", f"bundle={bundle_path}", f"data.root={copied}", "split=test", "output=o.json", "worst=0"]
-    assert main([*command, "camera_rule=false"]) == 0
-    report = json.loads(Path("o.json").read_text())
-    assert "no camera rule" in report["protocol"]
-    assert report["metrics"]["accuracy"] == report["metrics"]["cmc@1"]
-
-
-def test_files_that_are_query_and_reference_are_counted(
-    bundle_path: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for file in sorted((copied / "query").iterdir())[:3]:
-        shutil.copyfile(file, copied / "bounding_box_test" / f"{file.stem}99.jpg")
-    command = ["eval", f"bundle={bundle_path}", f"data.root={copied}", "split=test", "output=o.json", "worst=0"]
-    assert main(command) == 0
-    assert "3 query file(s) are also among the references (first: query/" in capsys.readouterr().err
-    assert json.loads(Path("o.json").read_text())["duplicated_files"] == 3
-
-
-@pytest.mark.parametrize("given", [[], ["bundle=a", "ckpt_path=b"]])
-def test_one_thing_is_measured_at_a_time(
-    few_market: Path, given: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["eval", f"data.root={few_market}", *given]) == 2
-    assert (
-        "give bundle=<folder> or ckpt_path=<Lightning checkpoint>, got " + ("both" if given else "neither")
-        in capsys.readouterr().err
-    )
-
-
-def test_unknown_images_are_called_unknown(
-    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["train", f"data.root={digits}", "run=t", "false_accept_rate=0.07", *TINY]) == 0
-    bundle = load_bundle(Path("models/t"))
-    rates = [entry.false_accept_rate for entry in bundle.config.open_set.thresholds]
-    assert rates == [0.01, 0.02, 0.05, 0.07, 0.1, 0.2]
-    assert bundle.threshold() == bundle.threshold(0.07)
-    assert bundle.threshold(0.01) >= bundle.threshold(0.2)  # type: ignore[operator]
-    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    Image.fromarray(noise).save("noise.png")
-    capsys.readouterr()
-    for rate in (None, 0.01, 0.2):
-        more = [] if rate is None else [f"false_accept_rate={rate}"]
-        assert main(["predict", "bundle=models/t", f"image={digits / 'test'}", "k=3", "picture_rows=2", *more]) == 0
-        output = capsys.readouterr().out
-        written = output.rpartition("written: ")[0].rpartition("written: ")[2].strip()
-        prediction = json.loads(Path(written).read_text())
-        threshold = bundle.threshold(rate)
-        assert prediction["threshold"] == threshold
-        for item in prediction["items"]:
-            near = item["neighbours"][0]["similarity"] > threshold
-            assert (item["label"] != "unknown") == near
-            assert (item["score"] is None) == (not near)
-            assert len(item["neighbours"]) == 3
-    gallery = bundle.references
-    seen = gallery.embeddings[0]
-    encoder = openvino_encoder(bundle)
-    images = np.random.default_rng(1).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
-    far = np.argsort((encoder.embed_arrays(images) @ gallery.embeddings.T).max(1))[0]
-    assert seen @ seen > 0.99
-    Image.fromarray(images[far]).save("far.png")
-    known = predict(
-        encoder, gallery, [gallery.file(0), Path("far.png")], 3, source="t", threshold=0.9999 * float(seen @ seen)
-    )
-    assert [item.label for item in known.items] == [gallery.labels[0], "unknown"]
-    assert [item.score is None for item in known.items] == [False, True]
-    assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "false_accept_rate=0.03"]) == 2
-    assert "false_accept_rate=0.03: models/t has thresholds for 0.01, 0.02, 0.05, 0.07" in capsys.readouterr().err
-
-
 def test_pairs_of_cameras_are_reported(few_market: Path) -> None:
     module, data = embeddings(Embedder("test_resnet", 16), few_market, PixelSettings(32, 32))
     assert module.identification is not None
@@ -403,38 +268,6 @@ def test_pairs_of_cameras_are_reported(few_market: Path) -> None:
         (one, other) for one in cameras for other in cameras if one != other
     }
     assert all(0 < row["map"] <= 1 and row["queries"] > 0 for row in pairs)
-
-
-def test_stored_embeddings_of_different_models_are_not_compared() -> None:
-    rng = np.random.default_rng(0)
-    rows, labels = rng.standard_normal((6, 4)).astype(np.float32), list("aabbcc")
-    one = References(rows, labels, [f"{n}.jpg" for n in range(6)], Path("/x"), "f" * 64)
-    other = References(rows[:2], labels[:2], ["0.jpg", "new.jpg"], Path("/x"), "f" * 64)
-    found = evaluate_galleries(other, one, ks=(1,))
-    assert found.per_query["positives"].tolist() == [1, 2]  # 0.jpg is a reference itself
-    assert (
-        found.metrics == evaluate(rows[:2], rows, labels[:2], labels, exclude_self=np.array([0, -1]), ks=(1,)).metrics
-    )
-    with pytest.raises(GalleryError, match=r"queries were made by eeee.*, the references by ffff.*: embeddings"):
-        evaluate_galleries(replace(other, fingerprint="e" * 64), one)
-
-
-def test_validation_of_a_module_by_itself(few_market: Path) -> None:
-    """Without settings of ours: the module and the data module in Lightning's own loop."""
-    data = MarketDataModule(few_market, pixels=PixelSettings(32, 32), validation_share=0.2)
-    module = MetricLearningModule(Embedder("test_resnet", 16))
-    options: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    pl.Trainer(accelerator="cpu", devices=1, enable_model_summary=False, **options).validate(
-        module, data, verbose=False
-    )
-    module.eval()
-    protocol = data.protocol
-    assert set(protocol.queries["label"]) <= set(protocol.references["label"])
-    assert len(module.history) == 1
-    with torch.inference_mode():
-        loaders = [torch.cat([module.embedder.embed(x) for x, _ in loader]).numpy() for loader in data.val_dataloader()]
-    expected = evaluate_rows(loaders[1], loaders[0], protocol).metrics
-    assert module.history[0]["validation/map"] == expected["map"]
 
 
 @pytest.mark.slow
@@ -462,8 +295,3 @@ def test_sequences_taken_for_cameras_make_no_endless_table(few_market: Path) -> 
     found = identify(*arrays, many, Rules())
     assert found.to_dict()["per_camera_pair"] == []
     assert len(identify(*arrays, protocol, Rules()).to_dict()["per_camera_pair"]) == 30
-
-
-def test_the_report_must_be_json(few_market: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["eval", "bundle=b", f"data.root={few_market}", "output=r.parquet"]) == 2
-    assert "output=r.parquet: expected a file ending in .json" in capsys.readouterr().err

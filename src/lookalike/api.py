@@ -8,35 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.data.dataset_api import Dataset
 from lookalike.inference.encoder import Encoder, WantedPrecision
-from lookalike.model import Device, Model
+from lookalike.model import Device, Model, needing
 
 if TYPE_CHECKING:
     from lookalike.auditing.audit import Audit
 
 
-def train(data: Dataset | str | Path, **settings: Any) -> Model:
+def train(data: Dataset | Mapping[str, Any] | str | Path, **settings: object) -> Model:
     """Trains a model, or continues, or finds that the run is finished; needs the extra `train`.
 
     Args:
-        data: A data set, or where it lies.
+        data: A data set, where it lies, or what `Dataset` takes.
         **settings: Those of `lookalike train`: `run="mine"`, groups (`loss="arcface"`, `model="resnet18"`), and
-            values inside groups as `trainer={"max_epochs": 5}` or `**{"trainer.max_epochs": 5}`.
+            values inside groups as `trainer={"max_epochs": 5}` or `**{"trainer.max_epochs": 5}`; paths may be `Path`.
 
     Returns:
         The model of the best epoch, loaded from its bundle `models/<run>/`.
 
     Raises:
         SettingsError: A setting is unknown or out of range.
-        LookalikeError: Something in the data or an earlier session stands in the way.
+        LookalikeError: Something in the data or an earlier session stands in the way; the extra is not installed.
     """
     from lookalike.settings.check import check
     from lookalike.settings.compose import compose, flattened
     from lookalike.settings.training import Train
-    from lookalike.training import run
 
-    source = data.source if isinstance(data, Dataset) else {"root": str(data)}
-    of_data = [(f"data.{name}", value) for name, value in source.items()]
-    bundle, _ = run.train(check(Train, compose("train", [*of_data, *flattened(settings)])))
+    given = [*((f"data.{name}", value) for name, value in _source_of(data).items()), *flattened(settings)]
+    plain = [(name, str(value) if isinstance(value, Path) else value) for name, value in given]
+    checked = check(Train, compose("train", plain))
+    with needing("train", "train"):
+        from lookalike.training import run
+    bundle, _ = run.train(checked)
     return Model.load(bundle.path)
 
 
@@ -59,17 +61,18 @@ def audit(
 
     Raises:
         ManifestError: There is no data set at all, or no image in it.
-        LookalikeError: Another audit writes into `output`.
+        LookalikeError: Another audit writes into `output`; an extra is not installed.
     """
-    from lookalike.auditing.audit import audit as look
     from lookalike.data.dataset import survey_data
     from lookalike.export.untrained import identity, untrained_encoder
     from lookalike.files import atomic_file, only_one, write_bytes
     from lookalike.inference.bundle import load_bundle
-    from lookalike.reports.audit_page import page
 
-    source: dict[str, Any] = {"root": str(data)} if isinstance(data, str | Path) else {}
-    source |= dict(data.source if isinstance(data, Dataset) else data if isinstance(data, Mapping) else {})
+    with needing("audit", "audit"):
+        from lookalike.auditing.audit import audit as look
+        from lookalike.reports.audit_page import page
+
+    source = _source_of(data)
     with ExitStack() as stack:
         if output is None:
             folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -84,17 +87,27 @@ def audit(
                 source |= {"validation_share": held_out.validation_share, "seed": held_out.seed}
             made_by = f"{trained.fingerprint} {device} {precision}"
         else:
-            made_by = identity()
+            with needing("train", "audit without bundle="):
+                made_by = identity()
 
         def load() -> Encoder:
             if bundle:
                 return Model.load(bundle, device=device, precision=precision).encoder
-            return untrained_encoder(cache)
+            with needing("train", "audit without bundle="):
+                return untrained_encoder(cache)
 
         manifest, problems = survey_data(**source)
-        result = look(manifest, problems, load, made_by, cache)
+        with needing("audit", "audit"):
+            result = look(manifest, problems, load, made_by, cache)
         if output is not None:
             with atomic_file(folder / "audit.parquet") as handle:
                 result.findings.to_parquet(handle, index=False)
             write_bytes(folder / "audit.html", page(result))
     return result
+
+
+def _source_of(data: Dataset | Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """What a data set is opened from, without opening it."""
+    if isinstance(data, str | Path):
+        return {"root": str(data)}
+    return dict(data.source if isinstance(data, Dataset) else data)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from lookalike.errors import LookalikeError
 
@@ -90,7 +90,7 @@ def write_once(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Writes JSON (UTF-8, indented), whole or not at all. NaN and infinity are refused: they are not JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode("utf-8", "surrogateescape"))
@@ -157,24 +157,23 @@ def only_one(lock: Path, otherwise: str, wait: Callable[[], None] | None = None)
     """Holds a lock file for this process; the system lets go of it when the process ends, however it ends.
 
     Args:
-        lock: The file; it stays behind, empty.
+        lock: The file; it may stay behind, empty.
         otherwise: What the error says when another process holds it.
         wait: Called before waiting for the other process; None to raise instead.
 
     Raises:
         LookalikeError: Another process holds it.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        try:
-            import fcntl
+    from filelock import FileLock, Timeout  # here, as what only reads files needs no locks
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # Windows has no flock: there two processes are not told apart
-        except BlockingIOError as error:
-            if wait is None:
-                raise LookalikeError(f"{otherwise} ({lock} is held): wait for it, or give another name") from error
-            wait()
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holder = FileLock(lock)
+    try:
+        held = holder.acquire(timeout=0)
+    except Timeout as error:
+        if wait is None:
+            raise LookalikeError(f"{otherwise} ({lock} is held): wait for it, or give another name") from error
+        wait()
+        held = holder.acquire()
+    with held:
         yield

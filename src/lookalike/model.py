@@ -3,14 +3,15 @@
 Letters in shapes: N images, D embedding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 
-from lookalike.data.any_image import AnyImage
+from lookalike.data.any_image import AnyImage, as_list
 from lookalike.errors import LookalikeError
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.bundle_config import HeldOut
@@ -64,8 +65,10 @@ class Model:
 
         Raises:
             BundleError: No bundle there, or one that was changed.
-            LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none.
+            LookalikeError: No torch or no GPU for `cuda`; bf16 for a processor that has none; a misspelt choice.
         """
+        _need_choice("device", device, get_args(Device))
+        _need_choice("precision", precision, get_args(WantedPrecision))
         bundle = load_bundle(Path(path))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
@@ -80,17 +83,18 @@ class Model:
             name: `efficientnet_lite0`, whose weights come with a package.
 
         Raises:
-            LookalikeError: Another name.
+            LookalikeError: Another name, or the extra `train` is not installed.
         """
         if name != _PRETRAINED:
             raise LookalikeError(
                 f"Model.pretrained({name!r}): expected {_PRETRAINED!r}, whose weights come with a package; for another "
                 "backbone train it, or give Model.from_checkpoint its weights"
             )
-        from lookalike.export.untrained import untrained_encoder
+        with needing("train", "Model.pretrained"):
+            from lookalike.export.untrained import untrained_encoder
 
-        scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-        encoder = untrained_encoder(Path(scratch.name))
+            scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
+            encoder = untrained_encoder(Path(scratch.name))
         return cls(name, encoder, about={"pretrained": name, "precision": encoder.precision}, scratch=scratch)
 
     @classmethod
@@ -98,8 +102,8 @@ class Model:
         cls,
         file: str | Path,
         *,
-        model: dict[str, Any] | None = None,
-        pixels: dict[str, Any] | None = None,
+        model: Mapping[str, Any] | None = None,
+        pixels: Mapping[str, Any] | None = None,
         allow_partial: bool = False,
         device: Device = "auto",
     ) -> "Model":
@@ -115,10 +119,14 @@ class Model:
             device: `auto` is `cuda` where there is one.
 
         Raises:
-            LookalikeError: The file cannot be read or is of another architecture; no GPU for `cuda`.
+            SettingsError: A setting of `model` or `pixels` is unknown or out of range.
+            LookalikeError: The file cannot be read or is of another architecture; no GPU for `cuda`; the extra `train`
+                is not installed.
         """
-        from lookalike.export.network_encoder import encoder_of
-        from lookalike.models.restore import restore
+        _need_choice("device", device, get_args(Device))
+        with needing("train", "Model.from_checkpoint"):
+            from lookalike.export.network_encoder import encoder_of
+            from lookalike.models.restore import restore
         from lookalike.settings.check import flat
 
         file = Path(file)
@@ -156,7 +164,7 @@ class Model:
 
     def embed(
         self,
-        images: Sequence[AnyImage],
+        images: AnyImage | Iterable[AnyImage],
         *,
         errors: dict[int, str] | None = None,
         progress: Callable[[int], None] = lambda done: None,
@@ -164,7 +172,7 @@ class Model:
         """Embeds images.
 
         Args:
-            images: N files (paths or text), bytes, uint8 arrays [H, W, 3] or pictures of Pillow.
+            images: N files (paths or text), bytes, uint8 arrays [H, W, 3] or pictures of Pillow; one of them is N = 1.
             errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
             progress: Called with the number of images done since the last call.
 
@@ -174,20 +182,20 @@ class Model:
         Raises:
             ImageError: An image cannot be used and `errors` is None.
         """
-        return self.encoder.embed(images, errors=errors, progress=progress)
+        return self.encoder.embed(as_list(images)[0], errors=errors, progress=progress)
 
     @overload
-    def predict(
-        self, images: str | Path | np.ndarray, k: int = 10, *, false_accept_rate: float | None = None
+    def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
+        self, images: AnyImage, k: int = 10, *, false_accept_rate: float | None = None
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self, images: list[Any] | tuple[Any, ...], k: int = 10, *, false_accept_rate: float | None = None
+        self, images: Iterable[AnyImage], k: int = 10, *, false_accept_rate: float | None = None
     ) -> Predictions: ...
 
     def predict(
-        self, images: AnyImage | Sequence[AnyImage], k: int = 10, *, false_accept_rate: float | None = None
+        self, images: AnyImage | Iterable[AnyImage], k: int = 10, *, false_accept_rate: float | None = None
     ) -> Prediction | Predictions:
         """Names images by their k nearest known ones.
 
@@ -266,3 +274,28 @@ def _device_of_torch(device: Device) -> Literal["cpu", "cuda"]:
     import torch
 
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def _need_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise LookalikeError(f"{name}={value!r}: expected one of {', '.join(choices)}")
+
+
+@contextmanager
+def needing(extra: str, what: str) -> Iterator[None]:
+    """Says which extra to install when a package is missing inside.
+
+    Args:
+        extra: Of this package, such as `train`.
+        what: What needs it, for the error.
+
+    Raises:
+        LookalikeError: A package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "lookalike":
+            raise
+        raise LookalikeError(f"{what} needs the package {package}: pip install 'lookalike[{extra}]'") from error

@@ -74,14 +74,15 @@ def url(server: Server) -> str:
 
 
 def test_photographs_are_fetched_once_and_laid_out(server: Server, tmp_path: Path) -> None:
-    folder = fetch_grocery(tmp_path, url(server))
+    cache = tmp_path / "some" / "where" / "deep"
+    folder = fetch_grocery(cache, url(server))
     manifest = read_manifest(folder)
     assert len(manifest.labels) == 50
     assert manifest.counts()[["train", "validation", "test"]].to_numpy().tolist() == [[1, 1, 1]] * 50
-    assert fetch_grocery(tmp_path, url(server)) == folder
+    assert fetch_grocery(cache, url(server)) == folder
     assert server.asked == [None]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["grocery-produce"], "the archive is not kept"
-    assert not list(tmp_path.parent.rglob("evil.jpg"))
+    assert sorted(path.name for path in cache.iterdir()) == ["grocery-produce"], "the archive is not kept"
+    assert not list(tmp_path.rglob("evil.jpg"))
 
 
 def test_a_cut_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:

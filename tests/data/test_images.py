@@ -8,49 +8,13 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from lookalike.data.image_files import find_broken, find_images
 from lookalike.data.images import MIN_SIDE, ImageError, read_image
 from lookalike.data.pixels import PixelSettings, resize
-from lookalike.data.reduced_jpeg import decode_reduced, reduction
-from lookalike.data.shrink_kernel import shrink
-
-SMALL = PixelSettings(16, 16)
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-
-
-def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
-    """The bytes of a file; `next` gives it a second frame."""
-    following = options.pop("next", None)
-    if following is not None:
-        options |= {"save_all": True, "append_images": [following]}
-    stream = BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
-def smooth(width: int = 64, height: int = 48) -> Image.Image:
-    """A gradient with a different colour in every corner."""
-    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    return Image.fromarray((255 * np.stack([across, down, (across + 1 - down) / 2], axis=2)).astype(np.uint8))
-
-
-def noise(width: int = 64, height: int = 48, seed: int = 0) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-def bands(*colors: tuple[int, int, int], size: int = 30) -> np.ndarray:
-    """Squares side by side."""
-    return np.repeat(np.array([colors], np.uint8), size, axis=0).repeat(size, axis=1)
-
-
-def checkerboard(height: int, width: int) -> np.ndarray:
-    board = (np.indices((height, width)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    return np.repeat(board[..., None], 3, axis=2)
+from pictures import BLUE, GREEN, JPEG, PNG, RED, SMALL, encoded, noise, smooth
 
 
 def forged_png(width: int, height: int) -> bytes:
@@ -110,29 +74,6 @@ def test_every_pixel_format_becomes_8_bit_rgb(data: bytes, left: tuple[int, ...]
     np.testing.assert_array_equal(image, np.concatenate([np.full((8, 4, 3), tone) for tone in (left, right)], axis=1))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-def test_jpeg_agrees_with_pillow(mode: str) -> None:
-    data = encoded(smooth().convert(mode), "JPEG", quality=90)
-    wanted = np.asarray(Image.open(BytesIO(data)).convert("RGB")).astype(int)
-    assert abs(read_image(data) - wanted).max() <= 1
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_orientation_is_applied_once(form: str, orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encoded(smooth(64, 48), form, exif=exif)
-    with Image.open(BytesIO(data)) as image:
-        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB")).astype(int)
-    assert upright.shape == ((48, 64, 3) if orientation < 5 else (64, 48, 3))
-    found = read_image(data)
-    assert found.shape == upright.shape
-    assert abs(found - upright).max() <= 1
-    wanted = resize(found, PixelSettings(20, 12)).astype(int)
-    assert abs(read_image(data, PixelSettings(20, 12)) - wanted).mean() < 2, "at reduced scale too"
-
-
 @pytest.mark.parametrize(
     "entry", [(2, 2, b"6\0\0\0"), (3, 1, b"\x63\0\0\0"), (3, 2, b"\x06\0\x06\0"), (9, 0, b"\0" * 4)]
 )
@@ -157,9 +98,6 @@ def test_the_first_picture_of_an_mpo_is_used() -> None:
 def test_animations_and_many_pages_are_refused(form: str) -> None:
     with pytest.raises(ImageError, match=r"animated or many pages \(2 frames\), expected one picture: save the frame"):
         read_image(encoded(smooth(), form, next=noise()))
-
-
-JPEG, PNG = encoded(noise(), "JPEG"), encoded(noise(), "PNG")
 
 
 @pytest.mark.parametrize(
@@ -253,91 +191,6 @@ def test_damage_anywhere_gives_a_picture_or_an_image_error(form: str) -> None:
     assert refused, "some damage is past mending"
 
 
-SIZES = [(1792, 1792), (1800, 1793), (1791, 2500), (895, 896), (449, 448), (447, 900), (224, 223), (100, 4000)]
-
-
-@pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("pixels", [PixelSettings(224, 224), PixelSettings(256, 128)])
-def test_reduced_decoding_never_goes_below_the_wanted_size(width: int, height: int, pixels: PixelSettings) -> None:
-    data = encoded(Image.new("RGB", (width, height), RED), "JPEG")
-    for orientation in (1, 6):
-        wide, high = (pixels.width, pixels.height) if orientation == 1 else (pixels.height, pixels.width)
-        upright = (height, width) if orientation == 1 else (width, height)
-        image = decode_reduced(data, reduction((0, 0, *upright), pixels))
-        largest = max(by for by in (1, 2, 4, 8) if by == 1 or (width >= by * wide and height >= by * high))
-        assert image.shape == (-(-height // largest), -(-width // largest), 3)
-        assert image[0, 0, 0] > 250, "red first, and not grey"
-
-
-@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
-@pytest.mark.parametrize(("width", "height"), [(1792, 1792), (1500, 700), (640, 448), (300, 900), (225, 223)])
-def test_reduced_decoding_is_close_to_the_full_one(width: int, height: int, mode: str) -> None:
-    data = encoded(smooth(width, height), "JPEG", quality=90)
-    pixels = PixelSettings(224, 224, mode)
-    assert abs(read_image(data, pixels).astype(int) - resize(read_image(data), pixels)).mean() < 2
-
-
-def test_reduced_decoding_is_close_to_the_full_one_on_photographs(produce: Path) -> None:
-    files = sorted((produce / "train").glob("*/*.jpg"))[::100]
-    assert len(files) >= 5
-    pixels = PixelSettings(96, 96)
-    for file in files:
-        difference = abs(read_image(file, pixels).astype(int) - resize(read_image(file), pixels))
-        assert difference.mean() < 2, file
-
-
-@pytest.mark.parametrize("turn", [False, True])
-def test_geometry_of_stretch_crop_and_pad(turn: bool) -> None:
-    def read(mode: str) -> np.ndarray:
-        image = bands(RED, GREEN, BLUE)
-        data = encoded(Image.fromarray(image.transpose(1, 0, 2) if turn else image))
-        result = read_image(data, PixelSettings(30, 30, mode))
-        return result.transpose(1, 0, 2) if turn else result
-
-    np.testing.assert_array_equal(read("stretch"), bands(RED, GREEN, BLUE, size=10).repeat(3, axis=0))
-    np.testing.assert_array_equal(read("crop"), bands(GREEN))
-    grey = np.full((10, 30, 3), 128, np.uint8)
-    np.testing.assert_array_equal(read("pad"), np.concatenate([grey, bands(RED, GREEN, BLUE, size=10), grey]))
-
-
-@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
-def test_resize_gives_the_asked_size_from_any_size(mode: str) -> None:
-    rng = np.random.default_rng(0)
-    pixels = PixelSettings(37, 21, mode)
-    for height, width in [(37, 21), (4, 900), (900, 4), (38, 21), (37, 20), *rng.integers(4, 90, (40, 2)).tolist()]:
-        image = resize(np.full((height, width, 3), 77, np.uint8), pixels)
-        assert (image.shape, image.dtype) == ((37, 21, 3), np.uint8)
-        assert set(np.unique(image)) <= {77, 128} if mode == "pad" else (image == 77).all()
-
-
-@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
-def test_an_image_of_the_wanted_size_is_not_touched(mode: str) -> None:
-    image = np.asarray(noise(24, 16))
-    np.testing.assert_array_equal(resize(image, PixelSettings(16, 24, mode)), image)
-
-
-@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
-def test_a_long_thin_strip_needs_no_more_memory_than_it_is_worth(mode: str) -> None:
-    image = resize(np.full((4, 4_000_000, 3), 200, np.uint8), PixelSettings(224, 224, mode))
-    assert image.shape == (224, 224, 3)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "pixels"),
-    [
-        (256, 256, PixelSettings(32, 32)),
-        (250, 333, PixelSettings(32, 32)),
-        (256, 256, PixelSettings(32, 32, "crop")),
-        (256, 16, PixelSettings(32, 64)),
-        (16, 256, PixelSettings(64, 32)),
-    ],
-)
-def test_a_fine_checkerboard_shrinks_to_flat_grey(height: int, width: int, pixels: PixelSettings) -> None:
-    image = read_image(encoded(Image.fromarray(checkerboard(height, width))), pixels).astype(int)
-    assert abs(image - 127.5).max() < 20
-    assert image.std() < 8, "a plain bilinear resize leaves about 100"
-
-
 def test_boxes_cut_the_upright_image_and_stay_inside_it() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -363,76 +216,29 @@ def test_boxes_that_hold_nothing_are_refused(tmp_path: Path, box: tuple[float, .
         read_image(file, SMALL, box)
 
 
-def test_a_box_of_a_large_jpeg_is_not_decoded_smaller_than_wanted() -> None:
-    image = Image.new("RGB", (1600, 1600), RED)
-    image.paste(BLUE, (800, 800, 864, 864))
-    found = read_image(encoded(image, "JPEG", quality=95), SMALL, (800, 800, 864, 864)).astype(int)
-    assert abs(found - BLUE).mean() < 8
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_part_is_the_same_whether_decoded_reduced_or_whole(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(smooth(1203, 901), "JPEG", quality=95, exif=exif)
     whole, pixels = read_image(data), PixelSettings(40, 56)
-    seen: list[tuple[int, int]] = []
+    sizes: list[tuple[int, int]] = []
 
     def crop(height: int, width: int) -> tuple[int, int, int, int]:
-        seen.append((height, width))
+        sizes.append((height, width))
         return 50, 31, height - 77, width - 40
 
     box = (101.0, 203.0, 777.0, 850.0)
     x1, y1, x2, y2 = (int(value) for value in box)
     cut = whole[y1:y2, x1:x2]
-    for part, found in (
+    for part, result in (
         (whole[50 : whole.shape[0] - 27, 31 : whole.shape[1] - 9], read_image(data, pixels, crop=crop)),
         (cut, read_image(data, pixels, box)),
         (cut[50:-27, 31:-9], read_image(data, pixels, box, crop)),
     ):
-        assert abs(found.astype(int) - resize(part, pixels)).max() <= 3
-    assert seen == [whole.shape[:2], cut.shape[:2]], "the crop is drawn from the full size"
+        assert abs(result.astype(int) - resize(part, pixels)).max() <= 3
+    assert sizes == [whole.shape[:2], cut.shape[:2]], "the crop is drawn from the full size"
     np.testing.assert_array_equal(read_image(data, box=box, crop=crop), cut[50:-27, 31:-9])
-
-
-@pytest.mark.parametrize("size", [(348, 348), (320, 256), (301, 999), (225, 224), (448, 700), (1024, 240)])
-def test_the_compiled_shrinking_gives_the_pixels_of_opencv(size: tuple[int, int]) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    ours, theirs = shrink(image, (224, 224)), cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
-    difference = abs(ours.astype(int) - theirs)
-    assert difference.max() <= 1, "only ties between two values may be rounded the other way"
-    assert (difference > 0).mean() < 0.005
-
-
-def test_photographs_have_the_same_pixels_whether_shrunk_compiled_or_not(produce: Path) -> None:
-    for file in sorted((produce / "train").glob("*/*.jpg"))[::50]:
-        image = read_image(file)
-        expected = cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
-        np.testing.assert_array_equal(shrink(image, (224, 224)), expected)
-
-
-def test_find_broken_keeps_the_order_and_looks_at_every_file(tmp_path: Path) -> None:
-    contents: list[bytes] = [JPEG, b"", PNG, JPEG[:500], b"text", PNG]
-    files = [tmp_path / f"{name}.jpg" for name in "fedcba"]
-    for file, content in zip(files, contents, strict=True):
-        file.write_bytes(content)
-    missing = tmp_path / "0.jpg"
-    looked: list[None] = []
-    found = find_broken([*files, missing], threads=4, progress=lambda: looked.append(None))
-    assert [text.split(":")[0] for text in found] == [str(file) for file in (files[1], files[3], files[4], missing)]
-    assert len(looked) == 7
-    assert find_broken([]) == []
-
-
-def test_find_images_goes_by_the_extension_and_skips_the_hidden(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.jpeg", "deep/er/c.webp", ".d.png", ".hidden/e.png", "f.txt", "png", "g.png.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert [file.relative_to(tmp_path).as_posix() for file in find_images(tmp_path)] == [
-        "a.jpeg",
-        "b.JPG",
-        "deep/er/c.webp",
-    ]
 
 
 def test_an_error_of_the_callers_crop_is_no_damage_of_the_image(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Copies on disk are a function of the data and the settings; on-line changes are one of the image and the seed."""
+"""Copies on disk are a function of the data and the settings."""
 
 import contextlib
 import signal
@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from image_folders import random_picture
 from lookalike.data.dataset import read_manifest
 from lookalike.data.image_files import find_broken, find_images
 from lookalike.data.images import read_image
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import AugmentError, default_output, make_copies
 from lookalike.data.pixels import PixelSettings
-from lookalike.datamodules.online_transforms import OnlineTransforms, sample_seed
 from lookalike.files import DiskFullError
 
 MAKE = """
@@ -36,21 +35,13 @@ make_copies(read_manifest(data), output, per_class=per_class, seed=0, strength=1
 """
 
 
-def picture(file: Path, seed: int = 0, size: int = 24) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    image = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((size, size))
-    image.save(file)
-    return file
-
-
 def data_set(root: Path, size: int = 24, **images_per_class: int) -> Path:
     """Training images per class, and one image of each for validation and test."""
     for label, count in images_per_class.items():
         for number in range(count):
-            picture(root / "train" / label / f"{number}.png", number, size)
+            random_picture(root / "train" / label / f"{number}.png", number, size)
         for split in ("validation", "test"):
-            picture(root / split / label / "0.png", 100)
+            random_picture(root / split / label / "0.png", 100)
     return root
 
 
@@ -116,14 +107,14 @@ def test_copies_differ_from_the_original_and_from_each_other(tmp_path: Path) -> 
 
 
 def test_the_steps_of_the_recipe_decide_independently(tmp_path: Path) -> None:
-    file = picture(tmp_path / "data/train/a/0.png")
+    file = random_picture(tmp_path / "data/train/a/0.png")
     copies(tmp_path / "data", tmp_path / "copies", per_class=301)
     plain = read_image(file)
     encoded = [
         cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1] for image in (plain, plain[:, ::-1])
     ]
-    found = list(images(tmp_path / "copies").values())
-    unchanged, mirrored = (found.count(data.tobytes()) for data in encoded)
+    contents = list(images(tmp_path / "copies").values())
+    unchanged, mirrored = (contents.count(data.tobytes()) for data in encoded)
     assert unchanged < 8, "0.5 * 0.1 * 0.3 * 0.5 * 0.7 = 0.3 % expected; 10 % when all steps throw the same dice"
     assert mirrored < 8
 
@@ -141,10 +132,10 @@ def test_same_seed_same_bytes_whatever_the_threads_and_other_seed_other_bytes(tm
     outputs = [tmp_path / name for name in ("first", "one-thread", "many-threads", "other-seed")]
     for output, changes in zip(outputs, [{}, {"threads": 1}, {"threads": 8}, {"seed": 1}], strict=True):
         copies(data, output, per_class=20, **changes)
-    first, one, many, other = (images(output) for output in outputs)
+    first, single, many, reseeded = (images(output) for output in outputs)
     assert len(first) == 35
-    assert first == one == many
-    assert not set(first.values()) & set(other.values())
+    assert first == single == many
+    assert not set(first.values()) & set(reseeded.values())
 
 
 def test_deleted_copies_come_back_the_same_and_the_others_are_not_touched(tmp_path: Path) -> None:
@@ -193,7 +184,7 @@ def test_a_full_disk_stops_the_run_and_says_so(tmp_path: Path) -> None:
 
 def test_sources_of_the_same_stem_do_not_collide(tmp_path: Path) -> None:
     for number, name in enumerate(["a.png", "a.jpg", "sub/a.png", "sub/b.png"]):
-        picture(tmp_path / "data/train/x" / name, number)
+        random_picture(tmp_path / "data/train/x" / name, number)
     rows = copies(tmp_path / "data", tmp_path / "copies", per_class=12)
     assert rows["source"].value_counts().tolist() == [2, 2, 2, 2]
     assert rows["path"].is_unique
@@ -219,12 +210,12 @@ def test_other_settings_make_other_files_and_the_old_ones_are_left_and_mentioned
 def test_another_picture_under_the_same_name_makes_other_copies(tmp_path: Path) -> None:
     data, output = data_set(tmp_path / "data", a=1), tmp_path / "copies"
     first = copies(data, output)
-    picture(data / "train/a/0.png", seed=9)
+    random_picture(data / "train/a/0.png", seed=9)
     assert not set(first["path"]) & set(copies(data, output)["path"])
 
 
 def test_max_side_scales_large_pictures_down_and_keeps_their_shape(tmp_path: Path) -> None:
-    file = picture(tmp_path / "data/train/a/0.png", size=64)
+    file = random_picture(tmp_path / "data/train/a/0.png", size=64)
     Image.open(file).resize((64, 32)).save(file)
     copies(tmp_path / "data", tmp_path / "small", per_class=2, max_side=16)
     copies(tmp_path / "data", tmp_path / "large", per_class=2, max_side=100)
@@ -267,14 +258,14 @@ def test_unusable_sources_are_all_listed_and_the_rest_is_made(tmp_path: Path) ->
     assert "damaged" in lines[0]
     assert "cannot be read (No such file" in lines[1]
     assert len(images(output)) == 3
-    picture(data / "train/a/1.png", 1)
-    picture(data / "train/b/0.png", 0)
+    random_picture(data / "train/a/1.png", 1)
+    random_picture(data / "train/b/0.png", 0)
     assert len(copies(manifest, output)) == 6
 
 
 def test_ignored_images_are_no_source(tmp_path: Path) -> None:
     for number in range(3):
-        picture(tmp_path / f"{number}.png", number)
+        random_picture(tmp_path / f"{number}.png", number)
     (tmp_path / "data.csv").write_text("path,label,ignore\n0.png,a,1\n1.png,a,\n2.png,b,1\n")
     rows = copies(tmp_path / "data.csv", tmp_path / "copies", per_class=3)
     assert rows["source"].tolist() == ["1.png", "1.png"]
@@ -305,7 +296,7 @@ def test_labels_and_names_from_a_table_lead_nowhere_else(tmp_path: Path) -> None
     data = tmp_path / "data"
     long = f"{'é' * 120}.png"  # 244 bytes of the 255 that a name may have
     for number, _ in enumerate(labels):
-        picture(data / str(number) / long, number)
+        random_picture(data / str(number) / long, number)
     table = pd.DataFrame({"path": [f"{number}/{long}" for number in range(len(labels))], "label": labels})
     table.to_csv(data / "data.csv", index=False)
     before = sorted(entry for entry in tmp_path.rglob("*"))
@@ -339,86 +330,3 @@ def test_photographs_are_copied_recognisably(produce: Path, tmp_path: Path) -> N
         assert max(read_image(Path(path)).shape) == 128
         pair = [read_image(file, small).mean(axis=(0, 1)) for file in (Path(path), produce / source)]
         assert abs(pair[0] - pair[1]).max() < 80, "light and colour stay near the original's"
-
-
-PIXELS = PixelSettings(20, 16)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"flip": True, "crop_area": 1.0, "color": 0.0},
-        {"flip": False, "crop_area": 0.4, "color": 0.0},
-        {"flip": False, "crop_area": 1.0, "color": 0.4},
-        {"flip": True, "crop_area": 0.2, "color": 0.4},
-    ],
-)
-def test_online_changes_are_a_function_of_the_seed(tmp_path: Path, settings: dict[str, float]) -> None:
-    file = picture(tmp_path / "a.png", size=40)
-    first, second = (OnlineTransforms(PIXELS, **settings) for _ in range(2))
-    assert first.random
-    forward = [first(file, seed) for seed in range(12)]
-    backward = [second(file, seed) for seed in reversed(range(12))][::-1]
-    for image, again in zip(forward, backward, strict=True):
-        assert (image.shape, image.dtype) == ((20, 16, 3), np.uint8)
-        assert image.flags.c_contiguous
-        np.testing.assert_array_equal(image, again)
-    assert len({image.tobytes() for image in forward}) > 1
-
-
-def test_online_changes_that_change_nothing_equal_the_plain_reading(tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", size=40)
-    transforms = OnlineTransforms(PIXELS, flip=False, crop_area=1.0, color=0.0)
-    assert not transforms.random
-    for box in (None, (5.0, 5.0, 30.0, 30.0)):
-        np.testing.assert_array_equal(transforms(file, 3, box), read_image(file, PIXELS, box))
-
-
-def test_online_flip_mirrors_about_half(tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", size=40)
-    plain = read_image(file, PIXELS)
-    transforms = OnlineTransforms(PIXELS, flip=True, crop_area=1.0, color=0.0)
-    mirrored = 0
-    for seed in range(100):
-        image = transforms(file, seed)
-        assert np.array_equal(image, plain) or np.array_equal(image, plain[:, ::-1])
-        mirrored += not np.array_equal(image, plain)
-    assert 30 < mirrored < 70
-
-
-def test_online_flip_and_color_decide_independently(tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", size=40)
-    plain = read_image(file, PIXELS)
-    transforms = OnlineTransforms(PIXELS, flip=True, crop_area=1.0, color=0.4)
-    found = [transforms(file, seed) for seed in range(200)]
-    assert 5 < sum(np.array_equal(image, plain) for image in found) < 40, "0.5 * 0.2 = 10 % expected"
-    assert 5 < sum(np.array_equal(image, plain[:, ::-1]) for image in found) < 40, "mirrored in its own colours: 10 %"
-
-
-def test_online_crop_keeps_the_asked_share_of_the_area(tmp_path: Path) -> None:
-    across, down = np.meshgrid(np.arange(200), np.arange(200))
-    file = tmp_path / "a.png"
-    Image.fromarray(np.stack([across, down, across], axis=2).astype(np.uint8)).save(file)
-    transforms = OnlineTransforms(PixelSettings(200, 200), flip=False, crop_area=0.5, color=0.0)
-    shares = []
-    for seed in range(40):
-        image = transforms(file, seed).astype(int)
-        shares.append((np.ptp(image[..., 0]) + 1) * (np.ptp(image[..., 1]) + 1) / 200**2)
-    assert 0.4 < min(shares) < 0.65
-    assert max(shares) > 0.8
-
-
-def test_online_crop_stays_inside_the_box(tmp_path: Path) -> None:
-    image = Image.new("RGB", (60, 60), "red")
-    image.paste("blue", (20, 20, 40, 40))
-    image.save(tmp_path / "a.png")
-    transforms = OnlineTransforms(PIXELS, flip=True, crop_area=0.2, color=0.0)
-    for seed in range(10):
-        assert (transforms(tmp_path / "a.png", seed, (20, 20, 40, 40)) == (0, 0, 255)).all()
-
-
-def test_sample_seeds_tell_all_their_parts_apart() -> None:
-    seeds = {sample_seed(seed, epoch, row) for seed in range(5) for epoch in range(5) for row in range(40)}
-    assert len(seeds) == 1000
-    assert all(0 <= seed < 2**32 for seed in seeds)
-    assert sample_seed(1, 2, 3) == sample_seed(1, 2, 3)

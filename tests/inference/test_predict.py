@@ -1,65 +1,22 @@
-"""Prediction through the real commands: JSON contract, picture, exit codes, and the settings file of predict.py."""
+"""Predictions as objects: neighbours, votes, the unknown, pictures, JSON."""
 
 import json
-import re
 import shutil
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.cli.main import main
-from lookalike.data.dataset import read_manifest
 from lookalike.data.dataset_api import Dataset
+from lookalike.data.images import ImageError
 from lookalike.evaluation.split import evaluate_split
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
-from lookalike.inference.predict import find_queries, predict
-
-STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(-\d+)?")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def written(here: Path) -> dict:
-    (file,) = (here / "predictions").glob("*.json")
-    return json.loads(file.read_text())
-
-
-def test_the_json_and_the_picture_of_a_folder(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["predict", f"bundle={bundle_path}", f"image={digits / 'validation' / 'digit 0'}", "k=7"]) == 0
-    content = written(here)
-    assert sorted(content) == ["bundle", "created", "fingerprint", "items", "k", "precision", "schema"]
-    assert content["schema"] == 1
-    assert content["k"] == 7
-    assert content["fingerprint"] == load_bundle(bundle_path).fingerprint
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", content["created"])
-    assert len(content["items"]) == 4
-    for item in content["items"]:
-        names = [neighbour["label"] for neighbour in item["neighbours"]]
-        assert [neighbour["rank"] for neighbour in item["neighbours"]] == list(range(1, 8))
-        assert item["score"] == names.count(item["label"]) / 7
-        assert item["truth"] == "digit 0"
-        similarity = [neighbour["similarity"] for neighbour in item["neighbours"]]
-        assert similarity == sorted(similarity, reverse=True)
-        assert all(Path(n["path"]).is_file() and Path(n["path"]).parent.name == n["label"] for n in item["neighbours"])
-    right = sum(item["label"] == "digit 0" for item in content["items"])
-    printed = capsys.readouterr().out
-    assert f"{right} of 4 right, taking the name of the folder as the label" in printed
-    (picture,) = (here / "predictions").glob("*.png")
-    assert STAMP.fullmatch(picture.stem)
-    with Image.open(picture) as image:
-        assert image.width > 8 * 148
-        assert image.height > 4 * 148
+from lookalike.inference.predict import PredictError, Prediction, Predictions, draw, find_queries, predict, predict_any
+from lookalike.inference.references import GalleryError
 
 
 def test_its_labels_are_those_of_the_evaluation(bundle_path: Path, digits: Path) -> None:
@@ -81,65 +38,6 @@ def test_a_training_image_finds_itself_first(bundle_path: Path, digits: Path) ->
         assert item.neighbours[0].similarity == pytest.approx(1, abs=1e-5)
 
 
-def test_one_unreadable_image_does_not_stop_the_rest(bundle_path: Path, digits: Path, here: Path) -> None:
-    folder = here / "new photos, (1)"
-    shutil.copytree(digits / "test" / "digit 1", folder)
-    (folder / "0000 broken.png").write_bytes(b"no image")
-    assert main(["predict", f"bundle={bundle_path}", f"image={folder}", "k=3"]) == 1
-    first, *rest = written(here)["items"]
-    assert first["label"] is None
-    assert first["neighbours"] == []
-    assert "not an image" in first["error"]
-    assert len(rest) == 4
-    assert all(item["label"] and "error" not in item and item["truth"] is None for item in rest)
-
-
-def test_nothing_but_unreadable_images_still_writes_the_json(bundle_path: Path, here: Path) -> None:
-    Path("x.png").write_bytes(b"no image")
-    assert main(["predict", f"bundle={bundle_path}", "image=x.png", "k=3"]) == 1
-    assert len(written(here)["items"]) == 1
-    assert not list(here.rglob("predictions/*.png"))
-
-
-def test_predictions_never_replace_one_another(bundle_path: Path, digits: Path, here: Path) -> None:
-    image = next((digits / "test").rglob("*.png"))
-    for _ in range(3):
-        assert main(["predict", f"bundle={bundle_path}", f"image={image}", "k=1"]) == 0
-    files = sorted((here / "predictions").iterdir())
-    assert len(files) == 6
-    assert all(STAMP.fullmatch(file.stem) for file in files)
-    assert {file.stem for file in files if file.suffix == ".png"} == {
-        file.stem for file in files if file.suffix == ".json"
-    }
-
-
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (["k=51"], r"k=51: expected 1 to 50, the number of images in the gallery"),
-        (["k=0"], r"k=0: expected greater than or equal to 1"),
-        (["image=nowhere/*.jpg"], r"image=nowhere/\*\.jpg: no image there: give a file, a folder or a quoted pattern"),
-        (["bundle=nowhere"], r"nowhere: no bundle here"),
-        (["picture_row=3"], r"picture_row: unknown setting; did you mean picture_rows\?"),
-    ],
-)
-def test_wrong_use(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
-) -> None:
-    assert main(["predict", f"bundle={bundle_path}", f"image={digits / 'test'}", *arguments]) == 2
-    error = capsys.readouterr().err
-    assert re.search(text, error), error
-    assert len(error.strip().splitlines()) == 1
-    assert not (here / "predictions").exists()
-
-
-def test_a_gallery_that_moved(bundle_path: Path, digits: Path, here: Path) -> None:
-    image = next((digits / "test").rglob("*.png"))
-    assert main(["predict", f"bundle={bundle_path}", f"image={image}", "k=2", "gallery_root=/elsewhere"]) == 0
-    paths = [neighbour["path"] for neighbour in written(here)["items"][0]["neighbours"]]
-    assert all(path.startswith("/elsewhere/train/digit ") for path in paths)
-
-
 def test_patterns_and_folders(digits: Path) -> None:
     assert len(find_queries(str(digits / "test"))) == 20
     assert len(find_queries(str(digits / "te*" / "digit [01]" / "*.png"))) == 8
@@ -147,111 +45,148 @@ def test_patterns_and_folders(digits: Path) -> None:
     assert find_queries("gone.jpg") == [Path("gone.jpg")], "a named file that is missing becomes an item with an error"
 
 
-def test_predict_py_reads_its_file_and_the_command_line_wins(bundle_path: Path, digits: Path, here: Path) -> None:
-    root = Path(__file__).parents[2]
-    (here / "configs").mkdir()
-    shutil.copy(root / "predict.py", here)
-    config = {"bundle": str(bundle_path), "image": str(digits / "test" / "digit 2"), "k": 4}
-    (here / "configs" / "predict_config.json").write_text(json.dumps(config))
-    for arguments, k in (([], 4), (["k=2"], 2)):
-        done = subprocess.run(
-            [sys.executable, "predict.py", *arguments], cwd=here, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        latest = max((here / "predictions").glob("*.json"))
-        assert json.loads(latest.read_text())["k"] == k
-        shutil.rmtree(here / "predictions")
+@pytest.fixture(scope="module")
+def answered(bundle_path: Path, digits: Path) -> Predictions:
+    """Two digits that can be used and a file that is gone."""
+    bundle = load_bundle(bundle_path)
+    files = [*find_queries(str(digits / "test" / "digit 3"))[:2], Path("gone.png")]
+    return predict(openvino_encoder(bundle), bundle.references, files, 4, source="tiny")
 
 
-def test_predicting_loads_neither_torch_nor_the_training_stack(bundle_path: Path, digits: Path, here: Path) -> None:
-    image = next((digits / "test").rglob("*.png"))
-    code = (
-        "import sys; from lookalike.cli.main import main; code = main(sys.argv[1:]); "
-        "heavy = {'torch', 'lightning', 'timm', 'mlflow', 'albumentations', 'pandas', 'sklearn'}; "
-        "print(sorted(heavy & set(sys.modules))); sys.exit(code)"
+def test_predictions_are_a_sequence_of_plain_values(answered: Predictions, bundle_path: Path) -> None:
+    assert len(answered) == 3
+    assert list(answered) == [answered[0], answered[1], answered[2]] == list(answered.items)
+    assert answered.failed == (answered[2],)
+    content = json.loads(json.dumps(answered.to_dict()))
+    assert list(content) == ["schema", "created", "bundle", "fingerprint", "precision", "k", "items"]
+    assert content["fingerprint"] == load_bundle(bundle_path).fingerprint
+    first, _, last = content["items"]
+    assert list(first) == ["image", "label", "score", "truth", "neighbours"]
+    assert [list(near) for near in first["neighbours"]] == [["rank", "label", "path", "similarity"]] * 4
+    assert (last["label"], last["neighbours"], last["error"].partition(":")[0]) == (None, [], "gone.png")
+    assert replace(answered, threshold=0.5).to_dict()["threshold"] == 0.5
+
+
+def test_a_prediction_reads_as_a_line(answered: Predictions) -> None:
+    first = answered[0]
+    names = ", ".join(near.label for near in first.neighbours)
+    assert str(first) == f"{first.image}: {first.label} ({first.score:.0%})  [{names}]"
+    assert repr(first) == f"Prediction({first})"
+    assert str(replace(first, label="unknown", score=None)) == f"{first.image}: unknown  [{names}]"
+    assert str(answered[2]).startswith("gone.png: cannot be read")
+    assert str(answered).splitlines() == [str(item) for item in answered]
+    assert repr(answered) == "Predictions(3 images by 'tiny', k=4, 1 not usable)"
+
+
+def test_the_votes_are_a_share_of_the_neighbours(answered: Predictions) -> None:
+    for item in answered.items[:2]:
+        names = [near.label for near in item.neighbours]
+        assert item.label in names
+        assert item.score == names.count(item.label) / 4
+        assert [near.rank for near in item.neighbours] == [1, 2, 3, 4]
+
+
+def test_the_truth_is_the_folder_where_that_is_a_label(
+    bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load_bundle(bundle_path)
+    file = find_queries(str(digits / "test" / "digit 3"))[0]
+    for folder in ("digit 3", "Digit 3"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copyfile(file, tmp_path / folder / "x.png")
+    monkeypatch.chdir(tmp_path / "digit 3")
+    images = [Path("x.png"), "x.png", tmp_path / "Digit 3" / "x.png", file.read_bytes()]
+    predictions = predict(openvino_encoder(bundle), bundle.references, images, 1, source="tiny")
+    assert [item.truth for item in predictions] == ["digit 3", "digit 3", None, None]
+    assert [item.image for item in predictions] == ["x.png", "x.png", str(images[2]), "image 4"]
+
+
+def test_not_above_the_threshold_is_unknown(bundle_path: Path, digits: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    files = find_queries(str(digits / "test"))
+    given = (openvino_encoder(bundle), bundle.references, files, 3)
+    plain = predict(*given, source="tiny")
+    nearest = sorted(item.neighbours[0].similarity for item in plain)
+    strict = predict(*given, source="tiny", threshold=nearest[9])
+    assert sum(item.label == "unknown" for item in strict) == sum(value <= nearest[9] for value in nearest)
+    for item, before in zip(strict, plain, strict=True):
+        known = item.neighbours[0].similarity > nearest[9]
+        assert (item.label, item.score) == ((before.label, before.score) if known else ("unknown", None))
+        assert (item.truth, item.neighbours) == (before.truth, before.neighbours)
+
+
+def test_strict_refuses_what_cannot_be_used(bundle_path: Path, digits: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    files = [*find_queries(str(digits / "test"))[:2], Path("gone.png")]
+    with pytest.raises(ImageError, match=r"^gone\.png: cannot be read"):
+        predict(openvino_encoder(bundle), bundle.references, files, 1, source="tiny", strict=True)
+
+
+def test_a_wrong_k_or_gallery_is_refused_before_any_image_is_read(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    encoder = openvino_encoder(bundle)
+    for k in (0, 51):
+        with pytest.raises(GalleryError, match=rf"^k={k}: expected 1 to 50, the number of images in the gallery"):
+            predict(encoder, bundle.references, ["gone.png"], k, source="tiny", strict=True)
+    other = replace(bundle.references, fingerprint="e" * 64)
+    with pytest.raises(GalleryError, match=r"^the gallery was made by eeeeeeeeeeee, the query by "):
+        predict(encoder, other, ["gone.png"], 1, source="tiny", strict=True)
+
+
+def test_each_picture_shows_the_query_and_its_neighbours(answered: Predictions, tmp_path: Path) -> None:
+    one_row, all_rows = answered[0].figure(), answered.figure()
+    assert one_row.width > 5 * 148
+    assert one_row.height < all_rows.height < 4 * one_row.height
+    cells = answered[0].cells()
+    assert [cell.title for cell in cells] == [f"query: {answered[0].label}", *(n.label for n in answered[0].neighbours)]
+    assert cells[0].right == (answered[0].label == answered[0].truth)
+    assert [cell.right for cell in cells[1:]] == [near.label == "digit 3" for near in answered[0].neighbours]
+    (grey,) = answered[2].cells()
+    assert (grey.title, grey.right) == ("cannot be used", None)
+    draw(answered.items[:2], tmp_path / "two.png")
+    with Image.open(tmp_path / "two.png") as drawn:
+        assert drawn.size[0] == one_row.width
+    unsure = replace(answered[0], label="unknown", score=None, truth=None)
+    assert (unsure.cells()[0].note, unsure.cells()[0].right) == ("too far from all", None)
+    wrong = replace(answered[0], label="digit 9", truth="digit 3")
+    assert (wrong.cells()[0].note, wrong.cells()[0].right) == ("is digit 3", False)
+
+
+def test_a_thumbnail_is_drawn_in_place_of_a_file_that_is_gone(answered: Predictions) -> None:
+    gone = [replace(near, path="/gone.png") for near in answered[0].neighbours]
+    data = answered[0].query
+    assert isinstance(data, Path)
+    kept = [replace(near, thumbnail=data.read_bytes()) for near in gone]
+    empty, drawn = (
+        np.asarray(replace(answered[0], neighbours=tuple(near)).figure()).astype(int) for near in (gone, kept)
     )
-    command = [sys.executable, "-c", code, "predict", f"bundle={bundle_path}", f"image={image}", "k=2"]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("[]"), done.stdout
+    assert empty.shape == drawn.shape
+    first = slice(188, 330)
+    assert drawn[20:150, first].std() > 2 * empty[20:150, first].std(), "a grey field holds a few letters"
 
 
-def test_eval_writes_the_numbers_of_training(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+def test_several_writes_in_a_second_replace_nothing(answered: Predictions, tmp_path: Path) -> None:
+    written = [answered.write(tmp_path / "deep" / "folder") for _ in range(3)]
+    assert len(set(written)) == 3
+    assert len({file.read_text() for file in written}) == 1
+
+
+@pytest.mark.parametrize("image", ["no where/*.jpg", "**/*.nothing", ""])
+def test_a_pattern_or_folder_without_images_is_refused(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["eval", f"bundle={bundle_path}", f"data.root={digits}"]) == 0
-    report = json.loads((here / "reports" / "tiny-validation.json").read_text())
-    stored = load_bundle(bundle_path).config.metrics["validation"]
-    for part in ("metrics", "intervals_95"):
-        assert report[part].pop("accuracy") == report[part]["accuracy@1"]
-        assert report[part] == stored.model_dump(mode="json")[part]
-    assert report["counts"] == {
-        "queries": 20,
-        "queries_with_positive": 20,
-        "queries_without_positive": 0,
-        "queries_of_unknown_label": 0,
-        "distractors": 0,
-        "references": 50,
-        "ignored": 0,
-    }
-    assert sum(row["queries"] for row in report["per_label"]) == 20
-    printed = capsys.readouterr().out
-    assert printed.startswith("protocol: 20 queries")
-    assert f"accuracy@1    {report['metrics']['accuracy@1']:.4f}" in printed
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PredictError, match=r"image=.*: no image there: give a file, a folder or a quoted pattern such"):
+        find_queries(image)
 
 
-def test_eval_refuses_a_broken_query(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(digits, here / "data")
-    victim = next((here / "data" / "validation").rglob("*.png"))
-    victim.write_bytes(victim.read_bytes()[:50])
-    assert main(["eval", f"bundle={bundle_path}", "data.root=data"]) == 2
-    assert f"{victim.name}: damaged" in capsys.readouterr().err
-    assert not (here / "reports").exists()
-
-
-def test_eval_on_an_empty_split(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(digits / "train", here / "data" / "train")
-    assert main(["eval", f"bundle={bundle_path}", "data.root=data", "split=test"]) == 2
-    assert "split test has no query: expected images in test/<class>/" in capsys.readouterr().err
-
-
-def test_embed_writes_a_searchable_folder(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from lookalike.inference.references import load_references
-
-    shutil.copytree(digits / "test", here / "flat")
-    (here / "flat" / "digit 0" / "bad.png").write_bytes(b"x")
-    assert main(["embed", f"bundle={bundle_path}", "data.root=flat"]) == 1
-    captured = capsys.readouterr()
-    assert "20 embeddings of 16 dimensions in embeddings" in captured.out
-    assert "bad.png: not an image" in captured.err
-    gallery = load_references(here / "embeddings")
-    rows, similarity = gallery.search(gallery.embeddings, 1, load_bundle(bundle_path).fingerprint)
-    assert rows[:, 0].tolist() == list(range(20))
-    assert np.allclose(similarity, 1, atol=1e-5)
-    assert set(gallery.labels) == {f"digit {n}" for n in range(5)}
-
-
-def test_embed_takes_a_table(bundle_path: Path, digits: Path, here: Path) -> None:
-    assert main(["manifest", f"data.root={digits}", "output=all.csv"]) == 0
-    assert main(["embed", f"bundle={bundle_path}", "data.root=all.csv", "output=e"]) == 0
-    assert len(np.load("e/embeddings.npy")) == len(read_manifest(Path("all.csv")).table) == 90
-
-
-def test_manifest_prints_counts_and_names_broken_files(
-    digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(digits, here / "data")
-    victim = next((here / "data" / "test" / "digit 4").iterdir())
-    victim.write_bytes(b"text")
-    assert main(["manifest", "data.root=data"]) == 1
-    captured = capsys.readouterr()
-    assert re.search(r"digit 4\s+10\s+4\s+4", captured.out)
-    assert "train 50, validation 20, test 20" in captured.out
-    assert f"{victim.name}: not an image" in captured.err
-    assert Path("reports/manifest.csv").is_file()
+def test_one_image_or_several(bundle_path: Path, digits: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    file = find_queries(str(digits / "test"))[0]
+    given: dict[str, Any] = {"k": 2, "source": "tiny"}
+    alone = predict_any(openvino_encoder(bundle), bundle.references, file, **given)
+    assert isinstance(alone, Prediction)
+    for several in ([file], (file,), iter([file]), np.array([str(file)])):
+        among = predict_any(openvino_encoder(bundle), bundle.references, several, **given)
+        assert isinstance(among, Predictions)
+        assert among[0] == alone

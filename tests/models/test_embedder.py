@@ -1,5 +1,6 @@
+"""The embedder: what is trained and what is frozen, its settings, its weights on disk."""
+
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,57 +10,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from embedders import FAMILIES, changed, family, make, pictures, snapshot, step
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError
 from lookalike.export.graph import write_graph
+from lookalike.inference.bundle_config import NetworkConfig
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork
 from lookalike.models.embedder import Embedder, load_embedder, stage_names
-from lookalike.models.gem import GeM
-from lookalike.models.losses import MetricLoss
 from lookalike.settings.check import SettingsError, check
 from lookalike.settings.training import Model
-
-# Four families of backbones: what is trained, and where the frozen trunk ends.
-FAMILIES: dict[str, tuple[list[str], str | None]] = {
-    "resnet18": (["layer4", "head"], "layer4.0"),
-    "mobilenetv3_small_100": (["blocks.5", "conv_head", "head"], "blocks.5"),
-    "vit_tiny_patch16_224": (["blocks.11", "norm", "head"], None),  # a position embedding comes in between
-    "convnext_atto": (["stages.3", "head"], "stages.3"),
-}
-
-
-def make(backbone: str, seed: int = 0, **settings: Any) -> Embedder:
-    torch.manual_seed(seed)
-    return Embedder(backbone, **{"embedding_size": 16, **settings})
-
-
-def pictures(count: int, side: int = 64, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8, generator=generator)
-
-
-def step(embedder: Embedder, images: Tensor) -> None:
-    """One training step with ArcFace; Adam moves a weight by as much whatever the size of its gradient."""
-    loss = MetricLoss("arcface", {"margin_degrees": 28.6, "scale": 30.0}, 3, embedder.embedding_size)
-    trained = [parameter for parameter in embedder.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam([*trained, *loss.parameters()], lr=1e-2, eps=1e-30)
-    loss(embedder(images), torch.arange(len(images)) % 3).backward()
-    optimizer.step()
-
-
-def snapshot(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def changed(before: dict[str, Tensor], module: nn.Module) -> set[str]:
-    return {name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name])}
-
-
-@cache
-def family(backbone: str) -> Embedder:
-    """Shared by the tests that do not train it."""
-    return make(backbone, trainable=FAMILIES[backbone][0])
 
 
 @pytest.mark.parametrize("backbone", FAMILIES)
@@ -95,36 +55,6 @@ def test_the_openvino_graph_agrees_with_torch(backbone: str, tmp_path: Path) -> 
         ours = embedder.embed(images)
     assert torch.allclose(theirs.norm(dim=1), torch.ones(3), atol=1e-5)
     assert (ours * theirs).sum(1).min() > 0.9999
-
-
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("backbone", FAMILIES)
-def test_trunk_and_rest_equal_the_whole_bit_for_bit(backbone: str, training: bool) -> None:
-    embedder, images = family(backbone).train(training), pictures(2, 160, seed=3)
-    assert embedder.trunk_end == FAMILIES[backbone][1]
-    if embedder.trunk_end is None:
-        with pytest.raises(AssertionError, match="a network that has none"):
-            embedder.trunk(images)
-        return
-    with torch.no_grad():
-        features, whole = embedder.trunk(images), embedder(images)
-        assert torch.equal(embedder.rest(features), whole)
-        assert torch.equal(embedder(images), whole)  # the bypass is undone
-
-
-def test_a_broken_off_pass_leaves_the_network_whole() -> None:
-    embedder, images = make("test_resnet", trainable=["layer4", "head"]).eval(), pictures(2)
-    with torch.no_grad():
-        whole = embedder(images)
-        with pytest.raises(RuntimeError):
-            embedder.rest(torch.zeros(2, 1, 3, 3))  # features of another network
-        assert torch.equal(embedder(images), whole)
-        assert torch.equal(embedder.rest(embedder.trunk(images)), whole)
-
-
-@pytest.mark.parametrize("trainable", [["all"], None, ["conv1"], ["all", "layer4"]])
-def test_without_a_frozen_stage_in_front_there_is_no_trunk(trainable: list[str] | None) -> None:
-    assert make("test_resnet", trainable=trainable).trunk_end is None
 
 
 def test_frozen_batch_norm_keeps_its_statistics_and_trained_batch_norm_does_not() -> None:
@@ -239,59 +169,6 @@ def test_unknown_backbones_are_refused(backbone: str, text: str) -> None:
         Embedder(backbone)
 
 
-@pytest.mark.parametrize("power", [3.0, 1.0, 5.5, 20.0])
-def test_gem_equals_a_slow_loop(power: float) -> None:
-    torch.manual_seed(0)
-    features = torch.randn(2, 3, 4, 5)
-    features[0, 1] = 0  # a channel that saw nothing
-    expected = torch.zeros(2, 3, dtype=torch.float64)
-    for b in range(2):
-        for c in range(3):
-            cells = [max(float(features[b, c, y, x]), 1e-6) ** power for y in range(4) for x in range(5)]
-            expected[b, c] = (sum(cells) / 20) ** (1 / power)
-    for flatten, shape in ((True, (2, 3)), (False, (2, 3, 1, 1))):
-        pool = GeM(flatten, power=power)
-        pooled = pool(features.requires_grad_())
-        pooled.sum().backward()
-        assert torch.isfinite(features.grad).all()
-        assert torch.isfinite(pool.power.grad)
-        assert pooled.shape == shape
-        assert torch.allclose(pooled.double().view(2, 3), expected, rtol=1e-5)
-    pooled = GeM(True, (1, 2), power)(features.permute(0, 2, 3, 1))
-    assert torch.allclose(pooled.double(), expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "backbone", ["test_resnet", "test_efficientnet", "test_convnext", "swin_tiny_patch4_window7_224"]
-)
-def test_gem_takes_the_place_of_timms_pooling(backbone: str) -> None:
-    """With power 1 on features above 0 it is the mean, which is timm's own pooling."""
-    side = 224 if backbone.startswith("swin") else 64
-    gem = make(backbone, pooling="gem", trainable=["head"])
-    avg = make(backbone, trainable=["head"]).eval()
-    (pool,) = (part for part in gem.modules() if isinstance(part, GeM))
-    output = gem.train()(pictures(2, side))
-    output.sum().backward()
-    assert output.shape == (2, 16)
-    assert pool.power.grad.abs() > 0  # learned together with the head
-
-    above_zero = lambda _, inputs: (inputs[0].abs() + 0.1,)  # noqa: E731
-    timms = next(p for n, p in avg.named_modules() if n.endswith("global_pool"))
-    for part in (pool, timms):
-        part.register_forward_pre_hook(above_zero)
-    pool.power.data.fill_(1.0)
-    with torch.no_grad():
-        assert torch.allclose(gem.eval()(pictures(2, side)), avg(pictures(2, side)), atol=1e-5)
-
-
-@pytest.mark.parametrize("backbone", ["test_vit", "vit_tiny_patch16_224"])
-def test_gem_is_refused_without_a_feature_map(backbone: str) -> None:
-    with pytest.raises(
-        ModelError, match=rf"pooling=gem needs a convolutional backbone, {backbone} pools tokens: use .*avg"
-    ):
-        Embedder(backbone, pooling="gem")
-
-
 def test_the_neck_normalises_the_batch() -> None:
     embedder, images = make("test_resnet", bn_neck=True), pictures(16)
     with torch.no_grad():
@@ -355,7 +232,7 @@ def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> 
     made = Embedder(**{k: v for k, v in model.items() if k != "weights"})
     step(made, pictures(6, 160))
     save_file(made.state_dict(), tmp_path / "model.safetensors")
-    loaded = load_embedder(tmp_path / "model.safetensors", model)
+    loaded = load_embedder(tmp_path / "model.safetensors", NetworkConfig(**model))
     with torch.no_grad():
         images = pictures(2, 160, seed=9)
         assert torch.equal(loaded.eval().embed(images), made.eval().embed(images))
@@ -368,9 +245,9 @@ def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> 
 def test_load_embedder_refuses_other_weights(change: dict[str, Any], tmp_path: Path) -> None:
     save_file(make("test_resnet").state_dict(), tmp_path / "model.safetensors")
     model = {"backbone": "test_resnet", "embedding_size": 16, **change}
-    with pytest.raises(ModelError, match=rf"model\.safetensors: does not fit {model['backbone']} \(") as told:
-        load_embedder(tmp_path / "model.safetensors", model)
-    assert "\n" not in str(told.value)
+    with pytest.raises(ModelError, match=rf"model\.safetensors: does not fit {model['backbone']} \(") as caught:
+        load_embedder(tmp_path / "model.safetensors", NetworkConfig(**model))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "mobilenetv3_small_100", "convnext_atto"])
@@ -384,7 +261,7 @@ def test_without_a_head_the_embedding_is_the_backbones_features(backbone: str, t
     assert not any(name.startswith("head") for name in embedder.state_dict())
     save_file(embedder.state_dict(), tmp_path / "w.safetensors")
     with torch.no_grad():
-        assert torch.equal(load_embedder(tmp_path / "w.safetensors", model).eval()(images), features)
+        assert torch.equal(load_embedder(tmp_path / "w.safetensors", NetworkConfig(**model)).eval()(images), features)
 
 
 def test_a_neck_without_a_head_normalises_the_features() -> None:

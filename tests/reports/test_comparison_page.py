@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from browser import Elements, faint_texts, needs_browser, opened, stands_alone
-from lookalike.experiments.comparison import Comparison, Measured, conclude, tables
+from lookalike.experiments.comparison import Comparison, MeasuredRun, conclude, tables
 from lookalike.reports.comparison_page import write
 
 LABELS = np.repeat(["a", "b", "c"], 20)
 
 
-def measured(group: str, seed: int, share: float, **about: object) -> Measured:
+def measured(group: str, seed: int, share: float, **about: object) -> MeasuredRun:
     rng = np.random.default_rng([seed, int(100 * share)])
     right = (rng.random(60) < share).astype(float)
     epochs = [{"epoch": float(n), "train/loss": 1 / n, "validation/accuracy@1": share} for n in (1, 2, 2 + seed)]
@@ -22,7 +22,7 @@ def measured(group: str, seed: int, share: float, **about: object) -> Measured:
     per_query = pd.DataFrame(
         {"label": LABELS, "accuracy@1": right, "accuracy@5": right, "map": right / 2, "positives": 1}
     )
-    return Measured(group, seed, f"{group}-s{seed}", {**facts, "history": epochs, **about}, per_query)
+    return MeasuredRun(group, seed, f"{group}-s{seed}", {**facts, "history": epochs, **about}, per_query)
 
 
 def compared(*names: str, **about: object) -> Comparison:

@@ -94,10 +94,13 @@ def test_the_best_settings_train_again(search: Search, tmp_path: Path) -> None:
 def test_headings_sort_numbers_as_numbers_and_leave_gaps_last(search: Search, tmp_path: Path) -> None:
     script = """
         const heads = [...document.querySelectorAll(".sort th")];
-        const column = place => [...document.querySelectorAll(".sort tbody tr")].map(row => row.cells[place].textContent);
-        const click = title => { const at = heads.findIndex(head => head.textContent === title);
-          heads[at].click(); return column(at); };
-        return JSON.stringify([click("mAP"), click("mAP"), click("learning_rate"), click("trainable"), click("trainable")]);
+        const rows = () => [...document.querySelectorAll(".sort tbody tr")];
+        const click = title => {
+          const place = heads.findIndex(head => head.textContent === title);
+          heads[place].click();
+          return rows().map(row => row.cells[place].textContent);
+        };
+        return JSON.stringify(["mAP", "mAP", "learning_rate", "trainable", "trainable"].map(click));
     """
     page_of(search, tmp_path)
     down, up, rates, names, names_up = json.loads(asked(script, tmp_path / "tune.html", tmp_path))

@@ -1,15 +1,9 @@
-"""Training through the real command: what it writes, that it repeats, that a killed run ends like an unbroken one."""
+"""Training through the real command: what it writes, that it repeats, what it refuses."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,46 +14,7 @@ from conftest import TINY
 from lookalike.cli.main import main
 from lookalike.data.dataset_api import Dataset
 from lookalike.inference.bundle import load_bundle
-from lookalike.training.callbacks import KeepState
-
-RUN = [sys.executable, "-m", "lookalike"]
-# A process that kills itself at the n-th call of a function: real SIGKILL, at an exact moment.
-KILLER = """
-import os, signal, sys
-import {module} as owner
-from lookalike.cli.main import main
-calls, inner = 0, owner.{path}
-def kill(*args, **kwargs):
-    global calls
-    calls += 1
-    if calls == {call}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return inner(*args, **kwargs)
-owner.{path} = kill
-main(sys.argv[1:])
-"""
-
-
-def arguments(root: Path, run: str = "r", *more: str) -> list[str]:
-    return ["train", f"data.root={root}", f"run={run}", *TINY, *more]
-
-
-def start(where: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*RUN, *command], cwd=where, capture_output=True, text=True, timeout=300)
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
-
-
-def state(where: Path, run: str = "r") -> dict[str, Any]:
-    return torch.load(where / f"checkpoint/{run}/last.ckpt", weights_only=True)
+from runs import arguments, start
 
 
 def test_training_learns_photographs(few_produce: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,108 +60,6 @@ def test_workers_do_not_change_the_weights(digits: Path, tmp_path: Path, monkeyp
         assert main(arguments(digits, run, f"trainer.workers={workers}")) == 0
     one, two = (Path(f"models/{run}/model.safetensors").read_bytes() for run in ("none", "two"))
     assert one == two
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("loss", ["arcface", "supcon"])
-def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, loss: str) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    more = (f"loss={loss}", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0", "trainer.labels_per_batch=4")
-    command = arguments(digits, "r", *more, "trainer.images_per_label=2")
-    command[command.index("logger=none")] = "logger=mlflow"
-    whole.mkdir()
-    broken.mkdir()
-    finished = start(whole, *command)
-    assert finished.returncode == 0, finished.stderr
-
-    moments = [
-        ("lookalike.models.metric_learning_module", "MetricLearningModule.training_step", 9),  # inside the second epoch
-        ("os", "fsync", 7),  # a checkpoint's temporary file is written but not yet in place
-        ("lookalike.training.callbacks", "KeepState.on_train_epoch_end", 1),  # validated, logged, not yet written
-    ]
-    for module, path, call in moments:
-        code = KILLER.format(module=module, path=path, call=call)
-        killed = subprocess.run([sys.executable, "-c", code, *command], cwd=broken, capture_output=True, timeout=300)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-    _kill_from_outside(broken, command)
-    resumed = start(broken, *command)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "resuming r after" in resumed.stderr
-
-    assert (whole / "models/r/model.safetensors").read_bytes() == (broken / "models/r/model.safetensors").read_bytes()
-    one, other = state(whole), state(broken)
-    assert same(one["state_dict"], other["state_dict"])
-    assert same(one["optimizer_states"], other["optimizer_states"])
-    assert same(one["lr_schedulers"], other["lr_schedulers"])
-    assert same(one["lookalike"], other["lookalike"])
-    assert _curve(whole) == _curve(broken)
-    assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
-    assert not list(broken.rglob("*.tmp")), "temporary files are left behind"
-
-
-def _kill_from_outside(where: Path, command: list[str]) -> None:
-    """SIGKILL as soon as the resumed process has written a checkpoint of its own."""
-    last = where / "checkpoint/r/last.ckpt"
-    before = last.stat().st_mtime_ns
-    with subprocess.Popen([*RUN, *command], cwd=where, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and last.stat().st_mtime_ns == before:
-            time.sleep(0.002)
-        process.kill()
-    assert process.returncode in (-signal.SIGKILL, 0)
-
-
-def _curve(where: Path) -> list[tuple[int, float]]:
-    import mlflow
-
-    client = mlflow.MlflowClient(f"sqlite:///{where / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
-    assert len(runs) == 1, "a resumed run goes on in the same record"
-    points = client.get_metric_history(runs[0].info.run_id, "validation/map")
-    return [(point.step, point.value) for point in points]
-
-
-def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every checkpoint of a run, the one after validation included, leads to the same end."""
-    import lookalike.training.callbacks as owner
-    from lookalike.cli.arguments import read_settings
-    from lookalike.training.run import train
-
-    class Death(BaseException):
-        """No handler of the product catches this."""
-
-    write = owner.KeepState._write
-
-    def die_after(number: int) -> None:
-        calls = 0
-
-        def dying(*args: Any) -> None:
-            nonlocal calls
-            write(*args)
-            calls += 1
-            if calls == number:
-                raise Death
-
-        monkeypatch.setattr(owner.KeepState, "_write", dying)
-
-    monkeypatch.chdir(tmp_path)
-    settings = {
-        run: read_settings("train", arguments(digits, run, "trainer.checkpoint_seconds=0")[1:]) for run in ("w", "b")
-    }
-    train(settings["w"])
-    for moment in range(1, 13):  # two epochs of six steps
-        die_after(moment)
-        with pytest.raises(Death):
-            train(settings["b"])
-        monkeypatch.undo()
-        monkeypatch.chdir(tmp_path)
-        assert state(tmp_path, "b")["global_step"] == moment
-        train(settings["b"])
-        one, other = state(tmp_path, "w"), state(tmp_path, "b")
-        assert all(
-            same(one[key], other[key]) for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
-        ), moment
-        shutil.rmtree("checkpoint/b")
-        shutil.rmtree("models/b")
 
 
 @pytest.fixture
@@ -303,38 +156,6 @@ def test_a_run_that_died_before_its_export_only_exports(finished: list[str], bun
     shutil.rmtree("models/tiny")
     assert main(finished) == 0
     assert Path("models/tiny/model.safetensors").read_bytes() == (bundle_path / "model.safetensors").read_bytes()
-
-
-def test_a_full_disk_loses_nothing(digits: Path, tmp_path: Path) -> None:
-    """A limit on file size stands for a full disk: the second checkpoint does not fit, the first one still resumes."""
-    code = """
-import resource, sys
-import lookalike.training.callbacks as owner
-from lookalike.cli.main import main
-inner, calls = owner.KeepState._write, 0
-def write(*args):
-    global calls
-    calls += 1
-    if calls == 3:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-    inner(*args)
-owner.KeepState._write = write
-sys.exit(main(sys.argv[1:]))
-"""
-    command = arguments(digits, "r", "trainer.checkpoint_seconds=0")
-    full = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert full.returncode == 2
-    assert "last.ckpt: no space left to write it" in full.stderr
-    assert "free some space, then run the same command again" in full.stderr
-    assert "Traceback" not in full.stderr
-    assert state(tmp_path)["global_step"] == 2
-    resumed = start(tmp_path, *command)
-    assert resumed.returncode == 0, resumed.stderr
-    assert start(tmp_path, *arguments(digits, "unbroken")).returncode == 0
-    one, two = (tmp_path / f"models/{run}/model.safetensors" for run in ("r", "unbroken"))
-    assert one.read_bytes() == two.read_bytes()
 
 
 def test_a_broken_training_image_stops_before_the_first_step(
@@ -443,36 +264,3 @@ def test_the_copies_of_the_recipe_are_made_first_and_trained_on(
     config = load_bundle(Path("models/fruits")).config
     assert config.training.images == 60
     assert len(load_bundle(Path("models/fruits")).references) == 50, "copies are never references"
-
-
-def test_main_py_is_the_same_command(digits: Path, tmp_path: Path) -> None:
-    script = Path(__file__).parents[2] / "main.py"
-    command = [sys.executable, str(script), *arguments(digits, "r", "trainer.max_epochs=1")[1:]]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ})
-    assert done.returncode == 0, done.stderr
-    assert "bundle: models/r" in done.stdout
-    assert "validation accuracy@1" in done.stderr
-
-
-def test_the_seconds_of_a_run_hold_those_before_it_was_killed(tmp_path: Path) -> None:
-    keep = KeepState(tmp_path, 60, 4)
-    keep.load_state_dict({"seconds": 1e6})
-    assert 1e6 <= keep.state_dict()["seconds"] < 1e6 + 3600
-
-
-def test_ctrl_c_is_no_failure_and_the_run_goes_on(digits: Path, tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys\nfrom lookalike.training import callbacks as c\n"
-        "inner = c.KeepState.on_train_epoch_end\n"
-        "def keep(self, *rest):\n    inner(self, *rest)\n    os.kill(os.getpid(), signal.SIGINT)\n"
-        "c.KeepState.on_train_epoch_end = keep\nfrom lookalike.cli.main import main\nsys.exit(main(sys.argv[1:]))"
-    )
-    command = ["train", f"data.root={digits}", "run=r", *TINY]
-    stopped = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert stopped.returncode == 130, stopped.stderr
-    assert stopped.stderr.endswith("lookalike: stopped\n")
-    assert "the same command goes on from the last checkpoint" in stopped.stderr
-    resumed = start(tmp_path, *command)
-    assert "resuming r after 1 finished epoch(s)" in resumed.stderr

@@ -1,39 +1,30 @@
-"""From what a person types to checked settings: `setting=value`, files of settings, grids."""
+"""From what a person types to checked settings: `setting=value`, options, files of settings, grids."""
 
 import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lookalike.cli.verbs import find_verb
-from lookalike.settings.compose import UsageError, compose, flattened
+from lookalike.settings.compose import UsageError, compose
+
+_Override = tuple[str, object]  # dotted name, value
+_OF_THE_GRID = ("name", "seeds", "output", "run", "seed")  # what a comparison says of itself, or of each run
 
 
 def read_settings(verb: str, arguments: list[str]) -> Any:
-    """Composes the settings of a verb from `configs/`, a `--config` file and `key=value` arguments, and checks them.
+    """Composes the settings of a verb from `configs/`, `--config` files and what was typed, and checks them.
+
+    Args:
+        verb: Its name.
+        arguments: `name=value`, `--name=value` or `--name value`, and `--config FILE`. A value is taken as it is.
 
     Raises:
         LookalikeError: Unknown group, option or setting, or a value out of range.
     """
-    from lookalike.settings.check import check
-
-    overrides: list[tuple[str, Any]] = []
-    arguments = list(arguments)
-    while "--config" in arguments:
-        place = arguments.index("--config")
-        if place + 1 == len(arguments):
-            raise UsageError("--config: needs a file, such as --config configs/predict_config.json")
-        overrides += _from_file(Path(arguments[place + 1]))
-        del arguments[place : place + 2]
-    while "--apply" in arguments:  # audit's, as people type it
-        place = arguments.index("--apply")
-        arguments[place : place + 2] = [f"apply={arguments[place + 1] if place + 1 < len(arguments) else ''}"]
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals or not name or name.startswith("-"):
-            raise UsageError(f"{argument}: expected setting=value; lookalike {verb} --help lists the settings")
-        overrides.append((name, value))
-    return check(find_verb(verb).settings_type, compose(verb, overrides))
+    from_files, typed = _read(verb, arguments)
+    return _checked(verb, [*from_files, *typed])
 
 
 def read_grid(verb: str, arguments: list[str]) -> tuple[Any, list[tuple[dict[str, str], Any]]]:
@@ -47,36 +38,64 @@ def read_grid(verb: str, arguments: list[str]) -> tuple[Any, list[tuple[dict[str
     Raises:
         LookalikeError: As `read_settings`, for any of the runs.
     """
+    from_files, typed = _read(verb, arguments)
     axes: dict[str, list[str]] = {}
-    plain = []
-    for argument in arguments:
-        name, _, value = argument.partition("=")
-        several = "," in value and not value.startswith("[")
-        if several and name == "seeds":
-            plain.append(f"seeds=[{value}]")
-        elif several and not name.startswith(("data.", "logger")) and not name.endswith(("_dir", "output", "weights")):
+    plain: list[_Override] = [*from_files]
+    for name, value in typed:
+        bracketed = value.startswith("[")
+        is_path = name.startswith(("data.", "logger")) or name.endswith(("_dir", "output", "weights"))
+        if name == "seeds":
+            plain.append((name, value if bracketed else f"[{value}]"))
+        elif "," in value and not bracketed and not is_path:
             axes[name] = list(dict.fromkeys(part.strip() for part in value.split(",")))
         else:
-            plain.append(f"seeds=[{value}]" if name == "seeds" and not value.startswith("[") else argument)
+            plain.append((name, value))
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    first = [f"{name}={value}" for name, value in points[0].items()]
-    whole = read_settings(verb, [*plain, *first])
-    kept = [
-        argument for argument in plain if argument.partition("=")[0] not in ("name", "seeds", "output", "run", "seed")
-    ]
+    comparison = _checked(verb, [*plain, *points[0].items()])
+    shared = [(name, value) for name, value in plain if name not in _OF_THE_GRID]
     runs = []
     for point in points:
-        for seed in whole.seeds:
+        for seed in comparison.seeds:
             values = "-".join(value.replace("/", "_") for value in point.values())
-            run = "-".join(filter(None, (whole.name, values, f"s{seed}")))
-            given = [*kept, *(f"{name}={value}" for name, value in point.items()), f"run={run}", f"seed={seed}"]
-            runs.append((point, read_settings("train", given)))
-    return whole, runs
+            run = "-".join(filter(None, (comparison.name, values, f"s{seed}")))
+            runs.append((point, _checked("train", [*shared, *point.items(), ("run", run), ("seed", seed)])))
+    return comparison, runs
 
 
-def _from_file(file: Path) -> list[tuple[str, Any]]:
+def _checked(verb: str, overrides: Iterable[_Override]) -> Any:
+    from lookalike.settings.check import check
+
+    return check(find_verb(verb).settings_type, compose(verb, overrides))
+
+
+def _read(verb: str, arguments: list[str]) -> tuple[list[_Override], list[tuple[str, str]]]:
+    """What `--config` files hold, and the settings that were typed, as (name, text)."""
+    from_files: list[_Override] = []
+    typed: list[tuple[str, str]] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        has_value, is_option = bool(equals), name.startswith("--")
+        if is_option and not equals:
+            value = next(rest, "--")
+            has_value = not value.startswith("--")  # such a value is given by --name=value
+        if name == "--config":
+            if not has_value:
+                raise UsageError("--config: needs a file, such as --config configs/predict_config.json")
+            from_files += _from_file(Path(value))
+            continue
+        name = name[2:].replace("-", "_") if is_option else name
+        if not has_value or not name or name.startswith("-"):
+            raise UsageError(f"{argument}: expected setting=value; lookalike {verb} --help lists the settings")
+        typed.append((name, value))
+    return from_files, typed
+
+
+def _from_file(file: Path) -> list[_Override]:
     """Settings of a YAML or JSON file as overrides."""
     import yaml
+
+    from lookalike.settings.check import flat
 
     try:
         text = file.read_text(encoding="utf-8")
@@ -88,4 +107,4 @@ def _from_file(file: Path) -> list[tuple[str, Any]]:
         raise UsageError(f"--config {file}: not YAML or JSON ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
         raise UsageError(f"--config {file}: expected settings such as k: 10, got {type(content).__name__}")
-    return list(flattened(content))
+    return list(flat(content).items())

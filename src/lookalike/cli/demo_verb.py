@@ -1,13 +1,16 @@
 """The verb demo: every step is one that a person can type."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.model_verbs import evaluate, predict_files
 from lookalike.cli.training_verbs import train
 
+if TYPE_CHECKING:
+    from lookalike.settings.verbs import DemoCommand
 
-def demo(settings: Any) -> int:
+
+def demo(settings: "DemoCommand") -> int:
     """`lookalike demo`."""
     from lookalike.data.dataset import read_data
     from lookalike.data.example import find_example

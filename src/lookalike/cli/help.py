@@ -4,9 +4,10 @@ import json
 from typing import Any, Literal, get_args, get_origin
 
 from lookalike.cli.verbs import VERBS, Verb
-from lookalike.settings.compose import compose, config_folder, config_groups, flattened
+from lookalike.settings.compose import compose, config_folder, config_groups
 
 _OPTIONS = """options:
+  --NAME VALUE    the same as NAME=VALUE, for any setting; a dash in a name may stand for _
   --config FILE   read settings from a YAML or JSON file; the command line wins over it
   --debug         show the traceback of an error
   --help          this text; after a verb, its settings
@@ -19,7 +20,7 @@ def general_help() -> str:
     return f"usage: lookalike <verb> [setting=value ...] [options]\n\nverbs:\n{verbs}\n\n{_OPTIONS}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value as it is typed on the command line."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
 
@@ -28,7 +29,7 @@ def verb_help(verb: Verb) -> str:
     """Settings of a verb with their defaults and meaning."""
     from pydantic import BaseModel
 
-    from lookalike.settings.types import MISSING
+    from lookalike.settings.check import flat
 
     values = compose(verb.name, [])
     lines = [f"usage: lookalike {verb.name} [setting=value ...]", "", verb.help, "", "settings and their defaults:"]
@@ -40,9 +41,10 @@ def verb_help(verb: Verb) -> str:
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 add(inner, value or {}, f"{prefix}{name}.")
             elif isinstance(value, dict) and value:
-                lines.extend(f"  {prefix}{name}.{key}={_shown(part)}" for key, part in flattened(value))
+                lines.extend(f"  {prefix}{name}.{key}={_shown(part)}" for key, part in flat(value).items())
             else:
-                shown = "(needed)" if value == MISSING else "none" if value == {} else _shown(value)
+                needed = name not in here and field.is_required()
+                shown = "(needed)" if needed else "none" if value == {} else _shown(value)
                 choices = " | ".join(get_args(inner)) if get_origin(inner) is Literal else ""
                 meaning = "; ".join(filter(None, (choices, field.description)))
                 lines.append(f"{f'  {prefix}{name}={shown}':<44}  {meaning}".rstrip())

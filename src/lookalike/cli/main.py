@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
             raise
         # No permission, a read-only disk, a file where a folder should be.
         hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
-        told = f"{error.filename}: {error.strerror}{hint}" if error.filename else str(error)
-        print(f"lookalike: {told}", file=sys.stderr)
+        text = f"{error.filename}: {error.strerror}{hint}" if error.filename else str(error)
+        print(f"lookalike: {text}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("lookalike"):

@@ -32,15 +32,15 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
     if settings.resume == "never":
         raise ComparisonError("resume=never: a comparison always goes on: give name=<another> to start over")
     output = Path(settings.output or f"reports/{settings.name}")
-    points = [Point(axes, one) for axes, one in runs]
+    points = [Point(axes, run) for axes, run in runs]
     with only_one(output / ".lock", f"comparison {settings.name} is being run by another process"):
         parent = open_parent(settings.name, settings.logger, output)
-        measured, diverged = run_grid(points, output, lambda one: train(one, parent))
-        found = conclude(measured, measured[0].about["protocol"] if measured else "", diverged)
-        written = write(found, output, settings.name)
-        parent.adopt([Path(one.settings.checkpoint_dir) / str(one.settings.run) for one in points])
-        parent.close(found.figures(), written)
-    print(found)
+        measured, diverged = run_grid(points, output, lambda run: train(run, parent))
+        comparison = conclude(measured, measured[0].about["protocol"] if measured else "", diverged)
+        written = write(comparison, output, settings.name)
+        parent.adopt([Path(point.settings.checkpoint_dir) / str(point.settings.run) for point in points])
+        parent.close(comparison.figures(), written)
+    print(comparison)
     for file in written:
         print(f"written: {file}")
     return int(bool(diverged))
@@ -63,11 +63,11 @@ def tune(settings: "TuneCommand") -> int:
         return open_parent(settings.name, settings.logger, output)
 
     with only_one(output / ".lock", f"search {settings.name} is being run by another process"):
-        found = search(settings, output, lambda one, watch: train(one, parent(), watch)[0])
-        written = write(found, output)
-        parent().adopt([Path(settings.checkpoint_dir) / run for run in found.trials["run"]])
-        parent().close({"best": float(found.trials["score"].iloc[0])}, written)
-    print(found.sentence)
+        result = search(settings, output, lambda run, watch: train(run, parent(), watch)[0])
+        written = write(result, output)
+        parent().adopt([Path(settings.checkpoint_dir) / run for run in result.trials["run"]])
+        parent().close({"best": float(result.trials["score"].iloc[0])}, written)
+    print(result.sentence)
     print(command(output))
     for file in written:
         print(f"written: {file}")

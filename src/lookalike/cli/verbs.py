@@ -4,12 +4,16 @@ Settings and functions are named, not imported: a verb loads what it needs when 
 without torch and `--help` without anything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import did_you_mean
 from lookalike.settings.compose import UsageError
+
+if TYPE_CHECKING:
+    from lookalike.settings.types import Settings
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,10 @@ class Verb:
     reader: str = "arguments:read_settings"
 
     @property
-    def settings_type(self) -> Any:
+    def settings_type(self) -> "type[Settings]":
         """The class of its settings."""
-        return getattr(import_module("lookalike.settings.verbs"), self.settings)
+        kind: type[Settings] = getattr(import_module("lookalike.settings.verbs"), self.settings)
+        return kind
 
     def run(self, arguments: list[str]) -> int:
         """Reads the settings from what was typed behind the verb, and does it; returns the exit code."""
@@ -79,6 +84,7 @@ def find_verb(name: str) -> Verb:
     return VERBS[name]
 
 
-def _named(place: str) -> Any:
-    module, _, function = place.partition(":")
-    return getattr(import_module(f"lookalike.cli.{module}"), function)
+def _named(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(import_module(f"lookalike.cli.{module}"), name)
+    return function

@@ -1,20 +1,26 @@
 """An image as a program has it: a file, its bytes, an array or a picture of Pillow, brought to the size of the model.
 
-Letters in shapes: H height, W width.
+The same pixels give the same result in every form. A JPEG twice as large as needed or more is decoded at reduced scale
+where its file or bytes are given: an array or picture of it then gives slightly other pixels.
+
+Letters in shapes: N images, H height, W width.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
+from unicodedata import normalize
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from lookalike.data.images import MIN_SIDE, ImageError, read_image, to_rgb8
+from lookalike.data.images import MAX_PIXELS, MIN_SIDE, ImageError, read_image, to_rgb8
 from lookalike.data.orientation import Pixels
 from lookalike.data.pixels import PixelSettings, resize
 
 AnyImage: TypeAlias = Path | str | bytes | np.ndarray | Image.Image
 _CHANNELS = (3, 4)
+_STACK = 4  # dimensions of several images in one array
 
 
 def name_of(image: AnyImage, number: int = 0) -> str:
@@ -22,13 +28,35 @@ def name_of(image: AnyImage, number: int = 0) -> str:
     return str(image) if isinstance(image, Path | str) else f"image {number + 1}"
 
 
-def read_any(image: AnyImage, pixels: PixelSettings, box: tuple[float, ...] | None = None) -> Pixels:
+def folder_label(file: str | Path) -> str:
+    """The label that the folder of a file names, composed (NFC) as labels are."""
+    return normalize("NFC", Path(file).resolve().parent.name)
+
+
+def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool]:
+    """One image or several as a list, and whether it was one.
+
+    Args:
+        images: An image; or any iterable of images, such as a list, a generator, a column of a table, or an array
+            [N, H, W, 3].
+    """
+    if isinstance(images, np.ndarray):
+        several = images.ndim == _STACK or (images.ndim == 1 and images.dtype.kind in "OUS")
+    else:
+        several = isinstance(images, Iterable) and not isinstance(images, str | bytes | bytearray | memoryview)
+    return (list(images), False) if several else ([images], True)  # type: ignore[list-item, arg-type]
+
+
+def read_any(
+    image: AnyImage, pixels: PixelSettings, box: tuple[float, ...] | None = None, name: str = "an image"
+) -> Pixels:
     """Reads one image.
 
     Args:
         image: A file, the bytes of one, uint8 [H, W, 3] (RGB), [H, W, 4] (RGBA) or [H, W] (grey), or Pillow's.
         pixels: Size of the result.
         box: x1, y1, x2, y2 in pixels of the upright image, for a file or its bytes: only this part is used.
+        name: What an image without a path is called in errors.
 
     Returns:
         uint8 RGB [H, W, 3], contiguous.
@@ -38,28 +66,49 @@ def read_any(image: AnyImage, pixels: PixelSettings, box: tuple[float, ...] | No
     """
     if isinstance(image, str):
         image = Path(image)
-    if isinstance(image, Path | bytes):
+    if isinstance(image, Path):
         return read_image(image, pixels, box)
+    if isinstance(image, bytes):
+        try:
+            return read_image(image, pixels, box)
+        except ImageError as error:
+            raise ImageError(f"{name}: {str(error).removeprefix('image: ')}", error.kind) from error
+    if box is not None:
+        raise ImageError(f"{name}: a box is for files, cut the array instead: array[y1:y2, x1:x2]", "box")
     if isinstance(image, np.ndarray):
-        image = _picture_of(image)
+        image = _picture_of(image, name)
     if not isinstance(image, Image.Image):
         raise ImageError(
-            f"an image: expected a path, bytes, a uint8 array or a picture of Pillow, got {type(image).__name__}",
+            f"{name}: expected a path, bytes, a uint8 array or a picture of Pillow, got {type(image).__name__}",
             "format",
         )
-    if min(image.size) < MIN_SIDE:
-        raise ImageError(
-            f"an image of {image.width} x {image.height} pixels: expected at least {MIN_SIDE} x {MIN_SIDE}", "size"
-        )
-    return np.ascontiguousarray(resize(to_rgb8(ImageOps.exif_transpose(image), "image"), pixels))
+    return np.ascontiguousarray(resize(_rgb_of(image, name), pixels))
 
 
-def _picture_of(array: np.ndarray) -> Image.Image:
+def _picture_of(array: np.ndarray, name: str) -> Image.Image:
     colours = array.ndim == 3 and array.shape[2] in _CHANNELS
     if array.dtype != np.uint8 or not (colours or array.ndim == 2) or not array.size:
         raise ImageError(
-            f"an array: expected uint8 [H, W, 3], [H, W, 4] or [H, W] with values 0 to 255, got {array.dtype} "
+            f"{name}: expected uint8 [H, W, 3], [H, W, 4] or [H, W] with values 0 to 255, got {array.dtype} "
             f"{list(array.shape)}: scale and convert it first",
             "format",
         )
     return Image.fromarray(array)
+
+
+def _rgb_of(picture: Image.Image, name: str) -> Pixels:
+    """The upright pixels of a picture, which may not be decoded yet."""
+    width, height = picture.size
+    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE} and at most {MAX_PIXELS} "
+            "in all: scale it first",
+            "size",
+        )
+    try:
+        return to_rgb8(ImageOps.exif_transpose(picture), name)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # damage makes decoders raise anything, and so does a picture that is closed already
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ImageError(f"{name}: damaged or closed ({reason}): open it again, or leave it out") from error

@@ -10,6 +10,7 @@ import pandas as pd
 from lookalike.data.dataset import read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
+from lookalike.settings.check import check
 from lookalike.settings.training import Data
 
 
@@ -25,6 +26,7 @@ class Dataset:
         exclude: CSV of images to leave out; None for `exclude.csv` in the root, where there is one.
 
     Raises:
+        SettingsError: `validation_share` or `seed` is out of range.
         ManifestError: Nothing there, or problems in it.
         MarketError: The archive cannot be unpacked.
     """
@@ -35,16 +37,12 @@ class Dataset:
         *,
         validation_share: float = 0.0,
         seed: int = 0,
-        archive: str | None = None,
+        archive: str | Path | None = None,
         exclude: str | Path | None = None,
     ) -> None:
-        self._source: dict[str, Any] = {
-            "root": str(root) if root else None,
-            "validation_share": validation_share,
-            "seed": seed,
-            "archive": archive,
-            "exclude": str(exclude) if exclude else None,
-        }
+        root, archive, exclude = (str(path) if path else None for path in (root, archive, exclude))
+        values = {"root": root, "validation_share": validation_share, "seed": seed}
+        self._source: dict[str, Any] = check(Data, {**values, "archive": archive, "exclude": exclude}).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 
     @classmethod

@@ -11,7 +11,6 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -127,7 +126,7 @@ def write_digits(folder: Path) -> Path:
     return table
 
 
-def _download(url: str, output: Any, _: Any) -> None:
+def _download(url: str, output: str, _: object) -> None:
     """A pooch downloader that keeps what has arrived and asks only for the rest."""
     part = Path(output).parent / f"{url.rpartition('/')[2]}.part"
     have = part.stat().st_size if part.is_file() else 0
@@ -150,16 +149,15 @@ def _download(url: str, output: Any, _: Any) -> None:
 
 
 def _unpack(source: zipfile.ZipFile, target: Path) -> None:
-    """Writes `<split>/<class>/<file>`; zipfile compares the checksum of every file it reads."""
+    """Writes `<split>/<class>/<file>`; zipfile compares the checksum of every file and lets no name lead out of it."""
     labels = set()
-    members = [(name, match) for name in source.namelist() if (match := _MEMBER.fullmatch(name))]
+    members = [(member, match) for member in source.infolist() if (match := _MEMBER.fullmatch(member.filename))]
     with progress("unpacking", len(members)) as advance:
-        for name, match in members:
+        for member, match in members:
             split, label, file = match.groups()
             labels.add(label)
-            place = target / _SPLITS[split] / label / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(source.read(name))
+            member.filename = f"{_SPLITS[split]}/{label}/{file}"
+            source.extract(member, target)
             advance(1)
     if len(labels) != _CLASSES:
         raise DemoError(f"the archive has {len(labels)} fruit and vegetable classes, expected {_CLASSES}: run again")

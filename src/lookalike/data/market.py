@@ -29,8 +29,8 @@ def market_root(root: Path) -> Path | None:
     if _has_layout(root):
         return root
     inside = sorted(root.iterdir()) if root.is_dir() else []
-    found = [entry for entry in inside if not entry.name.startswith(".") and _has_layout(entry)]
-    return found[0] if len(found) == 1 else None
+    roots = [entry for entry in inside if not entry.name.startswith(".") and _has_layout(entry)]
+    return roots[0] if len(roots) == 1 else None
 
 
 def read_market(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
@@ -80,11 +80,11 @@ def _read_folder(root: Path, folder: str, rows: list[_Row], problems: list[str],
                 problems.append(f"{where}: a folder of images: expected the images themselves, move them to {folder}/")
             continue
         images += 1
-        found = _NAME.fullmatch(entry.name)
-        if not found:
+        name = _NAME.fullmatch(entry.name)
+        if not name:
             problems.append(f"{where}: the name has no id: expected {EXAMPLE}; rename or remove it")
             continue
-        label, camera = found.groups()
+        label, camera = name.groups()
         if label == DISTRACTOR and folder != REFERENCES:
             problems.append(f"{where}: {DISTRACTOR} is nobody: expected in {REFERENCES}/ only; move or remove it")
         rows.append((where, label, split, role, int(camera) if camera else None, label == JUNK))

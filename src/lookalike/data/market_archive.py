@@ -3,8 +3,6 @@
 import errno
 import lzma
 import re
-import shutil
-import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,7 +18,6 @@ from lookalike.files import atomic_folder
 _LARGEST_RATIO = 20  # of an archive of images: JPEG hardly shrinks, a drawing as PNG a few times
 _MEMBER = re.compile(rf"(?:.*/)?({TRAIN}|{REFERENCES}|{QUERIES})/([^/]+)", re.DOTALL)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, UnicodeDecodeError)
-_CHUNK = 1 << 20
 
 
 class MarketError(LookalikeError):
@@ -40,8 +37,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         `folder`.
 
     Raises:
-        MarketError: The archive is missing, damaged, not this data set or tries to write elsewhere, or `folder` holds
-            something else.
+        MarketError: The archive is missing, damaged or not this data set, or `folder` holds something else.
         DiskFullError: There is no room.
     """
     if root := market_root(folder):
@@ -63,11 +59,8 @@ def unpack(archive: Path, folder: Path) -> Path:
                 "not shrink so: this is not the data set; take it from its authors' page"
             )
         with atomic_folder(folder.resolve()) as target, progress("unpacking", len(members)) as advance:
-            for name in FOLDERS:
-                if any(place.startswith(f"{name}/") for place in members):
-                    (target / name).mkdir()
             for place, member in members.items():
-                _copy(source, member, target / place, archive)
+                _extract(source, member, place, target, archive)
                 advance(1)
             if folder.is_dir():
                 folder.resolve().rmdir()  # empty; atomic_folder would keep it under another name
@@ -115,20 +108,14 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _members(source: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
-    """What to unpack, by its path below the new folder."""
+    """What to unpack, by its path below the new folder; anything else in the archive is left out."""
     members: dict[str, zipfile.ZipInfo] = {}
     taken: dict[str, str] = {}
     for member in source.infolist():
-        reason = _unsafe(member)
-        if reason:
-            raise MarketError(
-                f"{archive}: {member.orig_filename!r} {reason}: expected plain files below one folder; nothing was "
-                "unpacked, get the archive from its source again"
-            )
-        found = _MEMBER.fullmatch(member.filename)
-        if not found or not is_image_name(found[2]):
+        name = _MEMBER.fullmatch(member.filename)
+        if not name or not is_image_name(name[2]):
             continue
-        place = f"{found[1]}/{found[2]}"
+        place = f"{name[1]}/{name[2]}"
         other = taken.setdefault(place.casefold(), member.filename)  # Windows and macOS do not tell cases apart
         if place in members or other != member.filename:
             raise MarketError(
@@ -137,41 +124,27 @@ def _members(source: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInf
             )
         members[place] = member
     if not any(place.startswith((TRAIN, REFERENCES)) for place in members):
-        found_names = ", ".join(sorted({name.split("/")[0] for name in source.namelist()})[:6]) or "nothing"
+        tops = ", ".join(sorted({name.split("/")[0] for name in source.namelist()})[:6]) or "nothing"
         raise MarketError(
-            f"{archive}: expected images in {TRAIN}/ or {REFERENCES}/, found {found_names}; give the zip of "
+            f"{archive}: expected images in {TRAIN}/ or {REFERENCES}/, found {tops}; give the zip of "
             "Market-1501 with data.archive="
         )
     return members
 
 
-def _unsafe(member: zipfile.ZipInfo) -> str:
-    """Why a member must not be unpacked, empty when it may be."""
-    name = member.orig_filename  # as it stands in the archive: `filename` is already cut and turned
-    parts = name.split("/")
-    if name.startswith("/"):
-        return "is an absolute path"
-    if "\\" in name or "\0" in name:
-        return "has a backslash or a zero byte in its name"
-    if any(re.match(r"[A-Za-z]:", part) for part in parts):
-        return "names a drive"
-    if ".." in parts:
-        return "leads out of its folder"
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "is a link"
-    return ""
+def _extract(source: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, target: Path, archive: Path) -> None:
+    """Writes one member as `place` below `target`; zipfile compares its checksum.
 
-
-def _copy(source: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, archive: Path) -> None:
-    """Writes one member piece by piece; zipfile compares its checksum."""
+    The name it has in the archive plays no part: zipfile makes a plain file below `target`, never a link, and
+    takes drives out of the name on Windows.
+    """
+    name, member.filename = member.filename, place
     try:
-        with source.open(member) as stream, place.open("xb") as file:
-            shutil.copyfileobj(stream, file, _CHUNK)
+        source.extract(member, target)
     except (*_DAMAGE, OSError) as error:
         # A damaged table of contents makes zipfile seek below 0 (EINVAL), damaged bz2 data has no number at all.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise MarketError(
-            f"{archive}: {member.filename} cannot be unpacked ({error}): damaged or locked; copy or download the "
-            "archive again"
+            f"{archive}: {name} cannot be unpacked ({error}): damaged or locked; copy or download the archive again"
         ) from error

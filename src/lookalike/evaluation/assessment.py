@@ -82,6 +82,11 @@ class Assessment:
     def __str__(self) -> str:
         return str(self.identification)
 
+    def __repr__(self) -> str:
+        names = ("accuracy@1", "map")
+        figures = ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names if name in self.metrics)
+        return f"Assessment({self.name!r} on {self.split}, {len(self.protocol.queries)} queries: {figures})"
+
     def table(self) -> pd.DataFrame:
         """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references."""
         result, references = self.identification.result, self.protocol.references
@@ -93,9 +98,14 @@ class Assessment:
         extra = {} if self.identification.whole is result else whole
         return pd.DataFrame({**columns, **result.per_query, **extra, "neighbours": near})
 
-    def write(self, report: Path, worst: int) -> list[Path]:
-        """Writes the report (JSON), the table (Parquet) and the picture of the worst queries; returns their paths."""
-        result = self.identification.result
+    def write(self, report: str | Path, worst: int = 20) -> list[Path]:
+        """Writes the report (JSON), the table (Parquet) and the picture of the worst queries; returns their paths.
+
+        Args:
+            report: The report, whose name ends in `.json`; the others lie beside it.
+            worst: How many queries are drawn; 0 for no picture.
+        """
+        result, report = self.identification.result, Path(report)
         write_json(report, self.to_dict())
         table = report.with_suffix(".parquet")
         with atomic_file(table) as handle:

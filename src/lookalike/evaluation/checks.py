@@ -31,10 +31,10 @@ def twice(manifest: Manifest, protocol: Protocol) -> list[tuple[str, str]]:
     for path in others["path"].unique():
         sizes.setdefault(manifest.file(path).stat().st_size, []).append(path)
     hashes: dict[str, str] = {}
-    found = []
+    twins = []
     for path in protocol.queries["path"].unique():
         alike = sizes.get(manifest.file(path).stat().st_size, [])
-        for one in [path, *alike] if alike else []:
-            hashes.setdefault(one, sha256_of(manifest.file(one)))
-        found += [(path, other) for other in alike if hashes[other] == hashes[path]]
-    return found
+        for same_size in [path, *alike] if alike else []:
+            hashes.setdefault(same_size, sha256_of(manifest.file(same_size)))
+        twins += [(path, other) for other in alike if hashes[other] == hashes[path]]
+    return twins

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 
 from lookalike.console import say
+from lookalike.data.any_image import folder_label
 from lookalike.data.class_folders import RECIPE
 from lookalike.data.dataset import read_data
 from lookalike.data.exclusions import find_exclusions, without
@@ -62,7 +62,7 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
         rows = pd.DataFrame(
             {
                 "path": [file.relative_to(root).as_posix() for file in files],
-                "label": [normalize("NFC", file.parent.name) for file in files],
+                "label": [folder_label(file) for file in files],
             }
         )
         listed_out = find_exclusions(Path(data["exclude"]) if data.get("exclude") else None, root)

@@ -61,7 +61,7 @@ def settings_of(search_name: str, base: dict[str, Any], drawn: dict[str, Any]) -
             setting, value = "trainable", _trainable(base["model"]["backbone"], value)
         values[group][setting] = value
     digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:8]
-    return check(Train, {**values, "run": f"{search_name}-{digest}"})  # type: ignore[no-any-return]
+    return check(Train, {**values, "run": f"{search_name}-{digest}"})
 
 
 def _trainable(backbone: str, unfrozen: int) -> list[str]:

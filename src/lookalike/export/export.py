@@ -77,7 +77,7 @@ def export(
         encoder, parity = _encoder(graph, trained, fingerprint, manifest, protocol)
         queries, references = embed_protocol(encoder, manifest, protocol)
         result = evaluate_rows(queries, references, protocol)
-        known = _references(encoder, manifest, protocol, references)
+        gallery = _references(encoder, manifest, protocol, references)
         config = BundleConfig(
             run=path.name,
             model=trained.model.model_copy(update={"dimensions": embedder.embedding_size}),
@@ -89,11 +89,11 @@ def export(
             parity=parity,
             precision=encoder.precision,
             metrics={"validation": MeasuredConfig.model_validate(result.to_dict())},
-            open_set=open_set_of(result, queries, references, protocol, known, false_accept_rate),
+            open_set=open_set_of(result, queries, references, protocol, gallery, false_accept_rate),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
         )
-        card = model_card(path.name, config.to_json(), str(result))
-        return write_bundle(path, config, BundleParts(weights, graph, known, card)), result
+        card = model_card(path.name, config, str(result))
+        return write_bundle(path, config, BundleParts(weights, graph, gallery, card)), result
 
 
 def write_weights(embedder: Embedder, pixels: PixelSettings, file: Path) -> str:

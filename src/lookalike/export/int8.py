@@ -11,6 +11,7 @@ import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class _Attempts:
         scratch: Where graphs are written.
     """
 
-    nncf: Any
+    nncf: ModuleType
     graph: Path
     float32: Encoder
     examples: list[np.ndarray]
@@ -178,7 +179,7 @@ def quantize(
         accepted = attempts.first_accepted(manifest, protocol, max_loss)
         references = originals.embed(accepted.encoder, protocol, accepted.references)
         config = _config(bundle, accepted, references, protocol, {"images": len(examples), "seed": seed})
-        card = model_card(output.name, config.to_json(), str(accepted.comparison.after))
+        card = model_card(output.name, config, str(accepted.comparison.after))
         made = write_bundle(output, config, BundleParts(bundle.weights, accepted.graph, references, card))
     return made, accepted.comparison
 

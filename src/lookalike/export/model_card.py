@@ -1,16 +1,15 @@
 """The model card of a bundle: what the model is, how good it is, and what it cannot tell."""
 
-from typing import Any
-
+from lookalike.inference.bundle_config import BundleConfig
 from lookalike.pages import render
 
 
-def model_card(name: str, config: dict[str, Any], result: str) -> str:
+def model_card(name: str, config: BundleConfig, result: str) -> str:
     """The card, Markdown.
 
     Args:
         name: Of the bundle.
-        config: As in its `config.json`; with `quantized` the card tells of int8, too.
+        config: Its settings; those of an int8 bundle tell of that, too.
         result: The figures on validation, as text.
     """
-    return render("model_card.md", name=name, config=config, quantized=config.get("quantized"), result=result)
+    return render("model_card.md", name=name, config=config, result=result)

@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.devices import openvino_core
 from lookalike.errors import LookalikeError
+
+if TYPE_CHECKING:
+    import openvino
 
 ATTEMPTS = {  # the fastest first: preset, and whether biases are corrected by the fast approximation
     "performance": ("performance", True),
@@ -30,18 +34,18 @@ def _unheard() -> Iterator[None]:
 
     Otherwise importing NNCF writes an identity into ~/intel, and each call of it reports to Google Analytics.
     """
-    found = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "openvino_telemetry"}
-    for name in found:
+    loaded = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "openvino_telemetry"}
+    for name in loaded:
         del sys.modules[name]
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # the import system's way to say: absent
     try:
         yield
     finally:
         del sys.modules["openvino_telemetry"]
-        sys.modules.update(found)
+        sys.modules.update(loaded)
 
 
-def import_nncf() -> Any:
+def import_nncf() -> ModuleType:
     """NNCF without its telemetry and its chatter."""
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF loads torch where there is one
     try:
@@ -52,10 +56,11 @@ def import_nncf() -> Any:
         raise QuantizeError(f"int8 needs nncf ({error}): pip install 'lookalike[int8]'") from error
     decorator.telemetry = wrapper.NNCFTelemetryStub()  # also where somebody else imported NNCF before
     nncf.set_log_level(logging.ERROR)
-    return nncf
+    module: ModuleType = nncf
+    return module
 
 
-def quantize_graph(nncf: Any, graph: Path, examples: list[np.ndarray], preset: str, file: Path) -> None:
+def quantize_graph(nncf: ModuleType, graph: Path, examples: list[np.ndarray], preset: str, file: Path) -> None:
     """Writes the int8 form of a graph to `file` (.xml, and .bin beside it)."""
     import openvino
 
@@ -80,15 +85,15 @@ def quantize_graph(nncf: Any, graph: Path, examples: list[np.ndarray], preset: s
     openvino.save_model(quantized, file, compress_to_fp16=False)
 
 
-def _tail(model: Any) -> list[str]:
+def _tail(model: "openvino.Model") -> list[str]:
     """Names of the operations behind the trunk: from the result back through everything that has no places any more."""
-    found: set[str] = set()
+    tail: set[str] = set()
     waiting = [result.input_value(0).get_node() for result in model.get_results()]
     while waiting:
         node = waiting.pop()
         name = node.get_friendly_name()
         behind = node.get_output_partial_shape(0).rank.get_length() <= 2 or ".global_pool" in name
-        if name not in found and behind and node.get_type_name() not in ("Constant", "Parameter"):
-            found.add(name)
+        if name not in tail and behind and node.get_type_name() not in ("Constant", "Parameter"):
+            tail.add(name)
             waiting += [source.get_source_output().get_node() for source in node.inputs()]
-    return sorted(found)
+    return sorted(tail)

@@ -3,5 +3,6 @@
 In reading order:
 
     sqlite_store  the rows of a gallery in one SQLite file
+    enrolment     what enrols: images, their labels, sources and thumbnails
     gallery       `Gallery`
 """

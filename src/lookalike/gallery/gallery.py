@@ -4,25 +4,22 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Protocol, overload
 
-import cv2
 import numpy as np
 
-from lookalike.data.any_image import AnyImage, name_of, read_any
-from lookalike.data.image_files import find_images
-from lookalike.data.pixels import PixelSettings
+from lookalike.console import say
+from lookalike.data.any_image import AnyImage
 from lookalike.errors import did_you_mean, listed
+from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread, thumbnail
 from lookalike.gallery.sqlite_store import Row, SqliteStore
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import GalleryError, References
 
 _FILE = "gallery.sqlite"
-_THUMBNAIL = PixelSettings(160, 160, "pad")
-_JPEG_QUALITY = 85
 
 
 class HasEncoder(Protocol):
@@ -35,7 +32,7 @@ class Gallery:
     """Known images in a folder of their own: a class is added by enrolling images of it.
 
     Made by `Gallery.create` or `Gallery.open`. The original files are not needed afterwards. Every change is written
-    whole or not at all; several processes may read while one writes.
+    whole or not at all; several processes may read while one writes. In a `with` block it is closed at the end.
 
     Args:
         path: The folder.
@@ -49,13 +46,20 @@ class Gallery:
     def __init__(self, path: Path, model: HasEncoder, store: SqliteStore) -> None:
         made_by = store.about["fingerprint"]
         if made_by != model.encoder.fingerprint:
+            store.close()
             raise GalleryError(
                 f"{path}: made by the model {made_by[:12]}, opened with {model.encoder.fingerprint[:12]}: embeddings "
                 "of different weights or pixel settings cannot be compared; open it with the model that made it"
             )
+        if store.about["precision"] != model.encoder.precision:
+            say(
+                f"{path}: made in {store.about['precision']}, the model runs in {model.encoder.precision}: "
+                "similarities differ a little"
+            )
         self.path, self.encoder, self._store = path, model.encoder, store
+        self._model = model  # the files of a network without a bundle stay as long as it does
         self._version: tuple[int, int] | None = None
-        self._read: tuple[References, list[int]] | None = None
+        self._read: tuple[References, np.ndarray] | None = None
 
     @classmethod
     def create(cls, path: str | Path, model: HasEncoder) -> "Gallery":
@@ -92,8 +96,8 @@ class Gallery:
 
     def add(
         self,
-        images: AnyImage | Sequence[AnyImage],
-        labels: str | Sequence[str] | None = None,
+        images: AnyImage | Iterable[AnyImage],
+        labels: str | Iterable[str] | None = None,
         *,
         camera: int | None = None,
         note: str = "",
@@ -112,8 +116,8 @@ class Gallery:
         Raises:
             GalleryError: Labels are missing or of another number than the images, or images cannot be used.
         """
-        sources = _spread(images)
-        names = _labels_for(sources, labels)
+        sources = spread(images)
+        names = labels_for(sources, labels)
         errors: dict[int, str] = {}
         embeddings = self.encoder.embed(sources, errors=errors)
         if errors:
@@ -121,9 +125,10 @@ class Gallery:
                 f"{len(errors)} of {len(sources)} images cannot be used, so none was added:\n  "
                 f"{listed(list(errors.values()))}"
             )
+        parts = zip(sources, names, embeddings.astype("<f4"), strict=True)
         rows = [
-            Row(label, _source_of(image, i), _thumbnail(image), embeddings[i].astype("<f4").tobytes(), camera)
-            for i, (image, label) in enumerate(zip(sources, names, strict=True))
+            Row(label, source_of(image, i), thumbnail(image, i), embedding.tobytes(), camera)
+            for i, (image, label, embedding) in enumerate(parts)
         ]
         return self._store.add(rows, note)
 
@@ -141,10 +146,8 @@ class Gallery:
         Raises:
             GalleryError: There is no such label, or the new one is empty.
         """
-        if not new:
-            raise GalleryError(f"rename({label!r}, {new!r}): expected a new name, got an empty one")
-        self._need_label(label)
-        return self._store.rename(label, new, note)
+        renamed = self._store.rename(as_label(label), as_label(new), note)
+        return renamed or self._refuse_label(label)
 
     def remove(
         self, *, label: str | None = None, image: int | None = None, source: str | Path | None = None, note: str = ""
@@ -166,28 +169,26 @@ class Gallery:
         if sum(value is not None for value in (label, image, source)) != 1:
             raise GalleryError("remove: expected one of label=, image= and source=: give exactly one")
         if label is not None:
-            self._need_label(label)
-            return self._store.remove("label", label, note)
-        if image is not None:
-            removed, what = self._store.remove("id", image, note), f"image={image}"
+            return self._store.remove("label", as_label(label), note) or self._refuse_label(label)
+        if source is not None:
+            removed, what = self._store.remove("source", source_of(source, 0), note), f"source={source}"
         else:
-            removed, what = self._store.remove("source", str(Path(str(source)).resolve()), note), f"source={source}"
+            assert image is not None
+            removed, what = self._store.remove("id", int(image), note), f"image={image}"
         if not removed:
             raise GalleryError(f"remove: {what} is not in {self.path}: see the numbers that add gave")
         return removed
 
     @overload
-    def predict(
-        self, images: str | Path | np.ndarray, k: int = 10, *, threshold: float | None = None
+    def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
+        self, images: AnyImage, k: int = 10, *, threshold: float | None = None
     ) -> Prediction: ...
 
     @overload
-    def predict(
-        self, images: list[Any] | tuple[Any, ...], k: int = 10, *, threshold: float | None = None
-    ) -> Predictions: ...
+    def predict(self, images: Iterable[AnyImage], k: int = 10, *, threshold: float | None = None) -> Predictions: ...
 
     def predict(
-        self, images: AnyImage | Sequence[AnyImage], k: int = 10, *, threshold: float | None = None
+        self, images: AnyImage | Iterable[AnyImage], k: int = 10, *, threshold: float | None = None
     ) -> Prediction | Predictions:
         """Names images by their k nearest enrolled ones.
 
@@ -205,7 +206,7 @@ class Gallery:
         """
         if k < 1:
             raise GalleryError(f"k={k}: expected 1 or more")
-        references = self._filled()
+        references, _ = self._filled()
         k = min(k, len(references))
         return predict_any(self.encoder, references, images, k, source=str(self.path), threshold=threshold)
 
@@ -222,9 +223,9 @@ class Gallery:
         Raises:
             GalleryError: The gallery is empty, or embeddings of another size or not finite.
         """
-        references = self._filled()
+        references, numbers = self._filled()
         rows, similarity = references.search(embeddings, min(k, len(references)), self.encoder.fingerprint)
-        return np.array(self._snapshot()[1], np.int64)[rows], similarity
+        return numbers[rows], similarity
 
     @property
     def references(self) -> References:
@@ -242,74 +243,65 @@ class Gallery:
     def __repr__(self) -> str:
         return f"Gallery({str(self.path)!r}: {len(self)} images of {len(self.labels)} labels)"
 
-    def _filled(self) -> References:
-        references = self.references
+    def close(self) -> None:
+        """Lets go of the file; the gallery can be opened again."""
+        self._store.close()
+
+    def __enter__(self) -> "Gallery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _filled(self) -> tuple[References, np.ndarray]:
+        references, numbers = self._snapshot()
         if not len(references):
             raise GalleryError(f"{self.path}: is empty, so there is nothing to find: add images first")
-        return references
+        return references, numbers
 
-    def _snapshot(self) -> tuple[References, list[int]]:
+    def _snapshot(self) -> tuple[References, np.ndarray]:
+        """All images of one moment, and their numbers, int64."""
         version = self._store.version
         if self._read is None or version != self._version:
-            rows = self._store.rows()
-            size = int(self._store.about["dimensions"])
+            rows, about = self._store.rows(), self._store.about
+            size = int(about["dimensions"])
+            if any(len(row.embedding) != 4 * size for row in rows):
+                raise GalleryError(f"{self.path}: damaged, an embedding has not {size} values: copy the gallery again")
             embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(len(rows), size)
+            numbers = np.array([row.id for row in rows], np.int64)
             references = References(
                 embeddings.astype(np.float32),
                 [row.label for row in rows],
                 [row.source for row in rows],
                 Path(),
-                self._store.about["fingerprint"],
-                self._store.about["precision"],
-                [row.thumbnail for row in rows],
+                about["fingerprint"],
+                about["precision"],
+                _Thumbnails(self._store, numbers),
             )
-            self._read, self._version = (references, [row.id for row in rows]), version
+            self._read, self._version = (references, numbers), version
         return self._read
 
-    def _need_label(self, label: str) -> None:
-        labels = self.labels
-        if label not in labels:
-            raise GalleryError(f"{self.path}: has no label {label!r}{did_you_mean(label, list(labels))}")
+    def _refuse_label(self, label: str) -> int:
+        labels = list(self.labels)
+        raise GalleryError(f"{self.path}: has no label {label!r}{did_you_mean(label, labels)}")
 
 
-def _spread(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
-    """One list; a folder becomes the images in it.
+class _Thumbnails(Sequence[bytes]):
+    """Read when they are asked for: a few neighbours are drawn, out of perhaps a hundred thousand images."""
 
-    Raises:
-        GalleryError: There is no image.
-    """
-    several = isinstance(images, Sequence) and not isinstance(images, str | bytes)
-    given: Sequence[Any] = images if several else [images]  # type: ignore[assignment]
-    spread: list[AnyImage] = []
-    for image in given:
-        folder = isinstance(image, str | Path) and Path(image).is_dir()
-        spread += find_images(Path(image)) if folder else [image]
-    if not spread:
-        raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
-    return spread
+    def __init__(self, store: SqliteStore, numbers: np.ndarray) -> None:
+        self._store, self._numbers = store, numbers
 
+    def __len__(self) -> int:
+        return len(self._numbers)
 
-def _labels_for(images: list[AnyImage], labels: str | Sequence[str] | None) -> list[str]:
-    if labels is None:
-        nameless = sum(not isinstance(image, str | Path) for image in images)
-        if nameless:
-            raise GalleryError(f"add: {nameless} of {len(images)} images have no folder that names them: give labels=")
-        return [Path(str(image)).resolve().parent.name for image in images]
-    names = [labels] * len(images) if isinstance(labels, str) else [str(label) for label in labels]
-    if len(names) != len(images) or not all(names):
-        raise GalleryError(
-            f"add: expected one label for all or one per image, none of them empty, got {len(names)} for "
-            f"{len(images)} images"
-        )
-    return names
+    @overload
+    def __getitem__(self, row: int) -> bytes: ...
 
+    @overload
+    def __getitem__(self, row: slice) -> list[bytes]: ...
 
-def _source_of(image: AnyImage, number: int) -> str:
-    return str(Path(image).resolve()) if isinstance(image, str | Path) else name_of(image, number)
-
-
-def _thumbnail(image: AnyImage) -> bytes:
-    pixels = read_any(image, _THUMBNAIL)
-    encoded, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert encoded, "OpenCV encodes any uint8 RGB image"
-    return bytes(data)
+    def __getitem__(self, row: int | slice) -> bytes | list[bytes]:
+        if isinstance(row, slice):
+            return [self[place] for place in range(len(self))[row]]
+        return self._store.thumbnail(int(self._numbers[row]))

@@ -1,7 +1,7 @@
 """The rows of a gallery in one SQLite file: every change is one transaction with a number, whole or not at all.
 
 A killed process leaves the last whole change (write-ahead log, fsync at every commit); other processes may read while
-one writes.
+one writes. Threads of a process take turns.
 """
 
 import sqlite3
@@ -10,21 +10,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import RLock
 from typing import Literal
 
 from lookalike.errors import LookalikeError
 
 SCHEMA = 1
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
-_TABLES = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL, camera INTEGER, source TEXT NOT NULL,
-    time TEXT NOT NULL, thumbnail BLOB NOT NULL, embedding BLOB NOT NULL);
-CREATE INDEX images_by_label ON images (label);
-CREATE TABLE changes (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, action TEXT NOT NULL, note TEXT NOT NULL);
-"""
+_KEYS = ("fingerprint", "precision", "dimensions")  # what a gallery says about itself, besides its schema
+_TABLES = (
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE images (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL, camera INTEGER, "
+    "source TEXT NOT NULL, time TEXT NOT NULL, thumbnail BLOB NOT NULL, embedding BLOB NOT NULL)",
+    "CREATE INDEX images_by_label ON images (label)",
+    "CREATE TABLE changes (number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, action TEXT NOT NULL, "
+    "note TEXT NOT NULL)",
+)
 
 
 class StoreError(LookalikeError):
@@ -33,7 +34,7 @@ class StoreError(LookalikeError):
 
 @dataclass(frozen=True)
 class Row:
-    """One enrolled image.
+    """One image to enrol.
 
     Attributes:
         label: Its class name.
@@ -51,14 +52,22 @@ class Row:
 
 
 @dataclass(frozen=True)
-class StoredRow(Row):
-    """The same with its number.
+class StoredRow:
+    """One enrolled image, without its thumbnail.
 
     Attributes:
-        id: Never used twice in a gallery.
+        id: Its number, never used twice in a gallery.
+        label: Its class name.
+        source: Where it came from.
+        embedding: float32 little-endian bytes.
+        camera: What took it, None where unknown.
     """
 
-    id: int = 0
+    id: int
+    label: str
+    source: str
+    embedding: bytes
+    camera: int | None
 
 
 class SqliteStore:
@@ -75,50 +84,67 @@ class SqliteStore:
         if not file.is_file():
             raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
         self.file = file
-        with self._told():
+        self._turn = RLock()
+        with _explained(file):
             self._connection = _connect(file)
-            self.about = dict(self._connection.execute("SELECT name, value FROM about"))
-        if not self.about.get("schema", "").isdigit() or int(self.about["schema"]) > SCHEMA:
+            rows = self._connection.execute("SELECT name, value FROM about").fetchall()
+        self.about: dict[str, str] = dict(rows)
+        schema = self.about.get("schema", "")
+        if not schema.isdigit() or int(schema) > SCHEMA:
             raise StoreError(
-                f"{file}: gallery schema {self.about.get('schema')}, this version reads up to {SCHEMA}: "
+                f"{file}: gallery schema {schema or 'missing'}, this version reads up to {SCHEMA}: "
                 "pip install -U lookalike"
             )
+        if missing := [key for key in _KEYS if key not in self.about]:
+            raise StoreError(f"{file}: does not say its {', '.join(missing)}: copy the gallery again")
 
     @classmethod
     def create(cls, file: Path, about: dict[str, str]) -> "SqliteStore":
-        """Makes the file.
+        """Makes the file; what a killed process began to make is made whole.
 
         Args:
             file: New.
             about: What the gallery is of: fingerprint, precision, dimensions.
 
         Raises:
-            StoreError: Something stands there.
+            StoreError: A gallery stands there, or something else.
         """
-        if file.exists():
-            raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        connection = _connect(file)
-        with connection:
-            connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
-            rows = {"schema": str(SCHEMA), **about}.items()
-            connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
-        connection.close()
+        assert set(about) == set(_KEYS)
+        with _explained(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            connection = _connect(file)
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
+                for table in _TABLES:
+                    connection.execute(table)
+                rows = {"schema": str(SCHEMA), **about}.items()
+                connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
         return cls(file)
 
     @property
     def version(self) -> tuple[int, int]:
         """Changes whenever the rows may have changed, by this process or another."""
-        with self._told():
+        with self._turn, _explained(self.file):
             other = self._connection.execute("PRAGMA data_version").fetchone()[0]
             own = self._connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0]
         return int(other), int(own)
 
     def rows(self) -> list[StoredRow]:
         """All rows, in the order they were enrolled."""
-        query = "SELECT label, source, thumbnail, embedding, camera, id FROM images ORDER BY id"
-        with self._told():
+        query = "SELECT id, label, source, embedding, camera FROM images ORDER BY id"
+        with self._turn, _explained(self.file):
             return [StoredRow(*row) for row in self._connection.execute(query)]
+
+    def thumbnail(self, number: int) -> bytes:
+        """The small JPEG of an image, empty for one that was removed."""
+        with self._turn, _explained(self.file):
+            row = self._connection.execute("SELECT thumbnail FROM images WHERE id = ?", (number,)).fetchone()
+        return bytes(row[0]) if row else b""
 
     def add(self, rows: Sequence[Row], note: str) -> list[int]:
         """Enrols rows as one change; returns their numbers."""
@@ -134,12 +160,12 @@ class SqliteStore:
         return numbers
 
     def rename(self, label: str, new: str, note: str) -> int:
-        """Gives all images of a label another one; returns how many there were."""
+        """Gives all images of a label another one; returns how many there were, 0 for no change."""
         with self._change("rename", note) as connection:
             return connection.execute("UPDATE images SET label = ? WHERE label = ?", (new, label)).rowcount
 
     def remove(self, column: Literal["id", "label", "source"], value: str | int, note: str) -> int:
-        """Removes the images whose id, label or source is a value; returns how many there were."""
+        """Removes the images whose id, label or source is a value; returns how many there were, 0 for no change."""
         with self._change("remove", note) as connection:
             return connection.execute(f"DELETE FROM images WHERE {column} = ?", (value,)).rowcount
 
@@ -149,28 +175,34 @@ class SqliteStore:
 
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[sqlite3.Connection]:
-        with self._told():
-            self._connection.execute("BEGIN IMMEDIATE")
+        """One transaction; what changes no row leaves no trace."""
+        connection = self._connection
+        with self._turn, _explained(self.file):
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
-                self._connection.execute(
-                    "INSERT INTO changes (time, action, note) VALUES (?, ?, ?)", (_now(), action, note)
-                )
+                before = connection.total_changes
+                yield connection
+                if connection.total_changes > before:
+                    values = (_now(), action, note)
+                    connection.execute("INSERT INTO changes (time, action, note) VALUES (?, ?, ?)", values)
+                connection.execute("COMMIT")
             except BaseException:
-                self._connection.rollback()
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
-            self._connection.commit()
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Says in one line what SQLite raises: damaged, locked, a full disk, no permission."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.file}: cannot be used ({error}): check the disk and its permissions, and whether another "
-                "process holds the gallery"
-            ) from error
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Says in one line what SQLite and the system raise: damaged, locked, a full disk, no permission."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{file}: cannot be used ({reason}): check the disk and its permissions, and whether another "
+            "process holds the gallery"
+        ) from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from lookalike.console import say
-from lookalike.data.any_image import AnyImage, read_any
+from lookalike.data.any_image import AnyImage, name_of, read_any
 from lookalike.data.images import ImageError
 from lookalike.data.pixels import PixelSettings
 from lookalike.devices import openvino_has_bf16
@@ -79,7 +79,8 @@ class Encoder:
             usable = []
             for i in range(first, min(first + batch, len(images))):
                 try:
-                    pixels[i - first] = read_any(images[i], self.pixels, boxes[i] if boxes else None)
+                    box = boxes[i] if boxes else None
+                    pixels[i - first] = read_any(images[i], self.pixels, box, name_of(images[i], i))
                     usable.append(i)
                 except ImageError as error:
                     if errors is None:

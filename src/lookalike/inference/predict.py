@@ -3,7 +3,7 @@
 One unreadable image gives a prediction with `error`; the rest go on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from glob import glob, has_magic
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.data.any_image import AnyImage, name_of
+from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
 from lookalike.data.image_files import find_images
 from lookalike.errors import LookalikeError
 from lookalike.files import atomic_file, stamp, unused, write_json
@@ -114,6 +114,9 @@ class Prediction:
         verdict = f"{self.label} ({self.score:.0%})" if self.score is not None else f"{self.label}"
         return f"{self.image}: {verdict}  [{names}]"
 
+    def __repr__(self) -> str:
+        return f"Prediction({self})"
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -155,15 +158,25 @@ class Predictions:
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: str | Path) -> Path:
         """Writes `<folder>/<YYYY-MM-DDTHH-MM-SS>.json`; an existing file is never replaced. Returns its path."""
-        path = unused(folder / f"{stamp()}.json")
+        path = unused(Path(folder) / f"{stamp()}.json")
         write_json(path, self.to_dict())
         return path
 
     def figure(self) -> Image.Image:
-        """Every usable query and its neighbours, a row each."""
-        return draw_rows([item.cells() for item in self.items if not item.error])
+        """Every query and its neighbours, a row each; one that could not be used is a grey field.
+
+        Raises:
+            PredictError: There is none.
+        """
+        if not self.items:
+            raise PredictError("nothing to draw: no image was given")
+        return draw_rows([item.cells() for item in self.items])
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failed)} not usable" if self.failed else ""
+        return f"Predictions({len(self)} images by {self.bundle!r}, k={self.k}{failed})"
 
     def __len__(self) -> int:
         return len(self.items)
@@ -207,6 +220,7 @@ def predict(
     source: str,
     threshold: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    strict: bool = False,
 ) -> Predictions:
     """Finds the k nearest references of every image.
 
@@ -218,14 +232,16 @@ def predict(
         source: What predicts: the folder of a bundle or a gallery.
         threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
         progress: Called with the number of images done since the last call.
+        strict: Raise for an image that cannot be used, instead of giving it a prediction with `error`.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
+        ImageError: An image cannot be used, and `strict` was asked for.
     """
     # Refuses a wrong k before any work.
     references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint)
     errors: dict[int, str] = {}
-    embeddings = encoder.embed(images, errors=errors, progress=progress)
+    embeddings = encoder.embed(images, errors=None if strict else errors, progress=progress)
     rows, similarity = references.search(embeddings, k, encoder.fingerprint)
     labels = set(references.labels)
     items = tuple(
@@ -241,7 +257,7 @@ def predict(
 def predict_any(
     encoder: Encoder,
     references: References,
-    images: AnyImage | Sequence[AnyImage],
+    images: AnyImage | Iterable[AnyImage],
     k: int,
     *,
     source: str,
@@ -252,22 +268,21 @@ def predict_any(
     Args:
         encoder: The network.
         references: Made by the same network.
-        images: One image, or a sequence of them.
+        images: One image, or an iterable of them.
         k: Neighbours per image.
         source: What predicts: the folder of a bundle or a gallery.
         threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
 
     Returns:
-        A prediction for one image, `Predictions` for a sequence.
+        A prediction for one image, `Predictions` for several.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
         ImageError: The one image cannot be used; of several such a one gets a prediction with `error`.
     """
-    if isinstance(images, Sequence) and not isinstance(images, str | bytes):
-        return predict(encoder, references, images, k, source=source, threshold=threshold)
-    encoder.embed([images])  # raises what is wrong with it
-    return predict(encoder, references, [images], k, source=source, threshold=threshold)[0]
+    listed, alone = as_list(images)
+    predictions = predict(encoder, references, listed, k, source=source, threshold=threshold, strict=alone)
+    return predictions[0] if alone else predictions
 
 
 def draw(items: Sequence[Prediction], file: Path) -> None:
@@ -295,7 +310,7 @@ def _prediction(
 ) -> Prediction:
     names = [neighbour.label for neighbour in neighbours]
     winner = names[vote(np.array(names), np.array([near.similarity for near in neighbours], np.float32))]
-    folder = Path(image).resolve().parent.name if isinstance(image, Path | str) else ""
+    folder = folder_label(image) if isinstance(image, Path | str) else ""
     truth = folder if folder in labels else None
     if threshold is not None and neighbours[0].similarity <= threshold:
         return Prediction(name_of(image, number), UNKNOWN, None, truth, neighbours, query=image)

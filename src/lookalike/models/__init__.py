@@ -10,6 +10,7 @@ In reading order:
     pretrained              where the backbone's first weights come from
     trunk                   a network run in two halves
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
+    foreign_names           where the tensors of an embedder stand in the file of another project
     foreign                 checkpoints that another project wrote
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
     torch_network           a network of torch, ready to embed

@@ -1,9 +1,10 @@
 """The tensors of a `.safetensors` or torch file, whoever wrote it. No pickle is ever executed.
 
 A checkpoint of another project often pickles more than tensors: settings objects, partials of optimisers, paths. Then
-its pickle is read with stand-ins: every name it asks for becomes an inert class of this module, which can be called,
+its pickle is read with stand-ins (`inert_pickle`): every name it asks for becomes an inert class, which can be called,
 built, filled and hashed without any effect, and tensors become descriptions. Only the tensors of the network are made,
-each checked against the bytes that are there.
+each checked against the bytes that are there. Files from before torch 1.6, which are no zip archives, are read by
+torch's safe reader alone; those that hold more than tensors are refused.
 """
 
 import pickle
@@ -45,17 +46,17 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     kind = _kind(file)
     try:
         if kind == "safetensors":
-            found: dict[str, Any] = load_file(file)
+            entries: dict[str, Any] = load_file(file)
         elif kind == "zip":
-            found = _from_zip(file)
+            entries = _from_zip(file)
         else:
-            found = _network(_load(file))
+            entries = _network(_load(file))
     except Exception as error:
         # A damaged file can make a reader fail in any way: KeyError, IndexError, struct.error, AssertionError ...
         raise TensorsError(
             f"{file}: not readable as plain tensors ({_reason(error)}): {_SAVE}, or {_COPY} if it is damaged"
         ) from error
-    tensors = {name: value.detach() for name, value in found.items() if _is_plain(value)}
+    tensors = {name: value.detach() for name, value in entries.items() if _is_plain(value)}
     if not tensors:
         raise TensorsError(f"{file}: expected a state dict, found no named tensors in it: {_SAVE}")
     return tensors
@@ -97,7 +98,7 @@ def _reason(error: Exception) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)[:300]
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_meta or value.is_quantized)
 
 
@@ -107,7 +108,7 @@ def _load(file: Path) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _network(content: Any, depth: int = 0) -> dict[str, Any]:
+def _network(content: object, depth: int = 0) -> dict[str, Any]:
     """The tensors of the network inside a training checkpoint, or all that a state dict holds."""
     if not isinstance(content, dict) or depth > 3:
         return {}
@@ -119,22 +120,22 @@ def _network(content: Any, depth: int = 0) -> dict[str, Any]:
     return _flat({key: value for key, value in content.items() if isinstance(key, str) and not key.startswith("optim")})
 
 
-def _flat(content: Any, prefix: str = "", seen: set[int] | None = None) -> dict[str, Any]:
+def _flat(content: object, prefix: str = "", seen: set[int] | None = None) -> dict[str, Any]:
     """Nested dicts as dotted name -> tensor (or its description); no dict is entered twice."""
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     seen = set() if seen is None else seen
     if not isinstance(content, dict) or id(content) in seen:
-        return found
+        return entries
     seen.add(id(content))
     for key, value in content.items():
         if not isinstance(key, str) or not key.isprintable():
             continue
         if isinstance(value, Tensor | TensorDescription):
-            found.setdefault(prefix + key, value)
+            entries.setdefault(prefix + key, value)
         elif isinstance(value, dict):
             for name, inner in _flat(value, f"{prefix}{key}.", seen).items():
-                found.setdefault(name, inner)
-    return found
+                entries.setdefault(name, inner)
+    return entries
 
 
 def _from_zip(file: Path) -> dict[str, Any]:
@@ -154,5 +155,5 @@ def _from_zip(file: Path) -> dict[str, Any]:
             return _network(_load(file))
         except Exception:  # it needs more than tensors, or is damaged: then the second reader says why
             storages = ArchiveStorages(archive, tops[0])
-            found = _network(unpickled(archive.read(f"{tops[0]}/data.pkl")))
-            return {name: storages.tensor(lazy) for name, lazy in found.items()}
+            descriptions = _network(unpickled(archive.read(f"{tops[0]}/data.pkl")))
+            return {name: storages.tensor(description) for name, description in descriptions.items()}

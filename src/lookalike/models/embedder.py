@@ -157,12 +157,12 @@ class Embedder(nn.Module):
     def _set_trainable(self, names: list[str]) -> None:
         head = {"all", *HEAD_NAMES}
         stages = [name for name in names if name not in head]
-        known = [name for name in stage_names(self.backbone) if name not in head]
+        existing = [name for name in stage_names(self.backbone) if name not in head]
         for name in stages:
-            if not any(stage == name or stage.startswith(f"{name}.") for stage in known):
+            if not any(stage == name or stage.startswith(f"{name}.") for stage in existing):
                 raise ModelError(
-                    f"model.trainable: this backbone has no stage {name!r}{did_you_mean(name, known)}; "
-                    f"it has {', '.join(known)} and head"
+                    f"model.trainable: this backbone has no stage {name!r}{did_you_mean(name, existing)}; "
+                    f"it has {', '.join(existing)} and head"
                 )
         whole = "all" in names
         if not head.isdisjoint(names):

@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import sys
 import zipfile
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -44,10 +45,10 @@ class _Inert(metaclass=_Frozen):
 
     __slots__ = ()
 
-    def __new__(cls, *_: Any, **__: Any) -> Any:
+    def __new__(cls, *_: object, **__: object) -> Any:
         return object.__new__(_Inert)
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
+    def __call__(self, *_: object, **__: object) -> Any:
         return self
 
     def __setitem__(self, key: object, value: object) -> None:
@@ -65,7 +66,7 @@ class _Dict(dict[Any, Any], metaclass=_Frozen):
 
     __slots__ = ()
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: object) -> None:
         super().__init__(*[items for items in arguments if isinstance(items, list | dict)])
 
     @staticmethod
@@ -78,7 +79,7 @@ class _Values(tuple[Any, ...], metaclass=_Frozen):
 
     __slots__ = ()
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
+    def __call__(self, *_: object, **__: object) -> Any:
         return self
 
     @staticmethod
@@ -107,7 +108,7 @@ class TensorDescription(_Values):
 class _RebuildTensor(_Inert):
     __slots__ = ()
 
-    def __new__(cls, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Any:
+    def __new__(cls, storage: object, offset: object, size: object, stride: object, *rest: object) -> Any:
         if not isinstance(storage, _Storage) or any(rest[2:]):  # conjugated or negated views are not plain
             return _Inert()
         return TensorDescription((storage, offset, size, stride, storage[1]))
@@ -116,7 +117,9 @@ class _RebuildTensor(_Inert):
 class _RebuildTyped(_Inert):
     __slots__ = ()
 
-    def __new__(cls, storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, *rest: Any) -> Any:
+    def __new__(
+        cls, storage: object, offset: object, size: object, stride: object, grad: object, hooks: object, *rest: object
+    ) -> Any:
         if not isinstance(storage, _Storage) or not rest or not isinstance(rest[0], _Dtype) or any(rest[1:]):
             return _Inert()
         return TensorDescription((storage, offset, size, stride, rest[0][0]))
@@ -125,25 +128,25 @@ class _RebuildTyped(_Inert):
 class _RebuildParameter(_Inert):
     __slots__ = ()
 
-    def __new__(cls, data: Any, *_: Any) -> Any:
+    def __new__(cls, data: object, *_: object) -> Any:
         return data
 
 
 class _RebuildFromType(_Inert):
     __slots__ = ()
 
-    def __new__(cls, function: Any, kind: Any, arguments: Any, *_: Any) -> Any:
+    def __new__(cls, function: object, kind: object, arguments: Iterable[object], *_: object) -> Any:
         return function(*arguments) if isinstance(function, _Frozen) and issubclass(function, _Inert) else _Inert()
 
 
 class _Size(_Inert):
     __slots__ = ()
 
-    def __new__(cls, sizes: Any = ()) -> Any:
+    def __new__(cls, sizes: Iterable[object] = ()) -> Any:
         return tuple(sizes)
 
 
-_KNOWN: dict[tuple[str, str], type] = {
+_STAND_INS: dict[tuple[str, str], type] = {
     ("collections", "OrderedDict"): _Dict,
     ("collections", "defaultdict"): _Dict,
     ("torch", "Size"): _Size,
@@ -166,9 +169,9 @@ class _Unpickler(pickle.Unpickler):
             return _Dtype((_STORAGES[global_name],))
         if module_name == "torch" and global_name in _DTYPES:
             return _Dtype((_DTYPES[global_name],))
-        return _KNOWN.get((module_name, global_name), _Inert)
+        return _STAND_INS.get((module_name, global_name), _Inert)
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> Any:
         """The description of a storage."""
         if isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], _Dtype):
             return _Storage((pid[2], pid[1][0], pid[4]))
@@ -207,9 +210,9 @@ class ArchiveStorages:
             raise ValueError(f"unknown byte order {order[:20]!r}")
         self._swap = order.decode() != sys.byteorder
 
-    def tensor(self, lazy: Any) -> Tensor:
+    def tensor(self, description: TensorDescription) -> Tensor:
         """Makes a tensor from its description, which must lie inside its storage."""
-        (key, kind, count), offset, size, stride, dtype = lazy
+        (key, kind, count), offset, size, stride, dtype = description
         size, stride = tuple(size), tuple(stride)
         numbers = (count, offset, *size, *stride)
         if any(type(number) is not int or number < 0 for number in numbers) or len(size) != len(stride):

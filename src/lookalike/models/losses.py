@@ -96,10 +96,10 @@ class MetricLoss(nn.Module):
         if name not in _TABLE:
             raise LossError(f"loss.name={name}: expected one of {', '.join(_TABLE)}{did_you_mean(name, list(_TABLE))}")
         entry = _TABLE[name]
-        known = {*entry.settings, *(ours for ours, _ in entry.miner_settings)}
-        if known != set(settings):
+        expected = {*entry.settings, *(ours for ours, _ in entry.miner_settings)}
+        if expected != set(settings):
             raise LossError(
-                f"loss {name}: expected the settings {', '.join(sorted(known))}, got {', '.join(sorted(settings))}"
+                f"loss {name}: expected the settings {', '.join(sorted(expected))}, got {', '.join(sorted(settings))}"
             )
         if classes < _NEEDS_CLASSES:
             raise LossError(

@@ -87,8 +87,8 @@ def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
     """
     wanted = backbone.state_dict()
     fitting = {key: value for key, value in tensors.items() if key in wanted and value.shape == wanted[key].shape}
-    ours = {f"{name}.power" for name, module in backbone.named_modules() if isinstance(module, GeM)}
-    missing = sorted(key for key in set(wanted) - set(fitting) - ours if not key.endswith("num_batches_tracked"))
+    powers = {f"{name}.power" for name, module in backbone.named_modules() if isinstance(module, GeM)}
+    missing = sorted(key for key in set(wanted) - set(fitting) - powers if not key.endswith("num_batches_tracked"))
     if missing:
         raise ModelError(
             f"{origin}: {len(missing)} of {len(wanted)} tensors missing or of another shape (first: {missing[0]}): "

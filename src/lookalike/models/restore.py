@@ -10,8 +10,20 @@ from lookalike.errors import ModelError
 from lookalike.models.checkpoint_file import BEST, LAST, CheckpointError, read_checkpoint
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
+from lookalike.settings.check import check
+from lookalike.settings.training import Model, Pixels
+from lookalike.settings.types import Settings
 
 _OF_MODEL = ("backbone", "embedding_size", "pooling", "bn_neck", "mean", "std")
+_MODEL_DEFAULTS = {
+    **{"backbone": "", "embedding_size": 128, "pooling": "avg", "bn_neck": False, "mean": None, "std": None},
+    **{"weights": "none", "trainable": ["all"]},  # those of training, which a person may give along with the others
+}
+
+
+class _Asked(Settings):
+    model: Model
+    pixels: Pixels
 
 
 def restore(
@@ -29,14 +41,19 @@ def restore(
         The embedder, how images are read, and the settings of the model that were used.
 
     Raises:
+        SettingsError: For a checkpoint of another project, a setting is unknown or out of range.
         LookalikeError: The file cannot be read, or is of another architecture.
     """
     own = _own_settings(file)
     if own:
         model, pixels = _group(own, "model"), _group(own, "pixels")
         say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
-    if "backbone" not in model:
-        raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
+    else:
+        whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**PixelSettings().to_dict(), **pixels}}
+        asked = check(_Asked, whole).model_dump()
+        model, pixels = asked["model"], asked["pixels"]
+        if not model["backbone"]:
+            raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
     built = {name: model[name] for name in _OF_MODEL if name in model}
     embedder = Embedder(**built, trainable=["all"])
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial)}")
@@ -56,7 +73,8 @@ def _own_settings(file: Path) -> dict[str, Any]:
     except CheckpointError:
         return {}  # of another project, or damaged: reading its tensors will tell
     ours = isinstance(state, dict) and "lookalike" in state
-    settings: dict[str, Any] = state["hyper_parameters"]["settings"] if ours else {}
+    # Written by the module in a trainer of somebody else's, it has no settings of ours.
+    settings: dict[str, Any] = state.get("hyper_parameters", {}).get("settings", {}) if ours else {}
     return settings
 
 

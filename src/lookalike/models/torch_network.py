@@ -44,7 +44,7 @@ class TorchNetwork:
         self._forward: Any = torch.compile(self._embedder) if compiled else self._embedder
         self._lock = threading.Lock()
 
-    def _run(self, images: Any) -> Any:
+    def _run(self, images: torch.Tensor) -> Any:
         with torch.autocast(self.device, torch.bfloat16, enabled=self._bf16):
             if self._forward is self._embedder:
                 return self._embedder(images)

@@ -180,9 +180,8 @@ def _nearest(report: Report) -> "Figure":
     ]
     _histograms(axes, edges, parts)
     top = axes.get_ylim()[1]
-    open_set = report.bundle.config.open_set
-    shown = {0.01, 0.1, open_set.false_accept_rate}
-    thresholds = [threshold for threshold in open_set.thresholds if threshold.false_accept_rate in shown]
+    shown = {0.01, 0.1, report.bundle.config.open_set.false_accept_rate}
+    thresholds = [threshold for threshold in report.thresholds if threshold.false_accept_rate in shown]
     for place, threshold in enumerate(thresholds):
         limit, rate = threshold.similarity, threshold.false_accept_rate
         axes.axvline(limit, color=INK.light, linewidth=1.2, linestyle=DASHES[place])

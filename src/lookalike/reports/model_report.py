@@ -16,7 +16,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.evaluation.assessment import Assessment, worst_rows
 from lookalike.evaluation.identify import Identification
 from lookalike.inference.bundle import Bundle
-from lookalike.inference.bundle_config import MeasuredConfig
+from lookalike.inference.bundle_config import MeasuredConfig, ThresholdConfig
 from lookalike.reports.map import Map, lay_out
 from lookalike.reports.similarities import Similarities, compare_similarities
 
@@ -59,6 +59,11 @@ class Report:
         values = self.similarities.nearest_genuine
         finite: np.ndarray = values[np.isfinite(values)]
         return finite
+
+    @property
+    def thresholds(self) -> list[ThresholdConfig]:
+        """Of the bundle."""
+        return self.bundle.config.open_set.thresholds
 
     @property
     def of_training(self) -> bool:

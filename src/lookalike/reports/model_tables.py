@@ -59,7 +59,7 @@ def thresholds_table(report: Report) -> Table:
     right = (per_query["predicted"] == per_query["label"]).to_numpy()
     similarity = per_query["similarity"].to_numpy()
     rows = []
-    for threshold in report.bundle.config.open_set.thresholds:
+    for threshold in report.thresholds:
         limit = threshold.similarity
         above = [f"{100 * (part > limit).mean():.1f} %" if len(part) else "" for part in (impostor, genuine)]
         rate, named = threshold.false_accept_rate, right & (similarity > limit)
@@ -76,7 +76,7 @@ def card_table(report: Report) -> Table:
     rows = [
         ["backbone", f"{model.backbone}; first weights: {model.weights_source}"],
         ["trained part", f"{', '.join(model.trainable)} ({training.trained_parameters or 0:,} parameters)"],
-        ["embedding", f"{report.bundle.references.embeddings.shape[1]} dimensions, unit length, compared by cosine"],
+        ["embedding", f"{model.size} dimensions, unit length, compared by cosine"],
         ["input", f"{pixels.height} x {pixels.width} pixels, {pixels.resize}, uint8 RGB"],
         ["loss", f"{config.loss['name']} ({loss})" if loss else config.loss["name"]],
         ["trained on", f"{training.images} images of {len(config.labels)} labels"],

@@ -3,13 +3,15 @@
 A misspelt or out-of-range setting stops the command before any data is read.
 """
 
-from typing import Any
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lookalike.errors import LookalikeError, listed
 from lookalike.settings.training import needed_setting, unknown_setting
 from lookalike.settings.types import Settings
+
+_Kind = TypeVar("_Kind", bound=Settings)
 
 
 class SettingsError(LookalikeError):
@@ -18,14 +20,18 @@ class SettingsError(LookalikeError):
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as `group.name` -> value."""
-    found: dict[str, Any] = {}
+    dotted: dict[str, Any] = {}
     for name, value in values.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
+        dotted |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return dotted
 
 
-def check(kind: type[Settings], values: dict[str, Any]) -> Any:
+def check(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
     """Builds settings from plain values.
+
+    Args:
+        kind: A class of settings, or such a choice of classes as `settings.losses.Loss`.
+        values: Nested; a text stands for what the command line makes of it.
 
     Raises:
         SettingsError: Names every unknown, missing or out-of-range setting, with the nearest known names.
@@ -44,7 +50,7 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
         del where[1]  # the discriminator, which is no setting
     name = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        return unknown_setting(name, _known(kind, where[:-1], values))
+        return unknown_setting(name, _settings_of(kind, where[:-1], values))
     if detail["type"] == "missing" or detail["input"] is None:
         return needed_setting(name)
     if detail["type"] == "string_pattern_mismatch":
@@ -59,18 +65,14 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
     return f"{name}={detail['input']}: {message[0].lower() + message[1:]}"
 
 
-def _known(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:
+def _settings_of(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:
     """The settings of one group; those of a loss depend on its name."""
-    fields: Any = kind
+    group: Any = kind
     for part in where:
-        annotation = (
-            fields.model_fields[part].annotation if isinstance(fields, type) and issubclass(fields, BaseModel) else None
-        )
-        if part == "loss":
-            options = getattr(annotation, "__args__", ())
-            wanted = values["loss"].get("name")
-            annotation = next(
-                (option for option in options if option.model_fields["name"].annotation.__args__[0] == wanted), None
-            )
-        fields = annotation
-    return list(getattr(fields, "model_fields", {}))
+        fields = getattr(group, "model_fields", {})
+        inner = get_args(group)[-1:] or (None,)  # of a dict: the type of its values
+        group = fields[part].annotation if part in fields else inner[0]
+    if where == ["loss"]:
+        names = {get_args(option.model_fields["name"].annotation)[0]: option for option in get_args(group)}
+        group = names[values["loss"]["name"]]
+    return list(getattr(group, "model_fields", {}))

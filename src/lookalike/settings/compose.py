@@ -1,6 +1,6 @@
 """From `configs/` to the plain settings of a verb. Nothing else knows Hydra."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,17 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
 
 
-def compose(verb: str, overrides: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Plain settings of a verb after the overrides, later ones winning.
+def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any]:
+    """Plain settings of a verb after the overrides, later ones winning; what has no value is not among them.
 
     Hydra composes the groups. Values are laid over them as they are: in Hydra's grammar a path may be an expression.
+
+    Args:
+        verb: Its defaults stand in `configs/<verb>.yaml`.
+        overrides: (dotted name, value): options of groups, and settings.
+
+    Raises:
+        UsageError: A group has no such option.
     """
     import hydra
     from hydra.errors import HydraException
@@ -37,14 +44,23 @@ def compose(verb: str, overrides: list[tuple[str, Any]]) -> dict[str, Any]:
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
     assert isinstance(composed, dict)
-    values = {str(name): value for name, value in composed.items()}
+    values = _with_a_value(composed)
     for name, value in last.items():
         if name not in groups:
             _put(values, name.split("."), value)
     return values
 
 
-def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+def _with_a_value(composed: dict[Any, Any]) -> dict[str, Any]:
+    """Without what the files mark `???`; a value that was typed may read so."""
+    return {
+        str(name): _with_a_value(value) if isinstance(value, dict) else value
+        for name, value in composed.items()
+        if value != "???"
+    }
+
+
+def _put(values: dict[str, Any], path: list[str], value: object) -> None:
     for group in path[:-1]:
         if not isinstance(values.get(group), dict):
             values[group] = {}
@@ -72,12 +88,3 @@ def _choice(group: str, value: str, options: list[str]) -> str:
                 f"{group}={option}: no such option{did_you_mean(option, options)}; options: {', '.join(options)}"
             )
     return f"{group}=[{','.join(chosen)}]" if len(chosen) > 1 else f"{group}={chosen[0]}"
-
-
-def flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as (`group.name`, value)."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from flattened(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -1,6 +1,6 @@
 """What a search may draw: settings with a range or with choices."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,7 +32,7 @@ class Knob(Settings):
             )
         return self
 
-    def samples(self) -> list[Any]:
+    def samples(self) -> list[str | int | float | bool]:
         """Values that stand for all that may be drawn: every choice, or both ends and something between."""
         if self.choices is not None:
             return list(self.choices)
@@ -51,7 +51,7 @@ class Space(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing(cls, values: Any) -> Any:
+    def _nothing(cls, values: object) -> object:
         """`tune.loss=none` draws nothing of the loss."""
         if not isinstance(values, dict):
             return values

@@ -78,18 +78,18 @@ class Model(Settings):
 _LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}
 
 
-def _known_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+def _whole_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     problems = [unknown_setting(f"logger.{name}", list(_LOGGERS)) for name in chosen if name not in _LOGGERS]
-    for name, known in _LOGGERS.items():
-        given = chosen.get(name, known)
-        problems += [unknown_setting(f"logger.{name}.{option}", known) for option in given if option not in known]
-        problems += [needed_setting(f"logger.{name}.{option}") for option in known if option not in given]
+    for name, needed in _LOGGERS.items():
+        given = chosen.get(name, needed)
+        problems += [unknown_setting(f"logger.{name}.{option}", needed) for option in given if option not in needed]
+        problems += [needed_setting(f"logger.{name}.{option}") for option in needed if option not in given]
     if problems:
         raise PydanticCustomError("logger", "{problems}", {"problems": "; ".join(problems)})
     return chosen
 
 
-Logger = Annotated[dict[str, dict[str, str]], AfterValidator(_known_loggers)]
+Logger = Annotated[dict[str, dict[str, str]], AfterValidator(_whole_loggers)]
 
 
 class Trainer(Settings):
@@ -145,10 +145,10 @@ class Train(Settings):
     trainer: Trainer
 
 
-def unknown_setting(name: str, known: list[str]) -> str:
-    """What is said of a setting that does not exist."""
-    hint = did_you_mean(name.rpartition(".")[2], known)
-    return f"{name}: unknown setting{hint}; known here: {', '.join(known)}"
+def unknown_setting(name: str, settings: list[str]) -> str:
+    """What is said of a setting that does not exist, where there are `settings`."""
+    hint = did_you_mean(name.rpartition(".")[2], settings)
+    return f"{name}: unknown setting{hint}; known here: {', '.join(settings)}"
 
 
 def needed_setting(name: str) -> str:

@@ -1,10 +1,9 @@
 """What all settings share: ranges with a name, and how the text of the command line becomes values."""
 
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MISSING = "???"  # how the files under `configs/` mark a value that has no default
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -15,7 +14,7 @@ Side = Annotated[int, Field(ge=8, le=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-def _read_text(value: Any, kind: Any) -> Any:
+def _read_text(value: object, kind: object) -> object:
     if not isinstance(value, str) or kind is str:
         return value
     if value == "null":
@@ -25,7 +24,7 @@ def _read_text(value: Any, kind: Any) -> Any:
     return value
 
 
-def _holds_list(kind: Any) -> bool:
+def _holds_list(kind: object) -> bool:
     return get_origin(kind) is list or any(_holds_list(part) for part in get_args(kind))
 
 
@@ -36,9 +35,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_text(cls, values: Any) -> Any:
+    def _read_text(cls, values: object) -> object:
         """The command line gives text: `null` may mean no value, and `[a,b]` a list where one is asked for."""
         if not isinstance(values, dict):
             return values
         kinds = {name: field.annotation for name, field in cls.model_fields.items()}
-        return {name: _read_text(value, kinds.get(name, str)) for name, value in values.items() if value != MISSING}
+        return {name: _read_text(value, kinds.get(name, str)) for name, value in values.items()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pooch
 import torch
 
@@ -148,7 +149,7 @@ def _data(plan: Plan) -> ImageDataModule:
     settings, trainer = plan.settings, plan.settings.trainer
     pixels = PixelSettings(**settings.pixels.model_dump())
 
-    def batches(label_ids: Any) -> Batches:
+    def batches(label_ids: np.ndarray) -> Batches:
         if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)

@@ -50,7 +50,7 @@ class EpochLines(pl.Callback):
         self._start = 0.0
         self._bar: Any = None
 
-    def on_train_start(self, *_: Any) -> None:
+    def on_train_start(self, *_: object) -> None:
         """Starts the clock also for an epoch that a resumed run enters in the middle."""
         self._start = time.monotonic()
 
@@ -62,12 +62,12 @@ class EpochLines(pl.Callback):
         )
         self._advance = self._bar.__enter__()
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: object) -> None:
         """Moves it."""
         if self._bar is not None:
             self._advance(1)
 
-    def on_validation_start(self, *_: Any) -> None:
+    def on_validation_start(self, *_: object) -> None:
         """Closes it."""
         self._close()
 
@@ -116,7 +116,7 @@ class KeepState(pl.Callback):
         """Of all sessions until now."""
         return self._before + time.monotonic() - self._start
 
-    def on_train_start(self, *_: Any) -> None:
+    def on_train_start(self, *_: object) -> None:
         """Starts the clock."""
         self._start = time.monotonic()
 
@@ -128,7 +128,7 @@ class KeepState(pl.Callback):
         """Takes it back."""
         self._before = float(state_dict["seconds"])
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
         """Inside an epoch; after its last batch the state is written when validation is done."""
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if not last and time.monotonic() - self._written >= self._seconds:

@@ -18,7 +18,7 @@ from lookalike.models.checkpoint_file import CheckpointError
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoint files, through a temporary file, fsync and a rename."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Writes a checkpoint; the previous one stands until this one is complete."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)

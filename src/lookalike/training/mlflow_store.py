@@ -4,13 +4,16 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import Logger, MLFlowLogger
 
 from lookalike.console import say
 from lookalike.errors import LookalikeError
 from lookalike.files import write_bytes
+
+if TYPE_CHECKING:
+    import mlflow
 
 RUN_ID_FILE = "mlflow_run_id"
 
@@ -31,18 +34,20 @@ def mlflow_logger(run: str, options: dict[str, str], folder: Path | None, parent
             f"logger=mlflow needs MLflow ({error}): pip install 'lookalike[train]', or logger=none"
         ) from error
     kept = folder / RUN_ID_FILE if folder else None
-    known = kept.read_text().strip() if kept and kept.is_file() else None
+    earlier = kept.read_text().strip() if kept and kept.is_file() else None
     try:
         client = mlflow.MlflowClient(options["uri"])
         already = 0
-        if known and not stands_in_mlflow(client, known):
-            say(f"{options['uri']}: the run {known} of {run} was deleted there: it gets a new record")
-            known = None
-        if known:
-            points = client.get_metric_history(known, "train/loss")
+        if earlier and not stands_in_mlflow(client, earlier):
+            say(f"{options['uri']}: the run {earlier} of {run} was deleted there: it gets a new record")
+            earlier = None
+        if earlier:
+            points = client.get_metric_history(earlier, "train/loss")
             already = max((point.step for point in points), default=0)
         tags = {"mlflow.parentRunId": parent_run} if parent_run else None
-        logger = MLFlowLogger(options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=known, tags=tags)
+        logger = MLFlowLogger(
+            options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=earlier, tags=tags
+        )
         run_id = logger.run_id  # opens the store
         if kept:
             write_bytes(kept, f"{run_id}\n".encode())
@@ -57,7 +62,7 @@ def mlflow_logger(run: str, options: dict[str, str], folder: Path | None, parent
     return logger, already
 
 
-def log_or_say(log: Callable[..., Any], *given: Any) -> None:
+def log_or_say(log: Callable[..., object], *given: object) -> None:
     """Logs something; what MLflow refuses (a record that was deleted meanwhile) is said, and the work goes on."""
     try:
         log(*given)
@@ -67,7 +72,7 @@ def log_or_say(log: Callable[..., Any], *given: Any) -> None:
         say(f"logger=mlflow: {str(error).splitlines()[0]}: this goes on without a record of it")
 
 
-def stands_in_mlflow(client: Any, identity: str) -> bool:
+def stands_in_mlflow(client: "mlflow.MlflowClient", identity: str) -> bool:
     """Whether a run is in the store and not deleted."""
     from mlflow.exceptions import MlflowException
 

@@ -32,9 +32,9 @@ class Parent:
         client = mlflow.MlflowClient(uri)
         for folder in checkpoints:
             kept = folder / RUN_ID_FILE
-            known = kept.read_text().strip() if kept.is_file() else None
-            if known and stands_in_mlflow(client, known):
-                log_or_say(client.set_tag, known, "mlflow.parentRunId", identity)
+            run_id = kept.read_text().strip() if kept.is_file() else None
+            if run_id and stands_in_mlflow(client, run_id):
+                log_or_say(client.set_tag, run_id, "mlflow.parentRunId", identity)
 
     def close(self, metrics: dict[str, float], files: list[Path]) -> None:
         """Logs figures of the comparison and its files, and marks it as finished."""

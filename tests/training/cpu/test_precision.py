@@ -1,4 +1,5 @@
-import copy
+"""The precision of training: every choice trains, the quickest that keeps the loss is taken and remembered."""
+
 import json
 import multiprocessing
 from pathlib import Path
@@ -14,8 +15,6 @@ from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import TrainPrecision, autocast, forward
 from lookalike.training.cpu import precision
-from lookalike.training.cpu.adamw import FlatAdamW
-from lookalike.training.cpu.convolutions import Rounded, use_products
 from lookalike.training.cpu.precision import CHOICES, fastest_precision, prepare
 
 ARCFACE = {"margin_degrees": 28.6, "scale": 30.0}
@@ -25,165 +24,6 @@ def batch(size: int = 8, side: int = 32) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (size, side, side, 3), dtype=torch.uint8, generator=generator)
     return images, torch.arange(size) % 4
-
-
-CONVOLUTIONS = [
-    {"kernel_size": 3, "padding": 1},
-    {"kernel_size": 3, "stride": 2, "padding": 1},
-    {"kernel_size": 1, "stride": 2},
-    {"kernel_size": (3, 5), "padding": 2},
-    {"kernel_size": 5, "stride": 3, "padding": 0, "bias": False},
-]
-
-
-@pytest.mark.parametrize("options", CONVOLUTIONS)
-@pytest.mark.parametrize(("channels", "out"), [(6, 10), (8, 512)])
-def test_products_are_the_convolution(options: dict[str, Any], channels: int, out: int) -> None:
-    torch.manual_seed(0)
-    plain = nn.Conv2d(channels, out, **options).to(memory_format=torch.channels_last)
-    changed = nn.Sequential(nn.Conv2d(channels, out, **options).to(memory_format=torch.channels_last))
-    changed[0].load_state_dict(plain.state_dict())
-    assert use_products(changed) == 1
-    inputs = torch.randn(3, channels, 11, 9)
-    results, gradients = [], []
-    for network, bf16 in ((plain, False), (changed, True)):
-        given = inputs.clone().requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            result = network(given).float()
-        (result * torch.linspace(-1, 1, result.numel()).view_as(result)).sum().backward()
-        results.append(result.detach())
-        gradients.append([given.grad, *(parameter.grad for parameter in network.parameters())])
-    assert results[0].shape == results[1].shape
-    for exact, found in zip([results[0], *gradients[0]], [results[1], *gradients[1]], strict=True):
-        assert found is not None
-        assert float((found.float() - exact).norm() / exact.norm()) < 0.01
-    assert gradients[1][1].stride() == changed[0].weight.stride(), "no copy is needed for the optimiser"
-
-
-def test_a_weight_in_bf16_is_made_anew_whenever_the_weight_changed() -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last))
-    use_products(network)
-    weight, images = network[0].weight, torch.randn(2, 8, 9, 9)
-
-    def expected() -> Tensor:
-        values = images.to(torch.bfloat16).float(), weight.detach().to(torch.bfloat16).float()
-        return nn.functional.conv2d(*values) + network[0].bias.detach().view(1, -1, 1, 1)
-
-    def found() -> Tensor:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            return network(images).float()
-
-    other = nn.Conv2d(8, 16, 3)
-    optimizer = FlatAdamW([{"params": [*network.parameters()], "lr": 0.3}], 0.1)
-    for change in ("nothing", "in place", "load", "step", "step"):
-        if change == "in place":
-            with torch.no_grad():
-                weight.mul_(-2)
-        elif change == "load":
-            network[0].load_state_dict(other.state_dict())
-        elif change == "step":
-            with torch.autocast("cpu", torch.bfloat16):
-                network(images).square().sum().backward()
-            before = weight.detach().clone()
-            optimizer.step()
-            optimizer.zero_grad()
-            assert not torch.equal(weight, before)
-        assert float((found() - expected()).norm() / expected().norm()) < 0.01, change
-
-
-def test_steps_with_gradients_in_bf16_are_those_of_adamw() -> None:
-    torch.manual_seed(0)
-    shape, options = (600, 64, 3, 3), {"lr": 0.01, "weight_decay": 0.1}
-    exact = nn.Parameter(torch.randn(shape).contiguous(memory_format=torch.channels_last))
-    rounded = nn.Parameter(exact.detach().clone(memory_format=torch.preserve_format))
-    rounded.grad_dtype = torch.bfloat16
-    plain = torch.optim.AdamW([exact], **options, fused=True)
-    ours = FlatAdamW([{"params": [rounded], "lr": 0.01}], 0.1)
-    assert rounded.numel() % (1 << 18) != 0, "the last part is a smaller one"
-    for _ in range(3):
-        gradient = torch.randn(shape).to(torch.bfloat16)
-        exact.grad = gradient.float().contiguous(memory_format=torch.channels_last)
-        rounded.grad = gradient
-        plain.step()
-        ours.step()
-    assert torch.equal(exact, rounded)
-    states = [optimizer.state_dict()["state"][0] for optimizer in (plain, ours)]
-    assert states[0].keys() == states[1].keys()
-    assert float(states[1]["step"]) == 3
-    assert torch.equal(states[0]["exp_avg_sq"].permute(0, 2, 3, 1).flatten(), states[1]["exp_avg_sq"])
-
-
-def test_products_leave_other_convolutions_and_float32_alone() -> None:
-    network = nn.Sequential(
-        nn.Conv2d(4, 4, 3, groups=4),
-        nn.Conv2d(4, 4, 3, dilation=2),
-        nn.Conv2d(4, 4, 3, padding="same"),
-        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
-        nn.Conv2d(4, 4, 3).requires_grad_(False),
-    )
-    assert use_products(network) == 0
-    one = nn.Sequential(nn.Conv2d(4, 4, 3))
-    images = torch.randn(2, 4, 8, 8)
-    before = one(images)
-    assert use_products(one) == 1
-    assert torch.equal(one(images), before), "outside of autocast nothing changes"
-
-
-def test_a_step_with_gradients_in_float32_is_seen_by_the_next_forward_pass() -> None:
-    """As with versions of torch that give every gradient the type of its parameter."""
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last))
-    use_products(network)
-    weight = network[0].weight
-    weight.grad_dtype = torch.float32
-    optimizer = FlatAdamW([{"params": [*network.parameters()], "lr": 0.1}], 0.0)
-    for _ in range(2):
-        with torch.autocast("cpu", torch.bfloat16):
-            network(torch.randn(2, 8, 9, 9)).square().sum().backward()
-        assert weight.grad.dtype == torch.float32
-        optimizer.step()
-        optimizer.zero_grad()
-        assert torch.equal(Rounded.of(weight).up_to_date(weight), weight.detach().to(torch.bfloat16))
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_flat_optimiser_does_the_arithmetic_of_torch(layout: torch.memory_format) -> None:
-    torch.manual_seed(0)
-    networks = [nn.Sequential(nn.Conv2d(8, 16, 3), nn.Flatten(), nn.Linear(16 * 36, 5)) for _ in range(2)]
-    networks[1].load_state_dict(networks[0].state_dict())
-    networks = [network.to(memory_format=layout) for network in networks]
-    groups = [[{"params": list(network.parameters()), "lr": 0.01}] for network in networks]
-    theirs, ours = torch.optim.AdamW(groups[0], weight_decay=0.1), FlatAdamW(groups[1], 0.1)
-    for _ in range(5):
-        images = torch.randn(4, 8, 8, 8)
-        for network, optimizer in zip(networks, (theirs, ours), strict=True):
-            optimizer.zero_grad()
-            optimizer.step(lambda network=network, images=images: network(images).square().mean().backward())
-    for one, other in zip(*(network.parameters() for network in networks), strict=True):
-        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
-    ours.zero_grad()
-    assert all(parameter.grad is None for parameter in networks[1].parameters())
-
-
-def test_the_flat_optimiser_goes_on_from_its_state() -> None:
-    def steps(network: nn.Linear, optimizer: FlatAdamW, numbers: range) -> None:
-        for number in numbers:
-            network(torch.full((2, 3), float(number))).square().sum().backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-    torch.manual_seed(0)
-    whole, first, second = (nn.Linear(3, 2) for _ in range(3))
-    first.load_state_dict(whole.state_dict())
-    optimizers = [FlatAdamW([{"params": list(part.parameters()), "lr": 0.1}], 0.0) for part in (whole, first)]
-    steps(whole, optimizers[0], range(6))
-    steps(first, optimizers[1], range(3))
-    second.load_state_dict(first.state_dict())
-    resumed = FlatAdamW([{"params": list(second.parameters()), "lr": 0.1}], 0.0)
-    resumed.load_state_dict(optimizers[1].state_dict())
-    steps(second, resumed, range(3, 6))
-    assert torch.equal(whole.weight, second.weight)
 
 
 def run(embedder: Embedder, chosen: TrainPrecision, images: Tensor) -> Tensor:
@@ -291,26 +131,6 @@ def test_autocast_is_for_bf16_only() -> None:
     for chosen, kind in (("32-true", torch.float32), ("bf16-mixed", torch.bfloat16), ("bf16-products", torch.bfloat16)):
         with autocast("cpu", chosen):  # type: ignore[arg-type]
             assert (one @ one).dtype == kind
-
-
-def test_a_state_of_the_usual_optimiser_is_taken_over() -> None:
-    torch.manual_seed(0)
-    networks = [nn.Conv2d(4, 8, 3).to(memory_format=torch.channels_last) for _ in range(2)]
-    images = torch.randn(2, 4, 6, 6)
-    theirs = torch.optim.AdamW(networks[0].parameters(), lr=0.01, weight_decay=0.1)
-    for _ in range(3):
-        theirs.zero_grad()
-        networks[0](images).square().mean().backward()
-        theirs.step()
-    networks[1].load_state_dict(networks[0].state_dict())
-    ours = FlatAdamW([{"params": list(networks[1].parameters()), "lr": 0.01}], 0.1)
-    ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
-    for network, optimizer in zip(networks, (theirs, ours), strict=True):
-        for _ in range(3):
-            optimizer.zero_grad()
-            network(images).square().mean().backward()
-            optimizer.step()
-    assert torch.allclose(networks[0].weight, networks[1].weight, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("links", [True, False])

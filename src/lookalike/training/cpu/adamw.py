@@ -85,7 +85,7 @@ class FlatAdamW(torch.optim.AdamW):
                 maximize=False,
             )
             copy.copy_(part)
-        kept.told(parameter)
+        kept.note(parameter)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from an earlier state; also from one of `torch.optim.AdamW`, whose moments have a shape."""
@@ -99,7 +99,7 @@ class FlatAdamW(torch.optim.AdamW):
         ]
         super().load_state_dict({**state_dict, "state": state, "param_groups": groups})
 
-    def _as_ours(self, index: int, value: Any) -> Any:
+    def _as_ours(self, index: int, value: object) -> object:
         parameter = self._shaped[index]
         if isinstance(value, Tensor) and value.dim() > 1 and value.shape == parameter.shape:
             return _flat(torch.empty_like(parameter, device=value.device).detach().copy_(value))

@@ -49,25 +49,25 @@ class Rounded:
     @classmethod
     def of(cls, weight: Tensor) -> "Rounded":
         """That of a weight, made when there is none of its shape, layout and device."""
-        known: Rounded | None = getattr(weight, "rounded", None)
-        if known is None or known.values.stride() != weight.stride() or known.values.device != weight.device:
-            known = cls(weight)
-            weight.rounded = known  # type: ignore[attr-defined]
-        return known
+        kept: Rounded | None = getattr(weight, "rounded", None)
+        if kept is None or kept.values.stride() != weight.stride() or kept.values.device != weight.device:
+            kept = cls(weight)
+            weight.rounded = kept  # type: ignore[attr-defined]
+        return kept
 
     def up_to_date(self, weight: Tensor) -> Tensor:
         """The values, rounded again if the weight changed since they were."""
         if self._state != (weight._version, weight.data_ptr()):
             with torch.no_grad():
                 self.values.copy_(weight)
-            self.told(weight)
+            self.note(weight)
         return self.values
 
     def forget(self) -> None:
         """Says that the weight may have changed."""
         self._state = (-1, -1)
 
-    def told(self, weight: Tensor) -> None:
+    def note(self, weight: Tensor) -> None:
         """Says that the values are those of the weight as it is now."""
         self._state = (weight._version, weight.data_ptr())
 

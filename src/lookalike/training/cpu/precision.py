@@ -61,7 +61,12 @@ def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
 
 
 def fastest_precision(
-    cache: Path, about: dict[str, Any], embedder: Embedder, loss: nn.Module, forward: Callable[..., Tensor], batch: Any
+    cache: Path,
+    about: dict[str, Any],
+    embedder: Embedder,
+    loss: nn.Module,
+    forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
+    batch: tuple[Tensor, Tensor],
 ) -> Timed:
     """Takes the quickest precision that keeps the loss, from the cache or by measuring copies of the network.
 
@@ -94,7 +99,11 @@ def _candidates(labels: Tensor) -> tuple[TrainPrecision, ...]:
 
 
 def _trial(
-    choice: TrainPrecision, embedder: Embedder, loss: nn.Module, forward: Callable[..., Tensor], batch: Any
+    choice: TrainPrecision,
+    embedder: Embedder,
+    loss: nn.Module,
+    forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
+    batch: tuple[Tensor, Tensor],
 ) -> tuple[float, list[float]]:
     """Median seconds of a step, and the losses of all steps."""
     with torch.random.fork_rng():

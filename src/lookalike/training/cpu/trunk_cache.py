@@ -66,7 +66,7 @@ def cached_trunk(
             about = _about(embedder, images, bf16, device, key)
             size = _size(about)
             if size > limit_bytes:
-                say(f"trunk: {_told(size)} for {len(images)} images is more than trainer.trunk_cache_gib allows")
+                say(f"trunk: {_in_bytes(size)} for {len(images)} images is more than trainer.trunk_cache_gib allows")
                 return None
             _make_room(folder, limit_bytes - size)
             try:
@@ -78,8 +78,8 @@ def cached_trunk(
                 return None
         bits = np.memmap(file, np.uint16, "r", shape=tuple(about["shape"]))
         os.utime(file)  # the caches used last are kept longest
-    told = f"cached {_told(_size(about))} for {len(images)} images in {folder}"
-    say(f"trunk: frozen up to {embedder.last_frozen}, {told}")
+    cached = f"cached {_in_bytes(_size(about))} for {len(images)} images in {folder}"
+    say(f"trunk: frozen up to {embedder.last_frozen}, {cached}")
     return Features(bits, places, bool(about["channels_last"]))
 
 
@@ -96,12 +96,12 @@ def _distinct(rows: Iterable[ImageRows]) -> tuple[ImageRows, dict[Any, int]]:
 def _key(embedder: Embedder, images: ImageRows, bf16: bool, device: str) -> str:
     """SHA-256 over everything the outputs depend on; a file is known by its path, size and times of change."""
     versions = [importlib.metadata.version(name) for name in ("lookalike", "torch", "timm", "opencv-python-headless")]
-    told = (_SCHEMA, versions, images.pixels, bf16, device, embedder.trunk_end, repr(embedder.backbone))
-    digest = hashlib.sha256(repr(told).encode())
+    circumstances = (_SCHEMA, versions, images.pixels, bf16, device, embedder.trunk_end, repr(embedder.backbone))
+    digest = hashlib.sha256(repr(circumstances).encode())
     for file, box in images.images:
         state = file.stat()
-        known = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        digest.update(f"\0{file}\0{box}\0{known}".encode("utf-8", "surrogateescape"))
+        version = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        digest.update(f"\0{file}\0{box}\0{version}".encode("utf-8", "surrogateescape"))
     for name, value in embedder.frozen_state().items():
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -192,5 +192,5 @@ def _make_room(folder: Path, left: int) -> None:
             cache.unlink()
 
 
-def _told(size: int) -> str:
+def _in_bytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

@@ -1,0 +1,105 @@
+"""What enrols: images in any form, the labels that go with them, where they came from, and how they look."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from unicodedata import normalize
+
+import cv2
+
+from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of, read_any
+from lookalike.data.image_files import find_images
+from lookalike.data.pixels import PixelSettings
+from lookalike.inference.references import GalleryError
+
+_THUMBNAIL = PixelSettings(160, 160, "pad")
+_JPEG_QUALITY = 85
+
+
+def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
+    """One list of images; a folder becomes the images in it.
+
+    Args:
+        images: One or several: files, folders, bytes, arrays or pictures.
+
+    Raises:
+        GalleryError: There is no image.
+    """
+    spread: list[AnyImage] = []
+    for image in as_list(images)[0]:
+        folder = isinstance(image, str | Path) and Path(image).is_dir()
+        spread += find_images(Path(str(image))) if folder else [image]
+    if not spread:
+        raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
+    return spread
+
+
+def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> list[str]:
+    """A label for every image.
+
+    Args:
+        images: What is enrolled.
+        labels: One for all, or one each; None for the name of each file's folder.
+
+    Raises:
+        GalleryError: Labels are missing, of another number than the images, or no text.
+    """
+    if labels is None:
+        nameless = sum(not isinstance(image, str | Path) for image in images)
+        if nameless:
+            raise GalleryError(f"add: {nameless} of {len(images)} images have no folder that names them: give labels=")
+        return [as_label(folder_label(str(image))) for image in images]
+    if not isinstance(labels, Iterable):
+        raise GalleryError(f"add: labels={labels!r}: expected text, or a text for every image")
+    names = [labels] * len(images) if isinstance(labels, str) else list(labels)
+    if len(names) != len(images):
+        raise GalleryError(
+            f"add: expected one label for all or one per image, got {len(names)} for {len(images)} images"
+        )
+    return [as_label(name) for name in names]
+
+
+def as_label(label: str) -> str:
+    """A label as it is stored: composed (NFC), as data sets have them.
+
+    Args:
+        label: As it was given.
+
+    Raises:
+        GalleryError: No text, an empty one, or one that cannot be written as UTF-8.
+    """
+    if not isinstance(label, str) or not label.strip():
+        raise GalleryError(f"label {label!r}: expected text that is not empty")
+    composed = normalize("NFC", label)
+    try:
+        composed.encode()
+    except UnicodeEncodeError as error:
+        raise GalleryError(f"label {label!r}: not UTF-8: rename the folder, or give labels=") from error
+    return composed
+
+
+def source_of(image: AnyImage, number: int) -> str:
+    """The whole path of a file; the name of anything else.
+
+    Args:
+        image: What is enrolled.
+        number: Its place among those of the call, from 0.
+    """
+    if not isinstance(image, str | Path):
+        return name_of(image, number)
+    return str(Path(image).resolve()).encode("utf-8", "backslashreplace").decode()
+
+
+def thumbnail(image: AnyImage, number: int) -> bytes:
+    """A small JPEG of an image, 160 x 160 with grey borders.
+
+    Args:
+        image: What is enrolled.
+        number: Its place among those of the call, from 0.
+
+    Raises:
+        ImageError: It cannot be used.
+    """
+    pixels = read_any(image, _THUMBNAIL, name=name_of(image, number))
+    encoded, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert encoded, "OpenCV encodes any uint8 RGB image"
+    return bytes(data)

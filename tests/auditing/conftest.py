@@ -1,0 +1,32 @@
+"""Photographs to audit, and the shared ones with faults put in."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from audits import look
+from corruption import corrupt
+from lookalike.auditing.audit import Audit
+
+
+@pytest.fixture(scope="session")
+def spoilt(
+    produce: Path, omniglot_market: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Audit, pd.DataFrame, Path]:
+    home = tmp_path_factory.mktemp("spoilt")
+    faults = corrupt(produce, omniglot_market, home / "data", 0)
+    return look(home / "data", home / "cache"), faults, home
+
+
+@pytest.fixture(scope="module")
+def photographs(few_produce: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("few") / "data"
+    shutil.copytree(few_produce, root)
+    return root
+
+
+@pytest.fixture
+def data(photographs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(photographs, tmp_path / "data"))

@@ -1,0 +1,128 @@
+"""The command: help, version, exit codes, and errors on one line."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lookalike.cli.main import main
+from lookalike.cli.verbs import VERBS
+from lookalike.errors import LookalikeError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "trian: no such verb; did you mean train?; verbs: demo, "),
+        (["--nope"], "--nope: no such verb"),
+        (["predict", "image=i"], "bundle: needs a value: give bundle=..."),
+        (["predict", "bundle=b", "image"], "image: expected setting=value; lookalike predict --help lists"),
+        (["predict", "--k"], "--k: expected setting=value"),
+        (["predict", "--kk", "3", "--bundle", "b", "image=i"], "kk: unknown setting; did you mean k?"),
+        (["predict", "=3"], "=3: expected setting=value"),
+        (["predict", "--config"], "--config: needs a file"),
+        (["predict", "bundle=b", "image=i", "k=0"], "k=0: expected greater"),
+        (["predict", "bundle=/no where", "image=i.jpg"], "/no where"),
+        (["eval", "bundle=/no where"], "/no where"),
+        (["train", "loss=arcfase"], "loss=arcfase: no such option; did you mean arcface"),
+        (["manifest", "data.root=/no where"], "/no where"),
+        (["predict", "bundle=b", "image=/no where/*.jpg"], "image=/no where/*.jpg: no image there"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("lookalike: ")
+    assert shown.err.count("\n") == 1
+    assert message in shown.err
+    with pytest.raises(LookalikeError):
+        main([*arguments, "--debug"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_help_names_every_verb(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  {verb} " in text for verb in VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture) -> None:
+    from lookalike import __version__
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lookalike {__version__}\n"
+
+
+def test_an_option_may_stand_for_any_setting(capsys: pytest.CaptureFixture) -> None:
+    assert main(["predict", "--bundle", "/no where", "--image=i.jpg"]) == 2
+    assert capsys.readouterr().err.startswith("lookalike: /no where")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["predict", "--help"], ["predict", "bundle=b", "-h"], ["predict", "--k", "--help"]]
+)
+def test_help_of_a_verb_wherever_it_is_asked_for(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("usage: lookalike predict [setting=value ...]\n\nname the nearest known")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "train" / "a").mkdir(parents=True)
+    (tmp_path / "train" / "a" / "1.jpg").write_bytes(b"x")
+    (tmp_path / "file").touch()
+    arguments = ["manifest", f"data.root={tmp_path}", f"output={tmp_path}/file/m.csv", "check=false"]
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown == f"lookalike: {tmp_path}/file: {os.strerror(errno.EEXIST)}"
+    with pytest.raises(OSError, match="file"):
+        main([*arguments, "--debug"])
+
+
+def command(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a fresh interpreter, some code before it."""
+    start = f"{code}\nfrom lookalike.cli.main import entry\nentry()"
+    return subprocess.run([sys.executable, "-c", start, *arguments], check=False, capture_output=True, text=True)
+
+
+def test_the_exit_code_reaches_the_shell() -> None:
+    assert command("", "--version").returncode == 0
+    done = command("", "trian")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """As `lookalike --help | head -0`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    start = "from lookalike.cli.main import entry\nentry()"
+    done = subprocess.run([sys.executable, "-uc", start, "--help"], check=False, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_is_one_line() -> None:
+    """The signal comes while the first module of a verb is imported."""
+    code = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "lookalike.data.dataset":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+"""
+    done = command(code, "manifest", "data.root=/no where")
+    assert (done.returncode, done.stderr) == (130, "lookalike: stopped\n")
+
+
+def test_a_missing_package_is_named() -> None:
+    code = "import sys\nsys.modules['torch'] = None"
+    done = command(code, "train", "data.root=/no where")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "lookalike: this needs the package torch: pip install 'lookalike[train]'"
+    assert "Traceback" in command(code, "train", "data.root=/no where", "--debug").stderr

@@ -1,0 +1,387 @@
+"""A gallery in a folder: images come, change their names, go, and are found, by several processes at once."""
+
+import gc
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import Gallery, Model
+from lookalike.gallery.gallery import HasEncoder
+from lookalike.gallery.sqlite_store import SqliteStore, StoreError
+from lookalike.inference.encoder import Encoder
+from lookalike.inference.references import GalleryError
+
+AWKWARD = ['<b onclick="x">Kiwi</b>', "O'Brien & sons", "two\nlines", "🍐 pear", "日本", '{"a": 1}']
+
+
+@pytest.fixture(scope="module")
+def model(bundle_path: Path) -> Model:
+    return Model.load(bundle_path)
+
+
+@pytest.fixture
+def gallery(model: Model, digits: Path, tmp_path: Path) -> Gallery:
+    """The training digits."""
+    made = Gallery.create(tmp_path / "shop", model)
+    made.add(digits / "train")
+    return made
+
+
+def files_of(root: Path, pattern: str) -> list[Path]:
+    return sorted(root.glob(pattern))
+
+
+def run(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_it_answers_as_the_bundle_that_knows_the_same_images(gallery: Gallery, model: Model, digits: Path) -> None:
+    files = files_of(digits, "test/*/*.png")
+    for of_gallery, of_bundle in zip(gallery.predict(files, k=7), model.predict(files, k=7), strict=True):
+        assert (of_gallery.label, of_gallery.score, of_gallery.truth) == (
+            of_bundle.label,
+            of_bundle.score,
+            of_bundle.truth,
+        )
+        assert [near.path for near in of_gallery.neighbours] == [near.path for near in of_bundle.neighbours]
+        assert [near.similarity for near in of_gallery.neighbours] == [near.similarity for near in of_bundle.neighbours]
+    assert len(gallery) == 50
+    assert gallery.labels == {f"digit {number}": 10 for number in range(5)}
+    assert repr(gallery) == f"Gallery({str(gallery.path)!r}: 50 images of 5 labels)"
+
+
+def test_what_is_reopened_is_what_was_closed(gallery: Gallery, model: Model, digits: Path) -> None:
+    before, query = gallery.references, files_of(digits, "test/digit 3/*.png")[0]
+    answer = gallery.predict(query)
+    gallery.close()
+    with Gallery.open(str(gallery.path), model) as again:
+        assert np.array_equal(again.references.embeddings, before.embeddings)
+        assert (again.references.labels, again.references.paths) == (before.labels, before.paths)
+        assert again.predict(query) == answer
+    with pytest.raises(StoreError, match="closed database"):
+        len(again)
+
+
+def test_every_form_of_an_image_is_enrolled_as_the_same(model: Model, digits: Path, tmp_path: Path) -> None:
+    file = files_of(digits, "train/digit 2/*.png")[0]
+    with Image.open(file) as opened:
+        pixels = np.array(opened.convert("RGB"))
+    gallery = Gallery.create(tmp_path / "g", model)
+    forms = [file, str(file), file.read_bytes(), pixels, pixels[:, :, 0], Image.open(file)]
+    assert [gallery.add(form, labels="two") for form in forms] == [[number] for number in range(1, 7)]
+    assert gallery.add(np.stack([pixels, pixels]), labels=["two", "zwei"]) == [7, 8]
+    rows = gallery.references.embeddings
+    assert all(np.array_equal(rows[0], row) for row in rows)
+    assert gallery.labels == {"two": 7, "zwei": 1}
+    assert gallery.references.paths[:3] == [str(file), str(file), "image 1"]
+
+
+def test_labels_of_any_kind_are_told_and_drawn(model: Model, digits: Path, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "g", model)
+    files = [files_of(digits, f"train/digit {number % 5}/*.png")[number // 5] for number in range(len(AWKWARD))]
+    gallery.add(files, labels=AWKWARD, note='"; DROP TABLE images; --')
+    assert sorted(gallery.labels) == sorted(AWKWARD)
+    for file, label in zip(files, AWKWARD, strict=True):
+        prediction = gallery.predict(file, k=1)
+        assert (prediction.label, prediction.to_dict()["neighbours"][0]["label"]) == (label, label)
+        assert prediction.figure().size[1] > 148
+    assert gallery.rename(AWKWARD[0], AWKWARD[1]) == 1
+    assert gallery.remove(label=AWKWARD[1]) == 2
+    assert sorted(gallery.labels) == sorted(AWKWARD[2:])
+
+
+def test_a_class_joins_without_training(gallery: Gallery, digits: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    before = gallery.predict(grey[0], k=1)
+    assert before.label != "noise"
+    gallery.add(grey[:5], labels="noise", camera=3)
+    after = gallery.predict(list(grey), k=3)
+    assert [item.label for item in after][:5] == ["noise"] * 5
+    assert all(item.neighbours[0].similarity > before.neighbours[0].similarity for item in list(after)[:5])
+    file = files_of(digits, "train/digit 4/*.png")[0]
+    assert gallery.predict(file, k=1).label == "digit 4"
+
+
+def test_renaming_into_a_label_that_exists_merges_them(gallery: Gallery) -> None:
+    assert gallery.rename("digit 1", "one") == 10
+    assert gallery.labels == {"digit 0": 10, "digit 2": 10, "digit 3": 10, "digit 4": 10, "one": 10}
+    assert gallery.rename("one", "digit 2") == 10
+    assert gallery.labels == {"digit 0": 10, "digit 2": 20, "digit 3": 10, "digit 4": 10}
+    assert gallery.rename("digit 2", "digit 2") == 20
+    with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
+        gallery.rename("digit 1", "x")
+    with pytest.raises(GalleryError, match="label '': expected text that is not empty"):
+        gallery.rename("digit 2", "")
+
+
+def test_images_go_by_label_number_or_source(gallery: Gallery, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gallery.remove(label="digit 0") == 10
+    first, second = files_of(digits, "train/digit 1/*.png")[:2]
+    monkeypatch.chdir(digits)
+    assert gallery.remove(source=first.relative_to(digits)) == 1
+    assert gallery.remove(source=str(second)) == 1
+    (number,) = gallery.add(first)
+    assert number == 51
+    assert gallery.remove(image=number) == 1
+    assert gallery.labels == {"digit 1": 8, "digit 2": 10, "digit 3": 10, "digit 4": 10}
+    numbers, _ = gallery.search(gallery.references.embeddings, k=1)
+    assert numbers[:, 0].tolist() == list(range(13, 51)), "the numbers of the others stay"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({}, r"remove: expected one of label=, image= and source=: give exactly one"),
+        ({"label": "a", "image": 1}, r"give exactly one"),
+        ({"label": "digit"}, r"has no label 'digit'"),
+        ({"image": 51}, r"remove: image=51 is not in .*: see the numbers that add gave"),
+        ({"source": "gone.png"}, r"remove: source=gone\.png is not in "),
+    ],
+)
+def test_what_is_not_there_cannot_be_removed(gallery: Gallery, arguments: dict[str, object], text: str) -> None:
+    with pytest.raises(GalleryError, match=text):
+        gallery.remove(**arguments)  # type: ignore[arg-type]
+    assert len(gallery) == 50
+
+
+def test_one_unusable_image_among_many_adds_nothing(gallery: Gallery, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    good = files_of(digits, "test/*/*.png")
+    text = (
+        r"^3 of 23 images cannot be used, so none was added:\n  .*bad\.png: not an image.*\n  .*gone\.png: cannot be "
+        r"read .*\n  image 23: expected uint8 .*, got float64 \[8, 8\]: scale and convert it first$"
+    )
+    with pytest.raises(GalleryError, match=text):
+        gallery.add([*good, tmp_path / "bad.png", tmp_path / "gone.png", np.zeros((8, 8))], labels="x")
+    assert len(gallery) == 50
+
+
+def test_many_unusable_images_are_counted(gallery: Gallery) -> None:
+    with pytest.raises(GalleryError, match=r"30 of 30 images cannot be used") as caught:
+        gallery.add([b"no image"] * 30, labels="x")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 22
+    assert lines[20].startswith("  image 20: not an image, whatever its name says")
+    assert lines[21] == "  ... and 10 more"
+
+
+def test_an_empty_gallery_has_nothing_to_find(model: Model, digits: Path, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "empty", model)
+    file = files_of(digits, "test/*/*.png")[0]
+    assert (len(gallery), gallery.labels) == (0, {})
+    for ask in (lambda: gallery.predict(file), lambda: gallery.search(model.embed(file))):
+        with pytest.raises(GalleryError, match=r"empty: is empty, so there is nothing to find: add images first"):
+            ask()
+    (number,) = gallery.add(file, labels="first")
+    prediction = gallery.predict(file, k=10)
+    assert (prediction.label, prediction.score, len(prediction.neighbours)) == ("first", 1.0, 1)
+    gallery.remove(image=number)
+    with pytest.raises(GalleryError, match="is empty"):
+        gallery.predict(file)
+
+
+def test_one_image_or_several_or_none_that_can_be_used(gallery: Gallery, digits: Path) -> None:
+    file = files_of(digits, "test/digit 2/*.png")[0]
+    alone, (among, missing) = gallery.predict(file), gallery.predict([file, "gone.png"])
+    assert alone == among
+    assert (
+        missing.error
+        == "gone.png: cannot be read (No such file or directory): check that it exists and its permissions"
+    )
+    with pytest.raises(ValueError, match=r"gone\.png: cannot be read"):
+        gallery.predict("gone.png")
+    with pytest.raises(GalleryError, match=r"k=0: expected 1 or more"):
+        gallery.predict(file, k=0)
+    assert len(gallery.predict(file, k=1000).neighbours) == 50
+    assert gallery.predict([]).items == ()
+
+
+def test_beyond_a_threshold_an_image_is_unknown(gallery: Gallery, digits: Path) -> None:
+    file = files_of(digits, "test/digit 2/*.png")[0]
+    near = gallery.predict(file).neighbours[0].similarity
+    assert gallery.predict(file, threshold=near - 1e-4).label == gallery.predict(file).label
+    stranger = gallery.predict([file], threshold=near)
+    assert (stranger[0].label, stranger[0].score, stranger.threshold) == ("unknown", None, near)
+    assert len(stranger[0].neighbours) == 10
+
+
+def test_a_search_gives_numbers_nearest_first(gallery: Gallery, model: Model, digits: Path) -> None:
+    queries = model.embed(files_of(digits, "test/*/*.png"))
+    numbers, similarity = gallery.search(queries, k=5)
+    assert (numbers.dtype, numbers.shape, similarity.dtype) == (np.int64, (20, 5), np.float32)
+    exact = queries @ gallery.references.embeddings.T
+    assert np.allclose(similarity, -np.sort(-exact, 1)[:, :5], atol=1e-6)
+    assert np.allclose(exact[np.arange(20)[:, None], numbers - 1], similarity, atol=1e-6)
+    with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\], got \(1, 8\)"):
+        gallery.search(np.ones((1, 8), np.float32))
+
+
+def other_model(model: Model, **changes: object) -> HasEncoder:
+    class Other:
+        encoder: Encoder = replace(model.encoder, **changes)  # type: ignore[arg-type]
+
+    return Other()
+
+
+def test_another_model_is_refused(gallery: Gallery, model: Model) -> None:
+    with pytest.raises(
+        GalleryError, match=r"made by the model \w{12}, opened with eeeeeeeeeeee: .*the model that made it"
+    ):
+        Gallery.open(gallery.path, other_model(model, fingerprint="e" * 64))
+    assert len(Gallery.open(gallery.path, model)) == 50
+
+
+def test_another_precision_of_the_same_model_is_told(
+    gallery: Gallery, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Gallery.open(gallery.path, model)
+    assert capsys.readouterr().err == ""
+    other = "float32" if model.encoder.precision == "bf16" else "bf16"
+    assert len(Gallery.open(gallery.path, other_model(model, precision=other))) == 50
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"made in {model.encoder.precision}, the model runs in {other}: similarities differ a little" in said
+
+
+def test_a_gallery_is_made_once_and_opened_where_it_is(gallery: Gallery, model: Model, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"a gallery is there already: use Gallery\.open, or give another folder"):
+        Gallery.create(gallery.path, model)
+    with pytest.raises(StoreError, match=r"no gallery there: make one with Gallery\.create\(<folder>, model\)"):
+        Gallery.open(tmp_path / "elsewhere", model)
+    assert len(gallery) == 50
+
+
+def test_the_originals_are_not_needed_afterwards(model: Model, digits: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(digits / "train", tmp_path / "photos"))
+    gallery = Gallery.create(tmp_path / "g", model)
+    gallery.add(root)
+    query = files_of(digits, "test/digit 0/*.png")[0]
+    before = gallery.predict(query, k=3)
+    shutil.rmtree(root)
+    after = Gallery.open(tmp_path / "g", model).predict(query, k=3)
+    assert after == before
+    drawn, expected = (np.asarray(prediction.figure()).astype(int) for prediction in (after, before))
+    assert np.array_equal(drawn, expected)
+    sheet = drawn[10:158, 200:348]  # the first neighbour
+    assert sheet.std() > 20, "the picture itself, not the grey field of one that is gone"
+    assert all(
+        cv2.imdecode(np.frombuffer(near.thumbnail, np.uint8), 1).shape == (160, 160, 3) for near in after.neighbours
+    )
+
+
+def test_an_image_removed_meanwhile_is_drawn_as_missing(gallery: Gallery) -> None:
+    thumbnails = gallery.references.thumbnails
+    assert thumbnails is not None
+    assert (len(thumbnails), [part[:2] for part in thumbnails[:3]]) == (50, [b"\xff\xd8"] * 3)
+    gallery.remove(image=1)
+    assert thumbnails[0] == b""
+    assert thumbnails[1][:2] == b"\xff\xd8"
+
+
+def test_it_lives_longer_than_the_variable_of_its_model(few_produce: Path, tmp_path: Path) -> None:
+    """Photographs, with a network whose graph lies in a temporary folder."""
+    model = Model.pretrained()
+    gallery = Gallery.create(tmp_path / "g", model)
+    gallery.add(files_of(few_produce, "train/*/*.jpg")[::6])
+    del model
+    gc.collect()
+    queries = files_of(few_produce, "validation/*/*.jpg")
+    predictions = gallery.predict(queries, k=1)
+    assert np.mean([item.label == item.truth for item in predictions]) > 0.4, "twelve classes, untrained features"
+
+
+READER = """
+import sys
+from lookalike import Gallery, Model
+gallery = Gallery.open(sys.argv[1], Model.load(sys.argv[2]))
+print(len(gallery), flush=True)
+for line in sys.stdin:
+    print(len(gallery), *gallery.labels, sep="|", flush=True)
+"""
+
+
+def test_a_second_process_sees_every_change(gallery: Gallery, bundle_path: Path, digits: Path) -> None:
+    command = [sys.executable, "-c", READER, str(gallery.path), str(bundle_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+
+        def ask() -> str:
+            reader.stdin.write("\n")
+            reader.stdin.flush()
+            return reader.stdout.readline().strip()
+
+        assert reader.stdout.readline().strip() == "50"
+        gallery.add(files_of(digits, "test/digit 0/*.png"), labels="new")
+        assert ask() == "54|digit 0|digit 1|digit 2|digit 3|digit 4|new"
+        gallery.rename("digit 4", "new")
+        assert ask() == "54|digit 0|digit 1|digit 2|digit 3|new"
+        gallery.remove(label="new")
+        assert ask() == "40|digit 0|digit 1|digit 2|digit 3"
+        reader.stdin.close()
+
+
+ADDER = """
+import os, signal, sys
+from lookalike import Gallery, Model
+from lookalike.gallery import sqlite_store
+gallery = Gallery.open(sys.argv[1], Model.load(sys.argv[2]))
+if sys.argv[4] == "killed":
+    def now():
+        if gallery._store._connection.in_transaction:
+            os.kill(os.getpid(), signal.SIGKILL)  # all rows are written, none is committed
+        return "now"
+    sqlite_store._now = now
+gallery.add(sys.argv[3], labels=sys.argv[4])
+"""
+
+
+def test_a_process_killed_while_it_adds_leaves_what_was_there(
+    gallery: Gallery, bundle_path: Path, digits: Path, model: Model
+) -> None:
+    before = gallery.references
+    killed = run(ADDER, gallery.path, bundle_path, digits / "test", "killed")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    for opened in (gallery, Gallery.open(gallery.path, model)):
+        assert (opened.references.labels, opened.references.paths) == (before.labels, before.paths)
+        assert np.array_equal(opened.references.embeddings, before.embeddings)
+    done = run(ADDER, gallery.path, bundle_path, digits / "test", "later")
+    assert done.returncode == 0, done.stderr
+    assert gallery.labels == {**{f"digit {number}": 10 for number in range(5)}, "later": 20}
+
+
+def test_two_writers_lose_nothing(gallery: Gallery, bundle_path: Path, digits: Path) -> None:
+    code = ADDER.replace("gallery.add(sys.argv[3], labels=sys.argv[4])", "") + (
+        "from pathlib import Path\n"
+        "for file in sorted(Path(sys.argv[3]).rglob('*.png')):\n    gallery.add(file, labels=sys.argv[4])\n"
+    )
+    command = [sys.executable, "-c", code, str(gallery.path), str(bundle_path), str(digits / "test")]
+    writers = [subprocess.Popen([*command, name]) for name in ("left", "right")]
+    assert [writer.wait(120) for writer in writers] == [0, 0]
+    assert gallery.labels == {**{f"digit {number}": 10 for number in range(5)}, "left": 20, "right": 20}
+    numbers, _ = gallery.search(gallery.references.embeddings, k=1)
+    assert len(gallery) == 90
+    assert numbers.max() <= 90
+
+
+def test_a_damaged_file_is_named(gallery: Gallery, model: Model, tmp_path: Path) -> None:
+    gallery.close()
+    copied = Path(shutil.copytree(gallery.path, tmp_path / "copy"))
+    (copied / "gallery.sqlite").write_bytes(os.urandom(20_000))
+    with pytest.raises(StoreError, match=r"gallery\.sqlite: cannot be used \(file is not a database\): check the disk"):
+        Gallery.open(copied, model)
+    store = SqliteStore(gallery.path / "gallery.sqlite")
+    store._connection.execute("UPDATE images SET embedding = x'00' WHERE id = 7")
+    store.close()
+    damaged = Gallery.open(gallery.path, model)
+    with pytest.raises(GalleryError, match=r"damaged, an embedding has not 16 values: copy the gallery again"):
+        len(damaged)

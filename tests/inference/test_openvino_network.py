@@ -1,0 +1,66 @@
+"""A graph on this processor, asked by many threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.devices import openvino_core
+from lookalike.inference.openvino_network import OpenVinoNetwork
+
+
+def test_one_engine_however_many_threads_ask(bundle_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(engine) for engine in pool.map(lambda _: openvino_core(), range(64))}) == 1
+
+
+def test_the_first_inference_is_made_by_one_thread(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that come first at once lock each other out for ever inside OpenVINO's Python part."""
+    import threading
+
+    from openvino import InferRequest
+
+    seen: list[str] = []
+    inner = InferRequest.infer
+
+    def infer(self: InferRequest, *given: object, **options: object) -> object:
+        seen.append(threading.current_thread().name)
+        return inner(self, *given, **options)
+
+    monkeypatch.setattr(InferRequest, "infer", infer)
+    OpenVinoNetwork(bundle_path / "model.xml")
+    assert seen == [threading.current_thread().name]
+
+
+def test_a_batch_of_one_size_gives_unit_embeddings_in_either_precision(bundle_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    exact = OpenVinoNetwork(bundle_path / "model.xml", "float32")
+    assert exact.batch == 4
+    embeddings = exact(images)
+    assert (embeddings.dtype, embeddings.shape) == (np.float32, (4, 16))
+    assert np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    assert np.array_equal(exact(images[::-1].copy())[::-1], embeddings), "places do not matter"
+    quick = OpenVinoNetwork(bundle_path / "model.xml", "bf16")(images)
+    assert (quick * embeddings).sum(1).min() > 0.99
+    assert np.allclose(np.linalg.norm(quick, axis=1), 1, atol=1e-5), "the last normalisation is float32"
+
+
+def test_what_it_gave_stays_when_it_is_asked_again(bundle_path: Path) -> None:
+    network = OpenVinoNetwork(bundle_path / "model.xml")
+    random = np.random.default_rng(1)
+    images = [random.integers(0, 256, (4, 32, 32, 3), np.uint8) for _ in range(2)]
+    first = network(images[0])
+    kept = first.copy()
+    network(images[1])
+    assert np.array_equal(first, kept), "no view of memory that is written again"
+
+
+def test_many_threads_get_what_one_thread_gets(bundle_path: Path) -> None:
+    network = OpenVinoNetwork(bundle_path / "model.xml")
+    random = np.random.default_rng(2)
+    images = [random.integers(0, 256, (4, 32, 32, 3), np.uint8) for _ in range(40)]
+    expected = [network(batch) for batch in images]
+    with ThreadPoolExecutor(8) as pool:
+        for embeddings, alone in zip(pool.map(network, images), expected, strict=True):
+            assert np.array_equal(embeddings, alone)

@@ -1,0 +1,151 @@
+"""An embedder out of any checkpoint: ours bring their settings, those of others are told what they are."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from embedders import pictures
+from lookalike.data.pixels import PixelSettings
+from lookalike.errors import LookalikeError, ModelError
+from lookalike.models.embedder import Embedder
+from lookalike.models.restore import restore
+from lookalike.settings.check import SettingsError
+
+
+@pytest.fixture(scope="module")
+def checkpoint(bundle_path: Path) -> Path:
+    """The folder of the tiny run's state."""
+    return bundle_path.parents[1] / "checkpoint" / "tiny"
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> tuple[Embedder, Path]:
+    torch.manual_seed(1)
+    embedder = Embedder("test_resnet", 128, bn_neck=True).eval()
+    torch.save({"state_dict": {f"model.{k}": v for k, v in embedder.state_dict().items()}}, tmp_path / "theirs.ckpt")
+    return embedder, tmp_path / "theirs.ckpt"
+
+
+def same_embeddings(first: Embedder, second: Embedder) -> bool:
+    with torch.no_grad():
+        return torch.equal(first.eval().embed(pictures(2)), second.eval().embed(pictures(2)))
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.ckpt"])
+def test_ours_bring_their_settings(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    embedder, pixels, built = restore(checkpoint / name, {"backbone": "resnet50"}, {"height": 8})
+    assert pixels == PixelSettings(32, 32)
+    assert built == {
+        "backbone": "test_resnet", "embedding_size": 16, "pooling": "avg", "bn_neck": False, "mean": None, "std": None,
+    }  # fmt: skip
+    expected = Embedder("test_resnet", 16)
+    if name == "best.safetensors":
+        expected.load_state_dict(load_file(checkpoint / name))
+    else:
+        state = torch.load(checkpoint / name, weights_only=True)["state_dict"]
+        own = {key: value for key, value in state.items() if key.startswith("embedder.")}
+        expected.load_state_dict({key.removeprefix("embedder."): value for key, value in own.items()})
+    assert same_embeddings(embedder, expected)
+    assert all(parameter.requires_grad for parameter in embedder.parameters())
+    said = capsys.readouterr().err
+    assert "its own model and pixel settings are used" in " ".join(said.split())
+    assert "the size of the input" not in said
+
+
+def test_best_weights_alone_do_not_say_their_network(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copyfile(checkpoint / "best.safetensors", tmp_path / "best.safetensors")
+    with pytest.raises(ModelError, match=r"best\.safetensors: a checkpoint of another project does not say its"):
+        restore(tmp_path / "best.safetensors", {}, {})
+    model = {"backbone": "test_resnet", "embedding_size": 16}
+    embedder, _, _ = restore(tmp_path / "best.safetensors", model, {"height": 32, "width": 32})
+    assert same_embeddings(embedder, restore(checkpoint / "best.safetensors", {}, {})[0])
+
+
+def test_those_of_others_are_built_as_they_are_said_to_be(
+    theirs: tuple[Embedder, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedder, file = theirs
+    restored, pixels, built = restore(file, {"backbone": "test_resnet", "bn_neck": True}, {})
+    assert same_embeddings(restored, embedder)
+    assert pixels == PixelSettings()
+    assert built == {
+        "backbone": "test_resnet", "embedding_size": 128, "pooling": "avg", "bn_neck": True, "mean": None, "std": None,
+    }  # fmt: skip
+    said = " ".join(capsys.readouterr().err.split())
+    assert "97 of 97 tensors of the embedder matched (" in said
+    assert "the size of the input, its mean and std, and strides are not in such a file" in said
+
+
+def test_settings_of_training_may_come_along(theirs: tuple[Embedder, Path]) -> None:
+    """As the command gives all settings of a model, those of training among them."""
+    model = {"backbone": "test_resnet", "bn_neck": True, "weights": "auto", "trainable": ["layer4"], "mean": [0.5] * 3}
+    embedder, _, built = restore(theirs[1], model, {"height": 16, "width": 24, "resize": "pad"})
+    assert "weights" not in built
+    assert embedder.mean.flatten().tolist() == [127.5] * 3
+    assert all(parameter.requires_grad for parameter in embedder.parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "pixels", "text"),
+    [
+        (
+            {"backbone": "test_resnet", "embeding_size": 9},
+            {},
+            r"^model\.embeding_size: unknown setting; did you",
+        ),
+        (
+            {"backbone": "test_resnet", "embedding_size": 0},
+            {},
+            r"^model\.embedding_size=0: expected greater than",
+        ),
+        ({"backbone": "test_resnet", "pooling": "max"}, {}, r"^model\.pooling=max: expected 'avg' or 'gem'"),
+        ({"backbone": "test_resnet"}, {"height": 4}, r"^pixels\.height=4: expected greater than or equal to 8"),
+        ({"backbone": "test_resnet"}, {"size": 64}, r"^pixels\.size: unknown setting"),
+        ({"name": "resnet18"}, {}, r"^model\.name: unknown setting"),
+    ],
+)
+def test_settings_that_do_not_exist_or_fit_are_refused(
+    theirs: tuple[Embedder, Path], model: dict[str, Any], pixels: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SettingsError, match=text):
+        restore(theirs[1], model, pixels)
+
+
+def test_what_is_missing_must_be_allowed(theirs: tuple[Embedder, Path], tmp_path: Path) -> None:
+    embedder, _ = theirs
+    save_file(
+        {name: tensor for name, tensor in embedder.state_dict().items() if not name.startswith("neck")},
+        tmp_path / "part.safetensors",
+    )
+    model = {"backbone": "test_resnet", "bn_neck": True}
+    with pytest.raises(LookalikeError, match=r"part\.safetensors: .*allow_partial=true"):
+        restore(tmp_path / "part.safetensors", model, {})
+    restored, _, _ = restore(tmp_path / "part.safetensors", model, {}, allow_partial=True)
+    assert torch.equal(restored.head.weight, embedder.head.weight)
+
+
+def test_a_module_without_settings_of_ours_is_of_another_project(tmp_path: Path) -> None:
+    """Lightning writes our module's state, too, when somebody else's script trains it."""
+    embedder = Embedder("test_resnet", 128)
+    state = {f"embedder.{name}": value for name, value in embedder.state_dict().items()}
+    for number, more in enumerate(({}, {"hyper_parameters": {}}, {"hyper_parameters": {"lr": 0.1}})):
+        file = tmp_path / f"{number}.ckpt"
+        torch.save({"state_dict": state, "lookalike": {"history": []}, **more}, file)
+        with pytest.raises(ModelError, match=r"does not say its network: give model\.backbone"):
+            restore(file, {}, {})
+        assert same_embeddings(restore(file, {"backbone": "test_resnet"}, {})[0], embedder)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "x.ckpt"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(LookalikeError, match=r"x\.ckpt: "):
+        restore(file, {"backbone": "test_resnet"}, {})

@@ -1,0 +1,114 @@
+"""From the files under `configs/` to plain settings; groups and their options."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from command_line import CONFIGS, GROUPS, NEEDED, train, with_group
+from lookalike.cli.arguments import read_settings
+from lookalike.settings.compose import UsageError, compose, config_folder, config_groups
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.rglob("*.*")), ids=lambda file: str(file.relative_to(CONFIGS)))
+def test_every_file_under_configs_is_composed_and_valid(file: Path) -> None:
+    assert "${" not in file.read_text(), "the command line is laid over the composed values, too late to interpolate"
+    group, option = file.parent.name, file.stem
+    if file.suffix == ".json":
+        settings = read_settings("predict", ["--config", str(file)])
+        assert settings.model_dump().items() >= json.loads(file.read_text()).items()
+    elif file.parent == CONFIGS:
+        assert read_settings(option, NEEDED[option]) is not None
+    else:
+        missing = ["model.backbone=resnet18"] if option == "timm" else []
+        settings = with_group(group, f"{group}={option}", *missing).model_dump()
+        assert option.removesuffix("_many_labels") == settings["loss"]["name"] if group == "loss" else True
+        assert list(settings["logger"]) == ([] if option == "none" else [option]) if group == "logger" else True
+        assert settings["run"] == option if group == "experiment" else True
+
+
+def test_an_experiment_chooses_groups_and_the_command_line_wins() -> None:
+    plain, fruits = train(), train("experiment=fruits")
+    assert (plain.augment.per_class, fruits.augment.per_class) == (None, 120)
+    assert (fruits.online.flip, fruits.trainer.batch_size, fruits.data.root) == (False, 8, "data")
+    changed = train("experiment=fruits", "augment=none", "trainer.batch_size=16", "run=null", "loss=triplet")
+    assert (changed.augment.per_class, changed.trainer.batch_size, changed.run) == (None, 16, None)
+    assert (changed.loss.name, changed.trainer.max_epochs) == ("triplet", fruits.trainer.max_epochs)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_unknown_option_lists_the_options(group: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        with_group(group, f"{group}=zzz")
+    assert str(caught.value) == f"{group}=zzz: no such option; options: {', '.join(GROUPS[group])}"
+    near = GROUPS[group][-1]
+    with pytest.raises(UsageError, match=rf"{group}={near}x: no such option; did you mean .*{near}"):
+        with_group(group, f"{group}={near}x")
+    with pytest.raises(UsageError, match=f"{group}=null: no such option"):
+        with_group(group, f"{group}=null")
+
+
+@pytest.mark.parametrize(
+    ("choice", "loggers"),
+    [
+        ("[csv,mlflow]", ["csv", "mlflow"]),
+        ("[csv, mlflow]", ["csv", "mlflow"]),
+        ("csv,tensorboard", ["csv", "tensorboard"]),
+        ("[wandb]", ["wandb"]),
+        ("none", []),
+        ("[none]", []),
+    ],
+)
+def test_several_loggers_or_none(choice: str, loggers: list[str]) -> None:
+    assert sorted(train(f"logger={choice}").logger) == loggers
+    assert all(train(f"logger={choice}").logger.values())
+
+
+@pytest.mark.parametrize("choice", ["[csv,mflow]", "[]", "", "[csv", "csv]x"])
+def test_an_unknown_logger_among_several(choice: str) -> None:
+    if choice == "[csv":  # a forgotten bracket is forgiven
+        assert list(train(f"logger={choice}").logger) == ["csv"]
+        return
+    with pytest.raises(UsageError, match=r"^logger=.*: no such option.*options: csv, mlflow, none"):
+        train(f"logger={choice}")
+
+
+def test_values_are_laid_over_the_groups_as_they_are() -> None:
+    overrides = [("data.root", "${oc.env:HOME}, [all]"), ("model.trainable", ["a", "${"]), ("new.group.x", 1)]
+    values = compose("train", [("loss", "triplet"), *overrides])
+    plain = compose("train", [("loss", "triplet")])
+    assert values.pop("new") == {"group": {"x": 1}}
+    assert (values["data"]["root"], values["model"]["trainable"]) == ("${oc.env:HOME}, [all]", ["a", "${"])
+    values["data"]["root"], values["model"]["trainable"] = plain["data"]["root"], plain["model"]["trainable"]
+    assert values == plain
+
+
+def test_a_later_override_wins_and_a_group_may_stand_behind_its_settings() -> None:
+    overrides = [("loss", "arcface"), ("loss.margin_distance", "0.5"), ("seed", 1), ("seed", 2), ("loss", "triplet")]
+    values = compose("train", overrides)
+    assert (values["seed"], values["loss"]["name"], values["loss"]["margin_distance"]) == (2, "triplet", "0.5")
+
+
+def test_a_setting_below_a_plain_value_replaces_it() -> None:
+    assert compose("predict", [("k", 3), ("k.a.b", 4)])["k"] == {"a": {"b": 4}}
+
+
+def test_what_has_no_value_is_left_out_and_three_question_marks_may_be_typed() -> None:
+    assert not {"bundle", "image"} & set(compose("predict", []))
+    assert compose("predict", [("image", "???")])["image"] == "???"
+    assert "backbone" not in compose("train", [("model", "timm")])["model"]
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "predict"])
+def test_the_groups_of_a_verb_are_its_folders_of_files(verb: str) -> None:
+    wanted = {"train": set(GROUPS) - {"tune"}, "eval": {"data", "pixels", "model", "logger"}, "predict": set()}[verb]
+    assert config_groups(verb, config_folder()) == {name: GROUPS[name] for name in wanted}
+
+
+def test_a_broken_file_of_settings_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    (tmp_path / "configs" / "loss" / "arcface.yaml").write_text("name: ${nowhere}\n")
+    monkeypatch.setattr("lookalike.settings.compose.config_folder", lambda: tmp_path / "configs")
+    with pytest.raises(UsageError, match=r"^settings cannot be read: [^\n]*nowhere[^\n]*$"):
+        compose("train", [])

@@ -1,0 +1,151 @@
+"""A run that was killed, interrupted or ran out of disk ends like an unbroken one."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TINY
+from runs import RUN, arguments, same, start, state
+
+# A process that kills itself at the n-th call of a function: real SIGKILL, at an exact moment.
+KILLER = """
+import os, signal, sys
+import {module} as owner
+from lookalike.cli.main import main
+calls, inner = 0, owner.{path}
+def kill(*args, **kwargs):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(*args, **kwargs)
+owner.{path} = kill
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["arcface", "supcon"])
+def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, loss: str) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    more = (f"loss={loss}", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0", "trainer.labels_per_batch=4")
+    command = arguments(digits, "r", *more, "trainer.images_per_label=2")
+    command[command.index("logger=none")] = "logger=mlflow"
+    whole.mkdir()
+    broken.mkdir()
+    finished = start(whole, *command)
+    assert finished.returncode == 0, finished.stderr
+
+    moments = [
+        ("lookalike.models.metric_learning_module", "MetricLearningModule.training_step", 9),  # inside the second epoch
+        ("os", "fsync", 7),  # a checkpoint's temporary file is written but not yet in place
+        ("lookalike.training.callbacks", "KeepState.on_train_epoch_end", 1),  # validated, logged, not yet written
+    ]
+    for module, path, call in moments:
+        code = KILLER.format(module=module, path=path, call=call)
+        killed = subprocess.run([sys.executable, "-c", code, *command], cwd=broken, capture_output=True, timeout=300)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    _kill_from_outside(broken, command)
+    resumed = start(broken, *command)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming r after" in resumed.stderr
+
+    assert (whole / "models/r/model.safetensors").read_bytes() == (broken / "models/r/model.safetensors").read_bytes()
+    one, other = state(whole), state(broken)
+    assert same(one["state_dict"], other["state_dict"])
+    assert same(one["optimizer_states"], other["optimizer_states"])
+    assert same(one["lr_schedulers"], other["lr_schedulers"])
+    assert same(one["lookalike"], other["lookalike"])
+    assert _curve(whole) == _curve(broken)
+    assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
+    assert not list(broken.rglob("*.tmp")), "temporary files are left behind"
+
+
+def _kill_from_outside(where: Path, command: list[str]) -> None:
+    """SIGKILL as soon as the resumed process has written a checkpoint of its own."""
+    last = where / "checkpoint/r/last.ckpt"
+    before = last.stat().st_mtime_ns
+    with subprocess.Popen([*RUN, *command], cwd=where, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and last.stat().st_mtime_ns == before:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode in (-signal.SIGKILL, 0)
+
+
+def _curve(where: Path) -> list[tuple[int, float]]:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{where / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
+    assert len(runs) == 1, "a resumed run goes on in the same record"
+    points = client.get_metric_history(runs[0].info.run_id, "validation/map")
+    return [(point.step, point.value) for point in points]
+
+
+def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every checkpoint of a run, the one after validation included, leads to the same end."""
+    import lookalike.training.callbacks as owner
+    from lookalike.cli.arguments import read_settings
+    from lookalike.training.run import train
+
+    class Death(BaseException):
+        """No handler of the product catches this."""
+
+    write = owner.KeepState._write
+
+    def die_after(number: int) -> None:
+        calls = 0
+
+        def dying(*args: Any) -> None:
+            nonlocal calls
+            write(*args)
+            calls += 1
+            if calls == number:
+                raise Death
+
+        monkeypatch.setattr(owner.KeepState, "_write", dying)
+
+    monkeypatch.chdir(tmp_path)
+    settings = {
+        run: read_settings("train", arguments(digits, run, "trainer.checkpoint_seconds=0")[1:]) for run in ("w", "b")
+    }
+    train(settings["w"])
+    for moment in range(1, 13):  # two epochs of six steps
+        die_after(moment)
+        with pytest.raises(Death):
+            train(settings["b"])
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        assert state(tmp_path, "b")["global_step"] == moment
+        train(settings["b"])
+        one, other = state(tmp_path, "w"), state(tmp_path, "b")
+        assert all(
+            same(one[key], other[key]) for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
+        ), moment
+        shutil.rmtree("checkpoint/b")
+        shutil.rmtree("models/b")
+
+
+def test_ctrl_c_is_no_failure_and_the_run_goes_on(digits: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom lookalike.training import callbacks as c\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
+        "inner = c.KeepState.on_train_epoch_end\n"
+        "def keep(self, *rest):\n    inner(self, *rest)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "c.KeepState.on_train_epoch_end = keep\nfrom lookalike.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = ["train", f"data.root={digits}", "run=r", *TINY]
+    stopped = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.endswith("lookalike: stopped\n")
+    assert "the same command goes on from the last checkpoint" in stopped.stderr
+    resumed = start(tmp_path, *command)
+    assert "resuming r after 1 finished epoch(s)" in resumed.stderr
