@@ -75,9 +75,9 @@ def test_what_the_runs_had_in_common_is_told(tmp_path: Path) -> None:
         "model": {"backbone": "resnet18"},
         "trainer": {"max_epochs": 4},
     }
-    told = page_of(compared("one", "other", settings=settings, arithmetic="32-true"), tmp_path)
+    page = page_of(compared("one", "other", settings=settings, arithmetic="32-true"), tmp_path)
     line = "Data: pears. Model: resnet18. Epochs: at most 4.\nArithmetic: 32-true."
-    assert line in told
+    assert line in page
     assert "Data:" not in page_of(compared("one", "other"), tmp_path)
 
 

@@ -70,8 +70,8 @@ def test_what_sets_the_best_apart_is_told_where_it_is_known(search: Search, tmp_
     sentence = "What sets the best runs apart from the others (PED-ANOVA): trainer.learning_rate 75 %, x 25 %."
     assert "PED-ANOVA" not in page_of(search, tmp_path)
     assert (tmp_path / "tune.md").read_text().endswith("|\n")
-    known = replace(search, importance={"trainer.learning_rate": 0.75, "x": 0.25})
-    assert sentence in page_of(known, tmp_path)
+    weighed = replace(search, importance={"trainer.learning_rate": 0.75, "x": 0.25})
+    assert sentence in page_of(weighed, tmp_path)
     assert (tmp_path / "tune.md").read_text().endswith(f"|\n\n{sentence}\n")
 
 
