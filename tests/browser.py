@@ -1,10 +1,12 @@
 """Pages opened in a real browser, where there is one; where CI is set there must be."""
 
 import html
+import json
 import os
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,60 @@ def stands_alone(page: str) -> bool:
     """Whether nothing in a page points to another file or to a network (names of namespaces aside)."""
     rest = re.sub(r"http://www\.w3\.org/\S*", "", page)
     return not re.search(r"https?://|src=\"(?!data:)|href=\"(?!#|data:)|@import|url\((?!#)", rest)
+
+
+def faint_texts(page: Path, home: Path, *, dark: bool) -> list[str]:
+    """Colours of text, drawn text included, whose contrast with the paper is below 4.5 (WCAG 2.1), and the paper.
+
+    Coloured marks, numbers in cells of a heat map and what a person cannot use yet are no text in this sense.
+    """
+    script = """
+        const paper = getComputedStyle(document.body).backgroundColor, colours = new Set();
+        for (const element of document.querySelectorAll("h1, h2, p, pre, td, th, figcaption span, .plot text, nav a"))
+          colours.add(getComputedStyle(element)[element.closest("svg") ? "fill" : "color"]);
+        return JSON.stringify([paper, ...colours]);
+    """
+    paper, *colours = json.loads(asked(script, page, home, dark=dark))
+    assert (_luminance(paper) < 0.05) == dark, f"the paper is {paper}"
+    assert len(colours) >= 2
+    return [colour for colour in colours if contrast(colour, paper) < 4.5 and colour != "rgb(254, 254, 254)"]
+
+
+def contrast(colour: str, paper: str) -> float:
+    """Of two colours, `#rrggbb` or `rgb(r, g, b)`, as WCAG 2.1 defines it: 1 to 21."""
+    low, high = sorted(map(_luminance, (colour, paper)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = [int(colour[place : place + 2], 16) for place in (1, 3, 5)] if colour[0] == "#" else None
+    parts = [int(part) / 255 for part in digits or re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+class Elements(HTMLParser):
+    """What a browser takes from a page without running it.
+
+    Args:
+        page: The text of the page.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []  # in order
+        self.tables: list[list[list[str]]] = []  # rows of cells
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1] in ("td", "th"):
+            self.tables[-1][-1][-1] += data.rstrip("\n")

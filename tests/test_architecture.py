@@ -243,6 +243,15 @@ def test_modules_and_functions_are_short(file: Path) -> None:
             assert length <= 50, f"{node.name}: {length} lines"
 
 
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_html_stands_in_templates(file: Path) -> None:
+    """Not in strings: there nothing escapes what is put in."""
+    for node in ast.walk(TREES[file]):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            written = re.search(r"</?(style|script|table|t[rdh]|div|p|h[1-6]|img|figure|section|html)\b", node.value)
+            assert not written, f"line {node.lineno}: {written and written[0]}"
+
+
 def test_no_drawer_for_odds_and_ends() -> None:
     parts = {part for name in MODULES for part in name.split(".")}
     assert not parts & {"utils", "util", "core", "base", "common", "helpers", "interfaces", "misc"}

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from browser import asked, needs_browser, opened, stands_alone
+from browser import asked, faint_texts, needs_browser, opened, stands_alone
 from lookalike.cli.main import main
 from lookalike.data.dataset import read_manifest
 from lookalike.data.manifest import Manifest
@@ -186,31 +186,10 @@ def test_the_map_chooses_a_class_and_a_heading_sorts(report: Report, tmp_path: P
 
 @needs_browser
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_text_and_line_stands_out_on_its_paper(report: Report, tmp_path: Path, dark: bool) -> None:
-    """Contrast as WCAG 2.1 defines it: text at least 4.5 (the colours of curves aside), drawn text included."""
+def test_every_text_stands_out_on_its_paper(report: Report, tmp_path: Path, dark: bool) -> None:
     file = tmp_path / "report.html"
     file.write_bytes(page(report))
-    script = """
-        const paper = getComputedStyle(document.body).backgroundColor;
-        const colours = new Set();
-        for (const element of document.querySelectorAll("h1, p, td, th, .plot text, nav a"))
-          colours.add(getComputedStyle(element)[element.namespaceURI.endsWith("svg") ? "fill" : "color"]);
-        return JSON.stringify({ paper, colours: [...colours] });
-    """
-    seen = json.loads(asked(script, file, tmp_path, dark=dark))
-    paper = luminance(seen["paper"])
-    assert (paper < 0.05) == dark
-    numbers_in_full_cells = "rgb(254, 254, 254)"
-    assert len(seen["colours"]) >= 2
-    for colour in set(seen["colours"]) - {numbers_in_full_cells}:
-        high, low = sorted([luminance(colour), paper], reverse=True)
-        assert (high + 0.05) / (low + 0.05) >= 4.5, colour
-
-
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+    assert faint_texts(file, tmp_path, dark=dark) == []
 
 
 @needs_browser

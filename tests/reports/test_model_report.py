@@ -1,7 +1,14 @@
 """What a report is made of: classes, mistakes, best and worst queries, as of a count by hand."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
 import pytest
 
+from lookalike.data.manifest import Manifest
 from lookalike.reports.model_report import Report
 
 
@@ -27,3 +34,35 @@ def test_best_and_worst_queries(report: Report) -> None:
     assert (per_query.loc[best, "predicted"] == labels).all()
     assert per_query.loc[worst, "map"].is_monotonic_increasing
     assert per_query.loc[worst[0], "map"] == per_query["map"].min()
+
+
+def test_nearest_of_the_own_label_and_of_others(report: Report) -> None:
+    per_query = report.identification.result.per_query
+    right = (per_query["predicted"] == per_query["label"]).to_numpy()
+    own, other = report.nearest_genuine, report.nearest_impostor
+    assert len(own) == len(other) == len(per_query)
+    assert ((own > other) == right).all()
+    strangers = per_query.assign(known=False)
+    result = replace(report.identification.result, per_query=strangers)
+    unknown = replace(report, identification=replace(report.identification, result=result))
+    assert unknown.nearest_impostor.tolist() == per_query["similarity"].tolist(), "the nearest is of another label"
+
+
+def test_it_is_known_whether_the_epoch_was_chosen_on_these_images(report: Report) -> None:
+    assert report.of_training
+    result = report.identification.result
+    fewer = replace(result, counts={**result.counts, "queries": 19})
+    assert not replace(report, identification=replace(report.identification, result=fewer)).of_training
+
+
+def test_a_thumbnail_shows_the_box_and_is_empty_without_an_image(report: Report, tmp_path: Path) -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:20, :20] = 255
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    table = pd.DataFrame({"path": ["a.png", "gone.png"], **{name: [0.0, 0.0] for name in ("x1", "y1")}})
+    table[["x2", "y2"]] = 20.0
+    here = replace(report, manifest=Manifest(tmp_path, report.manifest.table))
+    shown = cv2.imdecode(np.frombuffer(here.thumbnail(table, 0, 30), np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (30, 30, 3)
+    assert shown.min() > 200, "the white quarter only"
+    assert here.thumbnail(table, 1, 30) == b""

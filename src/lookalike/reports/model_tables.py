@@ -1,7 +1,5 @@
 """The tables of a report: figures, mistakes, classes, cameras, thresholds, and what the model is."""
 
-from typing import Any
-
 import numpy as np
 
 from lookalike.metrics.metric_table import metric_table
@@ -86,7 +84,7 @@ def card_table(report: Report) -> Table:
     return Table(["", ""], rows)
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4f}" if np.isfinite(value) else ""
     return str(value)
