@@ -8,7 +8,6 @@ from lookalike.data.shrink_kernel import shrink
 # Shapes (height, width) and sizes (width, height): neither side a whole factor, one of them, both; as it is.
 SIZES = [
     ((5, 7), (3, 2)),
-
     ((11, 10), (1, 1)),
     ((3, 100), (99, 2)),
     ((8, 8), (4, 2)),
