@@ -1,12 +1,19 @@
 """Single files that are odd: light, size, shape."""
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from audits import findings_of, look
+from lookalike.auditing.bad_files import check_files
+from lookalike.auditing.file_facts import gather
+from lookalike.auditing.findings_table import Findings
+from lookalike.data.dataset import survey_data
 from lookalike.data.images import read_image
+from lookalike.export.untrained import identity, untrained_encoder
 
 
 def test_light_size_and_shape_are_told(data: Path, tmp_path: Path) -> None:
@@ -28,3 +35,53 @@ def test_light_size_and_shape_are_told(data: Path, tmp_path: Path) -> None:
         assert f"train/{label}/{name}.png" in set(findings_of(result, name)["path"]), name
     odd = result.findings[result.findings["kind"].isin(set(spoilt))]
     assert set(odd["path"]) <= {f"train/{label}/{name}.png" for name in spoilt}
+
+
+def checked(root: Path, cache: Path) -> pd.DataFrame:
+    manifest, _ = survey_data(str(root))
+    rows = manifest.original.reset_index(drop=True)
+    findings = Findings(rows)
+    facts = gather(manifest, rows, lambda: untrained_encoder(cache), identity(), cache / "images.parquet")
+    check_files(findings, manifest, facts)
+    return findings.table()
+
+
+def test_files_that_belong_nowhere_are_told_and_augmented_copies_are_not(digits: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for label in ("digit 0", "digit 1"):
+        shutil.copytree(digits / "train" / label, root / "train" / label)
+    file = next((root / "train/digit 0").iterdir())
+    (root / "train/digit 0/notes.txt").write_text("x")
+    (root / "train/digit 0/.hidden.txt").write_text("x")
+    (root / "notes beside the splits.txt").write_text("x")
+    (root / "exclude.csv").write_text(f"path,reason\n{file.relative_to(root)},dark\n")
+    copies = root / "train/copies"
+    (copies / "digit 0").mkdir(parents=True)
+    (copies / "transform.json").write_text("{}")
+    shutil.copyfile(file, copies / "digit 0/copy.png")
+    table = checked(root, tmp_path / "cache")
+    assert table["kind"].tolist() == ["stray"]
+    assert table["path"].tolist() == ["train/digit 0/notes.txt"]
+    shutil.copyfile(file, root / "train/alone.png")
+    table = checked(root, tmp_path / "cache")
+    assert dict(zip(table["path"], table["reason"], strict=True)) == {
+        "train/digit 0/notes.txt": "no image",
+        "train/alone.png": "an image outside any class folder",
+    }
+
+
+def test_unusable_files_are_safe_to_leave_out_unless_they_may_come_back(digits: Path, tmp_path: Path) -> None:
+    file = next((digits / "train/digit 0").iterdir())
+    (tmp_path / "torn.png").write_bytes(file.read_bytes()[:100])
+    (tmp_path / "empty.png").touch()
+    rows = "torn.png,a\nempty.png,a\ngone.png,a\n" + f"{file},a\n"
+    (tmp_path / "data.csv").write_text("path,label\n" + rows)
+    table = checked(tmp_path / "data.csv", tmp_path / "cache").set_index("path")
+    assert set(table.index) == {"torn.png", "empty.png", "gone.png"}
+    assert table["reason"].str.partition(":")[0].to_dict() == {
+        "torn.png": "damaged",
+        "empty.png": "empty",
+        "gone.png": "unreadable",
+    }
+    assert table["safe"].to_dict() == {"torn.png": True, "empty.png": True, "gone.png": False}
+    assert (table["score"] == 1).all()

@@ -1,13 +1,17 @@
 """Facts of every image: read once, kept between audits."""
 
+import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from audits import findings_of, look
 from lookalike.auditing import file_facts
 from lookalike.auditing.audit import audit
+from lookalike.auditing.file_facts import gather, wrong_suffix
 from lookalike.data.dataset import survey_data
 from lookalike.export.untrained import untrained_encoder
 from lookalike.files import DiskFullError
@@ -62,3 +66,60 @@ def test_boxes_of_one_file_are_images_of_their_own(data: Path, tmp_path: Path) -
     assert len(result.rows) == 60
     assert findings_of(result, "copy").empty
     assert set(zip(result.facts.table["width"], result.facts.table["height"], strict=True)) == {(150, 150)}
+
+
+@pytest.mark.parametrize(
+    ("path", "image_format", "wrong"),
+    [
+        ("a.jpg", "JPEG", False),
+        ("a.JPEG", "JPEG", False),
+        ("a.jfif", "MPO", False),
+        ("a.png", "JPEG", True),
+        ("a.jpg", "PNG", True),
+        ("a.pgm", "PPM", False),
+        ("a.tif", "TIFF", False),
+        ("a", "GIF", True),
+        ("a.xyz", "EPS", False),
+        ("a.jpg", "", False),
+    ],
+)
+def test_a_name_promises_its_format(path: str, image_format: str, wrong: bool) -> None:
+    assert wrong_suffix(path, image_format) == wrong
+
+
+def test_facts_are_those_of_the_upright_image(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.full((40, 60, 3), 200, np.uint8))
+    picture.paste((0, 0, 0), (0, 0, 30, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "train/a").mkdir(parents=True)
+    picture.save(tmp_path / "train/a/1.png", exif=exif)
+    picture.save(tmp_path / "train/a/2.png")
+    picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "train/a/3.png")
+    (tmp_path / "train/a/4.png").write_bytes(b"no image")
+    manifest, _ = survey_data(str(tmp_path))
+    facts = gather(manifest, manifest.original, lambda: untrained_encoder(tmp_path), "x", tmp_path / "c.parquet")
+    table = facts.table.set_index("path")
+    assert facts.usable.tolist() == [True, True, True, False]
+    assert table.loc["train/a/1.png", ["width", "height"]].tolist() == [40, 60]
+    assert table.loc["train/a/2.png", ["width", "height", "format", "kind"]].tolist() == [60, 40, "PNG", ""]
+    assert table.loc["train/a/2.png", ["darkest", "brightest"]].tolist() == pytest.approx([0, 200 / 255], abs=0.01)
+    assert table.loc["train/a/2.png", "contrast"] == pytest.approx(100 / 255, abs=0.01)
+    assert table.loc["train/a/2.png", "hash"] == table.loc["train/a/3.png", "hash_mirrored"]
+    assert table.loc["train/a/4.png", ["kind", "hash"]].tolist() == ["not_an_image", 0]
+    lengths = np.linalg.norm(facts.embeddings, axis=1)
+    np.testing.assert_allclose(lengths, [1, 1, 1, 0], atol=1e-5)
+    content = (tmp_path / "train/a/2.png").read_bytes()
+    assert facts.contents[1] == f"{hashlib.sha256(content).hexdigest()} "
+
+
+def test_a_file_that_cannot_be_read_is_looked_at_again(data: Path, tmp_path: Path) -> None:
+    file = sorted((data / "train").rglob("*.jpg"))[0]
+    file.rename(tmp_path / "away")
+    (data / "table.csv").write_text(f"path,label\n{file.relative_to(data)},a\n")
+    first = look(data / "table.csv", tmp_path / "cache")
+    assert first.facts.table["kind"].tolist() == ["unreadable"]
+    (tmp_path / "away").rename(file)
+    again = look(data / "table.csv", tmp_path / "cache")
+    assert again.facts.read == 1
+    assert again.facts.usable.all()

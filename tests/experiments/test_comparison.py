@@ -10,7 +10,7 @@ from scipy import stats
 
 from browser import needs_browser, opened
 from lookalike.errors import LookalikeError
-from lookalike.experiments.comparison import conclude
+from lookalike.experiments.comparison import conclude, markdown, tables
 from lookalike.metrics.paired_tests import Group, compare_groups, holm
 from runs_measured import measured
 
@@ -129,3 +129,41 @@ def test_the_page_opens_in_a_browser_without_errors(tmp_path: Path) -> None:
     assert "60 queries and 1 seed(s) cannot tell them from each other" in page
     assert "<title>Comparison two</title>" in page
     assert "With one seed, what another seed would change is not measured." in page
+
+
+def test_the_table_is_of_means_over_seeds_and_the_best_first() -> None:
+    labels = np.repeat(["a", "b", "c"], 20)
+    halves, thirds = (np.arange(60) % 2).astype(float), (np.arange(60) % 3 > 0).astype(float)
+    runs = [measured("x", 0, halves, labels), measured("x", 1, np.ones(60), labels), measured("y", 0, thirds, labels)]
+    comparison = conclude(runs, "how", {"y": 1})
+    table = comparison.table.set_index("group")
+    assert table.index.tolist() == ["x", "y"]
+    assert table.loc["x", ["accuracy@1", "mAP", "seeds", "best_epoch", "seconds"]].tolist() == [0.75, 0.75, 2, 3, 10]
+    assert table.loc["x", "spread"] == pytest.approx(np.std([0.5, 1.0], ddof=1))
+    assert np.isnan(table.loc["y", "spread"]), "one seed has none"
+    assert table.loc["x", "low"] < 0.75 < table.loc["x", "high"]
+    figures = comparison.figures()
+    assert figures["x/accuracy@1"] == 0.75
+    assert set(figures) == {f"{group}/{name}" for group in "xy" for name in ("accuracy@1", "low", "high", "mAP")}
+    assert comparison.diverged == {"y": 1}
+
+
+def test_queries_without_a_positive_count_for_accuracy_and_not_for_map() -> None:
+    run = measured("x", 0, np.array([1.0, 0.0, 0.0, 1.0]), np.array(list("aabb")))
+    run.per_query["positives"] = [1, 1, 0, 0]
+    table = conclude([run], "how").table
+    assert table[["accuracy@1", "mAP"]].values.tolist() == [[0.5, 0.5]]
+    run.per_query["map"] = [1.0, 1.0, 0.0, 0.0]
+    assert conclude([run], "how").table["mAP"].tolist() == [1.0]
+
+
+def test_markdown_has_the_groups_and_their_pairs() -> None:
+    labels = np.repeat(["a", "b", "c"], 20)
+    alone = conclude([measured("x", 0, np.ones(60), labels)], "how")
+    assert len(tables(alone)) == 1
+    assert alone.sentence.startswith("accuracy@1 1.0000, mean of 1 seed(s); there is nothing to compare.")
+    both = conclude([measured(name, 0, np.ones(60), labels) for name in "xy"], "how")
+    text = markdown(both)
+    assert [line.count("|") for line in text.splitlines() if line] == [10] * 4 + [6] * 3
+    assert "| y - x | +0.0000 |" in text or "| x - y | +0.0000 |" in text
+    assert str(both).startswith(text)

@@ -1,5 +1,6 @@
 """Grids of runs: what is run, and what is not run again."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -11,10 +12,14 @@ import pandas as pd
 import pytest
 
 from conftest import TINY
-from lookalike.cli.arguments import read_grid
+from lookalike.cli.arguments import read_grid, read_settings
 from lookalike.cli.main import main
+from lookalike.experiments.grid import Point, read_measured, run_grid
 from lookalike.files import DiskFullError
+from lookalike.inference.bundle import Bundle, load_bundle
+from lookalike.settings.training import Train
 from lookalike.training import mlflow_store
+from lookalike.training.fit import DivergedError
 
 QUICK = [option for option in TINY if option != "logger=none"] + ["trainer.max_epochs=1"]
 
@@ -203,3 +208,73 @@ def test_a_full_disk_is_not_blamed_on_mlflow(
     monkeypatch.setattr(mlflow_store, "write_bytes", full)
     assert main(grid(digits)) == 2
     assert capsys.readouterr().err.endswith("lookalike: reports/c/mlflow_run_id: no space left to write it\n")
+
+
+def point(root: Path, tmp_path: Path, bundle: Path, **axes: str) -> Point:
+    """A run that a bundle stands for, so that nothing is trained."""
+    folders = [f"models_dir={bundle.parent}", f"checkpoint_dir={tmp_path / 'checkpoint'}", "logger=none"]
+    options = [option for option in QUICK if option != "logger=none"]
+    return Point(axes, read_settings("train", [f"data.root={root}", f"run={bundle.name}", *folders, *options]))
+
+
+def test_a_finished_run_is_measured_once_and_read_again(
+    digits: Path, tmp_path: Path, bundle_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(settings: Train) -> tuple[Bundle, None]:
+        trained.append(str(settings.run))
+        return load_bundle(bundle_path), None
+
+    trained: list[str] = []
+    points = [point(digits, tmp_path, bundle_path, loss="arcface")]
+    (measured,), diverged = run_grid(points, tmp_path / "out", train)
+    assert trained == ["tiny"]
+    assert diverged == {}
+    assert (measured.group, measured.run, measured.seed) == ("arcface", "tiny", 0)
+    assert len(measured.per_query) == 20
+    assert 0 <= measured.per_query["accuracy@1"].mean() <= 1
+    assert measured.about["best_epoch"] >= 1
+    (again,), _ = run_grid(points, tmp_path / "out", train)
+    assert trained == ["tiny"]
+    pd.testing.assert_frame_equal(again.per_query, measured.per_query)
+    assert "run 1 of 1: tiny is finished" in capsys.readouterr().err
+
+
+def test_what_was_measured_of_something_else_does_not_count(digits: Path, tmp_path: Path, bundle_path: Path) -> None:
+    first = point(digits, tmp_path, bundle_path, loss="arcface")
+    run_grid([first], tmp_path, lambda settings: (load_bundle(bundle_path), None))
+    fingerprint = json.loads((tmp_path / "runs/tiny.json").read_bytes())["data"]
+    assert read_measured(first, tmp_path, fingerprint) is not None
+    assert read_measured(first, tmp_path, "other data") is None
+    assert read_measured(first, tmp_path / "elsewhere", fingerprint) is None
+    harder = first.settings.model_copy(update={"seed": 7})
+    assert read_measured(Point({}, harder), tmp_path, fingerprint) is None, "other settings"
+    (tmp_path / "runs/tiny.parquet").write_bytes(b"torn")
+    assert read_measured(first, tmp_path, fingerprint) is None
+    (tmp_path / "runs/tiny.json").write_text("{")
+    assert read_measured(first, tmp_path, fingerprint) is None
+
+
+def test_a_run_that_diverges_is_counted_and_the_others_go_on(
+    digits: Path, tmp_path: Path, bundle_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(settings: Train) -> tuple[Bundle, None]:
+        if not (tmp_path / "first").exists():
+            (tmp_path / "first").touch()
+            raise DivergedError("the loss became nan")
+        return load_bundle(bundle_path), None
+
+    points = [point(digits, tmp_path, bundle_path, loss=loss) for loss in ("arcface", "cosface")]
+    measured, diverged = run_grid(points, tmp_path / "out", train)
+    assert [run.group for run in measured] == ["cosface"]
+    assert diverged == {"arcface": 1}
+    assert "tiny is left out: the loss became nan" in capsys.readouterr().err
+
+
+def test_a_group_is_named_by_what_differs(digits: Path, tmp_path: Path, bundle_path: Path) -> None:
+    for axes, name in [
+        ({"loss": "arcface"}, "arcface"),
+        ({"loss": "arcface", "trainer.learning_rate": "0.1"}, "loss arcface, learning_rate 0.1"),
+        ({"trainer.learning_rate": "0.1"}, "learning_rate 0.1"),
+        ({}, "all"),
+    ]:
+        assert point(digits, tmp_path, bundle_path, **axes).group == name

@@ -2,14 +2,18 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
-from lookalike.experiments.search_settings import TuneError
+from lookalike.experiments.search_settings import TuneError, checked_knobs, first_draw, settings_of
 from lookalike.reports.search_page import write
-from searches import arguments, by_scale, search_with
+from lookalike.settings.check import SettingsError
+from lookalike.settings.search_space import Knob
+from lookalike.settings.training import Train
+from searches import arguments, by_scale, search_with, settings
 
 
 def test_everything_may_be_drawn(digits: Path, tmp_path: Path) -> None:
@@ -107,3 +111,59 @@ def test_whole_numbers_must_be_asked_for(digits: Path, tmp_path: Path) -> None:
     assert all(isinstance(run.trainer.batch_size, int) for run in ran)
     _, ran = search_with(by_scale, digits, tmp_path / "b", "tune.trainer.batch_size.choices=[4,8,16]")
     assert ran[0].trainer.batch_size == 8, "as given"
+
+
+def base_of(root: Path, *more: str) -> dict[str, Any]:
+    values = settings(root, *more).model_dump()
+    return {name: value for name, value in values.items() if name in Train.model_fields}
+
+
+def test_the_same_draw_is_the_same_run_whatever_the_order(digits: Path) -> None:
+    base = base_of(digits)
+    first = settings_of("t", base, {"loss.scale": 20.0, "trainer.batch_size": 16})
+    second = settings_of("t", base, {"trainer.batch_size": 16, "loss.scale": 20.0})
+    assert first == second
+    assert str(first.run).startswith("t-")
+    assert (first.loss.scale, first.trainer.batch_size) == (20.0, 16)  # type: ignore[union-attr]
+    assert settings_of("t", base, {"loss.scale": 20.1}).run != settings_of("t", base, {"loss.scale": 20.0}).run
+    assert base == base_of(digits), "what others start from is unchanged"
+
+
+def test_values_out_of_range_stop_before_any_run(digits: Path) -> None:
+    with pytest.raises(SettingsError, match=r"trainer\.batch_size=0: expected"):
+        settings_of("t", base_of(digits), {"trainer.batch_size": 0})
+
+
+def test_knobs_of_other_losses_are_left_out_and_choices_become_what_training_takes(digits: Path) -> None:
+    space = ("tune=loss", "tune.loss.alpha.low=1", "tune.loss.alpha.high=2", "tune.trainer.batch_size.choices=['4',8]")
+    command = settings(digits, *space)
+    knobs = checked_knobs(command, base_of(digits))
+    assert "loss.alpha" not in knobs, "arcface has none"
+    assert knobs["trainer.batch_size"].choices == [4, 8]
+    assert {"loss.scale", "loss.margin_degrees"} <= set(knobs)
+
+
+def test_nothing_to_draw_is_an_error(digits: Path) -> None:
+    command = settings(digits, "tune.loss=none", "tune.trainer=none")
+    with pytest.raises(TuneError, match="tune: nothing to draw for loss arcface: choose another tune="):
+        checked_knobs(command, base_of(digits))
+
+
+def test_the_first_draw_is_the_settings_as_given_where_they_can_be_drawn(
+    digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = {
+        "loss.scale": Knob(low=5, high=64),
+        "trainer.batch_size": Knob(choices=[4, 8]),
+        "trainer.learning_rate": Knob(low=1.0, high=2.0),
+        "model.unfrozen": Knob(low=0, high=3, whole=True),
+    }
+    draw = first_draw(base_of(digits, "loss.scale=11", "model.trainable=[layer4,layer3,head]"), knobs)
+    assert draw == {"loss.scale": 11, "trainer.batch_size": 8, "model.unfrozen": 2}
+    printed = capsys.readouterr().err
+    assert printed.startswith("tune.trainer.learning_rate: ")
+    assert printed.endswith("as given, is not among what may be drawn, so the first trial draws another\n")
+    assert "model.unfrozen" not in first_draw(base_of(digits, "model.trainable=[layer3,head]"), knobs)
+    assert "model.unfrozen" not in first_draw(base_of(digits, "model.trainable=[layer4]"), knobs), "without the head"
+    shown = capsys.readouterr().err
+    assert "tune.model.unfrozen: ['layer3', 'head'], as given" in shown

@@ -1,14 +1,27 @@
 """The database of a search: taken up again after a kill, refused when it is of other settings."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
 import pytest
 
 from lookalike.errors import LookalikeError
+from lookalike.experiments.search_settings import TuneError
+from lookalike.experiments.study import (
+    ended_trials,
+    given_attribute,
+    open_study,
+    plain_database_errors,
+    take_up_killed_trials,
+)
 from lookalike.models.checkpoint_file import CheckpointError
+from lookalike.settings.search_space import Knob
 from lookalike.settings.training import Train
-from searches import by_scale, search_with
+from searches import by_scale, search_with, settings
 
 
 def test_a_trial_killed_before_it_drew_anything_is_run_as_it_was_meant(digits: Path, tmp_path: Path) -> None:
@@ -44,3 +57,65 @@ def test_a_study_of_other_settings_or_a_damaged_one_is_refused(digits: Path, tmp
     (tmp_path / "study.db").write_bytes(b"no database" * 100)
     with pytest.raises(LookalikeError, match=r"study\.db: cannot be used \(.*move it away, or give name=<another>"):
         search_with(by_scale, digits, tmp_path)
+
+
+def test_without_optuna_the_way_out_is_named(tmp_path: Path) -> None:
+    (tmp_path / "optuna.py").write_text("raise ImportError('No module named optuna')")
+    code = "from lookalike.experiments.study import require_optuna\nrequire_optuna()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "TuneError: tune needs optuna (No module named optuna): pip install 'lookalike[tune]'" in done.stderr
+
+
+def test_other_errors_than_those_of_the_database_pass_through(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="mine"), plain_database_errors(tmp_path / "study.db"):
+        raise ValueError("mine")
+    with (
+        pytest.raises(TuneError, match=r"study\.db: cannot be used \(locked\): the same command goes on when that is"),
+        plain_database_errors(tmp_path / "study.db"),
+    ):
+        raise optuna.exceptions.StorageInternalError("locked")
+
+
+KNOBS = {"loss.scale": Knob(low=5, high=64)}
+
+
+def test_a_study_is_made_once_and_taken_up_again(digits: Path, tmp_path: Path) -> None:
+    study = open_study(settings(digits), tmp_path / "new", KNOBS)
+    trial = study.ask()
+    trial.suggest_float("loss.scale", 5, 64)
+    study.tell(trial, 0.5)
+    again = open_study(settings(digits, "trials=99"), tmp_path / "new", KNOBS)
+    assert [ended.value for ended in ended_trials(again)] == [0.5]
+    assert study.direction.name == "MAXIMIZE"
+    assert isinstance(study.pruner, optuna.pruners.MedianPruner)
+    with pytest.raises(CheckpointError, match=r"prune was True, is False"):
+        open_study(settings(digits, "prune=false"), tmp_path / "new", KNOBS)
+    whole = open_study(settings(digits, "prune=false"), tmp_path / "whole", KNOBS)
+    assert isinstance(whole.pruner, optuna.pruners.NopPruner)
+    with pytest.raises(CheckpointError, match=r"tune\.loss\.scale\.high was 64(\.0)?, is 65"):
+        open_study(settings(digits), tmp_path / "new", {"loss.scale": Knob(low=5, high=65)})
+
+
+def test_other_data_is_another_search(digits: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(digits, root)
+    study = open_study(settings(root), tmp_path, KNOBS)
+    study.tell(study.ask(), 0.5)
+    next((root / "train/digit 0").iterdir()).unlink()
+    with pytest.raises(CheckpointError, match="another data set, or files of it have changed"):
+        open_study(settings(root), tmp_path, KNOBS)
+
+
+def test_killed_trials_wait_once_with_what_they_had_drawn(digits: Path, tmp_path: Path) -> None:
+    study = open_study(settings(digits), tmp_path, KNOBS)
+    study.enqueue_trial({"loss.scale": 30.0}, user_attrs={"given": True})
+    study.ask().suggest_float("loss.scale", 5, 64)
+    drawn = study.ask().suggest_float("loss.scale", 5, 64)
+    for _ in range(2):  # a session that is killed before it runs them
+        take_up_killed_trials(study)
+    waiting = [trial for trial in study.trials if trial.state.name == "WAITING"]
+    assert [trial.system_attrs["fixed_params"] for trial in waiting] == [{"loss.scale": 30.0}, {"loss.scale": drawn}]
+    assert [given_attribute(trial) for trial in waiting] == [{"given": True}, {"given": False}]
+    assert ended_trials(study) == []

@@ -245,16 +245,18 @@ def _bits(perceptual: imagehash.ImageHash) -> int:
 
 def _read_cache(cache: Path, identity: str) -> dict[str, list[Any]]:
     """Columns of the cache; empty ones when there is none, or one that cannot be used."""
+    nothing: dict[str, list[Any]] = {name: [] for name in _KEY}
     try:
         table = pq.read_table(cache)
         if table.schema.metadata.get(b"identity") == f"{_SCHEMA} {identity}".encode():
-            return {str(name): column for name, column in table.to_pydict().items()}
+            # Where no file could be read, the table has no column.
+            return nothing | {str(name): column for name, column in table.to_pydict().items()}
         say(f"{cache}: made with another model or version; every image is read again")
     except FileNotFoundError:
         pass
     except (pa.ArrowException, OSError, AttributeError, ValueError):
         say(f"{cache}: damaged; every image is read again")
-    return {name: [] for name in _KEY}
+    return nothing
 
 
 def _write_cache(cache: Path, identity: str, facts: list[dict[str, Any] | None]) -> None:
