@@ -175,10 +175,10 @@ def slow_values(ranks: np.ndarray) -> dict[str, float]:
         "map_at_r": sum(p for p, rank in zip(precision, ranks, strict=True) if rank <= count) / max(count, 1),
     }
     for k in KS:
-        found = [p for p, rank in zip(precision, ranks, strict=True) if rank <= k]
-        values |= {f"cmc@{k}": float(bool(found)), f"precision@{k}": len(found) / k}
-        values |= {f"oml precision@{k}": len(found) / min(k, max(count, 1))}
-        values |= {f"oml map@{k}": sum(found) / max(len(found), 1)}
+        hits = [p for p, rank in zip(precision, ranks, strict=True) if rank <= k]
+        values |= {f"cmc@{k}": float(bool(hits)), f"precision@{k}": len(hits) / k}
+        values |= {f"oml precision@{k}": len(hits) / min(k, max(count, 1))}
+        values |= {f"oml map@{k}": sum(hits) / max(len(hits), 1)}
     return {name: float(value) if count else np.nan for name, value in values.items()}
 
 
@@ -190,12 +190,12 @@ def truth(problem: Problem, cameras: bool) -> Truth:
         cameras: Whether the camera rule is on.
     """
     columns: list[PerQuery] = []
-    found: list[tuple[np.ndarray, int]] = []
+    ranked: list[tuple[np.ndarray, int]] = []
     for shift in (-NEAR, NEAR, 0.0):
-        found = [slow_ranks(problem, row, shift, cameras) for row in range(len(problem.query))]
-        rows = [slow_values(ranks) for ranks, _ in found]
+        ranked = [slow_ranks(problem, row, shift, cameras) for row in range(len(problem.query))]
+        rows = [slow_values(ranks) for ranks, _ in ranked]
         columns.append({name: np.array([row[name] for row in rows]) for name in rows[0]})
-    return Truth(*columns, np.array([valid for _, valid in found]), np.array([len(ranks) for ranks, _ in found]))
+    return Truth(*columns, np.array([valid for _, valid in ranked]), np.array([len(ranks) for ranks, _ in ranked]))
 
 
 def bounds_of(expected: Truth, metric: str) -> tuple[float, float]:

@@ -66,7 +66,7 @@ class Problem:
         return " x ".join(f"{count:,}" for count in (len(self.query), *self.reference.shape))
 
     def arguments(self, camera_rule: bool = True) -> dict[str, Any]:
-        """What `lookalike.evaluate.evaluate` takes, labels as strings.
+        """What `lookalike.metrics.evaluate.evaluate` takes, labels as strings.
 
         Args:
             camera_rule: Whether cameras, where there are any, are used.

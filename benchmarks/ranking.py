@@ -48,8 +48,8 @@ MAKERS: dict[str, tuple[str, Callable[[], Problem], Callable[[], Problem]]] = {
 WITH_PEERS = ("market", "market-random")
 COLUMNS = ("cmc@1", "cmc@5", "cmc@10", "map", "minp", "mrr", "r_precision", "map_at_r")
 HOW = {
-    "product": "`lookalike.ranking.bare_product`: all scores, in the tiles of our ranking, and nothing else.",
-    "lookalike": "`lookalike.evaluate.evaluate(...)`, features and string labels in, metrics and intervals out.",
+    "product": "`lookalike.metrics.ranking.bare_product`: all scores, in the tiles of our ranking, and nothing else.",
+    "lookalike": "`lookalike.evaluate(...)`, features and string labels in, metrics and intervals out.",
     "lookalike, no camera rule": "the same without cameras: the protocol that PML knows.",
     "fastreid": '`build_dist(query, gallery, "cosine")`, then `evaluate_rank(..., max_rank=50, use_cython=True)`, '
     "compiled by its own helper; junk dropped beforehand, as its loader does.",
@@ -284,8 +284,8 @@ def main() -> None:
             file, size, cameras = problem.save(Path(folder) / "problem.npz"), problem.size, len(problem.query_cameras)
             del problem
             rows = measure_ours(file, bool(cameras))
-            found = [measure_peer(peer, file, versions) for peer in peers if name in WITH_PEERS]
-            rows += [row for row in found if row is not None]
+            answers = [measure_peer(peer, file, versions) for peer in peers if name in WITH_PEERS]
+            rows += [row for row in answers if row is not None]
             tools |= dict.fromkeys(row.tool for row in rows)
             lines += table(title, size, rows)
     asked.output.write_text("\n".join([*heading(versions, asked.quick), *lines, *calls(list(tools))]))

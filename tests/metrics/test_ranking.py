@@ -5,83 +5,26 @@ import sys
 import numpy as np
 import pytest
 
+from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.ranking import bare_product, rank
-from lookalike.metrics.votes import vote, vote_all
-
-
-def unit(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    rows = rng.standard_normal((count, size))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def with_duplicates(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    return unit(rng, max(1, count // 3), size)[rng.integers(0, max(1, count // 3), count)]
-
-
-def exact_scores(query: np.ndarray, reference: np.ndarray, similarity: str) -> np.ndarray:
-    """Scores in whole numbers, so without any rounding beyond the grid that `ranking` puts embeddings on."""
-
-    def whole(rows: np.ndarray, length: np.ndarray) -> np.ndarray:
-        return np.rint(rows.astype(np.float64) / length * 2.0**25).astype(np.float32).astype(np.int64)
-
-    lengths = [np.sqrt((rows.astype(np.float64) ** 2).sum(1, keepdims=True)) for rows in (query, reference)]
-    if similarity == "euclidean":
-        longest = 2.0 ** np.ceil(np.log2(max(part.max() for part in lengths)))
-        lengths = [np.array(longest)] * 2
-    one, other = whole(query, lengths[0]), whole(reference, lengths[1])
-    return 2 * one @ other.T - (similarity == "euclidean") * (other * other).sum(1)
-
-
-def plain_order(scores: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Valid rows, best score first, then by row."""
-    rows = np.flatnonzero(valid)
-    return rows[np.lexsort((rows, -scores[rows]))]
+from metrics.random_problems import assert_sorted, numbered, unit, with_duplicates
 
 
 def check(query, reference, ids, other, *, similarity="cosine", top=10, threads=None, **rules):
-    """Compares every rank (by `hits` at every depth), every mean and every neighbour with plain sorting."""
+    """Compares with plain sorting of what is valid, written here once more."""
     count = len(reference)
-    ranks = rank(query, reference, ids, other, ks=tuple(range(1, count + 1)), top=top, similarity=similarity,
-                 threads=threads, **rules)  # fmt: skip
-    scores = exact_scores(query, reference, similarity)
-    for q in range(len(query)):
-        valid = np.ones(count, bool)
-        if "ignore" in rules:
-            valid &= ~rules["ignore"]
-        if "query_cameras" in rules:
-            valid &= (other != ids[q]) | (rules["reference_cameras"] != rules["query_cameras"][q])
-        if "own_row" in rules and rules["own_row"][q] >= 0:
-            valid[rules["own_row"][q]] = False
-        order = plain_order(scores[q], valid)
-        right = other[order] == ids[q]
-        places = np.flatnonzero(right) + 1
-        hits = np.zeros(count, int)
-        hits[: len(order)] = np.cumsum(right)
-        hits[len(order) :] = right.sum()
-        assert ranks.hits[q].tolist() == hits.tolist()
-        total = len(places)
-        assert (ranks.positives[q], ranks.first[q], ranks.last[q]) == (
-            total,
-            places[0] if total else 0,
-            places[-1] if total else 0,
-        )
-        precision = (np.arange(total) + 1) / places
-        before = np.where(places > 1, np.arange(total) / np.maximum(places - 1, 1), 1.0)
-        expected = [precision.sum(), ((precision + before) / 2).sum(), precision[places <= total].sum()]
-        found = [ranks.ap[q], ranks.ap_trapezoid[q], ranks.ap_at_r[q], ranks.r_precision[q]]
-        assert found == pytest.approx([value / max(total, 1) for value in [*expected, (places <= total).sum()]])
-        kept = min(top, count)
-        near = order[:kept]
-        assert ranks.top_rows[q].tolist() == near.tolist() + [-1] * (kept - len(near))
-        strangers = order[~right]
-        for value, rows in ((ranks.top_similarity[q, : len(near)], near), (ranks.top_other[q, None], strangers[:1])):
-            if similarity == "cosine":
-                shown = scores[q, rows] / 2.0**51
-            else:
-                shown = -np.linalg.norm(reference[rows].astype(np.float64) - query[q], axis=1)
-            np.testing.assert_allclose(value[: len(rows)], shown, rtol=1e-6, atol=1e-6)
-        if not len(strangers):
-            assert ranks.top_other[q] == -np.inf
+    given = numbered(ids, other, **rules)
+    ranks = rank(query, reference, given, ks=tuple(range(1, count + 1)), top=top, similarity=similarity,
+                 threads=threads)  # fmt: skip
+    assert ranks.top_rows.shape[1] == min(top, count)
+    valid = np.ones((len(query), count), bool)
+    if "ignore" in rules:
+        valid &= ~rules["ignore"]
+    if "query_cameras" in rules:
+        valid &= (other != ids[:, None]) | (rules["reference_cameras"] != rules["query_cameras"][:, None])
+    if "own_row" in rules:
+        valid &= np.arange(count) != rules["own_row"][:, None]
+    assert_sorted(ranks, query, reference, valid, other == ids[:, None], similarity)
     return ranks
 
 
@@ -137,10 +80,10 @@ def test_chunks_and_threads_change_nothing(size: int, threads: int) -> None:
     rng = np.random.default_rng(3)
     query, reference = unit(rng, 900, 33), with_duplicates(rng, 1100, 33)
     ids, other = rng.integers(0, 50, 900), rng.integers(0, 50, 1100)
-    whole = rank(query, reference, ids, other, ks=(1, 5, 10), threads=1)
+    whole = rank(query, reference, numbered(ids, other), ks=(1, 5, 10), threads=1)
     for first in (0, 380, 893)[: 3 if size < 900 else 1]:
         mine = slice(first, first + size)
-        part = rank(query[mine], reference, ids[mine], other, ks=(1, 5, 10), threads=threads)
+        part = rank(query[mine], reference, numbered(ids[mine], other), ks=(1, 5, 10), threads=threads)
         for name, values in vars(part).items():
             assert np.array_equal(values, getattr(whole, name)[mine]), name
 
@@ -149,21 +92,30 @@ def test_the_memory_layout_of_the_caller_does_not_matter() -> None:
     rng = np.random.default_rng(4)
     query, reference = unit(rng, 20, 12), unit(rng, 60, 12)
     ids, other = rng.integers(0, 5, 20), rng.integers(0, 5, 60)
-    plain = rank(query, reference, ids, other)
+    given = numbered(ids, other)
+    plain = rank(query, reference, given)
     wide = np.zeros((60, 24), np.float32)
     wide[:, ::2] = reference
     for odd in (np.asfortranarray(reference), wide[:, ::2], reference.astype(np.float64)):
-        assert np.array_equal(rank(query, odd, ids, other).top_rows, plain.top_rows)
+        assert np.array_equal(rank(query, odd, given).top_rows, plain.top_rows)
 
 
 def test_shapes_and_types_without_queries_and_without_positives() -> None:
     reference = np.eye(3, dtype=np.float32)
-    none = rank(reference[:0], reference, np.zeros(0, np.int64), np.arange(3))
+    none = rank(reference[:0], reference, numbered(np.zeros(0, np.int64), np.arange(3)))
     assert (none.positives.shape, none.top_rows.shape) == ((0,), (0, 3))
-    lone = rank(reference[:2], reference, np.array([7, 2]), np.arange(3), top=1, ks=(3,))
+    lone = rank(reference[:2], reference, numbered(np.array([7, 2]), np.arange(3)), top=1, ks=(3,))
     assert (lone.first.tolist(), lone.hits.tolist(), lone.top_rows.tolist()) == ([0, 3], [[0], [1]], [[0], [1]])
     types = [lone.first.dtype, lone.hits.dtype, lone.top_rows.dtype, lone.top_similarity.dtype, lone.top_other.dtype]
     assert types == [np.int64, np.int64, np.int64, np.float32, np.float32]
+
+
+def test_a_problem_of_other_numbers_is_refused() -> None:
+    rows = np.eye(3, dtype=np.float32)
+    with pytest.raises(EvaluationError, match="one label per query expected, got 2 embeddings and 3 of these"):
+        rank(rows[:2], rows, numbered(np.arange(3), np.arange(3)))
+    with pytest.raises(EvaluationError, match="one label per reference expected, got 2 embeddings and 3 of these"):
+        rank(rows, rows[:2], numbered(np.arange(3), np.arange(3)))
 
 
 def test_the_bare_product_leaves_its_input_alone() -> None:
@@ -175,6 +127,7 @@ def test_the_bare_product_leaves_its_input_alone() -> None:
 
 ANY_PLACE = """
 import numpy as np
+from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranking import rank
 rng = np.random.default_rng(0)
 for size in (3, 31, 128, 513):
@@ -183,14 +136,14 @@ for size in (3, 31, 128, 513):
         base = (base / np.linalg.norm(base, axis=1, keepdims=True)).astype(np.float32)
         query, pick = base[3:], rng.integers(0, 3, references)
         reference, ids, other = base[:3][pick], np.zeros(300, int), np.arange(references) % 2
-        whole = rank(query, reference, ids, other, top=references)
+        whole = rank(query, reference, Problem.of(ids, other), top=references)
         for row, similarity in zip(whole.top_rows, whole.top_similarity):
             for copy in range(3):
                 mine = pick[row] == copy
                 assert len(set(similarity[mine])) <= 1, "duplicates differ"
                 assert (np.diff(row[mine]) > 0).all(), "ties are not by row"
         for first, last in ((0, 1), (255, 257), (299, 300), (5, 12)):
-            part = rank(query[first:last], reference, ids[first:last], other, top=references)
+            part = rank(query[first:last], reference, Problem.of(ids[first:last], other), top=references)
             assert (part.top_rows == whole.top_rows[first:last]).all()
             assert (part.top_similarity == whole.top_similarity[first:last]).all(), "another place, another value"
             assert (part.first == whole.first[first:last]).all() and (part.ap == whole.ap[first:last]).all()
@@ -204,33 +157,3 @@ def test_neither_kernel_nor_place_parts_exact_duplicates(processor: str) -> None
     environment = {**os.environ, **({"OPENBLAS_CORETYPE": processor} if processor else {})}
     done = subprocess.run([sys.executable, "-c", ANY_PLACE], env=environment, capture_output=True, text=True)
     assert done.stdout == "same\n", done.stderr
-
-
-@pytest.mark.parametrize(
-    ("labels", "similarity", "winner"),
-    [
-        ("a", [0.1], "a"),
-        ("abb", [0.9, 0.2, 0.1], "b"),  # most frequent
-        ("abba", [0.9, 0.6, 0.5, 0.1], "b"),  # 2 against 2: 1.1 over 1.0
-        ("abba", [0.875, 0.5, 0.25, -0.125], "a"),  # 0.75 against 0.75, one of them by a negative value: the nearer
-        ("baab", [0.75, 0.5, 0.5, 0.25], "b"),  # 1.0 against 1.0: the nearer, not the first in the alphabet
-        ("ab", [-0.5, -0.75], "a"),
-        ("zyx", [0.5, 0.5, 0.5], "z"),
-        ("abb", [-0.1, -0.8, -0.9], "b"),  # votes count before similarity, below zero too
-    ],
-)
-def test_vote(labels: str, similarity: list[float], winner: str) -> None:
-    assert labels[vote(np.array(list(labels)), np.array(similarity, np.float32))] == winner
-
-
-def test_votes_of_many_queries_are_those_of_one() -> None:
-    rng = np.random.default_rng(0)
-    ids = rng.integers(0, 4, (300, 12))
-    similarity = rng.choice([0.75, 0.5, 0.25, -0.25], (300, 12)).astype(np.float32)
-    for row, size in enumerate(rng.integers(0, 13, 300)):
-        ids[row, size:] = -1
-    for k in (1, 3, 12, 50):
-        winners = vote_all(ids, similarity, k)
-        for row, winner in enumerate(winners):
-            near = ids[row][ids[row] >= 0][:k]
-            assert winner == (vote(near, similarity[row, : len(near)]) if len(near) else -1)

@@ -1,4 +1,6 @@
-"""What is wrong with a data set: files, copies, leaks, labels. `from lookalike import audit` looks at all of it and repairs nothing.
+"""What is wrong with a data set: files, copies, leaks, labels.
+
+`from lookalike import audit` looks at all of it and repairs nothing.
 
 In reading order:
 

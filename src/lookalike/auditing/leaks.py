@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lookalike.data.manifest import Manifest
-from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.identify import evaluate_rows
+from lookalike.metrics.problem import Problem
 
 
 def leaks(
@@ -50,9 +50,10 @@ def leaks(
         part = replace(protocol, queries=protocol.queries[asks], references=protocol.references[answers], own_row=own)
         at = [place[rows.index].to_numpy() for rows in (part.queries, part.references)]
         right = evaluate_rows(embeddings[at[0]], embeddings[at[1]], part).per_query["accuracy@1"].to_numpy()
+        problem = part.problem(camera_rule=True)
         line: dict[str, Any] = {"split": split, "queries": len(right), "accuracy": float(right.mean())}
         for name, wider in (("copies", {}), ("scenes", others)):
-            leaked = _leaked(part, at[0], at[1], copies, wider)
+            leaked = shown_to(problem, copies[at[0]], copies[at[1]], wider)
             line[name] = int(leaked.sum())
             line[f"without_{name}"] = float(right[~leaked].mean()) if (~leaked).any() else float("nan")
         lines.append(line)
@@ -61,29 +62,32 @@ def leaks(
 
 def _seen_together(copies: np.ndarray, scenes: np.ndarray) -> dict[int, set[int]]:
     """Picture -> pictures of the same scene."""
-    found: dict[int, set[int]] = defaultdict(set)
-    for one, other in copies[scenes].tolist():
-        found[one].add(other)
-        found[other].add(one)
-    return found
+    together: dict[int, set[int]] = defaultdict(set)
+    for first, second in copies[scenes].tolist():
+        together[first].add(second)
+        together[second].add(first)
+    return together
 
 
-def _leaked(
-    protocol: Protocol, queries: np.ndarray, references: np.ndarray, copies: np.ndarray, wider: dict[int, set[int]]
+def shown_to(
+    problem: Problem, query_pictures: np.ndarray, reference_pictures: np.ndarray, wider: dict[int, set[int]]
 ) -> np.ndarray:
-    """Bool [Q]: whether a reference that counts for a query shows its picture, or one of its scene."""
-    answering: dict[int, list[int]] = defaultdict(list)
-    counts = ~protocol.references["ignore"].to_numpy(bool)
-    for row in np.flatnonzero(counts).tolist():
-        answering[int(copies[references[row]])].append(row)
-    labels = [part["label"].tolist() for part in (protocol.queries, protocol.references)]
-    cameras = [part["camera"].tolist() for part in (protocol.queries, protocol.references)]
-    leaked = np.zeros(len(queries), bool)
-    for asking, image in enumerate(queries.tolist()):
-        picture = int(copies[image])
-        for other in {picture, *wider.get(picture, ())}:
-            for row in answering.get(other, ()):
-                known = not pd.isna(cameras[0][asking]) and not pd.isna(cameras[1][row])
-                hidden = known and cameras[0][asking] == cameras[1][row] and labels[0][asking] == labels[1][row]
-                leaked[asking] |= references[row] != image and not hidden
+    """Whether a reference that counts for a query shows its picture, or one that goes with it.
+
+    Args:
+        problem: Which references count.
+        query_pictures: int64 [Q], the same number for images that are one picture.
+        reference_pictures: int64 [R], likewise.
+        wider: Picture -> pictures that go with it.
+
+    Returns:
+        bool [Q].
+    """
+    rows_of: dict[int, list[int]] = defaultdict(list)
+    for row, picture in enumerate(reference_pictures.tolist()):
+        rows_of[picture].append(row)
+    leaked = np.zeros(len(query_pictures), bool)
+    for query, picture in enumerate(query_pictures.tolist()):
+        rows = [row for other in {picture, *wider.get(picture, ())} for row in rows_of.get(other, ())]
+        leaked[query] = bool(rows) and problem.valid(query, np.array(rows)).any()
     return leaked

@@ -88,16 +88,12 @@ class Manifest:
             ManifestError: The split has no query or no reference.
         """
         rows = self.original[self.original["split"] == split]
-        if (rows["role"] != "").any():
+        roles = bool((rows["role"] != "").any())
+        if roles:
             references = rows[rows["role"].isin(["reference", "both"])]
             queries = rows[rows["role"].isin(["query", "both"]) & ~rows["ignore"]]
-            text = f"{len(queries)} queries and {len(references)} references, both of split {split}"
-            text += _extras(references, self.cameras_expected)
         else:
             references, queries = self.gallery_rows, rows[~rows["ignore"]]
-            text = (
-                f"{len(queries)} queries of split {split}, {len(references)} references: the original training images"
-            )
         for name, part in (("query", queries), ("reference", references)):
             if part.empty:
                 places = _MARKET_PLACES if self.cameras_expected else {}
@@ -108,9 +104,9 @@ class Manifest:
                 )
         place = pd.Series(np.arange(len(references)), index=references.index)
         own_row = place.reindex(queries.index).fillna(-1).to_numpy(np.int64)
-        if (own_row >= 0).any():
-            text += "; a query never finds itself"
-        return Protocol(references, queries, own_row, text)
+        lone = ~references["ignore"] & (references["label"] == DISTRACTOR)
+        distractors = int(lone.sum()) if self.cameras_expected and roles else 0
+        return Protocol(references, queries, own_row, split, not roles, distractors)
 
     def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
         """The same manifest plus augmented copies (their paths absolute or relative to the root)."""
@@ -146,14 +142,6 @@ def write_table(manifest: Manifest, path: Path) -> None:
             table.to_parquet(handle, index=False)
         else:
             table.to_csv(handle, index=False)
-
-
-def _extras(references: pd.DataFrame, market: bool) -> str:
-    """What else is among the references, in words."""
-    junk = references["ignore"]
-    distractors = ~junk & (references["label"] == DISTRACTOR) if market else junk & False
-    counts = {"distractors": distractors.sum(), "junk": junk.sum()}
-    return "".join(f"; {count} {name}" for name, count in counts.items() if count)
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:

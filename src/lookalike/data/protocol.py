@@ -1,12 +1,14 @@
-"""Who asks and who answers in one split of a data set.
+"""Who asks, who answers, and which references count, in one split of a data set.
 
-Letters in shapes: Q queries.
+Letters in shapes: Q queries, R references.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from lookalike.metrics.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,50 @@ class Protocol:
         references: Rows that are searched, in manifest order.
         queries: Rows that ask, in manifest order.
         own_row: int64 [Q], the row of each query among the references, -1 when it is not one of them.
-        text: The same in words, to be printed beside every score.
+        split: What the queries are of.
+        from_training: Whether the references are the original training images, not of the split itself.
+        distractors: How many references are marked as nobody's match by their label.
     """
 
     references: pd.DataFrame
     queries: pd.DataFrame
     own_row: np.ndarray
-    text: str
+    split: str = ""
+    from_training: bool = False
+    distractors: int = 0
+
+    def problem(self, camera_rule: bool) -> Problem:
+        """Labels, cameras and marks as a retrieval problem: which references count for each query.
+
+        Args:
+            camera_rule: Leave out references of the query's own label and camera, where cameras are known.
+        """
+        sides = self.queries, self.references
+        labels = [side["label"].tolist() for side in sides]
+        cameras = [side["camera"].astype(object).tolist() for side in sides]
+        return Problem.of(
+            *labels,
+            query_cameras=cameras[0],
+            reference_cameras=cameras[1],
+            ignore=self.references["ignore"].to_numpy(bool),
+            exclude_self=self.own_row,
+            camera_rule=camera_rule and any(side["camera"].notna().any() for side in sides),
+        )
+
+    @property
+    def source(self) -> str:
+        """Where queries and references come from, in words."""
+        if self.from_training:
+            return (
+                f"{len(self.queries)} queries of split {self.split}, {len(self.references)} references: "
+                "the original training images"
+            )
+        return f"{len(self.queries)} queries and {len(self.references)} references, both of split {self.split}"
+
+    @property
+    def text(self) -> str:
+        """The same, with what else is among the references, before anything is measured."""
+        counts = {"distractors": self.distractors, "junk": int(self.references["ignore"].sum())}
+        extras = [f"{count} {name}" for name, count in counts.items() if count]
+        own = ["a query never finds itself"] if (self.own_row >= 0).any() else []
+        return "; ".join([self.source, *extras, *own])

@@ -12,11 +12,14 @@ import pandas as pd
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
 from lookalike.inference.encoder import Device
-from lookalike.metrics.camera_pairs import per_camera_pair
-from lookalike.metrics.evaluate import evaluate
+from lookalike.metrics.camera_pairs import pairs_of_problem
+from lookalike.metrics.evaluate import evaluate_problem
 from lookalike.metrics.exact_grid import Similarity
+from lookalike.metrics.metric_table import metric_table
+from lookalike.metrics.options import EvaluationOptions
 from lookalike.metrics.rerank_options import Rerank
 from lookalike.metrics.result import RetrievalResult
+from lookalike.pages import snippet
 
 _PAIRS = 400  # of cameras, in a table that a person may read
 
@@ -84,6 +87,13 @@ class Identification:
             **({} if table is None else {"per_camera_pair": table}),
         }
 
+    def __repr__(self) -> str:
+        return f"Identification({self.result!r})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: every figure with its interval."""
+        return snippet(repr(self), metric_table(self.metrics, self.intervals))
+
     def __str__(self) -> str:
         if self.result is self.whole:
             return str(self.result)
@@ -99,23 +109,9 @@ def evaluate_rows(
     rules: Rules = Rules(),
 ) -> RetrievalResult:
     """Evaluates embeddings of a protocol's queries [Q, D] and references [R, D]."""
-    known = any(part["camera"].notna().any() for part in (protocol.queries, protocol.references))
-    result = evaluate(
-        queries,
-        references,
-        protocol.queries["label"].tolist(),
-        protocol.references["label"].tolist(),
-        query_cameras=protocol.queries["camera"].astype(object).tolist() if known else None,
-        reference_cameras=protocol.references["camera"].astype(object).tolist() if known else None,
-        camera_rule=rules.camera_rule,
-        ignore=protocol.references["ignore"].to_numpy(bool),
-        exclude_self=protocol.own_row if (protocol.own_row >= 0).any() else False,
-        similarity=rules.similarity,
-        rerank=rules.rerank,
-        device=rules.device,
-    )
-    who = protocol.text.partition(";")[0]  # the rest is counted below, by the rules that were applied
-    return replace(result, protocol=f"{who}; {result.protocol}")
+    options = EvaluationOptions(similarity=rules.similarity, rerank=rules.rerank, device=rules.device)
+    result = evaluate_problem(queries, references, protocol.problem(rules.camera_rule), options)
+    return replace(result, conditions=replace(result.conditions, source=protocol.source))
 
 
 def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> Identification:
@@ -126,10 +122,10 @@ def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, ru
     """
     result = evaluate_rows(queries, references, protocol, rules)
     if not result.counts["queries_with_positive"]:
-        asked, known = (sorted(set(part["label"])) for part in (protocol.queries, protocol.references))
+        asked, answered = (sorted(set(part["label"])) for part in (protocol.queries, protocol.references))
         raise ManifestError(
-            f"no query has a valid positive: {len(asked)} query labels ({', '.join(asked[:3])} ...), {len(known)} "
-            f"reference labels ({', '.join(known[:3])} ...), {len(set(asked) & set(known))} in common: check the "
+            f"no query has a valid positive: {len(asked)} query labels ({', '.join(asked[:3])} ...), {len(answered)} "
+            f"reference labels ({', '.join(answered[:3])} ...), {len(set(asked) & set(answered))} in common: check the "
             "labels; where each person was seen by one camera only, camera_rule=false"
         )
     pairs = _camera_pairs(queries, references, protocol, rules)
@@ -142,14 +138,11 @@ def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, ru
 
 def _camera_pairs(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> pd.DataFrame | None:
     """None where no camera is known; empty where there are too many for a table (sequences taken for cameras)."""
-    seen, cameras = (part["camera"].dropna().nunique() for part in (protocol.queries, protocol.references))
-    if not (seen and cameras):
+    cameras = [part["camera"] for part in (protocol.queries, protocol.references)]
+    seen, seen_by = (part.dropna().nunique() for part in cameras)
+    if not (seen and seen_by):
         return None
-    if seen * cameras > _PAIRS:
+    if seen * seen_by > _PAIRS:
         return pd.DataFrame()
-    names, seen_by = (
-        [part[column].astype(object).tolist() for part in (protocol.queries, protocol.references)]
-        for column in ("label", "camera")
-    )
-    ignore = protocol.references["ignore"].to_numpy(bool)
-    return per_camera_pair(queries, references, names[0], names[1], seen_by[0], seen_by[1], ignore, rules.similarity)
+    names = cameras[0].astype(object).tolist(), cameras[1].astype(object).tolist()
+    return pairs_of_problem(queries, references, protocol.problem(camera_rule=True), names, rules.similarity)

@@ -2,20 +2,25 @@
 
 In reading order:
 
-    exact_grid       embeddings on a grid on which a float64 inner product is exact, so that no rank depends on ho
-    intervals        resampling of labels
-    open_set         queries whose label nobody has enrolled
-    problem          what is given to an evaluation, checked once and brought into one form
-    ranks            where the positives of every query stand, and what follows from it
-    ranking          exact ranks of the positives of every query
-    camera_pairs     how well images of one camera are found among those of another
-    rerank_options   the settings of re-ranking, and the checks that its steps share
-    k_reciprocal     k-reciprocal re-ranking
-    query_expansion  query expansion
-    result           metrics of one evaluation with their protocol, intervals and a table of all queries
-    metric_table     metrics and their intervals as a table of a page
-    votes            the label that the nearest neighbours of a query vote for
-    evaluate         how well queries find their label among references
-    paired_tests     results side by side
-    kernels/         see there
+    valid_references  which references count for a query: the one rule
+    exact_grid        puts embeddings on a grid where inner products are exact: no rank depends on the order of a sum
+    inputs            what people give to an evaluation, checked and brought into one form
+    problem           who asks, who answers, and which references count for each query
+    intervals         resampling of labels
+    open_set          queries whose label nobody has enrolled
+    ranks             where the positives of every query stand, and what follows from it
+    ranking           exact ranks of the positives of every query
+    rerank_options    the settings of re-ranking, and the checks that its steps share
+    k_reciprocal      k-reciprocal re-ranking
+    reranked          ranks by a re-ranked distance
+    query_expansion   query expansion
+    options           how a problem is measured
+    metric_table      metrics and their intervals as a table of a page
+    result            metrics of one evaluation with their conditions, intervals and a table of all queries
+    votes             the label that the nearest neighbours of a query vote for
+    figures           from ranks to a table of all queries, and from the table to means with intervals
+    evaluate          how well queries find their label among references
+    camera_pairs      how well images of one camera are found among those of another
+    paired_tests      results side by side
+    kernels/          see there
 """

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lookalike.metrics.exact_grid import Similarity
-from lookalike.metrics.problem import camera_ids, checked_embeddings, label_ids, one_each
+from lookalike.metrics.inputs import EvaluationError, checked_pair
+from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranking import rank
 
 
@@ -43,29 +44,54 @@ def per_camera_pair(
     Raises:
         EvaluationError: As `evaluate`.
     """
-    query, reference = (
-        checked_embeddings(query, "query", similarity),
-        checked_embeddings(reference, "reference", similarity),
+    query, reference = checked_pair(query, reference, similarity)
+    problem = Problem.of(
+        query_labels,
+        reference_labels,
+        query_cameras=query_cameras,
+        reference_cameras=reference_cameras,
+        ignore=ignore,
+        rows=(len(query), len(reference)),
     )
-    one_each("query", len(query), label=query_labels, camera=query_cameras)
-    one_each("reference", len(reference), label=reference_labels, camera=reference_cameras, ignore=ignore)
-    ids, _ = label_ids(query_labels, reference_labels)
-    asked, known = ids[: len(query)], ids[len(query) :]
-    seen, cameras = camera_ids(query_cameras, reference_cameras)
-    usable = np.ones(len(known), bool) if ignore is None else ~np.asarray(ignore, bool)
+    return pairs_of_problem(query, reference, problem, (query_cameras, reference_cameras), similarity)
+
+
+def pairs_of_problem(
+    query: np.ndarray,
+    reference: np.ndarray,
+    problem: Problem,
+    names: tuple[Sequence[Any], Sequence[Any]],
+    similarity: Similarity = "cosine",
+) -> pd.DataFrame:
+    """As `per_camera_pair`, of a problem whose labels and cameras are numbered and checked.
+
+    Args:
+        query: float32 [Q, D].
+        reference: float32 [R, D].
+        problem: Of these, with cameras.
+        names: What the Q and the R cameras are called.
+        similarity: As in `evaluate`.
+
+    Raises:
+        EvaluationError: The problem has no cameras, or embeddings are of another number or size.
+    """
+    query, reference = checked_pair(query, reference, similarity)
+    problem.check_rows(query, reference)
+    seen, seen_by = problem.query_cameras, problem.reference_cameras
+    if seen is None or seen_by is None:
+        raise EvaluationError("expected a problem with cameras, got one without: give cameras, and camera_rule=True")
     rows = []
-    for one in np.unique(seen[seen >= 0]):
-        asking = np.flatnonzero(seen == one)
-        for other in np.unique(cameras[usable & (cameras >= 0)]):
-            if one == other:
+    for camera in np.unique(seen[seen >= 0]):
+        asking = np.flatnonzero(seen == camera)
+        for other in np.unique(seen_by[~problem.ignore & (seen_by >= 0)]):
+            if camera == other:
                 continue
-            answering = np.flatnonzero(usable & (cameras == other))
-            ranks = rank(query[asking], reference[answering], asked[asking], known[answering], ks=(1,), top=1,
-                         similarity=similarity)  # fmt: skip
+            answering = np.flatnonzero(~problem.ignore & (seen_by == other))
+            part = problem.part(asking, answering)
+            ranks = rank(query[asking], reference[answering], part, ks=(1,), top=1, similarity=similarity)
             matched = ranks.positives > 0
-            names = (query_cameras[int(asking[0])], reference_cameras[int(answering[0])])
             # Within the first rank there is one positive or none, so its mean is cmc@1.
-            values = [float(part[matched].mean()) if matched.any() else np.nan for part in (ranks.hits[:, 0], ranks.ap)]
-            rows.append((*names, int(matched.sum()), *values))
+            values = [float(each[matched].mean()) if matched.any() else np.nan for each in (ranks.hits[:, 0], ranks.ap)]
+            rows.append((names[0][int(asking[0])], names[1][int(answering[0])], int(matched.sum()), *values))
     table = pd.DataFrame(rows, columns=["query_camera", "reference_camera", "queries", "cmc@1", "map"])
     return table.sort_values(["query_camera", "reference_camera"], kind="stable").reset_index(drop=True)

@@ -32,14 +32,14 @@ def lengths_of(embeddings: np.ndarray) -> np.ndarray:
 
 def on_grid(embeddings: np.ndarray, similarity: Similarity, longest: float, threads: int) -> OnGrid:
     """Whole multiples of 1 / `_GRID`, off by 4.5e-8 at most: unit vectors, or all divided by one power of two."""
-    from lookalike.metrics.kernels import ranks as kernels
+    from lookalike.metrics.kernels import grid
 
     scale = 2.0 ** np.ceil(np.log2(longest)) if longest > 0 else 1.0
     values, offsets = np.empty(embeddings.shape, np.float32), np.zeros(len(embeddings))
 
     def part(first: int) -> None:
         mine = slice(first, first + _ROWS)
-        kernels.to_grid(embeddings[mine], similarity == "cosine", scale, _GRID, values[mine], offsets[mine])
+        grid.to_grid(embeddings[mine], similarity == "cosine", scale, _GRID, values[mine], offsets[mine])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(part, range(0, len(embeddings), _ROWS)))

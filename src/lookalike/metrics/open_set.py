@@ -46,21 +46,22 @@ class Threshold:
         return asdict(self)
 
 
-def open_set_metrics(similarity: np.ndarray, right: np.ndarray, known: np.ndarray) -> dict[str, float]:
-    """AUROC and DIR at fixed false accept rates; empty unless there are known and unknown queries.
+def open_set_metrics(similarity: np.ndarray, right: np.ndarray, enrolled: np.ndarray) -> dict[str, float]:
+    """AUROC and DIR at fixed false accept rates; empty unless there are known and unknown labels.
 
     Args:
         similarity: float [Q], that of the nearest reference.
         right: bool [Q], whether the nearest reference has the query's label.
-        known: bool [Q], whether any reference has it.
+        enrolled: bool [Q], whether any reference has it.
     """
-    if known.all() or not known.any():
+    if enrolled.all() or not enrolled.any():
         return {}
     similarity = _without_rounding_noise(similarity)
-    metrics = {"auroc": _auroc(similarity[known], similarity[~known])}
+    genuine, strangers = similarity[enrolled], similarity[~enrolled]
+    metrics = {"auroc": _auroc(genuine, strangers)}
     for rate in RATES:
-        limit = _limit(similarity[~known], rate)
-        metrics[f"dir@far{rate:g}"] = float((right[known] & (similarity[known] > limit)).mean())
+        limit = _limit(strangers, rate)
+        metrics[f"dir@far{rate:g}"] = float((right[enrolled] & (genuine > limit)).mean())
     return metrics
 
 
@@ -77,15 +78,15 @@ def choose_threshold(per_query: pd.DataFrame, rate: float) -> Threshold:
     Raises:
         OpenSetError: Fewer than two labels among the references, so nothing can be unknown.
     """
-    known = per_query["known"].to_numpy()
+    enrolled = per_query["known"].to_numpy()
     similarity, other = per_query["similarity"].to_numpy(), per_query["similarity_other"].to_numpy()
-    unknown = np.where(known, other, similarity)
+    unknown = np.where(enrolled, other, similarity)
     unknown = unknown[np.isfinite(unknown)]
     if not len(unknown):
         raise OpenSetError("a threshold for unknown labels needs references of at least two labels, got one")
     limit = _limit(unknown, rate)
-    right = (per_query["predicted"] == per_query["label"]).to_numpy()[known]
-    detected = float((right & (similarity[known] > limit)).mean()) if known.any() else 0.0
+    right = (per_query["predicted"] == per_query["label"]).to_numpy()[enrolled]
+    detected = float((right & (similarity[enrolled] > limit)).mean()) if enrolled.any() else 0.0
     return Threshold(limit, rate, float((unknown > limit).mean()), detected, len(unknown))
 
 
@@ -124,8 +125,8 @@ def _limit(unknown: np.ndarray, rate: float) -> float:
     return float(ordered[min(int(rate * len(ordered) + 1e-9), len(ordered) - 1)])
 
 
-def _auroc(known: np.ndarray, unknown: np.ndarray) -> float:
-    """The probability that a known query is more similar than an unknown one; a tie counts half."""
-    ordered = np.sort(unknown)
-    below, upto = (np.searchsorted(ordered, known, side=side) for side in ("left", "right"))
+def _auroc(genuine: np.ndarray, strangers: np.ndarray) -> float:
+    """The probability that a query of a known label is more similar than one of an unknown one; a tie counts half."""
+    ordered = np.sort(strangers)
+    below, upto = (np.searchsorted(ordered, genuine, side=side) for side in ("left", "right"))
     return float((below + upto).mean() / (2 * len(ordered)))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lookalike.metrics.evaluate import weighted
+from lookalike.metrics.figures import weighted
+from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.intervals import RESAMPLES, p_values, resampled
-from lookalike.metrics.problem import EvaluationError
 from lookalike.metrics.result import RetrievalResult
 
 
@@ -27,14 +27,15 @@ def paired_bootstrap(first: RetrievalResult, second: RetrievalResult) -> pd.Data
     Raises:
         EvaluationError: Other queries, labels or rules, or fewer than two labels.
     """
-    one, other = first.per_query, second.per_query
-    if len(one) != len(other) or not (one["label"].to_numpy() == other["label"].to_numpy()).all():
+    tables = first.per_query, second.per_query
+    labels = tables[0]["label"].to_numpy()
+    if len(labels) != len(tables[1]) or not (labels == tables[1]["label"].to_numpy()).all():
         raise EvaluationError(
-            f"expected two results on the same queries in the same order, got {len(one)} and {len(other)} queries: "
-            "evaluate both models with the same query list"
+            f"expected two results on the same queries in the same order, got {len(labels)} and {len(tables[1])} "
+            "queries: evaluate both models with the same query list"
         )
     sides = [
-        (result.counts["references"], "AP trapezoid" in result.protocol, result.per_query["positives"].tolist())
+        (result.counts["references"], result.conditions.ap, result.per_query["positives"].tolist())
         for result in (first, second)
     ]
     if sides[0] != sides[1]:
@@ -42,12 +43,12 @@ def paired_bootstrap(first: RetrievalResult, second: RetrievalResult) -> pd.Data
             "expected two results under the same rules, got other references, positives or another kind of AP: "
             "evaluate both models with the same references, camera_rule, ignore and ap"
         )
-    names = [name for name in first.metrics if name in second.metrics and name in one]
-    codes = pd.factorize(one["label"])[0]
+    names = [name for name in first.metrics if name in second.metrics and name in tables[0]]
+    codes = pd.factorize(labels)[0]
     if codes.max(initial=0) < 1:
         raise EvaluationError("a bootstrap over labels needs queries of at least two labels, got one")
     both = []
-    for table in (one, other):
+    for table in tables:
         values, weight = weighted(table, names)
         both.append(resampled(codes, values, weight))
     drawn = both[1] - both[0]

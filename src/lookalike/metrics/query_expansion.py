@@ -11,17 +11,17 @@ import os
 import numpy as np
 
 from lookalike.metrics.exact_grid import on_grid
+from lookalike.metrics.problem import Problem
 from lookalike.metrics.rerank_options import PART, check_arrays, checked_options, nearest_references
 
 
 def expand_queries(
     query: np.ndarray,
     reference: np.ndarray,
+    problem: Problem,
     *,
     k: int = 10,
     alpha: float = 3.0,
-    ignore: np.ndarray | None = None,
-    own_row: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
     """Alpha query expansion: every query moves towards its nearest references (Radenovic, Tolias and Chum 2018).
@@ -32,10 +32,9 @@ def expand_queries(
     Args:
         query: float32 [Q, D], finite, of any length but zero.
         reference: float32 [R, D], same.
+        problem: Says which references are ignored and which is the query itself: they are not used.
         k: How many references are added, at least 1.
         alpha: Power of the cosine, from 0 (all count alike).
-        ignore: bool [R], references that are not used.
-        own_row: int64 [Q], the reference row that is the query itself, or -1; it is not used.
         threads: None = one per core; the result does not depend on it.
 
     Returns:
@@ -45,9 +44,9 @@ def expand_queries(
         RerankError: A setting is out of its range, or arrays do not belong together.
     """
     checked_options("expand", {"k": k, "alpha": alpha})
-    check_arrays(query, reference, ignore, own_row)
+    check_arrays(query, reference, problem)
     threads = threads or os.cpu_count() or 1
-    near = nearest_references(query, reference, k, ignore, own_row, threads)
+    near = nearest_references(query, reference, problem, k, threads)
     weights = np.zeros(near.top_rows.shape)
     np.power(near.top_similarity, alpha, out=weights, where=near.top_similarity > 0, dtype=np.float64)
     references = on_grid(reference, "cosine", 0.0, threads).values

@@ -50,11 +50,11 @@ def empty_ranks(queries: int, ks: tuple[int, ...], top: int) -> Ranks:
 
 def take_ranks(starts: np.ndarray, ranks: np.ndarray, ks: np.ndarray, mine: slice | np.ndarray, result: Ranks) -> None:
     """Writes what follows from the ranks of the positives of some queries into `result`."""
-    from lookalike.metrics.kernels import ranks as kernels
+    from lookalike.metrics.kernels import summaries
 
     counts = np.diff(starts)
     sums, hits = np.zeros((len(counts), 6)), np.zeros((len(counts), len(ks)), np.int64)
-    kernels.summarise(starts, ranks, ks, sums, hits)
+    summaries.summarise(starts, ranks, ks, sums, hits)
     result.hits[mine] = hits
     result.positives[mine] = counts
     for place, into in enumerate((result.ap, result.ap_trapezoid, result.ap_at_r, result.r_precision)):

@@ -3,7 +3,7 @@
 Letters in shapes: Q queries, R references, D embedding, K neighbours kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lookalike.errors import LookalikeError, did_you_mean
+from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranking import rank
 from lookalike.metrics.ranks import Ranks
 
@@ -33,7 +34,7 @@ class RerankError(LookalikeError):
     """A setting of the re-ranking is unknown or out of its range, or arrays do not belong together."""
 
 
-def checked_options(rerank: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+def checked_options(rerank: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """All settings of a re-ranking, the given ones over the usual ones.
 
     Args:
@@ -55,7 +56,7 @@ def checked_options(rerank: str, options: dict[str, Any] | None = None) -> dict[
                 f"expected options of rerank {rerank}: {', '.join(usual) or 'no option'}, "
                 f"got {name}{did_you_mean(str(name), [*usual])}"
             )
-    values = usual | given
+    values: dict[str, Any] = {**usual, **given}
     for name, value in values.items():
         kind, low, high, words = _RANGES[name]
         if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
@@ -65,25 +66,24 @@ def checked_options(rerank: str, options: dict[str, Any] | None = None) -> dict[
     return values
 
 
-def check_arrays(
-    query: np.ndarray, reference: np.ndarray, ignore: np.ndarray | None, own_row: np.ndarray | None
-) -> None:
-    """Refuses arrays that do not belong together."""
+def check_arrays(query: np.ndarray, reference: np.ndarray, problem: Problem) -> None:
+    """Refuses embeddings that do not belong together, or to the problem.
+
+    Raises:
+        RerankError: They do not.
+    """
     if query.ndim != 2 or reference.ndim != 2 or query.shape[1] != reference.shape[1] or not len(reference):
         raise RerankError(f"expected embeddings [Q, D] and [R, D] with R > 0, got {query.shape} and {reference.shape}")
-    for name, given, count in (("ignore", ignore, len(reference)), ("own_row", own_row, len(query))):
-        if given is not None and np.shape(given) != (count,):
-            raise RerankError(f"expected {name} of shape ({count},), got {np.shape(given)}")
-    if own_row is not None and len(own_row) and (np.min(own_row) < -1 or np.max(own_row) >= len(reference)):
-        raise RerankError(f"expected own_row in -1..{len(reference) - 1}, got {np.min(own_row)} to {np.max(own_row)}")
+    if problem.rows != (len(query), len(reference)):
+        raise RerankError(
+            f"expected a problem of {len(query)} queries and {len(reference)} references, got one of "
+            f"{problem.rows[0]} and {problem.rows[1]}"
+        )
 
 
-def nearest_references(
-    query: np.ndarray, reference: np.ndarray, k: int, ignore: np.ndarray | None, own: np.ndarray | None, threads: int
-) -> Ranks:
-    """The nearest references, exactly; the labels are such that nobody has a positive."""
-    nobody, someone = np.zeros(len(query), np.int64), np.ones(len(reference), np.int64)
-    return rank(query, reference, nobody, someone, ignore=ignore, own_row=own, top=k, threads=threads)
+def nearest_references(query: np.ndarray, reference: np.ndarray, problem: Problem, k: int, threads: int) -> Ranks:
+    """The k nearest references of each query, exactly, whatever the labels are."""
+    return rank(query, reference, Problem.unlabelled(problem.ignore, problem.own_row), top=k, threads=threads)
 
 
 def in_parts(count: int, size: int, threads: int, work: Callable[[slice], Any]) -> list[Any]:

@@ -30,7 +30,7 @@ def vote_all(ids: np.ndarray, similarity: np.ndarray, k: int) -> np.ndarray:
     Returns:
         int64 [Q], the place of the winner, -1 where there is no neighbour.
     """
-    from lookalike.metrics.kernels import ranks as rank_kernels
+    from lookalike.metrics.kernels import summaries
 
-    winners: np.ndarray = rank_kernels.vote_all(ids, similarity, k)
+    winners: np.ndarray = summaries.vote_all(ids, similarity, k)
     return winners

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.data.protocol import Protocol
-from lookalike.metrics.problem import camera_ids, label_ids
 
 BINS = 120  # of similarities from -1 to 1
 _CHUNK = 256  # queries whose similarities to all references are held at once
@@ -32,32 +31,24 @@ class Similarities:
 def compare_similarities(
     queries: np.ndarray, references: np.ndarray, protocol: Protocol, camera_rule: bool
 ) -> Similarities:
-    """Similarities of all valid pairs of unit embeddings [Q, D] and [R, D], in chunks of queries.
+    """Similarities of all valid pairs of unit embeddings, in chunks of queries.
 
-    A pair is valid as in `evaluate`: the reference is not ignored, not the query itself, and under the camera rule not
-    of the query's label and camera.
+    Args:
+        queries: float32 [Q, D].
+        references: float32 [R, D].
+        protocol: Says which references count for each query.
+        camera_rule: Leave out references of the query's own label and camera, where cameras are known.
     """
-    asked, known = protocol.queries, protocol.references
-    ids, _ = label_ids(asked["label"].tolist(), known["label"].tolist())
-    own, other = ids[: len(asked)], ids[len(asked) :]
-    cameras = [part["camera"].astype(object).tolist() for part in (asked, known)]
-    rule = camera_rule and all(part["camera"].notna().any() for part in (asked, known))
-    seen, seen_by = camera_ids(*cameras) if rule else (None, None)
-    ignore = known["ignore"].to_numpy(bool)
+    problem = protocol.problem(camera_rule)
     counts = np.zeros((2, BINS), np.int64)
-    nearest = np.full(len(asked), np.nan, np.float32)
-    for first in range(0, len(asked), _CHUNK):
+    nearest = np.full(len(queries), np.nan, np.float32)
+    for first in range(0, len(queries), _CHUNK):
         rows = slice(first, first + _CHUNK)
         similarity = np.clip(queries[rows] @ references.T, -1, 1)
-        valid = np.broadcast_to(~ignore, similarity.shape).copy()
-        places = np.flatnonzero(protocol.own_row[rows] >= 0)
-        valid[places, protocol.own_row[rows][places]] = False
-        same = own[rows, None] == other
-        if seen is not None and seen_by is not None:
-            valid &= ~(same & (seen[rows, None] == seen_by) & (seen[rows, None] >= 0))
+        valid, same_label = problem.valid(rows), problem.same_label(rows)
         places = np.minimum(((similarity + 1) * (BINS / 2)).astype(np.int64), BINS - 1)
-        for kind, chosen in enumerate((valid & same, valid & ~same)):
+        for kind, chosen in enumerate((valid & same_label, valid & ~same_label)):
             counts[kind] += np.bincount(places[chosen], minlength=BINS)
-        best = np.where(valid & same, similarity, -2).max(1, initial=-2)
+        best = np.where(valid & same_label, similarity, -2).max(1, initial=-2)
         nearest[rows] = np.where(best >= -1, best, np.nan)
     return Similarities(counts[0], counts[1], nearest)

@@ -8,9 +8,10 @@ import torch
 
 from lookalike.errors import LookalikeError
 from lookalike.metrics.kernels import ranks_torch as rank_torch
-from lookalike.metrics.kernels.ranks_torch import Sizes
+from lookalike.metrics.kernels.search_torch import Sizes
 from lookalike.metrics.ranking import rank
 from lookalike.metrics.ranks import Ranks
+from metrics.random_problems import numbered, unit
 
 Change = Callable[..., None]
 SMALL = [
@@ -29,20 +30,19 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> Change:
     return lambda sizes=None: sizes and monkeypatch.setattr(rank_torch, "sizes_for", lambda *_: sizes)
 
 
-def unit(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    rows = rng.standard_normal((count, size))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+HOW = ("top", "similarity", "threads")
 
 
-def same(*problem: np.ndarray, **rules) -> Ranks:
+def same(query: np.ndarray, reference: np.ndarray, ids: np.ndarray, others: np.ndarray, **rules) -> Ranks:
     """Compares every field with the numba path, bit for bit."""
-    rules = {"ks": (1, 3, 10, 100), **rules}
-    expected, found = rank(*problem, **rules), rank(*problem, device="cuda", **rules)
+    how = {"ks": (1, 3, 10, 100), **{name: rules.pop(name) for name in HOW if name in rules}}
+    problem = numbered(ids, others, **rules)
+    expected, on_device = (rank(query, reference, problem, device=device, **how) for device in ("cpu", "cuda"))
     for name, values in vars(expected).items():
-        other = getattr(found, name)
+        other = getattr(on_device, name)
         assert (other.dtype, other.shape) == (values.dtype, values.shape), name
         np.testing.assert_array_equal(other, values, err_msg=name)
-    return found
+    return on_device
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
@@ -109,8 +109,8 @@ def test_thousands_of_positives_with_the_sizes_of_the_device(on_cpu: Change) -> 
     on_cpu()
     rng = np.random.default_rng(3)
     query, reference = unit(rng, 40, 8), unit(rng, 9000, 8)
-    found = same(query, reference, rng.integers(0, 2, 40), np.minimum(np.arange(9000) % 7, 1), threads=2)
-    assert found.positives.max() > 7000
+    ranks = same(query, reference, rng.integers(0, 2, 40), np.minimum(np.arange(9000) % 7, 1), threads=2)
+    assert ranks.positives.max() > 7000
 
 
 def test_a_single_reference_no_queries_and_no_match(on_cpu: Change) -> None:
@@ -162,60 +162,37 @@ def test_a_device_that_rounds_more_coarsely_is_refused(on_cpu: Change, monkeypat
     monkeypatch.setattr(torch.Tensor, "__matmul__", coarse)
     rng = np.random.default_rng(5)
     with pytest.raises(LookalikeError, match="multiplies more coarsely than float32: unset NVIDIA_TF32_OVERRIDE"):
-        rank(unit(rng, 4, 64), unit(rng, 40, 64), np.arange(4), np.arange(40), device="cuda")
+        rank(unit(rng, 4, 64), unit(rng, 40, 64), numbered(np.arange(4), np.arange(40)), device="cuda")
 
 
-def coarse(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def coarse(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """As TF32: float32 operands are cut to ten bits before they are multiplied."""
-    if one.dtype == torch.float64:
-        return torch.matmul(one, other)
-    return torch.matmul(one.half().float(), other.half().float())
-
-
-def test_sizes_stay_within_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def sizes(free: int, references: int, top: int = 10) -> Sizes:
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (free, 0))
-        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: 0)
-        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda *_: 0)
-        nothing = np.zeros(0, np.int64)
-        wide = np.broadcast_to(np.zeros(512, np.float32), (references, 512))
-        search = rank_torch.Search(wide, wide, *[nothing] * 8, top, 1e-5, 1)
-        return rank_torch.sizes_for(search, torch.device("cuda"))
-
-    large = sizes(80 << 30, 1_000_000)
-    assert (large.queries, large.references, large.resident) == (4096, 16384, True)
-    assert not sizes(8 << 30, 3_000_000).resident
-    for free in (1 << 28, 1 << 30, 8 << 30, 80 << 30):
-        for top in (1, 10, 5000):
-            some = sizes(free, 50_000, top)
-            work = min(free // 2, 4 << 30)
-            assert some.queries * some.references * 48 <= work
-            assert some.queries * (2 * top + 16) * 64 <= work // 4
-            assert some.table * 64 <= work // 4
-            assert some.pairs * 512 * 32 <= work // 8
+    if left.dtype == torch.float64:
+        return torch.matmul(left, right)
+    return torch.matmul(left.half().float(), right.half().float())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_without_a_cuda_device_the_error_says_so() -> None:
-    one = np.eye(2, dtype=np.float32)
+    rows = np.eye(2, dtype=np.float32)
     with pytest.raises(
         LookalikeError, match=r"^device=cuda: torch finds no CUDA device here: use device=cpu, or check"
     ):
-        rank(one, one, np.arange(2), np.arange(2), device="cuda")
+        rank(rows, rows, numbered(np.arange(2), np.arange(2)), device="cuda")
 
 
 def test_without_torch_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("lookalike.metrics.kernels.ranks_torch")
     monkeypatch.setitem(sys.modules, "lookalike.metrics.kernels.ranks_torch", None)
-    one = np.eye(2, dtype=np.float32)
+    rows = np.eye(2, dtype=np.float32)
     with pytest.raises(LookalikeError, match=r"^device=cuda needs torch \(.*\): pip install 'lookalike\[train\]', or"):
-        rank(one, one, np.arange(2), np.arange(2), device="cuda")
+        rank(rows, rows, numbered(np.arange(2), np.arange(2)), device="cuda")
 
 
 def test_ranking_alone_loads_no_torch() -> None:
     code = (
-        "import sys, numpy as np; from lookalike.metrics.ranking import rank; one = np.eye(2, dtype=np.float32);"
-        "rank(one, one, np.arange(2), np.arange(2)); print('torch' in sys.modules)"
+        "import sys, numpy as np; from lookalike.metrics.evaluate import evaluate; rows = np.eye(2, dtype=np.float32);"
+        "evaluate(rows, rows, [0, 1], [0, 1]); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

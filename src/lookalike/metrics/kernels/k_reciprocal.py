@@ -1,32 +1,61 @@
-"""The inner loops of `rerank`, compiled by numba; arrays in, arrays out, no Python objects.
+"""The inner loops of k-reciprocal re-ranking, compiled by numba; arrays in, arrays out, no Python objects.
 
-Sparse vectors over references are three arrays: starts int64 [N + 1], rows int32 [entries], ascending within a vector,
-and values float64 [entries]. Sums run in the order of rows, so they do not depend on what else is in a call.
+Sums run in the order of rows, so they do not depend on what else is in a call.
 
 Letters in shapes: N queries or references of a call, R references, D embedding, K neighbours, H half of K.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from lookalike.jit import jit
-from lookalike.metrics.kernels.ranks import score
+from lookalike.metrics.kernels.grid import Vectors, score
 
-_compiled: Any = jit()
+_compiled = jit()
+
+
+class Sparse(NamedTuple):
+    """Sparse vectors over references.
+
+    Attributes:
+        starts: int64 [N + 1], where the entries of each begin.
+        rows: int32 [entries], reference rows, ascending within a vector.
+        values: float64 [entries].
+    """
+
+    starts: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
+
+
+class Neighbours(NamedTuple):
+    """The references among themselves.
+
+    Attributes:
+        near: int32 [R, K + 1], the nearest others of each, -1 behind the last.
+        last: float64 [R], similarity of the k-th of them.
+        beyond: float64 [R], similarity of the next.
+        halves: int32 [R, H + 1], see `halves_of`.
+    """
+
+    near: np.ndarray
+    last: np.ndarray
+    beyond: np.ndarray
+    halves: np.ndarray
 
 
 @_compiled
-def _stands_in(near: Any, row: int, member: int, k: int) -> bool:
+def _stands_in(near: np.ndarray, row: int, member: int, k: int) -> bool:
     """Whether a reference is among the first k neighbours of another."""
-    found = False
+    inside = False
     for place in range(min(k, near.shape[1])):
-        found |= near[row, place] == member
-    return found
+        inside |= near[row, place] == member
+    return inside
 
 
 @_compiled
-def halves_of(near: Any, half: int) -> Any:
+def halves_of(near: np.ndarray, half: int) -> np.ndarray:
     """Every reference and its mutual neighbours within the first `half`, int32 [R, H + 1]; -1 behind the last."""
     out = np.full((near.shape[0], min(half, near.shape[1]) + 1), -1, np.int32)
     for row in range(near.shape[0]):
@@ -41,17 +70,17 @@ def halves_of(near: Any, half: int) -> Any:
 
 
 @_compiled
-def score_at(references: Any, offsets: Any, near: Any, place: int) -> Any:
+def score_at(vectors: Vectors, near: np.ndarray, place: int) -> np.ndarray:
     """Exact similarity of every reference with its neighbour at a place, float64 [R]; -inf where it has none."""
     out = np.full(near.shape[0], -np.inf)
     for row in range(near.shape[0]):
         if place < near.shape[1] and near[row, place] >= 0:
-            out[row] = score(references, row, references, near[row, place], offsets)
+            out[row] = score(vectors, row, near[row, place])
     return out
 
 
 @_compiled
-def mutual_among(near: Any, first: int, count: int, k: int) -> Any:
+def mutual_among(near: np.ndarray, first: int, count: int, k: int) -> np.ndarray:
     """Which neighbours of the references first ... first + count - 1 have them among their first k, bool [N, K]."""
     out = np.zeros((count, min(k, near.shape[1])), np.bool_)
     for n in range(count):
@@ -62,39 +91,44 @@ def mutual_among(near: Any, first: int, count: int, k: int) -> Any:
 
 
 @_compiled
-def mutual_with(
-    queries: Any, references: Any, offsets: Any, near_query: Any, near: Any, last: Any, beyond: Any, own: Any, k: int
-) -> Any:
-    """Which neighbours of a query would have it among their first k, bool [N, K].
+def mutual_with(vectors: Vectors, near: np.ndarray, own: np.ndarray, among: Neighbours, k: int) -> np.ndarray:
+    """Which neighbours of a query, `near` int32 [N, K], would have it among their first k, bool [N, K].
 
-    `last` and `beyond` are the similarities of a reference's k-th and (k + 1)-th neighbour: where the query's own row
-    takes one of the k places, the query needs to beat the latter only.
+    Where the query's own row takes one of the k places of a reference, the query needs to beat the next only.
     """
-    out = np.zeros(near_query.shape, np.bool_)
-    for q in range(queries.shape[0]):
-        for place in range(near_query.shape[1]):
-            row = near_query[q, place]
+    out = np.zeros(near.shape, np.bool_)
+    for q in range(near.shape[0]):
+        for place in range(near.shape[1]):
+            row = near[q, place]
             if row >= 0:
-                freed = own[q] >= 0 and _stands_in(near, row, own[q], k)
-                out[q, place] = score(queries, q, references, row, offsets) >= (beyond[row] if freed else last[row])
+                freed = own[q] >= 0 and _stands_in(among.near, row, own[q], k)
+                out[q, place] = score(vectors, q, row) >= (among.beyond[row] if freed else among.last[row])
     return out
 
 
 @_compiled
-def _expanded(near: Any, mutual: Any, itself: int, own: int, halves: Any, mark: Any, found: Any) -> int:
-    """Writes an expanded k-reciprocal set into `found` and returns its size; `mark` int8 [R] is zero before and after.
+def _expanded(
+    near: np.ndarray,
+    mutual: np.ndarray,
+    itself: int,
+    own: int,
+    halves: np.ndarray,
+    mark: np.ndarray,
+    members: np.ndarray,
+) -> int:
+    """Writes an expanded k-reciprocal set into `members` and returns its size.
 
-    A mark of 1 is the k-reciprocal set, a mark of 2 what its members' halves add.
+    `mark` int8 [R] is zero before and after; 1 marks the k-reciprocal set, 2 what its members' halves add.
     """
     size = 0
     if itself >= 0:
-        found[0], mark[itself], size = itself, 1, 1
+        members[0], mark[itself], size = itself, 1, 1
     for place in range(near.shape[0]):
         if mutual[place]:
-            found[size], mark[near[place]] = near[place], 1
+            members[size], mark[near[place]] = near[place], 1
             size += 1
     for member in range(size):
-        candidates = halves[found[member]]
+        candidates = halves[members[member]]
         total, inside = 0, 0
         for row in candidates:
             if row >= 0 and row != own:
@@ -104,15 +138,15 @@ def _expanded(near: Any, mutual: Any, itself: int, own: int, halves: Any, mark: 
             continue
         for row in candidates:
             if row >= 0 and row != own and mark[row] == 0:
-                found[size], mark[row] = row, 2
+                members[size], mark[row] = row, 2
                 size += 1
     for member in range(size):
-        mark[found[member]] = 0
+        mark[members[member]] = 0
     return size
 
 
 @_compiled
-def _grown(values: Any, size: int) -> Any:
+def _grown(values: np.ndarray, size: int) -> np.ndarray:
     """The same array, or one of twice the size wanted that begins with it."""
     if size <= values.shape[0]:
         return values
@@ -122,105 +156,102 @@ def _grown(values: Any, size: int) -> Any:
 
 
 @_compiled
-def vectors(
-    queries: Any, references: Any, offsets: Any, near: Any, mutual: Any, selves: Any, own: Any, halves: Any
-) -> Any:
+def weights_of(
+    vectors: Vectors, near: np.ndarray, mutual: np.ndarray, selves: np.ndarray, own: np.ndarray, halves: np.ndarray
+) -> Sparse:
     """Gaussian weights, of sum 1, over the expanded k-reciprocal set of each query (or reference: `selves` its row)."""
-    starts = np.zeros(queries.shape[0] + 1, np.int64)
+    starts = np.zeros(near.shape[0] + 1, np.int64)
     rows, values = np.empty(64, np.int32), np.empty(64, np.float64)
-    mark = np.zeros(references.shape[0], np.int8)
+    mark = np.zeros(vectors.references.shape[0], np.int8)
     # Each of the K + 1 members brings itself and its half.
-    found = np.empty((near.shape[1] + 1) * (halves.shape[1] + 1), np.int32)
-    for q in range(queries.shape[0]):
-        size = _expanded(near[q], mutual[q], selves[q], own[q], halves, mark, found)
+    members = np.empty((near.shape[1] + 1) * (halves.shape[1] + 1), np.int32)
+    for q in range(near.shape[0]):
+        size = _expanded(near[q], mutual[q], selves[q], own[q], halves, mark, members)
         begin, end = starts[q], starts[q] + size
         starts[q + 1] = end
         rows, values = _grown(rows, end), _grown(values, end)
-        rows[begin:end] = np.sort(found[:size])
+        rows[begin:end] = np.sort(members[:size])
         total = 0.0
         for place in range(begin, end):
-            values[place] = np.exp(score(queries, q, references, rows[place], offsets) - 1.0)
+            values[place] = np.exp(score(vectors, q, rows[place]) - 1.0)
             total += values[place]
         for place in range(begin, end):
             values[place] /= total
-    return starts, rows[: starts[-1]].copy(), values[: starts[-1]].copy()
+    return Sparse(starts, rows[: starts[-1]].copy(), values[: starts[-1]].copy())
 
 
 @_compiled
-def _add(begin: int, end: int, rows: Any, values: Any, limit: float, sums: Any, touched: Any, count: int) -> int:
-    """Adds values, none above `limit`, to `sums` and notes the rows that were zero; returns how many are noted."""
-    for place in range(begin, end):
-        row = rows[place]
+def _add(entries: Sparse, n: int, limit: float, sums: np.ndarray, touched: np.ndarray, count: int) -> int:
+    """Adds values of a vector, none above `limit`, to `sums`, notes the rows that were zero, returns how many are."""
+    for place in range(entries.starts[n], entries.starts[n + 1]):
+        row = entries.rows[place]
         if sums[row] == 0.0:
             touched[count] = row
             count += 1
-        sums[row] += min(values[place], limit)
+        sums[row] += min(entries.values[place], limit)
     return count
 
 
 @_compiled
-def averages(starts: Any, rows: Any, values: Any, near: Any, all_starts: Any, all_rows: Any, all_values: Any) -> Any:
-    """The mean of each vector that has entries and of the vectors, in `all_*`, of its neighbours `near`."""
-    out_starts = np.zeros(starts.shape[0], np.int64)
-    out_rows, out_values = np.empty(64, np.int32), np.empty(64, np.float64)
-    sums = np.zeros(all_starts.shape[0] - 1, np.float64)
+def averages(vectors: Sparse, near: np.ndarray, among: Sparse) -> Sparse:
+    """The mean of each vector that has entries and of the vectors, in `among`, of its neighbours `near`."""
+    starts = np.zeros(vectors.starts.shape[0], np.int64)
+    rows, values = np.empty(64, np.int32), np.empty(64, np.float64)
+    sums = np.zeros(among.starts.shape[0] - 1, np.float64)
     touched = np.empty(sums.shape[0], np.int32)
     for n in range(near.shape[0]):
-        count = _add(starts[n], starts[n + 1], rows, values, np.inf, sums, touched, 0)
+        count = _add(vectors, n, np.inf, sums, touched, 0)
         members = 1 if count else 0
         for row in near[n]:
             if row >= 0:
-                count = _add(all_starts[row], all_starts[row + 1], all_rows, all_values, np.inf, sums, touched, count)
+                count = _add(among, row, np.inf, sums, touched, count)
                 members += 1
-        begin, end = out_starts[n], out_starts[n] + count
-        out_starts[n + 1] = end
-        out_rows, out_values = _grown(out_rows, end), _grown(out_values, end)
-        out_rows[begin:end] = np.sort(touched[:count])
+        begin, end = starts[n], starts[n] + count
+        starts[n + 1] = end
+        rows, values = _grown(rows, end), _grown(values, end)
+        rows[begin:end] = np.sort(touched[:count])
         for place in range(begin, end):
-            out_values[place] = sums[out_rows[place]] / members
-            sums[out_rows[place]] = 0.0
-    return out_starts, out_rows[: out_starts[-1]].copy(), out_values[: out_starts[-1]].copy()
+            values[place] = sums[rows[place]] / members
+            sums[rows[place]] = 0.0
+    return Sparse(starts, rows[: starts[-1]].copy(), values[: starts[-1]].copy())
 
 
 @_compiled
-def inverted(starts: Any, rows: Any, values: Any) -> Any:
+def inverted(vectors: Sparse) -> Sparse:
     """The same entries by row instead of by vector, R vectors over R rows; vectors ascending within a row."""
-    out_starts = np.zeros(starts.shape[0], np.int64)
-    for row in rows:
-        out_starts[row + 1] += 1
-    out_starts = np.cumsum(out_starts)
-    filled = out_starts[:-1].copy()
-    out_rows, out_values = np.empty(rows.shape[0], np.int32), np.empty(rows.shape[0], np.float64)
-    for n in range(starts.shape[0] - 1):
-        for place in range(starts[n], starts[n + 1]):
-            into = filled[rows[place]]
-            out_rows[into], out_values[into] = n, values[place]
-            filled[rows[place]] += 1
-    return out_starts, out_rows, out_values
+    starts = np.zeros(vectors.starts.shape[0], np.int64)
+    for row in vectors.rows:
+        starts[row + 1] += 1
+    starts = np.cumsum(starts)
+    filled = starts[:-1].copy()
+    rows, values = np.empty(vectors.rows.shape[0], np.int32), np.empty(vectors.rows.shape[0], np.float64)
+    for n in range(vectors.starts.shape[0] - 1):
+        for place in range(vectors.starts[n], vectors.starts[n + 1]):
+            into = filled[vectors.rows[place]]
+            rows[into], values[into] = n, vectors.values[place]
+            filled[vectors.rows[place]] += 1
+    return Sparse(starts, rows, values)
 
 
 @_compiled
-def jaccard_distances(
-    starts: Any, rows: Any, values: Any, own: Any, by_starts: Any, by_rows: Any, by_values: Any
-) -> Any:
-    """The Jaccard distances below 1 of each vector to the references, whose vectors are given inverted in `by_*`."""
-    out_starts = np.zeros(starts.shape[0], np.int64)
-    out_rows, out_values = np.empty(64, np.int32), np.empty(64, np.float64)
-    overlap = np.zeros(by_starts.shape[0] - 1, np.float64)
+def jaccard_distances(vectors: Sparse, own: np.ndarray, by_row: Sparse) -> Sparse:
+    """The Jaccard distances below 1 of each vector to the references, whose vectors are given inverted."""
+    starts = np.zeros(vectors.starts.shape[0], np.int64)
+    rows, values = np.empty(64, np.int32), np.empty(64, np.float64)
+    overlap = np.zeros(by_row.starts.shape[0] - 1, np.float64)
     touched = np.empty(overlap.shape[0], np.int32)
-    for q in range(starts.shape[0] - 1):
+    for q in range(vectors.starts.shape[0] - 1):
         count = 0
-        for place in range(starts[q], starts[q + 1]):
-            row = rows[place]
-            count = _add(by_starts[row], by_starts[row + 1], by_rows, by_values, values[place], overlap, touched, count)
-        end = out_starts[q]
-        out_rows, out_values = _grown(out_rows, end + count), _grown(out_values, end + count)
+        for place in range(vectors.starts[q], vectors.starts[q + 1]):
+            count = _add(by_row, vectors.rows[place], vectors.values[place], overlap, touched, count)
+        end = starts[q]
+        rows, values = _grown(rows, end + count), _grown(values, end + count)
         for row in np.sort(touched[:count]):
             # The larger of two numbers is their sum minus the smaller, and each vector sums to 1.
             distance = 1.0 - overlap[row] / (2.0 - overlap[row])
             overlap[row] = 0.0
             if distance < 1.0 and row != own[q]:
-                out_rows[end], out_values[end] = row, distance
+                rows[end], values[end] = row, distance
                 end += 1
-        out_starts[q + 1] = end
-    return out_starts, out_rows[: out_starts[-1]].copy(), out_values[: out_starts[-1]].copy()
+        starts[q + 1] = end
+    return Sparse(starts, rows[: starts[-1]].copy(), values[: starts[-1]].copy())
