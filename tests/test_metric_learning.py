@@ -265,7 +265,7 @@ def test_pairs_of_cameras_are_reported(few_market: Path) -> None:
     pairs = module.identification.to_dict()["per_camera_pair"]
     cameras = set(data.manifest.table["camera"])
     assert {(row["query_camera"], row["reference_camera"]) for row in pairs} == {
-        (one, other) for one in cameras for other in cameras if one != other
+        (asking, answering) for asking in cameras for answering in cameras if asking != answering
     }
     assert all(0 < row["map"] <= 1 and row["queries"] > 0 for row in pairs)
 
@@ -292,6 +292,6 @@ def test_sequences_taken_for_cameras_make_no_endless_table(few_market: Path) -> 
     many = replace(protocol, queries=queries)
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((len(part), 8)).astype(np.float32) for part in (many.queries, many.references)]
-    found = identify(*arrays, many, Rules())
-    assert found.to_dict()["per_camera_pair"] == []
+    identification = identify(*arrays, many, Rules())
+    assert identification.to_dict()["per_camera_pair"] == []
     assert len(identify(*arrays, protocol, Rules()).to_dict()["per_camera_pair"]) == 30
