@@ -65,8 +65,8 @@ def hashes(count: int) -> tuple[float, int]:
     made[-len(copies) :] = copies
     mirrored = rng.integers(-(2**63), 2**63, count, dtype=np.int64)
     start = time.perf_counter()
-    found = hash_pairs(made, mirrored)
-    return time.perf_counter() - start, len(found)
+    pairs = hash_pairs(made, mirrored)
+    return time.perf_counter() - start, len(pairs)
 
 
 def main() -> None:
@@ -88,13 +88,13 @@ def main() -> None:
         root, output = Path(folder, "data"), Path(folder, "audit")
         many(read_data(str(example.root)), root, count)
         for what in ("cold", "warm"):
-            seconds, peak, told = audited(root, output)
-            lines.append(f"| {count:,} images, {what} | {seconds:.0f} | {peak:.0f} | {told} |")
+            seconds, peak, first_line = audited(root, output)
+            lines.append(f"| {count:,} images, {what} | {seconds:.0f} | {peak:.0f} | {first_line} |")
             print(lines[-1], flush=True)
     lines += ["", "| hashes | seconds | microseconds per hash | pairs within 3 bits |", "|--:|--:|--:|--:|"]
     for size in HASHES:
-        seconds, found = hashes(size)
-        lines.append(f"| {size:,} | {seconds:.2f} | {1e6 * seconds / size:.0f} | {found:,} |")
+        seconds, pairs = hashes(size)
+        lines.append(f"| {size:,} | {seconds:.2f} | {1e6 * seconds / size:.0f} | {pairs:,} |")
         print(lines[-1], flush=True)
     HERE.joinpath("AUDIT.md").write_text("\n".join(lines) + "\n")
 

@@ -75,16 +75,19 @@ def compare(name: str, bundle: Bundle, int8: Path | None, manifest: Manifest) ->
     lines, exact, first = [], np.empty(0), {"accuracy@1": 0.0, "map": 0.0}
     for way, network in ways.items():
         size = bundle.config.model.size
-        found = Encoder(network, bundle.pixels, bundle.fingerprint, size).embed(files)
+        embeddings = Encoder(network, bundle.pixels, bundle.fingerprint, size).embed(files)
         metrics = evaluate(
-            found[: len(queries)], found[len(queries) :], queries["label"].tolist(), references["label"].tolist()
+            embeddings[: len(queries)],
+            embeddings[len(queries) :],
+            queries["label"].tolist(),
+            references["label"].tolist(),
         ).metrics
         if not len(exact):
-            exact, first = found, metrics
+            exact, first = embeddings, metrics
             figures = " | ".join(f"is {100 * metrics[key]:.2f}" for key in ("accuracy@1", "map"))
             lines.append(f"| {name} | {way} | 1 | 1 | {figures} |")
             continue
-        cosine = (exact * found).sum(1) / np.linalg.norm(found, axis=1)
+        cosine = (exact * embeddings).sum(1) / np.linalg.norm(embeddings, axis=1)
         change = [f"{100 * (metrics[key] - first[key]):+.2f}" for key in ("accuracy@1", "map")]
         lines.append(f"| {name} | {way} | {cosine.min():.6f} | {cosine.mean():.6f} | {change[0]} | {change[1]} |")
     if not int8:

@@ -97,11 +97,11 @@ def in_turn(works: dict[str, Callable[[], Any]], rounds: int = ROUNDS, warm: boo
     if warm:
         for work in works.values():
             work()
-    found: dict[str, list[Any]] = {name: [] for name in works}
+    answers: dict[str, list[Any]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            found[name].append(work())
-    return found
+            answers[name].append(work())
+    return answers
 
 
 def seconds_of(work: Callable[[], object]) -> Callable[[], float]:

@@ -161,9 +161,9 @@ def predict(profile: dict[str, Any]) -> None:
     Args:
         profile: Seconds in all, and of each imported package.
     """
-    known = sorted(profile["imports"].items(), key=lambda entry: -entry[1])
-    row = {f"import {name}": seconds for name, seconds in known[:5]}
-    row["other imports"] = sum(seconds for _, seconds in known[5:])
+    slowest = sorted(profile["imports"].items(), key=lambda entry: -entry[1])
+    row = {f"import {name}": seconds for name, seconds in slowest[:5]}
+    row["other imports"] = sum(seconds for _, seconds in slowest[5:])
     row["bundle, network, image, files"] = max(0.0, profile["seconds"] - sum(row.values()))
     bars("predict", "lookalike predict, one image, process start to end", "seconds", {"": row})
 

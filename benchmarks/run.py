@@ -80,8 +80,8 @@ def small_set(bench: Bench) -> Path:
     """Twelve classes of 32 training images, augmented copies among them, and their validation images."""
     root, classes, images = bench.folder / "small", 4 if bench.quick else 12, 10 if bench.quick else 32
     rows = bench.manifest.original
-    known = rows[rows["split"] == "validation"]["label"].value_counts()
-    labels = sorted(known.index[:classes])
+    counts = rows[rows["split"] == "validation"]["label"].value_counts()
+    labels = sorted(counts.index[:classes])
     chosen = rows[rows["label"].isin(labels) & rows["split"].isin(["train", "validation"]) & ~rows["ignore"]]
     for split, label, path in zip(chosen["split"], chosen["label"], chosen["path"], strict=True):
         folder = root / split / label
@@ -116,10 +116,10 @@ def training(bench: Bench) -> None:
     }
     if OML_PYTHON.exists():
         works["oml"] = lambda: oml("train_oml", *common, "epochs=2")
-    found = in_turn(works, bench.rounds)
+    runs = in_turn(works, bench.rounds)
     names = {"torchvision": "torchvision + PML", "oml": "open-metric-learning"}
     later = {
-        name: median_of(answers, lambda a: statistics.median(a["epoch_seconds"][1:])) for name, answers in found.items()
+        name: median_of(answers, lambda a: statistics.median(a["epoch_seconds"][1:])) for name, answers in runs.items()
     }
     for name, title in names.items():
         if name not in later:
@@ -135,7 +135,7 @@ def training(bench: Bench) -> None:
                 theirs / mine,
             )
         )
-    whole = {name: median_of(found[name], lambda a: a["process_seconds"]) for name in ("ours", "torchvision")}
+    whole = {name: median_of(runs[name], lambda a: a["process_seconds"]) for name in ("ours", "torchvision")}
     bench.add(
         Row(
             f"{epochs} epochs with validation, process start to end; ours with cache, export and bundle",
@@ -145,7 +145,7 @@ def training(bench: Bench) -> None:
             whole["torchvision"] / whole["ours"],
         )
     )
-    bench.profiles["training"] = found["ours"][-1]
+    bench.profiles["training"] = runs["ours"][-1]
     bench.profiles["arithmetic"] = [
         json.loads(file.read_text()) for file in sorted(bench.folder.rglob("arithmetic/*.json"))
     ]
@@ -197,8 +197,8 @@ def embedding(bench: Bench) -> None:
             works["oml"] = lambda t=timm: oml(
                 "embed_oml", f"files={listed}", f"model={t}", "transform=norm_resize_albu"
             )
-        found = in_turn(works, bench.rounds)
-        rate = {tool: len(files) / median_of(answers, lambda a: a["seconds"]) for tool, answers in found.items()}
+        runs = in_turn(works, bench.rounds)
+        rate = {tool: len(files) / median_of(answers, lambda a: a["seconds"]) for tool, answers in runs.items()}
         for tool in (precision, "int8"):
             for other, title in (("torch", "torch eager fp32 + Pillow"), ("oml", "open-metric-learning `inference`")):
                 if tool in rate and other in rate:
@@ -229,21 +229,21 @@ def predict(bench: Bench) -> None:
         once = seconds_of(lambda c=full: subprocess.run(c, check=True, capture_output=True))
         seconds = statistics.median(in_turn({"ours": once}, bench.rounds, warm=True)["ours"])
         bench.add(Row(f"predict one image, process start to end, {what}", "", f"{seconds:.2f} s"))
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-X", "importtime", *command[1:]], capture_output=True, text=True, check=True
     )
-    bench.profiles["predict"] = {"seconds": seconds, "imports": imports(told.stderr)}
+    bench.profiles["predict"] = {"seconds": seconds, "imports": imports(process.stderr)}
 
 
-def imports(told: str) -> dict[str, float]:
+def imports(trace: str) -> dict[str, float]:
     """Seconds that each top-level package spends in its own code while being imported."""
-    found: dict[str, float] = {}
-    for line in told.splitlines():
+    totals: dict[str, float] = {}
+    for line in trace.splitlines():
         parts = line.removeprefix("import time:").split("|")
         if line.startswith("import time:") and len(parts) == 3 and parts[0].strip().isdigit():
             package = parts[2].strip().partition(".")[0]
-            found[package] = found.get(package, 0.0) + int(parts[0]) / 1e6
-    return found
+            totals[package] = totals.get(package, 0.0) + int(parts[0]) / 1e6
+    return totals
 
 
 def evaluation(bench: Bench) -> None:
@@ -256,13 +256,19 @@ def evaluation(bench: Bench) -> None:
     titles = {"oml": "open-metric-learning", "pml": "PML, whole ranking, no camera rule"}
     if PEERS_PYTHON.exists():
         works |= {name: lambda n=name: ask_peer(n, [file])[0]["seconds"] for name in titles}
-    found = {name: statistics.median(seconds) for name, seconds in in_turn(works, bench.rounds, warm=True).items()}
+    medians = {name: statistics.median(seconds) for name, seconds in in_turn(works, bench.rounds, warm=True).items()}
     work = f"retrieval metrics, {len(problem.query):,} queries x {len(problem.reference):,} references x 512"
-    if not set(titles) & set(found):
-        bench.add(Row(work, "", f"{found['ours']:.2f} s"))
-    for name in [name for name in titles if name in found]:
+    if not set(titles) & set(medians):
+        bench.add(Row(work, "", f"{medians['ours']:.2f} s"))
+    for name in [name for name in titles if name in medians]:
         bench.add(
-            Row(work, titles[name], f"{found['ours']:.2f} s", f"{found[name]:.2f} s", found[name] / found["ours"])
+            Row(
+                work,
+                titles[name],
+                f"{medians['ours']:.2f} s",
+                f"{medians[name]:.2f} s",
+                medians[name] / medians["ours"],
+            )
         )
 
 
@@ -304,13 +310,13 @@ def correctness(bench: Bench) -> None:
     bench.notes.append("\n".join(lines))
 
 
-def known(file: Path) -> dict[str, Any]:
+def kept_sections(file: Path) -> dict[str, Any]:
     """What earlier calls measured: section -> date, machine, rows, notes, profiles."""
     try:
-        found: dict[str, Any] = json.loads(file.read_text())["sections"]
+        sections: dict[str, Any] = json.loads(file.read_text())["sections"]
     except (OSError, ValueError, KeyError):
         return {}
-    return found
+    return sections
 
 
 def measure(bench: Bench, name: str, file: Path) -> None:
@@ -326,7 +332,7 @@ def measure(bench: Bench, name: str, file: Path) -> None:
         "notes": bench.notes,
         "profiles": bench.profiles,
     }
-    write_json(file, {"sections": {**known(file), name: figures}})
+    write_json(file, {"sections": {**kept_sections(file), name: figures}})
 
 
 def write(sections: dict[str, Any], target: Path) -> None:
@@ -334,10 +340,12 @@ def write(sections: dict[str, Any], target: Path) -> None:
     lines = ["# Benchmarks", "", "Written by `make bench`: medians of runs in turn with what is compared.", ""]
     about: dict[str, list[str]] = {}
     for name in [name for name in SECTIONS if name in sections]:
-        one = sections[name]
-        told = f"{one['date']}, {one['machine']}; photographs: {one['data']}; {one['rounds']} runs in turn"
-        about.setdefault(told, []).append(name)
-    lines += [f"{', '.join(names)}: {told}." for told, names in about.items()]
+        section = sections[name]
+        sentence = (
+            f"{section['date']}, {section['machine']}; photographs: {section['data']}; {section['rounds']} runs in turn"
+        )
+        about.setdefault(sentence, []).append(name)
+    lines += [f"{', '.join(names)}: {sentence}." for sentence, names in about.items()]
     lines += ["", "| work | compared with | lookalike | the other | ratio |", "|---|---|---|---|---|"]
     for name in [name for name in SECTIONS if name in sections]:
         lines += sections[name]["rows"]
@@ -370,10 +378,10 @@ def main() -> None:
         name = "RESULTS.part" if options.quick else "RESULTS"
         for section in options.only:
             measure(bench, section, HERE / f"{name}.json")
-        sections = known(HERE / f"{name}.json")
+        sections = kept_sections(HERE / f"{name}.json")
         write(sections, HERE / f"{name}.md")
         if not options.quick:  # the pictures of the documentation
-            profiles = {part: value for one in sections.values() for part, value in one["profiles"].items()}
+            profiles = {part: value for section in sections.values() for part, value in section["profiles"].items()}
             draw(profiles, [manifest.file(path) for path in manifest.original["path"]][:400])
 
 

@@ -33,16 +33,16 @@ MODULES = {module(file): file for file in FILES}
 
 def own_imports(tree: ast.Module) -> set[str]:
     """Modules of ours that a module imports, anywhere in it; names inside a module count as that module."""
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: import by full name"
             assert node.module is not None
             inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name.partition(".")[2] in MODULES else node.module for name in inside}
-    return {name.partition(".")[2] for name in found if name.startswith("lookalike.")}
+            imported |= {name if name.partition(".")[2] in MODULES else node.module for name in inside}
+    return {name.partition(".")[2] for name in imported if name.startswith("lookalike.")}
 
 
 def floor(name: str) -> str:
@@ -187,9 +187,9 @@ def entries(docstring: str, title: str) -> list[str]:
         if line and not line.startswith(" "):
             break
         if line.startswith("    ") and not line.startswith("     "):
-            found = re.match(r"    \*{0,2}(\w+)( \([^)]*\))?: \S", line)
-            assert found, f"not `name: what it is`: {line}"
-            names.append(found[1])
+            named = re.match(r"    \*{0,2}(\w+)( \([^)]*\))?: \S", line)
+            assert named, f"not `name: what it is`: {line}"
+            names.append(named[1])
     assert names, f"{title}: is empty"
     return names
 
@@ -250,6 +250,46 @@ def test_html_stands_in_templates(file: Path) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             written = re.search(r"</?(style|script|table|t[rdh]|div|p|h[1-6]|img|figure|section|html)\b", node.value)
             assert not written, f"line {node.lineno}: {written and written[0]}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_names_say_what_things_are(file: Path) -> None:
+    """A pronoun makes the reader look for what it stands for."""
+    for node in ast.walk(TREES[file]):
+        name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+        assert name not in {"found", "told", "one", "known", "it", "this", "that", "those", "thing"}, f"{node.lineno}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_a_bundle_is_read_by_name_not_by_key(file: Path) -> None:
+    """Only `inference.bundle_config` knows the keys of config.json."""
+    for node in ast.walk(TREES[file]):
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
+            assert node.value.attr != "config" or module(file) == "inference.bundle_config", f"line {node.lineno}"
+
+
+def test_parameters_have_types() -> None:
+    """`Any` says that nobody knows."""
+    vague = [
+        f"{name}.{node.name}"
+        for name, file in MODULES.items()
+        for node in ast.walk(TREES[file])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for part in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg)
+        if part is not None and part.annotation is not None and ast.unparse(part.annotation) == "Any"
+    ]
+    assert len(vague) < 20, vague
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name != "__init__.py"], ids=module)
+def test_every_module_has_tests_where_it_is_looked_for(file: Path) -> None:
+    place = Path(__file__).parent / file.relative_to(SOURCE).parent / f"test_{file.name}"
+    assert place.is_file() or len(file.read_text(encoding="utf-8").splitlines()) < 60, f"{place} is missing"
+
+
+def test_half_of_the_modules_fit_a_screen_or_two() -> None:
+    lengths = sorted(len(file.read_text(encoding="utf-8").splitlines()) for file in FILES)
+    assert lengths[len(lengths) // 2] <= 150
 
 
 def test_no_drawer_for_odds_and_ends() -> None:

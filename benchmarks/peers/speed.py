@@ -146,14 +146,14 @@ def train(settings: Training, build: Callable[[Training], Parts], fit: Callable[
     torch.set_num_threads(settings.threads)
     parts, building = timed(build, settings)
     times = Times([], [])
-    told, fitting = timed(fit, parts, settings, times)
+    figures, fitting = timed(fit, parts, settings, times)
     return {
         "seconds": building + fitting,
         "build_seconds": building,
         "epoch_seconds": times.training,
         "validation_seconds": times.validation,
         "images": len(parts.train) * settings.batch,
-        **told,
+        **figures,
     }
 
 
@@ -164,11 +164,11 @@ def _free_tail(net: nn.Module) -> list[nn.Parameter]:
     return [*net.layer4.requires_grad_(True).parameters(), *net.fc.parameters()]
 
 
-def _numbers(names: list[str], labels: int, known: dict[str, int] | None = None) -> dict[str, int]:
+def _numbers(names: list[str], labels: int, learnt: dict[str, int] | None = None) -> dict[str, int]:
     """Labels of class names: those of the references, and for names that they lack numbers that no reference has."""
-    if known is None and len(names) > labels:
+    if learnt is None and len(names) > labels:
         raise ValueError(f"expected at most labels={labels} class folders, got {len(names)}: raise labels")
-    return {name: i if known is None else known.get(name, labels + i) for i, name in enumerate(names)}
+    return {name: i if learnt is None else learnt.get(name, labels + i) for i, name in enumerate(names)}
 
 
 @lru_cache(maxsize=2)
@@ -180,11 +180,11 @@ def _pml_parts(settings: Training) -> Parts:
 
     steps = [transforms.Resize((settings.size,) * 2), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     images = ImageFolder(settings.root, transforms.Compose(steps))
-    known, loaders = _numbers(images.classes, settings.labels), []
+    learnt, loaders = _numbers(images.classes, settings.labels), []
     if settings.validation:
         queries = ImageFolder(settings.validation, images.transform)
         # Each ImageFolder numbers its own classes.
-        queries.target_transform = list(_numbers(queries.classes, settings.labels, known).values()).__getitem__
+        queries.target_transform = list(_numbers(queries.classes, settings.labels, learnt).values()).__getitem__
         loaders = [DataLoader(each, EVALUATION_BATCH, num_workers=settings.workers) for each in (images, queries)]
     net = torchvision.models.resnet18(weights=None)
     trained = _free_tail(net)
@@ -323,8 +323,8 @@ def _oml_table(root: str, numbers: dict[str, int], query: bool) -> Any:
     import pandas as pd
 
     endings = torchvision.datasets.folder.IMG_EXTENSIONS
-    found = sorted(file for file in Path(root).glob("*/*") if file.suffix.lower() in endings)
-    rows = [(numbers[file.parent.name], str(file), query, not query) for file in found]
+    files = sorted(file for file in Path(root).glob("*/*") if file.suffix.lower() in endings)
+    rows = [(numbers[file.parent.name], str(file), query, not query) for file in files]
     return pd.DataFrame(rows, columns=["label", "path", "is_query", "is_gallery"])
 
 
@@ -334,8 +334,8 @@ def _oml_validation(gallery: Any, numbers: dict[str, int], settings: Training, t
     from oml.datasets import ImageQueryGalleryLabeledDataset
     from oml.metrics import EmbeddingMetrics
 
-    known = _numbers(_class_names(settings.validation), settings.labels, numbers)
-    table = pd.concat([gallery, _oml_table(settings.validation, known, True)], ignore_index=True)
+    learnt = _numbers(_class_names(settings.validation), settings.labels, numbers)
+    table = pd.concat([gallery, _oml_table(settings.validation, learnt, True)], ignore_index=True)
     images = ImageQueryGalleryLabeledDataset(table, transform=transform)
     depth = int(gallery["label"].value_counts().max())
     # The nearest to precision_at_1 and mean_average_precision_at_r; what the other side does not compute is off.
@@ -449,7 +449,7 @@ def read_settings(kind: type, given: dict[str, Any]) -> Any:
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = sorted(set(given) - set(fields))
-    missing = [name for name, one in fields.items() if one.default is dataclasses.MISSING and name not in given]
+    missing = [name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in given]
     if unknown or missing:
         raise ValueError(f"expected arguments of {', '.join(fields)}; unknown: {unknown}, missing: {missing}")
     return kind(**{name: fields[name].type(value) for name, value in given.items()})

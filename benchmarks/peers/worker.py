@@ -146,8 +146,8 @@ def oml(problem: Arrays) -> Callable[[], Answer]:
     results = _load("oml.retrieval.retrieval_results").RetrievalResults
     calculate = _load("oml.functional.metrics").calc_retrieval_metrics
     queries, references = len(problem["query"]), len(problem["reference"])
-    one = bool(problem["exclude_self"])
-    names = ("query",) if one else ("query", "reference")
+    leave_one_out = bool(problem["exclude_self"])
+    names = ("query",) if leave_one_out else ("query", "reference")
 
     class Rows(interfaces.IQueryGalleryLabeledDataset):
         """Labels and sequences of the query rows, then of the reference rows."""
@@ -155,7 +155,7 @@ def oml(problem: Arrays) -> Callable[[], Answer]:
         extra_data = _sequences(problem)
 
         def __len__(self) -> int:
-            return queries if one else queries + references
+            return queries if leave_one_out else queries + references
 
         def __getitem__(self, item: int) -> dict[str, Any]:
             raise NotImplementedError(item)
@@ -167,16 +167,16 @@ def oml(problem: Arrays) -> Callable[[], Answer]:
             return torch.arange(queries)
 
         def get_gallery_ids(self) -> Any:
-            return torch.arange(queries) if one else torch.arange(queries, queries + references)
+            return torch.arange(queries) if leave_one_out else torch.arange(queries, queries + references)
 
     embeddings = torch.from_numpy(np.concatenate([problem[name] for name in names]))
     depth = (*KS, references)
 
     def run() -> Answer:
-        found = results.from_embeddings(embeddings, Rows(), n_items=references)
+        result = results.from_embeddings(embeddings, Rows(), n_items=references)
         metrics = calculate(
-            found.retrieved_ids,
-            found.gt_ids,
+            result.retrieved_ids,
+            result.gt_ids,
             cmc_top_k=KS,
             precision_top_k=KS,
             map_top_k=depth,
@@ -228,8 +228,8 @@ def _pml(problem: Arrays, include: tuple[str, ...], k: str | None) -> Callable[[
         given += [torch.from_numpy(problem[name]) for name in ("reference", "reference_labels")]
 
     def run() -> Answer:
-        found = calculator.get_accuracy(*given)
-        return {_PML_NAMES[name]: float(value) for name, value in found.items()}, {}
+        result = calculator.get_accuracy(*given)
+        return {_PML_NAMES[name]: float(value) for name, value in result.items()}, {}
 
     return run
 

@@ -80,7 +80,7 @@ class Comparison:
             return " ".join(["Every setting lost runs, so none is named the best.", *self._warnings()])
         exact = whole["accuracy@1"].round(9)
         best = whole.loc[exact == exact.max(), "group"].tolist()
-        has, it = ("has", "it") if len(best) == 1 else ("have", "them")
+        has, pronoun = ("has", "it") if len(best) == 1 else ("have", "them")
         of = "" if len(whole) == len(table) else " of the settings that lost no run"
         parts = [f"{' and '.join(best)} {has} the highest mean accuracy@1{of} ({exact.max():.4f})"]
         worse, alike = [], []
@@ -97,7 +97,7 @@ class Comparison:
             parts.append(f"better than {' and '.join(worse)}")
         if alike or len(best) > 1:
             queries = len(self.runs[0].per_query)
-            apart = f"{it} from {', '.join(alike)}" if alike else "them from each other"
+            apart = f"{pronoun} from {', '.join(alike)}" if alike else "them from each other"
             parts.append(f"{queries} queries and {seeds} seed(s) cannot tell {apart}")
         return " ".join(["; ".join(parts) + ".", *self._warnings()])
 
