@@ -29,8 +29,8 @@ from problems import PEERS_PYTHON, ask_peer, market_like, unit
 from profiles import draw
 
 from lookalike.console import say
-from lookalike.data.dataset import read_data
 from lookalike.data.example import find_example
+from lookalike.data.layouts import read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import make_copies
 from lookalike.errors import LookalikeError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.auditing.audit import Audit, audit
-from lookalike.data.dataset import survey_data
+from lookalike.data.layouts import survey_data
 from lookalike.export.untrained import identity, untrained_encoder
 
 

@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lookalike.api import audit, train
     from lookalike.auditing.audit import Audit
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
     from lookalike.errors import LookalikeError
     from lookalike.evaluation.assessment import Assessment
     from lookalike.gallery.gallery import Gallery
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Assessment": "evaluation.assessment",
     "Audit": "auditing.audit",
-    "Dataset": "data.dataset_api",
+    "Dataset": "data.dataset",
     "Gallery": "gallery.gallery",
     "LookalikeError": "errors",
     "Model": "model",

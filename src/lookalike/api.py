@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lookalike.data.dataset_api import Dataset
+from lookalike.data.dataset import Dataset
 from lookalike.inference.encoder import Encoder, WantedPrecision
 from lookalike.model import Device, Model, needing
 
@@ -63,7 +63,7 @@ def audit(
         ManifestError: There is no data set at all, or no image in it.
         LookalikeError: Another audit writes into `output`; an extra is not installed.
     """
-    from lookalike.data.dataset import survey_data
+    from lookalike.data.layouts import survey_data
     from lookalike.export.untrained import identity, untrained_encoder
     from lookalike.files import atomic_file, only_one, write_bytes
     from lookalike.inference.bundle import load_bundle

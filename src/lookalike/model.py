@@ -22,7 +22,7 @@ from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
 
 if TYPE_CHECKING:
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
     from lookalike.evaluation.assessment import Assessment
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -242,7 +242,7 @@ class Model:
             ImageError: An image cannot be used.
         """
         # Not on top: predicting needs none of it, and pandas alone takes a fifth of a second.
-        from lookalike.data.dataset_api import Dataset
+        from lookalike.data.dataset import Dataset
         from lookalike.evaluation.assessment import assess
         from lookalike.evaluation.identify import Rules
 

@@ -14,8 +14,8 @@ from lookalike.auditing.audit import Audit
 from lookalike.auditing.file_facts import Facts
 from lookalike.auditing.findings_table import Findings
 from lookalike.cli.main import main
-from lookalike.data.dataset import read_data, survey_data
 from lookalike.data.exclusions import read_exclusions
+from lookalike.data.layouts import read_data, survey_data
 from lookalike.data.tables import ManifestError
 
 

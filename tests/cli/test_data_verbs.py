@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.cli.main import main
-from lookalike.data.dataset_api import Dataset
+from lookalike.data.dataset import Dataset
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from conftest import TINY
 from lookalike.cli.main import main
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict

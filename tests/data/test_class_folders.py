@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from image_folders import column, picture, pictures
-from lookalike.data.dataset import read_manifest
 from lookalike.data.image_files import find_broken
+from lookalike.data.layouts import read_manifest
 from lookalike.data.tables import ManifestError
 
 

@@ -1,112 +1,116 @@
-"""A data set read from any layout, with all its problems at once."""
+"""`Dataset`: opened, it is checked, and says what is in it."""
 
-import os
+import csv
+import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from image_folders import csv, pictures
-from lookalike.data.dataset import broken_images, read_data, read_manifest, survey_data
+from lookalike import Dataset
+from lookalike.data.market_archive import MarketError
 from lookalike.data.tables import ManifestError
+from lookalike.settings.check import SettingsError
+from lookalike.settings.training import Data
 
 
-def test_read_data_tells_what_was_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = pictures(tmp_path / "[red] :apple:", "train/a/1.png")  # neither markup nor an emoji
-    (root / "train" / "readme.md").touch()
-    read_data(str(root))
-    assert capsys.readouterr().err == f"{root}: 1 file(s) ending in .md passed over: not an image extension\n"
-    with pytest.raises(ManifestError, match=r"data\.root: needs a value"):
-        read_data(None)
+def test_folders_are_counted_by_label_and_split(digits: Path) -> None:
+    data = Dataset(digits)
+    assert data.labels == [f"digit {number}" for number in range(5)]
+    assert len(data) == 90
+    assert data.counts.to_dict("index") == {label: {"train": 10, "validation": 4, "test": 4} for label in data.labels}
+    assert repr(data) == f"Dataset({str(digits)!r}: 90 images (50 train, 20 validation, 20 test), 5 labels)"
+    protocol = data.protocol("validation")
+    assert (len(protocol.queries), len(protocol.references)) == (20, 50)
+    assert Dataset(str(digits)).manifest.table.equals(data.manifest.table)
 
 
-def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no such folder or table: expected train/<class>/\*\.jpg"):
-        read_manifest(tmp_path / "no")
+def test_photographs_have_the_classes_of_their_folders(produce: Path) -> None:
+    data = Dataset(produce)
+    assert data.labels == sorted(folder.name for folder in (produce / "train").iterdir())
+    assert data.counts.loc["Kiwi", "train"] == len(list((produce / "train" / "Kiwi").iterdir()))
 
 
-def test_zero_bytes_and_names_that_are_not_utf8_are_listed(tmp_path: Path) -> None:
-    pictures(tmp_path, "train/a/1.png", "train/a/2.png")
-    (tmp_path / "train/a/0.png").touch()
-    (tmp_path / "train/a/2.png").rename(tmp_path / "train/a" / os.fsdecode(b"jalape\xf1o.png"))
-    with pytest.raises(ManifestError, match="not UTF-8") as caught:
-        read_manifest(tmp_path)
-    assert str(caught.value).splitlines() == [
-        f"{tmp_path}: 2 problem(s) in the data:",
-        r"  train/a/jalape\udcf1o.png: the name is not UTF-8: rename it",
-        "  train/a/0.png: zero bytes: replace or remove the file",
-    ]
+def test_market_1501_has_people_cameras_and_a_protocol(few_market: Path) -> None:
+    data = Dataset(few_market, validation_share=0.2, seed=3)
+    assert len(data.labels) == 32
+    assert not set(data.labels) & set(data.protocol("test").queries["label"])
+    assert data.protocol("test").references["ignore"].any()
+    assert "validation" in repr(data)
+    assert data.source == {
+        "root": str(few_market), "validation_share": 0.2, "seed": 3, "archive": None, "exclude": None,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["files", "cameras"])
-def test_twenty_problems_are_shown_and_the_rest_counted(tmp_path: Path, kind: str) -> None:
-    root = pictures(tmp_path, *(f"train/a/{number:02}.png" for number in range(23)))
-    if kind == "files":
-        for file in (root / "train/a").iterdir():
-            file.write_bytes(b"")
-    else:
-        rows = "".join(f"train/a/{number:02}.png,a,x\n" for number in range(23))
-        root = csv(tmp_path, "path,label,camera\n" + rows)
-    with pytest.raises(ManifestError, match=r"23 problem\(s\)") as caught:
-        read_manifest(root)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 1 + 20 + 1
-    assert lines[-1].strip() == "... and 3 more"
+def test_a_table_and_a_list_of_what_is_left_out(digits: Path, tmp_path: Path) -> None:
+    files = sorted(digits.glob("train/*/*.png"))
+    with (tmp_path / "all.csv").open("w") as handle:
+        csv.writer(handle).writerows(
+            [("path", "label", "split"), *((file, file.parent.name, "train") for file in files)]
+        )
+    with (tmp_path / "bad.csv").open("w") as handle:
+        csv.writer(handle).writerows([("path", "reason"), (files[0], "blurred")])
+    whole, fewer = Dataset(tmp_path / "all.csv"), Dataset(tmp_path / "all.csv", exclude=tmp_path / "bad.csv")
+    assert (len(whole), len(fewer)) == (50, 49)
+    assert fewer.source["exclude"] == str(tmp_path / "bad.csv")
 
 
-def test_a_class_whose_training_images_are_all_ignored_has_no_reference(tmp_path: Path) -> None:
-    pictures(tmp_path, "1.png", "2.png", "3.png")
-    file = csv(tmp_path, "path,label,split,ignore\n1.png,a,train,1\n2.png,b,train,\n3.png,a,test,\n")
-    with pytest.raises(ManifestError, match="class 'a' is in test but not in train"):
-        read_manifest(file)
+def test_all_problems_are_told_at_once(digits: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(digits, tmp_path / "data"))
+    (root / "train" / "digit 0" / "empty.png").write_bytes(b"")
+    (root / "test" / "digit 9").mkdir()
+    shutil.copyfile(next((root / "test" / "digit 0").iterdir()), root / "test" / "digit 9" / "x.png")
+    with pytest.raises(ManifestError, match=r"data: 2 problem\(s\) in the data:\n  class 'digit 9' .*\n  .*zero bytes"):
+        Dataset(root)
 
 
-def test_the_grocery_photographs_make_a_manifest(produce: Path) -> None:
-    manifest = read_manifest(produce)
-    counts = manifest.counts()
-    files = {split: len(list((produce / split).glob("*/*.jpg"))) for split in ("train", "validation", "test")}
-    assert counts.sum().to_dict() == {**files, "augmented": 0}
-    assert len(manifest.labels) == 50
-    assert manifest.notes == ()
-    protocol = manifest.protocol("validation")
-    assert len(protocol.queries) == files["validation"]
-    assert len(protocol.references) == files["train"]
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"validation_share": 1.5}, r"^validation_share=1\.5: expected less than 1$"),
+        ({"validation_share": -0.1}, r"^validation_share=-0\.1: expected greater than or equal to 0$"),
+        ({"validation_share": "much"}, r"^validation_share=much: expected a valid number"),
+        ({"seed": -1}, r"^seed=-1: expected greater than or equal to 0$"),
+        ({"validation_share": 2, "seed": 0.5}, r"^2 wrong settings:\n"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_read(arguments: dict[str, object], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        Dataset("/nowhere", **arguments)  # type: ignore[arg-type]
 
 
-def test_a_survey_returns_the_problems_of_the_table_and_looks_at_no_file(tmp_path: Path) -> None:
-    root = pictures(tmp_path, "train/Kiwi/1.png", "test/Leek/1.png")
-    (root / "train/Kiwi/0.png").touch()
-    manifest, problems = survey_data(str(root))
-    assert [problem[:40] for problem in problems] == ["class 'Leek' is in test but not in train"]
-    assert len(manifest.table) == 3
-    with pytest.raises(ManifestError, match=r"2 problem\(s\)") as caught:
-        read_data(str(root))
-    assert "0.png: zero bytes" in str(caught.value)
-    with pytest.raises(ManifestError, match="no such folder or table"):
-        survey_data(str(tmp_path / "no"))
+def test_nothing_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"nowhere: no such folder or table: expected train/<class>/\*\.jpg"):
+        Dataset(tmp_path / "nowhere")
+    for nothing in (None, ""):
+        with pytest.raises(ManifestError, match=r"data\.root: needs a value"):
+            Dataset(nothing)
+    with pytest.raises(MarketError, match=r"gone\.zip"):
+        Dataset(tmp_path / "data", archive=tmp_path / "gone.zip")
 
 
-def test_read_data_takes_the_settings_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = pictures(tmp_path / "data", *(f"a/{number}.png" for number in range(6)))
-    (tmp_path / "list.csv").write_text("path,reason\na/0.png,dark\n")
-    settings = {"root": str(root), "validation_share": 0.5, "seed": 3, "archive": None}
-    manifest = read_data(**settings, exclude=str(tmp_path / "list.csv"))
-    whole = read_data(**settings, exclude=None).table
-    assert whole["split"].value_counts().to_dict() == {"train": 3, "validation": 3}
-    rest = whole[whole["path"] != "a/0.png"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(manifest.table, rest)
-    assert dict(manifest.left_out) == {"a/0.png": "dark"}
-    assert manifest.folders
-    assert not manifest.cameras_expected
-    assert f"{root}: 1 images left out by list.csv" in capsys.readouterr().err
-    assert read_manifest(root, validation_share=0.5, seed=3, exclude=tmp_path / "list.csv").table.equals(manifest.table)
+def test_a_data_set_stays_what_it_is_and_a_path_becomes_one(digits: Path) -> None:
+    data = Dataset(digits)
+    assert Dataset.of(data) is data
+    assert len(Dataset.of(digits)) == len(Dataset.of(str(digits))) == 90
 
 
-def test_broken_images_names_each_file_once(tmp_path: Path) -> None:
-    root = pictures(tmp_path, "1.png", "2.png")
-    (root / "2.png").write_bytes((root / "2.png").read_bytes()[:40])
-    boxes = "1.png,a,0,0,4,4\n2.png,a,0,0,4,4\n2.png,a,2,2,8,8\n"
-    manifest = read_manifest(csv(root, "path,label,x1,y1,x2,y2\n" + boxes))
-    (text,) = broken_images(manifest, manifest.table)
-    assert text.startswith(f"{root / '2.png'}: not an image, whatever its name says")
-    assert broken_images(manifest, manifest.table[:1]) == []
+def test_the_hold_out_of_a_model_is_taken_over_unless_there_is_one(digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits / "train", tmp_path / "data" / "train")
+    plain = Dataset(tmp_path / "data")
+    assert plain.held_out_as(0.0, 7) is plain
+    held = plain.held_out_as(0.2, 7)
+    assert (held.source["validation_share"], held.source["seed"]) == (0.2, 7)
+    assert held.counts.sum().to_dict() == {"train": 40, "validation": 10}
+    assert held.manifest.table.equals(Dataset(tmp_path / "data", validation_share=0.2, seed=7).manifest.table)
+    assert held.held_out_as(0.5, 1) is held, "its own hold-out stands"
+
+
+def test_checked_settings_open_the_same(digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits / "train", tmp_path / "data" / "train")
+    values = {"root": str(tmp_path / "data"), "validation_share": 0.0, "seed": 0, "archive": None, "exclude": None}
+    asked = Data(**values)
+    assert len(Dataset.of_settings(asked)) == 50
+    held = Dataset.of_settings(asked, 0.2, 3)
+    assert held.source == {**values, "validation_share": 0.2, "seed": 3}
+    own = Dataset.of_settings(Data(**{**values, "validation_share": 0.5}), 0.2, 3)
+    assert (own.source["validation_share"], own.source["seed"]) == (0.5, 0)

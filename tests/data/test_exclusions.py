@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lookalike.data.dataset import read_data
 from lookalike.data.exclusions import add_exclusions, find_exclusions, read_exclusions, without
+from lookalike.data.layouts import read_data
 from lookalike.data.tables import ManifestError
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from image_folders import column, csv, picture, pictures
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import write_table
 from lookalike.data.tables import ManifestError
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from lookalike.data import market
-from lookalike.data.dataset import read_manifest
 from lookalike.data.hold_out import hold_out_people
 from lookalike.data.image_files import find_broken
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import write_table
 from lookalike.data.market import market_root, read_market
 from lookalike.data.tables import ManifestError

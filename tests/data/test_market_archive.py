@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lookalike.data.dataset import read_data, read_manifest
 from lookalike.data.image_files import find_broken
+from lookalike.data.layouts import read_data, read_manifest
 from lookalike.data.market import market_root
 from lookalike.data.market_archive import MarketError, unpack
 from lookalike.data.tables import ManifestError

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from image_folders import column, csv, pictures
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import boxes_of
 from lookalike.data.tables import ManifestError
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lookalike.data.dataset import read_manifest
 from lookalike.data.images import read_image
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_datamodule import ImageDataModule

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms

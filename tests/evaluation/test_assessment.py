@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.assessment import Assessment, assess, worst_rows
 from lookalike.evaluation.identify import Rules

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.data.dataset_api import Dataset
+from lookalike.data.dataset import Dataset
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.split import evaluate_split
 from lookalike.evaluation.stored import embed_any, evaluate_galleries

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from lookalike.cli.arguments import read_settings
-from lookalike.data.dataset import read_manifest
 from lookalike.data.image_files import find_images
 from lookalike.data.images import ImageError
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.tables import ManifestError
 from lookalike.devices import openvino_core

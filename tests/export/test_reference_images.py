@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.data.dataset import read_manifest
 from lookalike.data.images import read_image
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.export.nncf_int8 import QuantizeError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.data.dataset_api import Dataset
+from lookalike.data.dataset import Dataset
 from lookalike.data.images import ImageError
 from lookalike.evaluation.split import evaluate_split
 from lookalike.inference.bundle import load_bundle

@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.market_datamodule import MarketDataModule

@@ -16,7 +16,7 @@ import pytest
 from browser import Elements, asked, faint_texts, needs_browser, opened, stands_alone
 from lookalike.auditing.audit import Audit, audit
 from lookalike.auditing.findings_table import KINDS
-from lookalike.data.dataset import survey_data
+from lookalike.data.layouts import survey_data
 from lookalike.export.untrained import identity, untrained_encoder
 from lookalike.reports.audit_page import page
 

@@ -15,7 +15,7 @@ import pytest
 
 from browser import asked, faint_texts, needs_browser, opened, stands_alone
 from lookalike.cli.main import main
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.inference.bundle import load_bundle
 from lookalike.reports.model_page import page, sentence

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.settings.check import flat
 from lookalike.settings.training import Train

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from conftest import TINY
 from lookalike.cli.main import main
-from lookalike.data.dataset_api import Dataset
+from lookalike.data.dataset import Dataset
 from lookalike.inference.bundle import load_bundle
 from runs import arguments, start
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
-    from lookalike.data.dataset import broken_images
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
+    from lookalike.data.layouts import broken_images
     from lookalike.data.manifest import write_table
 
     data = Dataset.of_settings(settings.data)
@@ -53,7 +53,7 @@ def audit(settings: "AuditCommand") -> int:
 
 def augment(settings: "AugmentCommand") -> int:
     """`lookalike augment`."""
-    from lookalike.data.dataset import read_data
+    from lookalike.data.layouts import read_data
     from lookalike.data.offline_copies import default_output, make_copies
 
     manifest = read_data(**settings.data.model_dump())

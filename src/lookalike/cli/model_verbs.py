@@ -19,7 +19,7 @@ class AssessError(LookalikeError):
 
 def evaluate(settings: "EvalCommand") -> int:
     """`lookalike eval`."""
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
 
     model = _model_to_measure(settings)
     held_out = model.held_out
@@ -81,7 +81,7 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
 
 def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
     from lookalike.files import write_bytes
     from lookalike.model import Model
     from lookalike.reports.model_page import page, sentence

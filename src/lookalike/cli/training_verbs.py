@@ -76,7 +76,7 @@ def tune(settings: "TuneCommand") -> int:
 
 def quantize(settings: "QuantizeCommand") -> int:
     """`lookalike quantize`."""
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
     from lookalike.export.int8 import quantize as to_int8
     from lookalike.inference.bundle import load_bundle
 

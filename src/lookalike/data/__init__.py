@@ -21,8 +21,8 @@ then a data set, from its layouts to one table:
     hold_out        holds training images out for validation
     protocol        which images ask and which answer in one split
     manifest        the table of a data set: labels, training rows, references and queries
-    dataset         reads a data set of any layout and tells every problem in it at once
-    dataset_api     `Dataset`: a data set as a person holds it
+    layouts         reads a data set of any layout and tells every problem in it at once
+    dataset         `Dataset`: a data set as a person holds it
 
 and what is made from it:
 

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 
 import numpy as np
 
-from lookalike.data.dataset import read_data
+from lookalike.data.layouts import read_data
 from lookalike.data.pixels import PixelSettings
 from lookalike.data.tables import ManifestError
 from lookalike.datamodules.image_datamodule import ImageDataModule

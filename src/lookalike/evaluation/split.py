@@ -1,6 +1,6 @@
 """A bundle on a split of a data set, with the images held out that its training held out."""
 
-from lookalike.data.dataset_api import Dataset
+from lookalike.data.dataset import Dataset
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Rules, evaluate_rows
 from lookalike.inference.bundle import Bundle

@@ -9,9 +9,9 @@ import pandas as pd
 from lookalike.console import say
 from lookalike.data.any_image import folder_label
 from lookalike.data.class_folders import RECIPE
-from lookalike.data.dataset import read_data
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.image_files import find_images
+from lookalike.data.layouts import read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.market import market_root
 from lookalike.data.tables import ManifestError

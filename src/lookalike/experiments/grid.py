@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.console import say
-from lookalike.data.dataset import read_data
+from lookalike.data.layouts import read_data
 from lookalike.experiments.comparison import METRICS, MeasuredRun
 from lookalike.files import atomic_file, write_json
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle
@@ -150,7 +150,7 @@ def write_measured(point: Point, output: Path, data: str, bundle: Bundle, result
 
 def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:
     """Of a bundle that was finished before: its validation split once more."""
-    from lookalike.data.dataset_api import Dataset
+    from lookalike.data.dataset import Dataset
     from lookalike.evaluation.split import evaluate_split
     from lookalike.inference.encoder import openvino_encoder
 

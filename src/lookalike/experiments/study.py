@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.data.dataset import read_data
+from lookalike.data.layouts import read_data
 from lookalike.experiments.search_settings import TuneError
 from lookalike.settings.check import flat
 from lookalike.settings.search_space import Knob

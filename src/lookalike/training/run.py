@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import torch
 
 from lookalike.console import say
-from lookalike.data.dataset import broken_images, read_data
+from lookalike.data.layouts import broken_images, read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import default_output, make_copies
 from lookalike.data.tables import ManifestError

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from conftest import TINY
 from lookalike import files
 from lookalike.cli.main import main
-from lookalike.data.dataset import read_manifest
+from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_rows import Features, ImageRows
 from lookalike.models.embedder import Embedder

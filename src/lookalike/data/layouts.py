@@ -1,0 +1,187 @@
+"""A data set read from folders, Market-1501's layout, CSV or Parquet; every problem in it is told at once."""
+
+import os
+import stat
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import pandas as pd
+
+from lookalike.console import progress, say
+from lookalike.data.class_folders import read_class_folders
+from lookalike.data.exclusions import find_exclusions, without
+from lookalike.data.hold_out import hold_out_images, hold_out_people
+from lookalike.data.image_files import find_broken
+from lookalike.data.manifest import ROLES, Manifest, tidy
+from lookalike.data.market import market_root, read_market
+from lookalike.data.market_archive import unpack
+from lookalike.data.tables import BOX, SPLITS, ManifestError, read_table
+from lookalike.errors import did_you_mean, listed
+
+
+class Selection(TypedDict, total=False):
+    """What is taken of a data set: which images are held out for validation, and which are left out.
+
+    Attributes:
+        validation_share: Share, 0 to 1, to hold out when there is no validation image: of each training class, or of
+            the people in Market-1501's layout. 0 unless given.
+        seed: What is held out. 0 unless given.
+        exclude: Table of images to leave out; None, unless given, for `exclude.csv` in the root, where there is one.
+    """
+
+    validation_share: float
+    seed: int
+    exclude: str | Path | None
+
+
+def read_data(root: str | None, *, archive: str | None = None, **selection: Unpack[Selection]) -> Manifest:
+    """Reads a data set for the `data.*` settings of a command; files that were passed over are mentioned.
+
+    Args:
+        root: The data set, see `read_manifest`; with `archive`, where it is unpacked, None for
+            `data/<name of the archive>`.
+        archive: A zip of Market-1501, unpacked first unless `root` holds it already.
+        **selection: See `Selection`.
+
+    Raises:
+        ManifestError: No root, or problems in it; up to 20 are listed.
+        MarketError: The archive cannot be unpacked.
+    """
+    return _without_problems(root, *survey_data(root, archive=archive, **selection))
+
+
+def survey_data(
+    root: str | None, *, archive: str | None = None, **selection: Unpack[Selection]
+) -> tuple[Manifest, list[str]]:
+    """As `read_data`, but returns the problems of the table instead of raising, and does not look at the files.
+
+    Args:
+        root: See `read_data`.
+        archive: See `read_data`.
+        **selection: See `Selection`.
+
+    Returns:
+        The data set, and the problems in words.
+
+    Raises:
+        ManifestError: There is no data set at all.
+        MarketError: The archive cannot be unpacked.
+    """
+    if archive:
+        root = str(unpack(Path(archive), Path(root) if root else Path("data", Path(archive).stem)))
+    if not root:
+        raise ManifestError(
+            "data.root: needs a value: give data.root=<folder with train/<class>/*.jpg, or a .csv / .parquet table>"
+        )
+    manifest, problems = _survey(Path(root), **selection)
+    for note in manifest.notes:
+        say(f"{root}: {note}")
+    return manifest, problems
+
+
+def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
+    """Reads a data set and says nothing.
+
+    Args:
+        root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/` (also `val`, `valid`), a folder of
+            class folders (with `validation_share`), the folders of Market-1501 (or the one folder above them), or a
+            `.csv` / `.parquet` table with at least `path` and `label`; the tables of open-metric-learning
+            (`is_query`, `is_gallery`, `x_1` ...) are understood.
+        **selection: See `Selection`.
+
+    Raises:
+        ManifestError: Nothing there, or problems in it; up to 20 are listed.
+    """
+    return _without_problems(root, *_survey(root, **selection))
+
+
+def _survey(
+    root: Path, validation_share: float = 0.0, seed: int = 0, exclude: str | Path | None = None
+) -> tuple[Manifest, list[str]]:
+    """The data set, and the problems of its table."""
+    if not root.exists():
+        raise ManifestError(
+            f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
+            ".parquet table; give yours with data.root=<path>"
+        )
+    market = market_root(root)
+    if market:
+        (table, notes, problems), base = read_market(market), market
+    elif root.is_dir():
+        (table, notes, problems), base = read_class_folders(root, validation_share > 0), root
+    else:
+        (table, problems), notes, base = read_table(root), [], root.parent
+    if table.empty and not problems:
+        problems.append("no image at all: expected at least one in train/<class>/")
+    table = tidy(table)
+    if validation_share > 0 and not (table["split"] == "validation").any():
+        table = (hold_out_people if market else hold_out_images)(table, validation_share, seed)
+        held = table[table["split"] == "validation"]
+        what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
+        notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
+    left_out, name = find_exclusions(Path(exclude) if exclude else None, base)
+    table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
+    manifest = Manifest(
+        base,
+        table.reset_index(drop=True),
+        tuple(notes + exclusion_notes),
+        market is not None,
+        left_out,
+        not market and root.is_dir(),
+    )
+    return manifest, problems + _table_problems(manifest)
+
+
+def _without_problems(root: str | Path | None, manifest: Manifest, table_problems: list[str]) -> Manifest:
+    if problems := table_problems + _file_problems(manifest):
+        raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
+    return manifest
+
+
+def _table_problems(manifest: Manifest) -> list[str]:
+    table, problems = manifest.table, []
+    for column, allowed in (("split", SPLITS), ("role", ROLES)):
+        for value in sorted(set(table[column]) - set(allowed)):
+            problems.append(f"{column} {value!r}: expected one of {', '.join(name or '(empty)' for name in allowed)}")
+    keys = ["path", *(name for name in BOX if name in table)]
+    problems += [f"{path}: listed twice" for path in table[table.duplicated(keys)]["path"].unique()]
+    problems += [f"{path}: no label" for path in table["path"][table["label"] == ""]]
+    return problems + _unmatched_classes(manifest)
+
+
+def _file_problems(manifest: Manifest) -> list[str]:
+    problems = []
+    for path in manifest.table["path"]:
+        try:
+            status = manifest.file(path).stat()
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}: restore the file or remove its row")
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            problems.append(f"{path or '(no path)'}: a folder, expected an image file: correct or remove its row")
+        elif status.st_size == 0:
+            problems.append(f"{path}: zero bytes: replace or remove the file")
+    return problems
+
+
+def _unmatched_classes(manifest: Manifest) -> list[str]:
+    """Classes that no reference can match, in splits that have no references of their own."""
+    trained = sorted(set(manifest.gallery_rows["label"]))
+    problems = []
+    for split in ("validation", "test"):
+        rows = manifest.table[(manifest.table["split"] == split) & ~manifest.table["ignore"]]
+        if (rows["role"] != "").any():
+            continue
+        for label in sorted(set(rows["label"]) - set(trained)):
+            problems.append(
+                f"class {label!r} is in {split} but not in train: no reference can match it; "
+                f"add training images, rename or remove the folder{did_you_mean(label, trained)}"
+            )
+    return problems
+
+
+def broken_images(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
+    """Decodes the images of some rows; returns why each unusable one is unusable."""
+    files = [manifest.file(path) for path in rows["path"].unique()]
+    with progress("checking images", len(files)) as advance:
+        return find_broken(files, os.cpu_count() or 1, lambda: advance(1))

@@ -1,0 +1,112 @@
+"""A data set read from any layout, with all its problems at once."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from image_folders import csv, pictures
+from lookalike.data.layouts import broken_images, read_data, read_manifest, survey_data
+from lookalike.data.tables import ManifestError
+
+
+def test_read_data_tells_what_was_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures(tmp_path / "[red] :apple:", "train/a/1.png")  # neither markup nor an emoji
+    (root / "train" / "readme.md").touch()
+    read_data(str(root))
+    assert capsys.readouterr().err == f"{root}: 1 file(s) ending in .md passed over: not an image extension\n"
+    with pytest.raises(ManifestError, match=r"data\.root: needs a value"):
+        read_data(None)
+
+
+def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"no such folder or table: expected train/<class>/\*\.jpg"):
+        read_manifest(tmp_path / "no")
+
+
+def test_zero_bytes_and_names_that_are_not_utf8_are_listed(tmp_path: Path) -> None:
+    pictures(tmp_path, "train/a/1.png", "train/a/2.png")
+    (tmp_path / "train/a/0.png").touch()
+    (tmp_path / "train/a/2.png").rename(tmp_path / "train/a" / os.fsdecode(b"jalape\xf1o.png"))
+    with pytest.raises(ManifestError, match="not UTF-8") as caught:
+        read_manifest(tmp_path)
+    assert str(caught.value).splitlines() == [
+        f"{tmp_path}: 2 problem(s) in the data:",
+        r"  train/a/jalape\udcf1o.png: the name is not UTF-8: rename it",
+        "  train/a/0.png: zero bytes: replace or remove the file",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["files", "cameras"])
+def test_twenty_problems_are_shown_and_the_rest_counted(tmp_path: Path, kind: str) -> None:
+    root = pictures(tmp_path, *(f"train/a/{number:02}.png" for number in range(23)))
+    if kind == "files":
+        for file in (root / "train/a").iterdir():
+            file.write_bytes(b"")
+    else:
+        rows = "".join(f"train/a/{number:02}.png,a,x\n" for number in range(23))
+        root = csv(tmp_path, "path,label,camera\n" + rows)
+    with pytest.raises(ManifestError, match=r"23 problem\(s\)") as caught:
+        read_manifest(root)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1].strip() == "... and 3 more"
+
+
+def test_a_class_whose_training_images_are_all_ignored_has_no_reference(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png", "3.png")
+    file = csv(tmp_path, "path,label,split,ignore\n1.png,a,train,1\n2.png,b,train,\n3.png,a,test,\n")
+    with pytest.raises(ManifestError, match="class 'a' is in test but not in train"):
+        read_manifest(file)
+
+
+def test_the_grocery_photographs_make_a_manifest(produce: Path) -> None:
+    manifest = read_manifest(produce)
+    counts = manifest.counts()
+    files = {split: len(list((produce / split).glob("*/*.jpg"))) for split in ("train", "validation", "test")}
+    assert counts.sum().to_dict() == {**files, "augmented": 0}
+    assert len(manifest.labels) == 50
+    assert manifest.notes == ()
+    protocol = manifest.protocol("validation")
+    assert len(protocol.queries) == files["validation"]
+    assert len(protocol.references) == files["train"]
+
+
+def test_a_survey_returns_the_problems_of_the_table_and_looks_at_no_file(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "train/Kiwi/1.png", "test/Leek/1.png")
+    (root / "train/Kiwi/0.png").touch()
+    manifest, problems = survey_data(str(root))
+    assert [problem[:40] for problem in problems] == ["class 'Leek' is in test but not in train"]
+    assert len(manifest.table) == 3
+    with pytest.raises(ManifestError, match=r"2 problem\(s\)") as caught:
+        read_data(str(root))
+    assert "0.png: zero bytes" in str(caught.value)
+    with pytest.raises(ManifestError, match="no such folder or table"):
+        survey_data(str(tmp_path / "no"))
+
+
+def test_read_data_takes_the_settings_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures(tmp_path / "data", *(f"a/{number}.png" for number in range(6)))
+    (tmp_path / "list.csv").write_text("path,reason\na/0.png,dark\n")
+    settings = {"root": str(root), "validation_share": 0.5, "seed": 3, "archive": None}
+    manifest = read_data(**settings, exclude=str(tmp_path / "list.csv"))
+    whole = read_data(**settings, exclude=None).table
+    assert whole["split"].value_counts().to_dict() == {"train": 3, "validation": 3}
+    rest = whole[whole["path"] != "a/0.png"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(manifest.table, rest)
+    assert dict(manifest.left_out) == {"a/0.png": "dark"}
+    assert manifest.folders
+    assert not manifest.cameras_expected
+    assert f"{root}: 1 images left out by list.csv" in capsys.readouterr().err
+    assert read_manifest(root, validation_share=0.5, seed=3, exclude=tmp_path / "list.csv").table.equals(manifest.table)
+
+
+def test_broken_images_names_each_file_once(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "1.png", "2.png")
+    (root / "2.png").write_bytes((root / "2.png").read_bytes()[:40])
+    boxes = "1.png,a,0,0,4,4\n2.png,a,0,0,4,4\n2.png,a,2,2,8,8\n"
+    manifest = read_manifest(csv(root, "path,label,x1,y1,x2,y2\n" + boxes))
+    (text,) = broken_images(manifest, manifest.table)
+    assert text.startswith(f"{root / '2.png'}: not an image, whatever its name says")
+    assert broken_images(manifest, manifest.table[:1]) == []
