@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := benchmarks/peers/.venv
 
-.PHONY: help install demo test lint bench peers rank parity
+.PHONY: help install demo test browser lint bench peers rank parity
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -15,8 +15,15 @@ install: $(INSTALLED) ## everything into .venv (about 7 GB with torch)
 demo: $(INSTALLED) ## the whole job on example photographs: train, evaluate, predict
 	$(BIN)/lookalike demo
 
-test: $(INSTALLED) ## the test suite (LOOKALIKE_TEST_DATA=<folder> adds the tests on photographs)
+test: $(INSTALLED) browser ## the test suite (LOOKALIKE_TEST_DATA=<folder> adds the tests on photographs)
 	$(BIN)/python -m pytest -n 2
+
+browser: ## a browser for the tests of pages: Debian's chromium, where there is none and apt-get may be used
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium for the tests of pages ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else echo "no chromium here: the tests that open pages are skipped; install it to run them"; fi
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
