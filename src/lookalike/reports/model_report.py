@@ -5,20 +5,21 @@ Letters in shapes: Q queries, R references, D embedding, P points of the map.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pandas as pd
 
-from lookalike.data.images import ImageError, read_image
+from lookalike.data.images import ImageError
 from lookalike.data.manifest import Manifest, boxes_of
-from lookalike.data.pixels import PixelSettings
 from lookalike.data.protocol import Protocol
+from lookalike.data.thumbnail import thumbnail
 from lookalike.evaluation.assessment import Assessment, worst_rows
 from lookalike.evaluation.identify import Identification
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.bundle_config import MeasuredConfig, ThresholdConfig
 from lookalike.reports.map import Map, lay_out
 from lookalike.reports.similarities import Similarities, compare_similarities
+
+_QUALITY = 72  # of the pictures, as JPEG: a page holds hundreds
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,9 @@ class Report:
         image = table.iloc[[row]]
         file, boxes = self.manifest.file(image["path"].iloc[0]), boxes_of(image)
         try:
-            pixels = read_image(file, PixelSettings(side, side, "pad"), boxes[0] if boxes else None)
+            return thumbnail(file, side, boxes[0], quality=_QUALITY)
         except ImageError:
             return b""
-        _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 72])
-        return bytes(data.tobytes())
 
 
 def gather(assessment: Assessment, bundle: Bundle, umap: bool) -> Report:
