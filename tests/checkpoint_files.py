@@ -58,11 +58,15 @@ def tensor_pickle(offset: int, size: tuple[Any, ...], stride: tuple[int, ...], c
         (
             b"\x80\x02}(X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storage",
             b"ctorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu",
-            pickle.dumps(count, 2)[2:-1], b"tQ", pickle.dumps(offset, 2)[2:-1], pickle.dumps(size, 2)[2:-1],
-            pickle.dumps(stride, 2)[2:-1], b"\x89ccollections\nOrderedDict\n)RtR",
+            pickle.dumps(count, 2)[2:-1],
+            b"tQ",
+            pickle.dumps(offset, 2)[2:-1],
+            pickle.dumps(size, 2)[2:-1],
+            pickle.dumps(stride, 2)[2:-1],
+            b"\x89ccollections\nOrderedDict\n)RtR",
             b"X\x01\x00\x00\x00bcunknown\nThing\n)Ru.",
         )
-    )  # fmt: skip
+    )
 
 
 def opened(file: Path, change: Callable[[str, bytes], bytes | None], compression: int = zipfile.ZIP_STORED) -> None:

@@ -21,9 +21,20 @@ from lookalike.settings.check import SettingsError
 from lookalike.settings.compose import UsageError
 
 PUBLIC = {
-    "Assessment", "Audit", "Dataset", "Gallery", "LookalikeError", "Model", "Neighbour", "Prediction", "Predictions",
-    "RetrievalResult", "audit", "evaluate", "train",
-}  # fmt: skip
+    "Assessment",
+    "Audit",
+    "Dataset",
+    "Gallery",
+    "LookalikeError",
+    "Model",
+    "Neighbour",
+    "Prediction",
+    "Predictions",
+    "RetrievalResult",
+    "audit",
+    "evaluate",
+    "train",
+}
 
 
 @pytest.fixture

@@ -244,9 +244,13 @@ def write_truncated(file: Path) -> None:
     ],
 )
 def test_a_bad_checkpoint_is_refused_in_one_line(
-    few_market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], write: Any,
+    few_market: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    write: Any,
     message: str,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "bad.ckpt")
     small = ["model=timm", "model.backbone=test_resnet", "model.embedding_size=16"]

@@ -23,9 +23,13 @@ from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.settings.check import SettingsError
 
 QUIET: dict[str, Any] = {
-    "logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "enable_model_summary": False,
-    "accelerator": "cpu", "devices": 1,
-}  # fmt: skip
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "accelerator": "cpu",
+    "devices": 1,
+}
 
 
 @pytest.fixture(scope="module")

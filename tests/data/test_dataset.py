@@ -37,8 +37,12 @@ def test_market_1501_has_people_cameras_and_a_protocol(few_market: Path) -> None
     assert data.protocol("test").references["ignore"].any()
     assert "validation" in repr(data)
     assert data.source == {
-        "root": str(few_market), "validation_share": 0.2, "seed": 3, "archive": None, "exclude": None,
-    }  # fmt: skip
+        "root": str(few_market),
+        "validation_share": 0.2,
+        "seed": 3,
+        "archive": None,
+        "exclude": None,
+    }
 
 
 def test_a_table_and_a_list_of_what_is_left_out(digits: Path, tmp_path: Path) -> None:

@@ -42,9 +42,14 @@ def other_people(root: Path) -> None:
     ],
 )
 def test_bad_data_is_explained(
-    bundle_path: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spoil: Any, message: str,
+    bundle_path: Path,
+    copied: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    spoil: Any,
+    message: str,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     import re
 
     monkeypatch.chdir(tmp_path)

@@ -48,9 +48,15 @@ def test_its_parts_are_copied_under_their_names(bundle: Bundle, tmp_path: Path) 
     parts = BundleParts(tmp_path / "best.safetensors", tmp_path / "7.xml", bundle.references, "# Crème\n")
     made = write_bundle(tmp_path / "made", bundle.config, parts)
     assert sorted(tree(made.path)) == [
-        "README.md", "config.json", "gallery/embeddings.npy", "gallery/gallery.json", "gallery/rows.csv", "model.bin",
-        "model.safetensors", "model.xml",
-    ]  # fmt: skip
+        "README.md",
+        "config.json",
+        "gallery/embeddings.npy",
+        "gallery/gallery.json",
+        "gallery/rows.csv",
+        "model.bin",
+        "model.safetensors",
+        "model.xml",
+    ]
     assert (made.path / "README.md").read_text(encoding="utf-8") == "# Crème\n"
     assert (tmp_path / "7.xml").is_file(), "what it was made of stays"
 

@@ -14,8 +14,9 @@ def check(query, reference, ids, other, *, similarity="cosine", top=10, threads=
     """Compares with plain sorting of what is valid, written here once more."""
     count = len(reference)
     given = numbered(ids, other, **rules)
-    ranks = rank(query, reference, given, ks=tuple(range(1, count + 1)), top=top, similarity=similarity,
-                 threads=threads)  # fmt: skip
+    ranks = rank(
+        query, reference, given, ks=tuple(range(1, count + 1)), top=top, similarity=similarity, threads=threads
+    )
     assert ranks.top_rows.shape[1] == min(top, count)
     valid = np.ones((len(query), count), bool)
     if "ignore" in rules:

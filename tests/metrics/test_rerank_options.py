@@ -69,8 +69,9 @@ def test_the_usual_settings_stand_where_none_is_given() -> None:
 def test_the_nearest_references_are_those_of_no_label() -> None:
     """Whatever label and camera they have; ignored ones and the query's own row are none."""
     ids = np.zeros(3, np.int64)
-    given = numbered(ids, ids, np.array([0, -1, -1]), query_cameras=ids, reference_cameras=ids,
-                     ignore=np.array([False, False, True]))  # fmt: skip
+    given = numbered(
+        ids, ids, np.array([0, -1, -1]), query_cameras=ids, reference_cameras=ids, ignore=np.array([False, False, True])
+    )
     near = nearest_references(EYE, EYE, given, 3, 1)
     assert near.top_rows.tolist() == [[1, -1, -1], [1, 0, -1], [0, 1, -1]]
 

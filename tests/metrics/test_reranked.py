@@ -37,8 +37,10 @@ def test_ranks_are_those_of_plain_sorting(seed: int) -> None:
         places = [place for place, r in enumerate(order, 1) if other[r] == ids[q]]
         assert ranks.hits[q].tolist() == [sum(place <= k for place in places) for k in range(1, count + 1)]
         assert (ranks.positives[q], ranks.first[q], ranks.last[q]) == (
-            len(places), places[0] if places else 0, places[-1] if places else 0,
-        )  # fmt: skip
+            len(places),
+            places[0] if places else 0,
+            places[-1] if places else 0,
+        )
         precision = [n / place for n, place in enumerate(places, 1)]
         assert ranks.ap[q] == pytest.approx(sum(precision) / max(len(places), 1))
         kept = min(7, count)

@@ -62,8 +62,21 @@ def extras(project: Any) -> dict[str, Any]:
     }
 
 
-EXTRAS = ("omegaconf", "partial", "namespace", "array", "scalar", "path", "set", "frozenset", "defaultdict", "types",
-          "objects", "keys", "slice")  # fmt: skip
+EXTRAS = (
+    "omegaconf",
+    "partial",
+    "namespace",
+    "array",
+    "scalar",
+    "path",
+    "set",
+    "frozenset",
+    "defaultdict",
+    "types",
+    "objects",
+    "keys",
+    "slice",
+)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -232,7 +245,7 @@ def test_random_bytes_give_the_clean_error(seed: int, tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", r"found a git-lfs pointer to them: run git"),
         (b"{}", r"not readable as plain tensors \(.+\): save a state dict or \.safetensors, or copy"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", ["w.ckpt", "w.safetensors"])
 def test_what_is_no_checkpoint_is_told(content: bytes, text: str, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)

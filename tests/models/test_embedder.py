@@ -31,9 +31,10 @@ def test_a_step_changes_the_trained_parts_and_nothing_else(backbone: str) -> Non
         step(embedder, pictures(3, 224))
     trained = {name for name, parameter in embedder.named_parameters() if parameter.requires_grad}
     expected = {
-        name for name in before
+        name
+        for name in before
         if name.startswith(("head.", "backbone.head.", *(f"backbone.{stage}." for stage in names)))
-    }  # fmt: skip
+    }
     assert changed(before, embedder) == expected  # running statistics of batch norm included
     assert trained <= expected
     for name, parameter in embedder.named_parameters():
@@ -64,8 +65,11 @@ def test_frozen_batch_norm_keeps_its_statistics_and_trained_batch_norm_does_not(
         embedder.train() if again else None
         embedder(pictures(4))
         moved = {name.rpartition(".")[0] for name in changed(before, embedder)}
-        layer3 = {f"backbone.{name}" for name, part in embedder.backbone.named_modules()
-                  if isinstance(part, nn.BatchNorm2d) and name.startswith("layer3.")}  # fmt: skip
+        layer3 = {
+            f"backbone.{name}"
+            for name, part in embedder.backbone.named_modules()
+            if isinstance(part, nn.BatchNorm2d) and name.startswith("layer3.")
+        }
         assert moved == {"neck", *layer3}
 
 
@@ -139,7 +143,7 @@ def test_stages_that_start_alike_are_told_apart() -> None:
         ("test_convnext", ["stage.3"], r"no stage 'stage\.3'; did you mean stages\.3.* stages\.3 and head$"),
         ("test_resnet", [], r"model\.trainable is empty, so nothing would be trained: name stages, head or all"),
     ],
-)  # fmt: skip
+)
 def test_unknown_stages_are_refused(backbone: str, trainable: list[str], text: str) -> None:
     with pytest.raises(ModelError, match=text):
         Embedder(backbone, trainable=trainable)
@@ -195,9 +199,15 @@ def test_mean_and_std_are_part_of_the_model() -> None:
 )
 def test_impossible_mean_and_std_are_refused(name: str, value: list[float]) -> None:
     settings = {
-        "backbone": "resnet18", "weights": "none", "embedding_size": 8, "pooling": "avg", "bn_neck": False,
-        "trainable": ["all"], "mean": [0.0, 0.5, 1.0], "std": [0.1, 0.5, 1.0],
-    }  # fmt: skip
+        "backbone": "resnet18",
+        "weights": "none",
+        "embedding_size": 8,
+        "pooling": "avg",
+        "bn_neck": False,
+        "trainable": ["all"],
+        "mean": [0.0, 0.5, 1.0],
+        "std": [0.1, 0.5, 1.0],
+    }
     assert check(Model, settings).mean == [0.0, 0.5, 1.0]
     with pytest.raises(SettingsError, match=rf"{name}.*(at least|less than or equal to|greater than)"):
         check(Model, {**settings, name: value})
@@ -227,8 +237,16 @@ def test_construction_draws_the_initial_weights_and_no_more(backbone: str) -> No
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "test_convnext"])
 def test_load_embedder_brings_everything_back(backbone: str, tmp_path: Path) -> None:
     pooling = "avg" if backbone == "test_vit" else "gem"
-    model = {"backbone": backbone, "embedding_size": 12, "pooling": pooling, "bn_neck": True, "trainable": ["head"],
-             "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "weights": "none"}  # fmt: skip
+    model = {
+        "backbone": backbone,
+        "embedding_size": 12,
+        "pooling": pooling,
+        "bn_neck": True,
+        "trainable": ["head"],
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.4, 0.5, 0.6],
+        "weights": "none",
+    }
     made = Embedder(**{k: v for k, v in model.items() if k != "weights"})
     step(made, pictures(6, 160))
     save_file(made.state_dict(), tmp_path / "model.safetensors")
@@ -290,9 +308,15 @@ def test_a_missing_head_alone_cannot_be_trained() -> None:
 
 def test_embedding_size_may_be_null_in_the_settings() -> None:
     settings = {
-        "backbone": "resnet18", "weights": "none", "embedding_size": None, "pooling": "avg", "bn_neck": False,
-        "trainable": ["all"], "mean": None, "std": None,
-    }  # fmt: skip
+        "backbone": "resnet18",
+        "weights": "none",
+        "embedding_size": None,
+        "pooling": "avg",
+        "bn_neck": False,
+        "trainable": ["all"],
+        "mean": None,
+        "std": None,
+    }
     assert check(Model, settings).embedding_size is None
     assert make("test_resnet").embedding_size == 16
     with pytest.raises(SettingsError, match="embedding_size=0: expected greater than or equal to 1"):

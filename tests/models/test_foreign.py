@@ -20,11 +20,12 @@ from lookalike.models.foreign import Match, load_foreign
 
 def lightning(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
     return {
-        "epoch": 120, "pytorch-lightning_version": "2.5.0",
+        "epoch": 120,
+        "pytorch-lightning_version": "2.5.0",
         "state_dict": {**{prefix + name: tensor for name, tensor in state.items()}, "loss.W": torch.randn(128, 10)},
         "hyper_parameters": {"optimizer": functools.partial(torch.optim.AdamW, lr=1e-3), "net": "resnet18"},
         "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("prefix", ["", "net.", "model.", "backbone.", "model.backbone.", "module.net._orig_mod."])
@@ -82,9 +83,17 @@ def test_half_precision_becomes_float(tmp_path: Path) -> None:
     assert torch.allclose(embeddings(embedder), expected(small(), embedder), atol=2e-2)
 
 
-@pytest.mark.parametrize("settings", [{}, {"bn_neck": True}, {"pooling": "gem", "bn_neck": True},
-                                      {"embedding_size": None}, {"embedding_size": None, "bn_neck": True}],
-                         ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"bn_neck": True},
+        {"pooling": "gem", "bn_neck": True},
+        {"embedding_size": None},
+        {"embedding_size": None, "bn_neck": True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("prefix", ["", "embedder."])
 def test_our_own_weights_come_back(prefix: str, settings: dict[str, Any], tmp_path: Path) -> None:
     source = make(**settings)
@@ -168,8 +177,12 @@ def test_partial_takes_a_backbone_without_head(tmp_path: Path) -> None:
     head = embedder.head.weight.clone()
     assert load_foreign(embedder, tmp_path / "w.pth", allow_partial=True).missing == ["head.weight", "head.bias"]
     assert torch.equal(embedder.head.weight, head)
-    assert torch.equal(embedder.backbone.conv1[0].weight if isinstance(embedder.backbone.conv1, nn.Sequential)
-                       else embedder.backbone.conv1.weight, next(iter(state.values())))  # fmt: skip
+    assert torch.equal(
+        embedder.backbone.conv1[0].weight
+        if isinstance(embedder.backbone.conv1, nn.Sequential)
+        else embedder.backbone.conv1.weight,
+        next(iter(state.values())),
+    )
 
 
 @pytest.mark.parametrize("allow_partial", [True, False])
@@ -198,12 +211,16 @@ def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
     [
         ({}, "2 of 2 tensors of the embedder matched (prefix net.)"),
         ({"missing": ["c"]}, "2 of 3 tensors of the embedder matched (prefix net.); 1 missing in the file: c"),
-        ({"unexpected": list("abcdef")}, "2 of 2 tensors of the embedder matched (prefix net.); "
-                                         "6 in the file not used: a, b, c, d, and 2 more"),
-        ({"reshaped": [("h", (1, 2), ())]}, "2 of 3 tensors of the embedder matched (prefix net.); 1 of another shape: "
-                                            "h (file 1 x 2, here one value)"),
+        (
+            {"unexpected": list("abcdef")},
+            "2 of 2 tensors of the embedder matched (prefix net.); 6 in the file not used: a, b, c, d, and 2 more",
+        ),
+        (
+            {"reshaped": [("h", (1, 2), ())]},
+            "2 of 3 tensors of the embedder matched (prefix net.); 1 of another shape: h (file 1 x 2, here one value)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_match_reads_well(change: dict[str, Any], text: str) -> None:
     values: dict[str, Any] = {"missing": [], "unexpected": [], "reshaped": [], **change}
     assert str(Match(["a", "b"], prefix="net.", **values)) == text

@@ -13,8 +13,22 @@ from foreign_networks import close, embeddings, expected, make, small, small_sta
 from lookalike.models.foreign import load_foreign
 from lookalike.models.foreign_names import Sources, find_sources, first_names, fits, resnet_of
 
-HEADS = ("fc", "head", "embedding", "embedder", "linear", "last_linear", "proj", "fc.0", "net.fc", "model.head",
-         "model.head.0", "head.fc", "fc1", "something_else")  # fmt: skip
+HEADS = (
+    "fc",
+    "head",
+    "embedding",
+    "embedder",
+    "linear",
+    "last_linear",
+    "proj",
+    "fc.0",
+    "net.fc",
+    "model.head",
+    "model.head.0",
+    "head.fc",
+    "fc1",
+    "something_else",
+)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -73,9 +87,11 @@ def test_an_imagenet_classifier_is_no_head(classes: int, tmp_path: Path) -> None
 def test_a_classifier_beside_the_head_is_not_taken_for_it(tmp_path: Path) -> None:
     width = small().num_features
     state = {
-        "classifier.weight": torch.ones(16, width), "criterion.fc.weight": torch.ones(16, width),
-        "arcface.weight": torch.ones(16, width), **small_state(),
-    }  # fmt: skip
+        "classifier.weight": torch.ones(16, width),
+        "criterion.fc.weight": torch.ones(16, width),
+        "arcface.weight": torch.ones(16, width),
+        **small_state(),
+    }
     torch.save(state, tmp_path / "w.pth")
     embedder = make()
     assert load_foreign(embedder, tmp_path / "w.pth").unexpected == list(state)[:3]
@@ -99,14 +115,17 @@ def test_a_head_of_several_layers_is_refused(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("names", [("student", "teacher"), ("teacher", "student"), ("model_ema", "model"),
-                                   ("module.encoder_q", "module.encoder_k")])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [("student", "teacher"), ("teacher", "student"), ("model_ema", "model"), ("module.encoder_q", "module.encoder_k")],
+)
 def test_of_two_copies_the_trained_one_is_taken_whole(names: tuple[str, str], tmp_path: Path) -> None:
     good = next(name for name in names if name in ("student", "model", "module.encoder_q"))
     state = {
         f"{name}.{key}": tensor if name == good else tensor + 1
-        for name in names for key, tensor in small_state().items()
-    }  # fmt: skip
+        for name in names
+        for key, tensor in small_state().items()
+    }
     torch.save(state, tmp_path / "w.pth")
     embedder = make()
     assert load_foreign(embedder, tmp_path / "w.pth").prefix == f"{good}."

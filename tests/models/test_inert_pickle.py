@@ -20,8 +20,20 @@ from checkpoint_files import UNREADABLE, Pickle, opened, read_or_refused, same, 
 from lookalike.models import inert_pickle
 from lookalike.models.checkpoint_tensors import TensorsError, read_tensors
 
-DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "uint16",
-          "float8_e4m3fn")  # fmt: skip
+DTYPES = (
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "uint16",
+    "float8_e4m3fn",
+)
 
 
 @pytest.mark.parametrize("dtype", [getattr(torch, name) for name in DTYPES], ids=str)
@@ -36,10 +48,17 @@ def test_views_parameters_and_shared_storages(unsafe: Callable[[Any], dict[str, 
     marked = nn.Parameter(base.clone())
     marked.note = "state of a parameter"
     content = {
-        "whole": base, "transposed": base.T, "slice": base[1:3, ::2], "scalar": base[2, 3], "row": base[3],
-        "expanded": torch.ones(1).expand(5), "empty": torch.zeros(0, 3), "parameter": nn.Parameter(base * 2),
-        "marked": marked, "buffer": nn.Buffer(base + 1),
-    }  # fmt: skip
+        "whole": base,
+        "transposed": base.T,
+        "slice": base[1:3, ::2],
+        "scalar": base[2, 3],
+        "row": base[3],
+        "expanded": torch.ones(1).expand(5),
+        "empty": torch.zeros(0, 3),
+        "parameter": nn.Parameter(base * 2),
+        "marked": marked,
+        "buffer": nn.Buffer(base + 1),
+    }
     assert same(unsafe(content), content)
     assert not any(tensor.requires_grad for tensor in unsafe(content).values())
 
@@ -172,15 +191,32 @@ def by_hand(command: str) -> dict[str, bytes]:
         "map": b"cbuiltins\nlist\n(cbuiltins\nmap\n(cos\nsystem\n(" + string(command) + b"ltRtR.",
         "APPENDS": b"cos\nsystem\n(" + string(command) + b"e.",
         "rebuilt": b"ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\nctorch\nTensor\n("
-        + string(command) + b"tNtR.",
+        + string(command)
+        + b"tNtR.",
         "size": b"ctorch\nSize\n(cos\nsystem\n(" + string(command) + b"tRtR.",
         "persistent": b"(cos\nsystem\n" + string(command) + b"tQ.",
         "two pickles": b"N.cos\nsystem\n(" + string(command) + b"tR.",
-    }  # fmt: skip
+    }
 
 
-HAND = ("protocol 0", "INST", "OBJ", "STACK_GLOBAL", "eval", "builtins", "dotted", "NEWOBJ", "NEWOBJ_EX", "BUILD",
-        "map", "APPENDS", "rebuilt", "size", "persistent", "two pickles")  # fmt: skip
+HAND = (
+    "protocol 0",
+    "INST",
+    "OBJ",
+    "STACK_GLOBAL",
+    "eval",
+    "builtins",
+    "dotted",
+    "NEWOBJ",
+    "NEWOBJ_EX",
+    "BUILD",
+    "map",
+    "APPENDS",
+    "rebuilt",
+    "size",
+    "persistent",
+    "two pickles",
+)
 
 
 RUNS_FOR_PYTHON = {"protocol 0", "INST", "OBJ", "STACK_GLOBAL", "eval", "builtins", "dotted", "map"}
@@ -208,8 +244,19 @@ def test_a_pickle_made_by_hand_does_nothing(name: str, tmp_path: Path) -> None:
     assert not target.exists()
 
 
-STAND_INS = ("_Inert", "_Dict", "_Values", "_Dtype", "_Storage", "TensorDescription", "_RebuildTensor", "_RebuildTyped",
-             "_RebuildParameter", "_RebuildFromType", "_Size")  # fmt: skip
+STAND_INS = (
+    "_Inert",
+    "_Dict",
+    "_Values",
+    "_Dtype",
+    "_Storage",
+    "TensorDescription",
+    "_RebuildTensor",
+    "_RebuildTyped",
+    "_RebuildParameter",
+    "_RebuildFromType",
+    "_Size",
+)
 
 
 TARGETS = {
@@ -233,18 +280,39 @@ TARGETS = {
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_outside_the_result_can_be_changed(target: str, tmp_path: Path) -> None:
     made = TARGETS[target]
-    evil = b"}(" + b"".join(
-        string(name) + b"cos\nsystem\n"
-        for name in ("__new__", "__call__", "__setstate__", "find_class", "append", "__class__", "__dict__", "items")
-    ) + b"u"  # fmt: skip
+    evil = (
+        b"}("
+        + b"".join(
+            string(name) + b"cos\nsystem\n"
+            for name in (
+                "__new__",
+                "__call__",
+                "__setstate__",
+                "find_class",
+                "append",
+                "__class__",
+                "__dict__",
+                "items",
+            )
+        )
+        + b"u"
+    )
     before = {name: dict(vars(getattr(inert_pickle, name))) for name in STAND_INS}
     tables = {name: dict(getattr(inert_pickle, name)) for name in ("_STORAGES", "_DTYPES", "_STAND_INS")}
     modules = dict(sys.modules)
     ends = (
-        b"b", b"", b"N" + evil + b"\x86b",  # BUILD with a state, with slots
-    )  # fmt: skip
-    contents = [made + evil + ends[0], made + ends[2], made + b"(" + evil + b"e", made + b"(" + evil + b"\x90",
-                made + string("a") + evil + b"s", made + b"(" + evil + b"tR" + evil + b"b"]  # fmt: skip
+        b"b",
+        b"",
+        b"N" + evil + b"\x86b",  # BUILD with a state, with slots
+    )
+    contents = [
+        made + evil + ends[0],
+        made + ends[2],
+        made + b"(" + evil + b"e",
+        made + b"(" + evil + b"\x90",
+        made + string("a") + evil + b"s",
+        made + b"(" + evil + b"tR" + evil + b"b",
+    ]
     for content in contents:
         Pickle(tensor_pickle(0, (4,), (1,))[:-2] + string("c") + content + b"u.").save(tmp_path / "w.pt")
         tensors = read_or_refused(tmp_path / "w.pt")
@@ -274,11 +342,20 @@ def test_the_stand_ins_are_frozen_and_hold_nothing() -> None:
 
 def test_the_unpickler_gives_nothing_that_can_be_imported() -> None:
     unpickler = inert_pickle._Unpickler(io.BytesIO(b""))
-    for where, name in (("os", "system"), ("builtins", "eval"), ("builtins", "getattr"), ("torch", "load"),
-                        ("torch._utils", "_rebuild_tensor_v2"), ("collections", "OrderedDict"), ("torch", "int8"),
-                        ("lookalike.models.checkpoint_tensors", "read_tensors"), ("torch", "Tensor"),
-                        ("copyreg", "_reconstructor"),
-                        ("builtins", "dict.fromkeys"), ("torch.storage", "UntypedStorage")):  # fmt: skip
+    for where, name in (
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("builtins", "getattr"),
+        ("torch", "load"),
+        ("torch._utils", "_rebuild_tensor_v2"),
+        ("collections", "OrderedDict"),
+        ("torch", "int8"),
+        ("lookalike.models.checkpoint_tensors", "read_tensors"),
+        ("torch", "Tensor"),
+        ("copyreg", "_reconstructor"),
+        ("builtins", "dict.fromkeys"),
+        ("torch.storage", "UntypedStorage"),
+    ):
         given = unpickler.find_class(where, name)
         assert type(given).__module__ == inert_pickle.__name__
         assert given.__module__ == inert_pickle.__name__

@@ -161,10 +161,18 @@ def circle(x: Tensor, y: list[int], w: None, margin_cosine: float, scale: float)
 LOOPS: dict[str, Callable[..., Tensor | float]] = {
     loop.__name__: loop
     for loop in (
-        arcface, subcenter_arcface, cosface, sphereface, normalized_softmax,
-        proxy_anchor, triplet, multi_similarity, supcon, circle,
+        arcface,
+        subcenter_arcface,
+        cosface,
+        sphereface,
+        normalized_softmax,
+        proxy_anchor,
+        triplet,
+        multi_similarity,
+        supcon,
+        circle,
     )
-}  # fmt: skip
+}
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),
@@ -353,7 +361,7 @@ def test_every_kind_of_triplet_on_offer_can_teach() -> None:
         (("cosface", {"margin_cosine": 0.1, "scale": 1.0}, 1, 4), r"loss cosface: 1 training label, expected"),
         (("supcon", {"temperature": 1.0}, 1, 4), r"loss supcon: 1 training label, expected at least two"),
     ],
-)  # fmt: skip
+)
 def test_wrong_settings_are_refused(arguments: tuple[Any, ...], text: str) -> None:
     with pytest.raises(LossError, match=text):
         MetricLoss(*arguments)

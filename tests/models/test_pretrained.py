@@ -129,8 +129,10 @@ def test_a_file_of_the_backbone_loads_and_its_classifier_is_ignored(
     embedder = make(pooling=pooling)
     assert not equal(embedder, source)
     assert load_pretrained(embedder.backbone, "test_resnet", str(file)) == str(file)
-    assert equal(embedder, {key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-                            for key, tensor in source.items()})  # fmt: skip
+    assert equal(
+        embedder,
+        {key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for key, tensor in source.items()},
+    )
     assert set(embedder.backbone.state_dict()) - set(source) == ({"global_pool.power"} if pooling == "gem" else set())
 
 

@@ -40,8 +40,13 @@ def test_ours_bring_their_settings(checkpoint: Path, name: str, capsys: pytest.C
     embedder, pixels, built = restore(checkpoint / name, {"backbone": "resnet50"}, {"height": 8})
     assert pixels == PixelSettings(32, 32)
     assert built == {
-        "backbone": "test_resnet", "embedding_size": 16, "pooling": "avg", "bn_neck": False, "mean": None, "std": None,
-    }  # fmt: skip
+        "backbone": "test_resnet",
+        "embedding_size": 16,
+        "pooling": "avg",
+        "bn_neck": False,
+        "mean": None,
+        "std": None,
+    }
     expected = Embedder("test_resnet", 16)
     if name == "best.safetensors":
         expected.load_state_dict(load_file(checkpoint / name))
@@ -73,8 +78,13 @@ def test_those_of_others_are_built_as_they_are_said_to_be(
     assert same_embeddings(restored, embedder)
     assert pixels == PixelSettings()
     assert built == {
-        "backbone": "test_resnet", "embedding_size": 128, "pooling": "avg", "bn_neck": True, "mean": None, "std": None,
-    }  # fmt: skip
+        "backbone": "test_resnet",
+        "embedding_size": 128,
+        "pooling": "avg",
+        "bn_neck": True,
+        "mean": None,
+        "std": None,
+    }
     said = " ".join(capsys.readouterr().err.split())
     assert "97 of 97 tensors of the embedder matched (" in said
     assert "the size of the input, its mean and std, and strides are not in such a file" in said

@@ -204,8 +204,12 @@ def test_the_lines_of_a_notebook_run(installed: Path, bundle_path: Path, digits:
 
 
 MODULES = {
-    "faiss-cpu": "faiss", "hydra-core": "hydra", "opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml",
-}  # fmt: skip
+    "faiss-cpu": "faiss",
+    "hydra-core": "hydra",
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+}
 
 
 def test_everything_that_is_declared_is_used(wheel: Path) -> None:

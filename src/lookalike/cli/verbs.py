@@ -50,27 +50,48 @@ class Verb:
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("demo", "the whole job on example photographs: train, evaluate, predict", "DemoCommand",
-             "demo_verb:demo"),
-        Verb("manifest", "count images per split and class, find unusable files, write the table", "ManifestCommand",
-             "data_verbs:manifest"),
-        Verb("audit", "find unusable files, duplicates, leaks, wrong labels; write a page of them", "AuditCommand",
-             "data_verbs:audit"),
+        Verb("demo", "the whole job on example photographs: train, evaluate, predict", "DemoCommand", "demo_verb:demo"),
+        Verb(
+            "manifest",
+            "count images per split and class, find unusable files, write the table",
+            "ManifestCommand",
+            "data_verbs:manifest",
+        ),
+        Verb(
+            "audit",
+            "find unusable files, duplicates, leaks, wrong labels; write a page of them",
+            "AuditCommand",
+            "data_verbs:audit",
+        ),
         Verb("augment", "write augmented copies of the training images", "AugmentCommand", "data_verbs:augment"),
         Verb("train", "train a model and write it as a bundle", "Train", "training_verbs:train"),
-        Verb("compare", "train with several losses, settings and seeds, and tell which is best", "CompareCommand",
-             "training_verbs:compare", "arguments:read_grid"),
-        Verb("tune", "search settings that validate best; goes on where it stopped", "TuneCommand",
-             "training_verbs:tune"),
+        Verb(
+            "compare",
+            "train with several losses, settings and seeds, and tell which is best",
+            "CompareCommand",
+            "training_verbs:compare",
+            "arguments:read_grid",
+        ),
+        Verb(
+            "tune", "search settings that validate best; goes on where it stopped", "TuneCommand", "training_verbs:tune"
+        ),
         Verb("eval", "measure a bundle or a checkpoint on a split", "EvalCommand", "model_verbs:evaluate"),
-        Verb("report", "one page about a model: figures, confusions, pictures, a map of the embeddings",
-             "ReportCommand", "model_verbs:report"),
+        Verb(
+            "report",
+            "one page about a model: figures, confusions, pictures, a map of the embeddings",
+            "ReportCommand",
+            "model_verbs:report",
+        ),
         Verb("predict", "name the nearest known images of new ones", "PredictCommand", "model_verbs:predict"),
-        Verb("quantize", "write the int8 form of a bundle, if its figures stay", "QuantizeCommand",
-             "training_verbs:quantize"),
+        Verb(
+            "quantize",
+            "write the int8 form of a bundle, if its figures stay",
+            "QuantizeCommand",
+            "training_verbs:quantize",
+        ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "model_verbs:embed"),
     )
-}  # fmt: skip
+}
 
 
 def find_verb(name: str) -> Verb:

@@ -48,6 +48,11 @@ def test_what_was_near_for_the_query_before_settles_nothing() -> None:
     reference[:, 0], reference[:, 1] = line
     vectors = given.vectors._replace(queries=np.eye(2, dtype=np.float32), references=reference, offsets=np.zeros(64))
     nearest = nothing_yet(2, 5)
-    take(line.copy(), 100, vectors._replace(references=np.pad(reference, ((100, 0), (0, 0))), offsets=np.zeros(164)),
-         nearest, SLACK)  # fmt: skip
+    take(
+        line.copy(),
+        100,
+        vectors._replace(references=np.pad(reference, ((100, 0), (0, 0))), offsets=np.zeros(164)),
+        nearest,
+        SLACK,
+    )
     assert nearest.rows.tolist() == [[100, 101, 102, 103, 104], [163, 162, 161, 160, 159]]

@@ -26,8 +26,9 @@ def test_sums_are_those_of_a_plain_loop(seed: int) -> None:
 def test_votes_by_hand() -> None:
     """Most votes; then the larger sum; then the nearer; none where nobody stands."""
     labels = np.array([[5, 2, 2, -1], [5, 2, 2, 5], [5, 2, 2, 5], [2, 5, -1, -1], [-1, -1, -1, -1]])
-    similarity = np.float32([[0.9, 0.2, 0.1, 0], [0.9, 0.6, 0.5, 0.1], [0.875, 0.5, 0.25, -0.125], [0.5, 0.5, 0, 0],
-                             [0, 0, 0, 0]])  # fmt: skip
+    similarity = np.float32(
+        [[0.9, 0.2, 0.1, 0], [0.9, 0.6, 0.5, 0.1], [0.875, 0.5, 0.25, -0.125], [0.5, 0.5, 0, 0], [0, 0, 0, 0]]
+    )
     assert vote_all(labels, similarity, 4).tolist() == [1, 1, 0, 0, -1]
     assert vote_all(labels, similarity, 1).tolist() == [0, 0, 0, 0, -1]
     assert vote_all(labels, similarity, 100).tolist() == [1, 1, 0, 0, -1]
