@@ -20,7 +20,7 @@ from lookalike.data.images import ImageError, read_image
 from lookalike.data.tables import ManifestError
 from lookalike.inference.bundle import BundleError
 from lookalike.inference.references import GalleryError
-from lookalike.metrics.evaluate import EvaluationError
+from lookalike.metrics.inputs import EvaluationError
 from lookalike.training.run import train
 
 

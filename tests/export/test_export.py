@@ -71,7 +71,7 @@ def test_figures_and_references_are_made_by_its_own_graph(
     assert bundle.config.metrics["validation"].metrics == result.metrics
     gallery = bundle.references
     assert np.array_equal(gallery.embeddings, references)
-    assert gallery.paths == manifest.known["path"].tolist()
+    assert gallery.paths == manifest.gallery_rows["path"].tolist()
     assert (gallery.root, gallery.precision) == (manifest.root.resolve(), bundle.config.precision)
     assert gallery.fingerprint == bundle.fingerprint
     assert bundle.config.open_set.false_accept_rate == 0.1

@@ -97,7 +97,7 @@ def test_boxes_of_the_data_are_cut_again(digits: Path, tmp_path: Path, encoder: 
     lines = [f"sheet.png,{file.parent.name},train,{32 * n},0,{32 * n + 32},32" for n, file in enumerate(files)]
     (tmp_path / "all.csv").write_text("\n".join(["path,label,split,x1,y1,x2,y2", *lines]))
     manifest = read_manifest(tmp_path / "all.csv")
-    rows = manifest.known
+    rows = manifest.gallery_rows
     references = References(
         encoder.embed(files), rows["label"].tolist(), rows["path"].tolist(), tmp_path, encoder.fingerprint
     )

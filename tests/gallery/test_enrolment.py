@@ -1,15 +1,12 @@
-"""Whatever form images have, they get labels, sources and thumbnails."""
+"""Whatever form images have, they get labels and sources."""
 
-import io
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from lookalike.data.images import ImageError, read_image
-from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread, thumbnail
+from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread
 from lookalike.inference.references import GalleryError
 
 
@@ -90,24 +87,3 @@ def test_sources_are_whole_paths_or_names(tmp_path: Path, monkeypatch: pytest.Mo
     assert source_of("a/../b.jpg", 3) == source_of(Path("b.jpg"), 0) == str((tmp_path / "b.jpg").resolve())
     assert source_of(b"bytes", 3) == "image 4"
     assert source_of("/photos/\udce9.jpg", 0) == "/photos/\\udce9.jpg", "SQLite stores nothing but UTF-8"
-
-
-def test_a_thumbnail_is_a_small_jpeg_of_the_whole_image(tmp_path: Path) -> None:
-    wide = np.zeros((100, 400, 3), np.uint8)
-    wide[:, :200] = (250, 10, 10)
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    for image in (wide, tmp_path / "wide.png", (tmp_path / "wide.png").read_bytes(), Image.fromarray(wide)):
-        small = thumbnail(image, 0)
-        with Image.open(io.BytesIO(small)) as opened:
-            assert (opened.format, opened.size) == ("JPEG", (160, 160))
-        pixels = read_image(small).astype(int)
-        assert np.abs(pixels[80, 40] - (250, 10, 10)).max() < 20
-        assert np.abs(pixels[80, 120]).max() < 20
-        assert np.abs(pixels[20] - 128).max() < 20, "grey above and below"
-
-
-def test_an_image_that_cannot_be_drawn_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"gone\.png: cannot be read"):
-        thumbnail(tmp_path / "gone.png", 0)
-    with pytest.raises(ImageError, match=r"image 3: expected uint8"):
-        thumbnail(np.zeros((8, 8)), 2)

@@ -61,12 +61,12 @@ def test_threads_take_turns(bundle_path: Path) -> None:
 
 
 def test_what_cannot_be_compiled_runs_uncompiled(
-    bundle_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A machine without a C compiler: the compiler torch looks for is not there."""
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("PATH", "/no/where")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(bundle_path.parent / "inductor"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     bundle = load_bundle(bundle_path)
     plain, compiled = (
         TorchNetwork(load_embedder(bundle.weights, bundle.config.model), "cpu", batch=4, compiled=compiled)
