@@ -189,7 +189,8 @@ def test_a_checkpoint_of_another_project(
         torch.save({"epoch": 120, "state_dict": state, "hyper_parameters": {"cfg": Foreign()}}, "epoch_120.ckpt")
     Foreign.__module__ = __name__
     small = ["model=timm", "model.backbone=test_resnet", "pixels.height=32", "pixels.width=32", "worst=0"]
-    command = ["eval", "ckpt_path=epoch_120.ckpt", f"data.root={few_market}", "split=test", "output=o.json", *small]
+    data = (f"data.root={few_market}", "split=test", "output=o.json", "device=cpu")
+    command = ["eval", "ckpt_path=epoch_120.ckpt", *data, *small]
     assert main([*command, "model.embedding_size=16"]) == 2
     text = capsys.readouterr().err
     assert "model.embedding_size=24" in text
@@ -265,7 +266,7 @@ def test_pairs_of_cameras_are_reported(few_market: Path) -> None:
     pairs = module.identification.to_dict()["per_camera_pair"]
     cameras = set(data.manifest.table["camera"])
     assert {(row["query_camera"], row["reference_camera"]) for row in pairs} == {
-        (one, other) for one in cameras for other in cameras if one != other
+        (asking, answering) for asking in cameras for answering in cameras if asking != answering
     }
     assert all(0 < row["map"] <= 1 and row["queries"] > 0 for row in pairs)
 
@@ -292,6 +293,6 @@ def test_sequences_taken_for_cameras_make_no_endless_table(few_market: Path) -> 
     many = replace(protocol, queries=queries)
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((len(part), 8)).astype(np.float32) for part in (many.queries, many.references)]
-    found = identify(*arrays, many, Rules())
-    assert found.to_dict()["per_camera_pair"] == []
+    identification = identify(*arrays, many, Rules())
+    assert identification.to_dict()["per_camera_pair"] == []
     assert len(identify(*arrays, protocol, Rules()).to_dict()["per_camera_pair"]) == 30

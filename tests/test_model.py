@@ -42,7 +42,7 @@ def files(digits: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def of_checkpoint(checkpoints: Path) -> Model:
-    return Model.from_checkpoint(checkpoints / "best.safetensors")
+    return Model.from_checkpoint(checkpoints / "best.safetensors", device="cpu")
 
 
 def test_a_loaded_bundle_says_what_it_is(model: Model, bundle_path: Path) -> None:

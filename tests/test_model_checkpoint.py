@@ -46,7 +46,7 @@ def files(digits: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def of_checkpoint(checkpoints: Path) -> Model:
-    return Model.from_checkpoint(checkpoints / "best.safetensors")
+    return Model.from_checkpoint(checkpoints / "best.safetensors", device="cpu")
 
 
 def state_of(embedder: Embedder) -> dict[str, torch.Tensor]:
@@ -84,7 +84,8 @@ def test_a_bundle_and_the_checkpoint_it_was_made_of_give_the_same_numbers(
 def test_a_checkpoint_of_lookalike_brings_its_own_settings(
     of_checkpoint: Model, checkpoints: Path, files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    last = Model.from_checkpoint(str(checkpoints / "last.ckpt"), model={"backbone": "resnet50"}, pixels={"height": 64})
+    others: dict[str, Any] = {"model": {"backbone": "resnet50"}, "pixels": {"height": 64}}
+    last = Model.from_checkpoint(str(checkpoints / "last.ckpt"), **others, device="cpu")
     said = " ".join(capsys.readouterr().err.split())
     assert "a checkpoint of lookalike; its own model and pixel settings are used" in said
     assert repr(last) == "Model('tiny-last': 16 dimensions from 32 x 32 pixels, float32)"
@@ -116,7 +117,7 @@ def test_weights_of_another_project_need_the_name_of_their_network(
     with pytest.raises(ModelError, match=r"theirs\.pt: a checkpoint of another project does not say its network: give"):
         Model.from_checkpoint(file)
     settings: dict[str, Any] = {"backbone": "test_resnet", "embedding_size": 24}
-    model = Model.from_checkpoint(file, model=settings, pixels={"height": 32, "width": 32})
+    model = Model.from_checkpoint(file, model=settings, pixels={"height": 32, "width": 32}, device="cpu")
     assert model.encoder.size == 24
     assert np.abs(model.embed(files) - in_torch(theirs, files, PixelSettings(32, 32))).max() < 1e-5
     cropped = Model.from_checkpoint(file, model=settings, pixels={"height": 24, "width": 32, "resize": "crop"})
@@ -200,6 +201,7 @@ def test_a_checkpoint_of_the_module_in_somebody_elses_trainer(digits: Path, file
         tmp_path / "other.ckpt",
         model={"backbone": "test_resnet", "embedding_size": 16},
         pixels={"height": 32, "width": 32},
+        device="cpu",
     )
     assert np.abs(model.embed(files) - in_torch(module.embedder, files, PixelSettings(32, 32))).max() < 1e-5
 

@@ -261,11 +261,11 @@ def test_unknown_images_are_called_unknown(
     far = np.argsort((encoder.embed_arrays(images) @ gallery.embeddings.T).max(1))[0]
     assert seen @ seen > 0.99
     Image.fromarray(images[far]).save("far.png")
-    known = predict(
+    judged = predict(
         encoder, gallery, [gallery.file(0), Path("far.png")], 3, source="t", threshold=0.9999 * float(seen @ seen)
     )
-    assert [item.label for item in known.items] == [gallery.labels[0], "unknown"]
-    assert [item.score is None for item in known.items] == [False, True]
+    assert [item.label for item in judged.items] == [gallery.labels[0], "unknown"]
+    assert [item.score is None for item in judged.items] == [False, True]
     assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "false_accept_rate=0.03"]) == 2
     assert "false_accept_rate=0.03: models/t has thresholds for 0.01, 0.02, 0.05, 0.07" in capsys.readouterr().err
 
@@ -279,7 +279,7 @@ def test_a_checkpoint_is_measured_in_float32(
     bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint = bundle_path.parents[1] / "checkpoint" / "tiny" / "best.safetensors"
-    command = ["eval", f"ckpt_path={checkpoint}", f"data.root={digits}", "worst=0"]
+    command = ["eval", f"ckpt_path={checkpoint}", f"data.root={digits}", "worst=0", "device=cpu"]
     assert main([*command, "precision=bf16"]) == 2
     assert "precision=bf16: a checkpoint is measured in float32: leave it out" in capsys.readouterr().err
     assert main(command) == 0

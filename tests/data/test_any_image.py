@@ -154,9 +154,9 @@ def test_a_picture_beyond_the_limit_is_refused_before_it_is_decoded() -> None:
     huge = Image.new("1", (9460, 9460))
     with pytest.raises(
         ImageError, match=rf"^image 1: 9460 x 9460 pixels, .* at most {MAX_PIXELS} in all: scale"
-    ) as told:
+    ) as caught:
         read_any(huge, PixelSettings(16, 16), name="image 1")
-    assert told.value.kind == "size"
+    assert caught.value.kind == "size"
 
 
 def test_a_picture_that_cannot_be_decoded_is_refused(scene: Image.Image) -> None:

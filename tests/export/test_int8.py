@@ -95,19 +95,19 @@ def test_its_figures_are_those_of_a_fresh_evaluation(
 ) -> None:
     before, after, comparison = made
     protocol = manifest.protocol("validation")
-    found = {}
+    measured = {}
     encoders = {"before": openvino_encoder(before, "float32"), "after": openvino_encoder(after)}
     for name, encoder in encoders.items():
         queries, references = embed_protocol(encoder, manifest, protocol)
-        found[name] = queries, evaluate_rows(queries, references, protocol)
+        measured[name] = queries, evaluate_rows(queries, references, protocol)
     for name, figures in (("before", comparison.before), ("after", comparison.after)):
-        result = found[name][1]
+        result = measured[name][1]
         assert result.metrics == figures.metrics
         assert getattr(after.config.quantized, name) == {key: result.metrics[key] for key in ("accuracy@1", "map")}
     assert after.config.metrics["validation"].model_dump(mode="json") == json.loads(
-        json.dumps(found["after"][1].to_dict())
+        json.dumps(measured["after"][1].to_dict())
     )
-    cosine = (found["before"][0] * found["after"][0]).sum(1)
+    cosine = (measured["before"][0] * measured["after"][0]).sum(1)
     assert cosine.min() == pytest.approx(comparison.min_cosine, abs=1e-6)
     assert cosine.mean() == pytest.approx(comparison.mean_cosine, abs=1e-6)
     assert 0.8 < comparison.min_cosine <= comparison.mean_cosine <= 1 + 1e-6
@@ -153,7 +153,7 @@ def test_examples_are_spread_over_the_labels_and_drawn_by_the_seed(
     original = quantizing.read_image
     monkeypatch.setattr(quantizing, "read_image", lambda file, *rest: read.append(file) or original(file, *rest))
     examples = quantizing._examples(manifest, bundle, 12, 0)
-    assert {(one.shape, one.dtype) for one in examples} == {((1, 32, 32, 3), np.dtype(np.uint8))}
+    assert {(example.shape, example.dtype) for example in examples} == {((1, 32, 32, 3), np.dtype(np.uint8))}
     assert {file.parts[-3] for file in read} == {"train"}
     assert sorted([file.parent.name for file in read].count(f"digit {n}") for n in range(5)) == [2, 2, 2, 3, 3]
     first = list(read)
@@ -175,9 +175,9 @@ def test_what_loses_too_much_leaves_nothing_behind(
             self.noisy = graph.name != "model.xml"
 
         def __call__(self, images: np.ndarray) -> np.ndarray:
-            found = super().__call__(images)
-            noise = np.random.default_rng(int(images.sum())).normal(size=found.shape).astype(np.float32)
-            return noise / np.linalg.norm(noise, axis=1, keepdims=True) if self.noisy else found
+            embeddings = super().__call__(images)
+            noise = np.random.default_rng(int(images.sum())).normal(size=embeddings.shape).astype(np.float32)
+            return noise / np.linalg.norm(noise, axis=1, keepdims=True) if self.noisy else embeddings
 
     monkeypatch.setattr(quantizing, "OpenVinoNetwork", Noise)
     text = (
@@ -259,10 +259,10 @@ def test_photographs_keep_their_figures(few_produce: Path, tmp_path: Path) -> No
     size = ("pixels.height=96", "pixels.width=96", "online=none", "trainer.max_epochs=1", "trainer.workers=0")
     chosen = ("model=efficientnet_lite0", "trainer.threads=1", "trainer.device=cpu", "logger=none", "run=photographs")
     bundle, _ = train(read_settings("train", [f"data.root={few_produce}", *folders, *size, *chosen]))
-    made, found = quantize(bundle, read_manifest(few_produce), tmp_path / "int8", max_loss=0.05)
-    assert found.loss <= 0.05
-    assert found.before.metrics["accuracy@1"] > 0.4
-    assert found.min_cosine > 0.85
-    assert found.mean_cosine > 0.97
+    made, comparison = quantize(bundle, read_manifest(few_produce), tmp_path / "int8", max_loss=0.05)
+    assert comparison.loss <= 0.05
+    assert comparison.before.metrics["accuracy@1"] > 0.4
+    assert comparison.min_cosine > 0.85
+    assert comparison.mean_cosine > 0.97
     assert made.config.quantized.images == len(bundle.references) < 300
     assert np.allclose(np.linalg.norm(made.references.embeddings, axis=1), 1, atol=1e-5)

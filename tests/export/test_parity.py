@@ -30,8 +30,8 @@ def test_a_graph_that_is_too_far_off_in_bf16_is_served_in_float32(
             return network
 
         def run(images: np.ndarray) -> np.ndarray:
-            found = network(images) + np.linspace(-0.1, 0.1, 16, dtype=np.float32)
-            return found / np.linalg.norm(found, axis=1, keepdims=True)
+            embeddings = network(images) + np.linspace(-0.1, 0.1, 16, dtype=np.float32)
+            return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
         run.batch = network.batch  # type: ignore[attr-defined]
         return run

@@ -41,8 +41,8 @@ def test_another_precision_than_the_gallery_has_is_told(bundle_path: Path, capsy
     bundle = load_bundle(bundle_path)
     other = Bundle(bundle.path, bundle.config.model_copy(update={"precision": "bf16"}))
     openvino_encoder(other, precision="float32")
-    told = " ".join(capsys.readouterr().err.split())
-    assert "gallery and thresholds were made in bf16, the network runs in float32" in told
+    said = " ".join(capsys.readouterr().err.split())
+    assert "gallery and thresholds were made in bf16, the network runs in float32" in said
     openvino_encoder(bundle)
     assert "gallery and thresholds" not in capsys.readouterr().err
 
@@ -74,13 +74,13 @@ def test_the_first_unusable_image_stops_all_threads(bundle_path: Path, digits: P
         encoder.embed(many, progress=seen.append)
     assert sum(seen) < len(many) / 2, "the rest was not embedded"
     errors: dict[int, str] = {}
-    found = encoder.embed([*[tmp_path / "bad.png"] * 50, good[0]], errors=errors)
+    embeddings = encoder.embed([*[tmp_path / "bad.png"] * 50, good[0]], errors=errors)
     assert list(errors) == list(range(50)), "in the order of the files"
     errors = {}
-    found = encoder.embed([good[0], tmp_path / "bad.png", good[1]], errors=errors)
+    embeddings = encoder.embed([good[0], tmp_path / "bad.png", good[1]], errors=errors)
     assert list(errors) == [1]
-    assert not found[1].any()
-    assert np.array_equal(found[[0, 2]], encoder.embed(good[:2]))
+    assert not embeddings[1].any()
+    assert np.array_equal(embeddings[[0, 2]], encoder.embed(good[:2]))
 
 
 def test_an_embedding_does_not_depend_on_its_neighbours(bundle_path: Path, digits: Path) -> None:

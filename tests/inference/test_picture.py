@@ -27,10 +27,10 @@ def dark_columns(sheet: Image.Image) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("columns", range(1, 13))
 def test_one_picture_per_cell_at_even_distances(photo: Path, columns: int) -> None:
     sheet = draw_rows([[Cell(photo, "title", "note")] * columns])
-    one, two = draw_rows([[Cell(photo, "", "")]]), draw_rows([[Cell(photo, "", "")] * 2])
-    step = two.width - one.width
+    single, double = draw_rows([[Cell(photo, "", "")]]), draw_rows([[Cell(photo, "", "")] * 2])
+    step = double.width - single.width
     assert sheet.mode == "RGB"
-    assert sheet.size == (one.width + (columns - 1) * step, one.height)
+    assert sheet.size == (single.width + (columns - 1) * step, single.height)
     spans = dark_columns(sheet)
     assert len(spans) == columns
     assert len({last - first for first, last in spans}) == 1

@@ -110,8 +110,8 @@ def test_not_above_the_threshold_is_unknown(bundle_path: Path, digits: Path) -> 
     strict = predict(*given, source="tiny", threshold=nearest[9])
     assert sum(item.label == "unknown" for item in strict) == sum(value <= nearest[9] for value in nearest)
     for item, before in zip(strict, plain, strict=True):
-        known = item.neighbours[0].similarity > nearest[9]
-        assert (item.label, item.score) == ((before.label, before.score) if known else ("unknown", None))
+        near_enough = item.neighbours[0].similarity > nearest[9]
+        assert (item.label, item.score) == ((before.label, before.score) if near_enough else ("unknown", None))
         assert (item.truth, item.neighbours) == (before.truth, before.neighbours)
 
 

@@ -41,10 +41,10 @@ def test_order_is_similarity_then_row(made, count: int) -> None:
     assert count < 9 or len(set(similarity[0].round(7))) < count / 2, "the problem has too few ties"
     searched = gallery(references)
     for k in range(1, count + 1) if count < 10 else (1, 2, 3, 5, 10, 17, 50, 99, 199, 200):
-        rows, found = searched.search(query, k, "f" * 64)
-        assert (rows.dtype, found.dtype, rows.shape, found.shape) == (np.int64, np.float32, (6, k), (6, k))
+        rows, values = searched.search(query, k, "f" * 64)
+        assert (rows.dtype, values.dtype, rows.shape, values.shape) == (np.int64, np.float32, (6, k), (6, k))
         np.testing.assert_array_equal(rows, expected[:, :k])
-        np.testing.assert_allclose(found, np.take_along_axis(similarity, rows, 1), atol=1e-6)
+        np.testing.assert_allclose(values, np.take_along_axis(similarity, rows, 1), atol=1e-6)
 
 
 def test_all_references_alike_gives_the_first_rows() -> None:
@@ -87,8 +87,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_paths_are_relative_to_the_root_or_absolute() -> None:
-    one = gallery(np.eye(2, dtype=np.float32), paths=["a b/1.jpg", "/elsewhere/2.jpg"])
-    assert [one.file(0), one.file(1)] == [Path("/photos/a b/1.jpg"), Path("/elsewhere/2.jpg")]
+    mixed = gallery(np.eye(2, dtype=np.float32), paths=["a b/1.jpg", "/elsewhere/2.jpg"])
+    assert [mixed.file(0), mixed.file(1)] == [Path("/photos/a b/1.jpg"), Path("/elsewhere/2.jpg")]
 
 
 @pytest.mark.parametrize(

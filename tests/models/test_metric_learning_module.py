@@ -28,9 +28,9 @@ def embeddings(embedder: Embedder, root: Path, pixels: PixelSettings) -> tuple[M
 def test_lightning_logs_the_metrics_of_a_test(few_market: Path) -> None:
     module, data = embeddings(Embedder("test_resnet", 16), few_market, PixelSettings(32, 32))
     assert module.identification is not None
-    found = module.trainer.callback_metrics
+    logged = module.trainer.callback_metrics
     for name in ("accuracy", "accuracy_at_5", "cmc_at_10", "map", "map_trapezoid", "minp"):
-        assert float(found[f"test/{name}"]) == pytest.approx(
+        assert float(logged[f"test/{name}"]) == pytest.approx(
             module.identification.metrics[name.replace("_at_", "@")], abs=1e-6
         )
     whole = module.identification.whole

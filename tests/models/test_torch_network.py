@@ -24,10 +24,10 @@ def test_torch_and_bf16_agree_with_float32(bundle_path: Path, digits: Path) -> N
     for precision, least in (("float32", 0.99999), ("bf16", 0.99)):
         network = TorchNetwork(embedder, "cpu", precision, batch=7)
         encoder = Encoder(network, bundle.pixels, bundle.fingerprint, 16, precision)
-        found = encoder.embed(files)
-        assert (found * expected).sum(1).min() > least
-        assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
-        assert np.array_equal(found[3:9], encoder.embed(files[3:9])), "padded to the same shape"
+        embeddings = encoder.embed(files)
+        assert (embeddings * expected).sum(1).min() > least
+        assert np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-6)
+        assert np.array_equal(embeddings[3:9], encoder.embed(files[3:9])), "padded to the same shape"
 
 
 def test_cuda_without_a_device_says_so(bundle_path: Path) -> None:

@@ -47,8 +47,8 @@ sys.exit(main(sys.argv[1:]))
     resumed = start(tmp_path, *command)
     assert resumed.returncode == 0, resumed.stderr
     assert start(tmp_path, *arguments(digits, "unbroken")).returncode == 0
-    one, two = (tmp_path / f"models/{run}/model.safetensors" for run in ("r", "unbroken"))
-    assert one.read_bytes() == two.read_bytes()
+    resumed_weights, unbroken_weights = (tmp_path / f"models/{run}/model.safetensors" for run in ("r", "unbroken"))
+    assert resumed_weights.read_bytes() == unbroken_weights.read_bytes()
 
 
 def test_the_seconds_of_a_run_hold_those_before_it_was_killed(tmp_path: Path) -> None:

@@ -57,11 +57,11 @@ def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, lo
     assert "resuming r after" in resumed.stderr
 
     assert (whole / "models/r/model.safetensors").read_bytes() == (broken / "models/r/model.safetensors").read_bytes()
-    one, other = state(whole), state(broken)
-    assert same(one["state_dict"], other["state_dict"])
-    assert same(one["optimizer_states"], other["optimizer_states"])
-    assert same(one["lr_schedulers"], other["lr_schedulers"])
-    assert same(one["lookalike"], other["lookalike"])
+    of_whole, of_broken = state(whole), state(broken)
+    assert same(of_whole["state_dict"], of_broken["state_dict"])
+    assert same(of_whole["optimizer_states"], of_broken["optimizer_states"])
+    assert same(of_whole["lr_schedulers"], of_broken["lr_schedulers"])
+    assert same(of_whole["lookalike"], of_broken["lookalike"])
     assert _curve(whole) == _curve(broken)
     assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
     assert not list(broken.rglob("*.tmp")), "temporary files are left behind"
@@ -124,9 +124,10 @@ def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeyp
         monkeypatch.chdir(tmp_path)
         assert state(tmp_path, "b")["global_step"] == moment
         train(settings["b"])
-        one, other = state(tmp_path, "w"), state(tmp_path, "b")
+        of_whole, of_broken = state(tmp_path, "w"), state(tmp_path, "b")
         assert all(
-            same(one[key], other[key]) for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
+            same(of_whole[key], of_broken[key])
+            for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
         ), moment
         shutil.rmtree("checkpoint/b")
         shutil.rmtree("models/b")

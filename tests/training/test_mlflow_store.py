@@ -39,14 +39,14 @@ def test_a_record_deleted_meanwhile_does_not_end_the_run(here: Path, capsys: pyt
     store = f"sqlite:///{here / 'mlflow.db'}"
     tracker = Tracker("r", {"mlflow": {"uri": store, "experiment": "e"}}, here / "c")
     client = mlflow.MlflowClient(store)
-    (found,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
-    client.delete_run(found.info.run_id)
+    (record,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
+    client.delete_run(record.info.run_id)
     tracker.settings({"a": 1})
     tracker.epoch([{"epoch": 1.0, "train/loss": 2.0}])
     tracker.close("success")
-    told = capsys.readouterr().err
-    assert "must be in the 'active' state" in told
-    assert "this goes on without a record of it" in told
+    said = capsys.readouterr().err
+    assert "must be in the 'active' state" in said
+    assert "this goes on without a record of it" in said
 
 
 @pytest.fixture

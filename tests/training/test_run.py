@@ -58,8 +58,8 @@ def test_workers_do_not_change_the_weights(digits: Path, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     for run, workers in (("none", 0), ("two", 2)):
         assert main(arguments(digits, run, f"trainer.workers={workers}")) == 0
-    one, two = (Path(f"models/{run}/model.safetensors").read_bytes() for run in ("none", "two"))
-    assert one == two
+    without, with_two = (Path(f"models/{run}/model.safetensors").read_bytes() for run in ("none", "two"))
+    assert without == with_two
 
 
 @pytest.fixture

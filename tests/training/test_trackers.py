@@ -31,12 +31,12 @@ def test_csv_and_mlflow_hold_the_curve(digits: Path, here: Path) -> None:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     assert rows == history
     client = mlflow.MlflowClient("sqlite:///mlflow.db")
-    (found,) = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
-    assert found.info.status == "FINISHED"
-    assert found.data.params["trainer.batch_size"] == "8"
-    assert found.data.params["loss.margin_degrees"] == "28.6"
+    (record,) = client.search_runs([client.get_experiment_by_name("lookalike").experiment_id])
+    assert record.info.status == "FINISHED"
+    assert record.data.params["trainer.batch_size"] == "8"
+    assert record.data.params["loss.margin_degrees"] == "28.6"
     for name in history[0].keys() - {"epoch"}:
-        points = client.get_metric_history(found.info.run_id, name.replace("@", "_at_"))
+        points = client.get_metric_history(record.info.run_id, name.replace("@", "_at_"))
         assert [(point.step, point.value) for point in points] == [(int(line["epoch"]), line[name]) for line in history]
 
 

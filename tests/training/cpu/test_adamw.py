@@ -44,8 +44,8 @@ def test_the_flat_optimiser_does_the_arithmetic_of_torch(layout: torch.memory_fo
         for network, optimizer in zip(networks, (theirs, ours), strict=True):
             optimizer.zero_grad()
             optimizer.step(lambda network=network, images=images: network(images).square().mean().backward())
-    for one, other in zip(*(network.parameters() for network in networks), strict=True):
-        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+    for theirs_now, ours_now in zip(*(network.parameters() for network in networks), strict=True):
+        assert torch.allclose(theirs_now, ours_now, rtol=1e-4, atol=1e-6)
     ours.zero_grad()
     assert all(parameter.grad is None for parameter in networks[1].parameters())
 

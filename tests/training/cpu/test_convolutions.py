@@ -36,9 +36,9 @@ def test_products_are_the_convolution(options: dict[str, Any], channels: int, ou
         results.append(result.detach())
         gradients.append([given.grad, *(parameter.grad for parameter in network.parameters())])
     assert results[0].shape == results[1].shape
-    for exact, found in zip([results[0], *gradients[0]], [results[1], *gradients[1]], strict=True):
-        assert found is not None
-        assert float((found.float() - exact).norm() / exact.norm()) < 0.01
+    for exact, computed in zip([results[0], *gradients[0]], [results[1], *gradients[1]], strict=True):
+        assert computed is not None
+        assert float((computed.float() - exact).norm() / exact.norm()) < 0.01
     assert gradients[1][1].stride() == changed[0].weight.stride(), "no copy is needed for the optimiser"
 
 
@@ -52,7 +52,7 @@ def test_a_weight_in_bf16_is_made_anew_whenever_the_weight_changed() -> None:
         values = images.to(torch.bfloat16).float(), weight.detach().to(torch.bfloat16).float()
         return nn.functional.conv2d(*values) + network[0].bias.detach().view(1, -1, 1, 1)
 
-    def found() -> Tensor:
+    def computed() -> Tensor:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             return network(images).float()
 
@@ -71,7 +71,7 @@ def test_a_weight_in_bf16_is_made_anew_whenever_the_weight_changed() -> None:
             optimizer.step()
             optimizer.zero_grad()
             assert not torch.equal(weight, before)
-        assert float((found() - expected()).norm() / expected().norm()) < 0.01, change
+        assert float((computed() - expected()).norm() / expected().norm()) < 0.01, change
 
 
 def test_products_leave_other_convolutions_and_float32_alone() -> None:
@@ -83,11 +83,11 @@ def test_products_leave_other_convolutions_and_float32_alone() -> None:
         nn.Conv2d(4, 4, 3).requires_grad_(False),
     )
     assert use_products(network) == 0
-    one = nn.Sequential(nn.Conv2d(4, 4, 3))
+    network_alone = nn.Sequential(nn.Conv2d(4, 4, 3))
     images = torch.randn(2, 4, 8, 8)
-    before = one(images)
-    assert use_products(one) == 1
-    assert torch.equal(one(images), before), "outside of autocast nothing changes"
+    before = network_alone(images)
+    assert use_products(network_alone) == 1
+    assert torch.equal(network_alone(images), before), "outside of autocast nothing changes"
 
 
 def test_a_step_with_gradients_in_float32_is_seen_by_the_next_forward_pass() -> None:

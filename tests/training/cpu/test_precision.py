@@ -35,7 +35,7 @@ def run(embedder: Embedder, chosen: TrainPrecision, images: Tensor) -> Tensor:
 def test_every_arithmetic_keeps_embedding_and_gradients(backbone: str, chosen: TrainPrecision) -> None:
     side = 160 if backbone == "test_vit" else 64
     images, labels = batch(side=side)
-    found: dict[str, tuple[Tensor, list[Tensor]]] = {}
+    results: dict[str, tuple[Tensor, list[Tensor]]] = {}
     for name in ("32-true", chosen):
         torch.manual_seed(0)
         embedder = Embedder(backbone, 16, trainable=["all"])
@@ -45,8 +45,8 @@ def test_every_arithmetic_keeps_embedding_and_gradients(backbone: str, chosen: T
         loss(embedding, labels).backward()
         gradients = [parameter.grad for parameter in [*embedder.parameters(), *loss.parameters()]]
         assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
-        found[name] = (nn.functional.normalize(embedding.detach().float(), dim=1), gradients)  # type: ignore[assignment]
-    exact, quick = found["32-true"], found[chosen]
+        results[name] = (nn.functional.normalize(embedding.detach().float(), dim=1), gradients)  # type: ignore[assignment]
+    exact, quick = results["32-true"], results[chosen]
     assert (exact[0] * quick[0]).sum(1).min() > 0.99
     flat = [torch.cat([gradient.flatten() for gradient in gradients]) for gradients in (exact[1], quick[1])]
     assert float(nn.functional.cosine_similarity(flat[0], flat[1], dim=0)) > 0.95
@@ -57,10 +57,10 @@ def test_a_choice_is_measured_remembered_and_changes_nothing(tmp_path: Path) -> 
     embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
     before = {name: value.clone() for name, value in embedder.state_dict().items()}
     random = torch.get_rng_state()
-    found = fastest_precision(tmp_path, {"model": "a"}, embedder, loss, run, batch())
-    assert found.chosen in CHOICES
-    assert set(found.milliseconds) == set(CHOICES) == set(found.loss_difference)
-    assert found.loss_difference["32-true"] == 0
+    timed = fastest_precision(tmp_path, {"model": "a"}, embedder, loss, run, batch())
+    assert timed.chosen in CHOICES
+    assert set(timed.milliseconds) == set(CHOICES) == set(timed.loss_difference)
+    assert timed.loss_difference["32-true"] == 0
     assert torch.equal(random, torch.get_rng_state())
     assert all(torch.equal(before[name], value) for name, value in embedder.state_dict().items())
     assert all(parameter.grad is None for parameter in embedder.parameters())
@@ -127,10 +127,10 @@ def test_asked_for_arithmetic_is_used_kept_and_told(
 
 
 def test_autocast_is_for_bf16_only() -> None:
-    one = torch.ones(2, 2)
+    ones = torch.ones(2, 2)
     for chosen, kind in (("32-true", torch.float32), ("bf16-mixed", torch.bfloat16), ("bf16-products", torch.bfloat16)):
         with autocast("cpu", chosen):  # type: ignore[arg-type]
-            assert (one @ one).dtype == kind
+            assert (ones @ ones).dtype == kind
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -59,8 +59,8 @@ def opened(folder: Path, network: Embedder, *parts: ImageRows, limit: int = 1 <<
 
 
 def cache_of(folder: Path) -> Path:
-    (found,) = folder.glob("*.bf16")
-    return found
+    (cache,) = folder.glob("*.bf16")
+    return cache
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def copy(digits: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(digits, tmp_path / "data"))
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> str:
+def said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
@@ -90,7 +90,7 @@ def test_it_is_made_once_and_told(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(tmp_path, embedder(), rows(digits))
-    assert "trunk: frozen up to layer3, cached" in told(capsys)
+    assert "trunk: frozen up to layer3, cached" in said(capsys)
     monkeypatch.setattr(ImageRows, "__getitem__", lambda self, index: pytest.fail("an image was read again"))
     opened(tmp_path, embedder(), rows(digits))
     network = embedder()
@@ -162,7 +162,7 @@ def test_a_damaged_cache_is_made_anew(
     capsys.readouterr()
     opened(tmp_path, embedder(), rows(digits))
     assert file.read_bytes() == content
-    assert ("made anew" in told(capsys)) == (damage != "no settings")
+    assert ("made anew" in said(capsys)) == (damage != "no settings")
 
 
 def test_a_writer_that_dies_leaves_nothing_that_is_used(
@@ -185,7 +185,7 @@ def test_without_room_training_goes_on_without_it(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cached_trunk(tmp_path, embedder(), [rows(digits)], False, "cpu", 1000) is None
-    assert "50 images is more than trainer.trunk_cache_gib allows" in told(capsys)
+    assert "50 images is more than trainer.trunk_cache_gib allows" in said(capsys)
 
     class Full(io.BytesIO):
         def write(self, _: Any) -> int:
@@ -197,7 +197,7 @@ def test_without_room_training_goes_on_without_it(
     original = Path.open
     monkeypatch.setattr(files.Path, "open", full)
     assert cached_trunk(tmp_path, embedder(), [rows(digits)], False, "cpu", 1 << 30) is None
-    assert "trunk: not cached (" in told(capsys)
+    assert "trunk: not cached (" in said(capsys)
     assert not list(tmp_path.glob("*.bf16"))
 
 
