@@ -189,7 +189,8 @@ def test_a_checkpoint_of_another_project(
         torch.save({"epoch": 120, "state_dict": state, "hyper_parameters": {"cfg": Foreign()}}, "epoch_120.ckpt")
     Foreign.__module__ = __name__
     small = ["model=timm", "model.backbone=test_resnet", "pixels.height=32", "pixels.width=32", "worst=0"]
-    command = ["eval", "ckpt_path=epoch_120.ckpt", f"data.root={few_market}", "split=test", "output=o.json", *small]
+    data = (f"data.root={few_market}", "split=test", "output=o.json", "device=cpu")
+    command = ["eval", "ckpt_path=epoch_120.ckpt", *data, *small]
     assert main([*command, "model.embedding_size=16"]) == 2
     text = capsys.readouterr().err
     assert "model.embedding_size=24" in text
