@@ -245,6 +245,14 @@ def test_an_audit_without_a_bundle_uses_the_bundled_backbone(few_produce: Path) 
 def test_an_audit_that_cannot_be_made_is_refused(digits: Path, bundle_path: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"nowhere: no such folder or table"):
         audit(tmp_path / "nowhere", bundle=bundle_path)
+    for data in (None, pd.DataFrame({"path": ["a.jpg"]})):
+        for use in (train, audit):
+            with pytest.raises(LookalikeError, match=r"data: expected a folder, a table file, a Dataset or its set"):
+                use(data)  # type: ignore[operator]
+    with pytest.raises(ManifestError, match=r"Dataset: root: expected a path, got DataFrame: write a table to a"):
+        Dataset(pd.DataFrame({"path": ["a.jpg"]}))  # type: ignore[arg-type]
+    with pytest.raises(LookalikeError, match=r"audit: expected a bundle or a model of one, got bare, which has none"):
+        audit(digits, bundle=Model("bare", Model.load(bundle_path).encoder))
     with pytest.raises(BundleError, match=r"no bundle here"):
         audit(digits, bundle=tmp_path / "nowhere")
     with pytest.raises(LookalikeError, match=r"device='gpu': expected one of auto, cpu, cuda"):

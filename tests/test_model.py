@@ -1,8 +1,10 @@
 """`Model`: one way in for bundles and checkpoints, one way to a number, and plain words for what is wrong."""
 
+import copy
 import gc
 import io
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from lookalike.data.images import ImageError, read_image
 from lookalike.data.tables import ManifestError
 from lookalike.inference.bundle import BundleError
 from lookalike.inference.references import GalleryError
-from lookalike.metrics.inputs import EvaluationError
+from lookalike.metrics.columns import EvaluationError
 from lookalike.training.run import train
 
 
@@ -176,6 +178,7 @@ def test_predictions_are_written_where_a_person_says(model: Model, files: list[P
     [
         ({"k": 0}, GalleryError, r"^k=0: expected 1 to 50, the number of images in the gallery"),
         ({"k": 51}, GalleryError, r"^k=51: expected 1 to 50"),
+        ({"k": "5"}, GalleryError, r"^k='5': expected 1 to 50"),
         ({"false_accept_rate": 0.33}, BundleError, r"^false_accept_rate=0\.33: .* has thresholds for 0\.01, 0\.02, "),
     ],
 )
@@ -184,6 +187,16 @@ def test_what_cannot_be_answered_is_refused(
 ) -> None:
     with pytest.raises(error, match=text):
         model.predict(files, **options)
+
+
+def test_another_process_loads_the_bundle_of_a_model(model: Model, files: list[Path]) -> None:
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.embed(files), model.embed(files))
+    assert copy.copy(model).name == model.name
+    with pytest.raises(LookalikeError, match="bare: has no bundle that another process could load"):
+        pickle.dumps(Model("bare", model.encoder))
+    with pytest.raises(LookalikeError, match=r"Model\.load: expected the folder of a bundle .*, got None"):
+        Model.load(None)  # type: ignore[arg-type]
 
 
 def test_a_false_accept_rate_lets_it_say_unknown(model: Model, files: list[Path]) -> None:
@@ -226,7 +239,9 @@ def test_what_cannot_be_measured_is_refused(
         model.evaluate(digits, **options)
 
 
-def test_images_held_out_of_training_are_held_out_again(digits: Path, tmp_path: Path) -> None:
+def test_images_held_out_of_training_are_held_out_again(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = tmp_path / "data"
     shutil.copytree(digits / "train", root / "train")
     folders = (f"models_dir={tmp_path / 'models'}", f"checkpoint_dir={tmp_path / 'checkpoint'}")
@@ -242,6 +257,12 @@ def test_images_held_out_of_training_are_held_out_again(digits: Path, tmp_path: 
     asked = [set(assessment.protocol.queries["path"]) for assessment in (again, other)]
     assert asked[0] != asked[1], "a hold-out of the data set's own stands"
     assert not asked[0] & set(model.references.paths)
+    trained_on = len(asked[1] & set(model.references.paths))
+    said = capsys.readouterr().err
+    assert trained_on
+    assert f"{trained_on} of 10 queries are images that h was trained on: figures are too good by these" in said
+    model.evaluate(root)
+    assert "was trained on" not in capsys.readouterr().err
     checkpoint = Model.from_checkpoint(tmp_path / "checkpoint" / "h" / "best.safetensors")
     with pytest.raises(ManifestError, match="split validation has no query"):
         checkpoint.evaluate(root)  # a file of weights does not say what was held out

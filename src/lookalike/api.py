@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lookalike.data.dataset import Dataset
+from lookalike.errors import LookalikeError
 from lookalike.inference.encoder import Encoder, WantedPrecision
 from lookalike.model import Device, Model, needing
 
@@ -45,7 +46,7 @@ def train(data: Dataset | Mapping[str, Any] | str | Path, **settings: object) ->
 def audit(
     data: Dataset | Mapping[str, Any] | str | Path,
     *,
-    bundle: str | Path | None = None,
+    bundle: Model | str | Path | None = None,
     output: str | Path | None = None,
     device: Device = "auto",
     precision: WantedPrecision = "auto",
@@ -54,7 +55,7 @@ def audit(
 
     Args:
         data: A data set, where it lies, or what `Dataset` takes; one with problems is no error here.
-        bundle: Whose embeddings are used; None for untrained efficientnet_lite0.
+        bundle: A bundle or a model loaded from one, whose embeddings are used; None for untrained efficientnet_lite0.
         output: Folder of `audit.html` and `audit.parquet`, and of what later audits need not read; None for nowhere.
         device: See `Model.load`.
         precision: See `Model.load`.
@@ -72,6 +73,10 @@ def audit(
         from lookalike.auditing.audit import audit as look
         from lookalike.reports.audit_page import page
 
+    if isinstance(bundle, Model):
+        if bundle.bundle is None:
+            raise LookalikeError(f"audit: expected a bundle or a model of one, got {bundle.name}, which has none")
+        bundle = bundle.bundle.path
     source = _source_of(data)
     with ExitStack() as stack:
         if output is None:
@@ -110,4 +115,9 @@ def _source_of(data: Dataset | Mapping[str, Any] | str | Path) -> dict[str, Any]
     """What a data set is opened from, without opening it."""
     if isinstance(data, str | Path):
         return {"root": str(data)}
+    if not isinstance(data, Dataset | Mapping):
+        raise LookalikeError(
+            f"data: expected a folder, a table file, a Dataset or its settings, got {type(data).__name__}: "
+            "write a table to a .csv or .parquet file first"
+        )
     return dict(data.source if isinstance(data, Dataset) else data)

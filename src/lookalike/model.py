@@ -3,6 +3,7 @@
 Letters in shapes: N images, D embedding.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 
+from lookalike.console import say
 from lookalike.data.any_image import AnyImage, as_list
 from lookalike.errors import LookalikeError
 from lookalike.inference.bundle import Bundle, load_bundle
@@ -24,6 +26,8 @@ from lookalike.pages import snippet
 if TYPE_CHECKING:
     from lookalike.data.dataset import Dataset
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.metrics.exact_grid import Similarity
+    from lookalike.metrics.rerank_options import Rerank
 
 Device = Literal["auto", "cpu", "cuda"]
 Split = Literal["train", "validation", "test"]
@@ -71,6 +75,8 @@ class Model:
         """
         _need_choice("device", device, get_args(Device))
         _need_choice("precision", precision, get_args(WantedPrecision))
+        if not isinstance(path, str | Path):
+            raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
         bundle = load_bundle(Path(path))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
@@ -221,17 +227,18 @@ class Model:
 
     def evaluate(
         self,
-        data: "Dataset | str | Path",
+        data: "Dataset | Mapping[str, Any] | str | Path",
         split: Split = "validation",
         *,
         camera_rule: bool = True,
-        similarity: Literal["cosine", "euclidean"] = "cosine",
-        rerank: Literal["none", "k_reciprocal", "expand"] = "none",
+        similarity: "Similarity" = "cosine",
+        rerank: "Rerank" = "none",
     ) -> "Assessment":
         """Measures the model on a split: identifies every query from all references.
 
         Args:
-            data: A data set, or where it lies; images that were held out of training are held out again.
+            data: A data set, or where it lies; images that were held out of training are held out again, unless the
+                data set has a hold-out of its own: then queries that were trained on are told.
             split: train, validation or test.
             camera_rule: Leave out references of the query's own label and camera, where cameras are known.
             similarity: How embeddings are compared.
@@ -247,10 +254,31 @@ class Model:
         from lookalike.evaluation.identify import Rules
 
         opened = Dataset.of(data).held_out_as(self.held_out.validation_share, self.held_out.seed)
+        self._tell_of_known_queries(opened, split)
         on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
         rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu")
         about = {**self.about, "data": opened.source["root"]}
         return assess(self.encoder, self.name, opened.manifest, split, rules, about)
+
+    def _tell_of_known_queries(self, data: "Dataset", split: str) -> None:
+        """Says how many queries are images that the model was trained on: the figures are too good by these."""
+        if self.bundle is None or split == "train":
+            return
+        known = {os.path.realpath(self.references.file(row)) for row in range(len(self.references))}
+        queries = data.protocol(split).queries["path"]
+        trained_on = sum(os.path.realpath(data.manifest.file(path)) in known for path in queries)
+        if trained_on:
+            say(
+                f"{trained_on} of {len(queries)} queries are images that {self.name} was trained on: figures are too "
+                "good by these; measure it with the hold-out of its training, or on other images"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process loads the bundle again."""
+        if self.bundle is None:
+            raise LookalikeError(f"{self.name}: has no bundle that another process could load: save one by training")
+        on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
+        return _load, (str(self.bundle.path.resolve()), "cuda" if on_gpu else "cpu", self.encoder.precision)
 
     def __repr__(self) -> str:
         knows = ""
@@ -267,6 +295,10 @@ class Model:
         measured = self.bundle.config.metrics.get("validation") if self.bundle else None
         table = metric_table(measured.metrics, measured.intervals_95) if measured else None
         return snippet(repr(self), table)
+
+
+def _load(path: str, device: Device, precision: WantedPrecision) -> Model:
+    return Model.load(path, device=device, precision=precision)
 
 
 def _gpu_encoder(bundle: Bundle, precision: WantedPrecision, compiled: bool) -> Encoder:

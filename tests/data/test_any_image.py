@@ -5,6 +5,7 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -182,6 +183,7 @@ def test_a_picture_that_cannot_be_decoded_is_refused(scene: Image.Image) -> None
         (7, r"got int$"),
         (bytearray(b"x"), r"got bytearray$"),
         ([1, 2], r"got list$"),
+        (io.BytesIO(b"x"), r"got BytesIO: give its bytes, \.read\(\)$"),
     ],
 )
 def test_what_is_no_image_is_named(data: object, text: str) -> None:
@@ -203,6 +205,12 @@ def test_one_image_or_several() -> None:
     assert (len(stack), alone) == (2, False)
     assert np.array_equal(stack[1], array + 1)  # type: ignore[arg-type]
     assert as_list([]) == ([], False)
+    opened = io.BytesIO(b"several\nlines")
+    assert as_list(opened) == ([opened], True)
+    table = pd.DataFrame({"path": ["a.jpg"]})
+    assert as_list(table["path"]) == (["a.jpg"], False)
+    with pytest.raises(ImageError, match="images: expected files, arrays or pictures, got a table: give one column"):
+        as_list(table)  # type: ignore[arg-type]
 
 
 def test_names_and_labels_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

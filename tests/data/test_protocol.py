@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lookalike.data.protocol import Protocol
-from lookalike.metrics.inputs import EvaluationError
+from lookalike.metrics.columns import EvaluationError
 
 
 def rows(labels: str, cameras: list[int | None], ignore: str = "") -> pd.DataFrame:

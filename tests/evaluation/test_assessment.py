@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from lookalike import LookalikeError
 from lookalike.data.layouts import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.assessment import Assessment, assess, worst_rows
@@ -105,6 +106,17 @@ def test_report_table_and_picture_are_written_beside_each_other(market: Assessme
     with Image.open(twenty) as picture:
         assert picture.width == size[0]
         assert picture.height > 6 * size[1]
+
+
+def test_a_report_never_replaces_itself(folders: Assessment, tmp_path: Path) -> None:
+    for name in ("r.parquet", "report", "r.txt"):
+        with pytest.raises(LookalikeError, match=rf"{name}: expected a report whose name ends in \.json"):
+            folders.write(tmp_path / name)
+    with pytest.raises(LookalikeError, match="worst=-1: expected how many queries are drawn, 0 for none"):
+        folders.write(tmp_path / "r.json", worst=-1)
+    assert not list(tmp_path.iterdir())
+    assert folders == folders
+    assert folders != 5
 
 
 def test_an_unknown_split_or_a_data_set_without_answers_is_refused(encoder: Encoder, digits: Path) -> None:

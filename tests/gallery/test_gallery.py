@@ -68,8 +68,11 @@ def test_what_is_reopened_is_what_was_closed(gallery: Gallery, model: Model, dig
         assert np.array_equal(again.references.embeddings, before.embeddings)
         assert (again.references.labels, again.references.paths) == (before.labels, before.paths)
         assert again.predict(query) == answer
-    with pytest.raises(StoreError, match="closed database"):
+    with pytest.raises(StoreError, match=r"closed: open the gallery again with Gallery\.open"):
         len(again)
+    assert repr(again) == f"Gallery({str(gallery.path)!r}: closed)"
+    with pytest.raises(StoreError, match="closed: open the gallery again"):
+        again.add(query)
 
 
 def test_every_form_of_an_image_is_enrolled_as_the_same(model: Model, digits: Path, tmp_path: Path) -> None:
@@ -200,8 +203,12 @@ def test_one_image_or_several_or_none_that_can_be_used(gallery: Gallery, digits:
     )
     with pytest.raises(ValueError, match=r"gone\.png: cannot be read"):
         gallery.predict("gone.png")
-    with pytest.raises(GalleryError, match=r"k=0: expected 1 or more"):
+    with pytest.raises(GalleryError, match=r"k=0: expected a whole number from 1"):
         gallery.predict(file, k=0)
+    for odd in (2.5, "5", None, True):
+        with pytest.raises(GalleryError, match=f"k={odd!r}: expected a whole number from 1"):
+            gallery.predict(file, k=odd)  # type: ignore[arg-type]
+    assert gallery.predict(file, k=np.int64(3)) == gallery.predict(file, k=3)
     assert len(gallery.predict(file, k=1000).neighbours) == 50
     assert gallery.predict([]).items == ()
 
@@ -224,6 +231,10 @@ def test_a_search_gives_numbers_nearest_first(gallery: Gallery, model: Model, di
     assert np.allclose(exact[np.arange(20)[:, None], numbers - 1], similarity, atol=1e-6)
     with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\], got \(1, 8\)"):
         gallery.search(np.ones((1, 8), np.float32))
+    with pytest.raises(GalleryError, match=r"query embeddings: expected float32 \[Q, 16\], got <U1"):
+        gallery.search(["x"])  # type: ignore[arg-type]
+    assert np.array_equal(gallery.search(queries.tolist(), k=np.int32(5))[0], numbers)  # type: ignore[arg-type]
+    assert gallery.search(queries, k=1000)[0].shape == (20, 50)
 
 
 def other_model(model: Model, **changes: object) -> HasEncoder:
@@ -235,7 +246,7 @@ def other_model(model: Model, **changes: object) -> HasEncoder:
 
 def test_another_model_is_refused(gallery: Gallery, model: Model) -> None:
     with pytest.raises(
-        GalleryError, match=r"made by the model \w{12}, opened with eeeeeeeeeeee: .*the model that made it"
+        GalleryError, match=r"shop: the gallery was made by the model \w{12}, the query by eeeeeeeeeeee: "
     ):
         Gallery.open(gallery.path, other_model(model, fingerprint="e" * 64))
     assert len(Gallery.open(gallery.path, model)) == 50
@@ -385,3 +396,49 @@ def test_a_damaged_file_is_named(gallery: Gallery, model: Model, tmp_path: Path)
     damaged = Gallery.open(gallery.path, model)
     with pytest.raises(GalleryError, match=r"damaged, an embedding has not 16 values: copy the gallery again"):
         len(damaged)
+
+
+def test_several_numbers_are_removed_together_or_not_at_all(gallery: Gallery) -> None:
+    with pytest.raises(GalleryError, match=r"image=99 is not in .*: see the numbers that add gave"):
+        gallery.remove(image=[1, 2, 99])
+    for odd in (5.9, "x", [True], 10**30):
+        with pytest.raises(GalleryError, match=r"image=.*: expected a whole number"):
+            gallery.remove(image=odd)  # type: ignore[arg-type]
+    with pytest.raises(GalleryError, match="image=nothing is not in"):
+        gallery.remove(image=[])
+    assert len(gallery) == 50
+    assert gallery.remove(image=np.array([1, 2])) == 2
+    assert len(gallery) == 48
+
+
+def test_an_image_without_a_file_goes_by_its_name(gallery: Gallery, digits: Path) -> None:
+    array = cv2.imread(str(files_of(digits, "test/digit 2/*.png")[0]))
+    gallery.add(array, labels="of an array")
+    assert gallery.remove(source="image 1") == 1
+    assert "of an array" not in gallery.labels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"camera": "door"}, "camera='door': expected a whole number"),
+        ({"camera": 1.5}, "camera=1.5: expected a whole number"),
+        ({"note": None}, "note=None: expected text"),
+    ],
+)
+def test_a_camera_is_a_number_and_a_note_is_text(
+    gallery: Gallery, digits: Path, arguments: dict[str, object], text: str
+) -> None:
+    file = files_of(digits, "test/digit 2/*.png")[0]
+    with pytest.raises(GalleryError, match=text):
+        gallery.add(file, **arguments)  # type: ignore[arg-type]
+    (number,) = gallery.add(file, camera=np.int64(3))
+    (row,) = [row for row in SqliteStore(gallery.path / "gallery.sqlite").rows() if row.id == number]
+    assert row.camera == 3
+
+
+def test_what_embeds_nothing_makes_no_gallery(tmp_path: Path) -> None:
+    for make in (Gallery.create, Gallery.open):
+        with pytest.raises(GalleryError, match=r"expected a model that embeds, got 'models/mine': give Model\.load"):
+            make(tmp_path / "shop", "models/mine")  # type: ignore[arg-type]
+    assert not (tmp_path / "shop").exists()

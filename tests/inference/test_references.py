@@ -94,7 +94,12 @@ def test_paths_are_relative_to_the_root_or_absolute() -> None:
 @pytest.mark.parametrize(
     ("query", "k", "fingerprint", "message"),
     [
-        (np.eye(3), 1, "e" * 64, f"made by {'f' * 12}, the query by {'e' * 12}: .*embed both with one bundle"),
+        (
+            np.eye(3),
+            1,
+            "e" * 64,
+            f"made by the model {'f' * 12}, the query by {'e' * 12}: .*use the model that made the gallery",
+        ),
         (np.eye(3), 0, "f" * 64, "k=0: expected 1 to 3, the number of images in the gallery"),
         (np.eye(3), 4, "f" * 64, "k=4: expected 1 to 3"),
         (np.eye(3), -1, "f" * 64, "k=-1: expected 1 to 3"),

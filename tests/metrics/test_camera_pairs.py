@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from lookalike.metrics.camera_pairs import pairs_of_problem, per_camera_pair
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.evaluate import evaluate
-from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.problem import Problem
 from metrics.random_problems import EYE, TWO, many
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.evaluate import evaluate, evaluate_problem
-from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.options import EvaluationOptions
 from lookalike.metrics.problem import Problem
 from metrics.random_problems import EYE, TWO, case, many, ranked

@@ -1,5 +1,7 @@
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from lookalike.metrics.inputs import (
     EvaluationError,
@@ -16,7 +18,12 @@ ROWS = np.eye(3, dtype=np.float32)
 
 
 def test_embeddings_come_out_as_contiguous_float32() -> None:
-    for given in (ROWS.tolist(), ROWS.astype(np.float64), np.asfortranarray(ROWS), ROWS[::-1][::-1]):
+    for given in (
+        *(ROWS.tolist(), ROWS.astype(np.float64), np.asfortranarray(ROWS), ROWS[::-1][::-1], ROWS.astype(object)),
+        *(pd.DataFrame(ROWS), pd.Series(list(ROWS), index=[2, 1, 0]), list(ROWS), np.ma.masked_array(ROWS)),
+        *(torch.tensor(ROWS, requires_grad=True), torch.tensor(ROWS, dtype=torch.bfloat16)),
+        *(list(torch.tensor(ROWS, requires_grad=True)), torch.tensor(ROWS, dtype=torch.int8), ROWS.astype(bool)),
+    ):
         array = checked_embeddings(given, "query", "cosine")
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
@@ -26,7 +33,13 @@ def test_embeddings_come_out_as_contiguous_float32() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([["x"]], r"query embeddings: expected a float array \[N, D\], got"),
+        ([["x"]], r"query embeddings: expected a float array \[N, D\], got values of type <U1"),
+        ([[1.0], [1.0, 2.0]], r"query embeddings: expected a float array \[N, D\], got list: "),
+        (ROWS + 1j, r"expected a float array \[N, D\], got values of type complex"),
+        (np.ma.masked_array(ROWS, ROWS == 1), r"got one with masked values: fill or remove them"),
+        (pd.DataFrame({"a": ["x"]}), r"expected a float array \[N, D\], got DataFrame: could not convert"),
+        (np.array([ROWS[0], None], object), r"expected a float array \[N, D\], got ndarray: "),
+        (iter(ROWS), r"expected a float array \[N, D\], got "),
         (ROWS[0], r"query embeddings: expected a float array \[N, D\] with N > 0, got shape \(3,\)"),
         (ROWS[:0], r"N > 0, got shape \(0, 3\)"),
         (ROWS * [[1], [0], [1]], r"1 row\(s\) are zero or not finite \(first: row 1\): check the weights"),
@@ -81,7 +94,14 @@ def test_missing_cameras_equal_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("given", "rows"),
-    [(False, [-1, -1]), (True, [0, 1]), (np.array([1, -1]), [1, -1]), ([0, 0], [0, 0]), (np.uint8([1, 0]), [1, 0])],
+    [
+        (False, [-1, -1]),
+        (True, [0, 1]),
+        (np.array([1, -1]), [1, -1]),
+        ([0, 0], [0, 0]),
+        (np.uint8([1, 0]), [1, 0]),
+        (torch.tensor([[1], [0]]), [1, 0]),
+    ],
 )
 def test_own_rows(given, rows: list[int]) -> None:
     own = own_rows(given, 2, 2)

@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from lookalike.metrics.inputs import EvaluationError
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.options import EvaluationOptions
 from lookalike.metrics.rerank_options import RerankError
 
@@ -22,7 +22,8 @@ def test_settings_of_the_re_ranking_stand_over_the_usual_ones() -> None:
 
 
 def test_depths_may_be_numbers_of_numpy() -> None:
-    assert EvaluationOptions(ks=np.array([1, 3]), vote_ks=[]).ks.tolist() == [1, 3]
+    assert EvaluationOptions(ks=np.array([1, 3]), vote_ks=[]).ks == (1, 3)
+    assert EvaluationOptions(ks=(k for k in (1, 5))).ks == (1, 5)
 
 
 def test_options_stay_as_they_were_checked() -> None:
@@ -38,6 +39,8 @@ def test_options_stay_as_they_were_checked() -> None:
         ({"ap": "square"}, "ap rectangle or trapezoid, got .* and square"),
         ({"similarity": "dot"}, "expected similarity cosine or euclidean, device cpu or cuda: got dot, cpu"),
         ({"device": "tpu"}, "device cpu or cuda: got cosine, tpu"),
+        ({"ks": 5}, r"ks: expected several depths such as \(1, 5\), got 5"),
+        ({"threads": "2"}, "threads: expected 1 or more, or None for one per core, got '2'"),
         ({"threads": 0}, "threads: expected 1 or more, or None for one per core, got 0"),
         ({"rerank": "expand", "similarity": "euclidean"}, "rerank expand: expected similarity cosine, got euclidean"),
         ({"rerank": "k_reciprocal", "device": "cuda"}, "expected device cpu, got cuda: it has no GPU back end"),

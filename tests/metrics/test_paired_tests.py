@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.evaluate import evaluate
-from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.paired_tests import paired_bootstrap
 from metrics.random_problems import many, ranked
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lookalike.metrics.inputs import EvaluationError
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.valid_references import NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
 from metrics.random_problems import case, numbered

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from lookalike.metrics.inputs import EvaluationError
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.ranking import bare_product, rank
 from metrics.random_problems import assert_sorted, numbered, unit, with_duplicates
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.evaluate import evaluate
-from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.k_reciprocal import k_reciprocal
 from lookalike.metrics.query_expansion import expand_queries
 from lookalike.metrics.ranking import rank

@@ -27,7 +27,7 @@ from lookalike.pages import Table, snippet
 _SHOWN = 96  # pixels of the longer side of a picture in a notebook
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Audit:
     """What was found in a data set.
 

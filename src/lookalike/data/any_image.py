@@ -43,7 +43,10 @@ def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool
     if isinstance(images, np.ndarray):
         several = images.ndim == _STACK or (images.ndim == 1 and images.dtype.kind in "OUS")
     else:
-        several = isinstance(images, Iterable) and not isinstance(images, str | bytes | bytearray | memoryview)
+        alone = isinstance(images, str | bytes | bytearray | memoryview) or hasattr(images, "read")
+        several = isinstance(images, Iterable) and not alone
+    if hasattr(images, "columns"):
+        raise ImageError("images: expected files, arrays or pictures, got a table: give one column of it", "format")
     return (list(images), False) if several else ([images], True)  # type: ignore[list-item, arg-type]
 
 
@@ -79,7 +82,8 @@ def read_any(
         image = _picture_of(image, name)
     if not isinstance(image, Image.Image):
         raise ImageError(
-            f"{name}: expected a path, bytes, a uint8 array or a picture of Pillow, got {type(image).__name__}",
+            f"{name}: expected a path, bytes, a uint8 array or a picture of Pillow, got {type(image).__name__}"
+            f"{': give its bytes, .read()' if hasattr(image, 'read') else ''}",
             "format",
         )
     return np.ascontiguousarray(resize(_rgb_of(image, name), pixels))

@@ -1,5 +1,6 @@
 """`Dataset`: a data set as a person holds it: folders, a table or Market-1501, read and checked when it is opened."""
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 from lookalike.data.layouts import read_data
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
+from lookalike.data.tables import ManifestError
 from lookalike.data.thumbnail import picture
 from lookalike.pages import snippet
 from lookalike.settings.check import check
@@ -44,14 +46,22 @@ class Dataset:
         archive: str | Path | None = None,
         exclude: str | Path | None = None,
     ) -> None:
+        for name, path in (("root", root), ("archive", archive), ("exclude", exclude)):
+            if path is not None and not isinstance(path, str | os.PathLike):
+                raise ManifestError(
+                    f"Dataset: {name}: expected a path, got {type(path).__name__}: write a table to a .csv or .parquet "
+                    "file first"
+                )
         root, archive, exclude = (str(path) if path else None for path in (root, archive, exclude))
         values = {"root": root, "validation_share": validation_share, "seed": seed}
         self._source: dict[str, Any] = check(Data, {**values, "archive": archive, "exclude": exclude}).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 
     @classmethod
-    def of(cls, data: "Dataset | str | Path") -> "Dataset":
-        """The data set itself, or that of a path."""
+    def of(cls, data: "Dataset | Mapping[str, Any] | str | Path") -> "Dataset":
+        """The data set itself, that of a path, or that of what `Dataset` takes by name."""
+        if isinstance(data, Mapping):
+            return cls(**data)
         return data if isinstance(data, Dataset) else cls(data)
 
     @classmethod

@@ -13,6 +13,7 @@ import pandas as pd
 from lookalike.console import say
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
+from lookalike.errors import LookalikeError
 from lookalike.evaluation.checks import need_cameras, twice
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
@@ -26,7 +27,7 @@ _DRAWN = 10  # neighbours beside each of the worst queries
 _WORST_SHOWN, _NEAR_SHOWN = 3, 6  # of them in a notebook
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Embedded:
     """The embeddings of a protocol.
 
@@ -39,7 +40,7 @@ class Embedded:
     references: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assessment:
     """What was measured.
 
@@ -113,8 +114,17 @@ class Assessment:
         Args:
             report: The report, whose name ends in `.json`; the others lie beside it.
             worst: How many queries are drawn; 0 for no picture.
+
+        Raises:
+            LookalikeError: Another ending, or a number below 0.
         """
         result, report = self.identification.result, Path(report)
+        if report.suffix != ".json":
+            raise LookalikeError(
+                f"{report}: expected a report whose name ends in .json: its table and picture lie beside it"
+            )
+        if worst < 0:
+            raise LookalikeError(f"worst={worst}: expected how many queries are drawn, 0 for none")
         write_json(report, self.to_dict())
         table = report.with_suffix(".parquet")
         with atomic_file(table) as handle:

@@ -41,7 +41,7 @@ class Rules:
     device: Device = "cpu"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Identification:
     """Two views of one evaluation: who each query is, out of all references, and retrieval across cameras.
 

@@ -5,6 +5,7 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import index
 from pathlib import Path
 from typing import Protocol, overload
 
@@ -18,7 +19,7 @@ from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread
 from lookalike.gallery.sqlite_store import Row, SqliteStore
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
-from lookalike.inference.references import GalleryError, References
+from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.pages import snippet
 
 _FILE = "gallery.sqlite"
@@ -48,13 +49,11 @@ class Gallery:
     """
 
     def __init__(self, path: Path, model: HasEncoder, store: SqliteStore) -> None:
-        made_by = store.about["fingerprint"]
-        if made_by != model.encoder.fingerprint:
+        try:
+            need_same_fingerprint(store.about["fingerprint"], model.encoder.fingerprint)
+        except GalleryError as error:
             store.close()
-            raise GalleryError(
-                f"{path}: made by the model {made_by[:12]}, opened with {model.encoder.fingerprint[:12]}: embeddings "
-                "of different weights or pixel settings cannot be compared; open it with the model that made it"
-            )
+            raise GalleryError(f"{path}: {error}") from error
         if store.about["precision"] != model.encoder.precision:
             say(
                 f"{path}: made in {store.about['precision']}, the model runs in {model.encoder.precision}: "
@@ -76,7 +75,7 @@ class Gallery:
         Raises:
             StoreError: A gallery is there already.
         """
-        encoder = model.encoder
+        encoder = _encoder_of(model)
         about = {
             "fingerprint": encoder.fingerprint,
             "precision": encoder.precision,
@@ -96,6 +95,7 @@ class Gallery:
             StoreError: There is none, or it cannot be read.
             GalleryError: Another model made it.
         """
+        _encoder_of(model)
         return cls(Path(path), model, SqliteStore(Path(path) / _FILE))
 
     def add(
@@ -111,15 +111,17 @@ class Gallery:
         Args:
             images: One or several: files, folders of images, bytes, uint8 arrays or pictures of Pillow.
             labels: One for all, or one each; None for the name of each file's folder.
-            camera: What took them.
+            camera: The number of what took them.
             note: Why, for the history.
 
         Returns:
             Their numbers, which `remove` takes.
 
         Raises:
-            GalleryError: Labels are missing or of another number than the images, or images cannot be used.
+            GalleryError: Labels are missing or of another number than the images, images cannot be used, or the camera
+                is no whole number.
         """
+        note, camera = _note(note), None if camera is None else _whole("camera", camera)
         sources = spread(images)
         names = labels_for(sources, labels)
         errors: dict[int, str] = {}
@@ -156,18 +158,23 @@ class Gallery:
         Raises:
             GalleryError: There is no such label, or the new one is empty.
         """
-        renamed = self._store.rename(as_label(label), as_label(new), note)
+        renamed = self._store.rename(as_label(label), as_label(new), _note(note))
         return renamed or self._refuse_label(label)
 
     def remove(
-        self, *, label: str | None = None, image: int | None = None, source: str | Path | None = None, note: str = ""
+        self,
+        *,
+        label: str | None = None,
+        image: int | Iterable[int] | None = None,
+        source: str | Path | None = None,
+        note: str = "",
     ) -> int:
-        """Removes the images of a label, one image by its number, or those of one source.
+        """Removes the images of a label, images by their numbers, or those of one source.
 
         Args:
             label: All images of it.
-            image: A number that `add` gave.
-            source: The path that an image was enrolled from.
+            image: A number that `add` gave, or several: all of them or none.
+            source: The path that an image was enrolled from, or its name where it had none.
             note: Why, for the history.
 
         Returns:
@@ -178,16 +185,21 @@ class Gallery:
         """
         if sum(value is not None for value in (label, image, source)) != 1:
             raise GalleryError("remove: expected one of label=, image= and source=: give exactly one")
+        note = _note(note)
         if label is not None:
-            return self._store.remove("label", as_label(label), note) or self._refuse_label(label)
+            return self._store.remove("label", [as_label(label)], note) or self._refuse_label(label)
         if source is not None:
-            removed, what = self._store.remove("source", source_of(source, 0), note), f"source={source}"
-        else:
-            assert image is not None
-            removed, what = self._store.remove("id", int(image), note), f"image={image}"
-        if not removed:
-            raise GalleryError(f"remove: {what} is not in {self.path}: see the numbers that add gave")
-        return removed
+            removed = self._store.remove("source", list({str(source), source_of(source, 0)}), note)
+            if not removed:
+                raise GalleryError(f"remove: source={source} is not in {self.path}: give the path it was enrolled from")
+            return removed
+        assert image is not None
+        numbers = {_whole("image", number) for number in (image if isinstance(image, Iterable) else [image])}
+        missing = sorted(numbers - set(self._snapshot()[1].tolist()))
+        if missing or not numbers:
+            shown = ", ".join(map(str, missing[:5])) or "nothing"
+            raise GalleryError(f"remove: image={shown} is not in {self.path}: see the numbers that add gave")
+        return self._store.remove("id", sorted(numbers), note)
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
@@ -214,8 +226,7 @@ class Gallery:
             GalleryError: The gallery is empty.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
         """
-        if k < 1:
-            raise GalleryError(f"k={k}: expected 1 or more")
+        k = checked_k(k)
         references, _ = self._filled()
         k = min(k, len(references))
         return predict_any(self.encoder, references, images, k, source=str(self.path), threshold=threshold)
@@ -231,8 +242,9 @@ class Gallery:
             int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
 
         Raises:
-            GalleryError: The gallery is empty, or embeddings of another size or not finite.
+            GalleryError: The gallery is empty, k is below 1, or embeddings are of another size or not finite.
         """
+        k = checked_k(k)
         references, numbers = self._filled()
         rows, similarity = references.search(embeddings, min(k, len(references)), self.encoder.fingerprint)
         return numbers[rows], similarity
@@ -251,6 +263,8 @@ class Gallery:
         return len(self.references)
 
     def __repr__(self) -> str:
+        if self._store.closed:
+            return f"Gallery({str(self.path)!r}: closed)"
         return f"Gallery({str(self.path)!r}: {len(self)} images of {len(self.labels)} labels)"
 
     def _repr_html_(self) -> str:
@@ -306,6 +320,29 @@ class Gallery:
     def _refuse_label(self, label: str) -> int:
         labels = list(self.labels)
         raise GalleryError(f"{self.path}: has no label {label!r}{did_you_mean(label, labels)}")
+
+
+def _encoder_of(model: HasEncoder) -> Encoder:
+    if not hasattr(model, "encoder"):
+        raise GalleryError(f"expected a model that embeds, got {model!r}: give Model.load(<bundle>)")
+    return model.encoder
+
+
+def _note(note: str) -> str:
+    if not isinstance(note, str):
+        raise GalleryError(f"note={note!r}: expected text")
+    return note
+
+
+def _whole(name: str, value: int) -> int:
+    """A number that SQLite can keep."""
+    try:
+        number = index(value)
+    except TypeError:
+        number = 2**63
+    if not -(2**63) <= number < 2**63 or isinstance(value, bool):
+        raise GalleryError(f"{name}={value!r}: expected a whole number")
+    return number
 
 
 class _Thumbnails(Sequence[bytes]):

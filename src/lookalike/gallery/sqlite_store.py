@@ -83,7 +83,7 @@ class SqliteStore:
     def __init__(self, file: Path) -> None:
         if not file.is_file():
             raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
-        self.file = file
+        self.file, self.closed = file, False
         self._turn = RLock()
         with _explained(file):
             self._connection = _connect(file)
@@ -129,7 +129,7 @@ class SqliteStore:
     @property
     def version(self) -> tuple[int, int]:
         """Changes whenever the rows may have changed, by this process or another."""
-        with self._turn, _explained(self.file):
+        with self._open():
             other = self._connection.execute("PRAGMA data_version").fetchone()[0]
             own = self._connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0]
         return int(other), int(own)
@@ -137,12 +137,12 @@ class SqliteStore:
     def rows(self) -> list[StoredRow]:
         """All rows, in the order they were enrolled."""
         query = "SELECT id, label, source, embedding, camera FROM images ORDER BY id"
-        with self._turn, _explained(self.file):
+        with self._open():
             return [StoredRow(*row) for row in self._connection.execute(query)]
 
     def thumbnail(self, number: int) -> bytes:
         """The small JPEG of an image, empty for one that was removed."""
-        with self._turn, _explained(self.file):
+        with self._open():
             row = self._connection.execute("SELECT thumbnail FROM images WHERE id = ?", (number,)).fetchone()
         return bytes(row[0]) if row else b""
 
@@ -164,20 +164,30 @@ class SqliteStore:
         with self._change("rename", note) as connection:
             return connection.execute("UPDATE images SET label = ? WHERE label = ?", (new, label)).rowcount
 
-    def remove(self, column: Literal["id", "label", "source"], value: str | int, note: str) -> int:
-        """Removes the images whose id, label or source is a value; returns how many there were, 0 for no change."""
+    def remove(self, column: Literal["id", "label", "source"], values: Sequence[str | int], note: str) -> int:
+        """Removes the images whose id, label or source is one of the values; returns how many there were."""
         with self._change("remove", note) as connection:
-            return connection.execute(f"DELETE FROM images WHERE {column} = ?", (value,)).rowcount
+            query = f"DELETE FROM images WHERE {column} = ?"
+            return sum(connection.execute(query, (value,)).rowcount for value in values)
 
     def close(self) -> None:
         """Lets go of the file."""
+        self.closed = True
         self._connection.close()
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """A thread's turn with the open file."""
+        if self.closed:
+            raise StoreError(f"{self.file}: closed: open the gallery again with Gallery.open")
+        with self._turn, _explained(self.file):
+            yield
 
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[sqlite3.Connection]:
         """One transaction; what changes no row leaves no trace."""
         connection = self._connection
-        with self._turn, _explained(self.file):
+        with self._open():
             connection.execute("BEGIN IMMEDIATE")
             try:
                 before = connection.total_changes

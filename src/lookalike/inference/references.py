@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class GalleryError(LookalikeError):
     """A gallery is damaged, empty, or does not belong to the embeddings."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class References:
     """References of one fingerprint.
 
@@ -74,9 +75,9 @@ class References:
     def _index(self) -> "faiss.IndexFlatIP":
         import faiss
 
-        index = faiss.IndexFlatIP(self.embeddings.shape[1])
-        index.add(np.ascontiguousarray(self.embeddings, np.float32))
-        return index
+        flat = faiss.IndexFlatIP(self.embeddings.shape[1])
+        flat.add(np.ascontiguousarray(self.embeddings, np.float32))
+        return flat
 
     def search(self, query: np.ndarray, k: int, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest references of each query, exactly: similarity descending, then row ascending.
@@ -92,14 +93,15 @@ class References:
         Raises:
             GalleryError: Another fingerprint, k beyond the gallery, or a query of another size or not finite.
         """
-        if fingerprint != self.fingerprint:
+        need_same_fingerprint(self.fingerprint, fingerprint)
+        k = checked_k(k, len(self))
+        query = np.asarray(query)
+        if query.dtype.kind not in "fiu":
             raise GalleryError(
-                f"the gallery was made by {self.fingerprint[:12]}, the query by {fingerprint[:12]}: "
-                "embeddings of different weights or pixel settings cannot be compared; embed both with one bundle"
+                f"query embeddings: expected float32 [Q, {self.embeddings.shape[1]}], got {query.dtype}: "
+                "embed the images first"
             )
-        if not 1 <= k <= len(self):
-            raise GalleryError(f"k={k}: expected 1 to {len(self)}, the number of images in the gallery")
-        if query.shape[1:] != self.embeddings.shape[1:] or not np.isfinite(query).all():
+        if query.ndim != 2 or query.shape[1:] != self.embeddings.shape[1:] or not np.isfinite(query).all():
             raise GalleryError(
                 f"query embeddings: expected finite values [Q, {self.embeddings.shape[1]}], got {query.shape} with "
                 f"{int((~np.isfinite(query)).sum())} that are not finite: check the weights"
@@ -136,6 +138,39 @@ class References:
             "root": str(self.root),
         }
         write_json(folder / "gallery.json", about)
+
+
+def checked_k(k: int, most: int | None = None) -> int:
+    """How many neighbours, as a plain whole number.
+
+    Args:
+        k: As given; a number of NumPy, too.
+        most: The number of images, where more are refused.
+
+    Raises:
+        GalleryError: No whole number, below 1, or above `most`.
+    """
+    try:
+        number = index(k)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(k, bool) or (most is not None and number > most):
+        expected = "a whole number from 1" if most is None else f"1 to {most}, the number of images in the gallery"
+        raise GalleryError(f"k={k!r}: expected {expected}")
+    return number
+
+
+def need_same_fingerprint(gallery: str, query: str) -> None:
+    """Refuses to compare embeddings of different networks.
+
+    Raises:
+        GalleryError: They are.
+    """
+    if gallery != query:
+        raise GalleryError(
+            f"the gallery was made by the model {gallery[:12]}, the query by {query[:12]}: embeddings of different "
+            "weights or pixel settings cannot be compared; use the model that made the gallery for both"
+        )
 
 
 def load_references(folder: Path) -> References:

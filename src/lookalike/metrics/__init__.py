@@ -4,6 +4,7 @@ In reading order:
 
     valid_references  which references count for a query: the one rule
     exact_grid        puts embeddings on a grid where inner products are exact: no rank depends on the order of a sum
+    columns           one value per row as people have them, brought into one form
     inputs            what people give to an evaluation, checked and brought into one form
     problem           who asks, who answers, and which references count for each query
     intervals         resampling of labels

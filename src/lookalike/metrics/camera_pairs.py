@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lookalike.metrics.columns import EvaluationError, column_of
 from lookalike.metrics.exact_grid import Similarity
-from lookalike.metrics.inputs import EvaluationError, checked_pair
+from lookalike.metrics.inputs import checked_pair
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranking import rank
 
@@ -80,6 +81,7 @@ def pairs_of_problem(
     seen, seen_by = problem.query_cameras, problem.reference_cameras
     if seen is None or seen_by is None:
         raise EvaluationError("expected a problem with cameras, got one without: give cameras, and camera_rule=True")
+    asking_names, answering_names = (column_of(side, "names of cameras") for side in names)
     rows = []
     for camera in np.unique(seen[seen >= 0]):
         asking = np.flatnonzero(seen == camera)
@@ -92,6 +94,6 @@ def pairs_of_problem(
             matched = ranks.positives > 0
             # Within the first rank there is one positive or none, so its mean is cmc@1.
             values = [float(each[matched].mean()) if matched.any() else np.nan for each in (ranks.hits[:, 0], ranks.ap)]
-            rows.append((names[0][int(asking[0])], names[1][int(answering[0])], int(matched.sum()), *values))
+            rows.append((asking_names[asking[0]], answering_names[answering[0]], int(matched.sum()), *values))
     table = pd.DataFrame(rows, columns=["query_camera", "reference_camera", "queries", "cmc@1", "map"])
     return table.sort_values(["query_camera", "reference_camera"], kind="stable").reset_index(drop=True)

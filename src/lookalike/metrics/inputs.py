@@ -9,25 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lookalike.errors import LookalikeError
+from lookalike.metrics.columns import EvaluationError, column_of, on_cpu, texts_of
 from lookalike.metrics.exact_grid import Similarity, lengths_of
 from lookalike.metrics.valid_references import NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
-
-
-class EvaluationError(LookalikeError):
-    """The arrays do not describe a retrieval problem."""
 
 
 def checked_embeddings(embeddings: Any, name: str, similarity: Similarity) -> np.ndarray:
     """Embeddings as contiguous float32 [N, D].
 
+    Args:
+        embeddings: Numbers [N, D]: an array, a torch tensor on any device, a table, or N rows of D numbers.
+        name: Whose they are, for errors.
+        similarity: Whether a length of zero is a fault.
+
     Raises:
         EvaluationError: No numbers, another shape, no row, or rows that are not finite (or zero, for `cosine`).
     """
-    try:
-        array = np.ascontiguousarray(embeddings, np.float32)
-    except (TypeError, ValueError) as error:
-        raise EvaluationError(f"{name} embeddings: expected a float array [N, D], got {error}") from error
+    array = np.ascontiguousarray(_numbers(embeddings, name), np.float32)
     if array.ndim != 2 or not len(array):
         raise EvaluationError(f"{name} embeddings: expected a float array [N, D] with N > 0, got shape {array.shape}")
     lengths = lengths_of(array)
@@ -37,6 +35,29 @@ def checked_embeddings(embeddings: Any, name: str, similarity: Similarity) -> np
             f"{name} embeddings: {len(wrong)} row(s) are zero or not finite (first: row {wrong[0]}): "
             "check the weights and the images"
         )
+    return array
+
+
+def _numbers(embeddings: Any, name: str) -> np.ndarray:
+    """An array of real numbers, of any shape."""
+    expected = f"{name} embeddings: expected a float array [N, D]"
+    try:
+        array = on_cpu(embeddings)
+        if isinstance(array, list | tuple):
+            array = [on_cpu(row) for row in array]
+        if np.ma.getmaskarray(array).any() if isinstance(array, np.ma.MaskedArray) else False:
+            raise EvaluationError(f"{expected}, got one with masked values: fill or remove them")
+        array = np.asarray(array)
+        if array.dtype == object and array.ndim == 1:  # a column of a table with an array in each row
+            array = np.stack([np.asarray(on_cpu(row)) for row in array]) if len(array) else array
+        if array.dtype == object:
+            array = array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, EvaluationError):
+            raise
+        raise EvaluationError(f"{expected}, got {type(embeddings).__name__}: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise EvaluationError(f"{expected}, got values of type {array.dtype}")
     return array
 
 
@@ -72,7 +93,9 @@ def own_rows(exclude_self: bool | np.bool_ | Sequence[int] | np.ndarray, queries
     if isinstance(exclude_self, bool | np.bool_) and not exclude_self:
         return np.full(queries, -1, np.int64)
     everyone = isinstance(exclude_self, bool | np.bool_)
-    rows = np.arange(queries) if everyone else np.asarray(exclude_self)
+    rows = np.arange(queries) if everyone else column_of(exclude_self, "exclude_self")
+    if rows.dtype == object and {type(row) for row in rows} == {int}:
+        rows = rows.astype(np.int64)
     expected = "exclude_self: expected the reference row of each query (or -1), or True when both are the same images"
     if rows.dtype.kind not in "iu":
         raise EvaluationError(f"{expected}, got {rows.dtype}")
@@ -88,48 +111,31 @@ def own_rows(exclude_self: bool | np.bool_ | Sequence[int] | np.ndarray, queries
 def label_ids(
     query_labels: Sequence[Any] | np.ndarray, reference_labels: Sequence[Any] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [Q + R] ids of all labels, queries first, and the text of each id; never a float, which merges numbers.
+    """int64 [Q + R] ids of all labels, queries first, and the text of each id; compared as text (see `texts_of`).
 
     Raises:
-        EvaluationError: A label is missing.
+        EvaluationError: A label is missing or no label.
     """
-    codes, names = [], []
-    for of, labels in (("query", query_labels), ("reference", reference_labels)):
-        part, unique = pd.factorize(_flat(labels))
-        if len(missing := np.flatnonzero(part < 0)):
+    texts = [texts_of(query_labels, "query labels"), texts_of(reference_labels, "reference labels")]
+    for of, side in zip(("query", "reference"), texts, strict=True):
+        missing = [row for row, text in enumerate(side) if text is None]
+        if missing:
             raise EvaluationError(
                 f"{of} labels: {len(missing)} missing (first: row {missing[0]}): give every row a label"
             )
-        codes.append(part)
-        names.append([str(name) for name in unique])
-    merged, texts = pd.factorize(np.array([*names[0], *names[1]], object))
-    first, second = merged[: len(names[0])], merged[len(names[0]) :]
-    return np.concatenate([first[codes[0]], second[codes[1]]]).astype(np.int64), np.asarray(texts, object)
+    ids, names = pd.factorize(np.concatenate(texts))
+    return ids.astype(np.int64), np.asarray(names, object)
 
 
 def camera_ids(
     query_cameras: Sequence[Any] | np.ndarray, reference_cameras: Sequence[Any] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [Q] and [R], equal where the cameras are; a missing camera is the same as no other."""
-    both = [_flat(cameras) for cameras in (query_cameras, reference_cameras)]
-    if len({part.dtype.kind for part in both} - set("iu")):  # 1 and "1" are one camera, as they are one label
-        both = [
-            np.array([None if pd.isna(camera) else str(camera) for camera in part.tolist()], object) for part in both
-        ]
-    codes, _ = pd.factorize(np.concatenate(both))
-    query, reference = codes[: len(both[0])].astype(np.int64), codes[len(both[0]) :].astype(np.int64)
+    """int64 [Q] and [R], equal where the cameras are as text; a missing camera is the same as no other.
+
+    Raises:
+        EvaluationError: A value is no camera.
+    """
+    texts = [texts_of(query_cameras, "query cameras"), texts_of(reference_cameras, "reference cameras")]
+    codes, _ = pd.factorize(np.concatenate(texts))
+    query, reference = np.split(codes.astype(np.int64), [len(texts[0])])
     return np.where(query < 0, NO_QUERY_CAMERA, query), np.where(reference < 0, NO_REFERENCE_CAMERA, reference)
-
-
-def _flat(values: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """One value per row, whatever the values are: numpy would turn a list of tuples into a table."""
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iuUS":
-        return values
-    flat = np.empty(len(values), object)
-    flat[:] = [_whole(tuple(value) if isinstance(value, list | np.ndarray) else value) for value in values]
-    return flat
-
-
-def _whole(value: Any) -> Any:
-    """7.0 means 7: a column of numbers with a gap has become one of floats."""
-    return int(value) if isinstance(value, float | np.floating) and float(value).is_integer() else value

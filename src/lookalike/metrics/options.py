@@ -1,13 +1,13 @@
 """How a problem is measured: depths, similarity, re-ranking, device, checked when they are put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.exact_grid import Similarity
-from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.rerank_options import Rerank, checked_options
 
 AveragePrecision = Literal["rectangle", "trapezoid"]
@@ -39,6 +39,11 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         """Refuses what is unknown or out of its range."""
+        for name in ("ks", "vote_ks"):
+            value = getattr(self, name)
+            if not isinstance(value, Iterable):
+                raise EvaluationError(f"{name}: expected several depths such as (1, 5), got {value!r}")
+            object.__setattr__(self, name, tuple(value))
         depths = [*self.ks, *self.vote_ks]
         whole = all(isinstance(k, int | np.integer) and k >= 1 for k in depths)
         if not whole or self.ap not in ("rectangle", "trapezoid"):
@@ -50,8 +55,8 @@ class EvaluationOptions:
             raise EvaluationError(
                 f"expected similarity cosine or euclidean, device cpu or cuda: got {self.similarity}, {self.device}"
             )
-        if self.threads is not None and self.threads < 1:
-            raise EvaluationError(f"threads: expected 1 or more, or None for one per core, got {self.threads}")
+        if self.threads is not None and (not isinstance(self.threads, int | np.integer) or self.threads < 1):
+            raise EvaluationError(f"threads: expected 1 or more, or None for one per core, got {self.threads!r}")
         if self.rerank != "none" and self.similarity != "cosine":
             raise EvaluationError(f"rerank {self.rerank}: expected similarity cosine, got {self.similarity}")
         if self.rerank == "k_reciprocal" and self.device != "cpu":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lookalike.metrics.columns import EvaluationError
 from lookalike.metrics.figures import weighted
-from lookalike.metrics.inputs import EvaluationError
 from lookalike.metrics.intervals import RESAMPLES, p_values, resampled
 from lookalike.metrics.result import RetrievalResult
 

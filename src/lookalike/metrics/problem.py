@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.metrics.inputs import EvaluationError, camera_ids, label_ids, one_each, own_rows
+from lookalike.metrics.columns import EvaluationError, column_of, marks_of
+from lookalike.metrics.inputs import camera_ids, label_ids, one_each, own_rows
 from lookalike.metrics.valid_references import left_out
 
 _ALL = slice(None)
@@ -18,7 +19,7 @@ _TYPES = {"query_labels": "int64", "reference_labels": "int64", "ignore": "bool"
 _TYPES |= {"query_cameras": "int64", "reference_cameras": "int64"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Labels, cameras and marks of queries and references, checked when it is built.
 
@@ -89,12 +90,17 @@ class Problem:
         """
         if not isinstance(camera_rule, bool | np.bool_):
             raise EvaluationError(f"camera_rule: expected True or False, got {camera_rule!r}")
+        query_labels = column_of(query_labels, "query labels")
+        reference_labels = column_of(reference_labels, "reference labels")
+        query_cameras = None if query_cameras is None else column_of(query_cameras, "query cameras")
+        reference_cameras = None if reference_cameras is None else column_of(reference_cameras, "reference cameras")
+        ignore = None if ignore is None else marks_of(ignore, "ignore")
         queries, references = rows or (len(query_labels), len(reference_labels))
         one_each("query", queries, label=query_labels, camera=query_cameras)
         one_each("reference", references, label=reference_labels, camera=reference_cameras, ignore=ignore)
         own_row = own_rows(exclude_self, queries, references)
         ids, names = label_ids(query_labels, reference_labels)
-        marks = np.zeros(references, bool) if ignore is None else np.array(ignore, bool)
+        marks = np.zeros(references, bool) if ignore is None else ignore
         cameras: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         if camera_rule and query_cameras is not None and reference_cameras is not None:
             cameras = camera_ids(query_cameras, reference_cameras)

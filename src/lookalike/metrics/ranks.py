@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranks:
     """Where the positives of each query stand; rank 1 = nearest. Queries without a valid positive have zeros.
 

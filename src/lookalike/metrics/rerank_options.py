@@ -48,8 +48,11 @@ def checked_options(rerank: str, options: Mapping[str, Any] | None = None) -> di
         RerankError: A name is unknown or a value out of its range.
     """
     if rerank not in DEFAULTS:
-        raise RerankError(f"expected rerank {', '.join(DEFAULTS)}, got {rerank}{did_you_mean(rerank, [*DEFAULTS])}")
+        hint = did_you_mean(str(rerank), [*DEFAULTS])
+        raise RerankError(f"expected rerank {', '.join(DEFAULTS)}, got {rerank}{hint}")
     usual, given = DEFAULTS[rerank], options or {}
+    if not isinstance(given, Mapping):
+        raise RerankError(f"expected options of rerank {rerank} by name, such as {usual}, got {given!r}")
     for name in given:
         if name not in usual:
             raise RerankError(

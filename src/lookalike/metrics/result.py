@@ -60,7 +60,7 @@ class Conditions:
         return "; ".join([*([self.source] if self.source else []), *rules])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RetrievalResult:
     """Metrics of one evaluation.
 
