@@ -2,7 +2,7 @@
 
 
 class LookalikeError(ValueError):
-    """What was expected, what was found and what to do about it, on one line."""
+    """What was expected, what was found and what to do about it, on one line; a list of problems has a line for each."""
 
 
 def listed(problems: list[str], shown: int = 20) -> str:

@@ -119,4 +119,7 @@ def _check_images(manifest: Manifest) -> None:
     """Every image of train and validation must decode before the first step, not in epoch three."""
     rows = manifest.table[manifest.table["split"].isin(["train", "validation"])]
     if broken := broken_images(manifest, rows):
-        raise ManifestError(f"{manifest.root}: {len(broken)} image(s) cannot be used:\n  {listed(broken)}")
+        raise ManifestError(
+            f"{manifest.root}: {len(broken)} image(s) cannot be used: mend or remove them, or leave them out with "
+            f"lookalike audit data.root={manifest.root} apply=safe:\n  {listed(broken)}"
+        )
