@@ -14,6 +14,7 @@ In reading order; first one image:
 
 then a data set, from its layouts to one table:
 
+    table_file      the cells of a CSV or Parquet file as text
     tables          CSV and Parquet tables of images, and the names of their columns
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market          Market-1501's folders and what its file names say

@@ -111,7 +111,8 @@ def _survey(
     elif root.is_dir():
         (table, notes, problems), base = read_class_folders(root, validation_share > 0), root
     else:
-        (table, problems), notes, base = read_table(root), [], root.parent
+        (table, seen, problems), base = read_table(root), root.parent
+        notes = [f"read as a table {seen}"] if seen else []
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
     stripped = stripped_note(table["label"])
@@ -122,7 +123,7 @@ def _survey(
         held = table[table["split"] == "validation"]
         what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
         notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    left_out, name = find_exclusions(Path(exclude) if exclude else None, base)
+    left_out, name = find_exclusions(Path(exclude) if exclude else None, base, table["path"])
     table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
     manifest = Manifest(
         base,

@@ -138,7 +138,7 @@ def write_table(manifest: Manifest, path: Path) -> None:
 
     table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
     with atomic_file(path) as handle:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             table.to_parquet(handle, index=False)
         else:
             table.to_csv(handle, index=False)
