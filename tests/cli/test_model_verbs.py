@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from conftest import TINY
 from lookalike.cli.main import main
 from lookalike.data.layouts import read_manifest
 from lookalike.inference.bundle import load_bundle
+from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict
 
@@ -112,6 +114,26 @@ def test_wrong_use(
     assert re.search(text, error), error
     assert len(error.strip().splitlines()) == 1
     assert not (here / "predictions").exists()
+
+
+def relabelled(bundle_path: Path, target: Path, names: dict[str, str]) -> Path:
+    """The bundle with other names for some of its labels."""
+    bundle = load_bundle(bundle_path)
+    references = replace(bundle.references, labels=[names.get(label, label) for label in bundle.references.labels])
+    return write_bundle(
+        target, bundle.config, BundleParts(bundle.weights, bundle.graph, references, "# Relabelled\n")
+    ).path
+
+
+def test_labels_that_print_alike_are_told_at_prediction(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = next((digits / "test" / "digit 0").iterdir())
+    bundle = relabelled(bundle_path, here / "models" / "alike", {"digit 1": "Digit\u00a00"})
+    assert main(["predict", f"bundle={bundle}", f"image={file}"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{bundle}: 2 labels differ only in blanks, case, Unicode form" in said
+    assert r"'Digit\u00a00', 'digit 0'" in said
 
 
 def test_a_gallery_that_moved(bundle_path: Path, digits: Path, here: Path) -> None:

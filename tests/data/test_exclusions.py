@@ -1,10 +1,12 @@
 """The list of images that a data set leaves out."""
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pandas as pd
 import pytest
 
+from image_folders import pictures
 from lookalike.data.exclusions import add_exclusions, find_exclusions, read_exclusions, without
 from lookalike.data.layouts import read_data
 from lookalike.data.tables import ManifestError
@@ -89,3 +91,40 @@ def test_copies_of_what_is_left_out_go_with_it() -> None:
     assert rest["path"].tolist() == ["a.jpg", "a1.jpg", "b1.jpg"], "a table without copies"
     assert notes == ["1 images left out by mine.csv"]
     assert without(table, {}, "mine.csv")[1] == []
+
+
+ACCENTED = "train/Jalape\u00f1o/1.png"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"path,reason\n{ACCENTED},zu dunkel\n".encode("latin-1"),
+        f"path;reason\r\n{ACCENTED};zu dunkel\r\n;\r\n".encode("cp1252"),
+        f"sep=;\npath;reason\n{ACCENTED};zu dunkel\n".encode("utf-8-sig"),
+        f"path\treason\r\n{ACCENTED}\tzu dunkel\r\n".encode("utf-16"),
+        f"path,reason\n{normalize('NFD', ACCENTED)},zu dunkel\n".encode(),
+        f"path,reason\n{ACCENTED.replace('/', chr(92))},zu dunkel\n".encode(),
+        f"path,reason\n{ACCENTED} ,zu dunkel\n".encode(),
+    ],
+    ids=["Latin-1", "Excel", "sep=", "UTF-16", "decomposed", "backslashes", "blanks"],
+)
+def test_a_list_of_windows_or_excel_leaves_out_what_it_names(tmp_path: Path, content: bytes) -> None:
+    root = pictures(tmp_path / "data", ACCENTED, "train/Kiwi/1.png", "train/Jalape\u00f1o/2.png")
+    (root / "exclude.csv").write_bytes(content)
+    manifest = read_data(str(root))
+    assert manifest.table["path"].tolist() == ["train/Jalape\u00f1o/2.png", "train/Kiwi/1.png"]
+    assert dict(manifest.left_out) == {ACCENTED: "zu dunkel"}
+    assert add_exclusions(root / "exclude.csv", {"train/Kiwi/1.png": "sch\u00f6n"}) == 1
+    assert read_data(str(root)).table["path"].tolist() == ["train/Jalape\u00f1o/2.png"]
+
+
+def test_a_name_that_no_image_has_does_not_stop_the_data_set(tmp_path: Path) -> None:
+    root = pictures(tmp_path, "train/Kiwi/1.png")
+    (root / "exclude.csv").write_bytes(b"path,reason\n\x81\xff.png,\xfcber\n")
+    manifest = read_data(str(root))
+    assert len(manifest.table) == 1
+    assert manifest.notes[-1].startswith("1 lines of exclude.csv name no image here")
+    (root / "exclude.csv").write_bytes(b"path,reason\n\x00.png,x\n")
+    with pytest.raises(ManifestError, match=r"exclude\.csv: cannot be read as a table \(a NUL byte in line 2"):
+        read_data(str(root))

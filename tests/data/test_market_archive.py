@@ -383,3 +383,13 @@ def test_an_archive_that_swells_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MarketError, match="30 MiB would come out of 0 MiB"):
         unpack(swollen, tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00f1", "\U0001f350"])
+def test_a_name_that_no_file_system_holds_is_refused(tmp_path: Path, letter: str) -> None:
+    name = f"bounding_box_train/0002_c1s1_{letter * 300}.jpg"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.writestr(name, TINY_JPEG)
+    with pytest.raises(MarketError, match=r"a name of 314 letters, expected at most 255 bytes: this is not the data"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -27,7 +27,7 @@ def test_labels_stay_what_was_written(tmp_path: Path, suffix: str, labels: list[
     file = tmp_path / f"data{suffix}"
     table.to_csv(file, index=False) if suffix == ".csv" else table.to_parquet(file)
     manifest = read_manifest(file)
-    assert column(manifest, "label") == labels
+    assert column(manifest, "label") == [label.strip() for label in labels]
     assert set(manifest.table["split"]) == {"train"}
 
 
@@ -78,7 +78,7 @@ def test_every_column_of_a_table_is_understood(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("", "cannot be read as a table"),
-        ("file;label\n1.png;a\n", "expected the columns path and label .*, found file;label"),
+        ("file;label\n1.png;a\n", "expected the columns path and label .*, found file, label .separated by ;.$"),
         ("path\n1.png\n", r"expected the columns path and label \(also split, role, camera, .*\), found path$"),
         ("path,label\n", "no image at all"),
         ("path,label\n1.png,\n", "1.png: no label"),

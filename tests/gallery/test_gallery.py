@@ -115,6 +115,19 @@ def test_a_class_joins_without_training(gallery: Gallery, digits: Path) -> None:
     assert gallery.predict(file, k=1).label == "digit 4"
 
 
+def test_a_label_that_prints_like_another_is_told(
+    gallery: Gallery, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = files_of(digits, "test/digit 3/*.png")[0]
+    gallery.add(file, "digit 3 ")
+    assert gallery.labels["digit 3"] == 11, "blanks at the ends are no part of a label"
+    assert capsys.readouterr().err == ""
+    gallery.add(file, "Digit 3")
+    assert "2 labels differ only in blanks, case" in capsys.readouterr().err
+    gallery.add(file, "digit 4")
+    assert capsys.readouterr().err == "", "told when such a label comes"
+
+
 def test_renaming_into_a_label_that_exists_merges_them(gallery: Gallery) -> None:
     assert gallery.rename("digit 1", "one") == 10
     assert gallery.labels == {"digit 0": 10, "digit 2": 10, "digit 3": 10, "digit 4": 10, "one": 10}

@@ -108,7 +108,8 @@ def predict(settings: "PredictCommand") -> int:
 
 def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
     """`lookalike predict` for files that are chosen already."""
-    from lookalike.console import progress
+    from lookalike.console import progress, say
+    from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
     from lookalike.model import Model
 
@@ -117,6 +118,8 @@ def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
     assert model.bundle is not None
     if settings.gallery_root:
         references = replace(references, root=Path(settings.gallery_root))
+    for note in alike_note(references.labels):
+        say(f"{settings.bundle}: {note}")
     with progress("embedding", len(files)) as advance:
         predictions = prediction.predict(
             model.encoder,

@@ -7,12 +7,14 @@ In reading order; first one image:
     pixels          brings an image to the size of the model: stretch, crop or pad
     reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
     images          reads any image file into RGB pixels; all of training, embedding and serving go through it
+    labels          how a label is written, and which labels a reader cannot tell apart
     any_image       reads what a program has: a file, bytes, an array, a picture of Pillow
     thumbnail       small JPEGs: what galleries keep, and what pages and notebooks show
     image_files     which files are images, by their names, and which of them cannot be read
 
 then a data set, from its layouts to one table:
 
+    table_file      the cells of a CSV or Parquet file as text
     tables          CSV and Parquet tables of images, and the names of their columns
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market          Market-1501's folders and what its file names say

@@ -9,12 +9,12 @@ Letters in shapes: N images, H height, W width.
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
-from unicodedata import normalize
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from lookalike.data.images import MAX_PIXELS, MIN_SIDE, ImageError, read_image, to_rgb8
+from lookalike.data.labels import as_label
 from lookalike.data.orientation import Pixels
 from lookalike.data.pixels import PixelSettings, resize
 
@@ -29,8 +29,8 @@ def name_of(image: AnyImage, number: int = 0) -> str:
 
 
 def folder_label(file: str | Path) -> str:
-    """The label that the folder of a file names, composed (NFC) as labels are."""
-    return normalize("NFC", Path(file).resolve().parent.name)
+    """The label that the folder of a file names, written as labels are."""
+    return as_label(Path(file).resolve().parent.name)
 
 
 def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool]:

@@ -5,11 +5,13 @@ A table of path (as in the manifest, relative to the root of the data) and reaso
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.tables import ManifestError
+from lookalike.data.table_file import decode, split
+from lookalike.data.tables import ManifestError, forms_of
 from lookalike.files import only_one, write_bytes
 
 EXCLUDE_FILE = "exclude.csv"
@@ -27,12 +29,14 @@ def read_exclusions(file: Path) -> dict[str, str]:
     return {line[head.index("path")]: line[head.index("reason")] for line in lines}
 
 
-def find_exclusions(exclude: Path | None, root: Path) -> tuple[dict[str, str], str]:
+def find_exclusions(exclude: Path | None, root: Path, paths: Iterable[str] = ()) -> tuple[dict[str, str], str]:
     """Path -> reason for a data set, and the name of the list.
 
     Args:
         exclude: The list; None for `exclude.csv` in the root, where there is one.
         root: Of the data set.
+        paths: Of its images: a listed path that is one of them but for blanks at its ends, backslashes or the form of
+            its accents means that image.
 
     Raises:
         ManifestError: The list is named and not there, or is no such table.
@@ -40,7 +44,12 @@ def find_exclusions(exclude: Path | None, root: Path) -> tuple[dict[str, str], s
     if exclude and not exclude.exists():
         raise ManifestError(f"{exclude}: no such file: give data.exclude=<a CSV with path,reason>, or leave it out")
     file = exclude or root / EXCLUDE_FILE
-    return read_exclusions(file), file.name
+    there = set(paths)
+    reasons: dict[str, str] = {}
+    for path, reason in read_exclusions(file).items():
+        forms = forms_of(_readable(path))
+        reasons.setdefault(next((form for form in forms if form in there), forms[0]), _readable(reason))
+    return reasons, file.name
 
 
 def add_exclusions(file: Path, reasons: dict[str, str]) -> int:
@@ -96,9 +105,8 @@ def without(table: pd.DataFrame, excluded: dict[str, str], name: str) -> tuple[p
 def _read(file: Path) -> tuple[list[str], list[list[str]]]:
     """The first line, and all others, each with as many cells."""
     try:
-        text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
-        lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
-    except (csv.Error, OSError) as error:
+        lines, _ = split(decode(file.read_bytes(), "surrogateescape")[0])
+    except (ValueError, OSError) as error:
         raise ManifestError(f"{file}: cannot be read as a table ({error}): expected the columns path,reason") from error
     head = [name.strip() for name in lines[0]] if lines else []
     if not {"path", "reason"} <= set(head):
@@ -113,3 +121,12 @@ def _read(file: Path) -> tuple[list[str], list[list[str]]]:
                 'with a comma between quotation marks ("dark, blurred")'
             )
     return head, lines[1:]
+
+
+def _readable(text: str) -> str:
+    """Text whose bytes are not UTF-8, as Windows writes it: a table of images holds UTF-8 alone."""
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")

@@ -12,6 +12,7 @@ from lookalike.data.class_folders import read_class_folders
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.hold_out import hold_out_images, hold_out_people
 from lookalike.data.image_files import find_broken
+from lookalike.data.labels import alike_note, stripped_note
 from lookalike.data.manifest import ROLES, Manifest, tidy
 from lookalike.data.market import market_root, read_market
 from lookalike.data.market_archive import unpack
@@ -110,16 +111,19 @@ def _survey(
     elif root.is_dir():
         (table, notes, problems), base = read_class_folders(root, validation_share > 0), root
     else:
-        (table, problems), notes, base = read_table(root), [], root.parent
+        (table, seen, problems), base = read_table(root), root.parent
+        notes = [f"read as a table {seen}"] if seen else []
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
+    stripped = stripped_note(table["label"])
     table = tidy(table)
+    notes += stripped + alike_note(table["label"].unique())
     if validation_share > 0 and not (table["split"] == "validation").any():
         table = (hold_out_people if market else hold_out_images)(table, validation_share, seed)
         held = table[table["split"] == "validation"]
         what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
         notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    left_out, name = find_exclusions(Path(exclude) if exclude else None, base)
+    left_out, name = find_exclusions(Path(exclude) if exclude else None, base, table["path"])
     table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
     manifest = Manifest(
         base,

@@ -6,7 +6,6 @@ Every command starts here: what is an image, what is its label, which images are
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import BOX, COLUMNS, SPLITS, ManifestError, original_rows, training_rows
@@ -138,7 +138,7 @@ def write_table(manifest: Manifest, path: Path) -> None:
 
     table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
     with atomic_file(path) as handle:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             table.to_parquet(handle, index=False)
         else:
             table.to_csv(handle, index=False)
@@ -149,7 +149,7 @@ def tidy(table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy()
     for name in ("label", "split", "role", "source"):
         table[name] = (table[name] if name in table else pd.Series("", index=table.index)).fillna("").astype(str)
-    table["label"] = [unicodedata.normalize("NFC", label) for label in table["label"]]
+    table["label"] = table["label"].map(as_label)
     table["camera"] = (table["camera"] if "camera" in table else pd.Series(pd.NA, index=table.index)).astype("Int64")
     table["ignore"] = (table["ignore"] if "ignore" in table else pd.Series(False, index=table.index)).astype(bool)
     extra = [name for name in (*BOX, "category") if name in table]

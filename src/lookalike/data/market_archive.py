@@ -16,6 +16,7 @@ from lookalike.errors import LookalikeError
 from lookalike.files import atomic_folder
 
 _LARGEST_RATIO = 20  # of an archive of images: JPEG hardly shrinks, a drawing as PNG a few times
+_LONGEST_NAME = 255  # bytes; no usual file system holds more
 _MEMBER = re.compile(rf"(?:.*/)?({TRAIN}|{REFERENCES}|{QUERIES})/([^/]+)", re.DOTALL)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, UnicodeDecodeError)
 
@@ -115,6 +116,12 @@ def _members(source: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInf
         name = _MEMBER.fullmatch(member.filename)
         if not name or not is_image_name(name[2]):
             continue
+        if len(name[2].encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+            raise MarketError(
+                f"{archive}: {name[2][:40]}...: a name of {len(name[2])} letters, expected at most {_LONGEST_NAME} "
+                "bytes: this is not the data set; take it from its authors' page, or unpack it yourself and give "
+                "data.root="
+            )
         place = f"{name[1]}/{name[2]}"
         other = taken.setdefault(place.casefold(), member.filename)  # Windows and macOS do not tell cases apart
         if place in members or other != member.filename:
@@ -143,7 +150,7 @@ def _extract(source: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, targe
         source.extract(member, target)
     except (*_DAMAGE, OSError) as error:
         # A damaged table of contents makes zipfile seek below 0 (EINVAL), damaged bz2 data has no number at all.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EILSEQ):
             raise
         raise MarketError(
             f"{archive}: {name} cannot be unpacked ({error}): damaged or locked; copy or download the archive again"

@@ -3,11 +3,14 @@
 Labels stay the text that was written; numbers and flags are checked cell by cell, and every problem names its row.
 """
 
+import os
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 
+from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
@@ -16,42 +19,90 @@ SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
 _OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
+_KNOWN = frozenset({*COLUMNS, *BOX, "is_query", "is_gallery", "sequence", "category"})
+_SHOWN = 20  # columns in an error
 
 
 class ManifestError(LookalikeError):
     """The data set cannot be used as it is; every problem found is listed."""
 
 
-def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Reads a `.csv` or `.parquet` table with at least the columns path and label.
+def read_table(path: Path) -> tuple[pd.DataFrame, str, list[str]]:
+    """Reads a `.csv`, `.tsv` or `.parquet` table with at least the columns path and label.
 
     Args:
         path: The file.
 
     Returns:
-        Its rows with our column names, and the problems found in single cells.
+        Its rows with our column names, how it was read where that is not plain (`separated by ;`), and the problems
+        found in single cells.
 
     Raises:
         ManifestError: Not a table, or without these columns.
     """
-    if path.suffix not in (".csv", ".parquet"):
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".parquet"):
         raise ManifestError(
             f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
         )
     try:
-        parquet = path.suffix == ".parquet"
-        table = pd.read_parquet(path) if parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
+        cells = read_parquet(path) if suffix == ".parquet" else read_csv(path)
     except (ValueError, OSError) as error:
         raise ManifestError(
             f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
         ) from error
-    table = table.rename(columns=_OML_NAMES)
-    if not {"path", "label"} <= set(table):
+    names = _own_names(path, cells.names)
+    if not {"path", "label"} <= set(names):
         raise ManifestError(
             f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), "
-            f"found {', '.join(map(str, table))}"
+            f"found {', '.join(cells.names[:_SHOWN])}{f' ({cells.seen})' if cells.seen else ''}"
         )
-    return _with_types(table)
+    table = pd.DataFrame(dict(zip(names, cells.columns, strict=True)), dtype="str")
+    for name in table:
+        if name in ("path", "source"):
+            table[name] = [_located(text, path.parent) for text in table[name]]
+        else:
+            table[name] = table[name].str.strip()
+        if name in (*BOX, "camera") and cells.separator != ",":
+            decimal = table[name].str.fullmatch(r"-?[0-9]+,[0-9]+")
+            table[name] = table[name].where(~decimal, table[name].str.replace(",", "."))
+    table, problems = _with_types(table)
+    return table, cells.seen, problems
+
+
+def _own_names(path: Path, names: list[str]) -> list[str]:
+    """Our names of the columns; others as they are, with a number where one stands twice.
+
+    Raises:
+        ManifestError: Two columns mean the same.
+    """
+    own: list[str] = []
+    for name in names:
+        plain = name.casefold()
+        mine = _OML_NAMES.get(plain, plain)
+        use = mine if mine in _KNOWN and (name == plain or plain not in names) else name
+        if use in own and use in _KNOWN:
+            also = names[own.index(use)]
+            raise ManifestError(f"{path}: the columns {also} and {name} both mean {use}: keep one of them")
+        own.append(use if use not in own else f"{use}.{len(own)}")
+    return own
+
+
+def forms_of(path: str) -> list[str]:
+    """A path as it is written, then as it may be meant: without blanks, backslashes, accents in another form."""
+    bare = path.strip()
+    if path == bare and path.isascii() and "\\" not in path:
+        return [path]
+    forms = [path, bare, bare.replace("\\", "/")]
+    return list(dict.fromkeys([*forms, *(normalize(form, name) for name in forms[1:] for form in ("NFC", "NFD"))]))
+
+
+def _located(path: str, folder: Path) -> str:
+    """A path in the form that leads to a file; without blanks at its ends where none does."""
+    forms = forms_of(path)
+    if len(forms) == 1:
+        return path
+    return next((form for form in forms if form and os.path.lexists(folder / form)), path.strip())
 
 
 def training_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +116,8 @@ def original_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Cells as text, flags and numbers, split names as ours, roles and cameras where other columns tell them."""
+    """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them."""
     problems: list[str] = []
-    for name in table:
-        table[name] = [_as_text(value) for value in table[name]]
     if "split" not in table:
         table["split"] = "train"
     table["split"] = table["split"].replace(SPLIT_NAMES)
@@ -90,15 +139,6 @@ def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return table, problems
 
 
-def _as_text(value: object) -> str:
-    """A cell as text: missing becomes "", 7.0 becomes 7 (a label column that pandas turned into floats)."""
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
     text = column.str.lower()
     for row in np.flatnonzero(~text.isin(_TRUE | _FALSE)):
@@ -107,7 +147,7 @@ def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
 
 
 def _numbers(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
-    numbers = pd.to_numeric(column.replace("", None), errors="coerce")
+    numbers = pd.to_numeric(column.replace("", None), errors="coerce").astype(float)
     # Beyond 2^53 (infinity included) whole numbers are no longer told apart.
     wrong = ((column != "") & ~(numbers.abs() <= 2**53)) | ((name == "camera") & (numbers % 1 > 0))
     kind = "whole number" if name == "camera" else "number"

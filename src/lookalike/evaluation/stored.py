@@ -65,7 +65,7 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
                 "label": [folder_label(file) for file in files],
             }
         )
-        listed_out = find_exclusions(Path(data["exclude"]) if data.get("exclude") else None, root)
+        listed_out = find_exclusions(Path(data["exclude"]) if data.get("exclude") else None, root, rows["path"])
         rows, notes = without(rows, *listed_out)
         for note in notes:
             say(f"{root}: {note}")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from unicodedata import normalize
 
 from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
 from lookalike.data.image_files import find_images
+from lookalike.data.labels import as_label as as_written
 from lookalike.inference.references import GalleryError
 
 
@@ -53,7 +53,7 @@ def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> li
 
 
 def as_label(label: str) -> str:
-    """A label as it is stored: composed (NFC), as data sets have them.
+    """A label as it is stored: written as those of data sets.
 
     Args:
         label: As it was given.
@@ -63,7 +63,7 @@ def as_label(label: str) -> str:
     """
     if not isinstance(label, str) or not label.strip():
         raise GalleryError(f"label {label!r}: expected text that is not empty")
-    composed = normalize("NFC", label)
+    composed = as_written(label)
     try:
         composed.encode()
     except UnicodeEncodeError as error:

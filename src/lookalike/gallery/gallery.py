@@ -13,6 +13,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage, name_of
+from lookalike.data.labels import alike, alike_note
 from lookalike.data.thumbnail import picture, thumbnail
 from lookalike.errors import did_you_mean, listed
 from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread
@@ -142,7 +143,11 @@ class Gallery:
             )
             for i, (image, label, embedding) in enumerate(parts)
         ]
-        return self._store.add(rows, note)
+        added = self._store.add(rows, note)
+        near = [label for group in alike(self._store.labels) if set(group) & set(names) for label in group]
+        for text in alike_note(near):
+            say(f"{self.path}: {text}")
+        return added
 
     def rename(self, label: str, new: str, *, note: str = "") -> int:
         """Gives a label another name; where that exists already, the two become one.

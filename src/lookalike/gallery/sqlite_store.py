@@ -146,6 +146,11 @@ class SqliteStore:
             row = self._connection.execute("SELECT thumbnail FROM images WHERE id = ?", (number,)).fetchone()
         return bytes(row[0]) if row else b""
 
+    @property
+    def labels(self) -> list[str]:
+        """Every label once."""
+        return [str(row[0]) for row in self._connection.execute("SELECT DISTINCT label FROM images")]
+
     def add(self, rows: Sequence[Row], note: str) -> list[int]:
         """Enrols rows as one change; returns their numbers."""
         now = _now()
