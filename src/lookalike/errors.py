@@ -21,3 +21,7 @@ def did_you_mean(name: str, choices: list[str]) -> str:
 
 class ModelError(LookalikeError):
     """The model cannot be built from these settings."""
+
+
+class CheckpointError(LookalikeError):
+    """A checkpoint cannot be read, or belongs to another run."""

@@ -113,6 +113,7 @@ class Model:
         model: Mapping[str, Any] | None = None,
         pixels: Mapping[str, Any] | None = None,
         allow_partial: bool = False,
+        ckpt_key: str | None = None,
         device: Device = "auto",
     ) -> "Model":
         """Takes the network out of a checkpoint, of lookalike or of another project; no pickle is executed.
@@ -124,6 +125,7 @@ class Model:
             model: For another project's: backbone, embedding_size, pooling, bn_neck, mean, std.
             pixels: For another project's: height, width, resize.
             allow_partial: Also when not every tensor of the model is in the file.
+            ckpt_key: Which set of weights, where the file holds several, such as `state_dict_ema`.
             device: `auto` is `cuda` where there is one.
 
         Raises:
@@ -138,11 +140,12 @@ class Model:
         from lookalike.settings.check import flat
 
         file = Path(file)
-        embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial)
+        embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
         about = {
             "ckpt_path": str(file),
+            **({"ckpt_key": ckpt_key} if ckpt_key else {}),
             "precision": encoder.precision,
             **flat(built, "model."),
             **flat(read_as.to_dict(), "pixels."),

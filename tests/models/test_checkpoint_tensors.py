@@ -270,9 +270,34 @@ def test_a_file_without_named_tensors_is_refused(content: Any, project: Any, tmp
             read_tensors(tmp_path / "w.pt")
 
 
-def test_an_old_file_that_needs_its_pickle_is_refused(project: Any, tmp_path: Path) -> None:
-    torch.save({"state_dict": state(), "c": project.Config()}, tmp_path / "w.pt", _use_new_zipfile_serialization=False)
-    with pytest.raises(TensorsError, match=UNREADABLE) as caught:
-        read_tensors(tmp_path / "w.pt")
-    assert "their_project.Config" in str(caught.value)
-    assert "weights_only" not in str(caught.value)  # torch's message advises to switch the protection off
+OLD = {
+    "number": lambda project: {"state_dict": state(), "best": np.float64(0.5)},
+    "array": lambda project: {"state_dict": state(), "curve": np.arange(3.0)},
+    "object": lambda project: {"state_dict": state(), "config": project.Config(lr=0.1)},
+    "plain": lambda project: state(),
+    "views": lambda project: {"state_dict": {**state(), "part": torch.arange(24.0).view(4, 6)[1:3, ::2]}},
+}
+
+
+@pytest.mark.parametrize("what", OLD)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_file_from_before_torch_1_6_is_read_whatever_it_holds(
+    what: str, protocol: int, project: Any, tmp_path: Path
+) -> None:
+    content = OLD[what](project)
+    torch.save(content, tmp_path / "w.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    assert same(read_tensors(tmp_path / "w.pt"), content.get("state_dict", content))
+
+
+def test_views_of_a_storage_as_torch_wrote_them_before_0_4(tmp_path: Path) -> None:
+    """The storage of a tensor is said to be a part of another one."""
+    torch.save({"a": torch.arange(6.0)}, tmp_path / "w.pt", _use_new_zipfile_serialization=False)
+    whole = (tmp_path / "w.pt").read_bytes()
+    place = whole.index(b"N", whole.index(b"cpu"))
+    key = whole[whole.index(b"FloatStorage\n") + 13 :].split(b"X", 1)[1]
+    key = key[4 : 4 + int.from_bytes(key[:4], "little")]
+    view = b"(X" + len(b"v").to_bytes(4, "little") + b"vK\x02K\x03t"
+    numbers = whole[place + 1 :].replace(b"K\x00K\x06\x85", b"K\x00K\x03\x85", 1)
+    (tmp_path / "w.pt").write_bytes(whole[:place] + view + numbers)
+    assert key.isdigit()
+    assert read_tensors(tmp_path / "w.pt")["a"].tolist() == [2, 3, 4]

@@ -34,6 +34,7 @@ def test_a_torchvision_resnet_gives_torchvisions_embeddings(prefix: str, tmp_pat
     embedder = make("resnet18", embedding_size=128, trainable=["layer4", "head"])
     assert not close(embeddings(embedder), expected(vision(), embedder))
     match = load_foreign(embedder, tmp_path / "w.ckpt")
+    prefix = prefix.replace("_orig_mod.", "")  # of torch.compile: no part of the network
     assert close(embeddings(embedder), expected(vision(), embedder))
     assert (match.missing, match.unexpected, match.reshaped, match.prefix) == ([], ["loss.W"], [], prefix)
     assert set(match.matched) == set(embedder.state_dict())
@@ -190,6 +191,71 @@ def test_nothing_in_common_is_refused_even_as_partial(allow_partial: bool, tmp_p
     torch.save({"fc.weight": small_state()["fc.weight"], "x": torch.ones(3)}, tmp_path / "w.pth")
     text = r"nothing in it is of this embedder: .*; the file is of another backbone than test_resnet: give its model\."
     untouched(make(), tmp_path / "w.pth", text, allow_partial=allow_partial)
+
+
+WRAPPED = {
+    "compiled stage": ("layer2.", "layer2._orig_mod."),
+    "compiled block": ("layer3.0.", "layer3.0._orig_mod."),
+    "sharded": ("layer1.", "_fsdp_wrapped_module.layer1._fsdp_wrapped_module."),
+    "recomputed": ("layer4.0.", "layer4.0._checkpoint_wrapped_module."),
+}
+
+
+@pytest.mark.parametrize("what", WRAPPED)
+def test_names_that_torch_puts_inside_names_are_no_part_of_them(what: str, tmp_path: Path) -> None:
+    inside, written = WRAPPED[what]
+    state = {name.replace(inside, written): tensor for name, tensor in small_state().items()}
+    assert set(state) != set(small_state())
+    torch.save(state, tmp_path / "w.pth")
+    embedder = make()
+    assert load_foreign(embedder, tmp_path / "w.pth").prefix == ""
+    assert close(embeddings(embedder), expected(small(), embedder))
+
+
+def moved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor + 0.01 if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+SETS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "timm": (lambda own, average: {"state_dict": own, "state_dict_ema": average}, "state_dict_ema"),
+    "ema": (lambda own, average: {"model": own, "ema": {"module": average, "updates": 3}}, "ema.module"),
+    "model_ema": (lambda own, average: {"model": own, "optimizer": {}, "model_ema": average}, "model_ema"),
+    "Lightning": (lambda own, average: {"state_dict": own, "current_model_state": average}, "current_model_state"),
+    "callback": (lambda own, average: {"state_dict": own, "callbacks": {"EMA": {"w": average}}}, "callbacks.EMA.w"),
+    "prefix": (
+        lambda own, average: {
+            "state_dict": {f"{a}.{k}": v for a, d in (("net", own), ("swa", average)) for k, v in d.items()}
+        },
+        "swa",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", SETS)
+def test_several_sets_of_weights_are_told_and_each_can_be_taken(layout: str, tmp_path: Path) -> None:
+    content, key = SETS[layout]
+    own, average = small_state(), moved(small_state())
+    torch.save(content(own, average), tmp_path / "w.ckpt")
+    embedder, other = make(), make()
+    text = str(load_foreign(embedder, tmp_path / "w.ckpt"))
+    assert close(embeddings(embedder), expected(small(), embedder))
+    assert "several sets of weights in the file: taken are" in text
+    assert f"there are also {key}: ckpt_key={key} takes these" in text
+    load_foreign(other, tmp_path / "w.ckpt", key=key)
+    assert torch.equal(other.state_dict()["head.weight"], average["fc.weight"])
+    assert torch.equal(other.state_dict()["backbone.layer1.0.conv1.weight"], average["layer1.0.conv1.weight"])
+    with pytest.raises(TensorsError, match=rf"ckpt_key=nope: no such weights in it: it has [^\n]*{key}"):
+        load_foreign(other, tmp_path / "w.ckpt", key="nope")
+
+
+def test_of_one_set_nothing_is_told(tmp_path: Path) -> None:
+    extra = {
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}},
+        "ema_decay": 0.9,
+        "stats": {"mean": torch.ones(3)},
+    }
+    torch.save({"state_dict": small_state(), **extra}, tmp_path / "w.ckpt")
+    assert "several sets" not in str(load_foreign(make(), tmp_path / "w.ckpt"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

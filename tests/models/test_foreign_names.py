@@ -115,6 +115,71 @@ def test_a_head_of_several_layers_is_refused(tmp_path: Path) -> None:
     )
 
 
+def block() -> nn.Sequential:
+    """Linear and batch norm, as the person re-identification baseline of L. Zheng writes them."""
+    torch.manual_seed(5)
+    layers = nn.Sequential(nn.Linear(small().num_features, 16), nn.BatchNorm1d(16))
+    for tensor in (layers[1].weight, layers[1].bias, layers[1].running_mean, layers[1].running_var):
+        nn.init.uniform_(tensor, 0.5, 2)
+    return layers.eval()
+
+
+@pytest.mark.parametrize(
+    "name", ["classifier.add_block", "classif.embedding", "classifier.bottleneck", "head.reduction"]
+)
+def test_a_head_inside_the_classifier(name: str, tmp_path: Path) -> None:
+    state = {key: tensor for key, tensor in small_state().items() if not key.startswith("fc.")}
+    state |= {f"{name}.{key}": tensor for key, tensor in block().state_dict().items()}
+    state |= {"classifier.classifier.weight": torch.ones(7, 16), "classifier.classifier.bias": torch.ones(7)}
+    torch.save(state, tmp_path / "w.pth")
+    untouched(make(), tmp_path / "w.pth", rf"batch norm behind its head \({name}\.1\): give model\.bn_neck=true")
+    embedder = make(bn_neck=True)
+    assert load_foreign(embedder, tmp_path / "w.pth").unexpected == list(state)[-2:]
+    features = timm.create_model("test_resnet", num_classes=0).eval()
+    features.load_state_dict(state, strict=False)
+    assert close(embeddings(embedder), block()(expected(features, embedder)))
+
+
+@pytest.mark.parametrize("name", ["fc", "embedding.0", "reduction", "something"])
+def test_a_head_that_is_a_convolution_of_one_pixel(name: str, tmp_path: Path) -> None:
+    state = small_state()
+    weight, bias = state.pop("fc.weight"), state.pop("fc.bias")
+    torch.save({**state, f"{name}.weight": weight[:, :, None, None], f"{name}.bias": bias}, tmp_path / "w.pth")
+    embedder = make()
+    assert not load_foreign(embedder, tmp_path / "w.pth").unexpected
+    assert close(embeddings(embedder), expected(small(), embedder))
+    untouched(make(embedding_size=8), tmp_path / "w.pth", rf"{name}\b.* give model\.embedding_size=16\b.*null for the")
+
+
+WIDTH = small().num_features
+OTHER_NETWORKS = {
+    "a head per part": {f"parts.{part}.0.weight": torch.ones(16, WIDTH, 1, 1) for part in range(6)},
+    "two heads": {"left.weight": torch.ones(16, WIDTH), "right.weight": torch.ones(16, WIDTH)},
+    "a head of another name and size": {"something.weight": torch.ones(24, WIDTH)},
+    "attention": {"fc.weight": torch.ones(16, WIDTH), "attention.conv.weight": torch.ones(1, 2, 7, 7)},
+    "a second stage": {"fc.weight": torch.ones(16, WIDTH), "post.0.weight": torch.ones(5, 9)},
+    "a batch norm elsewhere": {"fc.weight": torch.ones(16, WIDTH), "input_bn.running_mean": torch.ones(3)},
+}
+
+
+@pytest.mark.parametrize("what", OTHER_NETWORKS)
+def test_layers_that_have_no_place_are_told_and_never_left_out_in_silence(what: str, tmp_path: Path) -> None:
+    state = {key: tensor for key, tensor in small_state().items() if not key.startswith("fc.")}
+    torch.save({**state, **OTHER_NETWORKS[what]}, tmp_path / "w.pth")
+    text = untouched(make(), tmp_path / "w.pth", r"model\.embedding_size=null")
+    assert "no head in the file" not in text
+    assert next(name for name in OTHER_NETWORKS[what] if "fc" not in name).rpartition(".")[0] in text
+
+
+def test_without_a_head_that_of_the_file_is_told(tmp_path: Path) -> None:
+    torch.save(small_state(), tmp_path / "w.pth")
+    text = str(load_foreign(make(embedding_size=None), tmp_path / "w.pth"))
+    assert (
+        f"the file's own head is left out, as no head is asked for (model.embedding_size=null): fc (16 x {WIDTH})"
+        in text
+    )
+
+
 @pytest.mark.parametrize(
     "names",
     [("student", "teacher"), ("teacher", "student"), ("model_ema", "model"), ("module.encoder_q", "module.encoder_k")],

@@ -55,6 +55,7 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
         model=settings.model.model_dump(),
         pixels=settings.pixels.model_dump(),
         allow_partial=settings.allow_partial,
+        ckpt_key=settings.ckpt_key,
         device=settings.device,
     )
 

@@ -5,13 +5,9 @@ from typing import Any
 
 import torch
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import CheckpointError
 
 LAST, BEST = "last.ckpt", "best.safetensors"
-
-
-class CheckpointError(LookalikeError):
-    """A checkpoint cannot be read, or belongs to another run."""
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """The tensors of a `.safetensors` or torch file, whoever wrote it. No pickle is ever executed.
 
-A checkpoint of another project often pickles more than tensors: settings objects, partials of optimisers, paths. Then
-its pickle is read with stand-ins (`inert_pickle`): every name it asks for becomes an inert class, which can be called,
-built, filled and hashed without any effect, and tensors become descriptions. Only the tensors of the network are made,
-each checked against the bytes that are there. Files from before torch 1.6, which are no zip archives, are read by
-torch's safe reader alone; those that hold more than tensors are refused.
+A checkpoint of another project often pickles more than tensors: settings objects, partials of optimisers, paths. Its
+pickle is read with stand-ins (`inert_pickle`), which can be called, built and filled without any effect, and tensors
+become descriptions. Only the tensors of the network are made, each checked against the bytes that are there.
+
+A file may hold several sets of weights: those of the last step and a moving average of them, a student and a teacher.
 """
 
-import pickle
-import warnings
+import io
 import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lookalike.errors import LookalikeError
-from lookalike.models.inert_pickle import ArchiveStorages, TensorDescription, unpickled
+from lookalike.errors import CheckpointError
+from lookalike.models.inert_pickle import TensorDescription, Unpickled, unpickled
+from lookalike.models.torch_storages import ArchiveStorages, Storages, StoragesInOrder
 
 _SAVE = "save a state dict or .safetensors"
 _COPY = "copy or download the file itself again"
@@ -27,8 +32,29 @@ _AVERAGES = ("teacher", "model_ema", "state_dict_ema", "ema_state_dict", "ema", 
 _BESIDE = ("head", "neck", "bnneck", "bn_neck", "fc", "embedding", "embedder")  # kept next to `model` by some
 
 
-class TensorsError(LookalikeError):
+_DEEPEST = 60  # dicts inside each other; names are joined of their keys
+_LONGEST = 1000  # letters of a name
+_WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # of torch, at any place of a name
+_MAGIC = 0x1950A86A20F9469CFC6C  # torch's, before 1.6
+
+
+class TensorsError(CheckpointError):
     """A file holds no tensors that can be read safely."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of weights of a file.
+
+    Attributes:
+        tensors: Name -> tensor on the CPU; names of nested dicts are joined by dots.
+        key: Where the set stands in the file, such as `state_dict`; empty where it is all of it.
+        others: Where other sets of the same names and shapes stand, such as `state_dict_ema`.
+    """
+
+    tensors: dict[str, Tensor]
+    key: str
+    others: list[str]
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -41,25 +67,70 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         Name -> tensor on the CPU; names of nested dicts are joined by dots.
 
     Raises:
-        TensorsError: Missing, damaged, without tensors, or an old torch file that needs its pickle executed.
+        TensorsError: Missing, damaged, or without tensors.
     """
-    kind = _kind(file)
+    return read_weights(file).tensors
+
+
+def read_weights(file: Path, key: str | None = None) -> Weights:
+    """Reads one set of weights.
+
+    Args:
+        file: As for `read_tensors`.
+        key: Which set: where it stands in the file, or what its names start with; None for the network's own.
+
+    Raises:
+        TensorsError: Missing, damaged, without tensors, or without this set.
+    """
     try:
-        if kind == "safetensors":
-            entries: dict[str, Any] = load_file(file)
-        elif kind == "zip":
-            entries = _from_zip(file)
-        else:
-            entries = _network(_load(file))
+        with opened(file) as (content, storages):
+            chosen, entries, others = _chosen(content, key)
+            entries = _unwrapped(entries)
+            if storages is not None:
+                entries = {
+                    name: storages.tensor(entry) if isinstance(entry, TensorDescription) else entry
+                    for name, entry in entries.items()
+                }
+    except (TensorsError, MemoryError):
+        raise
     except Exception as error:
         # A damaged file can make a reader fail in any way: KeyError, IndexError, struct.error, AssertionError ...
         raise TensorsError(
             f"{file}: not readable as plain tensors ({_reason(error)}): {_SAVE}, or {_COPY} if it is damaged"
         ) from error
     tensors = {name: value.detach() for name, value in entries.items() if _is_plain(value)}
+    if not tensors and key is not None:
+        raise TensorsError(f"{file}: ckpt_key={key}: no such weights in it: it has {', '.join([chosen, *others])}")
     if not tensors:
         raise TensorsError(f"{file}: expected a state dict, found no named tensors in it: {_SAVE}")
-    return tensors
+    return Weights(tensors, chosen, others)
+
+
+@contextmanager
+def opened(file: Path, strict: bool = False) -> Iterator[tuple[object, Storages | None]]:
+    """What a file holds, its tensors as descriptions, and what makes tensors of these.
+
+    Args:
+        file: As for `read_tensors`.
+        strict: Refuse what torch's own reader stumbles over (see `inert_pickle`).
+
+    Returns:
+        The content, and its storages; None for safetensors, whose tensors are there already.
+
+    Raises:
+        TensorsError: What is no such file at first sight; a damaged one may raise anything.
+    """
+    kind = _kind(file)
+    if kind == "safetensors":
+        yield load_file(file), None
+    elif kind == "zip":
+        with zipfile.ZipFile(file) as archive:
+            top = _top(archive, file)
+            content = unpickled(io.BytesIO(archive.read(f"{top}/data.pkl")), strict).content
+            yield content, ArchiveStorages(archive, top)
+    else:
+        with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
+            yield _old(mapped, strict)
 
 
 def _kind(file: Path) -> str:
@@ -89,12 +160,8 @@ def _kind(file: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, in one line; torch wraps it in advice to switch its protection against pickles off."""
-    text = str(error)
-    if isinstance(error, pickle.UnpicklingError) and "WeightsUnpickler error: " in text:
-        text = text.partition("\n\nCheck the documentation")[0].rpartition("\n\n")[2]
-        text = text.rpartition("WeightsUnpickler error: ")[2].partition(". Please")[0]
-    line = (text.strip().splitlines() or [type(error).__name__])[0]
+    """What is wrong, in one line."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return "".join(letter if letter.isprintable() else "?" for letter in line)[:300]
 
 
@@ -102,58 +169,130 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_meta or value.is_quantized)
 
 
-def _load(file: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the pickle protocol of a file that is refused anyway
-        return torch.load(file, map_location="cpu", weights_only=True)
+def _chosen(content: object, key: str | None) -> tuple[str, dict[str, Any], list[str]]:
+    """Where the set that is wanted stands, its entries, and where others of its kind stand."""
+    path, entries = _network(content)
+    others = [place for place in _alike(content, entries, path) if place != path]
+    if key is None:
+        return path, entries, others
+    place = key.rstrip(".")
+    inside = _at(content, place)
+    if isinstance(inside, dict):
+        return place, _network(inside)[1], [path or "all of it", *others]
+    within = {name: entry for name, entry in _flat(content).items() if f".{place}." in f".{name}"}
+    cut = {f".{name}".partition(f".{place}.")[2]: entry for name, entry in within.items()}
+    starts = dict.fromkeys(name.partition(".")[0] for name in entries if "." in name)
+    return (place, cut, others) if cut else (path or "all of it", {}, [*others, *list(starts)[:8]])
 
 
-def _network(content: object, depth: int = 0) -> dict[str, Any]:
-    """The tensors of the network inside a training checkpoint, or all that a state dict holds."""
+def _network(content: object, path: str = "", depth: int = 0) -> tuple[str, dict[str, Any]]:
+    """The tensors of the network inside a training checkpoint, or all that a state dict holds, and where they stand."""
     if not isinstance(content, dict) or depth > 3:
-        return {}
+        return path, {}
     for name in (*_NETWORK, *_AVERAGES):
-        if isinstance(content.get(name), dict) and (tensors := _network(content[name], depth + 1)):
-            for part in _BESIDE:
+        if isinstance(content.get(name), dict):
+            place, tensors = _network(content[name], f"{path}.{name}" if path else name, depth + 1)
+            for part in _BESIDE if tensors else ():
                 tensors = {**_flat(content.get(part), f"{part}."), **tensors}
-            return tensors
-    return _flat({key: value for key, value in content.items() if isinstance(key, str) and not key.startswith("optim")})
+            if tensors:
+                return place, tensors
+    own = {key: value for key, value in content.items() if isinstance(key, str) and not key.startswith("optim")}
+    return path, _flat(own)
 
 
-def _flat(content: object, prefix: str = "", seen: set[int] | None = None) -> dict[str, Any]:
+def _alike(content: object, entries: dict[str, Any], path: str, here: str = "", depth: int = 0) -> list[str]:
+    """Places of dicts whose tensors have the names and shapes of those of a set, at least half of them."""
+    if not isinstance(content, dict) or depth > 3:
+        return []
+    places = []
+    ends = _ends(entries)
+    for key, value in content.items():
+        if not isinstance(value, dict) or not isinstance(key, str) or key.startswith("optim"):
+            continue
+        place = f"{here}.{key}" if here else key
+        if place == path:
+            continue
+        inside = _alike(value, entries, path, place, depth + 1)
+        if not inside and not path.startswith(f"{place}.") and path:
+            shared = (_ends(_flat(value)) & ends).total()
+            inside = [place] if shared and shared * 2 >= ends.total() else []
+        places += inside
+    return places
+
+
+def _ends(entries: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """How often each last part of a name stands with each shape."""
+    return Counter(
+        (name.rpartition(".")[2], str(tuple(entry.shape if isinstance(entry, Tensor) else entry.size)))
+        for name, entry in entries.items()
+        if isinstance(entry, Tensor) or isinstance(entry.size, tuple | list)
+    )
+
+
+def _at(content: object, place: str) -> object:
+    """What stands at a dotted place; keys may have dots themselves."""
+    if not isinstance(content, dict) or not place:
+        return content if not place else None
+    for key, value in content.items():
+        if isinstance(key, str) and (place == key or place.startswith(f"{key}.")):
+            inside = _at(value, place[len(key) + 1 :])
+            if inside is not None:
+                return inside
+    return None
+
+
+def _unwrapped(entries: dict[str, Any]) -> dict[str, Any]:
+    """Names without the parts that torch puts in when it compiles, shards or checkpoints a module."""
+    plain: dict[str, Any] = {}
+    for name, entry in entries.items():
+        parts = [part for part in name.split(".") if part not in _WRAPPERS]
+        plain.setdefault(".".join(parts), entry)
+    return plain
+
+
+def _flat(content: object, prefix: str = "", seen: set[int] | None = None, depth: int = 0) -> dict[str, Any]:
     """Nested dicts as dotted name -> tensor (or its description); no dict is entered twice."""
     entries: dict[str, Any] = {}
     seen = set() if seen is None else seen
     if not isinstance(content, dict) or id(content) in seen:
         return entries
+    if depth > _DEEPEST:
+        raise ValueError(f"dicts nested more than {_DEEPEST} deep")
     seen.add(id(content))
     for key, value in content.items():
-        if not isinstance(key, str) or not key.isprintable():
+        if not isinstance(key, str) or not key.isprintable() or len(prefix) + len(key) > _LONGEST:
             continue
         if isinstance(value, Tensor | TensorDescription):
             entries.setdefault(prefix + key, value)
         elif isinstance(value, dict):
-            for name, inner in _flat(value, f"{prefix}{key}.", seen).items():
+            for name, inner in _flat(value, f"{prefix}{key}.", seen, depth + 1).items():
                 entries.setdefault(name, inner)
     return entries
 
 
-def _from_zip(file: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        if any(member.filename.endswith("/constants.pkl") for member in members):
-            raise ValueError("a TorchScript program")
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                raise ValueError(f"its member {member.filename} is compressed, which torch never does")
-        if sum(member.file_size for member in members) > file.stat().st_size:
-            raise ValueError("its members overlap, which torch never does")
-        tops = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
-        if len(tops) != 1:
-            raise ValueError("a zip archive, but not written by torch.save")
-        try:
-            return _network(_load(file))
-        except Exception:  # it needs more than tensors, or is damaged: then the second reader says why
-            storages = ArchiveStorages(archive, tops[0])
-            descriptions = _network(unpickled(archive.read(f"{tops[0]}/data.pkl")))
-            return {name: storages.tensor(description) for name, description in descriptions.items()}
+def _top(archive: zipfile.ZipFile, file: Path) -> str:
+    """The folder in an archive of torch; refuses what torch never writes."""
+    members = archive.infolist()
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise ValueError("a TorchScript program")
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise ValueError(f"its member {member.filename} is compressed, which torch never does")
+    if sum(member.file_size for member in members) > file.stat().st_size:
+        raise ValueError("its members overlap, which torch never does")
+    tops = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(tops) != 1:
+        raise ValueError("a zip archive, but not written by torch.save")
+    return tops[0]
+
+
+def _old(mapped: mmap, strict: bool) -> tuple[object, Storages]:
+    """The pickles of a file before torch 1.6: a number, a version, the system, the content, keys of the storages."""
+    if unpickled(mapped).content != _MAGIC:  # type: ignore[arg-type]  # it reads as a file does
+        raise ValueError("not written by torch.save")
+    unpickled(mapped)  # type: ignore[arg-type]
+    system = unpickled(mapped).content  # type: ignore[arg-type]
+    whole: Unpickled = unpickled(mapped, strict)  # type: ignore[arg-type]
+    keys = unpickled(mapped).content  # type: ignore[arg-type]
+    little = not isinstance(system, dict) or system.get("little_endian", True) is not False
+    return whole.content, StoragesInOrder(mapped, keys, whole.storages, "little" if little else "big")

@@ -71,7 +71,7 @@ class Embedder(nn.Module):
         for name, given in (("mean", mean), ("std", std)):
             value = torch.tensor(list(given or defaults[name]), dtype=torch.float32) * 255
             self.register_buffer(name, value.view(1, 3, 1, 1), persistent=False)
-        width = int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))
+        width = self.head_width
         self._size = width if embedding_size is None else embedding_size
         self.head: nn.Module = nn.Identity() if embedding_size is None else nn.Linear(width, embedding_size)
         self.neck = nn.BatchNorm1d(self._size) if bn_neck else nn.Identity()
@@ -84,6 +84,16 @@ class Embedder(nn.Module):
     def embedding_size(self) -> int:
         """D, also where there is no linear layer."""
         return self._size
+
+    @property
+    def headless(self) -> bool:
+        """Whether it has no linear layer."""
+        return isinstance(self.head, nn.Identity)
+
+    @property
+    def head_width(self) -> int:
+        """W, the width of the backbone's features."""
+        return int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))
 
     @property
     def trunk_end(self) -> str | None:

@@ -3,16 +3,24 @@
 `foreign_names` says where in the file the parts of the embedder stand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lookalike.errors import ModelError
-from lookalike.models.checkpoint_tensors import read_tensors
+from lookalike.models.checkpoint_tensors import Weights, read_weights
 from lookalike.models.embedder import Embedder
-from lookalike.models.foreign_names import COUNT, Sources, find_sources, first_names, fits, resnet_of
+from lookalike.models.foreign_names import (
+    COUNT,
+    Sources,
+    find_sources,
+    first_names,
+    fits,
+    is_linear,
+    resnet_of,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Match:
         unexpected: Names in the file that the embedder has no place for.
         reshaped: Name in the embedder, shape in the file, shape in the embedder, where these differ.
         prefix: What stands before the backbone's names in the file.
+        remarks: What else a person should know: other weights in the file, and layers that were asked to be left out.
     """
 
     matched: list[str]
@@ -33,6 +42,7 @@ class Match:
     unexpected: list[str]
     reshaped: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
     prefix: str
+    remarks: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         wanted = len(self.matched) + len(self.missing) + len(self.reshaped)
@@ -45,16 +55,18 @@ class Match:
             parts.append(f"{len(shapes)} of another shape: {first_names(shapes)}")
         if self.unexpected:
             parts.append(f"{len(self.unexpected)} in the file not used: {first_names(self.unexpected)}")
+        parts += self.remarks
         return "; ".join(parts)
 
 
-def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False) -> Match:
+def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False, key: str | None = None) -> Match:
     """Loads the weights of another project's checkpoint in place.
 
     Args:
         embedder: Takes the values; on an error it is as before.
         file: A `.safetensors` or torch file; no pickle in it is executed.
         allow_partial: Load what fits even when tensors are missing; these keep the values they have.
+        key: Which set of weights, where the file holds several, such as `state_dict_ema`; None for the network's own.
 
     Returns:
         What was matched, for the user to read.
@@ -63,9 +75,11 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False)
         ModelError: The file does not give the whole embedder, or nothing of it, or values that are not finite.
         TensorsError: The file cannot be read.
     """
-    tensors = read_tensors(file)
+    weights = read_weights(file, key)
+    tensors = weights.tensors
     sources = find_sources(embedder, tensors)
     match, values = _match(embedder.state_dict(), tensors, sources)
+    match = replace(match, remarks=_remarks(weights, sources))
     other_backbone = _other_backbone(embedder, tensors)
     if not any(name.startswith("backbone.") and not name.endswith(COUNT) for name in match.matched):
         raise ModelError(f"{file}: nothing in it is of this embedder: {match}; {other_backbone}")
@@ -82,6 +96,24 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False)
     return match
 
 
+def _remarks(weights: Weights, sources: Sources) -> list[str]:
+    """Other weights in the file, and layers that were asked to be left out."""
+    others = [*weights.others, *(prefix.rstrip(".") for prefix in sources.copies if prefix)]
+    lines = []
+    if others:
+        taken = ".".join(filter(None, (weights.key, sources.prefix.rstrip(".")))) or "those without a prefix"
+        lines.append(
+            f"several sets of weights in the file: taken are {taken}, there are also {first_names(others)}: "
+            f"ckpt_key={others[0]} takes these"
+        )
+    if sources.left_out:
+        lines.append(
+            f"the file's own head is left out, as no head is asked for (model.embedding_size=null): "
+            f"{first_names(sources.left_out)}"
+        )
+    return lines
+
+
 def _match(wanted: dict[str, Tensor], tensors: dict[str, Tensor], sources: Sources) -> tuple[Match, dict[str, Tensor]]:
     """What came together, and the values to load."""
     missing: list[str] = []
@@ -91,6 +123,8 @@ def _match(wanted: dict[str, Tensor], tensors: dict[str, Tensor], sources: Sourc
         there = tensors.get(sources.names.get(name, ""))
         if there is not None and name in sources.powers:
             there = there.reshape(())
+        if there is not None and name == "head.weight" and there.ndim > here.ndim and is_linear(there):
+            there = there[:, :, 0, 0]  # a convolution of one pixel on what the pooling gives
         if there is not None and fits(there, here):
             values[name] = there
         elif name.endswith(COUNT):

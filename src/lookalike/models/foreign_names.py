@@ -19,10 +19,11 @@ COUNT = "num_batches_tracked"  # of batch norm: nothing reads it, and files from
 _SHOWN = 4
 _HEADS = {
     *("fc", "head", "embedding", "embedder", "embed", "linear", "last_linear", "proj", "projection", "projector"),
-    *("bottleneck", "embedding_layer", "fc_embedding", "output_layer"),
+    *("bottleneck", "embedding_layer", "fc_embedding", "output_layer", "add_block", "reduction", "feat", "embeddings"),
 }
 _NECKS = {"neck", "bnneck", "bn_neck", "bottleneck", "bn", "bottleneck_bn", "features", "feat_bn", "bn_embedding"}
-_LOSSES = re.compile(r"(^|\.)(loss|criterion|classif|arcface|arc_|cosface|margin|metric|logits|queue|aux)")
+_LOSSES = re.compile(r"(^|\.)(loss|criterion|classif|cls_|arcface|arc_|cosface|margin|metric|logits|queue|aux)")
+_IN_CLASSIFIER = re.compile(r"(^|\.)classif\w*\.(\w+\.)*(add_block|embedd?\w*|bottleneck|reduction|feat|neck|bnneck)\.")
 _COPIES = re.compile(r"(^|[._])(teacher|ema|momentum|encoder_k|target|swa)([._]|$)")
 _IMAGENET = {1000, 1001, 11221, 21841, 21843}
 _NECK_PARTS = ("weight", "bias", "running_mean", "running_var", COUNT)
@@ -45,6 +46,8 @@ class Sources:
         powers: Names in the embedder of the powers of GeM pooling; any shape of one value in the file will do.
         deeper: The file holds a deeper network of which this backbone is a part.
         notes: What else in the file changes the embedding, and the setting that takes it in.
+        copies: What stands before the names of other weights for the whole backbone: a teacher's, or an average.
+        left_out: Linear layers behind the backbone that were asked to be left out.
     """
 
     prefix: str
@@ -52,6 +55,8 @@ class Sources:
     powers: list[str]
     deeper: bool
     notes: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 def find_sources(embedder: Embedder, tensors: dict[str, Tensor]) -> Sources:
@@ -66,20 +71,21 @@ def find_sources(embedder: Embedder, tensors: dict[str, Tensor]) -> Sources:
     powers = [f"backbone.{name}.power" for name in pools]
     names = [name for name in wanted if name.startswith("backbone.") and name not in powers]
     inner = {name.removeprefix("backbone."): wanted[name] for name in names}
-    prefix = _prefix(inner, tensors)
+    prefix, copies = _prefixes(inner, tensors)
     stages = {stage[1] for name in inner if (stage := re.match(r"(\w+)\.\d+\.", name))}
     rests = [name.removeprefix(prefix) for name in tensors if name.startswith(prefix)]
     more = {rest for rest in rests if rest.partition(".")[0] in stages and rest not in inner}
     # ResNet34 has all tensors of ResNet18 and more; only weights count, as old files have buffers that are gone.
     deeper = any(rest.endswith(".weight") for rest in more)
-    sources = Sources(prefix, {f"backbone.{name}": prefix + name for name in inner}, powers, deeper)
+    sources = Sources(prefix, {f"backbone.{name}": prefix + name for name in inner}, powers, deeper, copies=copies)
     # A second copy of the backbone (a teacher, a moving average) is no place to look for a head in.
     others = [name for name in tensors if not any(rest in inner for _, rest in _splits(name))]
     others = [name for name in others if name.removeprefix(prefix) not in more]
-    free = {name: tensors[name] for name in others if not _LOSSES.search(name.removeprefix(prefix))}
+    free = {name: tensors[name] for name in others if not _of_a_loss(name.removeprefix(prefix))}
     head = _add_head(sources, free, wanted.get("head.weight"))
     _add_neck(sources, free, head, embedder.embedding_size, "neck.running_mean" in wanted)
     _add_power(sources, free)
+    _add_rest(sources, free, embedder)
     return sources
 
 
@@ -108,8 +114,21 @@ def resnet_of(tensors: dict[str, Tensor]) -> str:
     return _RESNETS.get((counts, deep), "") if len(counts) == 4 else ""
 
 
-def _prefix(inner: dict[str, Tensor], tensors: dict[str, Tensor]) -> str:
-    """The one under which most tensors fit by name and shape, then by name; of equals no copy, then the first."""
+def is_linear(tensor: Tensor) -> bool:
+    """Whether a weight is that of a linear layer [D, W], or of a convolution that is one [D, W, 1, 1]."""
+    return tensor.ndim == 2 or (tensor.ndim == 4 and tensor.shape[2:] == (1, 1))
+
+
+def _of_a_loss(name: str) -> bool:
+    """Layers for the loss alone; a head inside what is called a classifier is none."""
+    return bool(_LOSSES.search(name)) and not _IN_CLASSIFIER.search(name)
+
+
+def _prefixes(inner: dict[str, Tensor], tensors: dict[str, Tensor]) -> tuple[str, list[str]]:
+    """The one under which most tensors fit by name and shape, then by name; of equals no copy, then the first.
+
+    And those under which nine in ten fit, too.
+    """
     scores: dict[str, list[int]] = {}
     for name, tensor in tensors.items():
         for prefix, rest in _splits(name):
@@ -117,7 +136,8 @@ def _prefix(inner: dict[str, Tensor], tensors: dict[str, Tensor]) -> str:
                 score = scores.setdefault(prefix, [0, 0])
                 score[0] += fits(tensor, inner[rest])
                 score[1] += 1
-    return max(scores, key=lambda prefix: (*scores[prefix], not _COPIES.search(prefix)), default="")
+    best = max(scores, key=lambda prefix: (*scores[prefix], not _COPIES.search(prefix)), default="")
+    return best, [prefix for prefix, score in scores.items() if prefix != best and score[0] * 10 >= len(inner) * 9]
 
 
 def _add_head(sources: Sources, free: dict[str, Tensor], weight: Tensor | None) -> str:
@@ -130,8 +150,7 @@ def _add_head(sources: Sources, free: dict[str, Tensor], weight: Tensor | None) 
     """
     if weight is None:
         return ""
-    names = [name for name in free if name.endswith(".weight") and free[name].ndim == 2]
-    shapes = {name.removesuffix(".weight"): tuple(free[name].shape) for name in names}
+    shapes = _linear_layers(free)
     size, width = weight.shape
     fitting = _nearest([stem for stem, shape in shapes.items() if shape == (size, width)], sources.prefix)
     named = [stem for stem in fitting if _word(stem) in _HEADS]
@@ -153,7 +172,7 @@ def _add_head(sources: Sources, free: dict[str, Tensor], weight: Tensor | None) 
 
 def _add_neck(sources: Sources, free: dict[str, Tensor], head: str, size: int, has_neck: bool) -> None:
     """Adds the batch norm over D values behind the head, or a note that the embedder has none."""
-    names = [name for name in free if name.endswith(".running_mean") and len(free[name]) == size]
+    names = [name for name in free if name.endswith(".running_mean") and free[name].shape == (size,)]
     stems = _nearest([name.removesuffix(".running_mean") for name in names], sources.prefix)
     beside = _container(head)
     named = [stem for stem in stems if _word(stem) in _NECKS or (beside and stem.startswith(beside))]
@@ -162,6 +181,50 @@ def _add_neck(sources: Sources, free: dict[str, Tensor], head: str, size: int, h
     stem = named[0] if named else stems[0] if len(stems) == 1 else ""
     if has_neck and stem:
         sources.names |= {f"neck.{part}": f"{stem}.{part}" for part in _NECK_PARTS}
+
+
+def _linear_layers(free: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Name without `.weight` -> (D, W)."""
+    names = [name for name in free if name.endswith(".weight") and is_linear(free[name])]
+    return {name.removesuffix(".weight"): tuple(free[name].shape[:2]) for name in names}
+
+
+def _add_rest(sources: Sources, free: dict[str, Tensor], embedder: Embedder) -> None:
+    """Adds a note of layers that have no place in the embedder: with them the file's network is another one.
+
+    Weights of classes come after the embedding and have none either; without a head, nor have linear layers.
+    """
+    used = set(sources.names.values())
+    width = embedder.head_width
+    linear = {stem: shape for stem, shape in _linear_layers(free).items() if f"{stem}.weight" not in used}
+    behind = {stem for stem, shape in linear.items() if shape[1] in (embedder.embedding_size, width)}
+    if embedder.headless:
+        heads = [stem for stem in behind if linear[stem][1] == width and linear[stem][0] not in _IMAGENET]
+        sources.left_out += [f"{stem} ({linear[stem][0]} x {width})" for stem in linear if stem in heads]
+        behind = {*linear, *(stem for stem in map(_layer, free) if free.get(f"{stem}.running_mean") is not None)}
+    elif not {"head.weight"} & sources.names.keys():
+        behind -= {stem for stem in behind if linear[stem][1] == width and linear[stem][0] not in _IMAGENET}
+    stems = [_layer(name) for name, tensor in free.items() if name not in used and _is_layer(name, tensor)]
+    rest = list(dict.fromkeys(stem for stem in stems if stem and stem not in behind))
+    if len(rest) == 1 and rest[0] in linear and linear[rest[0]][1] == width and not sources.notes:
+        rows = linear[rest[0]][0]
+        sources.notes.append(
+            f"{rest[0]} in the file ({rows} x {width}) may be its head: give model.embedding_size={rows} if it is, "
+            "model.embedding_size=null for the backbone's own features"
+        )
+    elif rest and not sources.notes:
+        sources.notes.append(
+            f"the file has layers that have no place here ({first_names(rest)}), so its network is another one than "
+            "backbone, one linear layer and batch norm: give model.embedding_size=null for the backbone's own features"
+        )
+
+
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _is_layer(name: str, tensor: Tensor) -> bool:
+    return (name.endswith(".weight") and tensor.ndim > 1) or name.endswith(".running_mean")
 
 
 def _add_power(sources: Sources, free: dict[str, Tensor]) -> None:

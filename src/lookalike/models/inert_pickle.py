@@ -1,16 +1,19 @@
-"""A pickle read with stand-ins: nothing in it is executed, tensors become descriptions."""
+"""A pickle read with stand-ins: nothing in it is executed, tensors become descriptions.
 
-import io
+The opcodes are carried out here, one by one, not by Python's unpickler: whatever a pickle names is only a name,
+whatever it calls gives `INERT`, but for the few functions that build tensors. Only text is kept as a key of a dict, so
+nothing is hashed that a pickle has built: a deeply nested key would end the process, one of shared tuples would take
+for ever.
+"""
+
 import pickle
 import pickletools
-import sys
-import zipfile
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any, NamedTuple
 
 import torch
-from torch import Tensor
 
+MAX_OPCODES = 5_000_000  # of an honest checkpoint, a hundred thousand; an empty list of one byte takes 56 in memory
 _DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 _STORAGES = {
     "DoubleStorage": torch.float64,
@@ -25,211 +28,333 @@ _STORAGES = {
     "BoolStorage": torch.bool,
     "UntypedStorage": torch.uint8,
 }
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_VALUES = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING"),
+    *("SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("BINUNICODE8", "BYTEARRAY8"),
+}
+_NO_EFFECT = {"PROTO", "FRAME", "READONLY_BUFFER"}
+_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class _Frozen(type):
-    """Classes that a pickle can hold in its hands and not change."""
+class Inert:
+    """Stands for every object that is neither a plain value nor a tensor; there is one, `INERT`."""
 
-    def __setattr__(cls, name: str, value: object) -> None:
-        raise pickle.UnpicklingError(f"it sets {name} on a class")
-
-    def __delattr__(cls, name: str) -> None:
-        raise pickle.UnpicklingError(f"it deletes {name} of a class")
+    __slots__ = ()
 
 
-class _Inert(metaclass=_Frozen):
-    """Stands for everything unknown: class, function or instance. It keeps nothing and does nothing.
+INERT = Inert()
 
-    `__setstate__` is found before any attribute would be set, on the class as on its instances.
+
+class Name(NamedTuple):
+    """What a pickle would import."""
+
+    module: str
+    name: str
+
+
+class StorageDescription(NamedTuple):
+    """The numbers of some tensors: where they are in the file, their type, how many, and which is the first."""
+
+    key: str
+    dtype: torch.dtype
+    numbers: int
+    first: int = 0
+
+
+class TensorDescription(NamedTuple):
+    """A tensor that is made when it is needed."""
+
+    storage: StorageDescription
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Unpickled(NamedTuple):
+    """What a pickle holds.
+
+    Attributes:
+        content: Plain values, dicts with the keys that are text, tuples, lists, descriptions of tensors, and INERT.
+        storages: Key -> every storage that is mentioned.
     """
 
-    __slots__ = ()
-
-    def __new__(cls, *_: object, **__: object) -> Any:
-        return object.__new__(_Inert)
-
-    def __call__(self, *_: object, **__: object) -> Any:
-        return self
-
-    def __setitem__(self, key: object, value: object) -> None:
-        """Takes the items of a dict-like object and drops them."""
-
-    @staticmethod
-    def __setstate__(*_: object) -> None:
-        """Drops the state."""
-
-    append = extend = add = __setstate__
+    content: object
+    storages: dict[str, StorageDescription]
 
 
-class _Dict(dict[Any, Any], metaclass=_Frozen):
-    """Stands for OrderedDict and defaultdict: their items, and none of their attributes."""
-
-    __slots__ = ()
-
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*[items for items in arguments if isinstance(items, list | dict)])
-
-    @staticmethod
-    def __setstate__(*_: object) -> None:
-        """Drops the state: torch keeps version numbers there."""
+def _items(pairs: object) -> dict[str, object]:
+    """The items that have text for a key."""
+    if isinstance(pairs, dict):
+        return dict(pairs)
+    kind = (list, tuple)
+    whole = [pair for pair in pairs if isinstance(pair, kind) and len(pair) == 2] if isinstance(pairs, list) else []
+    return {key: value for key, value in whole if isinstance(key, str)}
 
 
-class _Values(tuple[Any, ...], metaclass=_Frozen):
-    """Immutable, and without attributes of its own."""
-
-    __slots__ = ()
-
-    def __call__(self, *_: object, **__: object) -> Any:
-        return self
-
-    @staticmethod
-    def __setstate__(*_: object) -> None:
-        """Drops the state."""
+def _ordered_dict(*arguments: object) -> object:
+    return _items(arguments[-1]) if arguments else {}
 
 
-class _Dtype(_Values):
-    """(torch dtype,): also stands for a storage class."""
-
-    __slots__ = ()
-
-
-class _Storage(_Values):
-    """(key of the archive member, torch dtype, number of elements)."""
-
-    __slots__ = ()
+def _tensor(storage: object, offset: Any, size: Any, stride: Any, *rest: object) -> object:
+    if not isinstance(storage, StorageDescription) or any(rest[2:]):  # conjugated or negated views are not plain
+        return INERT
+    return TensorDescription(storage, offset, size, stride, storage.dtype)
 
 
-class TensorDescription(_Values):
-    """(storage, offset, size, stride, torch dtype) of a tensor that is made when it is needed."""
-
-    __slots__ = ()
-
-
-class _RebuildTensor(_Inert):
-    __slots__ = ()
-
-    def __new__(cls, storage: object, offset: object, size: object, stride: object, *rest: object) -> Any:
-        if not isinstance(storage, _Storage) or any(rest[2:]):  # conjugated or negated views are not plain
-            return _Inert()
-        return TensorDescription((storage, offset, size, stride, storage[1]))
+def _typed_tensor(
+    storage: object, offset: Any, size: Any, stride: Any, grad: object, hooks: object, dtype: object, *rest: object
+) -> object:
+    if not isinstance(storage, StorageDescription) or not isinstance(dtype, torch.dtype) or any(rest):
+        return INERT
+    return TensorDescription(storage, offset, size, stride, dtype)
 
 
-class _RebuildTyped(_Inert):
-    __slots__ = ()
-
-    def __new__(
-        cls, storage: object, offset: object, size: object, stride: object, grad: object, hooks: object, *rest: object
-    ) -> Any:
-        if not isinstance(storage, _Storage) or not rest or not isinstance(rest[0], _Dtype) or any(rest[1:]):
-            return _Inert()
-        return TensorDescription((storage, offset, size, stride, rest[0][0]))
+def _first(*arguments: object) -> object:
+    return arguments[0]
 
 
-class _RebuildParameter(_Inert):
-    __slots__ = ()
-
-    def __new__(cls, data: object, *_: object) -> Any:
-        return data
+def _from_type(function: object, kind: object, arguments: object, *_: object) -> object:
+    return _call(function, arguments)
 
 
-class _RebuildFromType(_Inert):
-    __slots__ = ()
-
-    def __new__(cls, function: object, kind: object, arguments: Iterable[object], *_: object) -> Any:
-        return function(*arguments) if isinstance(function, _Frozen) and issubclass(function, _Inert) else _Inert()
+def _size(sizes: object = ()) -> object:
+    return tuple(sizes) if isinstance(sizes, list | tuple) else INERT
 
 
-class _Size(_Inert):
-    __slots__ = ()
-
-    def __new__(cls, sizes: Iterable[object] = ()) -> Any:
-        return tuple(sizes)
-
-
-_STAND_INS: dict[tuple[str, str], type] = {
-    ("collections", "OrderedDict"): _Dict,
-    ("collections", "defaultdict"): _Dict,
-    ("torch", "Size"): _Size,
-    ("torch._utils", "_rebuild_tensor"): _RebuildTensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor,
-    ("torch._utils", "_rebuild_tensor_v3"): _RebuildTyped,
-    ("torch._utils", "_rebuild_parameter"): _RebuildParameter,
-    ("torch._utils", "_rebuild_parameter_with_state"): _RebuildParameter,
-    ("torch._tensor", "_rebuild_from_type"): _RebuildFromType,
-    ("torch._tensor", "_rebuild_from_type_v2"): _RebuildFromType,
+_BUILDERS: dict[Name, Callable[..., object]] = {
+    Name("collections", "OrderedDict"): _ordered_dict,
+    Name("collections", "defaultdict"): _ordered_dict,
+    Name("torch", "Size"): _size,
+    Name("torch", "device"): lambda *_: INERT,
+    Name("torch._utils", "_rebuild_tensor"): _tensor,
+    Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    Name("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
+    Name("torch._utils", "_rebuild_parameter"): _first,
+    Name("torch._utils", "_rebuild_parameter_with_state"): _first,
+    Name("torch._tensor", "_rebuild_from_type"): _from_type,
+    Name("torch._tensor", "_rebuild_from_type_v2"): _from_type,
 }
 
 
-class _Unpickler(pickle.Unpickler):
-    """Imports nothing: whatever a pickle names, it gets one of the classes above."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """The stand-in for a name."""
-        if module_name in ("torch", "torch.storage") and global_name in _STORAGES:
-            return _Dtype((_STORAGES[global_name],))
-        if module_name == "torch" and global_name in _DTYPES:
-            return _Dtype((_DTYPES[global_name],))
-        return _STAND_INS.get((module_name, global_name), _Inert)
-
-    def persistent_load(self, pid: object) -> Any:
-        """The description of a storage."""
-        if isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], _Dtype):
-            return _Storage((pid[2], pid[1][0], pid[4]))
-        return _Inert()
+def _call(function: object, arguments: object) -> object:
+    builder = _BUILDERS.get(function) if isinstance(function, Name) else None
+    return builder(*arguments) if builder and isinstance(arguments, tuple) else INERT
 
 
-def unpickled(data: bytes) -> Any:
-    """What a pickle holds, with stand-ins for everything but plain values.
-
-    Raises:
-        UnpicklingError: It would take much memory, or look classes up by number.
-    """
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > len(data):
-            raise pickle.UnpicklingError("it numbers an object beyond its own length")  # would allocate that much
-        if opcode.name in ("EXT1", "EXT2", "EXT4"):  # these look a class up without asking find_class
-            raise pickle.UnpicklingError("it uses the extension registry, which torch never does")
-    return _Unpickler(io.BytesIO(data), encoding="latin1").load()
+def _named(module: object, name: object) -> object:
+    if module in ("torch", "torch.storage") and isinstance(name, str) and name in _STORAGES:
+        return _STORAGES[name]
+    if module == "torch" and isinstance(name, str) and name in _DTYPES:
+        return _DTYPES[name]
+    return Name(str(module), str(name)) if isinstance(module, str) and isinstance(name, str) else INERT
 
 
-class ArchiveStorages:
-    """The bytes of an archive's storages, each read once.
+class _Machine:
+    """The stack, the marks in it and the memo of one pickle; `_name` carries out the opcode NAME.
 
     Args:
-        archive: Open, its members not compressed.
-        top: The folder inside it.
+        strict: Refuse what torch's own reader stumbles over: keys that are no plain values, and calls of anything else
+            than what builds tensors.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, top: str) -> None:
-        self._archive, self._top = archive, top
-        self._read: dict[tuple[str, torch.dtype], Tensor] = {}
-        order = b"little"
-        if f"{top}/byteorder" in archive.namelist():
-            order = archive.read(f"{top}/byteorder")
-        if order not in (b"little", b"big"):
-            raise ValueError(f"unknown byte order {order[:20]!r}")
-        self._swap = order.decode() != sys.byteorder
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self.stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, object] = {}
+        self.storages: dict[str, StorageDescription] = {}
 
-    def tensor(self, description: TensorDescription) -> Tensor:
-        """Makes a tensor from its description, which must lie inside its storage."""
-        (key, kind, count), offset, size, stride, dtype = description
-        size, stride = tuple(size), tuple(stride)
-        numbers = (count, offset, *size, *stride)
-        if any(type(number) is not int or number < 0 for number in numbers) or len(size) != len(stride):
-            raise ValueError(f"a tensor of storage {key} has an impossible shape")
-        data = self._bytes(str(key), kind)
-        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-        room = min(len(data), count * kind.itemsize) // dtype.itemsize
-        if all(size) and last >= room:
-            raise ValueError(f"a tensor reaches beyond its storage {key}")
-        whole = data[: room * dtype.itemsize].view(dtype)
-        return whole.as_strided(size, stride, offset) if all(size) else whole.new_empty(size)
+    def pop(self) -> Any:
+        if len(self.stack) <= (self._marks[-1] if self._marks else 0):
+            raise pickle.UnpicklingError("it takes from an empty stack")
+        return self.stack.pop()
 
-    def _bytes(self, key: str, kind: torch.dtype) -> Tensor:
-        if (key, kind) not in self._read:
-            content = bytearray(self._archive.read(f"{self._top}/data/{key}"))
-            data = torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
-            if self._swap:
-                data = data.view(-1, kind.itemsize).flip(1).flatten()
-            self._read[key, kind] = data
-        return self._read[key, kind]
+    def _above_mark(self) -> list[Any]:
+        if not self._marks:
+            raise pickle.UnpicklingError("it ends what it has not begun")
+        place = self._marks.pop()
+        values = self.stack[place:]
+        del self.stack[place:]
+        return values
+
+    def step(self, name: str, argument: Any) -> None:
+        """Carries out one opcode.
+
+        Raises:
+            UnpicklingError: It makes no sense here, or looks classes up by number.
+        """
+        if name in _VALUES:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name in _TUPLES:
+            self.stack.append(tuple(reversed([self.pop() for _ in range(_TUPLES[name])])))
+        elif name not in _NO_EFFECT:
+            action = getattr(self, f"_{name.lower()}", None)
+            if action is None:  # EXT1 and the like hand out classes without asking for them by name
+                raise pickle.UnpicklingError(f"it uses {name} (the extension registry), which torch never does")
+            action(argument)
+
+    def _mark(self, _: object) -> None:
+        self._marks.append(len(self.stack))
+
+    def _pop(self, _: object) -> None:
+        if self._marks and self._marks[-1] == len(self.stack):
+            self._marks.pop()
+        else:
+            self.pop()
+
+    def _pop_mark(self, _: object) -> None:
+        self._above_mark()
+
+    def _dup(self, _: object) -> None:
+        value = self.pop()
+        self.stack += [value, value]
+
+    def _tuple(self, _: object) -> None:
+        self.stack.append(tuple(self._above_mark()))
+
+    def _empty_list(self, _: object) -> None:
+        self.stack.append([])
+
+    def _list(self, _: object) -> None:
+        self.stack.append(self._above_mark())
+
+    def _appends(self, _: object) -> None:
+        self._extend(self._above_mark())
+
+    def _append(self, _: object) -> None:
+        self._extend([self.pop()])
+
+    def _extend(self, values: list[Any]) -> None:
+        target = self.pop()
+        if isinstance(target, list):
+            target.extend(values)
+        self.stack.append(target)
+
+    def _empty_dict(self, _: object) -> None:
+        self.stack.append({})
+
+    def _dict(self, _: object) -> None:
+        values = self._above_mark()
+        self.stack.append({})
+        self._fill(values)
+
+    def _setitems(self, _: object) -> None:
+        self._fill(self._above_mark())
+
+    def _setitem(self, _: object) -> None:
+        value, key = self.pop(), self.pop()
+        self._fill([key, value])
+
+    def _fill(self, values: list[Any]) -> None:
+        target = self.pop()
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if isinstance(target, dict) and isinstance(key, str):
+                target[key] = value
+            elif self._strict and not isinstance(key, int | float | str | None):
+                raise pickle.UnpicklingError(f"a key is a {type(key).__name__}, expected text or a number")
+        self.stack.append(target)
+
+    def _empty_set(self, _: object) -> None:
+        self.stack.append(INERT)
+
+    def _additems(self, _: object) -> None:
+        self._above_mark()
+        self.stack.append(self.pop())
+
+    def _frozenset(self, _: object) -> None:
+        self._above_mark()
+        self.stack.append(INERT)
+
+    def _next_buffer(self, _: object) -> None:
+        self.stack.append(INERT)
+
+    def _global(self, argument: str) -> None:
+        self.stack.append(_named(*argument.split(" ", 1)))
+
+    def _stack_global(self, _: object) -> None:
+        name, module = self.pop(), self.pop()
+        self.stack.append(_named(module, name))
+
+    def _called(self, function: object, arguments: object) -> None:
+        if self._strict and function not in _BUILDERS:
+            what = f"{function.module}.{function.name}" if isinstance(function, Name) else "what is no function"
+            raise pickle.UnpicklingError(f"it calls {what}")
+        self.stack.append(_call(function, arguments))
+
+    def _inst(self, argument: str) -> None:
+        self._called(_named(*argument.split(" ", 1)), tuple(self._above_mark()))
+
+    def _obj(self, _: object) -> None:
+        function, *arguments = self._above_mark() or [INERT]
+        self._called(function, tuple(arguments))
+
+    def _reduce(self, _: object) -> None:
+        arguments, function = self.pop(), self.pop()
+        self._called(function, arguments)
+
+    _newobj = _reduce
+
+    def _newobj_ex(self, _: object) -> None:
+        self.pop()
+        self._reduce(None)
+
+    def _build(self, _: object) -> None:
+        """Drops the state: torch keeps version numbers in that of dicts."""
+        self.pop()
+        self.stack.append(self.pop())
+
+    def _persid(self, _: object) -> None:
+        self.stack.append(INERT)
+
+    def _binpersid(self, _: object) -> None:
+        pid = self.pop()
+        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], torch.dtype)):
+            self.stack.append(INERT)
+            return
+        view = pid[5] if len(pid) > 5 else None  # of files before torch 1.6: key, first, count
+        first = view[1] if isinstance(view, tuple) and len(view) == 3 else 0
+        storage = StorageDescription(str(pid[2]) if isinstance(pid[2], str | int) else "", pid[1], pid[4], first)
+        if self.storages.setdefault(storage.key, storage).dtype != storage.dtype:
+            raise pickle.UnpicklingError(f"its storage {storage.key} has two types, which torch never writes")
+        self.stack.append(storage)
+
+    def _put(self, number: int) -> None:
+        self._memo[number] = self.stack[-1] if self.stack else INERT
+
+    _binput = _long_binput = _put
+
+    def _memoize(self, _: object) -> None:
+        self._put(len(self._memo))
+
+    def _get(self, number: int) -> None:
+        if number not in self._memo:
+            raise pickle.UnpicklingError("it asks for an object that it has not put away")
+        self.stack.append(self._memo[number])
+
+    _binget = _long_binget = _get
+
+
+def unpickled(stream: IO[bytes], strict: bool = False) -> Unpickled:
+    """What a pickle holds, with stand-ins for everything but plain values.
+
+    Args:
+        stream: In memory: its `read` must not make room for more than there is. It is left behind the pickle.
+        strict: Refuse what torch's own reader stumbles over: keys that are no plain values, and calls of anything else
+            than what builds tensors.
+
+    Raises:
+        UnpicklingError: It is damaged, has more than `MAX_OPCODES` parts, or uses what torch never does.
+    """
+    machine = _Machine(strict)
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if number >= MAX_OPCODES:
+            raise pickle.UnpicklingError(f"it has more than {MAX_OPCODES} parts")
+        if opcode.name == "STOP":
+            break
+        machine.step(opcode.name, argument)
+    return Unpickled(machine.pop(), machine.storages)

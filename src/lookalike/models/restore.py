@@ -6,8 +6,8 @@ from typing import Any
 
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
-from lookalike.errors import ModelError
-from lookalike.models.checkpoint_file import BEST, LAST, CheckpointError, read_checkpoint
+from lookalike.errors import CheckpointError, ModelError
+from lookalike.models.checkpoint_file import BEST, LAST, read_checkpoint
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
 from lookalike.settings.check import check
@@ -27,7 +27,11 @@ class _Asked(Settings):
 
 
 def restore(
-    file: Path, model: Mapping[str, Any], pixels: Mapping[str, Any], allow_partial: bool = False
+    file: Path,
+    model: Mapping[str, Any],
+    pixels: Mapping[str, Any],
+    allow_partial: bool = False,
+    key: str | None = None,
 ) -> tuple[Embedder, PixelSettings, dict[str, Any]]:
     """Builds an embedder and fills it from a checkpoint, without executing any pickle.
 
@@ -36,6 +40,7 @@ def restore(
         model: Settings of the model, for a checkpoint of another project.
         pixels: How images are read, for the same.
         allow_partial: Also when tensors of the model are missing in the file.
+        key: Which set of weights, where the file holds several; None for the network's own.
 
     Returns:
         The embedder, how images are read, and the settings of the model that were used.
@@ -56,7 +61,7 @@ def restore(
             raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
     built = {name: model[name] for name in _OF_MODEL if name in model}
     embedder = Embedder(**built, trainable=["all"])
-    say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial)}")
+    say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
     if not own:
         say(
             "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "

@@ -69,6 +69,9 @@ class EvalCommand(Settings):
 
     bundle: str | None = Field(description="folder of a bundle; or give ckpt_path")
     ckpt_path: str | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
+    ckpt_key: str | None = Field(
+        description="which set of weights, where the checkpoint holds several, such as state_dict_ema; null = its own"
+    )
     allow_partial: bool = Field(description="also when not every tensor of the model is in the checkpoint")
     data: Data
     split: Literal["train", "validation", "test"]

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from lookalike.errors import CheckpointError
 from lookalike.files import write_bytes
-from lookalike.models.checkpoint_file import CheckpointError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
