@@ -23,6 +23,7 @@ from lookalike.data.tables import ManifestError
 from lookalike.inference.bundle import BundleError
 from lookalike.inference.references import GalleryError
 from lookalike.metrics.columns import EvaluationError
+from lookalike.inference.rejection import RejectionError
 from lookalike.training.run import train
 
 
@@ -179,7 +180,7 @@ def test_predictions_are_written_where_a_person_says(model: Model, files: list[P
         ({"k": 0}, GalleryError, r"^k=0: expected 1 to 50, the number of images in the gallery"),
         ({"k": 51}, GalleryError, r"^k=51: expected 1 to 50"),
         ({"k": "5"}, GalleryError, r"^k='5': expected 1 to 50"),
-        ({"false_accept_rate": 0.33}, BundleError, r"^false_accept_rate=0\.33: .* has thresholds for 0\.01, 0\.02, "),
+        ({"false_accept_rate": 1.5}, RejectionError, r"^false_accept_rate=1\.5: expected a share, 0 to 1, or off"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(

@@ -20,6 +20,7 @@ from lookalike.inference.bundle_config import HeldOut
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import References
+from lookalike.inference.rejection import Off
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
 
@@ -197,36 +198,53 @@ class Model:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
-        self, images: AnyImage, k: int = 10, *, false_accept_rate: float | None = None
+        self,
+        images: AnyImage,
+        k: int = 10,
+        *,
+        threshold: float | Off | None = None,
+        false_accept_rate: float | Off | None = None,
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self, images: Iterable[AnyImage], k: int = 10, *, false_accept_rate: float | None = None
+        self,
+        images: Iterable[AnyImage],
+        k: int = 10,
+        *,
+        threshold: float | Off | None = None,
+        false_accept_rate: float | Off | None = None,
     ) -> Predictions: ...
 
     def predict(
-        self, images: AnyImage | Iterable[AnyImage], k: int = 10, *, false_accept_rate: float | None = None
+        self,
+        images: AnyImage | Iterable[AnyImage],
+        k: int = 10,
+        *,
+        threshold: float | Off | None = None,
+        false_accept_rate: float | Off | None = None,
     ) -> Prediction | Predictions:
         """Names images by their k nearest known ones.
 
         Args:
             images: One image or several.
             k: Neighbours that vote.
-            false_accept_rate: Share of unknown images that may get a name; None for what the bundle was trained with.
+            threshold: Similarity that the nearest must exceed, else the label is `unknown`; `off` for no limit.
+            false_accept_rate: Share of unknown images that may get a name, or `off`; None for what the bundle was
+                trained with.
 
         Returns:
             A prediction for one image, `Predictions` for several.
 
         Raises:
             GalleryError: k is larger than the number of known images.
-            BundleError: No threshold was chosen for this rate.
+            RejectionError: Both limits are given, or none can be chosen for this rate.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
         """
         references = self.references
         assert self.bundle is not None
-        threshold, source = self.bundle.threshold(false_accept_rate), str(self.bundle.path)
-        return predict_any(self.encoder, references, images, k, source=source, threshold=threshold)
+        limit, source = self.bundle.rejection(threshold, false_accept_rate), str(self.bundle.path)
+        return predict_any(self.encoder, references, images, k, source=source, rejection=limit)
 
     def evaluate(
         self,

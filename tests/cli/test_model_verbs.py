@@ -20,6 +20,7 @@ from lookalike.inference.bundle import load_bundle
 from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict
+from lookalike.inference.rejection import Rejection
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(-\d+)?")
 
@@ -259,6 +260,10 @@ def test_unknown_images_are_called_unknown(
     rates = [entry.false_accept_rate for entry in bundle.config.open_set.thresholds]
     assert rates == [0.01, 0.02, 0.05, 0.07, 0.1, 0.2]
     assert bundle.threshold() == bundle.threshold(0.07)
+    unknowns = bundle.config.open_set.unknowns
+    assert unknowns is not None
+    assert (unknowns.folds, unknowns.trained, len(set(unknowns.labels))) == (2, False, 2)
+    assert len(unknowns.similarity) == 28, "all images of a digit that a fold was trained without"
     assert bundle.threshold(0.01) >= bundle.threshold(0.2)  # type: ignore[operator]
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(noise).save("noise.png")
@@ -283,13 +288,42 @@ def test_unknown_images_are_called_unknown(
     far = np.argsort((encoder.embed_arrays(images) @ gallery.embeddings.T).max(1))[0]
     assert seen @ seen > 0.99
     Image.fromarray(images[far]).save("far.png")
-    judged = predict(
-        encoder, gallery, [gallery.file(0), Path("far.png")], 3, source="t", threshold=0.9999 * float(seen @ seen)
-    )
+    limit = Rejection(0.9999 * float(seen @ seen))
+    judged = predict(encoder, gallery, [gallery.file(0), Path("far.png")], 3, source="t", rejection=limit)
     assert [item.label for item in judged.items] == [gallery.labels[0], "unknown"]
     assert [item.score is None for item in judged.items] == [False, True]
-    assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "false_accept_rate=0.03"]) == 2
-    assert "false_accept_rate=0.03: models/t has thresholds for 0.01, 0.02, 0.05, 0.07" in capsys.readouterr().err
+    for given, expected in (("0.03", "false accept rate 0.03 promised"), ("off", ""), ("1.5", None)):
+        code = main(["predict", "bundle=models/t", "image=noise.png", "k=3", f"false_accept_rate={given}"])
+        output = capsys.readouterr().out
+        assert (code, output.count(" unknown: nearest")) == ((2, 0) if expected is None else (0, bool(expected)))
+        assert (expected or "") in output
+    assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "threshold=0.999999"]) == 0
+    assert "1 of 1 unknown: nearest known image not above a similarity of 1.000" in capsys.readouterr().out
+    assert main(["predict", "bundle=models/t", "image=noise.png", "threshold=0.5", "false_accept_rate=0.1"]) == 2
+    assert "expected one of them, got both: leave one out" in capsys.readouterr().err
+
+
+def test_thresholds_are_chosen_by_labels_that_were_not_trained_on(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a validation with individuals of its own by those alone, without another training."""
+    shutil.copytree(digits, tmp_path / "d")
+    for split in ("train", "test"):
+        shutil.rmtree(tmp_path / "d" / split / "digit 4")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "data.root=d", "run=t", "false_accept_rate=0.2", *TINY, "trainer.max_epochs=1"]) == 0
+    output = capsys.readouterr()
+    assert "fold" not in output.out + output.err
+    assert "validation: 4 of 20 queries are of 1 label(s) that no reference has" in output.out + output.err
+    open_set = load_bundle(Path("models/t")).config.open_set
+    assert open_set.unknowns is not None
+    assert (open_set.unknowns.trained, open_set.unknowns.folds, len(open_set.unknowns.similarity)) == (False, 0, 4)
+    assert [(entry.queries, entry.labels, entry.trained) for entry in open_set.thresholds] == [(4, 1, False)] * 5
+    assert main(["predict", "bundle=models/t", f"image={digits / 'test'}", "k=3", "picture_rows=0"]) == 0
+    output = capsys.readouterr()
+    assert "false accept rate 0.2 promised" in output.out
+    assert "measured on 4 images of 1 labels that were not trained on" in output.out
+    assert "4 unknown images of 1 labels cannot support 0.2" in output.out + output.err
 
 
 def test_the_report_must_be_json(few_market: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,8 +83,6 @@ def test_hidden_files_are_left_out_and_other_files_noted(tmp_path: Path) -> None
         (["train/a/1.png", "train/b/x.txt"], "1 problem.*\n  train/b: a class with no images: add some or remove"),
         (["train/a/1.png", "train/2.png"], "train/2.png: an image outside any class folder: move it to train/<class>/"),
         (["train/a/1.png", "val/2.png"], "val/2.png: an image outside any class folder: move it to validation/<class>"),
-        (["train/Kiwi/1.png", "validation/Kiwis/1.png"], "'Kiwis' is in validation but not in train.*mean Kiwi\\?"),
-        (["train/Kiwi/1.png", "test/Leek/1.png"], "class 'Leek' is in test but not in train: no .* the folder$"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_explained(tmp_path: Path, paths: list[str], expected: str) -> None:

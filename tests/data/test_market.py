@@ -161,7 +161,7 @@ def test_people_in_train_and_in_test_are_noted(tmp_path: Path) -> None:
     assert read_manifest(tmp_path).notes == (), "junk on both sides is no leak"
     layout(tmp_path, "bounding_box_test/0002_c1s1_000001_00.jpg", "query/0004_c1s1_1.jpg")
     layout(tmp_path, "bounding_box_train/0004_c1s1_000001_00.jpg", "bounding_box_train/0005_c1s1_1.jpg")
-    (note,) = read_manifest(tmp_path).notes
+    note, _ = read_manifest(tmp_path).notes
     assert note.startswith("2 people are in train and in test (such as 0002): test figures are better")
 
 

@@ -60,6 +60,8 @@ def test_the_sentence_is_made_of_the_fields() -> None:
     assert given.source == "3 queries and 5 references, both of split test"
     assert given.text == f"{given.source}; 1 junk; a query never finds itself"
     assert protocol(distractors=2, own_row=np.full(3, -1)).text == f"{given.source}; 2 distractors; 1 junk"
+    mixed = protocol(of_training=2, split="test")
+    assert mixed.source == "3 queries of split test, 5 references: 2 training images and 3 of split test"
     trained = protocol(from_training=True, split="validation", references=rows("ab", [1, 2]), own_row=np.full(3, -1))
     assert trained.text == trained.source
     assert trained.source == "3 queries of split validation, 2 references: the original training images"

@@ -59,8 +59,9 @@ def test_every_column_of_a_table_is_understood(tmp_path: Path) -> None:
         "b/2.png,x,test,both,2,,fruit,0,0,4,4\n"
         f"{tmp_path}/b/1.png,x,val,,3.0,0,leaf,,,,\n",
     )
-    with pytest.raises(ManifestError, match="'x' is in validation but not in train"):
-        read_manifest(file)
+    assert read_manifest(file).notes == ()
+    with pytest.raises(ManifestError, match="split validation has no reference"):
+        read_manifest(file).protocol("validation")
     pictures(tmp_path, "t.png")
     file.write_text(file.read_text("utf-8") + "t.png,x,train,,,1,,,,,\nt.png,x,train,,,,,0,0,8,8\n", "utf-8")
     table = read_manifest(file).table.set_index("path")

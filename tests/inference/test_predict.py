@@ -17,6 +17,7 @@ from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import PredictError, Prediction, Predictions, draw, find_queries, predict, predict_any
 from lookalike.inference.references import GalleryError
+from lookalike.inference.rejection import Rejection
 
 
 def test_its_labels_are_those_of_the_evaluation(bundle_path: Path, digits: Path) -> None:
@@ -64,7 +65,7 @@ def test_predictions_are_a_sequence_of_plain_values(answered: Predictions, bundl
     assert list(first) == ["image", "label", "score", "truth", "neighbours"]
     assert [list(near) for near in first["neighbours"]] == [["rank", "label", "path", "similarity"]] * 4
     assert (last["label"], last["neighbours"], last["error"].partition(":")[0]) == (None, [], "gone.png")
-    assert replace(answered, threshold=0.5).to_dict()["threshold"] == 0.5
+    assert replace(answered, rejection=Rejection(0.5)).to_dict()["threshold"] == 0.5
 
 
 def test_a_prediction_reads_as_a_line(answered: Predictions) -> None:
@@ -107,7 +108,7 @@ def test_not_above_the_threshold_is_unknown(bundle_path: Path, digits: Path) -> 
     given = (openvino_encoder(bundle), bundle.references, files, 3)
     plain = predict(*given, source="tiny")
     nearest = sorted(item.neighbours[0].similarity for item in plain)
-    strict = predict(*given, source="tiny", threshold=nearest[9])
+    strict = predict(*given, source="tiny", rejection=Rejection(nearest[9]))
     assert sum(item.label == "unknown" for item in strict) == sum(value <= nearest[9] for value in nearest)
     for item, before in zip(strict, plain, strict=True):
         near_enough = item.neighbours[0].similarity > nearest[9]

@@ -21,10 +21,10 @@ def test_a_threshold_lets_in_what_was_wanted() -> None:
     per_query = evaluate(*many(queries=500)).per_query
     for rate in (0.0, 0.05, 0.5, 1.0):
         threshold = choose_threshold(per_query, rate)
-        played = np.where(per_query["known"], per_query["similarity_other"], per_query["similarity"])
-        assert threshold.measured_false_accept_rate == (played > threshold.similarity).mean() <= rate
-        lower = np.sort(played[played < threshold.similarity])[-1] if rate < 1 else -1.0
-        assert (played > lower).mean() > rate or rate == 1.0
+        unknown = per_query["similarity"][~per_query["known"]].to_numpy()
+        assert (threshold.queries, threshold.trained) == (len(unknown), False), "real ones alone, none that is played"
+        assert (unknown > threshold.similarity).mean() <= rate
+        assert (unknown >= threshold.similarity).sum() + 1 > rate * (len(unknown) + 1) - 1e-9
         right = (per_query["predicted"] == per_query["label"]) & (per_query["similarity"] > threshold.similarity)
         assert threshold.detection_rate == pytest.approx(right[per_query["known"]].mean())
     with pytest.raises(OpenSetError, match="references of at least two labels, got one"):

@@ -117,6 +117,7 @@ def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
     model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
     references = model.references
     assert model.bundle is not None
+    rejection = model.bundle.rejection(settings.threshold, settings.false_accept_rate)
     if settings.gallery_root:
         references = replace(references, root=Path(settings.gallery_root))
     for note in alike_note(references.labels):
@@ -128,13 +129,16 @@ def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
             files,
             settings.k,
             source=str(model.bundle.path),
-            threshold=model.bundle.threshold(settings.false_accept_rate),
+            rejection=rejection,
             progress=advance,
         )
     written = predictions.write(Path(settings.output))
     print(predictions)
-    if predictions.threshold is not None:
-        print(f"unknown: nearest known image not above a similarity of {predictions.threshold:.3f}")
+    if predictions.rejection is not None:
+        count = sum(item.unknown for item in predictions)
+        print(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
+        if predictions.rejection.warning:
+            say(f"unknown: {predictions.rejection.warning}")
     judged = [item for item in predictions if item.truth]
     if judged:
         right = sum(item.label == item.truth for item in judged)

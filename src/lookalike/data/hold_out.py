@@ -1,9 +1,11 @@
-"""Images held out of training for validation: a share of every class, or of the people of Market-1501."""
+"""Images held out of training for validation: a share of every class, of the people of Market-1501, or whole labels."""
 
 import numpy as np
 import pandas as pd
 
 from lookalike.data.tables import original_rows, training_rows
+
+_FEWEST_LABELS = 4  # with fewer, too little is left to train on
 
 
 def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
@@ -66,4 +68,38 @@ def hold_out_images(table: pd.DataFrame, share: float, seed: int) -> pd.DataFram
         count = min(max(1, round(len(rows) * share)), len(rows) - 1)
         table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
     table.loc[table["source"].isin(table["path"][table["split"] == "validation"]), "split"] = "validation"
+    return table
+
+
+def label_folds(labels: list[str], share: float, folds: int, seed: int) -> list[list[str]]:
+    """Disjoint parts of some labels, each to be held out of another training; fewer where the labels are few.
+
+    Args:
+        labels: To draw from.
+        share: Share of them in one part; at least one label, and two stay outside.
+        folds: How many parts.
+        seed: Which labels.
+    """
+    if len(labels) < _FEWEST_LABELS:
+        return []
+    size = min(max(1, round(len(labels) * share)), len(labels) - 2)
+    order = [str(label) for label in np.random.default_rng(seed).permutation(sorted(labels))]
+    parts = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+    return [sorted(part) for part in parts[:folds]]
+
+
+def hold_out_labels(table: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Moves all training images of some labels to validation, where they ask as unknown individuals.
+
+    Args:
+        table: Columns label, split, role.
+        labels: Whose.
+
+    Returns:
+        A changed copy.
+    """
+    table = table.copy()
+    held = table["label"].isin(labels) & table["split"].isin(["train", "validation"])
+    roles = (table["role"][table["split"] == "validation"] != "").any()
+    table.loc[held, ["split", "role"]] = ["validation", "query" if roles else ""]
     return table

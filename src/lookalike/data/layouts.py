@@ -1,7 +1,9 @@
 """A data set read from folders, Market-1501's layout, CSV or Parquet; every problem in it is told at once."""
 
 import os
+import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -18,6 +20,8 @@ from lookalike.data.market import market_root, read_market
 from lookalike.data.market_archive import unpack
 from lookalike.data.tables import BOX, SPLITS, ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
+
+_NAMED = 5  # labels in a note
 
 
 class Selection(TypedDict, total=False):
@@ -133,7 +137,8 @@ def _survey(
         left_out,
         not market and root.is_dir(),
     )
-    return manifest, problems + _table_problems(manifest)
+    problems += _table_problems(manifest)
+    return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
 
 
 def _without_problems(root: str | Path | None, manifest: Manifest, table_problems: list[str]) -> Manifest:
@@ -150,7 +155,7 @@ def _table_problems(manifest: Manifest) -> list[str]:
     keys = ["path", *(name for name in BOX if name in table)]
     problems += [f"{path}: listed twice" for path in table[table.duplicated(keys)]["path"].unique()]
     problems += [f"{path}: no label" for path in table["path"][table["label"] == ""]]
-    return problems + _unmatched_classes(manifest)
+    return problems
 
 
 def _file_problems(manifest: Manifest) -> list[str]:
@@ -168,20 +173,23 @@ def _file_problems(manifest: Manifest) -> list[str]:
     return problems
 
 
-def _unmatched_classes(manifest: Manifest) -> list[str]:
-    """Classes that no reference can match, in splits that have no references of their own."""
-    trained = sorted(set(manifest.gallery_rows["label"]))
-    problems = []
+def _told_unknown(manifest: Manifest) -> list[str]:
+    """Notes on queries of labels that no reference has: individuals that must be turned away, or a misspelt name."""
+    notes = []
     for split in ("validation", "test"):
-        rows = manifest.table[(manifest.table["split"] == split) & ~manifest.table["ignore"]]
-        if (rows["role"] != "").any():
+        queries, references = manifest.sides(split)
+        new = queries[~queries["label"].isin(set(references["label"][~references["ignore"]]))]
+        if queries.empty or references.empty or new.empty:
             continue
-        for label in sorted(set(rows["label"]) - set(trained)):
-            problems.append(
-                f"class {label!r} is in {split} but not in train: no reference can match it; "
-                f"add training images, rename or remove the folder{did_you_mean(label, trained)}"
-            )
-    return problems
+        labels, enrolled = sorted(new["label"].unique()), sorted(references["label"].unique())
+        names = [f"{label}{did_you_mean(label, enrolled)}" for label in labels if not re.search(r"\d", label)]
+        numbered = [label for label in labels if re.search(r"\d", label)]
+        shown = ", ".join([*names, *numbered][:_NAMED]) + (", ..." if len(labels) > _NAMED else "")
+        notes.append(
+            f"{split}: {len(new)} of {len(queries)} queries are of {len(labels)} label(s) that no reference has, so "
+            f"they are unknown individuals and must be turned away: {shown}"
+        )
+    return notes
 
 
 def broken_images(manifest: Manifest, rows: pd.DataFrame) -> list[str]:

@@ -78,22 +78,31 @@ class Manifest:
         split = self.table["split"].where(self.table["source"] == "", "augmented")
         return pd.crosstab(self.table["label"], split).reindex(columns=[*SPLITS, "augmented"], fill_value=0)
 
-    def protocol(self, split: str) -> Protocol:
-        """Chooses references and queries for a split.
+    def sides(self, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Queries and references of a split, either of them possibly empty; augmented copies are neither.
 
-        With roles the split brings both; without, the original training images are the references and the images of
-        the split are the queries. Augmented copies are neither.
+        Without roles the images of the split ask, and the original training images answer. With roles the split brings
+        both; where it brings queries alone, the training images answer. Training rows that are marked as references
+        answer in every split, besides what it brings.
+        """
+        rows = self.original[self.original["split"] == split]
+        if not (rows["role"] != "").any():
+            return rows[~rows["ignore"]], self.gallery_rows
+        queries = rows[rows["role"].isin(["query", "both"]) & ~rows["ignore"]]
+        own = rows["role"].isin(["reference", "both"])
+        if not own.any():
+            return queries, self.gallery_rows
+        catalogue = self.gallery_rows
+        catalogue = catalogue[catalogue["role"].isin(["reference", "both"]) & ~catalogue.index.isin(rows.index)]
+        return queries, pd.concat([rows[own], catalogue]).sort_index() if len(catalogue) else rows[own]
+
+    def protocol(self, split: str) -> Protocol:
+        """Chooses references and queries for a split, see `sides`.
 
         Raises:
             ManifestError: The split has no query or no reference.
         """
-        rows = self.original[self.original["split"] == split]
-        roles = bool((rows["role"] != "").any())
-        if roles:
-            references = rows[rows["role"].isin(["reference", "both"])]
-            queries = rows[rows["role"].isin(["query", "both"]) & ~rows["ignore"]]
-        else:
-            references, queries = self.gallery_rows, rows[~rows["ignore"]]
+        queries, references = self.sides(split)
         for name, part in (("query", queries), ("reference", references)):
             if part.empty:
                 places = _MARKET_PLACES if self.cameras_expected else {}
@@ -105,8 +114,10 @@ class Manifest:
         place = pd.Series(np.arange(len(references)), index=references.index)
         own_row = place.reindex(queries.index).fillna(-1).to_numpy(np.int64)
         lone = ~references["ignore"] & (references["label"] == DISTRACTOR)
-        distractors = int(lone.sum()) if self.cameras_expected and roles else 0
-        return Protocol(references, queries, own_row, split, not roles, distractors)
+        trained = int((references["split"] == "train").sum()) if split != "train" else 0
+        from_training = references.index.equals(self.gallery_rows.index)
+        distractors = int(lone.sum()) if self.cameras_expected and not from_training else 0
+        return Protocol(references, queries, own_row, split, from_training, distractors, trained)
 
     def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
         """The same manifest plus augmented copies (their paths absolute or relative to the root)."""

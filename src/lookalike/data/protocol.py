@@ -22,6 +22,7 @@ class Protocol:
         split: What the queries are of.
         from_training: Whether the references are the original training images, not of the split itself.
         distractors: How many references are marked as nobody's match by their label.
+        of_training: How many references are training images, where the split brings some of its own.
     """
 
     references: pd.DataFrame
@@ -30,6 +31,7 @@ class Protocol:
     split: str = ""
     from_training: bool = False
     distractors: int = 0
+    of_training: int = 0
 
     def problem(self, camera_rule: bool) -> Problem:
         """Labels, cameras and marks as a retrieval problem: which references count for each query.
@@ -56,6 +58,12 @@ class Protocol:
             return (
                 f"{len(self.queries)} queries of split {self.split}, {len(self.references)} references: "
                 "the original training images"
+            )
+        if self.of_training:
+            own = len(self.references) - self.of_training
+            return (
+                f"{len(self.queries)} queries of split {self.split}, {len(self.references)} references: "
+                f"{self.of_training} training images and {own} of split {self.split}"
             )
         return f"{len(self.queries)} queries and {len(self.references)} references, both of split {self.split}"
 

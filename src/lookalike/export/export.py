@@ -21,7 +21,14 @@ from lookalike.export.model_card import model_card
 from lookalike.export.parity import agreeing_encoder
 from lookalike.files import sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, fingerprint_of
-from lookalike.inference.bundle_config import BundleConfig, MeasuredConfig, NetworkConfig, Parity, TrainingSummary
+from lookalike.inference.bundle_config import (
+    BundleConfig,
+    MeasuredConfig,
+    NetworkConfig,
+    Parity,
+    TrainingSummary,
+    UnknownsConfig,
+)
 from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import References
@@ -52,7 +59,11 @@ class Trained:
 
 
 def export(
-    path: Path, trained: Trained, manifest: Manifest, false_accept_rate: float | None = None
+    path: Path,
+    trained: Trained,
+    manifest: Manifest,
+    false_accept_rate: float | None = None,
+    folds: UnknownsConfig | None = None,
 ) -> tuple[Bundle, RetrievalResult]:
     """Writes a bundle, whole or not at all, and measures it on validation through its own graph.
 
@@ -61,6 +72,7 @@ def export(
         trained: The network.
         manifest: The data set; its original training images become the references.
         false_accept_rate: What `predict` keeps to unless told otherwise; None lets it never say unknown.
+        folds: Unknown images that thresholds are chosen by; None for those of validation.
 
     Returns:
         The bundle and its validation result.
@@ -89,7 +101,16 @@ def export(
             parity=parity,
             precision=encoder.precision,
             metrics={"validation": MeasuredConfig.model_validate(result.to_dict())},
-            open_set=open_set_of(result, queries, references, protocol, gallery, false_accept_rate),
+            open_set=open_set_of(
+                result,
+                queries,
+                references,
+                protocol,
+                gallery,
+                false_accept_rate,
+                trained=manifest.labels,
+                folds=folds,
+            ),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
         )
         card = model_card(path.name, config, str(result))

@@ -190,14 +190,16 @@ def _config(
     """Everything that the graph made is made anew, the rest is kept."""
     comparison, old = accepted.comparison, bundle.config
     versions = {name: importlib.metadata.version(name) for name in ("openvino", "nncf")}
-    rate = old.open_set.false_accept_rate
+    unknowns, rate = old.open_set.unknowns, old.open_set.false_accept_rate
+    given = comparison.after, accepted.queries, accepted.references, protocol, references, rate
+    folds = unknowns if unknowns is not None and unknowns.folds else None
     changes = {
         "precision": "int8",
         "fingerprint": references.fingerprint,
         "quantized": Quantized.model_validate({"from": bundle.fingerprint, **about, **comparison.to_dict()}),
         "parity": old.parity.model_copy(update={"bf16": None}),
         "metrics": {**old.metrics, "validation": MeasuredConfig.model_validate(comparison.after.to_dict())},
-        "open_set": open_set_of(comparison.after, accepted.queries, accepted.references, protocol, references, rate),
+        "open_set": open_set_of(*given, trained=old.labels, folds=folds),
         "versions": {**old.versions, **versions},
     }
     return old.model_copy(update=changes)

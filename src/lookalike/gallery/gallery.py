@@ -21,6 +21,7 @@ from lookalike.gallery.sqlite_store import Row, SqliteStore
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
+from lookalike.inference.rejection import Rejection
 from lookalike.pages import snippet
 
 _FILE = "gallery.sqlite"
@@ -234,7 +235,8 @@ class Gallery:
         k = checked_k(k)
         references, _ = self._filled()
         k = min(k, len(references))
-        return predict_any(self.encoder, references, images, k, source=str(self.path), threshold=threshold)
+        limit = None if threshold is None else Rejection(threshold)
+        return predict_any(self.encoder, references, images, k, source=str(self.path), rejection=limit)
 
     def search(self, embeddings: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly.

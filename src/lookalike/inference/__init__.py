@@ -6,6 +6,7 @@ In reading order:
     picture           queries and their neighbours as one picture, readable without colour
     references        the images a model knows
     bundle_config     the settings of a bundle, typed
+    rejection         when a prediction says unknown
     bundle            the deployable folder
     encoder           images -> unit embeddings
     predict           the k nearest known images of a new one, as objects, a dated JSON and a picture

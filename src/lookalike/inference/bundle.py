@@ -24,6 +24,7 @@ from lookalike.errors import LookalikeError
 from lookalike.files import sha256_of
 from lookalike.inference.bundle_config import SCHEMA, BundleConfig
 from lookalike.inference.references import References, load_references
+from lookalike.inference.rejection import Off, Rejection, rejection
 
 CONFIG, WEIGHTS, GRAPH, CARD, REFERENCES = "config.json", "model.safetensors", "model.xml", "README.md", "gallery"
 
@@ -64,26 +65,25 @@ class Bundle:
         """The OpenVINO graph; its weights lie beside it."""
         return self.path / GRAPH
 
-    def threshold(self, false_accept_rate: float | None = None) -> float | None:
-        """The similarity that the nearest known image must exceed for a query to get a name; None for any.
+    def rejection(
+        self, threshold: float | Off | None = None, false_accept_rate: float | Off | None = None
+    ) -> Rejection | None:
+        """When to say unknown, and what is known of it; None for never.
 
         Args:
-            false_accept_rate: Share of unknown images that may get one; None for what the bundle was trained with.
+            threshold: A similarity that the nearest known image must exceed, or `off`.
+            false_accept_rate: Share of unknown images that may get a name, or `off`; None for what the bundle was
+                trained with.
 
         Raises:
-            BundleError: No threshold was chosen for this rate.
+            RejectionError: Both are given, or no threshold can be chosen.
         """
-        open_set = self.config.open_set
-        rate = open_set.false_accept_rate if false_accept_rate is None else false_accept_rate
-        if rate is None:
-            return None
-        chosen = {entry.false_accept_rate: entry.similarity for entry in open_set.thresholds}
-        if rate not in chosen:
-            offered = ", ".join(f"{offer:g}" for offer in chosen) or "none (train it again with this version)"
-            raise BundleError(
-                f"false_accept_rate={rate:g}: {self.path} has thresholds for {offered}: give one of these"
-            )
-        return chosen[rate]
+        return rejection(self.config.open_set, threshold, false_accept_rate, str(self.path))
+
+    def threshold(self, false_accept_rate: float | Off | None = None) -> float | None:
+        """The similarity alone, of a false accept rate; see `rejection`."""
+        chosen = self.rejection(None, false_accept_rate)
+        return None if chosen is None else chosen.similarity
 
     @cached_property
     def references(self) -> References:

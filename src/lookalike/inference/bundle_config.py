@@ -5,10 +5,12 @@ Bundles of earlier versions lack what came later; such fields have a default her
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.inference.openvino_network import ServedPrecision
+from lookalike.metrics.unknowns import Unknowns
 
 SCHEMA = 1  # of config.json: raised when an earlier version could not read it any more
 
@@ -136,6 +138,9 @@ class ThresholdConfig(_Part):
         measured_false_accept_rate: What it is where it was chosen.
         detection_rate: Share of known queries above it that are right, there.
         queries: How many unknown queries it was chosen on.
+        labels: Of how many labels; None in bundles from before they were counted.
+        trained: Whether these were trained on.
+        interval_95: Of the measured rate; None in bundles from before there was one.
     """
 
     similarity: float
@@ -143,6 +148,29 @@ class ThresholdConfig(_Part):
     measured_false_accept_rate: float
     detection_rate: float
     queries: int
+    labels: int | None = None
+    trained: bool = True
+    interval_95: tuple[float, float] | None = None
+
+
+class UnknownsConfig(_Part):
+    """The unknown images that thresholds were chosen by; see `metrics.unknowns.Unknowns`.
+
+    Attributes:
+        similarity: Of each to its nearest reference.
+        labels: The same number for images of one label.
+        trained: Whether the labels were trained on.
+        folds: How many other networks, each trained without some of the labels, they come from; 0 for none.
+    """
+
+    similarity: list[float]
+    labels: list[int]
+    trained: bool
+    folds: int = 0
+
+    def sample(self) -> Unknowns:
+        """As arrays."""
+        return Unknowns(np.array(self.similarity), np.array(self.labels, np.int64), self.trained)
 
 
 class OpenSet(_Part):
@@ -150,11 +178,13 @@ class OpenSet(_Part):
 
     Attributes:
         false_accept_rate: Unless told otherwise; None for never.
-        thresholds: One per false accept rate that can be asked for.
+        thresholds: One per false accept rate that is commonly asked for.
+        unknowns: What any other rate is chosen by; None in bundles from before it was kept.
     """
 
     false_accept_rate: float | None = None
     thresholds: list[ThresholdConfig] = Field(default_factory=list)
+    unknowns: UnknownsConfig | None = None
 
 
 class MeasuredConfig(_Part):
@@ -242,4 +272,10 @@ class BundleConfig(_Part):
             del values["quantized"]
         if self.parity.bf16 is None:
             del values["parity"]["bf16"]
+        if self.open_set.unknowns is None:
+            del values["open_set"]["unknowns"]
+        for threshold in values["open_set"]["thresholds"]:
+            if threshold["labels"] is None:  # of an earlier version, which knew none of the three
+                for name in ("labels", "trained", "interval_95"):
+                    del threshold[name]
         return values

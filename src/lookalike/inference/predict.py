@@ -20,6 +20,7 @@ from lookalike.files import atomic_file, stamp, unused, write_json
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.inference.references import References
+from lookalike.inference.rejection import Rejection
 from lookalike.metrics.votes import vote
 from lookalike.pages import snippet
 
@@ -78,6 +79,11 @@ class Prediction:
     error: str | None = None
     query: AnyImage | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def unknown(self) -> bool:
+        """Whether no known image is near enough."""
+        return self.error is None and self.score is None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `error` only where there is one."""
         values = {
@@ -134,7 +140,7 @@ class Predictions:
         fingerprint: Of weights and pixel settings.
         k: Neighbours per image.
         items: One per image, in their order.
-        threshold: Similarity that the nearest had to exceed, None for no limit.
+        rejection: When an image is called unknown, None for never.
         precision: Of the network's arithmetic.
     """
 
@@ -143,8 +149,13 @@ class Predictions:
     fingerprint: str
     k: int
     items: tuple[Prediction, ...]
-    threshold: float | None = None
+    rejection: Rejection | None = None
     precision: str = "float32"
+
+    @property
+    def threshold(self) -> float | None:
+        """Similarity that the nearest had to exceed, None for no limit."""
+        return None if self.rejection is None else self.rejection.similarity
 
     @property
     def failed(self) -> tuple[Prediction, ...]:
@@ -160,7 +171,7 @@ class Predictions:
             "fingerprint": self.fingerprint,
             "precision": self.precision,
             "k": self.k,
-            **({} if self.threshold is None else {"threshold": self.threshold}),
+            **({} if self.rejection is None else {"threshold": self.threshold, "unknown": self.rejection.to_dict()}),
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
 
@@ -230,7 +241,7 @@ def predict(
     k: int,
     *,
     source: str,
-    threshold: float | None = None,
+    rejection: Rejection | None = None,
     progress: Callable[[int], None] = lambda done: None,
     strict: bool = False,
 ) -> Predictions:
@@ -242,7 +253,7 @@ def predict(
         images: Files, arrays or pictures.
         k: Neighbours per image.
         source: What predicts: the folder of a bundle or a gallery.
-        threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
+        rejection: When the label is `unknown`; None for never.
         progress: Called with the number of images done since the last call.
         strict: Raise for an image that cannot be used, instead of giving it a prediction with `error`.
 
@@ -259,11 +270,11 @@ def predict(
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
         if i in errors
-        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, threshold)
+        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection)
         for i, image in enumerate(images)
     )
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Predictions(created, source, encoder.fingerprint, k, items, threshold, encoder.precision)
+    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision)
 
 
 def predict_any(
@@ -273,7 +284,7 @@ def predict_any(
     k: int,
     *,
     source: str,
-    threshold: float | None = None,
+    rejection: Rejection | None = None,
 ) -> Prediction | Predictions:
     """As `predict`, for one image or several.
 
@@ -283,7 +294,7 @@ def predict_any(
         images: One image, or an iterable of them.
         k: Neighbours per image.
         source: What predicts: the folder of a bundle or a gallery.
-        threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
+        rejection: When the label is `unknown`; None for never.
 
     Returns:
         A prediction for one image, `Predictions` for several.
@@ -293,7 +304,7 @@ def predict_any(
         ImageError: The one image cannot be used; of several such a one gets a prediction with `error`.
     """
     listed, alone = as_list(images)
-    predictions = predict(encoder, references, listed, k, source=source, threshold=threshold, strict=alone)
+    predictions = predict(encoder, references, listed, k, source=source, rejection=rejection, strict=alone)
     return predictions[0] if alone else predictions
 
 
@@ -318,13 +329,13 @@ def _neighbours(references: References, rows: np.ndarray, similarity: np.ndarray
 
 
 def _prediction(
-    image: AnyImage, number: int, neighbours: tuple[Neighbour, ...], labels: set[str], threshold: float | None
+    image: AnyImage, number: int, neighbours: tuple[Neighbour, ...], labels: set[str], rejection: Rejection | None
 ) -> Prediction:
     names = [neighbour.label for neighbour in neighbours]
     winner = names[vote(np.array(names), np.array([near.similarity for near in neighbours], np.float32))]
     folder = folder_label(image) if isinstance(image, Path | str) else ""
     truth = folder if folder in labels else None
-    if threshold is not None and neighbours[0].similarity <= threshold:
+    if rejection is not None and neighbours[0].similarity <= rejection.similarity:
         return Prediction(name_of(image, number), UNKNOWN, None, truth, neighbours, query=image)
     score = names.count(winner) / len(names)
     return Prediction(name_of(image, number), winner, score, truth, neighbours, query=image)

@@ -8,6 +8,7 @@ In reading order:
     inputs            what people give to an evaluation, checked and brought into one form
     problem           who asks, who answers, and which references count for each query
     intervals         resampling of labels
+    unknowns          similarities of images that nobody knows, and the threshold that keeps to a rate
     open_set          queries whose label nobody has enrolled
     ranks             where the positives of every query stand, and what follows from it
     ranking           exact ranks of the positives of every query

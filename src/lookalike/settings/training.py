@@ -135,6 +135,10 @@ class Train(Settings):
     false_accept_rate: Share | None = Field(
         description="share of unknown images that predict may give a name; null = it never says unknown"
     )
+    unknown_folds: Annotated[int, Field(ge=0)] = Field(
+        description="with false_accept_rate, and no unknown labels in validation: how many other trainings without a "
+        "fifth of the labels each show what unknown images look like; 0 = choose by labels that were trained on"
+    )
     logger: Logger
     data: Data
     pixels: Pixels

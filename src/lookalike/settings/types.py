@@ -1,8 +1,9 @@
 """What all settings share: ranges with a name, and how the text of the command line becomes values."""
 
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -10,8 +11,26 @@ Count = Annotated[int, Field(ge=1)]
 Degrees = Annotated[float, Field(gt=0, lt=180)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Spread = Annotated[float, Field(gt=0, le=1)]
+Off = Literal["off"]
 Side = Annotated[int, Field(ge=8, le=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def number_or_off(low: float, high: float) -> PlainValidator:
+    """Takes a number from `low` to `high`, `off`, or nothing."""
+
+    def read(value: object) -> float | str | None:
+        if value is None or value == "off":
+            return value
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = float("nan")
+        if not low <= number <= high:
+            raise PydanticCustomError("number_or_off", "expected {low} to {high}, or off", {"low": low, "high": high})
+        return number
+
+    return PlainValidator(read)
 
 
 def _read_text(value: object, kind: object) -> object:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lookalike.settings.search_space import Objective, Space
 from lookalike.settings.training import Augment, Data, Logger, Model, Pixels, Train
-from lookalike.settings.types import Count, Seed, Settings, Share, Unit
+from lookalike.settings.types import Count, Off, Seed, Settings, Unit, number_or_off
 
 
 class CompareCommand(Train):
@@ -97,7 +97,12 @@ class PredictCommand(Settings):
     k: Count = Field(description="neighbours that vote; more than a class has images lets others outvote it")
     output: str = Field(description="folder of the dated JSON and picture")
     gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
-    false_accept_rate: Share | None = Field(description="when to say unknown; null = as the bundle was trained")
+    threshold: Annotated[float | Off | None, number_or_off(-1, 1)] = Field(
+        description="say unknown where the nearest known image is not more similar than this; off = never"
+    )
+    false_accept_rate: Annotated[float | Off | None, number_or_off(0, 1)] = Field(
+        description="share of unknown images that may get a name; off = all, null = as the bundle was trained"
+    )
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision

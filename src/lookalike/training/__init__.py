@@ -12,6 +12,7 @@ In reading order:
     finish        the best epoch of a run becomes a bundle
     callbacks     what a person sees of training
     fit           Lightning's trainer on a module
+    unknown_folds unknown images for thresholds, from trainings without some of the labels
     run           from settings to a bundle
     cpu/          see there
 """

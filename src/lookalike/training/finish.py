@@ -6,7 +6,7 @@ from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
 from lookalike.export.export import Trained, export
 from lookalike.inference.bundle import Bundle
-from lookalike.inference.bundle_config import NetworkConfig, TrainingSummary
+from lookalike.inference.bundle_config import NetworkConfig, TrainingSummary, UnknownsConfig
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.checkpoint_file import BEST
 from lookalike.models.embedder import load_embedder
@@ -15,7 +15,11 @@ from lookalike.training.plan import Plan
 
 
 def finish(
-    plan: Plan, history: list[dict[str, float]], hyper_parameters: dict[str, Any], seconds: float
+    plan: Plan,
+    history: list[dict[str, float]],
+    hyper_parameters: dict[str, Any],
+    seconds: float,
+    folds: UnknownsConfig | None = None,
 ) -> tuple[Bundle, RetrievalResult]:
     """Exports the best epoch.
 
@@ -24,6 +28,7 @@ def finish(
         history: A line per epoch.
         hyper_parameters: Of the module: where the first weights came from, and the precision.
         seconds: Of all sessions.
+        folds: Unknown images that thresholds are chosen by; None for those of validation.
 
     Returns:
         The bundle, and its validation result.
@@ -56,4 +61,4 @@ def finish(
         settings.loss.model_dump(),
         summary,
     )
-    return export(plan.target, trained, plan.manifest, settings.false_accept_rate)
+    return export(plan.target, trained, plan.manifest, settings.false_accept_rate, folds)

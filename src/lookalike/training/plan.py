@@ -24,6 +24,7 @@ FREE = (
     "trainer.checkpoint_seconds",
     "trainer.trunk_cache",
     "augment.threads",
+    "unknown_folds",  # of the thresholds alone
 )
 Watch = Callable[[list[dict[str, float]]], bool]
 

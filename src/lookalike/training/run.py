@@ -25,6 +25,7 @@ from lookalike.training.fit import fit, keep_freed_memory, quiet
 from lookalike.training.history import finished
 from lookalike.training.parents import Parent
 from lookalike.training.plan import Plan, TrainError, Watch
+from lookalike.training.unknown_folds import unknowns_by_folds
 
 
 def train(
@@ -73,7 +74,9 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
     if not done:
         seconds = fit(plan, module, datamodule, len(history))
         history = module.history
-    return finish(plan, history, dict(module.hparams), seconds)
+    hyper_parameters = dict(module.hparams)
+    folds = unknowns_by_folds(plan, lambda fold: _train(fold)[0])
+    return finish(plan, history, hyper_parameters, seconds, folds)
 
 
 def _earlier_state(plan: Plan) -> dict[str, Any] | None:

@@ -1,0 +1,135 @@
+"""When a prediction says unknown: a given similarity, or the one that keeps to a false accept rate, or never."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lookalike.errors import LookalikeError
+from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
+from lookalike.metrics.unknowns import doubt
+
+OFF = "off"
+Off = Literal["off"]
+
+
+class RejectionError(LookalikeError):
+    """It is not clear when to say unknown, or the bundle cannot tell."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A similarity below which an image is called unknown, and what is known of it.
+
+    Attributes:
+        similarity: The nearest reference must be more similar than this.
+        promised: The false accept rate that was asked for; None for a given similarity.
+        measured: Share of unknown images above it; None where nothing was measured.
+        interval_95: Of that share.
+        images: Unknown images it was measured on.
+        labels: Their labels, None where they were not counted.
+        trained: Whether these labels were trained on.
+        note: What else is to be told, else empty.
+    """
+
+    similarity: float
+    promised: float | None = None
+    measured: float | None = None
+    interval_95: tuple[float, float] | None = None
+    images: int = 0
+    labels: int | None = None
+    trained: bool = True
+    note: str = ""
+
+    @property
+    def warning(self) -> str:
+        """Why the rate cannot be relied on, else empty."""
+        if self.promised is None:
+            return self.note
+        return "; ".join(filter(None, [self.note, doubt(self.promised, self.images, self.labels, self.trained)]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `warning` only where there is one."""
+        values = {name: value for name, value in asdict(self).items() if name != "note" and value is not None}
+        return {**values, "warning": self.warning} if self.warning else values
+
+    def __str__(self) -> str:
+        words = [f"nearest known image not above a similarity of {self.similarity:.3f}"]
+        if self.promised is not None:
+            words.append(f"false accept rate {self.promised:.3g} promised")
+        if self.measured is not None:
+            kind = "that were trained on" if self.trained else "that were not trained on"
+            of = f"{self.images} images of {'' if self.labels is None else f'{self.labels} '}labels {kind}"
+            interval = "" if self.interval_95 is None else " (95 % {:.3f} to {:.3f})".format(*self.interval_95)
+            words.append(f"{self.measured:.3f}{interval} measured on {of}")
+        return ", ".join(words)
+
+
+def rejection(
+    open_set: OpenSet,
+    threshold: float | Off | None = None,
+    false_accept_rate: float | Off | None = None,
+    name: str = "the bundle",
+) -> Rejection | None:
+    """When to say unknown; None for never.
+
+    Args:
+        open_set: Of the bundle.
+        threshold: A similarity, or `off` for never.
+        false_accept_rate: Share of unknown images that may get a name, or `off`; None for what the bundle keeps to.
+        name: Of the bundle, for errors.
+
+    Raises:
+        RejectionError: Both are given, or the bundle has nothing to choose a threshold by.
+    """
+    if threshold is not None and false_accept_rate is not None:
+        raise RejectionError(
+            f"threshold={threshold} and false_accept_rate={false_accept_rate}: expected one of them, got both: "
+            "leave one out"
+        )
+    if OFF in (threshold, false_accept_rate):
+        return None
+    if threshold is not None:
+        return _given(open_set, float(threshold))
+    rate = open_set.false_accept_rate if false_accept_rate is None else float(false_accept_rate)
+    return None if rate is None else _of_rate(open_set, rate, name)
+
+
+def _given(open_set: OpenSet, limit: float) -> Rejection:
+    """A similarity, with the share of unknown images above it where the bundle can tell."""
+    if not -1 <= limit <= 1:
+        raise RejectionError(f"threshold={limit:g}: expected a cosine similarity, -1 to 1")
+    if open_set.unknowns is None:
+        return Rejection(limit)
+    sample = open_set.unknowns.sample()
+    measured, interval = sample.accepted(limit)
+    facts = open_set.thresholds[0] if open_set.thresholds else None
+    images, labels = (facts.queries, facts.labels) if facts else (len(sample), sample.label_count)
+    return Rejection(limit, None, measured, interval, images, labels, sample.trained)
+
+
+def _of_rate(open_set: OpenSet, rate: float, name: str) -> Rejection:
+    if not 0 <= rate <= 1:
+        raise RejectionError(f"false_accept_rate={rate:g}: expected a share, 0 to 1, or off")
+    chosen = {entry.false_accept_rate: entry for entry in open_set.thresholds}
+    if rate in chosen:
+        return _stored(chosen[rate], rate)
+    if open_set.unknowns is not None:
+        sample, facts = open_set.unknowns.sample(), open_set.thresholds[0]
+        measured, interval = sample.measured(rate)
+        return Rejection(
+            sample.limit(rate), rate, measured, interval, facts.queries, sample.label_count, sample.trained
+        )
+    stricter = [offer for offer in chosen if offer < rate]
+    if not stricter:
+        offered = ", ".join(f"{offer:g}" for offer in chosen) or "none"
+        raise RejectionError(
+            f"false_accept_rate={rate:g}: {name} was made by an earlier version and has thresholds for {offered}: "
+            "give a larger rate, give threshold=<similarity>, or train it again with this version"
+        )
+    entry = chosen[max(stricter)]
+    note = f"{name} was made by an earlier version: the threshold is that of the next smaller rate it holds"
+    return _stored(entry, entry.false_accept_rate, note)
+
+
+def _stored(entry: ThresholdConfig, rate: float, note: str = "") -> Rejection:
+    facts = entry.queries, entry.labels, entry.trained
+    return Rejection(entry.similarity, rate, entry.measured_false_accept_rate, entry.interval_95, *facts, note)
