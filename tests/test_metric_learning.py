@@ -78,10 +78,16 @@ def test_from_training_to_the_record_in_mlflow(few_market: Path, trained: Path) 
     assert run.info.status == "FINISHED"
     report = json.loads((files / "r-last-test.json").read_text())
     metrics = run.data.metrics
-    for name in ("accuracy", "accuracy@1", "accuracy@5", "cmc@1", "cmc@20", "map", "map_trapezoid", "minp"):
-        assert metrics[f"test/{name.replace('@', '_at_')}"] == report["metrics"][name]
+    intervals = json.loads(run.data.tags["intervals_95"])
+    assert metrics["test/accuracy"] == report["headline"]["value"] == report["metrics"]["accuracy"]
+    assert done.stdout.startswith(f"accuracy      {metrics['test/accuracy']:.4f}   95 % "), "the same in the terminal"
+    assert not [name for name in metrics if name.endswith(("_low", "_high"))]
+    for name in ("accuracy@1", "accuracy@5", "cmc@1", "cmc@20", "map", "map_trapezoid", "minp"):
+        logged_as = f"test/cross_camera/{name.replace('@', '_at_')}"
+        assert metrics[logged_as] == report["metrics"][name]
         low, high = report["intervals_95"][name]
-        assert metrics[f"test/{name.replace('@', '_at_')}_low"] == low <= report["metrics"][name] <= high
+        assert intervals[logged_as] == [round(low, 6), round(high, 6)]
+        assert low <= report["metrics"][name] <= high
     for name, count in report["counts"].items():
         assert metrics[f"test/count/{name}"] == count
     names = {

@@ -193,7 +193,10 @@ def test_eval_writes_the_numbers_of_training(
     }
     assert sum(row["queries"] for row in report["per_label"]) == 20
     printed = capsys.readouterr().out
-    assert printed.startswith("protocol: 20 queries")
+    headline = report["headline"]
+    assert headline["value"] == report["metrics"]["accuracy@1"]
+    assert printed.startswith(f"accuracy      {headline['value']:.4f}   95 % ")
+    assert "\nprotocol: 20 queries" in printed
     assert f"accuracy@1    {report['metrics']['accuracy@1']:.4f}" in printed
 
 
@@ -368,13 +371,16 @@ def test_reports_are_named_after_what_they_hold(
 def test_figures_are_logged_with_their_intervals_and_counts(bundle_path: Path, digits: Path, here: Path) -> None:
     command = ["eval", f"bundle={bundle_path}", f"data.root={digits}", "logger=csv", "worst=0"]
     assert main(command) == 0
-    names, values = list(csv.reader((here / "reports" / "tiny-validation.csv").open()))
-    logged = dict(zip(names, map(float, values), strict=True))
+    heads, *rows = csv.reader((here / "reports" / "tiny-validation.csv").open())
+    assert heads == ["metric", "value", "low", "high"]
+    logged = {name: float(value) for name, value, *_ in rows}
+    pairs = {name: (float(low), float(high)) for name, _, low, high in rows if low}
+    assert rows[0][0] == "validation/accuracy"
     report = json.loads((here / "reports" / "tiny-validation.json").read_text())
     for name, value in report["metrics"].items():
         assert logged[f"validation/{name}"] == value
     for name, (low, high) in report["intervals_95"].items():
-        assert (logged[f"validation/{name}_low"], logged[f"validation/{name}_high"]) == (low, high)
+        assert pairs[f"validation/{name}"] == (low, high)
     assert logged["validation/count/queries"] == 20
 
 

@@ -71,7 +71,7 @@ def test_plain_values_say_where_the_figures_come_from(folders: Assessment, marke
 def test_it_reads_as_a_report_and_as_a_line(folders: Assessment, market: Assessment) -> None:
     assert str(folders) == str(folders.identification)
     metrics = folders.metrics
-    figures = f"accuracy@1 {metrics['accuracy@1']:.4f}, map {metrics['map']:.4f}"
+    figures = f"accuracy {metrics['accuracy']:.4f}, map {metrics['map']:.4f}"
     assert repr(folders) == f"Assessment('tiny' on test, 20 queries: {figures})"
     assert "over all references, without the camera rule:" in str(market)
 

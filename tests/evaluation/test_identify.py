@@ -76,9 +76,20 @@ def test_two_views_where_cameras_are_known() -> None:
     assert identified.metrics["accuracy@5"] == plain(*arrays).metrics["accuracy@5"] != whole.metrics["accuracy@5"]
     assert identified.intervals["accuracy_whole@5"] == whole.intervals["accuracy@5"]
     lines = str(identified).splitlines()
+    assert lines[0].startswith(f"accuracy      {whole.metrics['accuracy@1']:.4f}   95 % ")
+    assert lines[0].endswith(f"40 queries, nearest of all {whole.counts['references']} references")
     assert "over all references, without the camera rule:" in lines
     assert lines[-1].startswith("accuracy_whole@10")
     stored = json.loads(json.dumps(identified.to_dict()))
+    assert next(iter(stored)) == "headline"
+    assert (stored["headline"]["name"], stored["headline"]["value"]) == ("accuracy", whole.metrics["accuracy@1"])
+    assert stored["headline"]["protocol"] == identified.whole.protocol
+    assert list(stored["groups"]) == ["cross_camera", "all_references"]
+    figures, pairs = identified.named_by_protocol()
+    assert list(figures)[:2] == ["accuracy", "cross_camera/accuracy@1"]
+    assert "accuracy@1" not in figures, "every figure but the headline names its protocol"
+    assert figures["cross_camera/map"] == identified.result.metrics["map"]
+    assert pairs["all_references/accuracy@5"] == whole.intervals["accuracy@5"]
     assert "no camera rule" in stored["protocol_of_accuracy"]
     assert stored["conditions"]["camera_rule"] is True
     assert len(stored["per_camera_pair"]) == 6
@@ -103,7 +114,7 @@ def test_one_view_where_no_camera_rule_applies(cameras: bool, rules: Rules) -> N
     assert not any("whole" in name for name in identified.metrics)
     assert "protocol_of_accuracy" not in identified.to_dict()
     assert ("per_camera_pair" in identified.to_dict()) == cameras
-    assert str(identified) == str(identified.result)
+    assert str(identified) == f"{identified.headline}\n{identified.result}"
 
 
 def test_too_many_cameras_make_no_table() -> None:

@@ -42,6 +42,23 @@ def test_without_runs_or_with_other_queries_nothing_is_compared() -> None:
         conclude([first, second], "")
 
 
+def test_runs_of_two_arithmetics_are_not_compared_unless_asked_for() -> None:
+    labels = np.array(["a", "b"])
+    runs = [measured(name, 0, np.ones(2), labels) for name in "xy"]
+    for run, arithmetic in zip(runs, ("32-true", "bf16-mixed"), strict=True):
+        run.about["arithmetic"] = arithmetic
+    with pytest.raises(
+        LookalikeError, match=r"expected one arithmetic for all runs, got 32-true \(x-0\), bf16-mixed \(y-0\)"
+    ):
+        conclude(runs, "")
+    for run in runs:
+        run.about["settings"] = {"trainer": {"precision": run.about["arithmetic"]}}
+    assert conclude(runs, "").arithmetic == "arithmetic: 32-true, bf16-mixed", "that is what is compared"
+    runs[1].about["arithmetic"] = "32-true"
+    told = "arithmetic: 32-true (trainer.precision=32-true gives the same elsewhere)"
+    assert told in str(conclude(runs, "")).splitlines()
+
+
 def test_two_levels_of_chance_cover_the_truth() -> None:
     """Of 60 experiments with equal settings few are told apart; the interval mostly holds the true mean."""
     rng = np.random.default_rng(1)

@@ -47,6 +47,7 @@ TABLE = """| | |
 | loss | arcface |
 | labels | 2 |
 | best epoch | 3 of 7, seed 5 |
+| arithmetic | 32-true in training; float32 in the bundle |
 """
 
 

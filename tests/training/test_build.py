@@ -19,6 +19,7 @@ from lookalike.models.pretrained import load_pretrained
 from lookalike.training.build import build, torch_device
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import CHOICES
+from lookalike.training.parents import ARITHMETIC_FILE, Parent
 from lookalike.training.plan import Plan
 
 STILL = ("online=none", "online.crop_area=1")  # the tiny settings crop
@@ -123,10 +124,25 @@ def test_the_quickest_arithmetic_is_measured_unless_one_is_asked_for(
     module, _ = built(digits)
     assert module.hparams["arithmetic"] in CHOICES
     said = " ".join(capsys.readouterr().err.split())
-    assert f"arithmetic: {module.hparams['arithmetic']} (a step: 32-true " in said
+    chosen = module.hparams["arithmetic"]
+    assert f"arithmetic: {chosen} (a step: 32-true " in said
+    assert f"chosen by timing here: trainer.precision={chosen} repeats the run elsewhere" in said
     asked, _ = built(digits, "trainer.precision=32-true")
     assert asked.hparams["arithmetic"] == "32-true"
     assert "arithmetic:" not in capsys.readouterr().err
+
+
+def test_the_runs_of_a_comparison_share_one_arithmetic(digits: Path, here: Path) -> None:
+    """Whatever the clock would say of the second loss."""
+    parent = Parent("c", None, here / "c")
+    chosen = []
+    for loss in ("arcface", "cosface"):
+        settings = read_settings("train", [f"data.root={digits}", "run=r", f"loss={loss}", *TINY])
+        module, _ = build(Plan(settings, read_manifest(digits), parent), None)
+        chosen.append(module.hparams["arithmetic"])
+        (here / "c" / ARITHMETIC_FILE).write_text("bf16-products")
+    assert chosen[0] in CHOICES
+    assert chosen[1] == "bf16-products"
 
 
 def test_a_gpu_that_is_not_there_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.training.mlflow_store import TrackerError
-from lookalike.training.parents import Parent, open_parent
+from lookalike.training.parents import ARITHMETIC_FILE, Parent, open_parent
 from lookalike.training.trackers import Tracker
 
 
@@ -35,10 +36,25 @@ def child(name: str, chosen: dict[str, dict[str, str]], folder: Path, parent: Pa
 
 def test_without_mlflow_nothing_is_recorded(tmp_path: Path) -> None:
     parent = open_parent("c", {"csv": {"folder": str(tmp_path)}}, tmp_path)
-    assert parent == Parent("c", None)
+    assert parent == Parent("c", None, tmp_path)
     parent.adopt([tmp_path])
     parent.close({"best": 1.0}, [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_arithmetic_is_chosen_once_for_all_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Timing on a loaded machine would give another answer for each run."""
+    parent = Parent("c", None, tmp_path / "c")
+    answers: list[TrainPrecision] = ["bf16-mixed", "32-true"]
+    assert parent.arithmetic(answers.pop) == "32-true"
+    assert Parent("c", None, tmp_path / "c").arithmetic(answers.pop) == "32-true", "also in a later session"
+    assert answers == ["bf16-mixed"], "asked once"
+    assert "arithmetic: 32-true, as in all runs of c" in capsys.readouterr().err
+    (tmp_path / "c" / ARITHMETIC_FILE).write_text("fp8")
+    with pytest.raises(
+        TrackerError, match=r"arithmetic\.txt: expected one of 32-true, bf16-mixed.*, got 'fp8': write the"
+    ):
+        parent.arithmetic(answers.pop)
 
 
 def test_it_is_found_again_and_its_runs_are_its_children(

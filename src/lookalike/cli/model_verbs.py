@@ -61,21 +61,17 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
 
 
 def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> None:
-    """Figures, their intervals and counts, and the files go to the trackers."""
+    """Figures by protocol, the headline first, their intervals, counts, and the files go to the trackers."""
     from lookalike.settings.check import flat
     from lookalike.training.trackers import Tracker
 
     result = assessment.identification.result
     counts = {f"count/{name}": float(value) for name, value in result.counts.items()}
-    ends = {
-        f"{name}_{end}": pair[place]
-        for name, pair in assessment.intervals.items()
-        for place, end in enumerate(("low", "high"))
-    }
-    figures = {**assessment.metrics, **ends, **counts}
+    metrics, intervals = assessment.identification.named_by_protocol()
     tracker = Tracker(name, settings.logger, None)
     tracker.settings({**flat(settings.model_dump(exclude={"logger", "model", "pixels", "data"})), **assessment.about})
-    tracker.result({f"{settings.split}/{name}": value for name, value in figures.items()}, written)
+    figures = {f"{settings.split}/{name}": value for name, value in {**metrics, **counts}.items()}
+    tracker.result(figures, written, {f"{settings.split}/{name}": pair for name, pair in intervals.items()})
     tracker.close("success")
     print(f"logged: {', '.join(settings.logger)} as {name}")
 

@@ -15,6 +15,10 @@ def train(settings: "Train") -> int:
     bundle, result = training.train(settings)
     if result is not None:
         print(result)
+        training_arithmetic = bundle.config.training.arithmetic
+        print(
+            f"arithmetic: {training_arithmetic} in training, {bundle.config.precision} in the bundle and these figures"
+        )
     print(f"bundle: {bundle.path}")
     return 0
 

@@ -81,13 +81,14 @@ class Assessment:
         per_label = self.identification.result.per_label().astype(object)
         rows = per_label.where(per_label.notna(), None).to_dict("records")
         about = {**self.about, "split": self.split, "duplicated_files": self.duplicated_files}
-        return {**about, **self.identification.to_dict(), "per_label": rows}
+        figures = self.identification.to_dict()
+        return {"headline": figures.pop("headline"), **about, **figures, "per_label": rows}
 
     def __str__(self) -> str:
         return str(self.identification)
 
     def __repr__(self) -> str:
-        names = ("accuracy@1", "map")
+        names = ("accuracy", "map")
         figures = ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names if name in self.metrics)
         return f"Assessment({self.name!r} on {self.split}, {len(self.protocol.queries)} queries: {figures})"
 

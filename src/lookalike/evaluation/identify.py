@@ -3,8 +3,8 @@
 Letters in shapes: Q queries, R references, D embedding.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,48 @@ class Rules:
     device: Device = "cpu"
 
 
+@dataclass(frozen=True)
+class Headline:
+    """The share of queries whose nearest reference, of all there are, has their label.
+
+    Attributes:
+        value: 0 to 1.
+        interval: 95 %, where there is one.
+        counts: See `RetrievalResult`.
+        protocol: How it was measured, in words.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    counts: dict[str, int]
+    protocol: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        interval = list(self.interval) if self.interval else None
+        return {"name": "accuracy", "value": self.value, "interval_95": interval, "protocol": self.protocol}
+
+    def __str__(self) -> str:
+        between = "   95 % {:.4f} to {:.4f}".format(*self.interval) if self.interval else ""
+        queries, references = self.counts["queries"], self.counts["references"]
+        return f"accuracy      {self.value:.4f}{between}   {queries} queries, nearest of all {references} references"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured by one protocol.
+
+    Attributes:
+        protocol: In words.
+        metrics: Name -> value.
+        intervals_95: Name -> (low, high), where there is one.
+    """
+
+    protocol: str
+    metrics: dict[str, float]
+    intervals_95: dict[str, tuple[float, float]]
+
+
 @dataclass(frozen=True, eq=False)
 class Identification:
     """Two views of one evaluation: who each query is, out of all references, and retrieval across cameras.
@@ -71,24 +113,51 @@ class Identification:
         """The accuracies without the camera rule, where it makes a difference."""
         if self.result is self.whole:
             return {}
-        values = getattr(self.whole, part)
-        return {name.replace("@", "_whole@"): value for name, value in values.items() if name.startswith("accuracy@")}
+        return {name.replace("@", "_whole@"): value for name, value in _accuracies(getattr(self.whole, part)).items()}
+
+    @property
+    def headline(self) -> "Headline":
+        """The one figure that stands first wherever this is told: terminal, JSON, trackers and pages."""
+        interval = self.whole.intervals.get("accuracy@1")
+        return Headline(self.whole.metrics["accuracy@1"], interval, self.whole.counts, self.whole.protocol)
+
+    @property
+    def groups(self) -> dict[str, "Figures"]:
+        """Protocol -> figures by it: `cross_camera` and `all_references` where the camera rule made two of them."""
+        if self.result is self.whole:
+            return {"": Figures(self.result.protocol, self.result.metrics, self.result.intervals)}
+        across = Figures(self.result.protocol, self.result.metrics, self.result.intervals)
+        accuracies = (_accuracies(part) for part in (self.whole.metrics, self.whole.intervals))
+        return {"cross_camera": across, "all_references": Figures(self.whole.protocol, *accuracies)}
+
+    def named_by_protocol(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """The headline first, then every figure under the name of its protocol, and their intervals, for a record."""
+        metrics = {"accuracy": self.headline.value}
+        intervals = {"accuracy": self.headline.interval} if self.headline.interval else {}
+        for group, figures in self.groups.items():
+            prefix = f"{group}/" if group else ""
+            metrics |= {prefix + name: value for name, value in figures.metrics.items()}
+            intervals |= {prefix + name: pair for name, pair in figures.intervals_95.items()}
+        return metrics, intervals
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         one_view = self.result is self.whole
         pairs = self.camera_pairs
         table = None if pairs is None else pairs.astype(object).where(pairs.notna(), None).to_dict("records")
+        groups = {name: asdict(figures) for name, figures in self.groups.items()}
         return {
+            "headline": self.headline.to_dict(),
             **self.result.to_dict(),
             **({} if one_view else {"protocol_of_accuracy": self.whole.protocol}),
             "metrics": self.metrics,
             "intervals_95": {name: list(pair) for name, pair in self.intervals.items()},
+            **({} if one_view else {"groups": groups}),
             **({} if table is None else {"per_camera_pair": table}),
         }
 
     def __repr__(self) -> str:
-        return f"Identification({self.result!r})"
+        return f"Identification(accuracy {self.headline.value:.4f}, {self.result!r})"
 
     def _repr_html_(self) -> str:
         """In a notebook: every figure with its interval."""
@@ -96,10 +165,19 @@ class Identification:
 
     def __str__(self) -> str:
         if self.result is self.whole:
-            return str(self.result)
+            return f"{self.headline}\n{self.result}"
         lines = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
         accuracy = [line.replace("accuracy@", "accuracy_whole@") for line in lines]
-        return "\n".join([str(self.result), "over all references, without the camera rule:", *accuracy])
+        across = "across cameras, references of the query's own label and camera left out:"
+        titles = [str(self.headline), across, str(self.result), "over all references, without the camera rule:"]
+        return "\n".join([*titles, *accuracy])
+
+
+Values = TypeVar("Values")
+
+
+def _accuracies(values: dict[str, Values]) -> dict[str, Values]:
+    return {name: value for name, value in values.items() if name.startswith("accuracy@")}
 
 
 def evaluate_rows(

@@ -58,13 +58,20 @@ class Comparison:
     tests: pd.DataFrame
     diverged: dict[str, int]
 
+    @property
+    def arithmetic(self) -> str:
+        """That of all runs, in words; empty where runs do not tell it."""
+        names = list(dict.fromkeys(run.about["arithmetic"] for run in self.runs if "arithmetic" in run.about))
+        again = f" (trainer.precision={names[0]} gives the same elsewhere)" if len(names) == 1 else ""
+        return f"arithmetic: {', '.join(names)}{again}" if names else ""
+
     def figures(self) -> dict[str, float]:
         """Name -> value, for a tracker."""
         names = ("accuracy@1", "low", "high", "mAP")
         return {f"{row['group']}/{name}": float(row[name]) for row in self.table.to_dict("records") for name in names}
 
     def __str__(self) -> str:
-        return f"{markdown(self)}\n{self.sentence}"
+        return "\n".join(filter(None, (markdown(self), self.arithmetic, self.sentence)))
 
     @property
     def sentence(self) -> str:
@@ -122,7 +129,8 @@ def conclude(runs: list[MeasuredRun], protocol: str, diverged: dict[str, int] | 
         diverged: See `Comparison`.
 
     Raises:
-        ComparisonError: There is none, or they were measured on different queries.
+        ComparisonError: There is none, they were measured on different queries, or trained in different arithmetics
+            that nobody asked for.
     """
     if not runs:
         lost = f", {sum(diverged.values())} diverged: lower the learning rates" if diverged else ": start it again"
@@ -134,6 +142,7 @@ def conclude(runs: list[MeasuredRun], protocol: str, diverged: dict[str, int] | 
                 f"{run.run}: measured on other queries than {runs[0].run}: expected the same validation images for "
                 "all; give name=<another> to run all of them again"
             )
+    _same_arithmetic(runs)
     members: dict[str, list[MeasuredRun]] = {}
     for run in runs:
         members.setdefault(run.group, []).append(run)
@@ -146,6 +155,21 @@ def conclude(runs: list[MeasuredRun], protocol: str, diverged: dict[str, int] | 
     exact = table[["accuracy@1", "mAP"]].round(9)  # sums in another order are no difference
     table = table.loc[exact.sort_values(["accuracy@1", "mAP"], ascending=False, kind="stable").index]
     return Comparison(runs, protocol, table.reset_index(drop=True), tests, diverged or {})
+
+
+def _same_arithmetic(runs: list[MeasuredRun]) -> None:
+    """Refuses runs whose arithmetic a clock chose, each another: what differs may then be the rounding."""
+    first: dict[str, str] = {}
+    for run in runs:
+        asked = run.about.get("settings", {}).get("trainer", {}).get("precision", "auto")
+        if asked == "auto" and "arithmetic" in run.about:
+            first.setdefault(run.about["arithmetic"], run.run)
+    if len(first) > 1:
+        mixed = ", ".join(f"{arithmetic} ({name})" for arithmetic, name in first.items())
+        raise ComparisonError(
+            f"expected one arithmetic for all runs, got {mixed}: give name=<another> to run all of them again, or "
+            f"trainer.precision={next(iter(first))} with it"
+        )
 
 
 def _row(group: Group, runs: list[MeasuredRun], interval: tuple[float, float]) -> dict[str, Any]:

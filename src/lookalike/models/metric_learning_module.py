@@ -127,7 +127,7 @@ class MetricLearningModule(pl.LightningModule):
         self._embeddings[dataloader_idx].append(self.embedder.embed(batch[0]).float().cpu())
 
     def on_test_epoch_end(self) -> None:
-        """Identifies every query from all references; logs `test/accuracy` and all retrieval metrics.
+        """Identifies every query from all references; logs `test/accuracy` and all metrics by protocol.
 
         Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything.
         """
@@ -135,7 +135,8 @@ class MetricLearningModule(pl.LightningModule):
         protocol = self.trainer.datamodule.test_protocol  # type: ignore[attr-defined]
         self.identification = identify(queries, references, protocol, self._rules)
         self._embeddings = ([], [])
-        metrics = {f"test/{name.replace('@', '_at_')}": value for name, value in self.identification.metrics.items()}
+        figures, _ = self.identification.named_by_protocol()
+        metrics = {f"test/{name.replace('@', '_at_')}": value for name, value in figures.items()}
         self.log_dict(metrics, batch_size=1)
 
     def on_validation_epoch_end(self) -> None:

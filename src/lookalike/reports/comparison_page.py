@@ -25,7 +25,7 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
         intervals = _intervals(comparison)
         page = _page(comparison, name, svg(intervals), svg(_curves(comparison)))
         files = {
-            "comparison.md": f"{comparison.sentence}\n\n{markdown(comparison)}\n\n{comparison.protocol}\n",
+            "comparison.md": "\n\n".join([*filter(None, _words(comparison))]) + "\n",
             "comparison.csv": comparison.table.to_csv(index=False),
             "comparison.html": page,
         }
@@ -34,6 +34,10 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
         with atomic_file(folder / "comparison.png") as handle:
             intervals.savefig(handle, dpi=120, format="png", facecolor=PAPER.light)
     return [folder / file for file in (*files, "comparison.png")]
+
+
+def _words(comparison: Comparison) -> tuple[str, ...]:
+    return comparison.sentence, markdown(comparison), comparison.protocol, comparison.arithmetic
 
 
 def _intervals(comparison: Comparison) -> "Figure":

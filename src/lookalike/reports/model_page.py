@@ -2,8 +2,6 @@
 
 import time
 
-import numpy as np
-
 from lookalike.pages import render
 from lookalike.reports import model_tables
 from lookalike.reports.model_pictures import map_points, queries_with_neighbours
@@ -55,13 +53,15 @@ def page(report: Report) -> bytes:
 
 def sentence(report: Report) -> str:
     """The result in words."""
-    result = report.identification.result
-    value = result.metrics["accuracy@1"]
-    low, high = result.intervals.get("accuracy@1", (float("nan"),) * 2)
-    between = f" (95 % interval {100 * low:.1f} to {100 * high:.1f})" if np.isfinite(low) else ""
+    result, headline = report.identification.result, report.identification.headline
+    between = " (95 % interval {:.1f} to {:.1f})".format(*(100 * end for end in headline.interval or ()))
     parts = [
-        f"{100 * value:.1f} % of {result.counts['queries']} queries are named rightly by their nearest image{between}."
+        f"{100 * headline.value:.1f} % of {headline.counts['queries']} queries are named rightly by their nearest image"
+        f"{between if headline.interval else ''}."
     ]
+    if result is not report.identification.whole:
+        across = result.metrics["accuracy@1"]
+        parts.append(f"Across cameras, images of the query's own left out, it is {100 * across:.1f} %.")
     mistakes = report.mistakes().head(3).to_dict("records")
     if mistakes:
         pairs = [f"{row['label']} for {row['predicted']} ({_times(row['count'])})" for row in mistakes]

@@ -77,6 +77,7 @@ def card_table(report: Report) -> Table:
         ["loss", f"{config.loss['name']} ({loss})" if loss else config.loss["name"]],
         ["trained on", f"{training.images} images of {len(config.labels)} labels"],
         ["best epoch", f"{training.best_epoch} of {training.epochs}, seed {training.seed}"],
+        ["arithmetic", f"{training.arithmetic} in training, {config.precision} in the bundle"],
         ["known images in the bundle", str(len(report.bundle.references))],
         ["fingerprint", report.bundle.fingerprint],
         ["versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())],

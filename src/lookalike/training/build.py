@@ -65,7 +65,7 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
     prepare(network.embedder, "32-true")
     if settings.trainer.trunk_cache and network.embedder.trunk_end:
         datamodule.features = _features(settings, network, datamodule)
-    precision: TrainPrecision = before.get("arithmetic") or _precision(settings, network, datamodule)
+    precision: TrainPrecision = before.get("arithmetic") or _precision(plan, network, datamodule)
     prepare(network.embedder, precision)
     rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
     schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
@@ -159,10 +159,16 @@ def _data(plan: Plan) -> ImageDataModule:
     return ImageDataModule(plan.manifest, pixels, transforms, batches, settings.seed, workers)
 
 
-def _precision(settings: Train, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:
-    """What was asked for, or the quickest on the first batch."""
-    if settings.trainer.precision != "auto":
-        return settings.trainer.precision
+def _precision(plan: Plan, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:
+    """What was asked for, what the runs of a comparison share, or the quickest on the first batch."""
+    if plan.settings.trainer.precision != "auto":
+        return plan.settings.trainer.precision
+    if plan.parent:
+        return plan.parent.arithmetic(lambda: _quickest(plan.settings, network, datamodule))
+    return _quickest(plan.settings, network, datamodule)
+
+
+def _quickest(settings: Train, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:
     images, labels = (part.to(network.device) for part in datamodule.first_batch())
     beyond_settings = {"bf16_trunk": network.bf16_trunk, "first_weights": network.first_weights}
     about = {
@@ -184,5 +190,5 @@ def _precision(settings: Train, network: _Network, datamodule: ImageDataModule) 
         run,
         (images, labels),
     )
-    say(f"arithmetic: {timed}")
+    say(f"arithmetic: {timed}; chosen by timing here: trainer.precision={timed.chosen} repeats the run elsewhere")
     return timed.chosen

@@ -61,4 +61,33 @@ def finish(
         settings.loss.model_dump(),
         summary,
     )
-    return export(plan.target, trained, plan.manifest, settings.false_accept_rate, folds)
+    bundle, result = export(plan.target, trained, plan.manifest, settings.false_accept_rate, folds)
+    if text := two_figures(history, result, summary.arithmetic, bundle.config.precision):
+        say(text)
+    return bundle, result
+
+
+def two_figures(history: list[dict[str, float]], result: RetrievalResult, trained_in: str, runs_in: str) -> str:
+    """Why the kept epoch has another figure in the curves than in its bundle; empty where it has not.
+
+    Args:
+        history: A line per epoch.
+        result: Of the bundle on validation.
+        trained_in: The arithmetic of training.
+        runs_in: That of the bundle.
+    """
+    best = best_epoch(history)
+    pairs = [
+        (name.replace("map", "mAP"), history[best - 1][f"validation/{name}"], result.metrics[name])
+        for name in ("accuracy@1", "map")
+        if best and name in result.metrics
+    ]
+    if all(f"{curve:.4f}" == f"{of_bundle:.4f}" for _, curve, of_bundle in pairs):
+        return ""
+    figures = "; ".join(
+        f"{name} {curve:.4f} in training, {of_bundle:.4f} of the bundle" for name, curve, of_bundle in pairs
+    )
+    return (
+        f"validation of epoch {best}: {figures}: training rounds in torch ({trained_in}), the bundle in OpenVINO "
+        f"({runs_in}), so near ties fall otherwise; the bundle's figures are what eval, report and predict give"
+    )

@@ -1,10 +1,17 @@
-"""The record of a comparison, under which its runs are logged."""
+"""A comparison or search as its runs see it: the record under which they are logged, and the arithmetic they share."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.training.mlflow_store import RUN_ID_FILE, log_or_say, mlflow_logger, stands_in_mlflow
+from lookalike.console import say
+from lookalike.files import write_bytes
+from lookalike.models.metric_learning_module import TrainPrecision
+from lookalike.training.cpu.precision import CHOICES
+from lookalike.training.mlflow_store import RUN_ID_FILE, TrackerError, log_or_say, mlflow_logger, stands_in_mlflow
+
+ARITHMETIC_FILE = "arithmetic.txt"
 
 
 @dataclass(frozen=True)
@@ -14,10 +21,31 @@ class Parent:
     Attributes:
         name: Of the comparison; the group of its runs in W&B.
         mlflow: Identity of its run in MLflow and the address of the store; None without MLflow.
+        folder: Where what all its runs share is kept between sessions.
     """
 
     name: str
     mlflow: tuple[str, str] | None
+    folder: Path
+
+    def arithmetic(self, measure: Callable[[], TrainPrecision]) -> TrainPrecision:
+        """The one arithmetic of all its runs: decided by the first that asks, kept for the others and later sessions.
+
+        Args:
+            measure: Chooses one; called where none was chosen yet.
+        """
+        file = self.folder / ARITHMETIC_FILE
+        if not file.is_file():
+            write_bytes(file, f"{measure()}\n".encode())
+        text = file.read_text(encoding="utf-8", errors="replace").strip()
+        for chosen in CHOICES:
+            if text == chosen:
+                say(f"arithmetic: {chosen}, as in all runs of {self.name}")
+                return chosen
+        raise TrackerError(
+            f"{file}: expected one of {', '.join(CHOICES)}, the arithmetic of all runs of {self.name}, "
+            f"got {text[:40]!r}: write the one that its finished runs had, or give trainer.precision"
+        )
 
     def adopt(self, checkpoints: list[Path]) -> None:
         """Makes the records of finished runs (their checkpoint folders) its children, should they be another's.
@@ -67,6 +95,6 @@ def open_parent(name: str, chosen: dict[str, dict[str, str]], folder: Path) -> P
         TrackerError: A package is missing, or the store cannot be opened.
     """
     if "mlflow" not in chosen:
-        return Parent(name, None)
+        return Parent(name, None, folder)
     logger, _ = mlflow_logger(name, chosen["mlflow"], folder, None)
-    return Parent(name, (str(logger.run_id), chosen["mlflow"]["uri"]))  # type: ignore[attr-defined]
+    return Parent(name, (str(logger.run_id), chosen["mlflow"]["uri"]), folder)  # type: ignore[attr-defined]

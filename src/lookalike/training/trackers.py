@@ -5,6 +5,7 @@ The horizontal axis is the epoch. A resumed run goes on in the same record and l
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -71,11 +72,22 @@ class Tracker:
             writer.writerows(history)
             write_bytes(self._csv, text.getvalue().encode())
 
-    def result(self, metrics: dict[str, float], files: list[Path]) -> None:
-        """Logs figures that belong to no epoch, and keeps files beside them where the tracker can (MLflow, W&B)."""
+    def result(
+        self, metrics: dict[str, float], files: list[Path], intervals: dict[str, tuple[float, float]] | None = None
+    ) -> None:
+        """Logs figures that belong to no epoch, and keeps files beside them where the tracker can (MLflow, W&B).
+
+        Args:
+            metrics: Name -> value.
+            files: Kept with the record.
+            intervals: Name -> (low, high): kept as pairs (MLflow: the tag `intervals_95`), not as figures of their own.
+        """
         values = {name.replace("@", "_at_"): value for name, value in metrics.items()}
+        pairs = {name.replace("@", "_at_"): [round(end, 6) for end in pair] for name, pair in (intervals or {}).items()}
         for logger, _ in self._loggers:
             log_or_say(logger.log_metrics, values, 0)
+            if pairs:
+                log_or_say(_log_pairs, logger, pairs)
             if isinstance(logger, MLFlowLogger):
                 for file in files:
                     log_or_say(logger.experiment.log_artifact, logger.run_id, str(file))
@@ -88,7 +100,9 @@ class Tracker:
                 logger.experiment.log_artifact(artifact)
         if self._csv is not None:
             text = io.StringIO()
-            csv.writer(text).writerows([list(metrics), list(metrics.values())])
+            ends = intervals or {}
+            rows = [[name, value, *ends.get(name, ("", ""))] for name, value in metrics.items()]
+            csv.writer(text).writerows([["metric", "value", "low", "high"], *rows])
             write_bytes(self._csv, text.getvalue().encode())
 
     def close(self, status: str) -> None:
@@ -98,6 +112,16 @@ class Tracker:
             log_or_say(logger.finalize, "KILLED" if killed else status.replace("abandoned", "success"))
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish(exit_code=int(status == "failed"))  # else the next run would go on in it
+
+
+def _log_pairs(logger: Logger, pairs: dict[str, list[float]]) -> None:
+    """95 % intervals beside the figures of a record."""
+    if isinstance(logger, MLFlowLogger):
+        logger.experiment.set_tag(logger.run_id, "intervals_95", json.dumps(pairs))
+    elif isinstance(logger, WandbLogger):
+        logger.experiment.summary["intervals_95"] = pairs
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_text("intervals_95", json.dumps(pairs))
 
 
 def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
