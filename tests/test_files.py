@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,10 @@ from lookalike.files import (
     only_one,
     set_aside,
     sha256_of,
-    unused,
     write_bytes,
     write_json,
+    write_new,
+    write_once,
 )
 
 # A process that may write 1,000 bytes per file: what a full disk or a used-up quota looks like from inside.
@@ -57,6 +60,21 @@ with atomic_folder(target) if target.is_dir() else atomic_file(target) as half:
     else:
         half.write(b"y" * 100_000)
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# Another process that is in the middle of writing a file and a folder.
+WRITING = """
+import os, sys
+from pathlib import Path
+from lookalike.files import atomic_file, atomic_folder
+
+target = Path(sys.argv[1])
+with atomic_file(target / "file") as handle, atomic_folder(target / "folder") as folder:
+    handle.write(b"y")
+    (folder / "part").write_bytes(b"y")
+    os.write(1, b"writing\\n")
+    sys.stdin.readline()
+os.write(1, b"written\\n")
 """
 
 # Another process that holds the lock until it is told a word, or waits for it; it says what it does.
@@ -163,8 +181,9 @@ def test_atomic_folder_leaves_nothing_when_the_block_raises(tmp_path: Path) -> N
 def test_a_killed_process_leaves_the_old_content_and_the_next_write_tidies_up(
     tmp_path: Path, old: dict[str, bytes]
 ) -> None:
-    for name, content in old.items():
-        write_bytes(tmp_path / name, content)
+    for name, content in old.items():  # not by us: a process tidies a folder up when it first writes there
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
     target = tmp_path / "target"
     done = subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -201,13 +220,167 @@ def test_set_aside_of_nothing_is_nothing(tmp_path: Path) -> None:
         ("a.json", ["a.json", "a-2.json"], "a-3.json"),
         ("a.json", ["a.json", "a-3.json"], "a-2.json"),
         ("a.json", ["a-2.json"], "a.json"),
+        ("a.json", ["a.png"], "a-2.json"),
         ("2025-01-01T00-00-00", ["2025-01-01T00-00-00"], "2025-01-01T00-00-00-2"),
     ],
 )
-def test_unused_counts_up_to_the_first_free_name(tmp_path: Path, name: str, taken: list[str], expected: str) -> None:
+def test_what_is_new_counts_up_to_the_first_free_name(
+    tmp_path: Path, name: str, taken: list[str], expected: str
+) -> None:
     for other in taken:
         (tmp_path / other).touch()
-    assert unused(tmp_path / name) == tmp_path / expected
+    assert write_new(tmp_path / name, b"new", beside=(".png",)) == tmp_path / expected
+    assert tree(tmp_path) == {**dict.fromkeys(taken, b""), expected: b"new"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_many_at_once_get_a_name_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+
+    def write(number: int) -> tuple[Path, bytes]:
+        content = f"{number}".encode() * 1000
+        return write_new(tmp_path / "a.json", content), content
+
+    with ThreadPoolExecutor(8) as pool:
+        written = dict(pool.map(write, range(100)))
+    assert len(written) == 100
+    assert {tmp_path / name: content for name, content in tree(tmp_path).items()} == written
+
+
+# A process that writes predictions into a folder, all of the same second; it says where each of its own went.
+PREDICTING = """
+import sys
+from pathlib import Path
+from lookalike import files
+from lookalike.inference.predict import Prediction, Predictions
+
+folder, own = sys.argv[1:]
+sys.stdin.readline()
+items = tuple(Prediction(f"{own} {number}", None, None, None, (), "no") for number in range(200))
+from lookalike.inference import predict
+predict.stamp = lambda: "2026-01-01T00-00-00"
+for _ in range(25):
+    print(Predictions("", "", "", 1, items).write(folder))
+"""
+
+
+def test_predictions_of_many_processes_are_their_own(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PREDICTING, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate()[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert len({file for files in said for file in files}) == 100
+    for name, files in zip(names, said, strict=True):
+        for file in files:
+            assert {item["image"].split()[0] for item in json.loads(Path(file).read_bytes())["items"]} == {name}
+    assert len(list(tmp_path.iterdir())) == 100, "and nothing else"
+
+
+def test_two_that_write_one_file_at_once_write_it_whole(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    with atomic_file(file) as first:
+        first.write(b"1" * 10)
+        with atomic_file(file) as second:
+            second.write(b"2" * 20)
+        assert file.read_bytes() == b"2" * 20
+        first.write(b"1" * 10)
+    assert tree(tmp_path) == {"a": b"1" * 20}
+
+
+def test_of_two_that_write_one_folder_at_once_none_is_lost(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    with atomic_folder(target) as first:
+        with atomic_folder(target) as second:
+            write_bytes(second / "a", b"2")
+        write_bytes(first / "a", b"1")
+    assert (target / "a").read_bytes() == b"1"
+    (aside,) = [entry for entry in tmp_path.iterdir() if entry != target]
+    assert (aside / "a").read_bytes() == b"2"
+
+
+def test_a_folder_that_comes_while_ours_is_renamed_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, late = tmp_path / "bundle", [b"2", b"3"]
+    rename = Path.rename
+
+    def renamed(path: Path, other: Path) -> Path:
+        if other == target and late:
+            target.mkdir()
+            (target / "a").write_bytes(late.pop())
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with atomic_folder(target) as folder:
+        write_bytes(folder / "a", b"1")
+    assert sorted(tree(tmp_path).values()) == [b"1", b"2", b"3"]
+    assert (target / "a").read_bytes() == b"1"
+
+
+def test_a_link_that_was_prepared_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    treasure, folder = tmp_path / "treasure", tmp_path / "out"
+    folder.mkdir()
+    treasure.write_bytes(b"mine")
+    for name in ("a", ".a.tmp", "b", "c", ".c.lock"):
+        (folder / name).symlink_to(treasure)
+    write_bytes(folder / "a", b"new")
+    write_once(folder / "b", b"new")
+    assert write_new(folder / "c", b"new") == folder / "c-2"
+    with suppress(OSError), only_one(folder / ".c.lock", "busy"):
+        pass
+    assert treasure.read_bytes() == b"mine"
+    assert (folder / "a").read_bytes() == b"new"
+    assert not (folder / "a").is_symlink()
+
+
+def test_what_another_process_is_writing_is_not_tidied_away(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITING, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert said(process) == "writing"
+        assert len(list(tmp_path.iterdir())) == 2
+        write_bytes(tmp_path / "other", b"x")
+        let_go(process)
+        assert said(process) == "written"
+    finally:
+        process.kill()
+        process.communicate()
+    assert tree(tmp_path) == {"file": b"y", "folder/part": b"y", "other": b"x"}
+
+
+def test_files_of_others_that_end_like_ours_stay(tmp_path: Path) -> None:
+    others = [".out.tmp", ".lookalike-x.tmp", "lookalike-0123456789abcdef.tmp"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / ".lookalike-0123456789abcdef.tmp").write_bytes(b"left by a killed process")
+    os.mkfifo(tmp_path / ".lookalike-0123456789abcdee.tmp")
+    write_bytes(tmp_path / "a", b"new")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*others, "a"])
+
+
+def test_set_aside_keeps_what_has_the_name_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.files.stamp", lambda: "then")
+    for content in (b"1", b"2"):
+        (tmp_path / "a").write_bytes(content)
+        set_aside(tmp_path / "a")
+    (tmp_path / "a").symlink_to("nowhere")
+    assert set_aside(tmp_path / "a") == tmp_path / "a-3.then"
+    assert tree(tmp_path) == {"a.then": b"1", "a-2.then": b"2"}
 
 
 def test_write_json_reads_back(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from lookalike.data.images import ImageError, read_image
 from lookalike.data.tables import ManifestError
 from lookalike.inference.bundle import BundleError
 from lookalike.inference.references import GalleryError
-from lookalike.metrics.columns import EvaluationError
 from lookalike.inference.rejection import RejectionError
+from lookalike.metrics.columns import EvaluationError
 from lookalike.training.run import train
 
 

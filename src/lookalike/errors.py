@@ -2,7 +2,7 @@
 
 
 class LookalikeError(ValueError):
-    """What was expected, what was found and what to do about it, on one line; a list of problems has a line for each."""
+    """What was expected, what was found and what to do about it, on one line; each of several has its own."""
 
 
 def listed(problems: list[str], shown: int = 20) -> str:

@@ -1,34 +1,52 @@
-"""Files that are written whole or not at all: a temporary name, flushed to disk, then renamed.
+"""Files that are written whole or not at all: a temporary name of this process, flushed to disk, then renamed.
 
-A reader never sees half a file, and a full disk or a killed process leaves the previous version in place.
+A reader never sees half a file, and a full disk or a killed process leaves the previous version in place. Each writer
+has a temporary name of its own, made anew (a link that lies there is not followed) and locked while it is written: what
+a killed process left has no holder, and is removed by the next process that writes into the same folder.
 """
 
 import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import IO
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from lookalike.errors import LookalikeError
+
+_TEMPORARY = re.compile(r"\.lookalike-[0-9a-f]{16}\.tmp")
+_tidied: set[Path] = set()  # folders that this process has looked through
 
 
 class DiskFullError(LookalikeError):
     """No room (or quota) left for a file; what stood there before is untouched."""
 
 
+def no_room(path: Path, reason: str) -> DiskFullError:
+    """What is said when there is no room for `path`, whoever noticed it."""
+    return DiskFullError(
+        f"{path}: no space left to write it ({reason}); what was there before is unchanged: "
+        "free some space, then run the same command again"
+    )
+
+
 def _translate(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFullError(
-            f"{path}: no space left to write it ({error.strerror}); what was there before is unchanged: "
-            "free some space, then run the same command again"
-        )
-    if Path(str(error.filename)).name.startswith(f".{path.name}."):
-        error.filename = str(path)  # not the temporary file's
+        return no_room(path, str(error.strerror))
+    if _TEMPORARY.fullmatch(Path(str(error.filename)).name):
+        error.filename, error.filename2 = str(path), None  # not the temporary file's
     return error
 
 
@@ -42,6 +60,72 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def _hold(handle: int, path: Path) -> bool:
+    """Locks what was just made at `path` for as long as `handle` is open; False when it was tidied away before that."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: nobody else can hold it either, and then nobody removes it
+        return True
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _tidy(folder: Path) -> None:
+    """Removes what killed processes left in a folder."""
+    if fcntl is None:
+        return
+    _tidied.add(folder)
+    for entry in [entry for entry in os.scandir(folder) if _TEMPORARY.fullmatch(entry.name)]:
+        with suppress(OSError):  # it is held, or is not ours to remove
+            handle = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    Path(entry.path).unlink()
+            finally:
+                os.close(handle)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / f".lookalike-{secrets.token_hex(8)}.tmp"
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A file beside `path` that is this process's alone; what is left of it is removed at the end."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.absolute() not in _tidied:  # it may hold many files, of which each is written by a call
+            _tidy(path.parent.absolute())
+        while True:
+            temporary = _temporary(path.parent)
+            handle = temporary.open("xb")
+            if _hold(handle.fileno(), temporary):
+                break
+            handle.close()
+        try:
+            with handle:
+                yield temporary, handle
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise _translate(error, path) from error
+
+
+def _flush(handle: IO[bytes]) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Opens a binary file that replaces `path` only when the block ends without an error.
@@ -49,19 +133,13 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         DiskFullError: There is no room; `path` keeps its previous content.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # always the same name: what a killed process left is overwritten
-    try:
-        with temporary.open("wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
+    with _new_file(path) as (temporary, handle):
+        yield handle
+        _flush(handle)
+        if os.name != "posix":
+            handle.close()  # an open file cannot be renamed there
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
-        raise _translate(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -72,65 +150,145 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_once(path: Path, content: bytes) -> None:
     """Writes `content` to `path` unless something stands there already, also when two processes try at once."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _new_file(path) as (temporary, handle):
+        handle.write(content)
+        _flush(handle)
+        _claim(temporary, path)
+
+
+def write_new(path: Path, content: bytes, beside: tuple[str, ...] = ()) -> Path:
+    """Writes `content` under a name that nobody has, also when many processes try at once.
+
+    Args:
+        path: The name, or else `<stem>-2<suffix>`, `<stem>-3<suffix>` ...
+        content: All of it.
+        beside: Suffixes of further files that will get the same stem: a name is not taken where one of them exists.
+
+    Returns:
+        The name it got. No existing file is replaced.
+
+    Raises:
+        DiskFullError: There is no room.
+    """
+    with _new_file(path) as (temporary, handle):
+        handle.write(content)
+        _flush(handle)
+        for candidate in _numbered(path):
+            taken = any(os.path.lexists(candidate.with_suffix(suffix)) for suffix in beside)
+            if not taken and _claim(temporary, candidate):
+                _sync_folder(path.parent)
+                return candidate
+    raise AssertionError("names do not run out")
+
+
+def _claim(temporary: Path, path: Path) -> bool:
+    """Gives a file that is whole the name `path`, in one step; False when something has that name."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links: the name first, the content behind it
         try:
-            os.link(temporary, path)
+            path.open("xb").close()
         except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            if not path.exists():
-                temporary.replace(path)
-    except OSError as error:
-        raise _translate(error, path) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            return False
+        shutil.copyfile(temporary, path)
+    return True
+
+
+def as_json(content: object) -> bytes:
+    """JSON (UTF-8, indented) of plain values. NaN and infinity are refused: they are not JSON."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode("utf-8", "surrogateescape")
 
 
 def write_json(path: Path, content: object) -> None:
-    """Writes JSON (UTF-8, indented), whole or not at all. NaN and infinity are refused: they are not JSON."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode("utf-8", "surrogateescape"))
+    """Writes JSON as of `as_json`, whole or not at all."""
+    write_bytes(path, as_json(content))
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, first_wins: bool = False) -> Iterator[Path]:
     """Yields an empty folder that becomes `path` only when the block ends without an error.
 
     A folder that already stands at `path` is kept under a dated name beside it.
 
+    Args:
+        path: The folder.
+        first_wins: Every process would write the same: when another one was quicker, its folder stays and ours goes.
+
     Raises:
         DiskFullError: There is no room; `path` keeps its previous content.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # always the same name: what a killed process left is overwritten
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.mkdir()
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
-        set_aside(path)
-        temporary.rename(path)
-        _sync_folder(path.parent)
+        with _new_folder(path) as temporary:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as handle:
+                        os.fsync(handle.fileno())
+            while True:
+                if first_wins:
+                    with suppress(OSError):
+                        path.rmdir()  # an empty one is replaced
+                else:
+                    set_aside(path)
+                try:
+                    temporary.rename(path)
+                    break
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                    if first_wins:
+                        break
+            _sync_folder(path.parent)
     except OSError as error:
         raise _translate(error, path) from error
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` that is this process's alone; what is left of it is removed at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(path.parent.absolute())
+    handle: int | None = None
+    while True:
+        temporary = _temporary(path.parent)
+        temporary.mkdir()
+        if os.name != "posix":
+            break
+        with suppress(FileNotFoundError):  # tidied away already
+            handle = os.open(temporary, os.O_RDONLY)
+            if _hold(handle, temporary):
+                break
+            os.close(handle)
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
 
 
 def set_aside(path: Path) -> Path | None:
     """Renames what stands at `path` to `<name>.<date>`, so that nothing is lost; returns the new place."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    aside = unused(path.with_name(f"{path.name}.{stamp()}"))
-    path.rename(aside)
-    return aside
+    for aside in _numbered(path.with_name(f"{path.name}.{stamp()}")):
+        folder = path.is_dir() and not path.is_symlink()
+        try:
+            aside.mkdir() if folder else aside.open("xb").close()
+        except FileExistsError:
+            continue
+        if os.name != "posix":  # there nothing empty is replaced
+            aside.rmdir() if folder else aside.unlink()
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # another process has set it aside
+            aside.rmdir() if folder else aside.unlink()
+            return None
+        return aside
+    raise AssertionError("names do not run out")
 
 
 def stamp() -> str:
@@ -138,12 +296,11 @@ def stamp() -> str:
     return datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
 
 
-def unused(path: Path) -> Path:
-    """`path`, or the first of `<stem>-2<suffix>`, `<stem>-3<suffix>` ... that does not exist yet."""
-    candidate, number = path, 2
-    while candidate.exists():
-        candidate, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
-    return candidate
+def _numbered(path: Path) -> Iterator[Path]:
+    """`path`, then `<stem>-2<suffix>`, `<stem>-3<suffix>` ..."""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def sha256_of(path: Path) -> str:

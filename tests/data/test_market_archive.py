@@ -7,11 +7,13 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from lookalike.data import market_archive
 from lookalike.data.image_files import find_broken
 from lookalike.data.layouts import read_data, read_manifest
 from lookalike.data.market import market_root
@@ -324,10 +326,27 @@ def test_an_interrupted_unpack_leaves_nothing_and_can_be_repeated(tmp_path: Path
     command = [sys.executable, "-c", STOPPED, str(archive), str(tmp_path / "out"), str(number.value)]
     done = subprocess.run(command, check=False, capture_output=True)
     assert done.returncode == -number, done.stderr.decode()
-    left = [] if number is signal.SIGINT else [".out.tmp"]  # the others end a process on the spot
-    assert sorted(path.name for path in tmp_path.iterdir()) == [*left, "a.zip"]
-    layout(tmp_path / ".out.tmp", "query/9999_left_by_a_killed_process.jpg")
+    left = list(tmp_path.glob(".lookalike-*.tmp"))
+    assert len(left) == (number is not signal.SIGINT), "the others end a process on the spot"
+    assert sorted(path.name for path in tmp_path.iterdir() if path not in left) == ["a.zip"]
+    (tmp_path / ".lookalike-0123456789abcdef.tmp").mkdir()
+    layout(tmp_path / ".lookalike-0123456789abcdef.tmp", "query/9999_left_by_a_killed_process.jpg")
     assert files_below(unpack(archive, tmp_path / "out")) == dict.fromkeys(SMALL, TINY_JPEG)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "out"]
+
+
+def test_a_process_that_was_quicker_has_its_images_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, folder, own = official(tmp_path / "a.zip"), tmp_path / "out", []
+    extract = market_archive._extract
+
+    def extracted(*arguments: Any) -> None:
+        extract(*arguments)
+        if not own:
+            own.append(arguments)
+            unpack(archive, folder)
+
+    monkeypatch.setattr(market_archive, "_extract", extracted)
+    assert files_below(unpack(archive, folder)) == dict.fromkeys(SMALL, TINY_JPEG)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "out"]
 
 

@@ -78,7 +78,7 @@ def test_every_class_is_brought_to_the_wanted_number(tmp_path: Path) -> None:
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in find_images(data)}
     rows = copies(data, output)
     assert rows["label"].value_counts().to_dict() == {"one": 4, "three": 2}
-    assert sorted(path.name for path in output.iterdir()) == ["manifest.csv", "one", "three", "transform.json"]
+    assert sorted(path.name for path in output.iterdir()) == [".lock", "manifest.csv", "one", "three", "transform.json"]
     assert sorted(rows["path"]) == [str(file) for file in find_images(output)]
     assert find_broken(find_images(output)) == []
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in find_images(data)} == before
@@ -156,7 +156,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Ca
     done = images(output)
     assert 0 < len(done) < total
     assert find_broken(find_images(output)) == [], "no file is half written"
-    (output / "a" / ".0-0123456789.jpg.tmp").write_bytes(b"half")
+    (output / "a" / ".lookalike-0123456789abcdef.tmp").write_bytes(b"half")
     times = {file: file.stat().st_mtime_ns for file in find_images(output)}
     rows = copies(data, output, per_class=total // 2 + 2)
     copies(data, tmp_path / "uninterrupted", per_class=total // 2 + 2)

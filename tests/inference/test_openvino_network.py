@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lookalike.data.pixels import PixelSettings
 from lookalike.devices import openvino_core
-from lookalike.inference.openvino_network import OpenVinoNetwork
+from lookalike.inference.openvino_network import NetworkError, OpenVinoNetwork
 
 
 def test_one_engine_however_many_threads_ask(bundle_path: Path) -> None:
@@ -64,3 +65,22 @@ def test_many_threads_get_what_one_thread_gets(bundle_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for embeddings, alone in zip(pool.map(network, images), expected, strict=True):
             assert np.array_equal(embeddings, alone)
+
+
+def test_a_graph_is_compared_with_what_its_bundle_says(bundle_path: Path) -> None:
+    graph = bundle_path / "model.xml"
+    OpenVinoNetwork(graph, "float32", PixelSettings(32, 32), 16)
+    text = r"model\.xml: expected float32 embeddings \[4, 9\] of length 1, found float32 \[4, 16\] of lengths .*: copy"
+    with pytest.raises(NetworkError, match=text):
+        OpenVinoNetwork(graph, "float32", PixelSettings(32, 32), 9)
+    text = r"model\.xml: expected images uint8 \['B', 33, 32, 3\] and one output, found \['u8'\] .* and 1 outputs: copy"
+    with pytest.raises(NetworkError, match=text):
+        OpenVinoNetwork(graph, "float32", PixelSettings(33, 32), 16)
+
+
+def test_a_graph_that_openvino_cannot_read_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.xml").write_text("<net/>")
+    with pytest.raises(
+        NetworkError, match=r"^.*model\.xml: not a graph that OpenVINO runs \(.*\): copy the bundle again"
+    ):
+        OpenVinoNetwork(tmp_path / "model.xml")

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from lookalike.inference.bundle import load_bundle
+from lookalike.metrics.evaluate import evaluate
+from lookalike.training.finish import two_figures
 
 
 def test_the_bundle_tells_how_it_was_trained(bundle_path: Path) -> None:
@@ -16,8 +18,6 @@ def test_the_bundle_tells_how_it_was_trained(bundle_path: Path) -> None:
     assert training.parameters >= training.trained_parameters > 0
     assert training.settings["run"] == "tiny"
     assert "logger" not in training.settings
-from lookalike.metrics.evaluate import evaluate
-from lookalike.training.finish import two_figures
 
 
 def line(epoch: int, accuracy: float, mean: float) -> dict[str, float]:

@@ -21,7 +21,7 @@ import requests
 from lookalike.console import progress, say
 from lookalike.data.pixels import PixelSettings, resize
 from lookalike.errors import LookalikeError
-from lookalike.files import atomic_folder, write_bytes
+from lookalike.files import atomic_folder, only_one, write_bytes
 
 COMMIT = "b545e4c5db0a77d9274bc7753eb409f83772a3a5"
 URL = f"https://github.com/marcusklasson/GroceryStoreDataset/archive/{COMMIT}.zip"
@@ -83,6 +83,15 @@ def fetch_grocery(cache: Path, url: str = URL) -> Path:
         DemoError: The archive is damaged or is not the expected one; it is deleted.
         requests.RequestException: No network.
     """
+
+    def waiting() -> None:
+        say(f"waiting for another process that downloads photographs into {cache}")
+
+    with only_one(cache / ".lock", "", waiting):  # both would write behind each other's part of the archive
+        return _fetch(cache, url)
+
+
+def _fetch(cache: Path, url: str) -> Path:
     folder = cache / "grocery-produce"
     if folder.is_dir():
         return folder
@@ -107,11 +116,16 @@ def write_digits(folder: Path) -> Path:
 
     0-6 are trained on (one in five held out for validation); 7-9 are unseen: even rows are references, odd queries.
     """
+    table = folder / "digits.csv"
+    with only_one(folder.with_name(f".{folder.name}.lock"), "", lambda: None):
+        if not table.is_file():
+            _write_digits(folder)
+    return table
+
+
+def _write_digits(folder: Path) -> None:
     from sklearn.datasets import load_digits
 
-    table = folder / "digits.csv"
-    if table.is_file():
-        return table
     digits = load_digits()
     rows = []
     with atomic_folder(folder) as target:
@@ -123,7 +137,6 @@ def write_digits(folder: Path) -> Path:
             split = "test" if unseen else "validation" if number % 5 == 0 else "train"
             rows.append((name, str(label), split, ("reference", "query")[number % 2] if unseen else ""))
         pd.DataFrame(rows, columns=["path", "label", "split", "role"]).to_csv(target / "digits.csv", index=False)
-    return table
 
 
 def _download(url: str, output: str, _: object) -> None:

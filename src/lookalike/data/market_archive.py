@@ -59,12 +59,10 @@ def unpack(archive: Path, folder: Path) -> Path:
                 f"{archive}: {size >> 20} MiB would come out of {archive.stat().st_size >> 20} MiB, but images do "
                 "not shrink so: this is not the data set; take it from its authors' page"
             )
-        with atomic_folder(folder.resolve()) as target, progress("unpacking", len(members)) as advance:
+        with atomic_folder(folder.resolve(), first_wins=True) as target, progress("unpacking", len(members)) as advance:
             for place, member in members.items():
                 _extract(source, member, place, target, archive)
                 advance(1)
-            if folder.is_dir():
-                folder.resolve().rmdir()  # empty; atomic_folder would keep it under another name
         left_out = sum(not member.is_dir() for member in source.infolist()) - len(members)
     say(f"{archive}: {len(members)} images unpacked into {folder}, {left_out} other files left out")
     return folder

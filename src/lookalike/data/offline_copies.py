@@ -26,7 +26,7 @@ from lookalike.data.images import ImageError, read_image
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.pixels import PixelSettings, resize
 from lookalike.errors import LookalikeError, listed
-from lookalike.files import atomic_file, sha256_of, write_bytes, write_json
+from lookalike.files import atomic_file, only_one, sha256_of, write_bytes, write_json
 
 if TYPE_CHECKING:
     import albumentations as A  # noqa: N812 - the name its own pages use
@@ -93,19 +93,24 @@ def make_copies(
     """
     recipe = offline_transforms(strength).to_dict()
     plan = _plan(manifest, output, per_class, seed, json.dumps([recipe, max_side], sort_keys=True))
-    # The recipe comes first: it also tells `manifest` that the folder holds no originals.
-    write_json(output / RECIPE, {"seed": seed, "per_class": per_class, "max_side": max_side, "transform": recipe})
-    missing = [copy for copy in plan if not copy.file.is_file()]
-    if missing:
-        _write_all(missing, manifest, strength, max_side, threads or os.cpu_count() or 1)
     rows = pd.DataFrame(
         [(copy.file.relative_to(output).as_posix(), copy.label, copy.source, copy.seed) for copy in plan],
         columns=["path", "label", "source", "seed"],
     )
-    with atomic_file(output / TABLE) as handle:
-        rows.to_csv(handle, index=False)
-    stale = sum(not name.startswith(".") for _, _, names in os.walk(output) for name in names) - len(plan) - 2
-    if stale:
+
+    def waiting() -> None:
+        say(f"augmenting: waiting for another process that writes into {output}")
+
+    with only_one(output / ".lock", "", waiting):  # trainings share the folder: recipe, copies and table go together
+        # The recipe comes first: it also tells `manifest` that the folder holds no originals.
+        write_json(output / RECIPE, {"seed": seed, "per_class": per_class, "max_side": max_side, "transform": recipe})
+        missing = [copy for copy in plan if not copy.file.is_file()]
+        if missing:
+            _write_all(missing, manifest, strength, max_side, threads or os.cpu_count() or 1)
+        with atomic_file(output / TABLE) as handle:
+            rows.to_csv(handle, index=False)
+        stale = sum(not name.startswith(".") for _, _, names in os.walk(output) for name in names) - len(plan) - 2
+    if stale > 0:
         say(f"{output}: {stale} file(s) of other settings lie there too; they are not used")
     rows["path"] = [str((output / path).resolve()) for path in rows["path"]]
     return rows.drop(columns="seed").assign(split="train")

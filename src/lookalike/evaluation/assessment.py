@@ -17,7 +17,7 @@ from lookalike.errors import LookalikeError
 from lookalike.evaluation.checks import need_cameras, twice
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
-from lookalike.files import atomic_file, write_json
+from lookalike.files import atomic_file, only_one, write_json
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.metrics.metric_table import metric_table
@@ -119,19 +119,27 @@ class Assessment:
         Raises:
             LookalikeError: Another ending, or a number below 0.
         """
-        result, report = self.identification.result, Path(report)
+        report = Path(report)
         if report.suffix != ".json":
             raise LookalikeError(
                 f"{report}: expected a report whose name ends in .json: its table and picture lie beside it"
             )
         if worst < 0:
             raise LookalikeError(f"worst={worst}: expected how many queries are drawn, 0 for none")
+
+        def waiting() -> None:
+            say(f"{report}: waiting for another process that writes it")
+
+        with only_one(report.with_name(f".{report.name}.lock"), "", waiting):  # the files are of one evaluation
+            return self._write(report, worst)
+
+    def _write(self, report: Path, worst: int) -> list[Path]:
         write_json(report, self.to_dict())
         table = report.with_suffix(".parquet")
         with atomic_file(table) as handle:
             self.table().to_parquet(handle, index=False)
         picture = report.with_name(f"{report.stem}-worst.png")
-        chosen = worst_rows(result.per_query)[:worst]
+        chosen = worst_rows(self.identification.result.per_query)[:worst]
         if not len(chosen):
             return [report, table]
         with atomic_file(picture) as handle:

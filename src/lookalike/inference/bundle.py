@@ -14,7 +14,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,9 +23,11 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.errors import LookalikeError
 from lookalike.files import sha256_of
 from lookalike.inference.bundle_config import SCHEMA, BundleConfig
+from lookalike.inference.references import FILES as REFERENCE_FILES
 from lookalike.inference.references import References, load_references
 from lookalike.inference.rejection import Off, Rejection, rejection
 
+_LARGEST_CONFIG = 1 << 26  # bytes
 CONFIG, WEIGHTS, GRAPH, CARD, REFERENCES = "config.json", "model.safetensors", "model.xml", "README.md", "gallery"
 
 
@@ -87,8 +89,20 @@ class Bundle:
 
     @cached_property
     def references(self) -> References:
-        """The images it knows."""
-        return load_references(self.path / REFERENCES)
+        """The images it knows.
+
+        Raises:
+            GalleryError: They are damaged.
+            BundleError: They are of another network.
+        """
+        references = load_references(self.path / REFERENCES)
+        made, expected = references.embeddings.shape[1], self.config.model.size
+        if made != expected or references.fingerprint != self.fingerprint:
+            raise BundleError(
+                f"{self.path / REFERENCES}: expected embeddings of {expected} dimensions made by "
+                f"{self.fingerprint[:12]}, found {made} made by {references.fingerprint[:12]}: copy the bundle again"
+            )
+        return references
 
 
 def fingerprint_of(weights_sha256: str, pixels: PixelSettings) -> str:
@@ -111,17 +125,19 @@ def load_bundle(path: Path) -> Bundle:
     if not file.is_file():
         raise BundleError(_no_bundle(path))
     try:
-        config = json.loads(file.read_bytes())
+        if file.stat().st_size > _LARGEST_CONFIG:
+            raise ValueError(f"{file.stat().st_size} bytes")
+        config = json.loads(file.read_bytes(), parse_constant=_no_number)
         schema, checksum = config["schema"], config.pop("checksum", None)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{file}: not the settings of a bundle ({error}): copy the bundle again") from error
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise BundleError(
             f"{path}: bundle schema {schema}, this version reads up to {SCHEMA}: pip install -U lookalike"
         )
     if checksum != checksum_of(config):
         raise BundleError(f"{file}: changed since the bundle was written (checksum differs): copy the bundle again")
-    for name, expected in config.pop("files").items():
+    for name, expected in _files(file, config.pop("files", None)).items():
         part = path / name
         if not part.is_file():
             raise BundleError(f"{part}: missing from the bundle: copy the bundle again")
@@ -135,6 +151,23 @@ def load_bundle(path: Path) -> Bundle:
             f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}: written by a program that is no version "
             "of lookalike: train again"
         ) from error
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _files(file: Path, listed: object) -> dict[str, str]:
+    """Name and SHA-256 of every file that belongs to a bundle, all of them inside its folder."""
+    files = listed if isinstance(listed, dict) else {}
+    needed = [WEIGHTS, GRAPH, GRAPH.replace(".xml", ".bin"), *(f"{REFERENCES}/{name}" for name in REFERENCE_FILES)]
+    if missing := [name for name in needed if name not in files]:
+        raise BundleError(f"{file}: files: expected the SHA-256 of {missing[0]}, found none: copy the bundle again")
+    for name in files:
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts or any(sign in name for sign in "\\:\0"):
+            raise BundleError(f"{file}: files: expected names inside the bundle, found {name!r}: do not use it")
+    return files
 
 
 def _no_bundle(path: Path) -> str:

@@ -6,18 +6,28 @@ Bundles of earlier versions lack what came later; such fields have a default her
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.inference.openvino_network import ServedPrecision
 from lookalike.metrics.unknowns import Unknowns
 
 SCHEMA = 1  # of config.json: raised when an earlier version could not read it any more
+CURVES = ("epoch", "train/loss", "validation/accuracy@1", "validation/accuracy@5", "validation/map")  # of every epoch
+_LARGEST_SIDE = 8192  # pixels
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]  # rounding included
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Dimensions = Annotated[int, Field(ge=1, le=2**20)]
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class _Part(BaseModel):
     # What a later version of the same schema adds is kept when a bundle is written again.
-    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), populate_by_name=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, protected_namespaces=(), populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class NetworkConfig(_Part):
@@ -37,15 +47,21 @@ class NetworkConfig(_Part):
     """
 
     backbone: str
-    embedding_size: int | None = None
+    embedding_size: Dimensions | None = None
     pooling: Literal["avg", "gem"] = "avg"
     bn_neck: bool = False
     trainable: list[str] = Field(default_factory=lambda: ["all"])
-    mean: list[float] | None = None
-    std: list[float] | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
     weights: str = "auto"
     weights_source: str = ""
-    dimensions: int | None = None
+    dimensions: Dimensions | None = None
+
+    @model_validator(mode="after")
+    def _has_a_size(self) -> "NetworkConfig":
+        if self.dimensions is None and self.embedding_size is None:
+            raise ValueError("expected dimensions or embedding_size, found neither")
+        return self
 
     @property
     def size(self) -> int:
@@ -68,8 +84,8 @@ class HeldOut(_Part):
         seed: Which.
     """
 
-    validation_share: float = 0.0
-    seed: int = 0
+    validation_share: Share = 0.0
+    seed: Count = 0
 
 
 class TrainingSummary(_Part):
@@ -88,16 +104,34 @@ class TrainingSummary(_Part):
         settings: All settings of the run.
     """
 
-    best_epoch: int
-    epochs: int
-    seed: int
+    best_epoch: Count
+    epochs: Count
+    seed: Count
     arithmetic: str = "32-true"
     seconds: float | None = None
-    parameters: int | None = None
-    trained_parameters: int | None = None
-    images: int
+    parameters: Count | None = None
+    trained_parameters: Count | None = None
+    images: Count
     history: list[dict[str, float]] = Field(default_factory=list)
     settings: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("history")
+    @classmethod
+    def _whole_curves(cls, history: list[dict[str, float]]) -> list[dict[str, float]]:
+        for line in history:
+            if missing := [name for name in CURVES if name not in line]:
+                raise ValueError(f"expected {', '.join(CURVES)} of every epoch, found one without {missing[0]}")
+        return history
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_of_data(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        try:
+            HeldOut.model_validate(settings.get("data", {}))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, ('data', *problem['loc'])))}: {problem['msg']}") from error
+        return settings
 
     @property
     def held_out(self) -> HeldOut:
@@ -113,8 +147,8 @@ class Agreement(_Part):
         mean_cosine: Their mean.
     """
 
-    min_cosine: float
-    mean_cosine: float
+    min_cosine: Cosine
+    mean_cosine: Cosine
 
 
 class Parity(Agreement):
@@ -125,7 +159,7 @@ class Parity(Agreement):
         bf16: None where it was not tried or did not agree.
     """
 
-    images: int
+    images: Count
     bf16: Agreement | None = None
 
 
@@ -143,14 +177,14 @@ class ThresholdConfig(_Part):
         interval_95: Of the measured rate; None in bundles from before there was one.
     """
 
-    similarity: float
-    false_accept_rate: float
-    measured_false_accept_rate: float
-    detection_rate: float
-    queries: int
-    labels: int | None = None
+    similarity: Cosine
+    false_accept_rate: Share
+    measured_false_accept_rate: Share
+    detection_rate: Share
+    queries: Count
+    labels: Count | None = None
     trained: bool = True
-    interval_95: tuple[float, float] | None = None
+    interval_95: tuple[Share, Share] | None = None
 
 
 class UnknownsConfig(_Part):
@@ -163,10 +197,10 @@ class UnknownsConfig(_Part):
         folds: How many other networks, each trained without some of the labels, they come from; 0 for none.
     """
 
-    similarity: list[float]
-    labels: list[int]
+    similarity: list[Cosine]
+    labels: list[Count]
     trained: bool
-    folds: int = 0
+    folds: Count = 0
 
     def sample(self) -> Unknowns:
         """As arrays."""
@@ -182,7 +216,7 @@ class OpenSet(_Part):
         unknowns: What any other rate is chosen by; None in bundles from before it was kept.
     """
 
-    false_accept_rate: float | None = None
+    false_accept_rate: Share | None = None
     thresholds: list[ThresholdConfig] = Field(default_factory=list)
     unknowns: UnknownsConfig | None = None
 
@@ -198,7 +232,7 @@ class MeasuredConfig(_Part):
     """
 
     protocol: str = ""
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, Count] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     intervals_95: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
@@ -218,13 +252,13 @@ class Quantized(_Part):
     """
 
     origin: str = Field(alias="from")
-    images: int
-    seed: int
+    images: Count
+    seed: Count
     preset: str
     before: dict[str, float]
     after: dict[str, float]
-    min_cosine: float
-    mean_cosine: float
+    min_cosine: Cosine
+    mean_cosine: Cosine
 
 
 class BundleConfig(_Part):
@@ -254,13 +288,29 @@ class BundleConfig(_Part):
     loss: dict[str, Any]
     labels: list[str]
     training: TrainingSummary
-    fingerprint: str
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     parity: Parity
     precision: ServedPrecision = "float32"
     metrics: dict[str, MeasuredConfig] = Field(default_factory=dict)
     open_set: OpenSet = OpenSet()
     versions: dict[str, str] = Field(default_factory=dict)
     quantized: Quantized | None = None
+
+    @field_validator("pixels")
+    @classmethod
+    def _sides(cls, pixels: PixelSettings) -> PixelSettings:
+        if not (1 <= pixels.height <= _LARGEST_SIDE and 1 <= pixels.width <= _LARGEST_SIDE):
+            raise ValueError(
+                f"expected height and width of 1 to {_LARGEST_SIDE} pixels, found {pixels.height} x {pixels.width}"
+            )
+        return pixels
+
+    @field_validator("loss")
+    @classmethod
+    def _named(cls, loss: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(loss.get("name"), str):
+            raise ValueError(f"expected the name of a loss, found {loss.get('name')!r}")
+        return loss
 
     def to_json(self) -> dict[str, Any]:
         """Plain values as they stand in the file.

@@ -133,7 +133,9 @@ def openvino_encoder(bundle: Bundle, precision: WantedPrecision = "auto") -> Enc
             raise LookalikeError("precision=bf16: this processor has no bf16 units: use precision=auto or float32")
     if precision == "auto":
         precision = "bf16" if bundle.config.parity.bf16 and openvino_has_bf16() else "float32"
-    return encoder_of_bundle(bundle, OpenVinoNetwork(bundle.graph, precision), precision)
+    return encoder_of_bundle(
+        bundle, OpenVinoNetwork(bundle.graph, precision, bundle.pixels, bundle.config.model.size), precision
+    )
 
 
 def encoder_of_bundle(bundle: Bundle, network: Network, precision: Precision) -> Encoder:

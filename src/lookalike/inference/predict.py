@@ -16,7 +16,7 @@ from PIL import Image
 from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
 from lookalike.data.image_files import find_images
 from lookalike.errors import LookalikeError
-from lookalike.files import atomic_file, stamp, unused, write_json
+from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.inference.references import References
@@ -176,10 +176,11 @@ class Predictions:
         return {**head, "items": [item.to_dict() for item in self.items]}
 
     def write(self, folder: str | Path) -> Path:
-        """Writes `<folder>/<YYYY-MM-DDTHH-MM-SS>.json`; an existing file is never replaced. Returns its path."""
-        path = unused(Path(folder) / f"{stamp()}.json")
-        write_json(path, self.to_dict())
-        return path
+        """Writes `<folder>/<YYYY-MM-DDTHH-MM-SS>.json`; returns its path.
+
+        No existing file is replaced, also when many processes write there at once; the name with `.png` is free, too.
+        """
+        return write_new(Path(folder) / f"{stamp()}.json", as_json(self.to_dict()), beside=(".png",))
 
     def figure(self) -> Image.Image:
         """Every query and its neighbours, a row each; one that could not be used is a grey field.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 _SCHEMA = 1
+FILES = ("embeddings.npy", "rows.csv", "gallery.json")
+_LENGTH_TOLERANCE = 0.01
 
 
 class GalleryError(LookalikeError):
@@ -183,18 +185,36 @@ def load_references(folder: Path) -> References:
         about = json.loads((folder / "gallery.json").read_bytes().decode("utf-8", "surrogateescape"))
         if about["schema"] != _SCHEMA:
             raise ValueError(f"gallery.json is of schema {about['schema']}, expected {_SCHEMA}")
-        embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)
+        embeddings = _array(folder / "embeddings.npy")
         if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float32:
             raise ValueError("embeddings.npy holds no float32 [R, D]")
+        with np.errstate(all="ignore"):
+            lengths = np.linalg.norm(embeddings, axis=1)
+            unit = abs(lengths - 1) <= _LENGTH_TOLERANCE
+        if not unit.all():
+            row = int(np.argmin(unit))
+            raise ValueError(f"embeddings.npy: row {row} has length {lengths[row]:.3g}, expected 1")
         text = (folder / "rows.csv").read_bytes().decode("utf-8", "surrogateescape")
         rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
         labels, paths = [row[0] for row in rows], [row[1] for row in rows]
-        return References(
-            embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about.get("precision", "")
-        )
+        about = {"precision": "", **about}
+        for name in ("root", "fingerprint", "precision"):
+            if not isinstance(about[name], str):
+                raise ValueError(f"gallery.json: {name}: expected text, found {about[name]!r}")
+        return References(embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about["precision"])
     except GalleryError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error, RecursionError, MemoryError) as error:
         raise GalleryError(
             f"{folder}: not a readable gallery ({error}): write it again with lookalike embed"
         ) from error
+
+
+def _array(file: Path) -> object:
+    try:
+        return np.load(file, allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy reads the header as Python: what is no header raises anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{file.name}: {reason}") from error
