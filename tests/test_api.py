@@ -194,14 +194,18 @@ def kinds(result: Audit) -> dict[str, int]:
 
 
 def test_an_audit_finds_what_is_wrong_and_leaves_nothing_behind(
-    spoilt: Path, bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spoilt: Path,
+    bundle_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(path.relative_to(spoilt).as_posix() for path in spoilt.rglob("*"))
     result = audit(str(spoilt), bundle=bundle_path)
     assert isinstance(result, Audit)
     assert kinds(result)["unusable"] == 1
-    assert any("digit 9" in reason for reason in result.findings["reason"][result.findings["kind"] == "problem"])
+    assert "of 1 label(s) that no reference has, so they are unknown individuals" in capsys.readouterr().err
     assert "train/digit 0/leak.png" in result.safe
     assert "findings" in str(result)
     assert [entry.name for entry in tmp_path.iterdir()] == ["spoilt"]

@@ -285,9 +285,9 @@ class Model:
         """Says how many queries are images that the model was trained on: the figures are too good by these."""
         if self.bundle is None or split == "train":
             return
-        known = {os.path.realpath(self.references.file(row)) for row in range(len(self.references))}
+        references = {os.path.realpath(self.references.file(row)) for row in range(len(self.references))}
         queries = data.protocol(split).queries["path"]
-        trained_on = sum(os.path.realpath(data.manifest.file(path)) in known for path in queries)
+        trained_on = sum(os.path.realpath(data.manifest.file(path)) in references for path in queries)
         if trained_on:
             say(
                 f"{trained_on} of {len(queries)} queries are images that {self.name} was trained on: figures are too "

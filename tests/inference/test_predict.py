@@ -130,7 +130,7 @@ def test_a_wrong_k_or_gallery_is_refused_before_any_image_is_read(bundle_path: P
         with pytest.raises(GalleryError, match=rf"^k={k}: expected 1 to 50, the number of images in the gallery"):
             predict(encoder, bundle.references, ["gone.png"], k, source="tiny", strict=True)
     other = replace(bundle.references, fingerprint="e" * 64)
-    with pytest.raises(GalleryError, match=r"^the gallery was made by eeeeeeeeeeee, the query by "):
+    with pytest.raises(GalleryError, match=r"^the gallery was made by the model eeeeeeeeeeee, the query by "):
         predict(encoder, other, ["gone.png"], 1, source="tiny", strict=True)
 
 

@@ -4,7 +4,7 @@ What means the same becomes the same: 7, 7.0, "7", b"7" and a tensor of 7 are on
 meaning is refused.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,16 @@ import pandas as pd
 from lookalike.errors import LookalikeError
 
 
+# Lists, NumPy, pandas, Arrow, torch: what they have in common is found out value by value.
+Rows: TypeAlias = Any
+Value: TypeAlias = Any
+
+
 class EvaluationError(LookalikeError):
     """The arrays do not describe a retrieval problem."""
 
 
-def texts_of(values: Any, name: str) -> np.ndarray:
+def texts_of(values: Rows, name: str) -> np.ndarray:
     """What each row says, as text.
 
     Args:
@@ -39,7 +44,7 @@ def texts_of(values: Any, name: str) -> np.ndarray:
     return texts
 
 
-def marks_of(values: Any, name: str) -> np.ndarray:
+def marks_of(values: Rows, name: str) -> np.ndarray:
     """Yes or no for each row, bool [N]; zeros and ones are taken for it.
 
     Raises:
@@ -54,7 +59,7 @@ def marks_of(values: Any, name: str) -> np.ndarray:
     return marks
 
 
-def column_of(values: Any, name: str) -> np.ndarray:
+def column_of(values: Rows, name: str) -> np.ndarray:
     """One value per row as an array [N]: numbers and texts as they are, anything else as objects.
 
     Raises:
@@ -68,7 +73,8 @@ def column_of(values: Any, name: str) -> np.ndarray:
             raise EvaluationError(f"{name}: expected one column, got {values.shape[1]}: {_shown(list(values.columns))}")
         values = values.iloc[:, 0]
     if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(object), None)
+        gaps, values = np.ma.getmaskarray(values), np.array(values.data, object)
+        values[gaps] = None
     if hasattr(values, "to_pylist"):  # of Arrow; as an array of NumPy, whole numbers with a gap were floats
         values = values.to_pylist()
     nullable = isinstance(getattr(values, "dtype", None), pd.api.extensions.ExtensionDtype)
@@ -80,7 +86,7 @@ def column_of(values: Any, name: str) -> np.ndarray:
     return array if array.ndim == 1 and array.dtype.kind in "biufSU" else _objects(array)
 
 
-def on_cpu(values: Any) -> Any:
+def on_cpu(values: Rows) -> Any:
     """A torch tensor as an array of NumPy, whatever its device, gradients and type; anything else as it is."""
     if not (hasattr(values, "detach") and hasattr(values, "cpu")):
         return values
@@ -88,14 +94,14 @@ def on_cpu(values: Any) -> Any:
     return (tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor).numpy()
 
 
-def _objects(values: Any) -> np.ndarray:
+def _objects(values: Rows) -> np.ndarray:
     """Object [N]; NumPy would turn a list of tuples into a table."""
     flat = np.empty(len(values), object)
     flat[:] = [_plain(value) for value in values]
     return flat
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Value) -> Value:
     """A scalar of Python, or a tuple of them; of [1] its only value."""
     value = on_cpu(value)
     if isinstance(value, np.datetime64):
@@ -107,7 +113,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _text(value: Any, name: str) -> str | None:
+def _text(value: Value, name: str) -> str | None:
     if isinstance(value, bytes):
         try:
             value = value.decode()
