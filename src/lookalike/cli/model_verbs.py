@@ -94,6 +94,8 @@ def report(settings: "ReportCommand") -> int:
     gathered = gather(assessment, model.bundle, settings.umap)
     output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
     write_bytes(output, page(gathered))
+    if assessment.stranger:
+        print(assessment.stranger)
     print(sentence(gathered))
     print(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     return 0
