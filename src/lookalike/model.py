@@ -279,6 +279,8 @@ class Model:
         on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
         rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu")
         about = {**self.about, "data": opened.source["root"]}
+        if self.labels and not {*self.labels} & {*opened.manifest.table["label"]}:
+            about["labels_in_common"] = 0
         return assess(self.encoder, self.name, opened.manifest, split, rules, about)
 
     def _tell_of_known_queries(self, data: "Dataset", split: str) -> None:

@@ -70,6 +70,19 @@ def test_files_that_belong_nowhere_are_told_and_augmented_copies_are_not(digits:
     }
 
 
+def test_files_behind_links_are_looked_at_and_those_of_systems_are_not(digits: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(digits / "train" / "digit 0", root / "train" / "digit 0")
+    shutil.copytree(digits / "train" / "digit 1", tmp_path / "store")
+    (tmp_path / "store" / "notes.txt").write_text("x")
+    (tmp_path / "store" / "loop").symlink_to(root / "train")
+    (root / "train" / "digit 1").symlink_to(tmp_path / "store")
+    (root / "train" / "digit 0" / "@eaDir").mkdir()
+    (root / "train" / "digit 0" / "@eaDir" / "x.db").write_text("x")
+    assert checked(root, tmp_path / "cache")["path"].tolist() == ["train/digit 1/notes.txt"]
+    assert len(survey_data(str(root))[0].table) == 20
+
+
 def test_unusable_files_are_safe_to_leave_out_unless_they_may_come_back(digits: Path, tmp_path: Path) -> None:
     file = next((digits / "train/digit 0").iterdir())
     (tmp_path / "torn.png").write_bytes(file.read_bytes()[:100])

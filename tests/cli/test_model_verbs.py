@@ -243,6 +243,57 @@ def test_embed_takes_a_table(bundle_path: Path, digits: Path, here: Path) -> Non
     assert len(np.load("e/embeddings.npy")) == len(read_manifest(Path("all.csv")).table) == 90
 
 
+def photographs(root: Path, digits: Path) -> Path:
+    """Two digits in formats that are read and two that are not, a link to more of one, and what a NAS adds."""
+    for number, (label, suffix) in enumerate([("digit 0", form) for form in ("png", "jpg", "webp", "avif", "jp2")]):
+        (root / label / "@eaDir").mkdir(parents=True, exist_ok=True)
+        file = sorted((digits / "train" / label).iterdir())[number]
+        Image.open(file).convert("RGB").save(root / label / f"{number}.{suffix}")
+        shutil.copyfile(file, root / label / "@eaDir" / "thumb.png")
+    shutil.copytree(digits / "train" / "digit 1", root.parent / "store")
+    (root / "digit 1").symlink_to(root.parent / "store")
+    return root
+
+
+@pytest.mark.parametrize("lost", ["raw.cr2", "IMG_0001"])
+def test_all_formats_are_used_links_followed_and_the_rest_is_counted(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str], lost: str
+) -> None:
+    root = photographs(here / "data", digits)
+    (root / "digit 0" / "notes.txt").write_text("x")
+    commands = [
+        ["predict", f"bundle={bundle_path}", f"image={root}", "k=3"],
+        ["embed", f"bundle={bundle_path}", f"data.root={root}"],
+        ["manifest", f"data.root={root}", "data.validation_share=0.2"],
+    ]
+    for command, told in zip(commands, ["of 15 right", "15 embeddings", "train 12, validation 3"], strict=True):
+        assert main(command) == 0, "a text beside the photographs is no loss"
+        captured = capsys.readouterr()
+        assert told in captured.out
+        assert "1 folder(s) of the system passed over: @eaDir" in captured.err
+        assert "1 file(s) ending in .txt passed over" in captured.err
+    image = next((digits / "train" / "digit 0").iterdir())
+    shutil.copyfile(image, root / "digit 0" / lost)
+    shutil.rmtree(here / "embeddings")
+    for command in commands:
+        assert main(command) == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"1 image(s) ending in {Path(lost).suffix or 'nothing'} cannot be read and are passed over" in said
+        assert lost in said
+
+
+def test_a_bundle_measured_on_other_labels_says_so_first(
+    bundle_path: Path, few_market: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", f"bundle={bundle_path}", f"data.root={few_market}", "split=test", "worst=0"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"tiny was trained on none of the labels of {few_market}: is this the data set you mean?"
+    assert main(["eval", f"bundle={bundle_path}", f"data.root={digits}", "split=test", "worst=0"]) == 0
+    captured = capsys.readouterr()
+    assert "is this the data set you mean" not in captured.out
+    assert f"{digits}: read as class folders in test, train, validation" in captured.err
+
+
 @pytest.mark.parametrize("given", [[], ["bundle=a", "ckpt_path=b"]])
 def test_one_thing_is_measured_at_a_time(
     few_market: Path, given: list[str], capsys: pytest.CaptureFixture[str]

@@ -94,3 +94,67 @@ def test_a_folder_that_cannot_be_used_is_explained(tmp_path: Path, paths: list[s
             (tmp_path / path).touch()
     with pytest.raises(ManifestError, match=expected):
         read_manifest(tmp_path)
+
+
+PEOPLE = {
+    "train/0002/0002_c1s1_1.png": ("0002", "train", "", 1),
+    "val/0002/0002_c2s1_1.png": ("0002", "validation", "", 2),
+    "query/0001/0001_c1s1_1.png": ("0001", "test", "query", 1),
+    "gallery/0001/0001_c2s1_1.png": ("0001", "test", "reference", 2),
+    "gallery/0000/0000_c2s1_1.png": ("0000", "test", "reference", 2),
+    "gallery/-1/-1_c2s1_1.png": ("-1", "test", "reference", 2),
+}
+
+
+def test_query_and_gallery_beside_train_are_roles(tmp_path: Path) -> None:
+    manifest = read_manifest(pictures(tmp_path, *PEOPLE, "train_all/0002/1.png"))
+    table = manifest.table.set_index("path")
+    columns = [table[name] for name in ("label", "split", "role", "camera")]
+    assert dict(zip(table.index, zip(*columns, strict=True), strict=True)) == PEOPLE
+    assert manifest.notes == ("1 folder(s) beside train/ passed over: train_all",)
+    assert manifest.protocol("test").text == "1 queries and 3 references, both of split test; 1 distractors; 1 junk"
+    plain = read_manifest(pictures(tmp_path / "plain", *(f"{name}/a/1.png" for name in ("train", "query", "gallery"))))
+    assert column(plain, "role") == ["reference", "query", ""]
+    assert not plain.cameras_expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "share", "expected"),
+    [
+        (
+            ["query/1/1.png", "gallery/1/1.png"],
+            0.5,
+            "query: a folder of queries, references or a split, no class|gallery",
+        ),
+        (["image_query/1/1.png"], 0.5, "image_query: a folder of queries"),
+        (["Probe/1.png", "pear/1.png"], 0.5, "Probe: a folder of queries"),
+        (["test/a/1.png", "val/a/1.png"], 0.5, "test, val: a folder of queries, references or a split"),
+        (["test/a/1.png"], 0.0, "test: a folder of queries, references or a split"),
+        (["fruits/train/a/1.png", "fruits/test/a/1.png"], 0.5, "fruits: a data set of its own.* data.root=.*/fruits"),
+        (["train/a/1.png", "query/a/1.png"], 0.0, r"query: expected query/ and gallery/ together"),
+        (["train/a/1.png", "gallery/a/1.png"], 0.0, r"gallery: expected query/ and gallery/ together"),
+        (["train/a/1.png", *(f"{n}/a/1.png" for n in ("test", "query", "gallery"))], 0.0, "found all of them"),
+        (["train/bounding_box_test/1.png", "train/a/1.png"], 0.0, "train/bounding_box_test: a folder of a re-ident"),
+        (["train/Gallery/1.png", "train/a/1.png"], 0.0, "train/Gallery: a folder of a re-identification data set"),
+        (["train/m/bounding_box_train/0002_c1.png", "train/a/1.png"], 0.0, "train/m: a folder of a re-identification"),
+    ],
+)
+def test_roles_and_splits_are_no_classes(tmp_path: Path, paths: list[str], share: float, expected: str) -> None:
+    with pytest.raises(ManifestError, match=expected):
+        read_manifest(pictures(tmp_path, *paths), validation_share=share)
+
+
+def test_linked_classes_are_read_and_two_names_of_one_folder_told(tmp_path: Path) -> None:
+    store = pictures(tmp_path / "store", *(f"{number}.png" for number in range(6)))
+    root = pictures(tmp_path / "data", "train/Kiwi/1.png", "train/Kiwi/2.png", "train/Leek/1.png")
+    (root / "train/Kiwi/more").symlink_to(store)
+    (root / "validation").symlink_to(root / "train")
+    manifest = read_manifest(root)
+    assert manifest.counts().loc["Kiwi"].to_dict() == {"train": 8, "validation": 8, "test": 0, "augmented": 0}
+    (root / "train/Pear").symlink_to(store)
+    assert read_manifest(root).labels == ["Kiwi", "Leek", "Pear"]
+    (root / "train/Plum").symlink_to(root / "train/Leek")
+    with pytest.raises(
+        ManifestError, match=r"train/Plum: the same folder as train/Leek \(a link\): remove one of them"
+    ):
+        read_manifest(root)

@@ -1,8 +1,15 @@
 """Which files are images, and which of them cannot be used."""
 
+import os
 from pathlib import Path
 
-from lookalike.data.image_files import find_broken, find_images
+import pytest
+
+from image_folders import pictures
+from lookalike.data.image_files import PassedOver, find_broken, find_images
+from lookalike.data.layouts import read_manifest
+from lookalike.inference.predict import find_queries
+from market_layout import SMALL, layout
 from pictures import JPEG, PNG
 
 
@@ -28,3 +35,80 @@ def test_find_images_goes_by_the_extension_and_skips_the_hidden(tmp_path: Path) 
         "b.JPG",
         "deep/er/c.webp",
     ]
+
+
+def names(root: Path, passed: PassedOver | None = None) -> list[str]:
+    return [file.relative_to(root).as_posix() for file in find_images(root, passed)]
+
+
+def test_linked_folders_are_followed_and_loops_told(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "Kiwi", "1.png", "2.png")
+    pictures(tmp_path / "store", *(f"{number}.png" for number in range(6)))
+    pictures(tmp_path / "Leek", "l.png")
+    (root / "more").symlink_to(tmp_path / "store")
+    (root / "file.png").symlink_to(tmp_path / "store" / "0.png")
+    passed = PassedOver()
+    assert len(names(root, passed)) == 9
+    assert passed.notes == []
+    (root / "self").symlink_to(root)
+    (tmp_path / "store" / "up").symlink_to("..")
+    (tmp_path / "store" / "back").symlink_to(root)
+    (root / "again").symlink_to(tmp_path / "store")
+    (root / "dead").symlink_to(tmp_path / "gone")
+    (root / "round").symlink_to("round")
+    passed = PassedOver()
+    files = names(root, passed)
+    assert len(files) == 9
+    assert not any("Leek" in file or "l.png" in file for file in files)
+    told = {line.removeprefix(f"{root}/").partition(":")[0]: line.partition(": ")[2] for line in passed.notes}
+    assert told == {
+        "self": "a link to a folder above it is not followed: remove it",
+        "again/up": "a link to a folder above it is not followed: remove it",
+        "again/back": "a link to a folder above it is not followed: remove it",
+        "more": "a link to a folder that is read already: remove it",
+        "dead": "a link that leads nowhere: correct or remove it",
+        "round": "a link that leads nowhere: correct or remove it",
+    }
+    assert len(passed.lost) == 2, "what is read anyway is not lost"
+
+
+def test_many_links_between_folders_end(tmp_path: Path) -> None:
+    for number in range(20):
+        pictures(tmp_path / str(number), "1.png")
+    for number in range(19):
+        for link in range(2):
+            (tmp_path / str(number) / f"link{link}").symlink_to(tmp_path / str(number + 1))
+    assert len(names(tmp_path / "0")) == 20
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "$RECYCLE.BIN", "__MACOSX", ".thumbnails", "#recycle", "System Volume Information", "lost+found"]
+)
+def test_folders_of_systems_are_no_classes_and_told(tmp_path: Path, name: str) -> None:
+    data = pictures(tmp_path / "data", "train/Kiwi/1.png", f"train/{name}/x.png", f"train/Kiwi/{name}/1.png")
+    pictures(data, f"{name}/2.png")
+    manifest = read_manifest(data)
+    assert manifest.labels == ["Kiwi"]
+    assert len(manifest.table) == 1
+    assert manifest.notes == (f"3 folder(s) of the system passed over: {name}",)
+    alone = pictures(tmp_path / "alone", *(f"Kiwi/{number}.png" for number in range(4)), f"{name}/x.png")
+    assert read_manifest(alone, validation_share=0.5).labels == ["Kiwi"]
+    assert find_queries(f"{data}/train/*/*.png") == [data / "train/Kiwi/1.png"]
+    assert find_queries(str(data)) == [data / "train/Kiwi/1.png"]
+    market = layout(tmp_path / "market", *SMALL, f"query/{name}/0001_c1s1_1.jpg")
+    assert f"1 folder(s) of the system passed over: {name}" in read_manifest(market).notes
+
+
+def test_a_folder_that_cannot_be_opened_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path, "a/1.png", "b/1.png")
+    listing = os.scandir
+
+    def refusing(place: Path) -> "os.PathLike[str]":
+        if Path(place).name == "b":
+            raise PermissionError(13, "Permission denied")
+        return listing(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    passed = PassedOver()
+    assert names(tmp_path, passed) == ["a/1.png"]
+    assert passed.lost == [f"{tmp_path / 'b'}: cannot be opened (Permission denied): check its permissions"]

@@ -15,7 +15,9 @@ def test_read_data_tells_what_was_passed_over(tmp_path: Path, capsys: pytest.Cap
     root = pictures(tmp_path / "[red] :apple:", "train/a/1.png")  # neither markup nor an emoji
     (root / "train" / "readme.md").touch()
     read_data(str(root))
-    assert capsys.readouterr().err == f"{root}: 1 file(s) ending in .md passed over: not an image extension\n"
+    assert capsys.readouterr().err == (
+        f"{root}: read as class folders in train\n{root}: 1 file(s) ending in .md passed over: not an image extension\n"
+    )
     with pytest.raises(ManifestError, match=r"data\.root: needs a value"):
         read_data(None)
 

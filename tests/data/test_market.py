@@ -11,7 +11,7 @@ import pytest
 from lookalike.data import market
 from lookalike.data.hold_out import hold_out_people
 from lookalike.data.image_files import find_broken
-from lookalike.data.layouts import read_manifest
+from lookalike.data.layouts import read_data, read_manifest
 from lookalike.data.manifest import write_table
 from lookalike.data.market import market_root, read_market
 from lookalike.data.tables import ManifestError
@@ -343,3 +343,52 @@ def test_the_table_of_the_reader_has_these_columns_even_when_empty(tmp_path: Pat
         assert list(table) == ["path", "label", "split", "role", "camera", "ignore"]
         assert (str(table["camera"].dtype), str(table["ignore"].dtype)) == ("Int64", "bool")
         assert problems == []
+
+
+VERI = (
+    "image_train/0001_c001_00016450_0.jpg",
+    "image_train/0002_c003_00016450_0.jpg",
+    "image_test/0005_c002_00075755_0.jpg",
+    "image_query/0005_c018_00084270_0.jpg",
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [
+        (("image_train", "image_test", "image_query"), "VeRi-776, by image_train, image_test, image_query"),
+        (("train", "gallery", "query"), "train, gallery and query, by train, gallery, query"),
+        (("bounding_box_train", "bounding_box_test", "query"), "Market-1501, by bounding_box_train"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_same_files_in_folders_of_other_names(
+    tmp_path: Path, names: tuple[str, str, str], called: str, share: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = dict(zip(("image_train", "image_test", "image_query"), names, strict=True))
+    paths = [path.replace(path.partition("/")[0], places[path.partition("/")[0]]) for path in VERI]
+    root = layout(tmp_path / "veri", *paths)
+    manifest = read_data(str(root), validation_share=share)
+    read = rows(manifest)
+    assert read[paths[2]] == ("0005", "test", "reference", 2, False)
+    assert read[paths[3]] == ("0005", "test", "query", 18, False)
+    assert {row[0] for row in read.values()} == {"0001", "0002", "0005"}
+    assert manifest.cameras_expected
+    assert f"{root}: read as {called}" in capsys.readouterr().err
+    assert len(manifest.protocol("test").queries) == 1
+
+
+def test_a_layout_below_a_data_set_never_wins(tmp_path: Path) -> None:
+    root = layout(tmp_path, "train/Kiwi/1.jpg", "test/Kiwi/2.jpg", *(f"Market-1501-v15.09.15/{path}" for path in SMALL))
+    manifest = read_manifest(root)
+    assert manifest.root == root
+    assert manifest.labels == ["Kiwi"]
+    assert manifest.notes == ("1 folder(s) beside train/ passed over: Market-1501-v15.09.15",)
+    assert manifest.read_as == "class folders in test, train"
+    alone = layout(tmp_path / "alone", "Kiwi/1.jpg", "Kiwi/2.jpg", *(f"Market/{path}" for path in SMALL))
+    with pytest.raises(
+        ManifestError, match=r"both class folders \(Kiwi\) and a data set of its own in Market: give data"
+    ):
+        read_manifest(alone, validation_share=0.5)
+    below = layout(tmp_path / "below", *(f"Market/{path}" for path in SMALL))
+    assert read_manifest(below).read_as.endswith(f"query in Market/, as {below} has no train/ of its own")

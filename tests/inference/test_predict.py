@@ -5,17 +5,28 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.data.any_image import truth_of
 from lookalike.data.dataset import Dataset
 from lookalike.data.images import ImageError
 from lookalike.evaluation.split import evaluate_split
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
-from lookalike.inference.predict import PredictError, Prediction, Predictions, draw, find_queries, predict, predict_any
+from lookalike.inference.predict import (
+    PredictError,
+    Prediction,
+    Predictions,
+    draw,
+    find_queries,
+    predict,
+    predict_any,
+    query_base,
+)
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import Rejection
 
@@ -100,6 +111,52 @@ def test_the_truth_is_the_folder_where_that_is_a_label(
     predictions = predict(openvino_encoder(bundle), bundle.references, images, 1, source="tiny")
     assert [item.truth for item in predictions] == ["digit 3", "digit 3", None, None]
     assert [item.image for item in predictions] == ["x.png", "x.png", str(images[2]), "image 4"]
+
+
+def known_images(root: Path, digits: Path) -> Path:
+    """Three test images of each of three digits: nested, behind a link, and in a folder of the first one's name."""
+    for label, places in (("digit 0", "a/b"), ("digit 1", "digit 0"), ("digit 2", "")):
+        for file in sorted((digits / "test" / label).iterdir())[:3]:
+            inner = root / "test" / label / places
+            inner.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, inner / file.name)
+    (root / "test" / "digit 2").rename(root.parent / f"{root.name}-store")
+    (root / "test" / "digit 2").symlink_to(root.parent / f"{root.name}-store")
+    return root
+
+
+@pytest.mark.parametrize("pattern", ["test", ".", "test/*", "test/**/*.png", "*/digit ?"])
+def test_nested_and_linked_folders_are_counted_as_the_class_above_them(
+    bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.chdir(known_images(tmp_path, digits))
+    bundle, files = load_bundle(bundle_path), find_queries(pattern)
+    truths = [truth_of(file, {*bundle.references.labels}, query_base(pattern)) for file in files]
+    counted = {label: truths.count(label) for label in sorted({*filter(None, truths)})}
+    assert counted == {"digit 0": 3, "digit 1": 3, "digit 2": 3}
+    if pattern == "test":
+        given = (openvino_encoder(bundle), bundle.references, files, 3)
+        assert [item.truth for item in predict(*given, source="t", base=query_base(pattern))] == truths
+    assert truth_of("digit 0/x/1.png", {"digit 0"}) is None, "a file alone is named by its own folder"
+
+
+@pytest.mark.parametrize("name", ["Jalapeño", "unknown"])
+def test_folders_of_any_unicode_form_count_and_a_rejection_is_never_right(
+    bundle_path: Path, digits: Path, tmp_path: Path, name: str
+) -> None:
+    bundle = load_bundle(bundle_path)
+    names = [name if label == "digit 0" else label for label in bundle.references.labels]
+    references = replace(bundle.references, labels=names)
+    folders = {normalize("NFD", name), name}
+    for folder in folders:
+        shutil.copytree(digits / "test" / "digit 0", tmp_path / folder)
+    given = (openvino_encoder(bundle), references, find_queries(str(tmp_path)), 3)
+    items = predict(*given, source="t", base=tmp_path)
+    assert [item.truth for item in items] == [name] * 4 * len(folders)
+    assert [item.right for item in items] == [item.label == name for item in items]
+    rejected = predict(*given, source="t", base=tmp_path, threshold=2.0)
+    assert {(item.label, item.right) for item in rejected} == {("unknown", False)}
+    assert all(item.cells()[0].right is False for item in rejected)
 
 
 def test_not_above_the_threshold_is_unknown(bundle_path: Path, digits: Path) -> None:

@@ -1,8 +1,6 @@
 """What is wrong with single files, and with files that belong nowhere."""
 
-import os
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from lookalike.auditing.file_facts import Facts, wrong_suffix
 from lookalike.auditing.findings_table import Finding, Findings
 from lookalike.data.class_folders import RECIPE
 from lookalike.data.exclusions import EXCLUDE_FILE
-from lookalike.data.image_files import is_image_name
+from lookalike.data.image_files import PassedOver, files_below, is_image_name
 from lookalike.data.manifest import Manifest
 from lookalike.data.tables import SPLIT_NAMES
 
@@ -77,11 +75,8 @@ def _strays(manifest: Manifest) -> list[str]:
     splits = [name for name in SPLIT_NAMES if (manifest.root / name).is_dir()]
     strays = []
     for folder in splits if (manifest.root / "train").is_dir() else ["."]:
-        for place, folders, names in os.walk(manifest.root / folder):
-            if RECIPE in names:
-                folders.clear()
-                continue
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            paths = [Path(place, name).relative_to(manifest.root).as_posix() for name in sorted(names)]
-            strays += [path for path in paths if path not in listed and not Path(path).name.startswith(".")]
+        files = list(files_below(manifest.root / folder, PassedOver()))
+        copies = {file.parent for file in files if file.name == RECIPE}
+        paths = [file.relative_to(manifest.root).as_posix() for file in files if not copies & set(file.parents)]
+        strays += sorted(path for path in paths if path not in listed)
     return [path for path in strays if path != EXCLUDE_FILE]

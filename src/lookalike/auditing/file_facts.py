@@ -25,8 +25,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from lookalike.console import progress, say
+from lookalike.data.formats import FORMATS, is_heic, register_heic
 from lookalike.data.images import ImageError, read_image
 from lookalike.data.manifest import Manifest, boxes_of
+from lookalike.data.metadata import orientation_of
+from lookalike.data.orientation import SIDEWAYS
 from lookalike.data.pixels import PixelSettings
 from lookalike.files import DiskFullError, atomic_file
 from lookalike.inference.encoder import Box, Encoder
@@ -39,17 +42,6 @@ THUMB = 160  # pixels, both sides: thumbnails are stretched, a page gives them t
 _THUMB_QUALITY = 85
 _SQUARE = PixelSettings(224, 224, "stretch")
 _KEY = ("path", "box", "size", "mtime_ns", "ctime_ns", "inode")
-_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "AVIF": (".avif",),
-    "BMP": (".bmp",),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-    "PPM": (".ppm", ".pgm", ".pbm"),
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,7 @@ class Facts:
 def wrong_suffix(path: str, image_format: str) -> bool:
     """Whether a file's name promises another format than it has (Pillow's name of it, "" where it has none)."""
     suffix = Path(path).suffix.lower()
-    return bool(image_format) and suffix not in _SUFFIXES.get(image_format, (suffix,))
+    return bool(image_format) and suffix not in FORMATS.get(image_format, (suffix,))
 
 
 def gather(manifest: Manifest, rows: pd.DataFrame, load: Callable[[], Encoder], identity: str, cache: Path) -> Facts:
@@ -204,8 +196,10 @@ def _facts_of(file: Path, box: Box | None, pixels: PixelSettings) -> tuple[dict[
         return {**facts, "error": f"{file}: cannot be read ({error.strerror})", "kind": "unreadable"}, None
     facts["sha256"] = hashlib.sha256(data).hexdigest()
     try:
+        if is_heic(data):
+            register_heic()
         with Image.open(io.BytesIO(data)) as header:
-            turned = header.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = orientation_of(header) in SIDEWAYS
             facts["format"] = str(header.format)
             facts["width"], facts["height"] = header.size[::-1] if turned else header.size
     except Exception:  # not an image, or a header that no decoder understands: read_image says what

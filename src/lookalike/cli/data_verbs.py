@@ -22,11 +22,11 @@ def manifest(settings: "ManifestCommand") -> int:
     write_table(data.manifest, output)
     print(f"written: {output}")
     if not settings.check:
-        return 0
+        return 1 if data.manifest.lost else 0
     broken = broken_images(data.manifest, data.manifest.table)
     for problem in broken:
         print(problem, file=sys.stderr)
-    return 1 if broken else 0
+    return 1 if broken or data.manifest.lost else 0
 
 
 def audit(settings: "AuditCommand") -> int:

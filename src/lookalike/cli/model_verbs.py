@@ -91,6 +91,8 @@ def report(settings: "ReportCommand") -> int:
     gathered = gather(assessment, model.bundle, settings.umap)
     output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
     write_bytes(output, page(gathered))
+    if assessment.stranger:
+        print(assessment.stranger)
     print(sentence(gathered))
     print(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     return 0
@@ -98,15 +100,22 @@ def report(settings: "ReportCommand") -> int:
 
 def predict(settings: "PredictCommand") -> int:
     """`lookalike predict`."""
-    from lookalike.inference.predict import find_queries
+    from lookalike.console import say
+    from lookalike.data.image_files import PassedOver
+    from lookalike.inference.predict import find_queries, query_base
 
-    return predict_files(settings, find_queries(settings.image))
+    passed = PassedOver()
+    files = find_queries(settings.image, passed)
+    for note in passed.notes:
+        say(f"image={settings.image}: {note}")
+    return predict_files(settings, files, query_base(settings.image)) or (1 if passed.lost else 0)
 
 
-def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
+def predict_files(settings: "PredictCommand", files: list[Path], base: Path | None = None) -> int:
     """`lookalike predict` for files that are chosen already."""
     from lookalike.console import progress, say
-    from lookalike.data.labels import alike_note
+    from lookalike.data.any_image import folder_label
+    from lookalike.data.labels import alike, alike_note
     from lookalike.inference import predict as prediction
     from lookalike.model import Model
 
@@ -127,6 +136,7 @@ def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
             source=str(model.bundle.path),
             rejection=rejection,
             progress=advance,
+            base=base,
         )
     written = predictions.write(Path(settings.output))
     print(predictions)
@@ -135,9 +145,13 @@ def predict_files(settings: "PredictCommand", files: list[Path]) -> int:
         print(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
         if predictions.rejection.warning:
             say(f"unknown: {predictions.rejection.warning}")
-    judged = [item for item in predictions if item.truth]
+    folders = {folder_label(item.image) for item in predictions if item.truth is None}
+    near = [name for group in alike({*references.labels, *folders}) if folders & set(group) for name in group]
+    for note in alike_note(near):
+        say(f"folders that are no known label are not counted as right or wrong: {note}")
+    judged = [item for item in predictions if item.right is not None]
     if judged:
-        right = sum(item.label == item.truth for item in judged)
+        right = sum(bool(item.right) for item in judged)
         print(f"{right} of {len(judged)} right, taking the name of the folder as the label")
     print(f"written: {written}")
     usable = [item for item in predictions if not item.error]

@@ -6,6 +6,8 @@ In reading order; first one image:
     shrink_kernel   shrinks an image by area averaging, compiled
     pixels          brings an image to the size of the model: stretch, crop or pad
     reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
+    metadata        which way up a file says that its pixels are, and the file without all that
+    formats         which image formats are read, and what their files are called
     images          reads any image file into RGB pixels; all of training, embedding and serving go through it
     labels          how a label is written, and which labels a reader cannot tell apart
     any_image       reads what a program has: a file, bytes, an array, a picture of Pillow
@@ -16,8 +18,9 @@ then a data set, from its layouts to one table:
 
     table_file      the cells of a CSV or Parquet file as text
     tables          CSV and Parquet tables of images, and the names of their columns
+    market          Market-1501's folders, VeRi-776's and their like, and what their file names say
+    msmt17          MSMT17's folders and lists
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
-    market          Market-1501's folders and what its file names say
     market_archive  unpacks the zip of Market-1501
     exclusions      `exclude.csv`: images that are left out
     hold_out        holds training images out for validation

@@ -6,16 +6,18 @@ where its file or bytes are given: an array or picture of it then gives slightly
 Letters in shapes: N images, H height, W width.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lookalike.data.images import MAX_PIXELS, MIN_SIDE, ImageError, read_image, to_rgb8
 from lookalike.data.labels import as_label
-from lookalike.data.orientation import Pixels
+from lookalike.data.metadata import orientation_of
+from lookalike.data.orientation import Pixels, upright
 from lookalike.data.pixels import PixelSettings, resize
 
 AnyImage: TypeAlias = Path | str | bytes | np.ndarray | Image.Image
@@ -30,7 +32,24 @@ def name_of(image: AnyImage, number: int = 0) -> str:
 
 def folder_label(file: str | Path) -> str:
     """The label that the folder of a file names, written as labels are."""
-    return as_label(Path(file).resolve().parent.name)
+    return as_label(Path(os.path.abspath(file)).parent.name)  # noqa: PTH100 - links keep the names that they have here
+
+
+def truth_of(file: str | Path, labels: Container[str], base: Path | None = None) -> str | None:
+    """The label that the folders of a file name, None where none of them is a known label.
+
+    Args:
+        file: The image.
+        labels: The known ones.
+        base: What was asked for: the topmost folder below it counts first, as in class folders, then its own name;
+            None for the file's own folder alone.
+    """
+    names = [folder_label(file)]
+    if base is not None:
+        top = Path(os.path.abspath(base))  # noqa: PTH100
+        inner = Path(os.path.abspath(file)).parent.relative_to(top).parts  # noqa: PTH100
+        names = [as_label(name) for name in (*inner, top.name)]
+    return next((name for name in names if name in labels), None)
 
 
 def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool]:
@@ -110,7 +129,8 @@ def _rgb_of(picture: Image.Image, name: str) -> Pixels:
             "size",
         )
     try:
-        return to_rgb8(ImageOps.exif_transpose(picture), name)
+        picture.load()  # Pillow turns a TIFF itself, here
+        return upright(to_rgb8(picture, name), orientation_of(picture))
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # damage makes decoders raise anything, and so does a picture that is closed already

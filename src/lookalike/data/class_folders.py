@@ -1,80 +1,121 @@
-"""`train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone."""
+"""`train/<class>/`, `validation/<class>/`, `test/<class>/` (or `query/` and `gallery/`), or class folders alone."""
 
 import os
-from collections import Counter
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pandas as pd
 
-from lookalike.data.image_files import find_images, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, find_images, is_image_name
+from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
 from lookalike.data.tables import SPLIT_NAMES, ManifestError
 
-AnyRow = TypeVar("AnyRow", bound=tuple[Any, ...])
-
-
-def passed_over(skipped: Counter[str]) -> list[str]:
-    """Notes on files that are no images, counted by extension."""
-    return [
-        f"{count} file(s) ending in {suffix or 'nothing'} passed over: not an image extension"
-        for suffix, count in sorted(skipped.items())
-    ]
-
-
-def utf8_only(rows: list[AnyRow], problems: list[str]) -> list[AnyRow]:
-    """The rows whose first cell, a path, is UTF-8 (tables hold nothing else); the others become problems."""
-    names = [row[0].encode("utf-8", "backslashreplace").decode() for row in rows]
-    problems += [
-        f"{name}: the name is not UTF-8: rename it" for row, name in zip(rows, names, strict=True) if name != row[0]
-    ]
-    return [row for row, name in zip(rows, names, strict=True) if name == row[0]]
-
-
 RECIPE = "transform.json"  # `augment` puts it beside its copies: that folder is no class
+_ROLES = {"query": "query", "gallery": "reference"}  # of the split test
+_Row = tuple[str, str, str, str]
+_SHOWN = 6
 
 
-def read_class_folders(root: Path, may_split: bool) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Reads class folders: a table of path, label and split; notes on what was passed over; problems."""
-    folders = {entry.name for entry in root.iterdir() if entry.is_dir()}
-    splits = {name: split for name, split in SPLIT_NAMES.items() if name in folders}
-    if "train" not in splits:
-        classes = [entry.name for entry in sorted(root.iterdir()) if entry.is_dir() and find_images(entry)]
-        if not (may_split and classes):
-            entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:6]) or "nothing"
-            way_out = (
-                "add data.validation_share=0.2 to split these class folders"
-                if classes
-                else "give the folder above with data.root="
-            )
-            raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {entries}; {way_out}")
-        splits = {"": "train"}
-    rows: list[tuple[str, str, str]] = []
+def read_class_folders(root: Path, may_split: bool, passed: PassedOver) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Reads class folders.
+
+    Args:
+        root: The folder above the splits, or above the classes.
+        may_split: Whether class folders alone are enough, as images are held out.
+        passed: What is not read is added to it.
+
+    Returns:
+        A table of path, label, split, role, and where file names tell it camera and ignore; notes; problems.
+
+    Raises:
+        ManifestError: There is no such folder in it, or it is another layout.
+    """
+    folders = [path.name for path, is_folder in entries_of(root, passed) if is_folder]
+    splits = {name: (split, "") for name, split in SPLIT_NAMES.items() if name in folders}
+    notes: list[str] = []
     problems: list[str] = []
-    skipped: Counter[str] = Counter()
-    for name, split in sorted(splits.items()):
-        _read_split(root, root / name, split, rows, problems, skipped)
-    table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split"])
-    return table, passed_over(skipped), problems
+    if "train" in splits:
+        splits |= {name: ("test", role) for name, role in _ROLES.items() if name in folders}
+        problems += _roles_that_miss(splits)
+        beside = [name for name in folders if name not in splits and not (root / name / RECIPE).is_file()]
+        with_images = [name for name in beside if find_images(root / name)]
+        if with_images:
+            notes.append(f"{len(with_images)} folder(s) beside train/ passed over: {', '.join(with_images[:_SHOWN])}")
+    else:
+        _need_classes(root, folders, may_split)
+        splits = {"": ("train", "")}
+    rows: list[_Row] = []
+    for name, (split, role) in sorted(splits.items()):
+        _read_split(root, root / name, (split, role), rows, problems, passed)
+    table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split", "role"])
+    return _with_cameras(table), notes, problems
+
+
+def _roles_that_miss(splits: dict[str, tuple[str, str]]) -> list[str]:
+    given = [name for name in _ROLES if name in splits]
+    if len(given) == 1:
+        return [f"{given[0]}: expected query/ and gallery/ together; add the other, or call it test/"]
+    if given and "test" in splits:
+        return ["test: expected test/, or query/ and gallery/, found all of them; remove or rename one"]
+    return []
+
+
+def _need_classes(root: Path, folders: list[str], may_split: bool) -> None:
+    """Refuses a folder without `train` that does not hold classes alone."""
+    classes = [name for name in folders if find_images(root / name) and not (root / name / RECIPE).is_file()]
+    roles = [name for name in classes if is_role_name(name) or name in SPLIT_NAMES]
+    own = [name for name in classes if layout_of(root / name) or (root / name / "train").is_dir()]
+    if roles:
+        raise ManifestError(
+            f"{root}: {', '.join(roles[:_SHOWN])}: a folder of queries, references or a split, no class: expected "
+            "train/<class>/ beside it, or bounding_box_train, bounding_box_test and query (image_train, image_test and "
+            "image_query); rename it, or write a table with the column role"
+        )
+    if own:
+        raise ManifestError(
+            f"{root}: {', '.join(own[:_SHOWN])}: a data set of its own, no class: give data.root={root / own[0]}"
+        )
+    if may_split and classes:
+        return
+    entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:_SHOWN]) or "nothing"
+    alone = "add data.validation_share=0.2 to split these class folders"
+    way_out = alone if classes else "give the folder above with data.root="
+    raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {entries}; {way_out}")
 
 
 def _read_split(
-    root: Path, folder: Path, split: str, rows: list[tuple[str, str, str]], problems: list[str], skipped: Counter[str]
+    root: Path, folder: Path, split: tuple[str, str], rows: list[_Row], problems: list[str], passed: PassedOver
 ) -> None:
     """Appends the images of one split folder; the first folder below it is the label."""
-    for entry in sorted(folder.iterdir()):
-        where = entry.relative_to(root).as_posix()
-        if entry.name.startswith(".") or (entry / RECIPE).is_file():
+    linked: dict[str, str] = {}
+    for path, is_folder in entries_of(folder, passed):
+        where = path.relative_to(root).as_posix()
+        if (path / RECIPE).is_file():
             continue
-        if not entry.is_dir():
-            if is_image_name(entry.name):
-                problems.append(f"{where}: an image outside any class folder: move it to {split}/<class>/")
+        if not is_folder:
+            if is_image_name(path.name):
+                problems.append(f"{where}: an image outside any class folder: move it to {split[0]}/<class>/")
             else:
-                skipped[entry.suffix] += 1
+                passed.add(path)
             continue
-        images = find_images(entry)
+        if is_role_name(path.name) or layout_of(path):
+            problems.append(f"{where}: a folder of a re-identification data set, no class: move or rename it")
+            continue
+        twin = linked.setdefault(os.path.realpath(path), where)
+        if twin != where:
+            problems.append(f"{where}: the same folder as {twin} (a link): remove one of them")
+            continue
+        images = find_images(path, passed)
         if not images:
             problems.append(f"{where}: a class with no images: add some or remove the folder")
-        rows += [(image.relative_to(root).as_posix(), entry.name, split) for image in images]
-        for _, folders, names in os.walk(entry):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            skipped.update(Path(name).suffix for name in names if not (name.startswith(".") or is_image_name(name)))
+        rows += [(image.relative_to(root).as_posix(), path.name, *split) for image in images]
+
+
+def _with_cameras(table: pd.DataFrame) -> pd.DataFrame:
+    """Cameras and junk, where there are roles and every file name says the label of its folder and a camera."""
+    if not (table["role"] != "").any():
+        return table
+    said = [label_and_camera(path.rpartition("/")[2]) for path in table["path"]]
+    if all(pair and pair[0] == label and pair[1] is not None for pair, label in zip(said, table["label"], strict=True)):
+        table["camera"] = pd.array([pair[1] if pair else None for pair in said], dtype="Int64")
+        table["ignore"] = table["label"] == JUNK
+    return table

@@ -15,7 +15,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lookalike.data.orientation import EXIF_TAG, SIDEWAYS, Pixels, Region, as_stored, upright
+from lookalike.data.formats import FORMATS, HEIC_ADVICE, NAMES, is_heic, register_heic
+from lookalike.data.metadata import orientation_of, without_metadata
+from lookalike.data.orientation import SIDEWAYS, Pixels, Region, as_stored, upright
 from lookalike.data.pixels import PixelSettings, resize
 from lookalike.data.reduced_jpeg import cut, decode_reduced, reduction
 from lookalike.errors import LookalikeError
@@ -24,9 +26,7 @@ MAX_PIXELS = 89_478_485
 MIN_SIDE = 4
 
 
-# Nothing else is decoded, whatever its name says: for EPS, Pillow would start Ghostscript.
-_FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM"})
-_STILL_FORMATS = frozenset({"MPO"})
+_STILL_FORMATS = frozenset({"MPO", "HEIF"})  # with more than one picture, the first is the photograph
 _END_OF_JPEG = b"\xff\xd9"
 Unusable = Literal["unreadable", "empty", "not_an_image", "damaged", "animated", "size", "format", "box"]
 
@@ -81,7 +81,7 @@ def read_image(
     if not data:
         raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file", "empty")
     try:
-        image = _decode(data, name, pixels, box, crop)
+        image = _decode_pixels(data, name, pixels, box, crop)
     except (ImageError, MemoryError):
         raise
     except _CropFailedError as error:
@@ -93,21 +93,51 @@ def read_image(
     return np.ascontiguousarray(image if pixels is None else resize(image, pixels))
 
 
-def _decode(
+def _decode_pixels(
     data: bytes,
     name: str,
     pixels: PixelSettings | None,
     box: tuple[float, ...] | None,
     crop: Callable[[int, int], Region] | None,
 ) -> Pixels:
+    """As `_decode`; where that fails, again without the file's metadata, which never decides over pixels."""
+    try:
+        return _decode(data, name, pixels, box, crop)
+    except (MemoryError, _CropFailedError):
+        raise
+    except Exception as error:
+        if isinstance(error, ImageError) and error.kind != "not_an_image":
+            raise
+        bare, orientation = without_metadata(data)
+        if len(bare) == len(data):
+            raise
+        try:
+            return _decode(bare, name, pixels, box, crop, orientation)
+        except (MemoryError, _CropFailedError):
+            raise
+        except Exception:  # so it is the pixels
+            raise error from None
+
+
+def _decode(
+    data: bytes,
+    name: str,
+    pixels: PixelSettings | None,
+    box: tuple[float, ...] | None,
+    crop: Callable[[int, int], Region] | None,
+    orientation: int | None = None,
+) -> Pixels:
     """The upright part that is asked for, perhaps at reduced scale."""
     region: Region | None = None
+    if is_heic(data) and not register_heic():
+        raise ImageError(f"{name}: {HEIC_ADVICE}", "format")
     try:
         with Image.open(BytesIO(data)) as header:
             _check(header, name)
             # Pillow turns a TIFF itself while decoding it, so its upright size is not known yet.
             turned = header.format == "TIFF"
-            orientation = 1 if turned else header.getexif().get(EXIF_TAG, 1)
+            if orientation is None:
+                orientation = 1 if turned else orientation_of(header)
             wide, high = header.size[::-1] if orientation in SIDEWAYS else header.size
             if not turned:
                 region = _region(high, wide, box, crop, name)
@@ -122,7 +152,7 @@ def _decode(
             image = upright(to_rgb8(header, name), orientation)
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{name}: not an image, whatever its name says: expected JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF or PPM",
+            f"{name}: not an image, whatever its name says: expected {NAMES}",
             "not_an_image",
         ) from error
     except Image.DecompressionBombError as error:
@@ -134,10 +164,8 @@ def _decode(
 
 def _check(header: Image.Image, name: str) -> None:
     """Refuses by the header alone, before any pixel is decoded."""
-    if header.format not in _FORMATS:
-        raise ImageError(
-            f"{name}: {header.format} is not read, expected {', '.join(sorted(_FORMATS))}: save it as PNG", "format"
-        )
+    if header.format not in FORMATS:
+        raise ImageError(f"{name}: {header.format} is not read, expected {NAMES}: save it as PNG", "format")
     width, height = header.size
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"), "size")

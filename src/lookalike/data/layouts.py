@@ -3,22 +3,23 @@
 import os
 import re
 import stat
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import pandas as pd
 
 from lookalike.console import progress, say
-from lookalike.data.class_folders import read_class_folders
+from lookalike.data.class_folders import RECIPE, read_class_folders
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.hold_out import hold_out_images, hold_out_people
-from lookalike.data.image_files import find_broken
+from lookalike.data.image_files import PassedOver, entries_of, find_broken, is_image_name
 from lookalike.data.labels import alike_note, stripped_note
 from lookalike.data.manifest import ROLES, Manifest, tidy
-from lookalike.data.market import market_root, read_market
+from lookalike.data.market import layout_of, market_root, read_market
 from lookalike.data.market_archive import unpack
-from lookalike.data.tables import BOX, SPLITS, ManifestError, read_table
+from lookalike.data.msmt17 import msmt17_root, read_msmt17
+from lookalike.data.tables import BOX, SPLIT_NAMES, SPLITS, ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
 
 _NAMED = 5  # labels in a note
@@ -79,7 +80,7 @@ def survey_data(
             "data.root: needs a value: give data.root=<folder with train/<class>/*.jpg, or a .csv / .parquet table>"
         )
     manifest, problems = _survey(Path(root), **selection)
-    for note in manifest.notes:
+    for note in (f"read as {manifest.read_as}", *manifest.notes):
         say(f"{root}: {note}")
     return manifest, problems
 
@@ -88,8 +89,9 @@ def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
     """Reads a data set and says nothing.
 
     Args:
-        root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/` (also `val`, `valid`), a folder of
-            class folders (with `validation_share`), the folders of Market-1501 (or the one folder above them), or a
+        root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/` (also `val`, `valid`; `query` and
+            `gallery` instead of test), a folder of class folders (with `validation_share`), the folders of Market-1501,
+            VeRi-776 or MSMT17 (or the one folder above them), or a
             `.csv` / `.parquet` table with at least `path` and `label`; the tables of open-metric-learning
             (`is_query`, `is_gallery`, `x_1` ...) are understood.
         **selection: See `Selection`.
@@ -109,36 +111,103 @@ def _survey(
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
             ".parquet table; give yours with data.root=<path>"
         )
-    market = market_root(root)
-    if market:
-        (table, notes, problems), base = read_market(market), market
-    elif root.is_dir():
-        (table, notes, problems), base = read_class_folders(root, validation_share > 0), root
-    else:
-        (table, seen, problems), base = read_table(root), root.parent
-        notes = [f"read as a table {seen}"] if seen else []
+    source = _read(root, validation_share > 0)
+    table, notes, problems = source.table, source.notes, source.problems
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
     stripped = stripped_note(table["label"])
     table = tidy(table)
     notes += stripped + alike_note(table["label"].unique())
     if validation_share > 0 and not (table["split"] == "validation").any():
-        table = (hold_out_people if market else hold_out_images)(table, validation_share, seed)
+        table = (hold_out_people if source.people else hold_out_images)(table, validation_share, seed)
         held = table[table["split"] == "validation"]
-        what = f"{held['label'].nunique()} people with {len(held)}" if market else f"{len(held)}"
+        what = f"{held['label'].nunique()} people with {len(held)}" if source.people else f"{len(held)}"
         notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    left_out, name = find_exclusions(Path(exclude) if exclude else None, base, table["path"])
+    left_out, name = find_exclusions(Path(exclude) if exclude else None, source.base, table["path"])
     table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
     manifest = Manifest(
-        base,
+        source.base,
         table.reset_index(drop=True),
         tuple(notes + exclusion_notes),
-        market is not None,
+        source.people,
         left_out,
-        not market and root.is_dir(),
+        source.folders,
+        source.read_as,
+        tuple(source.passed.lost),
     )
     problems += _table_problems(manifest)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
+
+
+@dataclass
+class _Source:
+    """What a reader of one layout made.
+
+    Attributes:
+        base: The folder that paths start from.
+        table: The images.
+        notes: What was passed over, in words.
+        problems: In words.
+        read_as: The layout, and why it was taken for that one.
+        passed: What was not read.
+        people: Whether its labels are people whose images name their cameras.
+        folders: Whether it was read from class folders.
+    """
+
+    base: Path
+    table: pd.DataFrame
+    notes: list[str]
+    problems: list[str]
+    read_as: str
+    passed: PassedOver = field(default_factory=PassedOver)
+    people: bool = False
+    folders: bool = False
+
+
+def _read(root: Path, may_split: bool) -> _Source:
+    """Recognises the layout and reads it; one in the root comes before one in a folder of it."""
+    passed = PassedOver()
+    if not root.is_dir():
+        table, seen, problems = read_table(root)
+        return _Source(root.parent, table, [], problems, f"a table{', ' if seen else ''}{seen}")
+    base = msmt17_root(root)
+    if base:
+        source = _Source(base, *read_msmt17(base), "MSMT17, by its lists", passed, people=True)
+    elif base := market_root(root):
+        layout = layout_of(base)
+        assert layout is not None
+        there = [name for name in layout.folders if (base / name).is_dir()]
+        source = _Source(base, *read_market(base, passed), f"{layout.name}, by {', '.join(there)}", passed, people=True)
+    else:
+        table, notes, problems = read_class_folders(root, may_split, passed)
+        tops = sorted({path.partition("/")[0] for path in table["path"]} & {*SPLIT_NAMES, "query", "gallery"})
+        read_as = f"class folders in {', '.join(tops)}" if "train" in tops else "class folders alone"
+        people = "camera" in table
+        source = _Source(root, table, notes, problems, read_as, passed, people, folders=True)
+    if base and base != root:
+        _alone(root, base, may_split)
+        source.read_as += f" in {base.name}/, as {root} has no train/ of its own"
+    source.notes += passed.notes
+    return source
+
+
+def has_layout(root: Path) -> bool:
+    """Whether a folder is a data set with splits or roles, and not just a folder of images."""
+    return (root / "train").is_dir() or bool(msmt17_root(root) or market_root(root))
+
+
+def _alone(root: Path, base: Path, may_split: bool) -> None:
+    """Refuses a data set in a subfolder beside class folders that could be held out from."""
+    entries = entries_of(root, PassedOver()) if may_split else []
+    folders = [path for path, is_folder in entries if is_folder and path != base and not (path / RECIPE).is_file()]
+    classes = [
+        path for path in folders if any(is_image_name(inner.name) for inner, _ in entries_of(path, PassedOver()))
+    ]
+    if classes:
+        raise ManifestError(
+            f"{root}: both class folders ({classes[0].name}) and a data set of its own in {base.name}: give "
+            f"data.root={base}, or move it elsewhere"
+        )
 
 
 def _without_problems(root: str | Path | None, manifest: Manifest, table_problems: list[str]) -> Manifest:

@@ -40,6 +40,8 @@ class Manifest:
         cameras_expected: Whether the layout names a camera per image (Market-1501), so that a missing one is odd.
         left_out: Path -> reason of the images that `exclude.csv` leaves out.
         folders: Whether it was read from class folders.
+        read_as: The layout that was recognised, and why.
+        lost: Images and folders that could not be read, in words; these are among the notes, too.
     """
 
     root: Path
@@ -48,6 +50,8 @@ class Manifest:
     cameras_expected: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
     folders: bool = False
+    read_as: str = ""
+    lost: tuple[str, ...] = ()
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""

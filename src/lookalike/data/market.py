@@ -1,58 +1,125 @@
-"""Market-1501 as it is distributed: its folders, what its file names say, people held out, and its zip.
+"""Data sets of people and vehicles whose folders are roles and whose file names are labels: Market-1501 and its like.
 
 Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015. `0002_c1s1_000451_03.jpg` is person 0002 seen
 by camera 1. `-1` is junk, which neither helps nor hurts; `0000` is a distractor, a reference that is nobody's match.
+VeRi-776 and others have the same files in folders of other names.
 """
 
 import re
-from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from lookalike.data.class_folders import passed_over, utf8_only
-from lookalike.data.image_files import find_images, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, find_images, is_image_name
 
-TRAIN, REFERENCES, QUERIES = "bounding_box_train", "bounding_box_test", "query"
-FOLDERS = {TRAIN: ("train", ""), REFERENCES: ("test", "reference"), QUERIES: ("test", "query")}  # split, role
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a data set keeps which images.
+
+    Attributes:
+        name: What it is called.
+        train: The folder of training images.
+        references: That of the images that are searched.
+        queries: That of the images that ask.
+    """
+
+    name: str
+    train: str
+    references: str
+    queries: str
+
+    @property
+    def folders(self) -> dict[str, tuple[str, str]]:
+        """Folder -> split and role."""
+        return {self.train: ("train", ""), self.references: ("test", "reference"), self.queries: ("test", "query")}
+
+
+MARKET = Layout("Market-1501", "bounding_box_train", "bounding_box_test", "query")
+TRAIN, REFERENCES, QUERIES, FOLDERS = MARKET.train, MARKET.references, MARKET.queries, MARKET.folders
+VERI = Layout("VeRi-776", "image_train", "image_test", "image_query")
+FLAT = Layout("train, gallery and query", "train", "gallery", "query")
+# Names of folders that are roles and never classes, in small letters; all that start like Market-1501's are, too.
+_ROLE_NAMES = frozenset(
+    {*VERI.folders, "image_gallery", "query", "queries", "gallery", "probe", "multi-query", "gt_bbox"}
+)
 JUNK, DISTRACTOR = "-1", "0000"
 EXAMPLE = "0002_c1s1_000451_03.jpg"
 
 
 # A camera is followed by its sequence (c1s1), by `_` or by the end: `0002_c1owboy.jpg` names none.
 _NAME = re.compile(r"(-1|[0-9]+)_(?:c([0-9]{1,9})(?=s[0-9]|[_.]))?.*")
+AnyRow = TypeVar("AnyRow", bound=tuple[Any, ...])
 _Row = tuple[str, str, str, str, int | None, bool]
 
 
+def is_role_name(name: str) -> bool:
+    """Whether a folder of that name holds the queries or references of a data set, so that it is no class."""
+    return name.casefold() in _ROLE_NAMES or name.casefold().startswith("bounding_box_")
+
+
+def label_and_camera(name: str) -> tuple[str, int | None] | None:
+    """What a file name says: `0002_c1s1_000451_03.jpg` is 0002 under camera 1; None for a name without an id."""
+    said = _NAME.fullmatch(name)
+    return (said[1], int(said[2]) if said[2] else None) if said else None
+
+
+def utf8_only(rows: list[AnyRow], problems: list[str]) -> list[AnyRow]:
+    """The rows whose first cell, a path, is UTF-8 (tables hold nothing else); the others become problems."""
+    names = [row[0].encode("utf-8", "backslashreplace").decode() for row in rows]
+    problems += [
+        f"{name}: the name is not UTF-8: rename it" for row, name in zip(rows, names, strict=True) if name != row[0]
+    ]
+    return [row for row, name in zip(rows, names, strict=True) if name == row[0]]
+
+
+def layout_of(folder: Path) -> Layout | None:
+    """Which of these layouts a folder has."""
+    for layout in (MARKET, VERI):
+        if (folder / layout.train).is_dir() or (folder / layout.references).is_dir():
+            return layout
+    pair = [folder / FLAT.references, folder / FLAT.queries]
+    if all(part.is_dir() for part in pair) and any(_holds_images(part) for part in pair):
+        return FLAT
+    return None
+
+
 def market_root(root: Path) -> Path | None:
-    """The folder with `bounding_box_train` or `bounding_box_test`: `root`, else its one subfolder that has; or None."""
-    if _has_layout(root):
+    """The folder with one of these layouts: `root`, else its one subfolder that has; or None.
+
+    A `train` folder in the root makes it a data set of its own, so what lies below it is not asked.
+    """
+    if layout_of(root):
         return root
-    inside = sorted(root.iterdir()) if root.is_dir() else []
-    roots = [entry for entry in inside if not entry.name.startswith(".") and _has_layout(entry)]
-    return roots[0] if len(roots) == 1 else None
+    if not root.is_dir() or (root / "train").is_dir():
+        return None
+    inside = [path for path, is_folder in entries_of(root, PassedOver()) if is_folder and layout_of(path)]
+    return inside[0] if len(inside) == 1 else None
 
 
-def read_market(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Reads the images of Market-1501's three folders; nothing is decoded.
+def read_market(root: Path, passed: PassedOver | None = None) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Reads the images of the three folders; nothing is decoded.
 
     Args:
         root: The folder above them, see `market_root`.
+        passed: What is not read is added to it.
 
     Returns:
-        A table with the columns path (relative to `root`), label, split, role, camera (Int64) and ignore; notes on what
-        was passed over; and the problems found.
+        A table with the columns path (relative to `root`), label, split, role, camera (Int64) and ignore; notes; and
+        the problems found.
     """
+    layout, passed = layout_of(root) or MARKET, PassedOver() if passed is None else passed
     rows: list[_Row] = []
     problems: list[str] = []
-    skipped: Counter[str] = Counter()
-    images = {folder: _read_folder(root, folder, rows, problems, skipped) for folder in FOLDERS}
-    problems += _without_images(root, images)
+    images = {folder: _read_folder(root, folder, layout, rows, problems, passed) for folder in layout.folders}
+    problems += _without_images(root, layout, images)
     table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split", "role", "camera", "ignore"])
     table = table.astype({"camera": "Int64", "ignore": bool})
     people = table[~table["ignore"] & (table["label"] != DISTRACTOR)].groupby("split")["label"].unique()
     both = sorted({*people.get("train", ())} & {*people.get("test", ())})
-    notes = passed_over(skipped)
+    notes = []
     if both:
         notes.append(
             f"{len(both)} people are in train and in test (such as {both[0]}): test figures are better than they "
@@ -61,45 +128,48 @@ def read_market(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     return table, notes, problems
 
 
-def _has_layout(folder: Path) -> bool:
-    return (folder / TRAIN).is_dir() or (folder / REFERENCES).is_dir()
+def _holds_images(folder: Path) -> bool:
+    return any(not is_folder and is_image_name(path.name) for path, is_folder in entries_of(folder, PassedOver()))
 
 
-def _read_folder(root: Path, folder: str, rows: list[_Row], problems: list[str], skipped: Counter[str]) -> int:
+def _read_folder(
+    root: Path, folder: str, layout: Layout, rows: list[_Row], problems: list[str], passed: PassedOver
+) -> int:
     """Appends the images of one folder; returns how many image files it has, good names or not."""
     images = 0
-    split, role = FOLDERS[folder]
-    for entry in sorted((root / folder).iterdir()) if (root / folder).is_dir() else []:
-        where = f"{folder}/{entry.name}"
-        if entry.name.startswith("."):
-            continue
-        if not is_image_name(entry.name):
-            if not entry.is_dir():
-                skipped[entry.suffix] += 1
-            elif find_images(entry):
+    split, role = layout.folders[folder]
+    for path, is_folder in entries_of(root / folder, passed) if (root / folder).is_dir() else []:
+        where = f"{folder}/{path.name}"
+        if is_folder:
+            if find_images(path):
                 problems.append(f"{where}: a folder of images: expected the images themselves, move them to {folder}/")
             continue
+        if not is_image_name(path.name):
+            passed.add(path)
+            continue
         images += 1
-        name = _NAME.fullmatch(entry.name)
-        if not name:
+        said = label_and_camera(path.name)
+        if not said:
             problems.append(f"{where}: the name has no id: expected {EXAMPLE}; rename or remove it")
             continue
-        label, camera = name.groups()
-        if label == DISTRACTOR and folder != REFERENCES:
-            problems.append(f"{where}: {DISTRACTOR} is nobody: expected in {REFERENCES}/ only; move or remove it")
-        rows.append((where, label, split, role, int(camera) if camera else None, label == JUNK))
+        label, camera = said
+        if label == DISTRACTOR and folder != layout.references:
+            references = layout.references
+            problems.append(f"{where}: {DISTRACTOR} is nobody: expected in {references}/ only; move or remove it")
+        rows.append((where, label, split, role, camera, label == JUNK))
     return images
 
 
-def _without_images(root: Path, images: dict[str, int]) -> list[str]:
+def _without_images(root: Path, layout: Layout, images: dict[str, int]) -> list[str]:
     """Folders that are there but empty, and what is missing of a pair that only works together."""
-    wanted = {folder for folder in FOLDERS if (root / folder).is_dir()}
-    if wanted & {REFERENCES, QUERIES}:
-        wanted |= {REFERENCES, QUERIES}
+    train, references, queries = layout.folders
+    wanted = {folder for folder in layout.folders if (root / folder).is_dir()}
+    if wanted & {references, queries}:
+        wanted |= {references, queries}
     texts = {
-        TRAIN: "training images; copy them there or remove the folder",
-        REFERENCES: f"the images that {QUERIES} is compared with; copy them there, or remove {QUERIES} to train only",
-        QUERIES: f"the images that ask {REFERENCES}; copy them there, or remove {REFERENCES} to train only",
+        train: "training images; copy them there or remove the folder",
+        references: f"the images that {queries} is compared with; copy them there, or remove {queries} to train only",
+        queries: f"the images that ask {references}; copy them there, or remove {references} to train only",
     }
     return [
         f"{folder}: no image: expected {text} ({EXAMPLE})"

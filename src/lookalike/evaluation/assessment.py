@@ -84,8 +84,15 @@ class Assessment:
         figures = self.identification.to_dict()
         return {"headline": figures.pop("headline"), **about, **figures, "per_label": rows}
 
+    @property
+    def stranger(self) -> str:
+        """What to know first of a model that was trained on none of these labels; "" where it shares one."""
+        if self.about.get("labels_in_common") != 0:
+            return ""
+        return f"{self.name} was trained on none of the labels of {self.manifest.root}: is this the data set you mean?"
+
     def __str__(self) -> str:
-        return str(self.identification)
+        return "\n".join(filter(None, [self.stranger, str(self.identification)]))
 
     def __repr__(self) -> str:
         names = ("accuracy", "map")

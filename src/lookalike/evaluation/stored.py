@@ -10,10 +10,9 @@ from lookalike.console import say
 from lookalike.data.any_image import folder_label
 from lookalike.data.class_folders import RECIPE
 from lookalike.data.exclusions import find_exclusions, without
-from lookalike.data.image_files import find_images
-from lookalike.data.layouts import read_data
+from lookalike.data.image_files import PassedOver, find_images
+from lookalike.data.layouts import has_layout, read_data
 from lookalike.data.manifest import Manifest
-from lookalike.data.market import market_root
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.embed import embed_rows
 from lookalike.files import atomic_folder
@@ -56,9 +55,11 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
         ManifestError: No image there.
     """
     root = Path(str(data["root"])) if data["root"] else None
-    market = root is not None and root.is_dir() and market_root(root) is not None
-    if root is not None and root.is_dir() and not market and not (root / "train").is_dir():
-        files = [file for file in find_images(root) if not any((above / RECIPE).is_file() for above in file.parents)]
+    passed = PassedOver()
+    lost: tuple[str, ...] = ()
+    if root is not None and root.is_dir() and not has_layout(root):
+        images = find_images(root, passed)
+        files = [file for file in images if not any((above / RECIPE).is_file() for above in file.parents)]
         rows = pd.DataFrame(
             {
                 "path": [file.relative_to(root).as_posix() for file in files],
@@ -67,13 +68,14 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
         )
         listed_out = find_exclusions(Path(data["exclude"]) if data.get("exclude") else None, root, rows["path"])
         rows, notes = without(rows, *listed_out)
-        for note in notes:
+        lost = tuple(passed.lost)
+        for note in [*passed.notes, *notes]:
             say(f"{root}: {note}")
         rows = rows.reset_index(drop=True)
         manifest = Manifest(root, rows)
     else:
         manifest = read_data(**data)
-        rows = manifest.original
+        rows, lost = manifest.original, manifest.lost
     if rows.empty:
         raise ManifestError(f"{root}: no image in it: give a folder of images or a .csv / .parquet table")
     if output.exists() and not (output / "gallery.json").is_file():
@@ -92,4 +94,4 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
     )
     with atomic_folder(output.absolute()) as folder:
         made.save(folder)
-    return made, list(errors.values())
+    return made, [*errors.values(), *lost]

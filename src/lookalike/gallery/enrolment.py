@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from lookalike.console import say
 from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
-from lookalike.data.image_files import find_images
+from lookalike.data.image_files import PassedOver, find_images
 from lookalike.data.labels import as_label as as_written
 from lookalike.inference.references import GalleryError
 
@@ -19,9 +20,12 @@ def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
         GalleryError: There is no image.
     """
     spread: list[AnyImage] = []
+    passed = PassedOver()
     for image in as_list(images)[0]:
         folder = isinstance(image, str | Path) and Path(image).is_dir()
-        spread += find_images(Path(str(image))) if folder else [image]
+        spread += find_images(Path(str(image)), passed) if folder else [image]
+    for note in passed.notes:
+        say(f"add: {note}")
     if not spread:
         raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
     return spread

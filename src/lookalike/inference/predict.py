@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
-from lookalike.data.image_files import find_images
+from lookalike.data.any_image import AnyImage, as_list, name_of, truth_of
+from lookalike.data.image_files import SYSTEM_FOLDERS, PassedOver, find_images
 from lookalike.errors import LookalikeError
 from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.encoder import Encoder
@@ -65,7 +65,7 @@ class Prediction:
         label: The label voted by its neighbours; `unknown` when none of them is near enough; None when the image could
             not be used.
         score: Share of the k neighbours that carry that label, 0 to 1; None for `unknown`.
-        truth: The name of the image's folder when that is one of the known labels, else None.
+        truth: The known label that names the image's folder, else None.
         neighbours: Nearest first.
         error: Why the image could not be used, else None.
         query: The image itself, to be drawn.
@@ -83,6 +83,11 @@ class Prediction:
     def unknown(self) -> bool:
         """Whether no known image is near enough."""
         return self.error is None and self.score is None
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the label is the truth, None where that is not known; a rejected image is of no label."""
+        return None if self.truth is None or self.error else self.score is not None and self.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `error` only where there is one."""
@@ -104,7 +109,7 @@ class Prediction:
         query = Path(self.image) if self.query is None else self.query
         if self.error is not None:
             return [Cell(query, "cannot be used", self.error)]
-        right = None if self.truth is None else self.label == self.truth
+        right = self.right
         votes = "too far from all"
         if self.score is not None:
             votes = f"{round(self.score * len(self.neighbours))} of {len(self.neighbours)} neighbours"
@@ -215,24 +220,42 @@ class Predictions:
         return "\n".join(map(str, self.items))
 
 
-def find_queries(image: str) -> list[Path]:
+def find_queries(image: str, passed: PassedOver | None = None) -> list[Path]:
     """The files that a file, folder or glob pattern means, sorted.
+
+    Args:
+        image: What was asked for; a folder that a pattern means stands for the images in it.
+        passed: What is not read is added to it.
 
     Raises:
         PredictError: No image there.
     """
-    path = Path(image)
+    path, passed = Path(image), PassedOver() if passed is None else passed
     if path.is_dir():
-        files = find_images(path)
+        files = find_images(path, passed)
     elif path.exists() or not has_magic(image):
         files = [path]
     else:
-        files = sorted(Path(name) for name in glob(image, recursive=True) if Path(name).is_file())  # noqa: PTH207
+        places = sorted(map(Path, glob(image, recursive=True)))  # noqa: PTH207
+        kept = [place for place in places if not SYSTEM_FOLDERS & {part.casefold() for part in place.parts}]
+        inside = [file for place in kept if place.is_dir() for file in find_images(place, passed)]
+        files = sorted({*(place for place in kept if not place.is_dir()), *inside})
     if not files:
+        more = f" ({'; '.join(passed.notes)})" if passed.notes else ""
         raise PredictError(
-            f"image={image}: no image there: give a file, a folder or a quoted pattern such as image='photos/*.jpg'"
+            f"image={image}: no image there{more}: give a file, a folder or a quoted pattern such as "
+            "image='photos/*.jpg'"
         )
     return files
+
+
+def query_base(image: str) -> Path | None:
+    """The folder below which names of folders may be labels: the one asked for, or what a pattern starts with."""
+    path = Path(image)
+    if path.is_dir() or path.exists() or not has_magic(image):
+        return path if path.is_dir() else None
+    fixed = next(number for number, part in enumerate(path.parts) if has_magic(part))
+    return Path(*path.parts[:fixed])
 
 
 def predict(
@@ -245,6 +268,7 @@ def predict(
     rejection: Rejection | None = None,
     progress: Callable[[int], None] = lambda done: None,
     strict: bool = False,
+    base: Path | None = None,
 ) -> Predictions:
     """Finds the k nearest references of every image.
 
@@ -257,6 +281,7 @@ def predict(
         rejection: When the label is `unknown`; None for never.
         progress: Called with the number of images done since the last call.
         strict: Raise for an image that cannot be used, instead of giving it a prediction with `error`.
+        base: The folder that was asked for, see `truth_of`.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
@@ -271,7 +296,7 @@ def predict(
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
         if i in errors
-        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection)
+        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection, base)
         for i, image in enumerate(images)
     )
     created = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -330,12 +355,16 @@ def _neighbours(references: References, rows: np.ndarray, similarity: np.ndarray
 
 
 def _prediction(
-    image: AnyImage, number: int, neighbours: tuple[Neighbour, ...], labels: set[str], rejection: Rejection | None
+    image: AnyImage,
+    number: int,
+    neighbours: tuple[Neighbour, ...],
+    labels: set[str],
+    rejection: Rejection | None,
+    base: Path | None,
 ) -> Prediction:
     names = [neighbour.label for neighbour in neighbours]
     winner = names[vote(np.array(names), np.array([near.similarity for near in neighbours], np.float32))]
-    folder = folder_label(image) if isinstance(image, Path | str) else ""
-    truth = folder if folder in labels else None
+    truth = truth_of(image, labels, base) if isinstance(image, Path | str) else None
     if rejection is not None and neighbours[0].similarity <= rejection.similarity:
         return Prediction(name_of(image, number), UNKNOWN, None, truth, neighbours, query=image)
     score = names.count(winner) / len(names)

@@ -11,7 +11,6 @@ import pandas as pd
 
 from lookalike.errors import LookalikeError
 
-
 # Lists, NumPy, pandas, Arrow, torch: what they have in common is found out value by value.
 Rows: TypeAlias = Any
 Value: TypeAlias = Any

@@ -1,0 +1,82 @@
+"""MSMT17 as it is distributed: two folders of people whose numbers start anew, and lists that say who asks.
+
+Wei et al., "Person Transfer GAN to Bridge Domain Gap for Person Re-Identification", CVPR 2018. A line of a list is
+`0000/0000_000_01_0303morning_0015_0.jpg 0`: below `train/` or `test/` person 0000, seen by camera 01.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from lookalike.data.image_files import PassedOver, entries_of
+from lookalike.data.market import utf8_only
+from lookalike.data.tables import ManifestError
+
+_LISTS = {
+    "train": ("train", ""),
+    "val": ("validation", ""),
+    "gallery": ("test", "reference"),
+    "query": ("test", "query"),
+}
+_FOLDERS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
+_NAME = re.compile(r"([0-9]+)_[0-9]+_([0-9]{1,9})_[0-9]{4}(?:morning|noon|afternoon)_.*")
+_EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
+
+
+def msmt17_root(root: Path) -> Path | None:
+    """The folder with MSMT17: `root`, else its one subfolder that has it; or None."""
+    if _is_msmt17(root):
+        return root
+    if not root.is_dir() or (root / "train").is_dir():
+        return None
+    inside = [path for path, is_folder in entries_of(root, PassedOver()) if is_folder and _is_msmt17(path)]
+    return inside[0] if len(inside) == 1 else None
+
+
+def read_msmt17(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Reads the lists; nothing is decoded.
+
+    Args:
+        root: The folder above them, see `msmt17_root`.
+
+    Returns:
+        A table with the columns path, label (`train-0000` and `test-0000` are two people), split, role and camera
+        (Int64); notes; and the problems found.
+
+    Raises:
+        ManifestError: A list is missing.
+    """
+    missing = [f"list_{name}.txt" for name in _LISTS if not (root / f"list_{name}.txt").is_file()]
+    if missing:
+        raise ManifestError(
+            f"{root}: MSMT17 without {', '.join(missing)}, so nobody knows who asks: copy its lists beside its folders"
+        )
+    train, test = next(pair for pair in _FOLDERS if (root / pair[0]).is_dir())
+    rows: list[tuple[str, str, str, str, int]] = []
+    problems: list[str] = []
+    for name, (split, role) in _LISTS.items():
+        folder, before = (test, "test-") if split == "test" else (train, "train-")
+        for number, line in enumerate(
+            (root / f"list_{name}.txt").read_text("utf-8", "surrogateescape").splitlines(), 1
+        ):
+            path = line.strip().rpartition(" ")[0]
+            said = _NAME.fullmatch(path.rpartition("/")[2])
+            if said:
+                rows.append((f"{folder}/{path}", before + said[1], split, role, int(said[2])))
+            elif line.strip():
+                problems.append(f"list_{name}.txt, line {number}: expected {_EXAMPLE}, found {line.strip()[:60]!r}")
+    table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split", "role", "camera"])
+    return table.astype({"camera": "Int64"}), [], problems
+
+
+def _is_msmt17(root: Path) -> bool:
+    """By its lists, or by the names of the first person's images."""
+    for train, test in _FOLDERS:
+        if (root / train).is_dir() and (root / test).is_dir():
+            if (root / "list_query.txt").is_file() and (root / "list_gallery.txt").is_file():
+                return True
+            first = next((path for path, is_folder in entries_of(root / train, PassedOver()) if is_folder), None)
+            files = entries_of(first, PassedOver()) if first else []
+            return bool(files) and all(_NAME.fullmatch(path.name) for path, _ in files)
+    return False
