@@ -29,6 +29,7 @@ from lookalike.inference.predict import (
 )
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import Rejection
+from lookalike.inference.rejection import Rejection
 
 
 def test_its_labels_are_those_of_the_evaluation(bundle_path: Path, digits: Path) -> None:
@@ -154,7 +155,7 @@ def test_folders_of_any_unicode_form_count_and_a_rejection_is_never_right(
     items = predict(*given, source="t", base=tmp_path)
     assert [item.truth for item in items] == [name] * 4 * len(folders)
     assert [item.right for item in items] == [item.label == name for item in items]
-    rejected = predict(*given, source="t", base=tmp_path, threshold=2.0)
+    rejected = predict(*given, source="t", base=tmp_path, rejection=Rejection(2.0))
     assert {(item.label, item.right) for item in rejected} == {("unknown", False)}
     assert all(item.cells()[0].right is False for item in rejected)
 
