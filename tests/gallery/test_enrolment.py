@@ -43,9 +43,9 @@ def test_labels_are_composed_as_those_of_data_sets_are(tmp_path: Path) -> None:
     assert labels_for([tmp_path / decomposed / "1.jpg"], None) == ["Crème brûlée"]
 
 
-@pytest.mark.parametrize("label", ['<b>"Kiwi"</b>', "O'Brien", "two\nlines", "🍐", "日本", "0002", "unknown"])
+@pytest.mark.parametrize("label", ['<b>"Kiwi"</b>', "O'Brien", "two\nlines", "🍐", "a  b", "日本", "0002", "unknown"])
 def test_any_text_is_a_label(label: str) -> None:
-    assert as_label(label) == label
+    assert as_label(label) == as_label(f" {label}\u00a0") == label
 
 
 @pytest.mark.parametrize(
