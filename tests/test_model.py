@@ -200,6 +200,21 @@ def test_another_process_loads_the_bundle_of_a_model(model: Model, files: list[P
         Model.load(None)  # type: ignore[arg-type]
 
 
+def test_without_a_k_ten_are_shown_and_those_vote_that_were_best_on_validation(model: Model, files: list[Path]) -> None:
+    assert model.bundle is not None
+    voting = model.bundle.config.vote
+    assert voting is not None
+    predictions = model.predict(files)
+    assert predictions.to_dict()["vote"] == {"k": voting.k, "weighted": voting.weighted}
+    assert {len(item.neighbours) for item in predictions} == {10}
+    right = [
+        sum(item.label == item.truth for item in model.predict(sorted((files[0].parents[1]).rglob("*.png")), k=k))
+        for k in (None, 1, 10)
+    ]
+    assert right[0] >= 0.8 * max(right), "chosen on other images"
+    assert "vote" not in model.predict(files, k=3).to_dict()
+
+
 def test_a_false_accept_rate_lets_it_say_unknown(model: Model, files: list[Path]) -> None:
     assert model.bundle is not None
     threshold = model.bundle.threshold(0.05)

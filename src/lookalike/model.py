@@ -200,7 +200,7 @@ class Model:
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
         self,
         images: AnyImage,
-        k: int = 10,
+        k: int | None = None,
         *,
         threshold: float | Off | None = None,
         false_accept_rate: float | Off | None = None,
@@ -210,7 +210,7 @@ class Model:
     def predict(
         self,
         images: Iterable[AnyImage],
-        k: int = 10,
+        k: int | None = None,
         *,
         threshold: float | Off | None = None,
         false_accept_rate: float | Off | None = None,
@@ -219,7 +219,7 @@ class Model:
     def predict(
         self,
         images: AnyImage | Iterable[AnyImage],
-        k: int = 10,
+        k: int | None = None,
         *,
         threshold: float | Off | None = None,
         false_accept_rate: float | Off | None = None,
@@ -228,7 +228,7 @@ class Model:
 
         Args:
             images: One image or several.
-            k: Neighbours that vote.
+            k: Neighbours, each with one vote; None for ten, of which vote as was best on validation.
             threshold: Similarity that the nearest must exceed, else the label is `unknown`; `off` for no limit.
             false_accept_rate: Share of unknown images that may get a name, or `off`; None for what the bundle was
                 trained with.
@@ -244,7 +244,9 @@ class Model:
         references = self.references
         assert self.bundle is not None
         limit, source = self.bundle.rejection(threshold, false_accept_rate), str(self.bundle.path)
-        return predict_any(self.encoder, references, images, k, source=source, rejection=limit)
+        return predict_any(
+            self.encoder, references, images, k, source=source, vote_by=self.bundle.config.vote, rejection=limit
+        )
 
     def evaluate(
         self,

@@ -351,6 +351,9 @@ def test_unknown_images_are_called_unknown(
         output = capsys.readouterr().out
         assert (code, output.count(" unknown: nearest")) == ((2, 0) if expected is None else (0, bool(expected)))
         assert (expected or "") in output
+    assert main(["predict", "bundle=models/t", "image=noise.png", "k=11"]) == 0
+    output = capsys.readouterr()
+    assert "k=11: 5 of 5 labels have fewer images (least: 10)" in output.out + output.err
     assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "threshold=0.999999"]) == 0
     assert "1 of 1 unknown: nearest known image not above a similarity of 1.000" in capsys.readouterr().out
     assert main(["predict", "bundle=models/t", "image=noise.png", "threshold=0.5", "false_accept_rate=0.1"]) == 2

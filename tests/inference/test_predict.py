@@ -29,7 +29,6 @@ from lookalike.inference.predict import (
 )
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import Rejection
-from lookalike.inference.rejection import Rejection
 
 
 def test_its_labels_are_those_of_the_evaluation(bundle_path: Path, digits: Path) -> None:

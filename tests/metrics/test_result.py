@@ -82,8 +82,8 @@ def test_rules_travel_as_fields_and_the_sentence_is_made_of_them() -> None:
     }
     assert result.protocol == (
         "3 queries (2 without a valid positive: wrong in accuracy, left out of the rest); "
-        "3 references, 0 ignored, 0 distractors; same label and camera left out; AP trapezoid; "
-        "re-ranked by expand, k 10, alpha 3; a query never finds itself"
+        "1 of a label that no reference has; 3 references, 0 ignored, 0 distractors; "
+        "same label and camera left out; AP trapezoid; re-ranked by expand, k 10, alpha 3; a query never finds itself"
     )
     of_a_split = replace(result, conditions=replace(result.conditions, source="3 queries of split test"))
     assert of_a_split.protocol == f"3 queries of split test; {result.protocol}"

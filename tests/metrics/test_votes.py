@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lookalike.metrics.votes import vote, vote_all
+from lookalike.metrics.votes import choose_vote, vote, vote_all, weighted_vote
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,17 @@ def test_votes_of_many_queries_are_those_of_one() -> None:
         for row, winner in enumerate(winners):
             near = ids[row][ids[row] >= 0][:k]
             assert winner == (vote(near, similarity[row, : len(near)]) if len(near) else -1)
+
+
+def test_a_near_neighbour_outweighs_a_crowd_behind_it() -> None:
+    labels, similarity = np.array(["a", "b", "b", "b"]), np.array([0.9, 0.6, 0.6, 0.6], np.float32)
+    assert labels[vote(labels, similarity)] == "b"
+    place, share = weighted_vote(labels, similarity)
+    assert (labels[place], share) == ("a", pytest.approx(1 / (1 + 3 * np.exp(-0.3 / 0.07)), rel=1e-5))
+
+
+def test_how_neighbours_vote_is_what_names_most_queries_rightly() -> None:
+    small = np.array([["a", "b", "b", "b", None]], object)
+    near = np.array([[0.62, 0.6, 0.6, 0.6, -np.inf]], np.float32)
+    assert choose_vote(small, near, np.array(["a"], object)) == (1, True)
+    assert choose_vote(small, near, np.array(["b"], object)) == (5, True), "weighted, and more voters, where all agree"

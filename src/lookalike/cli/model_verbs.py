@@ -1,6 +1,7 @@
 """The verbs that use a model: eval, report, predict, embed."""
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,6 +128,13 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
         references = replace(references, root=Path(settings.gallery_root))
     for note in alike_note(references.labels):
         say(f"{settings.bundle}: {note}")
+    sizes = Counter(references.labels)
+    small = [label for label, size in sizes.items() if settings.k is not None and size < settings.k]
+    if small:
+        say(
+            f"k={settings.k}: {len(small)} of {len(sizes)} labels have fewer images (least: {min(sizes.values())}), so "
+            "others can outvote them: leave k out, or give a smaller one"
+        )
     with progress("embedding", len(files)) as advance:
         predictions = prediction.predict(
             model.encoder,
@@ -134,6 +142,7 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
             files,
             settings.k,
             source=str(model.bundle.path),
+            vote_by=model.bundle.config.vote,
             rejection=rejection,
             progress=advance,
             base=base,

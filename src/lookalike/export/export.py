@@ -28,11 +28,13 @@ from lookalike.inference.bundle_config import (
     Parity,
     TrainingSummary,
     UnknownsConfig,
+    VoteConfig,
 )
 from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import References
 from lookalike.metrics.result import RetrievalResult
+from lookalike.metrics.votes import choose_vote
 from lookalike.models.embedder import Embedder
 
 _PARITY_IMAGES = 64
@@ -111,10 +113,19 @@ def export(
                 trained=manifest.labels,
                 folds=folds,
             ),
+            vote=vote_of(result, protocol),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
         )
         card = model_card(path.name, config, str(result))
         return write_bundle(path, config, BundleParts(weights, graph, gallery, card)), result
+
+
+def vote_of(result: RetrievalResult, protocol: Protocol) -> VoteConfig:
+    """How neighbours vote where no k is given: what names most validation queries rightly."""
+    names = np.array([*protocol.references["label"], None], object)
+    rows = result.neighbours
+    k, weighted = choose_vote(names[rows], result.neighbour_similarity, protocol.queries["label"].to_numpy(object))
+    return VoteConfig(k=k, weighted=weighted)
 
 
 def write_weights(embedder: Embedder, pixels: PixelSettings, file: Path) -> str:

@@ -221,6 +221,18 @@ class OpenSet(_Part):
     unknowns: UnknownsConfig | None = None
 
 
+class VoteConfig(_Part):
+    """How neighbours vote where no k is given; chosen on validation.
+
+    Attributes:
+        k: How many.
+        weighted: By exp(similarity / 0.07); else each once.
+    """
+
+    k: int = Field(default=10, ge=1)
+    weighted: bool = False
+
+
 class MeasuredConfig(_Part):
     """Figures of one split.
 
@@ -277,6 +289,7 @@ class BundleConfig(_Part):
         precision: Of the arithmetic that made references and thresholds: float32, bf16 or int8.
         metrics: Split -> figures.
         open_set: When `predict` says unknown.
+        vote: How neighbours vote where no k is given; None in bundles from before it was chosen: ten, each once.
         versions: Package -> version that wrote the bundle.
         quantized: For an int8 bundle, else None.
     """
@@ -293,6 +306,7 @@ class BundleConfig(_Part):
     precision: ServedPrecision = "float32"
     metrics: dict[str, MeasuredConfig] = Field(default_factory=dict)
     open_set: OpenSet = OpenSet()
+    vote: VoteConfig | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     quantized: Quantized | None = None
 
@@ -318,8 +332,9 @@ class BundleConfig(_Part):
         What is optional and absent has no key: earlier versions ask whether the key is there.
         """
         values = self.model_dump(mode="json", by_alias=True)
-        if self.quantized is None:
-            del values["quantized"]
+        for name in ("quantized", "vote"):
+            if values[name] is None:
+                del values[name]
         if self.parity.bf16 is None:
             del values["parity"]["bf16"]
         if self.open_set.unknowns is None:

@@ -17,11 +17,12 @@ from lookalike.data.any_image import AnyImage, as_list, name_of, truth_of
 from lookalike.data.image_files import SYSTEM_FOLDERS, PassedOver, find_images
 from lookalike.errors import LookalikeError
 from lookalike.files import as_json, atomic_file, stamp, write_new
+from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Rejection
-from lookalike.metrics.votes import vote
+from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
 
 SCHEMA = 1
@@ -64,7 +65,7 @@ class Prediction:
         image: Its name: the file, or `image 1` for one that has none.
         label: The label voted by its neighbours; `unknown` when none of them is near enough; None when the image could
             not be used.
-        score: Share of the k neighbours that carry that label, 0 to 1; None for `unknown`.
+        score: Share of the votes for that label, 0 to 1; None for `unknown`.
         truth: The known label that names the image's folder, else None.
         neighbours: Nearest first.
         error: Why the image could not be used, else None.
@@ -112,7 +113,7 @@ class Prediction:
         right = self.right
         votes = "too far from all"
         if self.score is not None:
-            votes = f"{round(self.score * len(self.neighbours))} of {len(self.neighbours)} neighbours"
+            votes = f"{self.score:.0%} of the votes"
         cells = [Cell(query, f"query: {self.label}", f"is {self.truth}" if right is False else votes, right)]
         for near in self.neighbours:
             same = None if self.truth is None else near.label == self.truth
@@ -147,6 +148,7 @@ class Predictions:
         items: One per image, in their order.
         rejection: When an image is called unknown, None for never.
         precision: Of the network's arithmetic.
+        vote: How neighbours voted where no k was given, else None: each of the k once.
     """
 
     created: str
@@ -156,6 +158,7 @@ class Predictions:
     items: tuple[Prediction, ...]
     rejection: Rejection | None = None
     precision: str = "float32"
+    vote: VoteConfig | None = None
 
     @property
     def threshold(self) -> float | None:
@@ -176,6 +179,7 @@ class Predictions:
             "fingerprint": self.fingerprint,
             "precision": self.precision,
             "k": self.k,
+            **({} if self.vote is None else {"vote": self.vote.model_dump()}),
             **({} if self.rejection is None else {"threshold": self.threshold, "unknown": self.rejection.to_dict()}),
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
@@ -262,9 +266,10 @@ def predict(
     encoder: Encoder,
     references: References,
     images: Sequence[AnyImage],
-    k: int,
+    k: int | None,
     *,
     source: str,
+    vote_by: VoteConfig | None = None,
     rejection: Rejection | None = None,
     progress: Callable[[int], None] = lambda done: None,
     strict: bool = False,
@@ -276,8 +281,9 @@ def predict(
         encoder: The network.
         references: Made by the same network.
         images: Files, arrays or pictures.
-        k: Neighbours per image.
+        k: Neighbours per image, each with one vote; None for ten, of which vote as `vote_by` says.
         source: What predicts: the folder of a bundle or a gallery.
+        vote_by: How neighbours vote where no k is given; None for each once.
         rejection: When the label is `unknown`; None for never.
         progress: Called with the number of images done since the last call.
         strict: Raise for an image that cannot be used, instead of giving it a prediction with `error`.
@@ -287,6 +293,9 @@ def predict(
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
         ImageError: An image cannot be used, and `strict` was asked for.
     """
+    voting = vote_by if k is None and vote_by is not None else VoteConfig(k=len(references))
+    chosen = vote_by if k is None else None
+    k = min(SHOWN, len(references)) if k is None else k
     # Refuses a wrong k before any work.
     references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint)
     errors: dict[int, str] = {}
@@ -296,20 +305,21 @@ def predict(
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
         if i in errors
-        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection, base)
+        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection, base, voting)
         for i, image in enumerate(images)
     )
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision)
+    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen)
 
 
 def predict_any(
     encoder: Encoder,
     references: References,
     images: AnyImage | Iterable[AnyImage],
-    k: int,
+    k: int | None,
     *,
     source: str,
+    vote_by: VoteConfig | None = None,
     rejection: Rejection | None = None,
 ) -> Prediction | Predictions:
     """As `predict`, for one image or several.
@@ -318,8 +328,9 @@ def predict_any(
         encoder: The network.
         references: Made by the same network.
         images: One image, or an iterable of them.
-        k: Neighbours per image.
+        k: As of `predict`.
         source: What predicts: the folder of a bundle or a gallery.
+        vote_by: As of `predict`.
         rejection: When the label is `unknown`; None for never.
 
     Returns:
@@ -330,7 +341,9 @@ def predict_any(
         ImageError: The one image cannot be used; of several such a one gets a prediction with `error`.
     """
     listed, alone = as_list(images)
-    predictions = predict(encoder, references, listed, k, source=source, rejection=rejection, strict=alone)
+    predictions = predict(
+        encoder, references, listed, k, source=source, vote_by=vote_by, rejection=rejection, strict=alone
+    )
     return predictions[0] if alone else predictions
 
 
@@ -361,11 +374,18 @@ def _prediction(
     labels: set[str],
     rejection: Rejection | None,
     base: Path | None,
+    voting: VoteConfig,
 ) -> Prediction:
-    names = [neighbour.label for neighbour in neighbours]
-    winner = names[vote(np.array(names), np.array([near.similarity for near in neighbours], np.float32))]
+    voters = neighbours[: voting.k]
+    names = [neighbour.label for neighbour in voters]
+    similarity = np.array([near.similarity for near in voters], np.float32)
+    if voting.weighted:
+        place, score = weighted_vote(np.array(names), similarity)
+    else:
+        place = vote(np.array(names), similarity)
+        score = names.count(names[place]) / len(names)
+    winner = names[place]
     truth = truth_of(image, labels, base) if isinstance(image, Path | str) else None
     if rejection is not None and neighbours[0].similarity <= rejection.similarity:
         return Prediction(name_of(image, number), UNKNOWN, None, truth, neighbours, query=image)
-    score = names.count(winner) / len(names)
     return Prediction(name_of(image, number), winner, score, truth, neighbours, query=image)

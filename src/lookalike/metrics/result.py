@@ -43,9 +43,11 @@ class Conditions:
 
     def sentence(self, counts: dict[str, int]) -> str:
         """All of it, and the counts of a result, in one line."""
+        unknown = counts["queries_of_unknown_label"]
         rules = [
             f"{counts['queries']} queries ({counts['queries_without_positive']} without a valid positive: "
             "wrong in accuracy, left out of the rest)",
+            *([f"{unknown} of a label that no reference has"] if unknown else []),
             f"{counts['references']} references, {counts['ignored']} ignored, {counts['distractors']} distractors",
             "same label and camera left out" if self.camera_rule else "no camera rule",
             f"AP {self.ap}",

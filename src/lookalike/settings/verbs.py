@@ -94,7 +94,9 @@ class PredictCommand(Settings):
 
     bundle: str
     image: str = Field(description="a file, a folder or a glob pattern")
-    k: Count = Field(description="neighbours that vote; more than a class has images lets others outvote it")
+    k: Count | None = Field(
+        description="neighbours that vote, each once; null = ten are shown, of which vote as was best on validation"
+    )
     output: str = Field(description="folder of the dated JSON and picture")
     gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
     threshold: Annotated[float | Off | None, number_or_off(-1, 1)] = Field(

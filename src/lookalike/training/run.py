@@ -109,6 +109,13 @@ def _read_data(settings: Train) -> Manifest:
             f"{settings.data.root}: no validation images, so the best model cannot be chosen: add validation/<class>/, "
             "or hold some out with data.validation_share=0.2"
         )
+    queries, references = manifest.sides("validation")
+    if not set(queries["label"]) & set(references["label"]):
+        raise ManifestError(
+            f"{settings.data.root}: no validation image has a label among the references, so the best model cannot be "
+            "chosen: put images of training labels into validation too, or give validation images the roles query and "
+            "reference in a table"
+        )
     options = settings.augment
     if options.per_class is not None:
         output = Path(options.output) if options.output else default_output(manifest.root)
