@@ -58,7 +58,7 @@ def test_neighbours_are_those_of_the_embeddings(folders: Assessment) -> None:
 
 def test_plain_values_say_where_the_figures_come_from(folders: Assessment, market: Assessment) -> None:
     content = json.loads(json.dumps(folders.to_dict(), allow_nan=False))
-    assert (content["bundle"], content["split"], content["duplicated_files"]) == ("models/tiny", "test", 0)
+    assert (content["bundle"], content["split"], content["copies_of_queries"]) == ("models/tiny", "test", 0)
     assert content["metrics"] == folders.metrics
     assert {name: tuple(pair) for name, pair in content["intervals_95"].items()} == folders.intervals
     assert sum(row["queries"] for row in content["per_label"]) == 20

@@ -79,5 +79,11 @@ def test_files_that_are_query_and_reference_are_counted(
         shutil.copyfile(file, copied / "bounding_box_test" / f"{file.stem}99.jpg")
     command = ["eval", f"bundle={bundle_path}", f"data.root={copied}", "split=test", "output=o.json", "worst=0"]
     assert main(command) == 0
-    assert "3 query file(s) are also among the references (first: query/" in capsys.readouterr().err
-    assert json.loads(Path("o.json").read_text())["duplicated_files"] == 3
+    report = json.loads(Path("o.json").read_text())
+    assert (report["copies_of_queries"], report["keep_copies"]) == (3, False)
+    assert "copies of 3 queries among the references left out" in capsys.readouterr().out
+    assert main([*command, "data.keep_copies=true"]) == 0
+    kept = json.loads(Path("o.json").read_text())
+    assert (kept["copies_of_queries"], kept["keep_copies"]) == (3, True)
+    assert "copies of 3 queries among the references still answer, so figures are too good" in capsys.readouterr().out
+    assert kept["metrics"]["accuracy"] >= report["metrics"]["accuracy"]

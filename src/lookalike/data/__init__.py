@@ -25,6 +25,7 @@ then a data set, from its layouts to one table:
     exclusions      `exclude.csv`: images that are left out
     hold_out        holds training images out for validation
     protocol        which images ask and which answer in one split
+    copies          images that ask and, byte for byte, also answer
     manifest        the table of a data set: labels, training rows, references and queries
     layouts         reads a data set of any layout and tells every problem in it at once
     dataset         `Dataset`: a data set as a person holds it

@@ -30,6 +30,7 @@ class Dataset:
         seed: Which images are held out.
         archive: A zip of Market-1501, unpacked first unless `root` holds it already.
         exclude: CSV of images to leave out; None for `exclude.csv` in the root, where there is one.
+        keep_copies: Whether references that are copies of a query's file, byte for byte, answer it.
 
     Raises:
         SettingsError: `validation_share` or `seed` is out of range.
@@ -45,6 +46,7 @@ class Dataset:
         seed: int = 0,
         archive: str | Path | None = None,
         exclude: str | Path | None = None,
+        keep_copies: bool = False,
     ) -> None:
         for name, path in (("root", root), ("archive", archive), ("exclude", exclude)):
             if path is not None and not isinstance(path, str | os.PathLike):
@@ -54,7 +56,8 @@ class Dataset:
                 )
         root, archive, exclude = (str(path) if path else None for path in (root, archive, exclude))
         values = {"root": root, "validation_share": validation_share, "seed": seed}
-        self._source: dict[str, Any] = check(Data, {**values, "archive": archive, "exclude": exclude}).model_dump()
+        values |= {"archive": archive, "exclude": exclude, "keep_copies": keep_copies}
+        self._source: dict[str, Any] = check(Data, values).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 
     @classmethod
@@ -80,7 +83,7 @@ class Dataset:
 
     @property
     def source(self) -> Mapping[str, Any]:
-        """What it was opened from: root, validation_share, seed, archive, exclude."""
+        """What it was opened from: root, validation_share, seed, archive, exclude, keep_copies."""
         return self._source
 
     def held_out_as(self, validation_share: float, seed: int) -> "Dataset":

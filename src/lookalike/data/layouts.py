@@ -33,11 +33,13 @@ class Selection(TypedDict, total=False):
             the people in Market-1501's layout. 0 unless given.
         seed: What is held out. 0 unless given.
         exclude: Table of images to leave out; None, unless given, for `exclude.csv` in the root, where there is one.
+        keep_copies: Whether references that are copies of a query's file answer it. False unless given.
     """
 
     validation_share: float
     seed: int
     exclude: str | Path | None
+    keep_copies: bool
 
 
 def read_data(root: str | None, *, archive: str | None = None, **selection: Unpack[Selection]) -> Manifest:
@@ -103,7 +105,11 @@ def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
 
 
 def _survey(
-    root: Path, validation_share: float = 0.0, seed: int = 0, exclude: str | Path | None = None
+    root: Path,
+    validation_share: float = 0.0,
+    seed: int = 0,
+    exclude: str | Path | None = None,
+    keep_copies: bool = False,
 ) -> tuple[Manifest, list[str]]:
     """The data set, and the problems of its table."""
     if not root.exists():
@@ -134,6 +140,7 @@ def _survey(
         source.folders,
         source.read_as,
         tuple(source.passed.lost),
+        keep_copies,
     )
     problems += _table_problems(manifest)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
@@ -42,6 +43,7 @@ class Manifest:
         folders: Whether it was read from class folders.
         read_as: The layout that was recognised, and why.
         lost: Images and folders that could not be read, in words; these are among the notes, too.
+        keep_copies: Whether a copy of a query's own file, under another name, answers it.
     """
 
     root: Path
@@ -52,6 +54,7 @@ class Manifest:
     folders: bool = False
     read_as: str = ""
     lost: tuple[str, ...] = ()
+    keep_copies: bool = False
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""
@@ -121,7 +124,8 @@ class Manifest:
         trained = int((references["split"] == "train").sum()) if split != "train" else 0
         from_training = references.index.equals(self.gallery_rows.index)
         distractors = int(lone.sum()) if self.cameras_expected and not from_training else 0
-        return Protocol(references, queries, own_row, split, from_training, distractors, trained)
+        protocol = Protocol(references, queries, own_row, split, from_training, distractors, trained)
+        return without_copies(protocol, self.file, (boxes_of(queries), boxes_of(references)), self.keep_copies)
 
     def with_augmented(self, rows: pd.DataFrame) -> "Manifest":
         """The same manifest plus augmented copies (their paths absolute or relative to the root)."""

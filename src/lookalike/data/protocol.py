@@ -23,6 +23,8 @@ class Protocol:
         from_training: Whether the references are the original training images, not of the split itself.
         distractors: How many references are marked as nobody's match by their label.
         of_training: How many references are training images, where the split brings some of its own.
+        copies: How many queries have a copy of their own file, byte for byte, among the references.
+        copies_kept: Whether these copies answer; else they are left out.
     """
 
     references: pd.DataFrame
@@ -32,6 +34,8 @@ class Protocol:
     from_training: bool = False
     distractors: int = 0
     of_training: int = 0
+    copies: int = 0
+    copies_kept: bool = False
 
     def problem(self, camera_rule: bool) -> Problem:
         """Labels, cameras and marks as a retrieval problem: which references count for each query.
@@ -53,7 +57,14 @@ class Protocol:
 
     @property
     def source(self) -> str:
-        """Where queries and references come from, in words."""
+        """Where queries and references come from, in words, and what became of copies."""
+        if not self.copies:
+            return self._sides
+        what = "still answer, so figures are too good" if self.copies_kept else "left out"
+        return f"{self._sides}; copies of {self.copies} queries among the references {what}"
+
+    @property
+    def _sides(self) -> str:
         if self.from_training:
             return (
                 f"{len(self.queries)} queries of split {self.split}, {len(self.references)} references: "

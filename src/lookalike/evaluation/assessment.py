@@ -14,7 +14,7 @@ from lookalike.console import say
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.errors import LookalikeError
-from lookalike.evaluation.checks import need_cameras, twice
+from lookalike.evaluation.checks import need_cameras
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
 from lookalike.files import atomic_file, only_one, write_json
@@ -51,7 +51,6 @@ class Assessment:
         protocol: Who asked and who answered.
         split: Of the queries.
         camera_rule: Whether references of the query's own label and camera were left out.
-        duplicated_files: Queries that are, byte for byte, also among the references.
         about: Where the model comes from, plain values.
         embedded: What was compared.
     """
@@ -62,7 +61,6 @@ class Assessment:
     protocol: Protocol
     split: str
     camera_rule: bool
-    duplicated_files: int
     about: dict[str, Any]
     embedded: Embedded = field(repr=False)
 
@@ -80,7 +78,13 @@ class Assessment:
         """Plain values for JSON: where the figures come from, the figures, and those of every label."""
         per_label = self.identification.result.per_label().astype(object)
         rows = per_label.where(per_label.notna(), None).to_dict("records")
-        about = {**self.about, "split": self.split, "duplicated_files": self.duplicated_files}
+        copies = self.protocol.copies
+        about = {
+            **self.about,
+            "split": self.split,
+            "copies_of_queries": copies,
+            "keep_copies": self.protocol.copies_kept,
+        }
         figures = self.identification.to_dict()
         return {"headline": figures.pop("headline"), **about, **figures, "per_label": rows}
 
@@ -194,15 +198,10 @@ def assess(
     protocol = manifest.protocol(split)
     if rules.camera_rule:
         need_cameras(manifest, protocol)
-    if pairs := twice(manifest, protocol):
-        say(
-            f"{len(pairs)} query file(s) are also among the references (first: {pairs[0][0]} = {pairs[0][1]}): "
-            "accuracy without a camera rule is too good by these"
-        )
     queries, references = embed_protocol(encoder, manifest, protocol)
     identification = identify(queries, references, protocol, rules)
     embedded = Embedded(queries, references)
-    return Assessment(name, identification, manifest, protocol, split, rules.camera_rule, len(pairs), about, embedded)
+    return Assessment(name, identification, manifest, protocol, split, rules.camera_rule, about, embedded)
 
 
 def worst_rows(per_query: pd.DataFrame) -> np.ndarray:

@@ -34,7 +34,7 @@ class Report:
         identification: The figures.
         similarities: See `Similarities`.
         map: See `Map`.
-        twice: How many queries are, byte for byte, also among the references.
+        twice: How many queries have a copy of their own file among the references that answers.
     """
 
     bundle: Bundle
@@ -131,5 +131,5 @@ def gather(assessment: Assessment, bundle: Bundle, umap: bool) -> Report:
         assessment.identification,
         similarities,
         layout,
-        assessment.duplicated_files,
+        assessment.protocol.copies if assessment.protocol.copies_kept else 0,
     )

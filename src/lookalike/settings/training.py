@@ -22,6 +22,7 @@ class Data(Settings):
     exclude: str | None = Field(
         description="CSV of images to leave out (path,reason); null = exclude.csv in root, where there is one"
     )
+    keep_copies: bool = Field(description="let references that are copies of a query's own file answer it")
 
 
 class Pixels(Settings):
