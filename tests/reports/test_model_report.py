@@ -66,3 +66,12 @@ def test_a_thumbnail_shows_the_box_and_is_empty_without_an_image(report: Report,
     assert shown.shape == (30, 30, 3)
     assert shown.min() > 200, "the white quarter only"
     assert here.thumbnail(table, 1, 30) == b""
+
+
+def test_an_unknown_individual_is_taken_for_nobody(report: Report) -> None:
+    before = report.identification.result
+    wrong = before.per_query["predicted"] != before.per_query["label"]
+    strangers = before.per_query.assign(known=before.per_query["known"] & ~wrong)
+    assert wrong.any()
+    identification = replace(report.identification, result=replace(before, per_query=strangers))
+    assert replace(report, identification=identification).mistakes().empty

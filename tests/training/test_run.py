@@ -264,3 +264,16 @@ def test_the_copies_of_the_recipe_are_made_first_and_trained_on(
     config = load_bundle(Path("models/fruits")).config
     assert config.training.images == 60
     assert len(load_bundle(Path("models/fruits")).references) == 50, "copies are never references"
+
+
+def test_a_validation_of_unknown_individuals_alone_cannot_choose_an_epoch(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(digits, tmp_path / "d")
+    for number in range(5):
+        label = tmp_path / "d" / "validation" / f"digit {number}"
+        label.rename(label.with_name(f"stranger {number}"))
+    assert main(["train", f"data.root={tmp_path / 'd'}", "run=t", *TINY]) == 2
+    error = capsys.readouterr().err
+    assert "no validation image has a label among the references" in error
+    assert "put images of training labels into validation too" in error

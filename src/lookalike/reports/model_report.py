@@ -83,8 +83,12 @@ class Report:
         return table
 
     def mistakes(self) -> pd.DataFrame:
-        """Pairs of labels that were confused, most often first: label, predicted, count, share of its queries."""
+        """Pairs of labels that were confused, most often first: label, predicted, count, share of its queries.
+
+        A query whose label no reference has cannot be taken for another one: a threshold decides on it.
+        """
         per_query = self.identification.result.per_query
+        per_query = per_query[per_query["known"]]
         counts = per_query.groupby(["label", "predicted"]).size().rename("count").reset_index()
         counts["share"] = counts["count"] / counts["label"].map(per_query["label"].value_counts())
         wrong = counts[counts["label"] != counts["predicted"]]
