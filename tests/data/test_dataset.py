@@ -42,6 +42,7 @@ def test_market_1501_has_people_cameras_and_a_protocol(few_market: Path) -> None
         "seed": 3,
         "archive": None,
         "exclude": None,
+        "keep_copies": False,
     }
 
 
@@ -110,7 +111,14 @@ def test_the_hold_out_of_a_model_is_taken_over_unless_there_is_one(digits: Path,
 
 def test_checked_settings_open_the_same(digits: Path, tmp_path: Path) -> None:
     shutil.copytree(digits / "train", tmp_path / "data" / "train")
-    values = {"root": str(tmp_path / "data"), "validation_share": 0.0, "seed": 0, "archive": None, "exclude": None}
+    values = {
+        "root": str(tmp_path / "data"),
+        "validation_share": 0.0,
+        "seed": 0,
+        "archive": None,
+        "exclude": None,
+        "keep_copies": False,
+    }
     asked = Data(**values)
     assert len(Dataset.of_settings(asked)) == 50
     held = Dataset.of_settings(asked, 0.2, 3)

@@ -10,6 +10,7 @@ from lookalike.errors import LookalikeError
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.inference.predict import Predictions
     from lookalike.model import Model
     from lookalike.settings.verbs import EmbedCommand, EvalCommand, PredictCommand, ReportCommand
 
@@ -115,8 +116,7 @@ def predict(settings: "PredictCommand") -> int:
 def predict_files(settings: "PredictCommand", files: list[Path], base: Path | None = None) -> int:
     """`lookalike predict` for files that are chosen already."""
     from lookalike.console import progress, say
-    from lookalike.data.any_image import folder_label
-    from lookalike.data.labels import alike, alike_note
+    from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
     from lookalike.model import Model
 
@@ -128,13 +128,7 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
         references = replace(references, root=Path(settings.gallery_root))
     for note in alike_note(references.labels):
         say(f"{settings.bundle}: {note}")
-    sizes = Counter(references.labels)
-    small = [label for label, size in sizes.items() if settings.k is not None and size < settings.k]
-    if small:
-        say(
-            f"k={settings.k}: {len(small)} of {len(sizes)} labels have fewer images (least: {min(sizes.values())}), so "
-            "others can outvote them: leave k out, or give a smaller one"
-        )
+    _tell_of_small_labels(settings.k, references.labels)
     with progress("embedding", len(files)) as advance:
         predictions = prediction.predict(
             model.encoder,
@@ -148,20 +142,7 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
             base=base,
         )
     written = predictions.write(Path(settings.output))
-    print(predictions)
-    if predictions.rejection is not None:
-        count = sum(item.unknown for item in predictions)
-        print(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
-        if predictions.rejection.warning:
-            say(f"unknown: {predictions.rejection.warning}")
-    folders = {folder_label(item.image) for item in predictions if item.truth is None}
-    near = [name for group in alike({*references.labels, *folders}) if folders & set(group) for name in group]
-    for note in alike_note(near):
-        say(f"folders that are no known label are not counted as right or wrong: {note}")
-    judged = [item for item in predictions if item.right is not None]
-    if judged:
-        right = sum(bool(item.right) for item in judged)
-        print(f"{right} of {len(judged)} right, taking the name of the folder as the label")
+    _tell(predictions, references.labels)
     print(f"written: {written}")
     usable = [item for item in predictions if not item.error]
     drawn = usable[: settings.picture_rows]
@@ -171,6 +152,41 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
         more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
         print(f"written: {picture}{more}")
     return 1 if predictions.failed else 0
+
+
+def _tell_of_small_labels(k: int | None, labels: list[str]) -> None:
+    """Says where others can outvote a label, because it has fewer images than vote."""
+    from lookalike.console import say
+
+    sizes = Counter(labels)
+    small = [] if k is None or k > len(labels) else [label for label, size in sizes.items() if size < k]
+    if small:
+        say(
+            f"k={k}: {len(small)} of {len(sizes)} labels have fewer images (least: {min(sizes.values())}), so "
+            "others can outvote them: leave k out, or give a smaller one"
+        )
+
+
+def _tell(predictions: "Predictions", labels: list[str]) -> None:
+    """Prints every prediction, how many were turned away, and how many are right where folders name the truth."""
+    from lookalike.console import say
+    from lookalike.data.any_image import folder_label
+    from lookalike.data.labels import alike, alike_note
+
+    print(predictions)
+    if predictions.rejection is not None:
+        count = sum(item.unknown for item in predictions)
+        print(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
+        if predictions.rejection.warning:
+            say(f"unknown: {predictions.rejection.warning}")
+    folders = {folder_label(item.image) for item in predictions if item.truth is None}
+    near = [name for group in alike({*labels, *folders}) if folders & set(group) for name in group]
+    for note in alike_note(near):
+        say(f"folders that are no known label are not counted as right or wrong: {note}")
+    judged = [item for item in predictions if item.right is not None]
+    if judged:
+        right = sum(bool(item.right) for item in judged)
+        print(f"{right} of {len(judged)} right, taking the name of the folder as the label")
 
 
 def embed(settings: "EmbedCommand") -> int:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from lookalike.data.protocol import Protocol
 from lookalike.files import sha256_of
 
@@ -47,8 +49,8 @@ def without_copies(
             copied += 1
     if keep or not copied:
         return replace(protocol, copies=copied, copies_kept=keep)
-    surplus = [first[key] != row and key in asked for row, key in enumerate(keys)]
-    references = references.assign(ignore=references["ignore"] | surplus)
+    surplus = np.array([first[key] != row and key in asked for row, key in enumerate(keys)], bool)
+    references = references.assign(ignore=references["ignore"].to_numpy(bool) | surplus)
     return replace(protocol, references=references, own_row=own_row, copies=copied)
 
 

@@ -37,7 +37,9 @@ def compare_settings(begun: str, before: dict[str, Any], now: dict[str, Any], wa
     Raises:
         CheckpointError: Names what differs.
     """
-    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    # A setting that an earlier version lacked was off in it.
+    same = {name for name in now.keys() - before.keys() if now[name] is False}
+    changed = sorted(name for name in (before.keys() | now.keys()) - same if before.get(name) != now.get(name))
     if not changed:
         return
     if "data_fingerprint" in changed:
