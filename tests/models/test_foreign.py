@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,38 @@ def test_nothing_in_common_is_refused_even_as_partial(allow_partial: bool, tmp_p
     torch.save({"fc.weight": small_state()["fc.weight"], "x": torch.ones(3)}, tmp_path / "w.pth")
     text = r"nothing in it is of this embedder: .*; the file is of another backbone than test_resnet: give its model\."
     untouched(make(), tmp_path / "w.pth", text, allow_partial=allow_partial)
+
+
+SEQUENCES: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "all children": lambda network: nn.Sequential(*network.children()),
+    "features and head": lambda network: nn.Sequential(
+        OrderedDict(base=nn.Sequential(*list(network.children())[:-1]), fc=network.fc)
+    ),
+    "nested": lambda network: nn.Sequential(nn.Sequential(*list(network.children())[:-2]), nn.Flatten(), network.fc),
+    "layer0": lambda network: nn.ModuleDict(
+        {"layer0": nn.Sequential(*list(network.children())[:4]), **dict(list(network.named_children())[4:])}
+    ),
+    "stem": lambda network: nn.ModuleDict(
+        {"stem": nn.Sequential(*list(network.children())[:4]), **dict(list(network.named_children())[4:])}
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", SEQUENCES)
+def test_a_resnet_whose_children_were_put_in_a_sequence(layout: str, tmp_path: Path) -> None:
+    torch.save({"state_dict": SEQUENCES[layout](vision()).state_dict()}, tmp_path / "w.ckpt")
+    embedder = make("resnet18", embedding_size=128)
+    match = load_foreign(embedder, tmp_path / "w.ckpt")
+    assert (match.missing, match.unexpected, match.reshaped) == ([], [], [])
+    assert close(embeddings(embedder), expected(vision(), embedder))
+
+
+def test_a_sequence_of_another_resnet_is_told(tmp_path: Path) -> None:
+    network = timm.create_model("resnet34", num_classes=0)
+    torch.save(nn.Sequential(*network.children()).state_dict(), tmp_path / "w.pth")
+    text = r"another backbone than resnet18: its names look like resnet34: give model\.backbone=resnet34"
+    untouched(make("resnet18", embedding_size=None), tmp_path / "w.pth", text)
+    load_foreign(make("resnet34", embedding_size=None), tmp_path / "w.pth")
 
 
 WRAPPED = {

@@ -70,14 +70,17 @@ def find_sources(embedder: Embedder, tensors: dict[str, Tensor]) -> Sources:
     pools = [name for name, part in embedder.backbone.named_modules() if isinstance(part, GeM)]
     powers = [f"backbone.{name}.power" for name in pools]
     names = [name for name in wanted if name.startswith("backbone.") and name not in powers]
-    inner = {name.removeprefix("backbone."): wanted[name] for name in names}
-    prefix, copies = _prefixes(inner, tensors)
+    prefix, copies, written = _prefixes(
+        {name.removeprefix("backbone."): wanted[name] for name in names}, embedder, tensors
+    )
+    inner = {written[name.removeprefix("backbone.")]: wanted[name] for name in names}
     stages = {stage[1] for name in inner if (stage := re.match(r"(\w+)\.\d+\.", name))}
     rests = [name.removeprefix(prefix) for name in tensors if name.startswith(prefix)]
     more = {rest for rest in rests if rest.partition(".")[0] in stages and rest not in inner}
     # ResNet34 has all tensors of ResNet18 and more; only weights count, as old files have buffers that are gone.
     deeper = any(rest.endswith(".weight") for rest in more)
-    sources = Sources(prefix, {f"backbone.{name}": prefix + name for name in inner}, powers, deeper, copies=copies)
+    places = {f"backbone.{name}": prefix + there for name, there in written.items()}
+    sources = Sources(prefix, places, powers, deeper, copies=copies)
     # A second copy of the backbone (a teacher, a moving average) is no place to look for a head in.
     others = [name for name in tensors if not any(rest in inner for _, rest in _splits(name))]
     others = [name for name in others if name.removeprefix(prefix) not in more]
@@ -105,10 +108,12 @@ def resnet_of(tensors: dict[str, Tensor]) -> str:
     blocks: dict[int, set[int]] = {}
     deep = False
     for name, tensor in tensors.items():
-        if layer := re.search(r"(?:^|\.)layer([1-4])\.(\d+)\.conv([123])\.weight$", name):
-            blocks.setdefault(int(layer[1]), set()).add(int(layer[2]))
+        if layer := re.search(r"(?:^|\.)(layer[1-4]|[4-7])\.(\d+)\.conv([123])\.weight$", name):
+            stage = int(layer[1].removeprefix("layer"))
+            stage -= 0 if layer[1].startswith("layer") else 3  # of nn.Sequential(*resnet.children())
+            blocks.setdefault(stage, set()).add(int(layer[2]))
             deep |= layer[3] == "3"
-            if layer[0].endswith("layer1.0.conv2.weight") and tensor.shape != (64, 64, 3, 3):
+            if stage == 1 and layer[0].endswith(".0.conv2.weight") and tensor.shape != (64, 64, 3, 3):
                 return ""
     counts = tuple(len(blocks[stage]) for stage in sorted(blocks))
     return _RESNETS.get((counts, deep), "") if len(counts) == 4 else ""
@@ -124,10 +129,34 @@ def _of_a_loss(name: str) -> bool:
     return bool(_LOSSES.search(name)) and not _IN_CLASSIFIER.search(name)
 
 
-def _prefixes(inner: dict[str, Tensor], tensors: dict[str, Tensor]) -> tuple[str, list[str]]:
+def _prefixes(
+    inner: dict[str, Tensor], embedder: Embedder, tensors: dict[str, Tensor]
+) -> tuple[str, list[str], dict[str, str]]:
+    """The one under which most tensors fit, others under which nine in ten do, and inner name -> name behind it."""
+    ways = []
+    for written in _writings(list(inner), embedder):
+        prefix, copies, score = _prefix({written[name]: tensor for name, tensor in inner.items()}, tensors)
+        ways.append((score, prefix, copies, written))
+    _, best, copies, written = max(ways, key=lambda way: way[0])
+    return best, copies, written
+
+
+def _writings(inner: list[str], embedder: Embedder) -> Iterator[dict[str, str]]:
+    """As they are; numbered by `nn.Sequential(*backbone.children())`; the first layers in a `layer0` or `stem`."""
+    yield {name: name for name in inner}
+    children = [name for name, _ in embedder.backbone.named_children()]
+    numbers = {child: str(number) for number, child in enumerate(children)}
+    stem = children[: children.index("layer1")] if "layer1" in children else []
+    for places in (numbers, *({child: f"{first}.{numbers[child]}" for child in stem} for first in ("layer0", "stem"))):
+        parts = {name: name.partition(".") for name in inner}
+        if stem and all(first in children for first, *_ in parts.values()):
+            yield {name: f"{places.get(first, first)}.{rest}" for name, (first, _, rest) in parts.items()}
+
+
+def _prefix(inner: dict[str, Tensor], tensors: dict[str, Tensor]) -> tuple[str, list[str], list[int]]:
     """The one under which most tensors fit by name and shape, then by name; of equals no copy, then the first.
 
-    And those under which nine in ten fit, too.
+    And those under which nine in ten fit, too; and how many of the best fit.
     """
     scores: dict[str, list[int]] = {}
     for name, tensor in tensors.items():
@@ -137,7 +166,8 @@ def _prefixes(inner: dict[str, Tensor], tensors: dict[str, Tensor]) -> tuple[str
                 score[0] += fits(tensor, inner[rest])
                 score[1] += 1
     best = max(scores, key=lambda prefix: (*scores[prefix], not _COPIES.search(prefix)), default="")
-    return best, [prefix for prefix, score in scores.items() if prefix != best and score[0] * 10 >= len(inner) * 9]
+    copies = [prefix for prefix, score in scores.items() if prefix != best and score[0] * 10 >= len(inner) * 9]
+    return best, copies, scores.get(best, [0, 0])
 
 
 def _add_head(sources: Sources, free: dict[str, Tensor], weight: Tensor | None) -> str:
