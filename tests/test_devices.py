@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.devices import need_cuda, openvino_core, openvino_has_bf16, processor_name, torch_has_bf16
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 
 
 def test_the_processor_has_a_name_where_the_system_tells_it() -> None:
@@ -47,4 +47,4 @@ def test_cuda_is_refused_where_there_is_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("device=cuda needs torch (")
-    assert "pip install 'lookalike[train]', or use device=cpu" in done.stdout
+    assert f"{install('train')}, or use device=cpu" in done.stdout

@@ -1,8 +1,11 @@
 """Text that errors share."""
 
+from pathlib import Path
+
 import pytest
 
-from lookalike.errors import LookalikeError, ModelError, did_you_mean, listed
+import lookalike
+from lookalike.errors import LookalikeError, ModelError, did_you_mean, extra_with, install, listed
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,30 @@ def test_the_nearest_names_are_hinted_at(name: str, hint: str) -> None:
 def test_errors_of_the_user_are_one_family() -> None:
     assert issubclass(ModelError, LookalikeError)
     assert issubclass(LookalikeError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("module", "verb", "extra"),
+    [
+        ("imagehash", "audit", "audit"),
+        ("cleanlab.filter", "", "audit"),
+        ("sklearn.datasets", "audit", "audit"),
+        ("sklearn", "train", "train"),
+        ("nncf", "quantize", "int8"),
+        ("umap", "report", "report"),
+        ("matplotlib.figure", "tune", "tune"),
+        ("pytorch_metric_learning", "", "train"),
+        ("wandb", "", "loggers"),
+        ("nobody_knows", "", "train"),
+    ],
+)
+def test_the_extra_that_has_a_package(module: str, verb: str, extra: str) -> None:
+    assert extra_with(module, verb) == extra
+
+
+def test_from_a_clone_the_clone_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = Path(lookalike.__file__).parents[2]
+    monkeypatch.chdir(clone)
+    assert install("audit") == "pip install '.[audit]'"
+    monkeypatch.chdir(tmp_path)
+    assert install("audit") == f"pip install '{clone}[audit]'"

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 
 _engine: list[Any] = []
 _engine_lock = threading.Lock()
@@ -61,7 +61,7 @@ def need_cuda(setting: str = "device") -> None:
         import torch
     except ImportError as error:
         raise LookalikeError(
-            f"{setting}=cuda needs torch ({error}): pip install 'lookalike[train]', or use {setting}=cpu"
+            f"{setting}=cuda needs torch ({error}): {install('train')}, or use {setting}=cpu"
         ) from error
     if not torch.cuda.is_available():
         raise LookalikeError(

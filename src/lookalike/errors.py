@@ -1,5 +1,7 @@
 """The one family of errors that a person can mend: the command line prints their text alone, without a traceback."""
 
+import re
+
 
 class LookalikeError(ValueError):
     """What was expected, what was found and what to do about it, on one line; each of several has its own."""
@@ -17,6 +19,47 @@ def did_you_mean(name: str, choices: list[str]) -> str:
 
     near = get_close_matches(name, choices, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def install(extra: str) -> str:
+    """What to type for the packages of an extra; from a clone the extra of that clone, as no registry has it.
+
+    Args:
+        extra: Such as `audit`, as in pyproject.toml.
+    """
+    from pathlib import Path
+
+    clone = Path(__file__).parents[2]
+    if not (clone / "pyproject.toml").is_file():
+        return f"pip install 'lookalike[{extra}]'"
+    return f"pip install '{'.' if clone == Path.cwd() else clone}[{extra}]'"
+
+
+_IMPORTED_AS = {"sklearn": "scikit-learn", "umap": "umap-learn", "cv2": "opencv-python-headless", "PIL": "pillow"}
+
+
+def extra_with(module: str, verb: str = "") -> str:
+    """The extra that has a package: that of the verb where it has it, else the first; `train` where none is known.
+
+    Args:
+        module: What could not be imported, such as `imagehash`.
+        verb: What was asked for, such as `audit`.
+    """
+    from importlib.metadata import PackageNotFoundError, requires
+
+    top = module.partition(".")[0]
+    package = _IMPORTED_AS.get(top, top).replace("_", "-").lower()
+    try:
+        lines = requires("lookalike") or []
+    except PackageNotFoundError:
+        lines = []
+    extras = [
+        line.rpartition("extra ==")[2].strip(" '\"")
+        for line in lines
+        if "extra ==" in line and re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].replace("_", "-").lower() == package
+    ]
+    mine = "int8" if verb == "quantize" else verb
+    return mine if mine in extras else next((extra for extra in extras if extra != "dev"), "train")
 
 
 class ModelError(LookalikeError):

@@ -14,7 +14,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage, as_list
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.bundle_config import HeldOut
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
@@ -363,4 +363,4 @@ def needing(extra: str, what: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package == "lookalike":
             raise
-        raise LookalikeError(f"{what} needs the package {package}: pip install 'lookalike[{extra}]'") from error
+        raise LookalikeError(f"{what} needs the package {package}: {install(extra)}") from error

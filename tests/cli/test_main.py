@@ -10,7 +10,7 @@ import pytest
 
 from lookalike.cli.main import main
 from lookalike.cli.verbs import VERBS
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_a_missing_package_is_named() -> None:
     code = "import sys\nsys.modules['torch'] = None"
     done = command(code, "train", "data.root=/no where")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "lookalike: this needs the package torch: pip install 'lookalike[train]'"
+    assert done.stderr.splitlines()[-1] == f"lookalike: this needs the package torch: {install('train')}"
     assert "Traceback" in command(code, "train", "data.root=/no where", "--debug").stderr

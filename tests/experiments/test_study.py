@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 from lookalike.experiments.search_settings import TuneError
 from lookalike.experiments.study import (
     ended_trials,
@@ -65,7 +65,7 @@ def test_without_optuna_the_way_out_is_named(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 1
-    assert "TuneError: tune needs optuna (No module named optuna): pip install 'lookalike[tune]'" in done.stderr
+    assert f"TuneError: tune needs optuna (No module named optuna): {install('tune')}" in done.stderr
 
 
 def test_other_errors_than_those_of_the_database_pass_through(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_without_nncf_it_says_what_to_install(
     bundle_path: Path, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(QuantizeError, match=r"^int8 needs nncf \(.*nncf.*\): pip install 'lookalike\[int8\]'$"):
+    with pytest.raises(QuantizeError, match=r"^int8 needs nncf \(.*nncf.*\): pip install '[^']*\[int8\]'$"):
         quantize(load_bundle(bundle_path), manifest, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

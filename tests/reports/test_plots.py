@@ -97,5 +97,5 @@ def test_settings_of_other_figures_are_left_alone() -> None:
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(LookalikeError, match=r"pictures need matplotlib \(.*\): pip install 'lookalike\[report\]'"):
+    with pytest.raises(LookalikeError, match=r"pictures need matplotlib \(.*\): pip install '[^']*\[report\]'"):
         plots.plotting().__enter__()

@@ -8,6 +8,7 @@ import pytest
 from conftest import TINY
 from lookalike.cli.main import main
 from lookalike.inference.bundle import load_bundle
+from lookalike.training.trackers import Tracker
 
 
 def run(digits: Path, logger: str, *more: str) -> list[dict[str, float]]:
@@ -53,6 +54,15 @@ def test_tensorboard(digits: Path) -> None:
     events.Reload()
     points = [(event.step, event.value) for event in events.Scalars("train/loss")]
     assert points == [(int(line["epoch"]), pytest.approx(line["train/loss"], rel=1e-6)) for line in history]
+
+
+@pytest.mark.parametrize("variable", ["WANDB_MODE=disabled", "WANDB_DISABLED=true"])
+def test_wandb_that_is_switched_off_writes_nothing(here: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(*variable.split("="))
+    tracker = Tracker("r", {"wandb": {"project": "p"}}, here / "c")
+    tracker.settings({"a": 1})
+    tracker.close("success")
+    assert not list(here.iterdir())
 
 
 @pytest.mark.slow

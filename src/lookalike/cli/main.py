@@ -10,7 +10,7 @@ import sys
 from lookalike import __version__
 from lookalike.cli.help import general_help, verb_help
 from lookalike.cli.verbs import find_verb
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, extra_with, install
 
 _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("lookalike"):
             raise
-        print(f"lookalike: this needs the package {error.name}: pip install 'lookalike[train]'", file=sys.stderr)
+        advice = install(extra_with(error.name or "", arguments[0]))
+        print(f"lookalike: this needs the package {error.name}: {advice}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("lookalike: stopped", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.data.layouts import read_data
+from lookalike.errors import install
 from lookalike.experiments.search_settings import TuneError
 from lookalike.settings.check import flat
 from lookalike.settings.search_space import Knob
@@ -31,7 +32,7 @@ def require_optuna() -> None:
     try:
         import optuna
     except ImportError as error:
-        raise TuneError(f"tune needs optuna ({error}): pip install 'lookalike[tune]'") from error
+        raise TuneError(f"tune needs optuna ({error}): {install('tune')}") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.devices import openvino_core
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 
 if TYPE_CHECKING:
     import openvino
@@ -53,7 +53,7 @@ def import_nncf() -> ModuleType:
             import nncf
             from nncf.telemetry import decorator, wrapper
     except ImportError as error:
-        raise QuantizeError(f"int8 needs nncf ({error}): pip install 'lookalike[int8]'") from error
+        raise QuantizeError(f"int8 needs nncf ({error}): {install('int8')}") from error
     decorator.telemetry = wrapper.NNCFTelemetryStub()  # also where somebody else imported NNCF before
     nncf.set_log_level(logging.ERROR)
     module: ModuleType = nncf

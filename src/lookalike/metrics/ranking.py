@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 from lookalike.metrics.exact_grid import OnGrid, Similarity, lengths_of, on_grid, shown
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranks import Ranks, empty_ranks, take_ranks
@@ -184,9 +184,7 @@ def _gpu() -> "torch.device":
     try:
         from lookalike.metrics.kernels import ranks_torch
     except ImportError as error:
-        raise LookalikeError(
-            f"device=cuda needs torch ({error}): pip install 'lookalike[train]', or use device=cpu"
-        ) from error
+        raise LookalikeError(f"device=cuda needs torch ({error}): {install('train')}, or use device=cpu") from error
     return ranks_torch.cuda()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.protocol import Protocol
+from lookalike.errors import install
 
 _MAP_QUERIES, _MAP_REFERENCES = 2000, 1000  # points: more are drawn at random, and the page says so
 _FEWEST = 10  # points with different embeddings that UMAP needs
@@ -69,7 +70,7 @@ def _umap(points: np.ndarray) -> np.ndarray | None:
             warnings.simplefilter("ignore")
             from umap import UMAP
     except ImportError:
-        say("the map is laid out by PCA alone: for UMAP, pip install 'lookalike[report]'")
+        say(f"the map is laid out by PCA alone: for UMAP, {install('report')}")
         return None
     if len(np.unique(points, axis=0)) < _FEWEST:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 from lookalike.palette import INK, LINE, SERIES, VARIABLES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def plotting() -> Iterator[None]:
     try:
         import matplotlib
     except ImportError as error:
-        raise LookalikeError(f"pictures need matplotlib ({error}): pip install 'lookalike[report]'") from error
+        raise LookalikeError(f"pictures need matplotlib ({error}): {install('report')}") from error
     matplotlib.use("Agg")
     ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     paper = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")

@@ -6,70 +6,166 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning.pytorch.loggers import Logger, MLFlowLogger
+from lightning.pytorch.loggers import MLFlowLogger
 
 from lookalike.console import say
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, install
 from lookalike.files import write_bytes
+from lookalike.training.mlflow_database import ready_database
 
 if TYPE_CHECKING:
     import mlflow
 
 RUN_ID_FILE = "mlflow_run_id"
+VARIABLES = {  # setting -> its default in configs/logger/mlflow.yaml, MLflow's own variable
+    "uri": ("sqlite:///mlflow.db", "MLFLOW_TRACKING_URI"),
+    "experiment": ("lookalike", "MLFLOW_EXPERIMENT_NAME"),
+}
+KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"  # else MLflow 3 opens its GenAI view
+_ANSWER_SECONDS = 8
+_ENVIRONMENT = {
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
 
 
 class TrackerError(LookalikeError):
     """A logger cannot be used."""
 
 
-def mlflow_logger(run: str, options: dict[str, str], folder: Path | None, parent_run: str | None) -> tuple[Logger, int]:
-    """The logger, as a child of another run where one is named, and the last epoch its run already has."""
+def address(options: dict[str, str]) -> dict[str, str]:
+    """The settings of the logger; MLflow's own variables take the place of a default that was left as it is.
+
+    Args:
+        options: `uri` and `experiment`.
+    """
+    return {
+        name: os.environ.get(variable) or options[name] if options[name] == default else options[name]
+        for name, (default, variable) in VARIABLES.items()
+    }
+
+
+def mlflow_logger(
+    run: str, options: dict[str, str], folder: Path | None, parent_run: str | None
+) -> tuple[MLFlowLogger, int] | None:
+    """The logger, as a child of another run where one is named, and the last epoch its run already has.
+
+    Args:
+        run: Name of the run.
+        options: `uri` and `experiment`.
+        folder: Where the identity of the run is kept between sessions.
+        parent_run: Identity of the run it belongs to.
+
+    Returns:
+        None, and a line says why, where the store cannot be used and nobody asked for just this one, or the run was
+        begun before: a tracker stops no training.
+
+    Raises:
+        TrackerError: MLflow is missing, or a new run was given a store that cannot be used.
+    """
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         import mlflow
     except ImportError as error:
-        raise TrackerError(
-            f"logger=mlflow needs MLflow ({error}): pip install 'lookalike[train]', or logger=none"
-        ) from error
+        raise TrackerError(f"logger=mlflow needs MLflow ({error}): {install('train')}, or logger=none") from error
+    chosen = address(options)
     kept = folder / RUN_ID_FILE if folder else None
     earlier = kept.read_text().strip() if kept and kept.is_file() else None
     try:
-        client = mlflow.MlflowClient(options["uri"])
-        already = 0
-        if earlier and not stands_in_mlflow(client, earlier):
-            say(f"{options['uri']}: the run {earlier} of {run} was deleted there: it gets a new record")
-            earlier = None
-        if earlier:
-            points = client.get_metric_history(earlier, "train/loss")
-            already = max((point.step for point in points), default=0)
-        tags = {"mlflow.parentRunId": parent_run} if parent_run else None
-        logger = MLFlowLogger(
-            options["experiment"], run_name=run, tracking_uri=options["uri"], run_id=earlier, tags=tags
-        )
-        run_id = logger.run_id  # opens the store
+        _answers(chosen["uri"])
+        ready_database(chosen["uri"])
+        client = mlflow.MlflowClient(chosen["uri"])
+        _ready_experiment(client, chosen["experiment"])
+        logger, already = _record(client, run, chosen, earlier, parent_run)
         if kept:
-            write_bytes(kept, f"{run_id}\n".encode())
-    except LookalikeError:
-        raise
+            write_bytes(kept, f"{logger.run_id}\n".encode())
     except Exception as error:
         # MLflow passes on whatever its store raises: SQLAlchemy, HTTP, its own types.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrackerError(
-            f"logger=mlflow: {options['uri']} cannot be used ({reason}): check logger.mlflow.uri, or logger=none"
-        ) from error
+        problem = f"logger=mlflow: {chosen['uri']} cannot be used ({reason}): check logger.mlflow.uri, or logger=none"
+        if earlier or chosen["uri"] == VARIABLES["uri"][0]:
+            say(f"{problem}: this goes on without a record of it")
+            return None
+        raise TrackerError(problem) from error
     return logger, already
 
 
+def _record(
+    client: "mlflow.MlflowClient", run: str, chosen: dict[str, str], earlier: str | None, parent_run: str | None
+) -> tuple[MLFlowLogger, int]:
+    """The run of an earlier session or a new one, and the epochs it has."""
+    already, uri = 0, chosen["uri"]
+    if earlier and not stands_in_mlflow(client, earlier):
+        say(f"{uri}: the run {earlier} of {run} was deleted there: it gets a new record")
+        earlier = None
+    if earlier:
+        points = client.get_metric_history(earlier, "train/loss")
+        already = max((point.step for point in points), default=0)
+    tags = {"mlflow.parentRunId": parent_run} if parent_run else None
+    logger = MLFlowLogger(chosen["experiment"], run_name=run, tracking_uri=uri, run_id=earlier, tags=tags)
+    before = os.environ.get(VARIABLES["uri"][1])
+    assert logger.run_id  # opens the store
+    # Lightning tells MLflow the address, which puts it into the environment: the next run would take it for the user's.
+    if before is None:
+        os.environ.pop(VARIABLES["uri"][1], None)
+    else:
+        os.environ[VARIABLES["uri"][1]] = before
+    if not earlier and not parent_run:
+        server = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+        first = "" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}, then "
+        page = f"{server}/#/experiments/{logger.experiment_id}/runs?workflowType=machine_learning"
+        say(f"record: {first}{page} (the view 'Model training')")
+    return logger, already
+
+
+def _answers(uri: str) -> None:
+    """Asks a server for any answer at all, as MLflow itself asks for minutes.
+
+    Raises:
+        OSError: There is none.
+    """
+    if uri.startswith(("http://", "https://")):
+        import requests
+
+        try:
+            requests.get(uri, timeout=_ANSWER_SECONDS, stream=True, allow_redirects=False).close()
+        except requests.RequestException as error:
+            raise OSError(f"no answer within {_ANSWER_SECONDS} s: {type(error).__name__}") from error
+
+
+def _ready_experiment(client: "mlflow.MlflowClient", name: str) -> None:
+    """Makes an experiment or takes a deleted one back, and marks it so that MLflow opens it on training runs."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        client.create_experiment(name, tags={KIND: TRAINING})
+        return
+    if experiment.lifecycle_stage == "deleted":
+        try:
+            client.restore_experiment(experiment.experiment_id)
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise TrackerError(
+                f"experiment {name} was deleted and cannot be restored ({reason}): "
+                "give logger.mlflow.experiment=<another>"
+            ) from error
+        say(f"logger=mlflow: experiment {name} was deleted: it is restored")
+    if KIND not in experiment.tags:
+        client.set_experiment_tag(experiment.experiment_id, KIND, TRAINING)
+
+
 def log_or_say(log: Callable[..., object], *given: object) -> None:
-    """Logs something; what MLflow refuses (a record that was deleted meanwhile) is said, and the work goes on."""
+    """Logs something; what a tracker refuses (a deleted record, a full disk, no network) is said, the work goes on."""
     try:
         log(*given)
     except Exception as error:
-        if not type(error).__module__.startswith("mlflow"):
-            raise
-        say(f"logger=mlflow: {str(error).splitlines()[0]}: this goes on without a record of it")
+        # Each tracker passes on whatever its store raises.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        say(f"logger: {reason}: this goes on without a record of it")
 
 
 def stands_in_mlflow(client: "mlflow.MlflowClient", identity: str) -> bool:

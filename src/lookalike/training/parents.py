@@ -9,7 +9,14 @@ from lookalike.console import say
 from lookalike.files import write_bytes
 from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.training.cpu.precision import CHOICES
-from lookalike.training.mlflow_store import RUN_ID_FILE, TrackerError, log_or_say, mlflow_logger, stands_in_mlflow
+from lookalike.training.mlflow_store import (
+    RUN_ID_FILE,
+    TrackerError,
+    address,
+    log_or_say,
+    mlflow_logger,
+    stands_in_mlflow,
+)
 
 ARITHMETIC_FILE = "arithmetic.txt"
 
@@ -96,5 +103,7 @@ def open_parent(name: str, chosen: dict[str, dict[str, str]], folder: Path) -> P
     """
     if "mlflow" not in chosen:
         return Parent(name, None, folder)
-    logger, _ = mlflow_logger(name, chosen["mlflow"], folder, None)
-    return Parent(name, (str(logger.run_id), chosen["mlflow"]["uri"]), folder)  # type: ignore[attr-defined]
+    opened = mlflow_logger(name, chosen["mlflow"], folder, None)
+    if opened is None:
+        return Parent(name, None, folder)
+    return Parent(name, (str(opened[0].run_id), address(chosen["mlflow"])["uri"]), folder)

@@ -6,12 +6,14 @@ The horizontal axis is the epoch. A resumed run goes on in the same record and l
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
+from lookalike.errors import install
 from lookalike.files import write_bytes
 from lookalike.training.mlflow_store import TrackerError, log_or_say, mlflow_logger
 from lookalike.training.parents import Parent
@@ -43,12 +45,12 @@ class Tracker:
         self._loggers: list[tuple[Logger, int]] = []
         for name, options in chosen.items():
             if name == "mlflow":
-                self._loggers.append(
-                    mlflow_logger(run, options, folder, parent.mlflow[0] if parent and parent.mlflow else None)
-                )
+                above = parent.mlflow[0] if parent and parent.mlflow else None
+                if opened := mlflow_logger(run, options, folder, above):
+                    self._loggers.append(opened)
             elif name == "tensorboard":
                 self._loggers.append((_tensorboard(run, options, resumed), 0))
-            elif name == "wandb":
+            elif name == "wandb" and not _wandb_is_off():
                 self._loggers.append((_wandb(run, options, folder, parent), 0))
 
     def settings(self, flat: dict[str, Any]) -> None:
@@ -70,7 +72,7 @@ class Tracker:
             writer = csv.DictWriter(text, list(line))
             writer.writeheader()
             writer.writerows(history)
-            write_bytes(self._csv, text.getvalue().encode())
+            log_or_say(write_bytes, self._csv, text.getvalue().encode())
 
     def result(
         self, metrics: dict[str, float], files: list[Path], intervals: dict[str, tuple[float, float]] | None = None
@@ -92,12 +94,7 @@ class Tracker:
                 for file in files:
                     log_or_say(logger.experiment.log_artifact, logger.run_id, str(file))
             elif isinstance(logger, WandbLogger):
-                import wandb
-
-                artifact = wandb.Artifact(f"{logger.experiment.id}-files", type="evaluation")
-                for file in files:
-                    artifact.add_file(str(file))
-                logger.experiment.log_artifact(artifact)
+                log_or_say(_keep_in_wandb, logger, files)
         if self._csv is not None:
             text = io.StringIO()
             ends = intervals or {}
@@ -111,7 +108,22 @@ class Tracker:
             killed = status == "abandoned" and isinstance(logger, MLFlowLogger)
             log_or_say(logger.finalize, "KILLED" if killed else status.replace("abandoned", "success"))
             if isinstance(logger, WandbLogger):
-                logger.experiment.finish(exit_code=int(status == "failed"))  # else the next run would go on in it
+                log_or_say(logger.experiment.finish, int(status == "failed"))  # else the next run would go on in it
+
+
+def _keep_in_wandb(logger: WandbLogger, files: list[Path]) -> None:
+    import wandb
+
+    artifact = wandb.Artifact(f"{logger.experiment.id}-files", type="evaluation")
+    for file in files:
+        artifact.add_file(str(file))
+    logger.experiment.log_artifact(artifact)
+
+
+def _wandb_is_off() -> bool:
+    """As W&B's own variables say: then nothing is written, not even by us."""
+    off = os.environ.get("WANDB_MODE", "").lower() == "disabled"
+    return off or os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on")
 
 
 def _log_pairs(logger: Logger, pairs: dict[str, list[float]]) -> None:
@@ -128,7 +140,7 @@ def _tensorboard(run: str, options: dict[str, str], resumed: int) -> Logger:
     try:
         return TensorBoardLogger(options["folder"], name=run, version="", purge_step=resumed + 1)
     except ModuleNotFoundError as error:
-        raise TrackerError(f"logger=tensorboard needs a package ({error}): pip install 'lookalike[loggers]'") from error
+        raise TrackerError(f"logger=tensorboard needs a package ({error}): {install('loggers')}") from error
 
 
 def _wandb(run: str, options: dict[str, str], folder: Path | None, parent: Parent | None) -> Logger:
@@ -136,8 +148,9 @@ def _wandb(run: str, options: dict[str, str], folder: Path | None, parent: Paren
     try:
         import wandb
     except ImportError as error:
-        raise TrackerError(f"logger=wandb needs a package ({error}): pip install 'lookalike[loggers]'") from error
-    offline = not wandb.login(prompt=False)
+        raise TrackerError(f"logger=wandb needs a package ({error}): {install('loggers')}") from error
+    mode = os.environ.get("WANDB_MODE", "").lower()
+    offline = mode in ("offline", "dryrun") or not wandb.login(prompt=False)
     kept = folder / "wandb_run_id" if folder else None
     identity = kept.read_text() if kept and kept.is_file() else uuid4().hex[:8]
     if kept:

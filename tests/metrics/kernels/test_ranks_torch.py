@@ -185,7 +185,7 @@ def test_without_torch_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delattr("lookalike.metrics.kernels.ranks_torch")
     monkeypatch.setitem(sys.modules, "lookalike.metrics.kernels.ranks_torch", None)
     rows = np.eye(2, dtype=np.float32)
-    with pytest.raises(LookalikeError, match=r"^device=cuda needs torch \(.*\): pip install 'lookalike\[train\]', or"):
+    with pytest.raises(LookalikeError, match=r"^device=cuda needs torch \(.*\): pip install '[^']*\[train\]', or"):
         rank(rows, rows, numbered(np.arange(2), np.arange(2)), device="cuda")
 
 
