@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from lookalike.console import progress, say
+from lookalike.data.image_limits import BeyondLimitError, read_bytes
 from lookalike.data.images import ImageError, read_image
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.pixels import PixelSettings
@@ -199,7 +200,9 @@ def _facts_of(file: Path, box: Box | None, pixels: PixelSettings) -> tuple[dict[
         "thumb": b"",
     }
     try:
-        data = file.read_bytes()
+        data = read_bytes(file)
+    except BeyondLimitError as error:
+        return {**facts, "error": str(error), "kind": "size"}, None
     except OSError as error:
         return {**facts, "error": f"{file}: cannot be read ({error.strerror})", "kind": "unreadable"}, None
     facts["sha256"] = hashlib.sha256(data).hexdigest()

@@ -6,6 +6,7 @@ In reading order; first one image:
     shrink_kernel   shrinks an image by area averaging, compiled
     pixels          brings an image to the size of the model: stretch, crop or pad
     reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
+    image_limits    what one image file may cost: bytes, passes over its pixels, memory of all threads
     images          reads any image file into RGB pixels; all of training, embedding and serving go through it
     any_image       reads what a program has: a file, bytes, an array, a picture of Pillow
     thumbnail       small JPEGs: what galleries keep, and what pages and notebooks show

@@ -107,8 +107,10 @@ def _rgb_of(picture: Image.Image, name: str) -> Pixels:
         )
     try:
         return to_rgb8(ImageOps.exif_transpose(picture), name)
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(f"{name}: too little memory to convert it: scale it first", "size") from error
     except Exception as error:  # damage makes decoders raise anything, and so does a picture that is closed already
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ImageError(f"{name}: damaged or closed ({reason}): open it again, or leave it out") from error
