@@ -26,6 +26,7 @@ from PIL import Image
 
 from lookalike.console import progress, say
 from lookalike.data.formats import FORMATS, is_heic, register_heic
+from lookalike.data.image_limits import BeyondLimitError, read_bytes
 from lookalike.data.images import ImageError, read_image
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.metadata import orientation_of
@@ -191,7 +192,9 @@ def _facts_of(file: Path, box: Box | None, pixels: PixelSettings) -> tuple[dict[
         "thumb": b"",
     }
     try:
-        data = file.read_bytes()
+        data = read_bytes(file)
+    except BeyondLimitError as error:
+        return {**facts, "error": str(error), "kind": "size"}, None
     except OSError as error:
         return {**facts, "error": f"{file}: cannot be read ({error.strerror})", "kind": "unreadable"}, None
     facts["sha256"] = hashlib.sha256(data).hexdigest()

@@ -8,6 +8,7 @@ In reading order; first one image:
     reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
     metadata        which way up a file says that its pixels are, and the file without all that
     formats         which image formats are read, and what their files are called
+    image_limits    what one image file may cost: bytes, passes over its pixels, memory of all threads
     images          reads any image file into RGB pixels; all of training, embedding and serving go through it
     labels          how a label is written, and which labels a reader cannot tell apart
     any_image       reads what a program has: a file, bytes, an array, a picture of Pillow

@@ -131,8 +131,10 @@ def _rgb_of(picture: Image.Image, name: str) -> Pixels:
     try:
         picture.load()  # Pillow turns a TIFF itself, here
         return upright(to_rgb8(picture, name), orientation_of(picture))
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(f"{name}: too little memory to convert it: scale it first", "size") from error
     except Exception as error:  # damage makes decoders raise anything, and so does a picture that is closed already
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ImageError(f"{name}: damaged or closed ({reason}): open it again, or leave it out") from error

@@ -66,6 +66,17 @@ def suffixes() -> frozenset[str]:
     return frozenset(suffix for name, endings in FORMATS.items() if name not in missing for suffix in endings)
 
 
+@cache
+def opened_as(heic: bool) -> list[str]:
+    """The formats that Pillow is asked to try, in the order of `FORMATS`; an MPO it opens as JPEG.
+
+    Args:
+        heic: Whether the plug-in of HEIC is registered and wanted.
+    """
+    missing = {name for name, feature in _FEATURES.items() if not features.check(feature)}
+    return [name for name in FORMATS if name not in {*missing, "MPO"} and (heic or name != "HEIF")]
+
+
 def is_other_picture(suffix: str, start: bytes) -> bool:
     """Whether a file whose name has none of these endings is an image all the same.
 

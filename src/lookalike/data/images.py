@@ -8,6 +8,7 @@ Letters in shapes: H height, W width.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,16 @@ from typing import Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lookalike.data.formats import FORMATS, HEIC_ADVICE, NAMES, is_heic, register_heic
+from lookalike.data.formats import FORMATS, HEIC_ADVICE, NAMES, is_heic, opened_as, register_heic
+from lookalike.data.image_limits import (
+    BeyondLimitError,
+    Claim,
+    check_scans,
+    check_structure,
+    claim,
+    read_bytes,
+    size_of,
+)
 from lookalike.data.metadata import orientation_of, without_metadata
 from lookalike.data.orientation import SIDEWAYS, Pixels, Region, as_stored, upright
 from lookalike.data.pixels import PixelSettings, resize
@@ -27,6 +37,8 @@ MIN_SIDE = 4
 
 
 _STILL_FORMATS = frozenset({"MPO", "HEIF"})  # with more than one picture, the first is the photograph
+_JPEGS = ("JPEG", "MPO")
+_STRIP = 1 << 20  # pixels that are converted at once
 _END_OF_JPEG = b"\xff\xd9"
 Unusable = Literal["unreadable", "empty", "not_an_image", "damaged", "animated", "size", "format", "box"]
 
@@ -73,7 +85,25 @@ def read_image(
     """
     name = str(source) if isinstance(source, Path) else "image"
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
+        with claim(size_of(source)) as claimed:
+            image = _read(source, name, pixels, box, crop, claimed)
+            return np.ascontiguousarray(image if pixels is None else resize(image, pixels))
+    except BeyondLimitError as error:
+        raise ImageError(f"{name}: {error}", "size") from error
+    except MemoryError as error:
+        raise ImageError(f"{name}: too little memory to decode it: scale the picture down first", "size") from error
+
+
+def _read(
+    source: Path | bytes,
+    name: str,
+    pixels: PixelSettings | None,
+    box: tuple[float, ...] | None,
+    crop: Callable[[int, int], Region] | None,
+    claimed: Claim,
+) -> Pixels:
+    try:
+        data = read_bytes(source) if isinstance(source, Path) else source
     except OSError as error:
         raise ImageError(
             f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions", "unreadable"
@@ -81,8 +111,9 @@ def read_image(
     if not data:
         raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file", "empty")
     try:
-        image = _decode_pixels(data, name, pixels, box, crop)
-    except (ImageError, MemoryError):
+        check_structure(data)
+        return _decode_pixels(data, name, pixels, box, crop, claimed)
+    except (ImageError, MemoryError, BeyondLimitError):
         raise
     except _CropFailedError as error:
         raise error.reason from None
@@ -90,7 +121,6 @@ def read_image(
         raise ImageError(
             f"{name}: damaged ({_first_line(error)}): copy or download the file again, or remove it"
         ) from error
-    return np.ascontiguousarray(image if pixels is None else resize(image, pixels))
 
 
 def _decode_pixels(
@@ -99,11 +129,12 @@ def _decode_pixels(
     pixels: PixelSettings | None,
     box: tuple[float, ...] | None,
     crop: Callable[[int, int], Region] | None,
+    claimed: Claim,
 ) -> Pixels:
     """As `_decode`; where that fails, again without the file's metadata, which never decides over pixels."""
     try:
-        return _decode(data, name, pixels, box, crop)
-    except (MemoryError, _CropFailedError):
+        return _decode(data, name, pixels, box, crop, claimed)
+    except (MemoryError, _CropFailedError, BeyondLimitError):
         raise
     except Exception as error:
         if isinstance(error, ImageError) and error.kind != "not_an_image":
@@ -112,8 +143,8 @@ def _decode_pixels(
         if len(bare) == len(data):
             raise
         try:
-            return _decode(bare, name, pixels, box, crop, orientation)
-        except (MemoryError, _CropFailedError):
+            return _decode(bare, name, pixels, box, crop, claimed, orientation)
+        except (MemoryError, _CropFailedError, BeyondLimitError):
             raise
         except Exception:  # so it is the pixels
             raise error from None
@@ -125,15 +156,19 @@ def _decode(
     pixels: PixelSettings | None,
     box: tuple[float, ...] | None,
     crop: Callable[[int, int], Region] | None,
+    claimed: Claim,
     orientation: int | None = None,
 ) -> Pixels:
     """The upright part that is asked for, perhaps at reduced scale."""
     region: Region | None = None
-    if is_heic(data) and not register_heic():
+    heic = is_heic(data)
+    if heic and not register_heic():
         raise ImageError(f"{name}: {HEIC_ADVICE}", "format")
     try:
-        with Image.open(BytesIO(data)) as header:
+        with Image.open(BytesIO(data), formats=opened_as(heic)) as header:
             _check(header, name)
+            if header.format in _JPEGS:
+                check_scans(data, header.width * header.height)
             # Pillow turns a TIFF itself while decoding it, so its upright size is not known yet.
             turned = header.format == "TIFF"
             if orientation is None:
@@ -141,16 +176,20 @@ def _decode(
             wide, high = header.size[::-1] if orientation in SIDEWAYS else header.size
             if not turned:
                 region = _region(high, wide, box, crop, name)
-            whole_jpeg = header.format in ("JPEG", "MPO") and data.rstrip(b"\0").endswith(_END_OF_JPEG)
+            whole_jpeg = header.format in _JPEGS and data.rstrip(b"\0").endswith(_END_OF_JPEG)
             if whole_jpeg and header.mode in ("RGB", "L"):
                 factor = reduction(region or (0, 0, high, wide), pixels)
+                claimed.pixels(high * wide // factor**2)
                 image = decode_reduced(data, factor)
                 if image is not None:
                     part = cut(image, region and as_stored(region, orientation, high, wide), factor)
                     return upright(part, orientation)
+            claimed.pixels(high * wide)
             # Also what OpenCV answers to damage; Pillow then says which.
             image = upright(to_rgb8(header, name), orientation)
     except UnidentifiedImageError as error:
+        if other := _other_format(data):
+            raise ImageError(_not_read(name, other), "format") from error
         raise ImageError(
             f"{name}: not an image, whatever its name says: expected {NAMES}",
             "not_an_image",
@@ -164,8 +203,6 @@ def _decode(
 
 def _check(header: Image.Image, name: str) -> None:
     """Refuses by the header alone, before any pixel is decoded."""
-    if header.format not in FORMATS:
-        raise ImageError(f"{name}: {header.format} is not read, expected {NAMES}: save it as PNG", "format")
     width, height = header.size
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(name, f"{width} x {height} = {width * height}"), "size")
@@ -182,6 +219,20 @@ def _check(header: Image.Image, name: str) -> None:
         )
 
 
+def _other_format(data: bytes) -> str:
+    """The format that the first bytes are of, by Pillow's other readers; none of them reads more than these."""
+    Image.init()
+    for name, (_, accepts) in Image.OPEN.items():
+        with suppress(Exception):  # they are not made for anything
+            if name not in FORMATS and accepts is not None and accepts(data[:16]) is True:
+                return name
+    return ""
+
+
+def _not_read(name: str, other: str) -> str:
+    return f"{name}: {other} is not read, expected {NAMES}: save it as PNG"
+
+
 def _too_large(name: str, size: str) -> str:
     return f"{name}: {size} pixels, expected at most {MAX_PIXELS}: scale the picture down first"
 
@@ -194,6 +245,19 @@ def to_rgb8(image: Image.Image, name: str) -> Pixels:
     """
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit", "format")
+    image.load()
+    rows = max(1, _STRIP // image.width)
+    if image.height <= rows:
+        return _strip_to_rgb8(image)
+    # Whole, some modes would be in memory five times.
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        end = min(top + rows, image.height)
+        pixels[top:end] = _strip_to_rgb8(image.crop((0, top, image.width, end)))
+    return pixels
+
+
+def _strip_to_rgb8(image: Image.Image) -> Pixels:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
