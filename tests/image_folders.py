@@ -1,6 +1,7 @@
 """Folders and tables of tiny images, for tests of data sets."""
 
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -15,8 +16,10 @@ def picture(file: Path, mode: str = "RGB") -> Path:
 
 
 def pictures(root: Path, *paths: str) -> Path:
+    """Of a colour each, so that none is a copy of another."""
     for path in paths:
-        picture(root / path)
+        colour = tuple(crc32(path.encode()).to_bytes(4, "big")[:3])
+        Image.new("RGB", (8, 8), colour).save(picture(root / path))
     return root
 
 

@@ -119,8 +119,9 @@ def test_its_card_tells_of_it(made: tuple[Bundle, Bundle, Comparison]) -> None:
     added = [line for line in new.splitlines() if line not in old.splitlines()]
     assert f"```\n{comparison.after}\n```" in new
     assert added[0] == "# tiny-int8"
-    assert added[1].startswith("| float32 graph against torch | cosine >= ")
-    assert added[2].startswith(f"| int8 | from {before.fingerprint[:12]} ({comparison.preset}): accuracy@1 ")
+    assert added[1] == f"| arithmetic | {before.config.training.arithmetic} in training; int8 in the bundle |"
+    assert added[2].startswith("| float32 graph against torch | cosine >= ")
+    assert added[3].startswith(f"| int8 | from {before.fingerprint[:12]} ({comparison.preset}): accuracy@1 ")
     assert "bf16" not in new
     assert new.count("```") == old.count("```")
     assert len(new.splitlines()) == len(old.splitlines()) + 1

@@ -85,9 +85,9 @@ def use(folder: Path, run: bool = True) -> str:
         if not run:
             return ""
         encoder = openvino_encoder(bundle)
-        found = predict(encoder, bundle.references, [IMAGE], 1, source="x", threshold=bundle.threshold())
-        assert abs(found[0].neighbours[0].similarity) <= 1.02
-        assert "nan" not in json.dumps(found.to_dict()).lower()
+        answer = predict(encoder, bundle.references, [IMAGE], 1, source="x", rejection=bundle.rejection())
+        assert abs(answer[0].neighbours[0].similarity) <= 1.02
+        assert "nan" not in json.dumps(answer.to_dict()).lower()
     except LookalikeError as error:
         refused = str(error)
     assert len(refused.splitlines()) <= 1, refused

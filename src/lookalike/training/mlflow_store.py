@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import MLFlowLogger
 
 from lookalike.console import say
 from lookalike.errors import LookalikeError, install
-from lookalike.files import write_bytes
+from lookalike.files import DiskFullError, write_bytes
 from lookalike.training.mlflow_database import ready_database
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def mlflow_logger(
         logger, already = _record(client, run, chosen, earlier, parent_run)
         if kept:
             write_bytes(kept, f"{logger.run_id}\n".encode())
+    except DiskFullError:
+        raise  # of the folder, not of MLflow's store
     except Exception as error:
         # MLflow passes on whatever its store raises: SQLAlchemy, HTTP, its own types.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
