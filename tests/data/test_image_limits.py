@@ -128,7 +128,7 @@ def test_other_formats_are_told_and_not_opened(data: bytes, name: str, monkeypat
         raise AssertionError("it was opened")
 
     monkeypatch.setitem(Image.OPEN, name, (opened, Image.OPEN[name][1]))
-    with pytest.raises(ImageError, match=rf"^image: {name} is not read, expected AVIF, .*: save it as PNG$"):
+    with pytest.raises(ImageError, match=rf"^image: {name} is not read, expected JPEG, .*: save it as PNG$"):
         read_image(data)
 
 
