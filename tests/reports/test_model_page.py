@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from browser import asked, faint_texts, needs_browser, opened, stands_alone
+from lookalike import Dataset
 from lookalike.cli.main import main
 from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
@@ -21,7 +22,7 @@ from lookalike.inference.bundle import load_bundle
 from lookalike.reports.model_page import page, sentence
 from lookalike.reports.model_report import Report
 
-Gathered = Callable[[Path, str], Report]
+Gathered = Callable[[Path | Dataset, str], Report]
 
 
 def points_of(written: str) -> dict[str, Any]:
@@ -119,7 +120,9 @@ def test_the_sentence_warns_of_train_and_of_copies(gathered: Gathered, digits: P
     root = tmp_path / "data"
     shutil.copytree(digits, root)
     shutil.copyfile(*(next((root / split / "digit 0").iterdir()) for split in ("train", "validation")))
-    assert "1 queries are also among the references" in sentence(gathered(root, "validation"))
+    kept = gathered(Dataset(root, keep_copies=True), "validation")
+    assert "1 queries are also among the references" in sentence(kept)
+    assert "also among the references" not in sentence(gathered(root, "validation")), "they are left out"
 
 
 def test_the_sentence_tells_result_and_mistakes(report: Report) -> None:

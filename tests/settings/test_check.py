@@ -66,7 +66,10 @@ def test_settings_cannot_be_changed_and_check_takes_plain_values() -> None:
     settings = check(
         VERBS["manifest"].settings_type,
         {
-            "data": {"root": "x", "validation_share": 0, "seed": 0, "archive": None, "exclude": None},
+            "data": {
+                **{"root": "x", "validation_share": 0, "seed": 0},
+                **{"archive": None, "exclude": None, "keep_copies": False},
+            },
             "output": "o",
             "check": True,
         },
