@@ -234,7 +234,7 @@ def test_evaluation_gives_the_figures_that_training_kept(model: Model, digits: P
         assert assessment.identification.result.protocol == stored.protocol
     accuracy = f"{stored.metrics['accuracy@1']:.4f}"
     assert repr(assessment).startswith(f"Assessment('tiny' on validation, 20 queries: accuracy {accuracy}, map ")
-    assert str(assessment).startswith("protocol: 20 queries of split validation, 50 references")
+    assert "\nprotocol: 20 queries of split validation, 50 references" in str(assessment)
     assert model.evaluate(digits, "test").metrics["accuracy@1"] == np.mean(
         [item.label == item.truth for item in model.predict(sorted(digits.glob("test/*/*.png")), k=1)]
     )

@@ -187,12 +187,12 @@ def test_without_room_training_goes_on_without_it(
     assert cached_trunk(tmp_path, embedder(), [rows(digits)], False, "cpu", 1000) is None
     assert "50 images is more than trainer.trunk_cache_gib allows" in said(capsys)
 
-    class Full(io.BytesIO):
+    class Full(io.FileIO):
         def write(self, _: Any) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     def full(self: Path, mode: str = "r", *more: Any, **options: Any) -> IO[Any]:
-        return Full() if "w" in mode and ".bf16" in self.name else original(self, mode, *more, **options)
+        return Full(self, mode) if mode == "xb" else original(self, mode, *more, **options)
 
     original = Path.open
     monkeypatch.setattr(files.Path, "open", full)
