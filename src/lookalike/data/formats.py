@@ -61,8 +61,7 @@ _BRANDED = 64  # bytes that hold a file's brands
 @cache
 def suffixes() -> frozenset[str]:
     """The endings of the names of all formats that can be read here."""
-    missing = {name for name, feature in _FEATURES.items() if not features.check(feature)}
-    missing |= set() if find_spec("pillow_heif") else {"HEIF"}
+    missing = _not_built_in() | (set() if find_spec("pillow_heif") else {"HEIF"})
     return frozenset(suffix for name, endings in FORMATS.items() if name not in missing for suffix in endings)
 
 
@@ -73,8 +72,11 @@ def opened_as(heic: bool) -> list[str]:
     Args:
         heic: Whether the plug-in of HEIC is registered and wanted.
     """
-    missing = {name for name, feature in _FEATURES.items() if not features.check(feature)}
-    return [name for name in FORMATS if name not in {*missing, "MPO"} and (heic or name != "HEIF")]
+    return [name for name in FORMATS if name not in {*_not_built_in(), "MPO"} and (heic or name != "HEIF")]
+
+
+def _not_built_in() -> set[str]:
+    return {name for name, feature in _FEATURES.items() if not features.check(feature)}
 
 
 def is_other_picture(suffix: str, start: bytes) -> bool:

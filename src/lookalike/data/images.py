@@ -110,9 +110,13 @@ def _read(
         ) from error
     if not data:
         raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file", "empty")
+
+    def decode(content: bytes, orientation: int | None = None) -> Pixels:
+        return _decode(content, name, pixels, box, crop, claimed, orientation)
+
     try:
         check_structure(data)
-        return _decode_pixels(data, name, pixels, box, crop, claimed)
+        return _decode_pixels(data, decode)
     except (ImageError, MemoryError, BeyondLimitError):
         raise
     except _CropFailedError as error:
@@ -123,17 +127,10 @@ def _read(
         ) from error
 
 
-def _decode_pixels(
-    data: bytes,
-    name: str,
-    pixels: PixelSettings | None,
-    box: tuple[float, ...] | None,
-    crop: Callable[[int, int], Region] | None,
-    claimed: Claim,
-) -> Pixels:
-    """As `_decode`; where that fails, again without the file's metadata, which never decides over pixels."""
+def _decode_pixels(data: bytes, decode: Callable[..., Pixels]) -> Pixels:
+    """As `decode`; where that fails, again without the file's metadata, which never decides over pixels."""
     try:
-        return _decode(data, name, pixels, box, crop, claimed)
+        return decode(data)
     except (MemoryError, _CropFailedError, BeyondLimitError):
         raise
     except Exception as error:
@@ -143,7 +140,7 @@ def _decode_pixels(
         if len(bare) == len(data):
             raise
         try:
-            return _decode(bare, name, pixels, box, crop, claimed, orientation)
+            return decode(bare, orientation)
         except (MemoryError, _CropFailedError, BeyondLimitError):
             raise
         except Exception:  # so it is the pixels

@@ -104,11 +104,20 @@ class Manifest:
         return queries, pd.concat([rows[own], catalogue]).sort_index() if len(catalogue) else rows[own]
 
     def protocol(self, split: str) -> Protocol:
-        """Chooses references and queries for a split, see `sides`.
+        """Chooses references and queries for a split, see `sides`; files are looked at once.
 
         Raises:
             ManifestError: The split has no query or no reference.
         """
+        if split not in self._protocols:
+            self._protocols[split] = self._protocol_of(split)
+        return self._protocols[split]
+
+    @cached_property
+    def _protocols(self) -> dict[str, Protocol]:
+        return {}
+
+    def _protocol_of(self, split: str) -> Protocol:
         queries, references = self.sides(split)
         for name, part in (("query", queries), ("reference", references)):
             if part.empty:

@@ -6,6 +6,7 @@ VeRi-776 and others have the same files in folders of other names.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,11 +92,21 @@ def market_root(root: Path) -> Path | None:
 
     A `train` folder in the root makes it a data set of its own, so what lies below it is not asked.
     """
-    if layout_of(root):
+    return root_with(root, lambda folder: layout_of(folder) is not None)
+
+
+def root_with(root: Path, has_layout: Callable[[Path], bool]) -> Path | None:
+    """The folder with a layout: `root`, else, where it has no `train` of its own, its one subfolder that has; or None.
+
+    Args:
+        root: Where it is looked for.
+        has_layout: Whether a folder has the layout.
+    """
+    if has_layout(root):
         return root
     if not root.is_dir() or (root / "train").is_dir():
         return None
-    inside = [path for path, is_folder in entries_of(root, PassedOver()) if is_folder and layout_of(path)]
+    inside = [path for path, is_folder in entries_of(root, PassedOver()) if is_folder and has_layout(path)]
     return inside[0] if len(inside) == 1 else None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of
-from lookalike.data.market import utf8_only
+from lookalike.data.market import root_with, utf8_only
 from lookalike.data.tables import ManifestError
 
 _LISTS = {
@@ -26,12 +26,7 @@ _EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
 
 def msmt17_root(root: Path) -> Path | None:
     """The folder with MSMT17: `root`, else its one subfolder that has it; or None."""
-    if _is_msmt17(root):
-        return root
-    if not root.is_dir() or (root / "train").is_dir():
-        return None
-    inside = [path for path, is_folder in entries_of(root, PassedOver()) if is_folder and _is_msmt17(path)]
-    return inside[0] if len(inside) == 1 else None
+    return root_with(root, _is_msmt17)
 
 
 def read_msmt17(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:

@@ -14,6 +14,7 @@ from lookalike.errors import LookalikeError
 # Lists, NumPy, pandas, Arrow, torch: what they have in common is found out value by value.
 Rows: TypeAlias = Any
 Value: TypeAlias = Any
+_SCALARS = frozenset({str, int})  # what most values are, as they are
 
 
 class EvaluationError(LookalikeError):
@@ -39,7 +40,10 @@ def texts_of(values: Rows, name: str) -> np.ndarray:
         codes, numbers = pd.factorize(column)
         return numbers.astype(str).astype(object)[codes]
     texts = np.empty(len(column), object)
-    texts[:] = [value if type(value) is str and value.strip() else _text(value, name) for value in column.tolist()]
+    texts[:] = [
+        value if type(value) is str and value.strip() else str(value) if type(value) is int else _text(value, name)
+        for value in column.tolist()
+    ]
     return texts
 
 
@@ -96,7 +100,7 @@ def on_cpu(values: Rows) -> Any:
 def _objects(values: Rows) -> np.ndarray:
     """Object [N]; NumPy would turn a list of tuples into a table."""
     flat = np.empty(len(values), object)
-    flat[:] = [_plain(value) for value in values]
+    flat[:] = [value if type(value) in _SCALARS else _plain(value) for value in values]
     return flat
 
 
