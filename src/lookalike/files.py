@@ -192,7 +192,11 @@ def _claim(temporary: Path, path: Path) -> bool:
             path.open("xb").close()
         except FileExistsError:
             return False
-        shutil.copyfile(temporary, path)
+        try:
+            shutil.copyfile(temporary, path)
+        except BaseException:
+            path.unlink()  # the name is ours, and half a file is nobody's
+            raise
     return True
 
 

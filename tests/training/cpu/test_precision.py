@@ -133,17 +133,17 @@ def test_autocast_is_for_bf16_only() -> None:
             assert (ones @ ones).dtype == kind
 
 
-@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("full", [True, False])
 def test_what_cannot_be_remembered_is_measured_and_used(
-    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, full: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: Any) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", refuse)
-    if links:
-        monkeypatch.setattr(Path, "write_bytes", refuse)
+    if full:
+        monkeypatch.setattr("shutil.copyfile", refuse)
     embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
     assert fastest_precision(tmp_path / "cache", {}, embedder, loss, run, batch()).chosen in CHOICES
-    assert len(list((tmp_path / "cache").glob("*.json"))) == (0 if links else 1)
-    assert ("cannot be remembered" in " ".join(capsys.readouterr().err.split())) == links
+    assert len(list((tmp_path / "cache").glob("*.json"))) == (0 if full else 1)
+    assert ("cannot be remembered" in " ".join(capsys.readouterr().err.split())) == full
