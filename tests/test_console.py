@@ -99,10 +99,21 @@ def test_work_that_does_not_begin_has_no_end(
     with progress("embedding", 2) as advance:
         clock.seconds += 20
         advance(0)
-    assert capsys.readouterr().err == "embedding: 0/2, 0/s, 2000000000 s left\n"
+    assert capsys.readouterr().err == "embedding: 0/2, 20 s so far\n"
 
 
-@pytest.mark.parametrize("text", ["[bold]plain[/bold]", "x" * 500, "two\nlines", ":warning: 100 % [/]"])
+def test_slow_work_tells_seconds_per_item(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(console, "time", clock)
+    with progress("trial", 6) as advance:
+        clock.seconds += 50
+        advance(2)
+    assert capsys.readouterr().err == "trial: 2/6, 25.0 s each, 100 s left\n"
+
+
+@pytest.mark.parametrize("text", ["[bold]plain[/bold]", "x" * 500, ":warning: 100 % [/]"])
 def test_a_line_is_printed_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     say(text)
     shown = capsys.readouterr()

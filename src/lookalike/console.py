@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lookalike.terminal import one_line
+
 _PLAIN_SECONDS = 10.0
 console = Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:
     """Prints one plain line to standard error, which is kept for what is being done (results go to standard output)."""
-    console.print(text, markup=False, soft_wrap=True)
+    line = one_line(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def quiet_lightning() -> None:
@@ -43,8 +46,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
             def advance(count: int) -> None:
                 bar.advance(task, count)
-                speed = bar.tasks[task].speed
-                bar.update(task, rate=f"{speed:.0f}/s" if speed else "")
+                bar.update(task, rate=_rate(bar.tasks[task].speed or 0.0))
 
             yield advance
         return
@@ -62,7 +64,15 @@ def _plain(title: str, total: int) -> Callable[[int], None]:
         now = time.monotonic()
         if now - shown >= _PLAIN_SECONDS:
             shown = now
-            rate = done / (now - start)
-            say(f"{title}: {done}/{total}, {rate:.0f}/s, {(total - done) / max(rate, 1e-9):.0f} s left")
+            speed = done / (now - start)
+            left = f"{_rate(speed)}, {(total - done) / speed:.0f} s left" if done else f"{now - start:.0f} s so far"
+            say(f"{title}: {done}/{total}, {left}")
 
     return advance
+
+
+def _rate(speed: float) -> str:
+    """Items per second as people say it: below one the seconds that each takes; empty where nothing is done yet."""
+    if speed >= 1:
+        return f"{speed:.0f}/s"
+    return f"{1 / speed:.1f} s each" if speed else ""

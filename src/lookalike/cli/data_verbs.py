@@ -1,8 +1,9 @@
 """The verbs about data: manifest, audit, augment."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.settings.verbs import AuditCommand, AugmentCommand, ManifestCommand
@@ -10,22 +11,23 @@ if TYPE_CHECKING:
 
 def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
+    from lookalike.console import say
     from lookalike.data.dataset import Dataset
     from lookalike.data.layouts import broken_images
     from lookalike.data.manifest import write_table
 
     data = Dataset.of_settings(settings.data)
-    print(data.counts.to_string())
+    show(data.counts.to_string())
     totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
-    print(f"\n{len(data.labels)} training labels; {totals}")
+    show(f"\n{len(data.labels)} training labels; {totals}")
     output = Path(settings.output)
     write_table(data.manifest, output)
-    print(f"written: {output}")
+    show(f"written: {output}")
     if not settings.check:
         return 1 if data.manifest.lost else 0
     broken = broken_images(data.manifest, data.manifest.table)
     for problem in broken:
-        print(problem, file=sys.stderr)
+        say(str(problem))
     return 1 if broken or data.manifest.lost else 0
 
 
@@ -42,12 +44,12 @@ def audit(settings: "AuditCommand") -> int:
     result = api.audit(
         data, bundle=settings.bundle, output=output, device=settings.device, precision=settings.precision
     )
-    print(result)
-    print(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
+    show(result)
+    show(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
     if accepted is not None:
-        print(exclude(result, accepted, settings.data.exclude))
+        show(exclude(result, accepted, settings.data.exclude))
     elif result.safe:
-        print(f"{len(result.safe)} images can be left out without a second look: apply=safe")
+        show(f"{len(result.safe)} images can be left out without a second look: apply=safe")
     return 0
 
 
@@ -60,5 +62,5 @@ def augment(settings: "AugmentCommand") -> int:
     output = Path(settings.output) if settings.output else default_output(manifest.root)
     options = settings.model_dump(include={"per_class", "seed", "strength", "max_side", "threads"})
     rows = make_copies(manifest, output, **options)
-    print(f"{len(rows)} copies of {rows['source'].nunique()} images in {output}, listed in {output / 'manifest.csv'}")
+    show(f"{len(rows)} copies of {rows['source'].nunique()} images in {output}, listed in {output / 'manifest.csv'}")
     return 0

@@ -11,6 +11,7 @@ from lookalike import __version__
 from lookalike.cli.help import general_help, verb_help
 from lookalike.cli.verbs import find_verb
 from lookalike.errors import LookalikeError, extra_with, install
+from lookalike.terminal import complain, show, tolerant_streams
 
 _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit code and prints errors on one line."""
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    tolerant_streams()
     try:
         return _run(arguments)
     except BrokenPipeError:
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
     except LookalikeError as error:
         if debug:
             raise
-        print(f"lookalike: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except OSError as error:
         if debug:
@@ -41,28 +43,28 @@ def main(arguments: list[str]) -> int:
         # No permission, a read-only disk, a file where a folder should be.
         hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
         text = f"{error.filename}: {error.strerror}{hint}" if error.filename else str(error)
-        print(f"lookalike: {text}", file=sys.stderr)
+        complain(text)
         return 2
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("lookalike"):
             raise
         advice = install(extra_with(error.name or "", arguments[0]))
-        print(f"lookalike: this needs the package {error.name}: {advice}", file=sys.stderr)
+        complain(f"this needs the package {error.name}: {advice}")
         return 2
     except KeyboardInterrupt:
-        print("lookalike: stopped", file=sys.stderr)
+        complain("stopped")
         return 130
 
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("--help", "-h", "help"):
-        print(general_help())
+        show(general_help())
         return 0
     if arguments[0] == "--version":
-        print(f"lookalike {__version__}")
+        show(f"lookalike {__version__}")
         return 0
     verb, behind = find_verb(arguments[0]), arguments[1:]
     if "--help" in behind or "-h" in behind:
-        print(verb_help(verb))
+        show(verb_help(verb))
         return 0
     return verb.run(behind)

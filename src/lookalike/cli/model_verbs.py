@@ -1,12 +1,12 @@
 """The verbs that use a model: eval, report, predict, embed."""
 
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.errors import LookalikeError
+from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
@@ -28,13 +28,13 @@ def evaluate(settings: "EvalCommand") -> int:
     data = Dataset.of_settings(settings.data, held_out.validation_share, held_out.seed)
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
-    print(assessment)
+    show(assessment)
     kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
     kept.append("" if settings.camera_rule else "all_cameras")
     name = "-".join([assessment.name, settings.split, *filter(None, kept)])
     written = assessment.write(Path(settings.output or f"reports/{name}.json"), settings.worst)
     for file in written:
-        print(f"written: {file}")
+        show(f"written: {file}")
     if settings.logger:
         _log(settings, name, assessment, written)
     return 0
@@ -75,7 +75,7 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
     figures = {f"{settings.split}/{name}": value for name, value in {**metrics, **counts}.items()}
     tracker.result(figures, written, {f"{settings.split}/{name}": pair for name, pair in intervals.items()})
     tracker.close("success")
-    print(f"logged: {', '.join(settings.logger)} as {name}")
+    show(f"logged: {', '.join(settings.logger)} as {name}")
 
 
 def report(settings: "ReportCommand") -> int:
@@ -94,9 +94,9 @@ def report(settings: "ReportCommand") -> int:
     output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
     write_bytes(output, page(gathered))
     if assessment.stranger:
-        print(assessment.stranger)
-    print(sentence(gathered))
-    print(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
+        show(assessment.stranger)
+    show(sentence(gathered))
+    show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     return 0
 
 
@@ -143,14 +143,14 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
         )
     written = predictions.write(Path(settings.output))
     _tell(predictions, references.labels)
-    print(f"written: {written}")
+    show(f"written: {written}")
     usable = [item for item in predictions if not item.error]
     drawn = usable[: settings.picture_rows]
     if drawn:
         picture = written.with_suffix(".png")
         prediction.draw(drawn, picture)
         more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
-        print(f"written: {picture}{more}")
+        show(f"written: {picture}{more}")
     return 1 if predictions.failed else 0
 
 
@@ -173,10 +173,10 @@ def _tell(predictions: "Predictions", labels: list[str]) -> None:
     from lookalike.data.any_image import folder_label
     from lookalike.data.labels import alike, alike_note
 
-    print(predictions)
+    show(predictions)
     if predictions.rejection is not None:
         count = sum(item.unknown for item in predictions)
-        print(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
+        show(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
         if predictions.rejection.warning:
             say(f"unknown: {predictions.rejection.warning}")
     folders = {folder_label(item.image) for item in predictions if item.truth is None}
@@ -186,18 +186,19 @@ def _tell(predictions: "Predictions", labels: list[str]) -> None:
     judged = [item for item in predictions if item.right is not None]
     if judged:
         right = sum(bool(item.right) for item in judged)
-        print(f"{right} of {len(judged)} right, taking the name of the folder as the label")
+        show(f"{right} of {len(judged)} right, taking the name of the folder as the label")
 
 
 def embed(settings: "EmbedCommand") -> int:
     """`lookalike embed`."""
+    from lookalike.console import say
     from lookalike.evaluation.stored import embed_any
     from lookalike.model import Model
 
     model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
-    print(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")
+    show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")
     for failure in failures:
-        print(failure, file=sys.stderr)
+        say(str(failure))
     return 1 if failures else 0

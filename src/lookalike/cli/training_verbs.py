@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lookalike.terminal import show
+
 if TYPE_CHECKING:
     from lookalike.settings.training import Train
     from lookalike.settings.verbs import QuantizeCommand, TuneCommand
@@ -14,12 +16,12 @@ def train(settings: "Train") -> int:
 
     bundle, result = training.train(settings)
     if result is not None:
-        print(result)
+        show(result)
         training_arithmetic = bundle.config.training.arithmetic
-        print(
+        show(
             f"arithmetic: {training_arithmetic} in training, {bundle.config.precision} in the bundle and these figures"
         )
-    print(f"bundle: {bundle.path}")
+    show(f"bundle: {bundle.path}")
     return 0
 
 
@@ -44,9 +46,9 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
         written = write(comparison, output, settings.name)
         parent.adopt([Path(point.settings.checkpoint_dir) / str(point.settings.run) for point in points])
         parent.close(comparison.figures(), written)
-    print(comparison)
+    show(comparison)
     for file in written:
-        print(f"written: {file}")
+        show(f"written: {file}")
     return int(bool(diverged))
 
 
@@ -71,10 +73,10 @@ def tune(settings: "TuneCommand") -> int:
         written = write(result, output)
         parent().adopt([Path(settings.checkpoint_dir) / run for run in result.trials["run"]])
         parent().close({"best": float(result.trials["score"].iloc[0])}, written)
-    print(result.sentence)
-    print(command(output))
+    show(result.sentence)
+    show(command(output))
     for file in written:
-        print(f"written: {file}")
+        show(f"written: {file}")
     return 0
 
 
@@ -91,7 +93,7 @@ def quantize(settings: "QuantizeCommand") -> int:
     output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
     options = settings.model_dump(include={"images", "max_loss", "seed"})
     made, comparison = to_int8(bundle, data.manifest, output, **options)
-    print(comparison)
-    print(f"cosine to the float32 graph: at least {comparison.min_cosine:.4f}, mean {comparison.mean_cosine:.4f}")
-    print(f"bundle: {made.path}")
+    show(comparison)
+    show(f"cosine to the float32 graph: at least {comparison.min_cosine:.4f}, mean {comparison.mean_cosine:.4f}")
+    show(f"bundle: {made.path}")
     return 0

@@ -24,6 +24,7 @@ from lookalike.inference.references import References
 from lookalike.inference.rejection import Rejection
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
+from lookalike.terminal import one_line
 
 SCHEMA = 1
 UNKNOWN = "unknown"
@@ -123,10 +124,10 @@ class Prediction:
 
     def __str__(self) -> str:
         if self.error is not None:
-            return self.error
+            return one_line(self.error)
         names = ", ".join(neighbour.label for neighbour in self.neighbours)
         verdict = f"{self.label} ({self.score:.0%})" if self.score is not None else f"{self.label}"
-        return f"{self.image}: {verdict}  [{names}]"
+        return one_line(f"{self.image}: {verdict}  [{names}]")
 
     def __repr__(self) -> str:
         return f"Prediction({self})"

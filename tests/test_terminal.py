@@ -1,0 +1,106 @@
+"""Text for a terminal: names of strangers steer nothing, make no line of their own and survive every encoding."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lookalike.cli.main import main
+from lookalike.console import say
+from lookalike.terminal import complain, one_line, show, visible
+
+FORGED = "Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
+SPELT = r"Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x9b31m", r"\x9b31m"),  # the same command in one character
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("right\rleft", r"right\rleft"),
+        ("a\bb\x00", r"a\x08b\x00"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("\u2067\u200f\u061c", r"\u2067\u200f\u061c"),
+        ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
+        ("\udcff.jpg", r"\udcff.jpg"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_spelt_out(text: str, spelt: str) -> None:
+    assert visible(text) == spelt
+    assert one_line(text) == spelt
+
+
+@pytest.mark.parametrize("text", ["Süßkartoffel", "猕猴桃", "كيوي", "👩\u200d🌾", "नीं\u200dबू", "tab\there", r"C:\new\x1b"])
+def test_what_people_write_stays_as_it_is(text: str) -> None:
+    assert visible(text) == one_line(text) == text
+
+
+def test_results_keep_their_lines_and_errors_those_of_their_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    show("two\nlines \x1b[1m")
+    complain("2 problems:\n  first\n  second\nlookalike: a forged one")
+    say("one\nline \x1b[1m")
+    output = capsys.readouterr()
+    assert output.out == "two\nlines \\x1b[1m\n"
+    assert output.err == (
+        "lookalike: 2 problems:\n  first\n  second\\nlookalike: a forged one\n" + "one\\nline \\x1b[1m\n"
+    )
+
+
+@pytest.fixture
+def forged(digits: Path, tmp_path: Path) -> Path:
+    """Digits of which one label and one file have hostile names."""
+    root = tmp_path / "forged"
+    for split in ("train", "validation"):
+        for folder in (digits / split).iterdir():
+            shutil.copytree(folder, root / split / (FORGED.replace("/", "|") if folder.name == "digit 0" else folder.name))
+    first = next((root / "train" / "digit 1").iterdir())
+    first.rename(first.with_name("x\x1b[2J\nlookalike: stopped.png"))
+    return root
+
+
+@pytest.mark.parametrize("verb", ["manifest", "embed", "predict"])
+def test_no_verb_prints_a_name_raw(
+    verb: str, forged: Path, bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = forged / "validation" / "digit 1" / "y\x1b[2J\nwritten: z.png"
+    damaged.write_bytes(b"no image")
+    arguments = {
+        "manifest": [f"data.root={forged}", f"output={tmp_path / 'table.csv'}", "check=true"],
+        "embed": [f"bundle={bundle_path}", f"data.root={forged}", f"output={tmp_path / 'stored'}"],
+        "predict": [f"bundle={bundle_path}", f"image={forged}", f"output={tmp_path / 'predictions'}"],
+    }
+    assert main([verb, *arguments[verb]]) == 1
+    output = capsys.readouterr()
+    text = output.out + output.err
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert not re.search(r"(?m)^(lookalike: stopped|written: z|written: \|etc)", text)
+    assert r"y\x1b[2J\nwritten: z.png" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii:strict", "ascii", "latin-1:strict", "utf-8:strict"])
+def test_a_result_survives_every_encoding(encoding: str, bundle_path: Path, digits: Path, tmp_path: Path) -> None:
+    image = tmp_path / "Süß 猕猴桃"
+    image.mkdir()
+    source = next((digits / "validation" / "digit 1").iterdir())
+    shutil.copyfile(source, image / "ein Bild.png")
+    shutil.copyfile(source, Path(os.fsdecode(os.fsencode(image) + b"/\xff.png")))
+    arguments = ["predict", f"bundle={bundle_path}", f"image={image}", f"output={tmp_path / 'out'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lookalike", *arguments],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    printed = done.stdout.decode(encoding.partition(":")[0])
+    name = {"ascii": r"S\xfc\xdf \u7315", "latin-1": "Süß \\u7315", "utf-8": "Süß 猕"}[encoding.partition(":")[0]]
+    assert f"{name}" in printed
+    assert r"\udcff.png: " in printed
+    assert "written: " in printed
+    assert "Traceback" not in done.stderr.decode(errors="replace")
