@@ -87,7 +87,7 @@ def test_elsewhere_long_work_is_a_line_every_ten_seconds(
     assert capsys.readouterr().err.splitlines() == [
         "embedding: 30/100, 3/s, 24 s left",
         "embedding: 61/100, 3/s, 13 s left",
-        "embedding: 61/100, 1/s, 77 s left",
+        "embedding: 61/100, 2.0 s each, 77 s left",
     ]
 
 
