@@ -1,15 +1,18 @@
 """What a notebook imports: `train`, `audit`, and names that are loaded when they are first used."""
 
 import json
+import random
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import lookalike
 from conftest import TINY
@@ -73,6 +76,28 @@ def test_settings_are_the_same_however_they_are_given(digits: Path, home: Path) 
     assert by_dots.bundle is not None
     assert by_dots.bundle.config.training.settings["trainer"]["batch_size"] == 8
     assert sorted(entry.name for entry in home.iterdir()) == ["checkpoint", "models"]
+
+
+def drawn_so_far() -> tuple[object, bytes, list[int]]:
+    """Where the generators of Python, NumPy and torch stand."""
+    of_numpy = np.random.get_state()[1]  # noqa: NPY002
+    return random.getstate(), of_numpy.tobytes(), torch.get_rng_state().tolist()
+
+
+def test_training_leaves_the_calling_program_as_it_was(digits: Path, home: Path) -> None:
+    """Else a notebook draws the same "random" numbers after every training, on other threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        before = drawn_so_far()
+        filters = list(warnings.filters)
+        train(digits, run="aside", **dotted())
+        assert drawn_so_far() == before
+        assert torch.get_num_threads() == 1
+        assert torch.utils.deterministic.fill_uninitialized_memory
+        assert warnings.filters == filters
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_lists_none_and_paths_are_python_values(digits: Path, home: Path) -> None:

@@ -102,9 +102,7 @@ def test_work_that_does_not_begin_has_no_end(
     assert capsys.readouterr().err == "embedding: 0/2, 20 s so far\n"
 
 
-def test_slow_work_tells_seconds_per_item(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_slow_work_tells_seconds_per_item(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     monkeypatch.setattr(console, "time", clock)
     with progress("trial", 6) as advance:

@@ -36,7 +36,9 @@ def test_what_would_steer_a_terminal_is_spelt_out(text: str, spelt: str) -> None
     assert one_line(text) == spelt
 
 
-@pytest.mark.parametrize("text", ["Süßkartoffel", "猕猴桃", "كيوي", "👩\u200d🌾", "नीं\u200dबू", "tab\there", r"C:\new\x1b"])
+@pytest.mark.parametrize(
+    "text", ["Süßkartoffel", "猕猴桃", "كيوي", "👩\u200d🌾", "नीं\u200dबू", "tab\there", r"C:\new\x1b"]
+)
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert visible(text) == one_line(text) == text
 
@@ -58,7 +60,9 @@ def forged(digits: Path, tmp_path: Path) -> Path:
     root = tmp_path / "forged"
     for split in ("train", "validation"):
         for folder in (digits / split).iterdir():
-            shutil.copytree(folder, root / split / (FORGED.replace("/", "|") if folder.name == "digit 0" else folder.name))
+            shutil.copytree(
+                folder, root / split / (FORGED.replace("/", "|") if folder.name == "digit 0" else folder.name)
+            )
     first = next((root / "train" / "digit 1").iterdir())
     first.rename(first.with_name("x\x1b[2J\nlookalike: stopped.png"))
     return root

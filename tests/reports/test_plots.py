@@ -56,6 +56,21 @@ def test_every_colour_is_one_of_the_page() -> None:
     assert set(re.findall(r"stroke: var\(--(\w+),", tags)) >= {"blue", "orange", "green", "pink", "yellow", "sky"}
 
 
+def test_a_notebook_keeps_its_own_way_of_drawing() -> None:
+    import matplotlib
+
+    before = matplotlib.get_backend()
+    matplotlib.use("svg")
+    try:
+        settings = dict(matplotlib.rcParams)
+        with plotting():
+            drawn()
+        assert matplotlib.get_backend() == "svg"
+        assert dict(matplotlib.rcParams) == settings
+    finally:
+        matplotlib.use(before)
+
+
 @pytest.mark.usefixtures("drawing")
 def test_a_figure_has_no_paper_of_its_own() -> None:
     made, _ = figure(2, 2)

@@ -1,10 +1,18 @@
 """From the files under `configs/` to plain settings; groups and their options."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.version import VersionBase
+from omegaconf import OmegaConf
 
 from command_line import CONFIGS, GROUPS, NEEDED, train, with_group
 from lookalike.cli.arguments import read_settings
@@ -112,3 +120,47 @@ def test_a_broken_file_of_settings_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("lookalike.settings.compose.config_folder", lambda: tmp_path / "configs")
     with pytest.raises(UsageError, match=r"^settings cannot be read: [^\n]*nowhere[^\n]*$"):
         compose("train", [])
+
+
+def test_a_notebook_that_has_initialised_hydra_keeps_its_own(tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text("theirs: 1\nwhen: ${now:%Y}\n")
+    OmegaConf.register_new_resolver("now", lambda _: "their own clock", replace=True)
+    try:
+        with hydra.initialize_config_dir(str(tmp_path), version_base="1.2"):
+            OmegaConf.register_new_resolver("now", lambda _: "their own clock", replace=True)
+            instance, base = GlobalHydra.instance(), VersionBase.instance().getbase()
+            assert compose("train", [("run", "ours")])["run"] == "ours"
+            with pytest.raises(UsageError, match=r"loss=nothing: no such option"):
+                compose("train", [("loss", "nothing")])
+            assert GlobalHydra.instance() is instance
+            assert VersionBase.instance().getbase() == base
+            assert hydra.compose("train") == {"theirs": 1, "when": "their own clock"}
+        assert not GlobalHydra.instance().is_initialized()
+    finally:
+        OmegaConf.clear_resolver("now")
+
+
+def test_settings_can_be_composed_in_several_threads() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda number: compose("train", [("run", str(number))])["run"], range(12)))
+    assert runs == [str(number) for number in range(12)]
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_a_hydra_application_can_call_us(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text("theirs: 1\n")
+    (tmp_path / "app.py").write_text(
+        "import hydra\n"
+        "from hydra.core.hydra_config import HydraConfig\n"
+        "from lookalike.cli.main import main\n"
+        '@hydra.main(version_base="1.1", config_path=".", config_name="app")\n'
+        "def app(cfg):\n"
+        f"    assert main(['manifest', 'data.root={digits}', 'output=table.csv']) == 0\n"
+        "    print('still', cfg.theirs, HydraConfig.get().job.name, hydra.utils.get_original_cwd())\n"
+        "app()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"still 1 app {tmp_path}" in done.stdout

@@ -31,7 +31,6 @@ def plotting() -> Iterator[None]:
         import matplotlib
     except ImportError as error:
         raise LookalikeError(f"pictures need matplotlib ({error}): {install('report')}") from error
-    matplotlib.use("Agg")
     ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     paper = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
     # Names are text, whatever signs they hold; the browser has the letters that this machine's fonts lack.

@@ -1,10 +1,14 @@
 """From `configs/` to the plain settings of a verb. Nothing else knows Hydra."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from lookalike.errors import LookalikeError, did_you_mean
+
+_COMPOSING = Lock()  # Hydra's state is the process's
 
 
 class UsageError(LookalikeError):
@@ -39,7 +43,7 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     last = dict(overrides)
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     try:
-        with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+        with _COMPOSING, _hydra_aside(), hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):
             composed = OmegaConf.to_container(hydra.compose(verb, chosen), resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
@@ -49,6 +53,27 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
         if name not in groups:
             _put(values, name.split("."), value)
     return values
+
+
+@contextmanager
+def _hydra_aside() -> Iterator[None]:
+    """Hydra as if nobody had used it; what a program or notebook has initialised or registered is back at the end."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.singleton import Singleton
+    from hydra.version import VersionBase
+    from omegaconf.basecontainer import BaseContainer
+
+    kinds, resolvers = (GlobalHydra, VersionBase), dict(BaseContainer._resolvers)
+    theirs: dict[type, Singleton] = {
+        kind: Singleton._instances.pop(kind) for kind in kinds if kind in Singleton._instances
+    }
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            Singleton._instances.pop(kind, None)
+        Singleton._instances.update(theirs)
+        BaseContainer._resolvers = resolvers
 
 
 def _with_a_value(composed: dict[Any, Any]) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """From settings to a bundle: data, copies, model, Lightning's trainer, export. A killed run goes on where it was."""
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from lookalike.console import say
 from lookalike.data.layouts import broken_images, read_data
@@ -45,11 +49,24 @@ def train(
         Abandoned: The watch ended the run.
         LookalikeError: Something in the data, the settings or an earlier session stands in the way.
     """
-    quiet()
-    plan = Plan(settings, _read_data(settings), parent, watch)
-    lock = plan.checkpoint.with_name(f".{plan.run}.lock")
-    with only_one(lock, f"run {plan.run} is being trained by another process"):
-        return _train(plan)
+    with _state_of_the_caller():
+        quiet()
+        plan = Plan(settings, _read_data(settings), parent, watch)
+        lock = plan.checkpoint.with_name(f".{plan.run}.lock")
+        with only_one(lock, f"run {plan.run} is being trained by another process"):
+            return _train(plan)
+
+
+@contextmanager
+def _state_of_the_caller() -> Iterator[None]:
+    """A program that trains has its own random numbers, warnings and threads of torch back at the end."""
+    threads, filled = torch.get_num_threads(), torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        with isolate_rng(), warnings.catch_warnings():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
 def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
