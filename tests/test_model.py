@@ -343,3 +343,9 @@ def test_without_torch_a_bundle_works_and_the_rest_says_what_to_install(
         done.stderr
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [-1, 1.5, "4"])
+def test_threads_that_cannot_be_are_refused(bundle_path: Path, workers: Any) -> None:
+    with pytest.raises(LookalikeError, match=r"workers=.*: expected the number of threads that read images"):
+        Model.load(bundle_path, workers=workers)

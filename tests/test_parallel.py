@@ -96,3 +96,18 @@ print(cores())
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "1\n"
     assert cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_no_more_threads_than_were_asked_for(most: int) -> None:
+    """All that work wait for each other; with fewer threads than `most` the barrier would break."""
+    meeting = threading.Barrier(max(1, most), timeout=60)
+    threads: set[int] = set()
+
+    def work(_: int) -> None:
+        threads.add(threading.get_ident())
+        meeting.wait()
+
+    side_by_side(work, range(6), most)
+    assert len(threads) == max(1, most)
+    assert (threading.get_ident() in threads) == (most <= 1)

@@ -6,6 +6,7 @@ Letters in shapes: N images, D embedding.
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
@@ -60,7 +61,13 @@ class Model:
 
     @classmethod
     def load(
-        cls, path: str | Path, *, device: Device = "auto", precision: WantedPrecision = "auto", compiled: bool = False
+        cls,
+        path: str | Path,
+        *,
+        device: Device = "auto",
+        precision: WantedPrecision = "auto",
+        compiled: bool = False,
+        workers: int | None = None,
     ) -> "Model":
         """Loads a bundle.
 
@@ -69,6 +76,7 @@ class Model:
             device: `cpu` (OpenVINO), `cuda` (torch) or `auto`: always `cpu`, as it needs no torch.
             precision: `auto` is bf16 where the processor or GPU has it and the bundle agreed with torch in it.
             compiled: On a GPU, let torch compile the network; pays for thousands of images.
+            workers: Threads that read images; None = two per core, up to 16. No process is started.
 
         Raises:
             BundleError: No bundle there, or one that was changed.
@@ -81,6 +89,7 @@ class Model:
         bundle = load_bundle(Path(path))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
+        encoder = replace(encoder, workers=_checked_workers(workers))
         about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, "precision": encoder.precision}
         return cls(bundle.path.resolve().name, encoder, bundle, about)
 
@@ -116,6 +125,7 @@ class Model:
         allow_partial: bool = False,
         ckpt_key: str | None = None,
         device: Device = "auto",
+        workers: int | None = None,
     ) -> "Model":
         """Takes the network out of a checkpoint, of lookalike or of another project; no pickle is executed.
 
@@ -128,6 +138,7 @@ class Model:
             allow_partial: Also when not every tensor of the model is in the file.
             ckpt_key: Which set of weights, where the file holds several, such as `state_dict_ema`.
             device: `auto` is `cuda` where there is one.
+            workers: See `load`.
 
         Raises:
             SettingsError: A setting of `model` or `pixels` is unknown or out of range.
@@ -144,6 +155,7 @@ class Model:
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
+        encoder = replace(encoder, workers=_checked_workers(workers))
         about = {
             "ckpt_path": str(file),
             **({"ckpt_key": ckpt_key} if ckpt_key else {}),
@@ -339,6 +351,12 @@ def _device_of_torch(device: Device) -> Literal["cpu", "cuda"]:
     import torch
 
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def _checked_workers(workers: int | None) -> int | None:
+    if workers is None or (isinstance(workers, int) and workers >= 0):
+        return workers
+    raise LookalikeError(f"workers={workers!r}: expected the number of threads that read images, 0 or more, or None")
 
 
 def _need_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

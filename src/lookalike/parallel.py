@@ -9,12 +9,17 @@ from threading import Lock
 _MOST_THREADS = 16  # each may hold a whole photograph while it is read
 
 
-def side_by_side(work: Callable[[int], None], firsts: range) -> None:
+def side_by_side(work: Callable[[int], None], firsts: range, threads: int | None = None) -> None:
     """Runs `work` for every first item; the first error, or Ctrl-C, stops all threads.
 
-    Two threads per core: while one waits for the network's turn on a core, another reads.
+    Args:
+        work: Called with a first item.
+        firsts: Of the parts.
+        threads: At most; 0 or 1 = none beside this one. None = two per core, up to 16: while one waits for the
+            network's turn on a core, another reads.
     """
-    threads, left, lock = min(_MOST_THREADS, 2 * cores(), len(firsts)), deque(firsts), Lock()
+    most = min(_MOST_THREADS, 2 * cores()) if threads is None else threads
+    threads, left, lock = min(most, len(firsts)), deque(firsts), Lock()
     if threads <= 1:
         for first in firsts:
             work(first)

@@ -444,3 +444,20 @@ def test_a_device_that_is_misspelt_stops_every_verb(
     for verb in (["eval", f"data.root={digits}"], ["predict", "image=x.png"], ["embed", f"data.root={digits}"]):
         assert main([verb[0], f"bundle={bundle_path}", *verb[1:], "device=gpu"]) == 2
         assert "device=gpu: expected 'auto', 'cpu' or 'cuda'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["eval", "predict", "embed", "report"])
+def test_threads_that_read_images_are_a_setting_of_every_verb(
+    verb: str, bundle_path: Path, digits: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lookalike.inference.encoder as encoding
+
+    asked: list[int | None] = []
+    spread = encoding.side_by_side
+    monkeypatch.setattr(
+        encoding, "side_by_side", lambda work, firsts, threads=None: asked.append(threads) or spread(work, firsts, 1)
+    )
+    source = f"image={digits / 'test'}" if verb == "predict" else f"data.root={digits}"
+    more = {"embed": [f"output={here / 'stored'}"], "report": ["umap=false"]}.get(verb, [])
+    assert main([verb, f"bundle={bundle_path}", source, "workers=3", *more]) == 0
+    assert set(asked) == {3}

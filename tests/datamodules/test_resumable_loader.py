@@ -1,5 +1,8 @@
 """A loader goes on where it stood, inside an epoch and behind its end."""
 
+import re
+import shutil
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -9,9 +12,10 @@ import torch
 
 from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms
-from lookalike.datamodules.resumable_loader import ResumableLoader, default_workers, options_for
+from lookalike.datamodules.resumable_loader import ResumableLoader, default_workers, options_for, workers_with_room
 from lookalike.datamodules.sampler import ShuffledBatches
 
 PIXELS = PixelSettings(12, 12)
@@ -81,3 +85,50 @@ def test_features_are_loaded_without_processes_in_whole_batches(rows: ImageRows)
 
 def test_a_core_is_left_to_the_network() -> None:
     assert 0 <= default_workers() <= 4
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "wanted", "room", "text"),
+    [
+        (24_000, 4, 4, ""),
+        (64, 1, 1, ""),
+        (64, 4, 1, r"workers=4: /dev/shm has 64 MB free and each process fills up to 48 MB of it, so 1 of them load"),
+        (50, 4, 0, r"workers=4: /dev/shm has 50 MB free .* so none of them load images \(.*--shm-size=1g\)"),
+        (0, 2, 0, r"/dev/shm has 0 MB free"),
+    ],
+)
+def test_no_more_processes_than_the_shared_memory_has_room_for(
+    free_mb: int,
+    wanted: int,
+    room: int,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usage = shutil.disk_usage("/")._replace(free=free_mb * 1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    batch = 224 * 224 * 3
+    assert workers_with_room(wanted, [32 * batch, 64 * batch, 64 * batch]) == room
+    said = capsys.readouterr().err
+    assert re.search(text, said) if text else not said
+
+
+def test_a_system_without_such_a_folder_has_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(shutil, "disk_usage", missing)
+    assert workers_with_room(3, [10**12]) == 3
+
+
+def test_data_modules_ask_how_many_there_is_room_for(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest, asked = read_manifest(digits), []
+    monkeypatch.setattr(
+        "lookalike.datamodules.image_datamodule.workers_with_room", lambda *given: asked.append(given) or 1
+    )
+    batches = partial(ShuffledBatches, batch_size=8, seed=0)
+    training = ImageDataModule(manifest, PIXELS, None, lambda ids: batches(len(ids)), workers=3, eval_batch=16)
+    assert training.train_dataloader().num_workers == 1
+    assert [loaded.num_workers for loaded in (*training.val_dataloader(), *training.test_dataloader())] == [1] * 4
+    image = 12 * 12 * 3
+    assert asked == [(3, [8 * image, 16 * image, 16 * image])]

@@ -171,7 +171,7 @@ def _read_all(
                 saved = time.monotonic()
 
     with progress("reading images", len(missing)) as advance:
-        side_by_side(work, range(0, len(missing), batch))
+        side_by_side(work, range(0, len(missing), batch), encoder.workers)
 
 
 def _facts_of(file: Path, box: Box | None, pixels: PixelSettings) -> tuple[dict[str, Any], np.ndarray | None]:

@@ -40,11 +40,19 @@ def evaluate(settings: "EvalCommand") -> int:
     return 0
 
 
+def load_model(settings: "EmbedCommand | EvalCommand | PredictCommand | ReportCommand") -> "Model":
+    """The bundle of a verb, on its device."""
+    from lookalike.model import Model
+
+    assert settings.bundle is not None
+    return Model.load(settings.bundle, device=settings.device, precision=settings.precision, workers=settings.workers)
+
+
 def _model_to_measure(settings: "EvalCommand") -> "Model":
     from lookalike.model import Model
 
     if settings.bundle is not None and settings.ckpt_path is None:
-        return Model.load(settings.bundle, device=settings.device, precision=settings.precision)
+        return load_model(settings)
     if settings.bundle is not None or settings.ckpt_path is None:
         raise AssessError(
             "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, "
@@ -59,6 +67,7 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
         allow_partial=settings.allow_partial,
         ckpt_key=settings.ckpt_key,
         device=settings.device,
+        workers=settings.workers,
     )
 
 
@@ -82,11 +91,10 @@ def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
     from lookalike.data.dataset import Dataset
     from lookalike.files import write_bytes
-    from lookalike.model import Model
     from lookalike.reports.model_page import page, sentence
     from lookalike.reports.model_report import gather
 
-    model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
+    model = load_model(settings)
     assert model.bundle is not None
     data = Dataset.of_settings(settings.data, model.held_out.validation_share, model.held_out.seed)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
@@ -118,9 +126,8 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
     from lookalike.console import progress, say
     from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
-    from lookalike.model import Model
 
-    model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
+    model = load_model(settings)
     references = model.references
     assert model.bundle is not None
     rejection = model.bundle.rejection(settings.threshold, settings.false_accept_rate)
@@ -193,9 +200,8 @@ def embed(settings: "EmbedCommand") -> int:
     """`lookalike embed`."""
     from lookalike.console import say
     from lookalike.evaluation.stored import embed_any
-    from lookalike.model import Model
 
-    model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
+    model = load_model(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")

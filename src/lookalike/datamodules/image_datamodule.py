@@ -20,7 +20,7 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.data.protocol import Protocol as RetrievalProtocol
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows, Sample
 from lookalike.datamodules.online_transforms import OnlineTransforms
-from lookalike.datamodules.resumable_loader import Batches, ResumableLoader, options_for
+from lookalike.datamodules.resumable_loader import Batches, ResumableLoader, options_for, workers_with_room
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -32,7 +32,7 @@ class ImageDataModule(pl.LightningDataModule):
         transforms: Random changes while training; None for none.
         batches: Makes the training batches from the label ids (int64 [N]); needed for training alone.
         seed: What the randomness of a sample starts from.
-        workers: Loading processes.
+        workers: Loading processes of each loader; fewer where the shared memory has no room for what they read ahead.
         eval_batch: Images per batch of validation and test.
         test_split: What `test_dataloader` loads.
     """
@@ -49,11 +49,12 @@ class ImageDataModule(pl.LightningDataModule):
         test_split: str = "test",
     ) -> None:
         super().__init__()
-        self.manifest, self.pixels, self.workers, self.eval_batch = manifest, pixels, workers, eval_batch
+        self.manifest, self.pixels, self.eval_batch = manifest, pixels, eval_batch
         self.test_split = test_split
         self.train_rows = ImageRows(manifest, manifest.training_rows, pixels, transforms, seed)
         self.batches = batches(self.train_rows.label_ids) if batches else None
         self.features: Features | None = None
+        self.workers = self._with_room(workers) if workers else 0
         self._loader: ResumableLoader | None = None
         self._resumed: dict[str, int] | None = None
 
@@ -116,6 +117,11 @@ class ImageDataModule(pl.LightningDataModule):
             return rows.__getitems__(indices)
         images, labels = zip(*(rows[index] for index in indices), strict=True)
         return torch.stack(images), torch.tensor(labels)
+
+    def _with_room(self, workers: int) -> int:
+        image = self.pixels.height * self.pixels.width * 3
+        training = [len(next(iter(self.batches.batches(0))))] if self.batches else []
+        return workers_with_room(workers, [size * image for size in (*training, self.eval_batch, self.eval_batch)])
 
     def _loadable(self, rows: ImageRows) -> ImageRows | FeatureRows:
         """What the trunk made of the rows, where that is cached and nothing random comes before it; else the images."""

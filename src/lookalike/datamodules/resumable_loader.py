@@ -1,6 +1,7 @@
 """A loader that knows its position inside an epoch."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -8,9 +9,12 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
+from lookalike.console import say
 from lookalike.datamodules.image_rows import FeatureRows, ImageRows, Sample
 
 Collated = TypeVar("Collated")
+_SHARED_MEMORY = "/dev/shm"  # where processes hand over what they have read, on Linux
+_IN_FLIGHT = 2  # batches that each process reads ahead
 
 
 class Batches(Protocol):
@@ -79,6 +83,33 @@ def default_workers() -> int:
     return max(0, min(4, (os.cpu_count() or 1) - 1))
 
 
+def workers_with_room(workers: int, batch_bytes: list[int]) -> int:
+    """As many of `workers` as the shared memory has room for: containers often have 64 MB, and a full one is a crash.
+
+    Args:
+        workers: Loading processes wanted by each loader.
+        batch_bytes: Size of a batch, of each loader whose processes live at the same time.
+
+    Returns:
+        Processes, 0 where there is room for none; fewer than wanted is said.
+    """
+    try:
+        free = shutil.disk_usage(_SHARED_MEMORY).free
+    except OSError:  # a system that has none
+        return workers
+    each = sum(_IN_FLIGHT * size for size in batch_bytes)
+    handed = max(batch_bytes)  # the one that is being trained on
+    room = max(0, (free - handed) // each)
+    if room >= workers:
+        return workers
+    say(
+        f"workers={workers}: {_SHARED_MEMORY} has {free / 1e6:.0f} MB free and each process fills up to "
+        f"{each / 1e6:.0f} MB of it, so {room or 'none'} of them load images (a container has more with docker run "
+        "--shm-size=1g)"
+    )
+    return room
+
+
 def options_for(rows: ImageRows | FeatureRows, workers: int) -> dict[str, Any]:
     """Features need no processes: taking them is a copy, and they come as whole batches."""
     return {**worker_options(0), "collate_fn": _as_it_is} if isinstance(rows, FeatureRows) else worker_options(workers)
@@ -94,6 +125,7 @@ def worker_options(workers: int) -> dict[str, Any]:
     generator = torch.Generator()
     return {
         "num_workers": workers,
+        "prefetch_factor": _IN_FLIGHT if workers else None,
         "worker_init_fn": _one_thread,
         "persistent_workers": workers > 0,
         "generator": generator,

@@ -40,6 +40,7 @@ class Encoder:
         fingerprint: Identifies weights and pixel settings.
         size: D.
         precision: Of the network's arithmetic.
+        workers: Threads that read images and run the network; None = two per core, up to 16. No process is started.
     """
 
     network: Network
@@ -47,6 +48,7 @@ class Encoder:
     fingerprint: str
     size: int
     precision: ServedPrecision = "float32"
+    workers: int | None = None
 
     def embed(
         self,
@@ -91,7 +93,7 @@ class Encoder:
             with advancing:
                 progress(min(first + batch, len(images)) - first)
 
-        side_by_side(work, range(0, len(images), batch))
+        side_by_side(work, range(0, len(images), batch), self.workers)
         if errors is not None:
             errors.update(sorted(unusable.items()))
         return embeddings
@@ -113,7 +115,7 @@ class Encoder:
             padded[: len(part)] = part
             result[first : first + len(part)] = self.network(padded)[: len(part)]
 
-        side_by_side(work, range(0, len(images), batch))
+        side_by_side(work, range(0, len(images), batch), self.workers)
         return result
 
 

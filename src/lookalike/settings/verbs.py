@@ -54,6 +54,12 @@ Precision = Annotated[
 ]
 
 
+Workers = Annotated[
+    Annotated[int, Field(ge=0)] | None,
+    Field(description="threads that read images; null = two per core, up to 16; no process is started"),
+]
+
+
 class EmbedCommand(Settings):
     """Settings of `lookalike embed`."""
 
@@ -62,6 +68,7 @@ class EmbedCommand(Settings):
     output: str = Field(description="folder to write")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
+    workers: Workers
 
 
 class EvalCommand(Settings):
@@ -84,6 +91,7 @@ class EvalCommand(Settings):
     )
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
+    workers: Workers
     logger: Logger
     pixels: Pixels
     model: Model
@@ -108,6 +116,7 @@ class PredictCommand(Settings):
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
+    workers: Workers
 
 
 class QuantizeCommand(Settings):
@@ -148,6 +157,7 @@ class ReportCommand(Settings):
     )
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
+    workers: Workers
 
 
 class DemoCommand(Settings):
