@@ -3,6 +3,7 @@
 In reading order:
 
     openvino_network  a bundle's network, ready to run
+    fonts             a font of this machine for every letter of a name
     picture           queries and their neighbours as one picture, readable without colour
     references        the images a model knows
     bundle_config     the settings of a bundle, typed

@@ -1,20 +1,19 @@
 """Queries and their neighbours as one picture, readable without colour: a tick or a cross beside blue or orange."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from functools import cache
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lookalike.data.any_image import AnyImage, read_any
 from lookalike.data.images import ImageError
 from lookalike.data.pixels import PixelSettings
 from lookalike.data.thumbnail import picture
+from lookalike.inference.fonts import first_font, runs, width
 from lookalike.pages import Picture
 from lookalike.palette import BLANK, INK, NEITHER, PAPER, RIGHT, SOFT, WRONG
 
 _CELL, _GAP, _TEXT = 148, 10, 40
-_FONTS = ("DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSans-Regular.ttf", "Arial.ttf")
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,13 @@ def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
         sheet.paste(pixels, (left, top))
     except ImageError:
         draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill=BLANK.light)
-        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=INK.light, font=_font(13))
+        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=INK.light, font=first_font(13))
     color = {True: RIGHT, False: WRONG, None: NEITHER}[cell.right].light
     draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], outline=color, width=2 if cell.right is None else 5)
     if cell.right is not None:
         _draw_mark(draw, left, top, cell.right, color)
-    draw.text((left, top + _CELL + 4), _fit(cell.title, 14), fill=INK.light, font=_font(14))
-    draw.text((left, top + _CELL + 22), _fit(cell.note, 12), fill=SOFT.light, font=_font(12))
+    _write(draw, left, top + _CELL + 4, cell.title, 14, INK.light)
+    _write(draw, left, top + _CELL + 22, cell.note, 12, SOFT.light)
 
 
 def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, color: str) -> None:
@@ -81,21 +80,17 @@ def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, colo
         draw.line([(x + dx, y + dy) for dx, dy in stroke], fill=PAPER.light, width=3)
 
 
+def _write(draw: ImageDraw.ImageDraw, left: float, top: int, text: str, size: int, color: str) -> None:
+    """One line of text, shortened to the width of a cell, each letter in a font that has it."""
+    baseline = top + first_font(size).getmetrics()[0]
+    for piece, font in runs(_fit(text, size), size):
+        draw.text((left, baseline), piece, fill=color, font=font, anchor="ls")
+        left += font.getlength(piece)
+
+
 def _fit(text: str, size: int) -> str:
-    """One line of text, shortened to the width of a cell."""
-    font, text = _font(size), " ".join(text.split())
-    if font.getlength(text) <= _CELL:
+    text = " ".join(text.split())
+    if width(text, size) <= _CELL:
         return text
-    keep = int(np.searchsorted([-font.getlength(text[:n] + "…") for n in range(len(text), 0, -1)], -_CELL))
-    return text[: len(text) - keep] + "…"
-
-
-@cache
-def _font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    """A font of this machine that knows most scripts, or Pillow's own."""
-    for name in _FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
+    keep = bisect_left(range(len(text)), True, key=lambda length: width(text[: length + 1] + "…", size) > _CELL)
+    return text[:keep] + "…"

@@ -9,7 +9,18 @@ from lookalike.experiments.comparison import Comparison, markdown, tables
 from lookalike.files import atomic_file, write_bytes
 from lookalike.pages import Table, render
 from lookalike.palette import PAPER
-from lookalike.reports.plots import COLOURS, DASHES, MARKERS, figure, plain, plotting, side_by_side, svg, whole_numbers
+from lookalike.reports.plots import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    figure,
+    plain,
+    plotting,
+    png,
+    side_by_side,
+    svg,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +32,7 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
     Raises:
         LookalikeError: matplotlib is not installed.
     """
-    with plotting():
+    with plotting(" ".join(map(str, comparison.table["group"]))):
         intervals = _intervals(comparison)
         page = _page(comparison, name, svg(intervals), svg(_curves(comparison)))
         files = {
@@ -32,7 +43,7 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
         for file, content in files.items():
             write_bytes(folder / file, content.encode())
         with atomic_file(folder / "comparison.png") as handle:
-            intervals.savefig(handle, dpi=120, format="png", facecolor=PAPER.light)
+            png(intervals, handle)
     return [folder / file for file in (*files, "comparison.png")]
 
 

@@ -5,10 +5,11 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from lookalike.errors import LookalikeError, install
-from lookalike.palette import INK, LINE, SERIES, VARIABLES
+from lookalike.inference.fonts import families_for, spelt
+from lookalike.palette import INK, LINE, PAPER, SERIES, VARIABLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +22,11 @@ _ON_PAGE = {colour.light: name for name, colour in reversed(VARIABLES.items())}
 
 
 @contextmanager
-def plotting() -> Iterator[None]:
+def plotting(names: str = "") -> Iterator[None]:
     """Figures made inside need no screen, have no paper of their own and have the same bytes each time.
+
+    Args:
+        names: What figures will write that may be of any script; the fonts of this machine that have it are used.
 
     Raises:
         LookalikeError: matplotlib is not installed.
@@ -36,6 +40,13 @@ def plotting() -> Iterator[None]:
     # Names are text, whatever signs they hold; the browser has the letters that this machine's fonts lack.
     text = {"svg.fonttype": "none", "svg.hashsalt": "lookalike", "font.size": 11, "text.parse_math": False}
     look: Any = {**text, **dict.fromkeys(ink, INK.light), **dict.fromkeys(paper, "none"), "grid.color": LINE.light}
+    if files := families_for(names):
+        from matplotlib import font_manager
+
+        for file in files:
+            font_manager.fontManager.addfont(file)
+        families = [font_manager.FontProperties(fname=file).get_name() for file in files]
+        look["font.family"] = [*matplotlib.rcParams["font.family"], *families]
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         yield
@@ -76,6 +87,15 @@ def logarithmic(axes: "Axes") -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def png(made: "Figure", handle: IO[bytes]) -> None:
+    """Writes a figure on light paper; letters that no font of this machine has are spelt out in it."""
+    from matplotlib.text import Text
+
+    for text in made.findobj(Text):
+        text.set_text("\n".join(map(spelt, text.get_text().split("\n"))))
+    made.savefig(handle, dpi=120, format="png", facecolor=PAPER.light)
 
 
 def svg(made: "Figure") -> str:
