@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 INNER = "from lookalike.jit import jit\n\n@jit()\ndef inner(x):\n    return x + {}\n"
 MIDDLE = "from inner import inner\nfrom lookalike.jit import jit\n\n@jit()\ndef middle(x):\n    return inner(x) * 2\n"
 OUTER = "from lookalike.jit import jit\nfrom middle import middle\n\n@jit()\ndef outer(x):\n    return middle(x)\n"
@@ -29,3 +31,31 @@ def test_a_change_two_calls_away_is_seen_and_nothing_is_compiled_without_one(tmp
     (tmp_path / "inner.py").write_text(INNER.format(20))
     assert called(tmp_path) == (42, 0)
     assert called(tmp_path) == (42, 1)
+
+
+def damaged(file: Path, how: str) -> bytes:
+    content = bytearray(file.read_bytes())
+    if how == "empty":
+        return b""
+    if how == "half":
+        return bytes(content[: len(content) // 2])
+    if how == "zeros":
+        content[len(content) // 3 : len(content) // 3 + 200] = bytes(200)
+    else:
+        content[len(content) // 2] ^= 4
+    return bytes(content)
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "zeros", "one bit"])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_what_is_damaged_on_disk_is_compiled_anew(tmp_path: Path, kind: str, how: str) -> None:
+    (tmp_path / "inner.py").write_text(INNER.format(1))
+    (tmp_path / "middle.py").write_text(MIDDLE)
+    (tmp_path / "outer.py").write_text(OUTER)
+    assert called(tmp_path) == (4, 0)
+    files = list((tmp_path / "__pycache__").glob(f"*.{kind}"))
+    assert files
+    for file in files:
+        file.write_bytes(damaged(file, how))
+    assert called(tmp_path) == (4, 0)
+    assert called(tmp_path) == (4, 1), "and is whole again"

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 try:
@@ -272,6 +273,26 @@ def _new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if handle is not None:
             os.close(handle)
+
+
+def need_place(folder: Path) -> None:
+    """Makes a folder, and sees that files can be written there before hours of work are spent on their content.
+
+    Raises:
+        DiskFullError: There is no room.
+        LookalikeError: Nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except OSError as error:
+        problem = _translate(error, folder)
+        if isinstance(problem, DiskFullError):
+            raise problem from error
+        raise LookalikeError(
+            f"{folder}: nothing can be written there ({error.strerror}): give another folder, or mend its permissions"
+        ) from error
 
 
 def set_aside(path: Path) -> Path | None:

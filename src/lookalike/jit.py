@@ -1,10 +1,51 @@
-"""Numba's compiler for inner loops, with its results kept on disk where there is a place for them."""
+"""Numba's compiler for inner loops, with its results kept on disk where there is a place for them.
 
+Numba looks neither at the other files that a function is compiled from nor at what happened to its own: what is kept
+here depends on all of them and has a checksum, so a changed or damaged file means compiling anew.
+"""
+
+import hashlib
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core.caching import IndexDataCacheFile
+
+_DIGEST = hashlib.sha256().digest_size
+
+
+class _CheckedFiles(IndexDataCacheFile):
+    """Numba's index and compiled functions, each behind the checksum of its bytes."""
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            version, stamp, overloads = self._read(self._index_path)
+        except OSError:  # none yet, or damaged
+            return {}
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_data(self, name: str, data: object) -> None:
+        self._write(str(Path(self._cache_path) / name), data)
+
+    def _load_data(self, name: str) -> Any:
+        return self._read(str(Path(self._cache_path) / name))  # an OSError means to Numba that there is none
+
+    def _write(self, path: str, content: object) -> None:
+        data: bytes = self._dump(content)  # type: ignore[no-untyped-call]
+        with self._open_for_write(path) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+
+    def _read(self, path: str) -> Any:
+        content = Path(path).read_bytes()
+        digest, data = content[:_DIGEST], content[_DIGEST:]
+        if hashlib.sha256(data).digest() != digest:
+            raise OSError(f"{path}: damaged")
+        return pickle.loads(data)
 
 
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -26,12 +67,13 @@ def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def _watch(compiled: Any) -> None:
-    """Makes what is kept on disk depend on every file that is compiled in: numba looks at the function's own alone."""
+    """Makes what is kept on disk depend on every file that is compiled in, and on its own checksum."""
     index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if index is not None and hasattr(index, "_source_stamp"):
         files = [Path(name) for name in sorted(_sources(compiled.py_func)) if Path(name).is_file()]
         states = ((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
         index._source_stamp = (index._source_stamp, *states)
+        index.__class__ = _CheckedFiles
 
 
 def _sources(function: Any) -> set[str]:

@@ -1,5 +1,7 @@
 """A graph on this processor, asked by many threads."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.devices import openvino_core
-from lookalike.inference.openvino_network import NetworkError, OpenVinoNetwork
+from lookalike.errors import LookalikeError
+from lookalike.inference.openvino_network import NetworkError, OpenVinoNetwork, save_graph
 
 
 def test_one_engine_however_many_threads_ask(bundle_path: Path) -> None:
@@ -84,3 +87,38 @@ def test_a_graph_that_openvino_cannot_read_is_told_in_one_line(tmp_path: Path) -
         NetworkError, match=r"^.*model\.xml: not a graph that OpenVINO runs \(.*\): copy the bundle again"
     ):
         OpenVinoNetwork(tmp_path / "model.xml")
+
+
+SAVE = """
+import resource, signal, sys
+from pathlib import Path
+from lookalike.devices import openvino_core
+from lookalike.files import DiskFullError
+from lookalike.inference.openvino_network import save_graph
+
+graph = openvino_core().read_model(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    save_graph(graph, Path(sys.argv[2]))
+except DiskFullError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1_000, 20_000])
+def test_a_full_disk_is_told_when_a_graph_is_saved(bundle_path: Path, tmp_path: Path, room: int) -> None:
+    """A limit on file size stands for a full disk: at 20 kB a part of the graph fits, its weights do not."""
+    file = tmp_path / "model.xml"
+    command = [sys.executable, "-c", SAVE, str(bundle_path / "model.xml"), str(file), str(room)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"{file}: no space left to write it" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_graph_that_cannot_be_written_is_explained(bundle_path: Path, tmp_path: Path) -> None:
+    graph = openvino_core().read_model(bundle_path / "model.xml")
+    (tmp_path / "model.xml").mkdir()
+    with pytest.raises(LookalikeError, match=r"model\.xml: (OpenVINO cannot write the graph|no space left)"):
+        save_graph(graph, tmp_path / "model.xml")

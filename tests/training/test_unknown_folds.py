@@ -53,6 +53,20 @@ def test_every_fold_is_trained_without_other_labels(plan: Plan, bundle_path: Pat
     assert set(plan.manifest.labels) == {f"digit {number}" for number in range(5)}, "the run keeps all of them"
 
 
+def test_a_fold_has_labels_enough_for_its_batches(plan: Plan, bundle_path: Path) -> None:
+    """Else the run would end after its own training, when the first fold begins."""
+    trainer = plan.settings.trainer.model_copy(update={"batches": "labels", "labels_per_batch": 5})
+    by_label = replace(plan, settings=plan.settings.model_copy(update={"trainer": trainer}))
+    sizes: list[int] = []
+
+    def train(fold: Plan) -> Bundle:
+        sizes.append(fold.settings.trainer.labels_per_batch)
+        return answered(bundle_path, trained=False)
+
+    unknowns_by_folds(by_label, train)
+    assert sizes == [4, 4]
+
+
 def test_nothing_is_trained_where_it_is_not_needed(plan: Plan, bundle_path: Path) -> None:
     def never(fold: Plan) -> Bundle:
         raise AssertionError(fold.run)

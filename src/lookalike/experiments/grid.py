@@ -16,11 +16,12 @@ import pandas as pd
 from lookalike.console import say
 from lookalike.data.layouts import read_data
 from lookalike.experiments.comparison import METRICS, MeasuredRun
-from lookalike.files import atomic_file, write_json
+from lookalike.files import atomic_file, need_place, write_json
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle
 from lookalike.metrics.result import RetrievalResult
 from lookalike.settings.training import Train
 from lookalike.training.fit import DivergedError
+from lookalike.training.preflight import check_run
 
 _PER_QUERY = ("label", "predicted", "positives", *METRICS)
 
@@ -60,11 +61,16 @@ def run_grid(
         The finished runs; and group -> how many runs of it are left out, since their loss became no number.
 
     Raises:
-        LookalikeError: A run cannot be trained; the others are kept.
+        LookalikeError: A run cannot be trained; the others are kept. What can be seen of all of them before the first
+            is begun is said then.
     """
     measured = []
     diverged: dict[str, int] = {}
-    fingerprint = cache(lambda data: read_data(**dict(data)).fingerprint())
+    manifest = cache(lambda data: read_data(**dict(data)))
+    fingerprint = cache(lambda data: manifest(data).fingerprint())
+    need_place(output)
+    for point in points:
+        check_run(point.settings, manifest(tuple(point.settings.data.model_dump().items())))
     for number, point in enumerate(points, 1):
         run = str(point.settings.run)
         data = fingerprint(tuple(point.settings.data.model_dump().items()))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import LookalikeError
+from lookalike.inference.openvino_network import save_graph
 from lookalike.models.embedder import Embedder
 
 
@@ -34,6 +35,7 @@ def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
     """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it.
 
     Raises:
+        DiskFullError: There is no room.
         ExportError: OpenVINO does not know an operation of the network.
     """
     shape = [-1, pixels.height, pixels.width, 3]
@@ -48,4 +50,4 @@ def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
         except Exception as error:  # what it raises for a network that it does not know is its own affair
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ExportError(f"OpenVINO cannot take the network over ({reason})") from error
-    openvino.save_model(graph, file, compress_to_fp16=False)
+    save_graph(graph, file)

@@ -13,6 +13,7 @@ import numpy as np
 
 from lookalike.devices import openvino_core
 from lookalike.errors import LookalikeError, install
+from lookalike.inference.openvino_network import save_graph
 
 if TYPE_CHECKING:
     import openvino
@@ -62,8 +63,6 @@ def import_nncf() -> ModuleType:
 
 def quantize_graph(nncf: ModuleType, graph: Path, examples: list[np.ndarray], preset: str, file: Path) -> None:
     """Writes the int8 form of a graph to `file` (.xml, and .bin beside it)."""
-    import openvino
-
     model = openvino_core().read_model(graph)
     kind, fast = ATTEMPTS[preset]
     attention = any(op.get_type_name() in ("Softmax", "ScaledDotProductAttention") for op in model.get_ops())
@@ -82,7 +81,7 @@ def quantize_graph(nncf: ModuleType, graph: Path, examples: list[np.ndarray], pr
     except Exception as error:  # what it raises for a graph that it does not know is its own affair
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise QuantizeError(f"{graph}: NNCF cannot quantise it ({reason}): keep the float32 bundle") from error
-    openvino.save_model(quantized, file, compress_to_fp16=False)
+    save_graph(quantized, file)
 
 
 def _tail(model: "openvino.Model") -> list[str]:

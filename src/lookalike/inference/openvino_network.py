@@ -8,13 +8,17 @@ Letters in shapes: B batch, H height, W width, D embedding.
 
 import threading
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.devices import openvino_core
 from lookalike.errors import LookalikeError
+from lookalike.files import no_room
+
+if TYPE_CHECKING:
+    import openvino
 
 Precision = Literal["float32", "bf16"]
 ServedPrecision = Literal["float32", "bf16", "int8"]  # an int8 graph is what it is, whatever it runs in
@@ -35,6 +39,24 @@ class Network(Protocol):
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """One batch."""
         ...
+
+
+def save_graph(graph: "openvino.Model", file: Path) -> None:
+    """Writes an OpenVINO graph to `file` (.xml), and .bin beside it.
+
+    Raises:
+        DiskFullError: There is no room.
+        NetworkError: It cannot be written for another reason.
+    """
+    import openvino
+
+    try:
+        openvino.save_model(graph, file, compress_to_fp16=False)
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1]
+        if "ios" in reason:  # what its streams say of a write that failed
+            raise no_room(file, reason) from error
+        raise NetworkError(f"{file}: OpenVINO cannot write the graph ({reason}): check the path") from error
 
 
 class OpenVinoNetwork:

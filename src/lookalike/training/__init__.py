@@ -9,6 +9,7 @@ In reading order:
     parents       the record of a comparison, under which its runs are logged
     trackers      where curves are logged besides the checkpoint
     plan          a run as it was asked for
+    preflight     what would stop a run late, looked at before its work begins
     build         from a plan to a module and its data
     finish        the best epoch of a run becomes a bundle
     callbacks     what a person sees of training

@@ -18,7 +18,7 @@ from lookalike.datamodules.resumable_loader import Batches, default_workers
 from lookalike.datamodules.sampler import LabelBatches, ShuffledBatches
 from lookalike.devices import need_cuda, torch_has_bf16
 from lookalike.models.embedder import Embedder
-from lookalike.models.losses import MetricLoss, needs_label_batches
+from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, TrainPrecision, forward
 from lookalike.models.pretrained import load_pretrained
 from lookalike.settings.training import Train
@@ -26,6 +26,7 @@ from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import fastest_precision, prepare
 from lookalike.training.cpu.trunk_cache import cached_trunk
 from lookalike.training.plan import Plan
+from lookalike.training.preflight import batches_by_label
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _data(plan: Plan) -> ImageDataModule:
     pixels = PixelSettings(**settings.pixels.model_dump())
 
     def batches(label_ids: np.ndarray) -> Batches:
-        if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
+        if batches_by_label(settings):
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 

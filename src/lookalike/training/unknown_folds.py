@@ -6,6 +6,7 @@ a whole training with the settings of the run; the run itself is trained on all 
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from lookalike.console import say
 from lookalike.data.hold_out import hold_out_labels, label_folds
@@ -14,6 +15,7 @@ from lookalike.inference.bundle import Bundle
 from lookalike.inference.bundle_config import UnknownsConfig
 from lookalike.metrics.unknowns import pooled
 from lookalike.training.plan import Plan
+from lookalike.training.preflight import batches_by_label
 
 _SHARE = 0.2  # of the labels, in each fold
 
@@ -56,7 +58,10 @@ def unknowns_by_folds(plan: Plan, train: Callable[[Plan], Bundle]) -> UnknownsCo
 def _fold(plan: Plan, number: int, labels: list[str]) -> Plan:
     """The same run without some labels, kept inside the run's checkpoint folder and logged nowhere."""
     folder = str(plan.checkpoint / "folds")
-    changes = {"run": f"fold-{number}", "models_dir": folder, "checkpoint_dir": f"{folder}/checkpoint"}
+    changes: dict[str, Any] = {"run": f"fold-{number}", "models_dir": folder, "checkpoint_dir": f"{folder}/checkpoint"}
+    if batches_by_label(plan.settings):
+        left, trainer = len(plan.manifest.labels) - len(labels), plan.settings.trainer
+        changes["trainer"] = trainer.model_copy(update={"labels_per_batch": min(trainer.labels_per_batch, left)})
     settings = plan.settings.model_copy(update={**changes, "false_accept_rate": None, "logger": {}, "resume": "auto"})
     table = hold_out_labels(plan.manifest.table, labels)
     return Plan(settings, replace(plan.manifest, table=table))

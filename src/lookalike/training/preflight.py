@@ -1,0 +1,49 @@
+"""What would stop a run late is looked at before its work begins: labels per batch, folders, first weights."""
+
+from pathlib import Path
+
+from lookalike.data.manifest import Manifest
+from lookalike.files import need_place
+from lookalike.models.embedder import Embedder
+from lookalike.models.losses import needs_label_batches
+from lookalike.models.pretrained import load_pretrained
+from lookalike.settings.training import Train
+from lookalike.training.plan import TrainError
+
+
+def batches_by_label(settings: Train) -> bool:
+    """Whether a batch is made of so many labels with so many images each."""
+    trainer = settings.trainer
+    return trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name))
+
+
+def check_run(settings: Train, manifest: Manifest) -> None:
+    """Sees that the data have labels enough for a batch, and that the folders of the run can be written.
+
+    Args:
+        settings: Of the run.
+        manifest: Its data; copies need not have been made.
+
+    Raises:
+        TrainError: Fewer training labels than a batch takes.
+        LookalikeError: A folder cannot be written.
+    """
+    wanted, there = settings.trainer.labels_per_batch, len(manifest.labels)
+    if batches_by_label(settings) and there < wanted:
+        raise TrainError(
+            f"trainer.labels_per_batch={wanted}, but there are {there} training labels: "
+            f"give trainer.labels_per_batch={max(2, there)} or less"
+        )
+    for folder in (settings.models_dir, settings.checkpoint_dir):
+        need_place(Path(folder))
+
+
+def check_first_weights(settings: Train) -> None:
+    """Builds the network and fetches its first weights, so that a hub out of reach is told before copies are made.
+
+    Raises:
+        ModelError: They are not there, or not of this backbone, or there is no such backbone.
+    """
+    model = settings.model
+    embedder = Embedder(**model.model_dump(exclude={"weights"}))
+    load_pretrained(embedder.backbone, model.backbone, model.weights)
