@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -67,6 +68,41 @@ def logged(where: Path, name: str) -> tuple[Any, Path]:
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")
     return runs[0], Path(client.download_artifacts(runs[0].info.run_id, "", str(where)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("checkpoint", "folder"),
+    [
+        ("epoch_120.ckpt", "data/Market-1501-v15.09.15"),
+        ("epoch_120.ckpt", "data"),
+        ("best.ckpt", "data/market"),
+    ],
+)
+def test_eval_py_takes_what_lies_in_its_usual_place(
+    few_market: Path, trained: Path, tmp_path: Path, checkpoint: str, folder: str
+) -> None:
+    (tmp_path / "models").mkdir()
+    shutil.copyfile(trained / "checkpoint" / "r" / "last.ckpt", tmp_path / "models" / checkpoint)
+    (tmp_path / folder).parent.mkdir(exist_ok=True)
+    (tmp_path / folder).symlink_to(few_market)
+    done = script("eval.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"models/{checkpoint}: a checkpoint of lookalike" in done.stderr
+    assert (
+        logged(tmp_path, f"models-{Path(checkpoint).stem}-test")[0].data.params["ckpt_path"] == f"models/{checkpoint}"
+    )
+    assert done.stdout.startswith("accuracy      ")
+
+
+def test_eval_py_does_not_choose_among_checkpoints(tmp_path: Path) -> None:
+    for name in ("", "models", "data"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    for name in ("a.ckpt", "b.ckpt"):
+        (tmp_path / "models" / name).touch()
+    done = script("eval.py", tmp_path)
+    assert done.returncode == 2
+    assert "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, got neither" in done.stderr
 
 
 @pytest.mark.slow
