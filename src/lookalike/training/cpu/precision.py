@@ -83,7 +83,9 @@ def fastest_precision(
     circumstances = {**about, **_machine()}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
-        tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in _candidates(batch[1])}
+        choices = _candidates(batch[1])
+        say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
+        tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in choices}
         try:
             write_once(file, json.dumps({**asdict(_best(tried)), "about": circumstances}, indent=2).encode())
         except (OSError, LookalikeError) as error:
