@@ -27,6 +27,7 @@ TINY = (
     "trainer.workers=0",
     "trainer.threads=1",
     "trainer.device=cpu",
+    "trainer.precision=32-true",  # what is quickest depends on what else the machine does
     "online.crop_area=0.8",
     "online.flip=false",
     "logger=none",

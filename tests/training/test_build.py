@@ -92,12 +92,14 @@ def test_a_run_that_goes_on_keeps_its_weights_and_its_arithmetic(digits: Path) -
         "hyper_parameters": {**first.hparams, "weights_source": "elsewhere", "bf16_trunk": False},
         "state_dict": first.state_dict(),
     }
-    module, _ = built(digits, "model.weights=/no/such/file", state=state)
+    module, _ = built(digits, "trainer.precision=auto", "model.weights=/no/such/file", state=state)
     assert module.hparams["arithmetic"] == "bf16-mixed"
     assert module.hparams["weights_source"] == "elsewhere", "the hub or file need not be there a second time"
     assert (module.embedder.head.bias == 7).all()
     older = {**state, "hyper_parameters": {"settings": {}}}
-    assert built(digits, state=older)[0].hparams["arithmetic"] == "32-true", "versions that had no choice"
+    assert built(digits, "trainer.precision=auto", state=older)[0].hparams["arithmetic"] == "32-true", (
+        "versions that had no choice"
+    )
 
 
 def test_the_trunk_is_kept_for_what_does_not_change(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +123,7 @@ def test_the_trunk_is_kept_for_what_does_not_change(digits: Path, capsys: pytest
 def test_the_quickest_arithmetic_is_measured_unless_one_is_asked_for(
     digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module, _ = built(digits)
+    module, _ = built(digits, "trainer.precision=auto")
     assert module.hparams["arithmetic"] in CHOICES
     said = " ".join(capsys.readouterr().err.split())
     chosen = module.hparams["arithmetic"]
@@ -137,7 +139,9 @@ def test_the_runs_of_a_comparison_share_one_arithmetic(digits: Path, here: Path)
     parent = Parent("c", None, here / "c")
     chosen = []
     for loss in ("arcface", "cosface"):
-        settings = read_settings("train", [f"data.root={digits}", "run=r", f"loss={loss}", *TINY])
+        settings = read_settings(
+            "train", [f"data.root={digits}", "run=r", f"loss={loss}", *TINY, "trainer.precision=auto"]
+        )
         module, _ = build(Plan(settings, read_manifest(digits), parent), None)
         chosen.append(module.hparams["arithmetic"])
         (here / "c" / ARITHMETIC_FILE).write_text("bf16-products")
