@@ -23,6 +23,7 @@ from lookalike.inference.references import References
 from lookalike.inference.rejection import Off
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
+from lookalike.settings.paths import at_home
 
 if TYPE_CHECKING:
     from lookalike.data.dataset import Dataset
@@ -78,7 +79,7 @@ class Model:
         _need_choice("precision", precision, get_args(WantedPrecision))
         if not isinstance(path, str | Path):
             raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
-        bundle = load_bundle(Path(path))
+        bundle = load_bundle(at_home(Path(path)))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
         about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, "precision": encoder.precision}
@@ -140,7 +141,7 @@ class Model:
             from lookalike.models.restore import restore
         from lookalike.settings.check import flat
 
-        file = Path(file)
+        file = at_home(Path(file))
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))

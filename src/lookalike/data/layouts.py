@@ -21,6 +21,7 @@ from lookalike.data.market_archive import unpack
 from lookalike.data.msmt17 import msmt17_root, read_msmt17
 from lookalike.data.tables import BOX, SPLIT_NAMES, SPLITS, ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
+from lookalike.settings.paths import at_home
 
 _NAMED = 5  # labels in a note
 
@@ -75,7 +76,9 @@ def survey_data(
         ManifestError: There is no data set at all.
         MarketError: The archive cannot be unpacked.
     """
+    root = at_home(root) if root else root
     if archive:
+        archive = at_home(archive)
         root = str(unpack(Path(archive), Path(root) if root else Path("data", Path(archive).stem)))
     if not root:
         raise ManifestError(
@@ -101,7 +104,7 @@ def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
     Raises:
         ManifestError: Nothing there, or problems in it; up to 20 are listed.
     """
-    return _without_problems(root, *_survey(root, **selection))
+    return _without_problems(root, *_survey(at_home(root), **selection))
 
 
 def _survey(
@@ -129,7 +132,7 @@ def _survey(
         held = table[table["split"] == "validation"]
         what = f"{held['label'].nunique()} people with {len(held)}" if source.people else f"{len(held)}"
         notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    left_out, name = find_exclusions(Path(exclude) if exclude else None, source.base, table["path"])
+    left_out, name = find_exclusions(at_home(Path(exclude)) if exclude else None, source.base, table["path"])
     table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
     manifest = Manifest(
         source.base,

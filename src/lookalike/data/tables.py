@@ -4,6 +4,7 @@ Labels stay the text that was written; numbers and flags are checked cell by cel
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from unicodedata import normalize
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
+from lookalike.settings.paths import PathError, at_home
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")
@@ -89,8 +91,11 @@ def _own_names(path: Path, names: list[str]) -> list[str]:
 
 
 def forms_of(path: str) -> list[str]:
-    """A path as it is written, then as it may be meant: without blanks, backslashes, accents in another form."""
+    """A path as it is written, then as it may be meant: without blanks, `~`, backslashes, accents in another form."""
     bare = path.strip()
+    if bare.startswith("~"):
+        with suppress(PathError):
+            return list(dict.fromkeys([path, at_home(bare.replace("\\", "/")), bare]))
     if path == bare and path.isascii() and "\\" not in path:
         return [path]
     forms = [path, bare, bare.replace("\\", "/")]

@@ -22,6 +22,7 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
+from lookalike.settings.paths import at_home
 
 _DRAWN = 10  # neighbours beside each of the worst queries
 _WORST_SHOWN, _NEAR_SHOWN = 3, 6  # of them in a notebook
@@ -130,7 +131,7 @@ class Assessment:
         Raises:
             LookalikeError: Another ending, or a number below 0.
         """
-        report = Path(report)
+        report = at_home(Path(report))
         if report.suffix != ".json":
             raise LookalikeError(
                 f"{report}: expected a report whose name ends in .json: its table and picture lie beside it"
