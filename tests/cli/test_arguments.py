@@ -177,7 +177,7 @@ def test_a_later_config_file_wins(tmp_path: Path) -> None:
         ("c.yaml", None, r"--config .*c\.yaml: cannot be read \(No such file"),
         ("c.yaml", b"- 1", "--config .*expected settings such as k: 10, got list"),
         ("c.json", b"[1, 2]", "--config .*expected settings such as k: 10, got list"),
-        ("c.yaml", b"", "--config .*expected settings such as k: 10, got NoneType"),
+        ("c.yaml", b"", "--config .*expected settings such as k: 10, got nothing"),
         ("c.json", b"", "--config .*not YAML or JSON"),
         ("c.yaml", b"a: [", "--config .*not YAML or JSON"),
         ("c.json", b"k: 3", "--config .*not YAML or JSON"),

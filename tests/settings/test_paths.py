@@ -132,7 +132,7 @@ def test_settings_take_paths_of_python_and_refuse_what_is_none(home: Path) -> No
         check(Example, {"place": "a\0b"})
 
 
-@pytest.mark.parametrize(("text", "value"), [("'~'", "HOME"), ("~/x", "HOME/x")])
+@pytest.mark.parametrize(("text", "value"), [("~", None), ("'~'", "HOME"), ("~/x", "HOME/x")])
 def test_in_a_config_file_a_bare_tilde_is_yamls_nothing(text: str, value: str | None, home: Path) -> None:
     (home / "c.yaml").write_text(f"data: {{root: {text}}}\n")
     settings = train("--config", "~/c.yaml")

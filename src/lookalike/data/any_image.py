@@ -68,7 +68,7 @@ def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool
         several = isinstance(images, Iterable) and not alone
     if hasattr(images, "columns"):
         raise ImageError("images: expected files, arrays or pictures, got a table: give one column of it", "format")
-    listed = list(images) if several else [images]  # type: ignore[arg-type, list-item]
+    listed: list[AnyImage] = list(images) if several else [images]  # type: ignore[arg-type, list-item]
     return [_at_home(image) for image in listed], not several
 
 

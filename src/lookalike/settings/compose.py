@@ -6,6 +6,8 @@ from typing import Any
 
 from lookalike.errors import LookalikeError, did_you_mean
 
+_DEEPEST = 8  # dots in the name of a setting
+
 
 class UsageError(LookalikeError):
     """The command line cannot be understood."""
@@ -37,6 +39,8 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     folder = config_folder()
     groups = config_groups(verb, folder)
     last = dict(overrides)
+    if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
+        raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     try:
         with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from lookalike.errors import LookalikeError
 
-_AnyPath = TypeVar("_AnyPath", str, Path)
+_AnyPath = TypeVar("_AnyPath", bound=str | Path)
 _LOCAL_ADDRESS = re.compile(r"(sqlite:///|file:(?:///?)?)(~.*)", re.DOTALL)
 
 
