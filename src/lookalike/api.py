@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lookalike.data.dataset import Dataset
+from lookalike.data.dataset import Dataset, held_out_like
 from lookalike.errors import LookalikeError
 from lookalike.inference.encoder import Encoder, WantedPrecision
 from lookalike.model import Device, Model, needing
@@ -88,9 +88,7 @@ def audit(
         cache = folder / ".known"
         if bundle:
             trained = load_bundle(at_home(Path(bundle)))
-            held_out = trained.config.training.held_out
-            if held_out.validation_share and not source.get("validation_share"):
-                source |= {"validation_share": held_out.validation_share, "seed": held_out.seed}
+            source = held_out_like(source, trained.config.training.held_out)
             made_by = f"{trained.fingerprint} {device} {precision}"
         else:
             with needing("train", "audit without bundle="):

@@ -16,13 +16,13 @@ from lookalike.console import say
 from lookalike.data.any_image import AnyImage, as_list
 from lookalike.errors import LookalikeError, install
 from lookalike.inference.bundle import Bundle, load_bundle
-from lookalike.inference.bundle_config import HeldOut
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Off
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
+from lookalike.settings.data import HeldOut
 from lookalike.settings.paths import at_home
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class Model:
         from lookalike.evaluation.assessment import assess
         from lookalike.evaluation.identify import Rules
 
-        opened = Dataset.of(data).held_out_as(self.held_out.validation_share, self.held_out.seed)
+        opened = Dataset.of(data).held_out_as(self.held_out)
         self._tell_of_known_queries(opened, split)
         on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
         rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu")

@@ -145,9 +145,10 @@ class _Builder:
         if isinstance(event, yaml.MappingStartEvent):
             built = self._mapping(depth)
         elif isinstance(event, yaml.SequenceStartEvent):
-            built = []
+            parts: list[object] = []
             while not isinstance(part := next(self._events), yaml.SequenceEndEvent):
-                built.append(self.value(part, depth + 1))
+                parts.append(self.value(part, depth + 1))
+            built = parts
         else:
             assert isinstance(event, yaml.ScalarEvent)
             built = None if event.value == "~" and not event.style else event.value
@@ -189,7 +190,7 @@ def _flat(content: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _line(event: "yaml.Event") -> int:
-    return int(event.start_mark.line) + 1
+    return int(event.start_mark.line) + 1 if event.start_mark else 1
 
 
 def _twice(name: str) -> str:

@@ -64,10 +64,10 @@ def run_grid(
     """
     measured = []
     diverged: dict[str, int] = {}
-    fingerprint = cache(lambda data: read_data(**dict(data)).fingerprint())
+    fingerprint = cache(lambda data: read_data(**json.loads(data)).fingerprint())
     for number, point in enumerate(points, 1):
         run = str(point.settings.run)
-        data = fingerprint(tuple(point.settings.data.model_dump().items()))
+        data = fingerprint(json.dumps(point.settings.data.model_dump()))
         result = read_measured(point, output, data)
         if result is None:
             say(f"run {number} of {len(points)}: {run}")

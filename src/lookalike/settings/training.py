@@ -6,24 +6,10 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import did_you_mean
+from lookalike.settings.data import Data
 from lookalike.settings.losses import Loss
 from lookalike.settings.paths import PathError, PathText, address_at_home
 from lookalike.settings.types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
-
-
-class Data(Settings):
-    """Where the images are."""
-
-    root: PathText | None = Field(description="folder with train/<class>/ ..., or a .csv / .parquet table")
-    validation_share: Share = Field(description="share of train to hold out when there is no validation folder")
-    seed: Seed = Field(description="which images are held out")
-    archive: PathText | None = Field(
-        description="zip of Market-1501, unpacked once into root; null root = data/<name of the zip>"
-    )
-    exclude: PathText | None = Field(
-        description="CSV of images to leave out (path,reason); null = exclude.csv in root, where there is one"
-    )
-    keep_copies: bool = Field(description="let references that are copies of a query's own file answer it")
 
 
 class Pixels(Settings):

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText
 from lookalike.settings.search_space import Objective, Space
-from lookalike.settings.training import Augment, Data, Logger, Model, Pixels, Train
+from lookalike.settings.training import Augment, Logger, Model, Pixels, Train
 from lookalike.settings.types import Count, Off, Seed, Settings, Unit, number_or_off
 
 
