@@ -55,8 +55,10 @@ class Model:
         bundle: Bundle | None = None,
         about: dict[str, Any] | None = None,
         scratch: TemporaryDirectory[str] | None = None,
+        held_out: HeldOut = HeldOut(),  # noqa: B008 - frozen
     ) -> None:
         self.name, self.encoder, self.bundle, self.about = name, encoder, bundle, about or {}
+        self._held_out = bundle.config.training.held_out if bundle else held_out
         self._scratch = scratch  # holds the graph of a network that has no bundle
 
     @classmethod
@@ -138,7 +140,7 @@ class Model:
         _need_choice("device", device, get_args(Device))
         with needing("train", "Model.from_checkpoint"):
             from lookalike.export.network_encoder import encoder_of
-            from lookalike.models.restore import restore
+            from lookalike.models.restore import held_out_of, restore
         from lookalike.settings.check import flat
 
         file = at_home(Path(file))
@@ -152,7 +154,8 @@ class Model:
             **flat(built, "model."),
             **flat(read_as.to_dict(), "pixels."),
         }
-        return cls(f"{file.resolve().parent.name}-{file.stem}", encoder, about=about, scratch=scratch)
+        name = f"{file.resolve().parent.name}-{file.stem}"
+        return cls(name, encoder, about=about, scratch=scratch, held_out=held_out_of(file))
 
     @property
     def references(self) -> References:
@@ -173,7 +176,7 @@ class Model:
     @property
     def held_out(self) -> HeldOut:
         """Which training images were held out of its training."""
-        return self.bundle.config.training.held_out if self.bundle else HeldOut()
+        return self._held_out
 
     def embed(
         self,

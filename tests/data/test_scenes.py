@@ -78,8 +78,8 @@ def test_a_torn_scene_is_told_once_with_its_number(tmp_path: Path) -> None:
     )
     note = torn_note(tidy(table), "mend it")
     assert note == [
-        "2 of 2 validation images show a scene that is trained on, too (within a minute, by names of files), so figures "
-        "are better than on new scenes: mend it"
+        "2 of 2 validation images show a scene that is trained on, too (within a minute, by names of files), so "
+        "figures are better than on new scenes: mend it"
     ]
     assert torn_note(tidy(table.assign(split="train")), "mend it") == []
     assert torn_note(tidy(table.assign(path=[f"{place}.png" for place in range(7)])), "mend it") == []
@@ -96,8 +96,8 @@ def test_a_random_hold_out_says_so_and_one_by_scene_does_not(tmp_path: Path) -> 
     assert torn[1].endswith(": data.split=scene keeps scenes together")
     whole = read_manifest(tmp_path, validation_share=0.5, split="scene").notes
     assert whole == (
-        "divided by data.split=scene within a minute, by names of files (validation share 0.5, seed 0): train 8 images of "
-        "2 labels in 2 scenes; validation 8 images of 2 labels in 2 scenes",
+        "divided by data.split=scene within a minute, by names of files (validation share 0.5, seed 0): train 8 images "
+        "of 2 labels in 2 scenes; validation 8 images of 2 labels in 2 scenes",
     )
 
 
@@ -106,6 +106,6 @@ def test_a_given_split_that_tears_scenes_is_told_too(tmp_path: Path) -> None:
     rows = "1.png,a,train,s\n2.png,a,validation,s\n3.png,a,test,t\n"
     notes = read_manifest(csv(tmp_path, "path,label,split,scene\n" + rows)).notes
     assert notes == (
-        "1 of 1 validation images show a scene that is trained on, too (by the column scene), so figures are better than "
-        "on new scenes: lookalike audit shows them",
+        "1 of 1 validation images show a scene that is trained on, too (by the column scene), so figures are better "
+        "than on new scenes: lookalike audit shows them",
     )

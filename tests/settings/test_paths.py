@@ -18,10 +18,11 @@ from lookalike.cli.verbs import VERBS
 from lookalike.data.layouts import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError, check
+from lookalike.settings.data import Columns
 from lookalike.settings.paths import PathError, PathText, address_at_home, at_home
 from lookalike.settings.types import Settings
 
-NO_PATHS = {"backbone", "ckpt_key", "run", "name", "label", "path"}  # text that means something else
+NO_PATHS = {"backbone", "ckpt_key", "run", "name", *Columns.model_fields}  # text that means something else
 
 
 @pytest.fixture

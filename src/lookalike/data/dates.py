@@ -44,12 +44,12 @@ def read_dates(texts: list[str]) -> Dates:
     """
     distinct = sorted(set(texts) - {""})
     day_first, problems = _order(distinct)
-    known: dict[str, float] = {"": np.nan}
+    values: dict[str, float] = {"": np.nan}
     for text in distinct:
-        known[text] = _seconds(text, day_first)
-        if np.isnan(known[text]):
+        values[text] = _seconds(text, day_first)
+        if np.isnan(values[text]):
             problems.append(f"row {texts.index(text) + 2}: date is {text!r}: expected such as 2024-05-31 or 31.05.2024")
-    seconds = np.array([known[text] for text in texts], float)
+    seconds = np.array([values[text] for text in texts], float)
     return Dates(seconds, bool((seconds[~np.isnan(seconds)] % DAY).any()), problems)
 
 

@@ -187,11 +187,7 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
             raise ManifestError(f"data.images={images}: no such folder: give the one that paths of {root} start from")
         read = read_table(root, columns, start)
         return _Source(start, read.rows, read.notes, read.problems, ", ".join(filter(None, ["a table", read.seen])))
-    if images or columns:
-        setting = "data.images" if images else "data.columns"
-        raise ManifestError(
-            f"{root}: a folder, and {setting} is for tables: leave it out, or give data.root=<table.csv>"
-        )
+    need_nothing_of_tables(root, selection)
     base = msmt17_root(root)
     if base:
         source = _Source(base, *read_msmt17(base), "MSMT17, by its lists", passed, people=True)
@@ -211,6 +207,23 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
         source.read_as += f" in {base.name}/, as {root} has no train/ of its own"
     source.notes += passed.notes
     return source
+
+
+def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
+    """Refuses what is said of a table where a folder is read.
+
+    Args:
+        folder: What is read.
+        selection: What is asked for.
+
+    Raises:
+        ManifestError: `images` or `columns` is given.
+    """
+    setting = "data.images" if selection.get("images") else "data.columns"
+    if setting == "data.images" or any((selection.get("columns") or {}).values()):
+        raise ManifestError(
+            f"{folder}: a folder, and {setting} is for tables: leave it out, or give data.root=<a CSV table>"
+        )
 
 
 def has_layout(root: Path) -> bool:

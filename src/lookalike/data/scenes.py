@@ -115,9 +115,9 @@ def _split_paths(paths: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 def _bursts(where: pd.Series, seconds: np.ndarray, gap: float) -> pd.Series:
     """Numbers the runs of images of one place in which no two neighbours are further apart than `gap`."""
-    known = np.flatnonzero(~np.isnan(seconds))
+    dated = np.flatnonzero(~np.isnan(seconds))
     places = pd.factorize(where)[0]
-    order = known[np.lexsort((seconds[known], places[known]))]
+    order = dated[np.lexsort((seconds[dated], places[dated]))]
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(places[order]) != 0) | (np.diff(seconds[order]) > gap)
     numbers = np.full(len(where), -1, np.int64)
