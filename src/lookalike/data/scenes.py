@@ -3,6 +3,7 @@
 Pixels are not looked at: `lookalike audit` does that. Letters in shapes: N rows.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ _STAMP = (  # 20240531_142233 in a name, with any of the usual marks and a prefi
     r"(?<!\d)((?:19|20)\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])[-_ T.]{0,3}"
     r"([01]\d|2[0-3])[-_.h]?([0-5]\d)[-_.m]?([0-5]\d)(?=\D|\d{3}\D|$)"
 )
-_FRAME = r"(?i)^(.*?)[-_ .]?(?:frame|frm)[-_ .]?\d+\.[^.]+$"  # a picture of a video
+_FRAME = r"[-_ .]?(?:[Ff]rame|[Ff]rm|FRAME|FRM)[-_ .]?\d+\.[^.\n]+$"  # a picture of a video
 
 
 @dataclass(frozen=True)
@@ -94,23 +95,32 @@ def _keys(table: pd.DataFrame) -> tuple[pd.Series, str]:
                 return _bursts(seen, dates.seconds // DAY, 0), "by camera, label and day"
             where = seen.where(table["camera"].isna(), camera.astype(str))
             return _bursts(where, dates.seconds, BURST), "within a minute, by camera and date"
-    folder, name = _split_paths(table["path"])
-    where = folder + "\n" + table["label"]
-    stamps = name.str.extract(_STAMP)
-    times = pd.to_datetime(stamps.fillna("").agg("".join, axis=1), format="%Y%m%d%H%M%S", errors="coerce")
+    return _keys_of_names(table)
+
+
+def _keys_of_names(table: pd.DataFrame) -> tuple[pd.Series, str]:
+    """The same by what names of files tell: times, else videos."""
+    paths = table["path"].tolist()
+    nothing = pd.Series(-1, index=table.index)
+    everything = "\n".join(paths)  # most names tell nothing, which one look at all of them shows
+    if not re.search(_STAMP, everything) and not re.search(_FRAME, everything, re.MULTILINE):
+        return nothing, ""
+    folders, names = zip(*(path.rpartition("/")[::2] for path in paths), strict=True)
+    where = pd.Series(folders, index=table.index) + "\n" + table["label"]
+    times = pd.to_datetime(
+        ["".join(match.groups()) if (match := re.search(_STAMP, name)) else None for name in names],
+        format="%Y%m%d%H%M%S",
+        errors="coerce",
+    )
     if times.notna().any():
-        seconds = times.to_numpy("datetime64[s]").astype("int64").astype(float)
-        return _bursts(where, np.where(times.isna(), np.nan, seconds), BURST), "within a minute, by names of files"
-    video = name.str.extract(_FRAME)[0]
-    if video.notna().any():
+        seconds = np.where(times.isna(), np.nan, times.to_numpy("datetime64[s]").astype("int64"))
+        return _bursts(where, seconds, BURST), "within a minute, by names of files"
+    videos = [match[1] if (match := re.match(rf"(.*?){_FRAME}", name)) else None for name in names]
+    if any(video is not None for video in videos):
+        video = pd.Series(videos, index=table.index, dtype=object)
         codes = pd.Series(pd.factorize(where + "\n" + video.fillna(""))[0], index=table.index)
         return codes.where(video.notna(), -1), "pictures of one video, by names of files"
-    return pd.Series(-1, index=table.index), ""
-
-
-def _split_paths(paths: pd.Series) -> tuple[pd.Series, pd.Series]:
-    parts = paths.str.rpartition("/")
-    return parts[0], parts[2]
+    return nothing, ""
 
 
 def _bursts(where: pd.Series, seconds: np.ndarray, gap: float) -> pd.Series:
