@@ -255,6 +255,39 @@ def test_what_cannot_be_measured_is_refused(
         model.evaluate(digits, **options)
 
 
+def test_a_bundle_and_its_checkpoint_are_measured_on_the_division_of_their_training(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted((digits / "train").rglob("*.png"))
+    lines = [f"{file.relative_to(digits)},{file.parent.name},P{place % 5},{place}" for place, file in enumerate(files)]
+    Path("t.csv").write_text("\n".join(["file,who,place,weight", *lines]))
+    own = ["data.columns.path=file", "data.columns.label=who", "data.columns.camera=place", f"data.images={digits}"]
+    asked = ["data.split=site", "data.validation_share=0.2", "data.test_share=0.2", "data.seed=5"]
+    bundle, result = train(
+        read_settings("train", [*TINY, "data.root=t.csv", *own, *asked, "run=h", "trainer.max_epochs=1"])
+    )
+    assert result is not None
+    columns = {"path": "file", "label": "who", "camera": "place"}
+    data = Dataset("t.csv", columns=columns, images=digits)
+    model = Model.load(bundle.path)
+    assert (model.held_out.split, model.held_out.test_share) == ("site", 0.2)
+    capsys.readouterr()
+    again = model.evaluate(data)
+    assert "divided by data.split=site (validation share 0.2, test share 0.2, seed 5)" in capsys.readouterr().err
+    assert again.identification.result.to_dict() == result.to_dict()
+    table = again.table()
+    assert table["place"].nunique() == 1 if "place" in table else table["camera_name"].nunique() == 1
+    assert set(table["weight"]) == {str(place) for place in range(50) if f"P{place % 5}" == table["camera_name"][0]}
+    checkpoint = Model.from_checkpoint(Path("checkpoint/h/best.safetensors"), device="cpu")
+    assert checkpoint.held_out == model.held_out
+    asks = checkpoint.evaluate(data, "test").protocol.queries["path"].tolist()
+    assert asks == model.evaluate(data, "test").protocol.queries["path"].tolist()
+    moved = ["data.root=t2.csv", f"data.images={digits}/.", *asked]
+    Path("t2.csv").write_text("\n".join(["path,label,camera,kg", *lines]))
+    assert train(read_settings("train", [*TINY, *moved, "run=h", "trainer.max_epochs=1"]))[1] is None, "it goes on"
+
+
 def test_images_held_out_of_training_are_held_out_again(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,11 +313,7 @@ def test_images_held_out_of_training_are_held_out_again(
     model.evaluate(root)
     assert "was trained on" not in capsys.readouterr().err
     checkpoint = Model.from_checkpoint(tmp_path / "checkpoint" / "h" / "best.safetensors")
-    with pytest.raises(ManifestError, match="split validation has no query"):
-        checkpoint.evaluate(root)  # a file of weights does not say what was held out
-    assert (
-        checkpoint.evaluate(Dataset(root, validation_share=0.2, seed=5)).identification.result.counts["queries"] == 10
-    )
+    assert set(checkpoint.evaluate(root).protocol.queries["path"]) == asked[0], "its checkpoint says so, too"
 
 
 def test_the_bundled_backbone_embeds_photographs(few_produce: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lookalike.data.dataset import Dataset
+from lookalike.data.dataset import Dataset, held_out_like
 from lookalike.errors import LookalikeError
 from lookalike.inference.encoder import Encoder, WantedPrecision
 from lookalike.model import Device, Model, needing
+from lookalike.settings.paths import at_home
 
 if TYPE_CHECKING:
     from lookalike.auditing.audit import Audit
@@ -82,14 +83,12 @@ def audit(
         if output is None:
             folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
         else:
-            folder = Path(output)
+            folder = at_home(Path(output))
             stack.enter_context(only_one(folder / ".lock", f"{folder} is being written by another audit"))
         cache = folder / ".known"
         if bundle:
-            trained = load_bundle(Path(bundle))
-            held_out = trained.config.training.held_out
-            if held_out.validation_share and not source.get("validation_share"):
-                source |= {"validation_share": held_out.validation_share, "seed": held_out.seed}
+            trained = load_bundle(at_home(Path(bundle)))
+            source = held_out_like(source, trained.config.training.held_out)
             made_by = f"{trained.fingerprint} {device} {precision}"
         else:
             with needing("train", "audit without bundle="):

@@ -17,13 +17,14 @@ from lookalike.console import say
 from lookalike.data.any_image import AnyImage, as_list
 from lookalike.errors import LookalikeError, install
 from lookalike.inference.bundle import Bundle, load_bundle
-from lookalike.inference.bundle_config import HeldOut
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Off
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
+from lookalike.settings.data import HeldOut
+from lookalike.settings.paths import at_home
 
 if TYPE_CHECKING:
     from lookalike.data.dataset import Dataset
@@ -55,8 +56,10 @@ class Model:
         bundle: Bundle | None = None,
         about: dict[str, Any] | None = None,
         scratch: TemporaryDirectory[str] | None = None,
+        held_out: HeldOut = HeldOut(),  # noqa: B008 - frozen
     ) -> None:
         self.name, self.encoder, self.bundle, self.about = name, encoder, bundle, about or {}
+        self._held_out = bundle.config.training.held_out if bundle else held_out
         self._scratch = scratch  # holds the graph of a network that has no bundle
 
     @classmethod
@@ -86,7 +89,7 @@ class Model:
         _need_choice("precision", precision, get_args(WantedPrecision))
         if not isinstance(path, str | Path):
             raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
-        bundle = load_bundle(Path(path))
+        bundle = load_bundle(at_home(Path(path)))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
         encoder = replace(encoder, workers=_checked_workers(workers))
@@ -148,10 +151,10 @@ class Model:
         _need_choice("device", device, get_args(Device))
         with needing("train", "Model.from_checkpoint"):
             from lookalike.export.network_encoder import encoder_of
-            from lookalike.models.restore import restore
+            from lookalike.models.restore import held_out_of, restore
         from lookalike.settings.check import flat
 
-        file = Path(file)
+        file = at_home(Path(file))
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
@@ -163,7 +166,8 @@ class Model:
             **flat(built, "model."),
             **flat(read_as.to_dict(), "pixels."),
         }
-        return cls(f"{file.resolve().parent.name}-{file.stem}", encoder, about=about, scratch=scratch)
+        name = f"{file.resolve().parent.name}-{file.stem}"
+        return cls(name, encoder, about=about, scratch=scratch, held_out=held_out_of(file))
 
     @property
     def references(self) -> References:
@@ -184,7 +188,7 @@ class Model:
     @property
     def held_out(self) -> HeldOut:
         """Which training images were held out of its training."""
-        return self.bundle.config.training.held_out if self.bundle else HeldOut()
+        return self._held_out
 
     def embed(
         self,
@@ -288,7 +292,7 @@ class Model:
         from lookalike.evaluation.assessment import assess
         from lookalike.evaluation.identify import Rules
 
-        opened = Dataset.of(data).held_out_as(self.held_out.validation_share, self.held_out.seed)
+        opened = Dataset.of(data).held_out_as(self.held_out)
         self._tell_of_known_queries(opened, split)
         on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
         rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu")

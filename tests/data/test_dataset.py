@@ -10,7 +10,9 @@ from lookalike import Dataset
 from lookalike.data.market_archive import MarketError
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError
-from lookalike.settings.training import Data
+from lookalike.settings.data import Columns, Data, HeldOut
+
+NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)}
 
 
 def test_folders_are_counted_by_label_and_split(digits: Path) -> None:
@@ -43,6 +45,7 @@ def test_market_1501_has_people_cameras_and_a_protocol(few_market: Path) -> None
         "archive": None,
         "exclude": None,
         "keep_copies": False,
+        **NOTHING_ELSE,
     }
 
 
@@ -101,12 +104,12 @@ def test_a_data_set_stays_what_it_is_and_a_path_becomes_one(digits: Path) -> Non
 def test_the_hold_out_of_a_model_is_taken_over_unless_there_is_one(digits: Path, tmp_path: Path) -> None:
     shutil.copytree(digits / "train", tmp_path / "data" / "train")
     plain = Dataset(tmp_path / "data")
-    assert plain.held_out_as(0.0, 7) is plain
-    held = plain.held_out_as(0.2, 7)
+    assert plain.held_out_as(HeldOut(seed=7)) is plain
+    held = plain.held_out_as(HeldOut(validation_share=0.2, seed=7))
     assert (held.source["validation_share"], held.source["seed"]) == (0.2, 7)
     assert held.counts.sum().to_dict() == {"train": 40, "validation": 10}
     assert held.manifest.table.equals(Dataset(tmp_path / "data", validation_share=0.2, seed=7).manifest.table)
-    assert held.held_out_as(0.5, 1) is held, "its own hold-out stands"
+    assert held.held_out_as(HeldOut(validation_share=0.5, seed=1)) is held, "its own hold-out stands"
 
 
 def test_checked_settings_open_the_same(digits: Path, tmp_path: Path) -> None:
@@ -118,10 +121,11 @@ def test_checked_settings_open_the_same(digits: Path, tmp_path: Path) -> None:
         "archive": None,
         "exclude": None,
         "keep_copies": False,
+        **NOTHING_ELSE,
     }
     asked = Data(**values)
     assert len(Dataset.of_settings(asked)) == 50
-    held = Dataset.of_settings(asked, 0.2, 3)
+    held = Dataset.of_settings(asked, HeldOut(validation_share=0.2, seed=3))
     assert held.source == {**values, "validation_share": 0.2, "seed": 3}
-    own = Dataset.of_settings(Data(**{**values, "validation_share": 0.5}), 0.2, 3)
+    own = Dataset.of_settings(Data(**{**values, "validation_share": 0.5}), HeldOut(validation_share=0.2, seed=3))
     assert (own.source["validation_share"], own.source["seed"]) == (0.5, 0)

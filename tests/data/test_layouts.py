@@ -47,7 +47,7 @@ def test_twenty_problems_are_shown_and_the_rest_counted(tmp_path: Path, kind: st
         for file in (root / "train/a").iterdir():
             file.write_bytes(b"")
     else:
-        rows = "".join(f"train/a/{number:02}.png,a,x\n" for number in range(23))
+        rows = "".join(f"train/a/{number:02}.png,a,2.5\n" for number in range(23))
         root = csv(tmp_path, "path,label,camera\n" + rows)
     with pytest.raises(ManifestError, match=r"23 problem\(s\)") as caught:
         read_manifest(root)

@@ -16,7 +16,7 @@ from lookalike.data.manifest import write_table
 from lookalike.data.market import market_root, read_market
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import check
-from lookalike.settings.training import Data
+from lookalike.settings.data import Data
 from market_layout import SMALL, layout, rows
 
 

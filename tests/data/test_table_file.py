@@ -92,7 +92,10 @@ def test_a_decimal_comma_is_one_where_commas_do_not_separate(tmp_path: Path) -> 
         ("path,label\nキウイ.png,キウイ\n".encode("shift-jis"), r"utf-8.*'CSV UTF-8'"),
         (b"\xff\xfep\0a", r"utf-16"),
         (",".join(f"c{number}" for number in range(1_000_000)).encode(), r"1000000 columns, expected at most 1000"),
-        (b"name;kind\nx;y\n", r"expected the columns path and label .*, found name, kind \(separated by ;\)$"),
+        (
+            b"name;kind\nx;y\n",
+            r"expected the columns path and label .*, found name, kind \(separated by ;\): name",
+        ),
     ],
 )
 def test_what_has_no_clear_meaning_is_told_in_one_line(tmp_path: Path, content: bytes, expected: str) -> None:

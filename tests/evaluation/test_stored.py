@@ -78,6 +78,13 @@ def test_a_folder_leaves_out_what_its_list_says(
     assert "1 image" in capsys.readouterr().err
 
 
+def test_a_folder_has_no_columns_to_name(encoder: Encoder, digits: Path, tmp_path: Path) -> None:
+    for setting, value in (("columns", {"label": "id"}), ("images", "photos")):
+        with pytest.raises(ManifestError, match=rf"test: a folder, and data\.{setting} is for tables: leave it out"):
+            embed_any(encoder, {**data(digits / "test"), setting: value}, tmp_path / "out")
+    embed_any(encoder, {**data(digits / "test"), "columns": {"label": None}, "images": None}, tmp_path / "out")
+
+
 def test_folders_of_copies_are_no_images_of_a_folder(encoder: Encoder, digits: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(digits / "test", tmp_path / "flat"))
     shutil.copytree(root / "digit 0", root / "copies" / "digit 0")

@@ -69,6 +69,7 @@ def test_settings_cannot_be_changed_and_check_takes_plain_values() -> None:
             "data": {
                 **{"root": "x", "validation_share": 0, "seed": 0},
                 **{"archive": None, "exclude": None, "keep_copies": False},
+                **{"split": None, "test_share": None, "images": None, "columns": {}},
             },
             "output": "o",
             "check": True,

@@ -8,8 +8,10 @@ from conftest import TINY
 from lookalike.cli.arguments import read_settings
 from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.errors import CheckpointError
 from lookalike.settings.check import flat
 from lookalike.settings.training import Train
+from lookalike.training.checkpoint import compare_settings
 from lookalike.training.plan import FREE, Plan, run_name
 
 
@@ -84,3 +86,19 @@ def test_other_images_bind_another_place_does_not(digits: Path, manifest: Manife
     assert Plan(asked, manifest).binding_settings == Plan(settings(few_market, "run=r"), manifest).binding_settings
     other = Plan(asked, read_manifest(few_market, validation_share=0.2)).binding_settings
     assert other["data_fingerprint"] != Plan(asked, manifest).binding_settings["data_fingerprint"]
+
+
+def test_a_run_of_before_a_setting_existed_goes_on_while_it_is_off(digits: Path, manifest: Manifest) -> None:
+    later = ("data.split", "data.test_share")
+    now = Plan(settings(digits, "run=r"), manifest).binding_settings
+    assert [now[name] for name in later] == [None, None]
+    before = {name: value for name, value in now.items() if name not in later}
+    compare_settings("run r", before, now, "")
+    changed = Plan(settings(digits, "run=r", "data.split=site"), manifest).binding_settings
+    with pytest.raises(CheckpointError, match=r"^run r was started with other settings: data\.split was None, is site"):
+        compare_settings("run r", before, changed, "start anew")
+
+
+def test_where_images_lie_and_what_columns_are_called_does_not_bind(digits: Path, manifest: Manifest) -> None:
+    named = settings(digits, "run=r", "data.columns.label=who", "data.images=photos")
+    assert Plan(named, manifest).binding_settings == Plan(settings(digits, "run=r"), manifest).binding_settings

@@ -6,6 +6,7 @@ In reading order:
     model_verbs     the verbs that use a model
     training_verbs  the verbs that train
     verbs           the table of verbs
+    settings_file   settings from a YAML or JSON file
     arguments       from what a person types to checked settings
     demo_verb       the verb demo
     help            the help of a verb

@@ -1,13 +1,14 @@
 """From what a person types to checked settings: `setting=value`, options, files of settings, grids."""
 
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lookalike.cli.settings_file import read_settings_file
 from lookalike.cli.verbs import find_verb
 from lookalike.settings.compose import UsageError, compose
+from lookalike.settings.paths import at_home
 
 _Override = tuple[str, object]  # dotted name, value
 _OF_THE_GRID = ("name", "seeds", "output", "run", "seed")  # what a comparison says of itself, or of each run
@@ -82,29 +83,10 @@ def _read(verb: str, arguments: list[str]) -> tuple[list[_Override], list[tuple[
         if name == "--config":
             if not has_value:
                 raise UsageError("--config: needs a file, such as --config configs/predict_config.json")
-            from_files += _from_file(Path(value))
+            from_files += read_settings_file(at_home(Path(value)))
             continue
         name = name[2:].replace("-", "_") if is_option else name
         if not has_value or not name or name.startswith("-"):
             raise UsageError(f"{argument}: expected setting=value; lookalike {verb} --help lists the settings")
         typed.append((name, value))
     return from_files, typed
-
-
-def _from_file(file: Path) -> list[_Override]:
-    """Settings of a YAML or JSON file as overrides."""
-    import yaml
-
-    from lookalike.settings.check import flat
-
-    try:
-        text = file.read_text(encoding="utf-8")
-        # Without YAML's types a value means what it means on the command line: run: 2024 or image: on are names.
-        content = json.loads(text) if file.suffix == ".json" else yaml.load(text, yaml.BaseLoader)
-    except OSError as error:
-        raise UsageError(f"--config {file}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"--config {file}: not YAML or JSON ({str(error).splitlines()[0]})") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"--config {file}: expected settings such as k: 10, got {type(content).__name__}")
-    return list(flat(content).items())

@@ -24,8 +24,7 @@ def evaluate(settings: "EvalCommand") -> int:
     from lookalike.data.dataset import Dataset
 
     model = _model_to_measure(settings)
-    held_out = model.held_out
-    data = Dataset.of_settings(settings.data, held_out.validation_share, held_out.seed)
+    data = Dataset.of_settings(settings.data, model.held_out)
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
@@ -96,7 +95,7 @@ def report(settings: "ReportCommand") -> int:
 
     model = load_model(settings)
     assert model.bundle is not None
-    data = Dataset.of_settings(settings.data, model.held_out.validation_share, model.held_out.seed)
+    data = Dataset.of_settings(settings.data, model.held_out)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
     output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")

@@ -87,8 +87,7 @@ def quantize(settings: "QuantizeCommand") -> int:
     from lookalike.inference.bundle import load_bundle
 
     bundle = load_bundle(Path(settings.bundle))
-    held_out = bundle.config.training.held_out
-    data = Dataset.of_settings(settings.data, held_out.validation_share, held_out.seed)
+    data = Dataset.of_settings(settings.data, bundle.config.training.held_out)
     folder = bundle.path.resolve()
     output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
     options = settings.model_dump(include={"images", "max_loss", "seed"})

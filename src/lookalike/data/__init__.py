@@ -17,14 +17,18 @@ In reading order; first one image:
 
 then a data set, from its layouts to one table:
 
+    column_names    the names of columns: ours, and those that a person's own table has
     table_file      the cells of a CSV or Parquet file as text
-    tables          CSV and Parquet tables of images, and the names of their columns
+    tables          CSV and Parquet tables of images, cell by cell
+    dates           dates as tables have them
+    scenes          images of one scene, by what tables and names of files say
     market          Market-1501's folders, VeRi-776's and their like, and what their file names say
     msmt17          MSMT17's folders and lists
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market_archive  unpacks the zip of Market-1501
     exclusions      `exclude.csv`: images that are left out
     hold_out        holds training images out for validation
+    splits          divides a data set by individual, site, date, scene, or at random
     protocol        which images ask and which answer in one split
     copies          images that ask and, byte for byte, also answer
     manifest        the table of a data set: labels, training rows, references and queries

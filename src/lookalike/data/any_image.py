@@ -8,6 +8,7 @@ Letters in shapes: N images, H height, W width.
 
 import os
 from collections.abc import Container, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +20,7 @@ from lookalike.data.labels import as_label
 from lookalike.data.metadata import orientation_of
 from lookalike.data.orientation import Pixels, upright
 from lookalike.data.pixels import PixelSettings, resize
+from lookalike.settings.paths import PathError, at_home
 
 AnyImage: TypeAlias = Path | str | bytes | np.ndarray | Image.Image
 _CHANNELS = (3, 4)
@@ -53,7 +55,7 @@ def truth_of(file: str | Path, labels: Container[str], base: Path | None = None)
 
 
 def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool]:
-    """One image or several as a list, and whether it was one.
+    """One image or several as a list, `~` in paths expanded, and whether it was one.
 
     Args:
         images: An image; or any iterable of images, such as a list, a generator, a column of a table, or an array
@@ -66,7 +68,14 @@ def as_list(images: AnyImage | Iterable[AnyImage]) -> tuple[list[AnyImage], bool
         several = isinstance(images, Iterable) and not alone
     if hasattr(images, "columns"):
         raise ImageError("images: expected files, arrays or pictures, got a table: give one column of it", "format")
-    return (list(images), False) if several else ([images], True)  # type: ignore[list-item, arg-type]
+    listed: list[AnyImage] = list(images) if several else [images]  # type: ignore[arg-type, list-item]
+    return [_at_home(image) for image in listed], not several
+
+
+def _at_home(image: AnyImage) -> AnyImage:
+    with suppress(PathError):  # that image's own error, when it is read
+        return at_home(image) if isinstance(image, str | Path) else image
+    return image
 
 
 def read_any(

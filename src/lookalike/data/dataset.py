@@ -15,7 +15,7 @@ from lookalike.data.tables import ManifestError
 from lookalike.data.thumbnail import picture
 from lookalike.pages import snippet
 from lookalike.settings.check import check
-from lookalike.settings.training import Data
+from lookalike.settings.data import Data, HeldOut, SplitBy
 
 _LABELS_SHOWN = 12  # in a notebook
 
@@ -31,9 +31,13 @@ class Dataset:
         archive: A zip of Market-1501, unpacked first unless `root` holds it already.
         exclude: CSV of images to leave out; None for `exclude.csv` in the root, where there is one.
         keep_copies: Whether references that are copies of a query's file, byte for byte, answer it.
+        split: What stays together when images are held out: individual, site, date, scene or stratified.
+        test_share: As `validation_share`, for test.
+        images: The folder that the paths of a table start from; None for the table's own.
+        columns: Our name of a column -> what it is called in the table, such as `{"label": "individual_id"}`.
 
     Raises:
-        SettingsError: `validation_share` or `seed` is out of range.
+        SettingsError: A share, `seed`, `split` or a name in `columns` is out of range.
         ManifestError: Nothing there, or problems in it.
         MarketError: The archive cannot be unpacked.
     """
@@ -47,16 +51,21 @@ class Dataset:
         archive: str | Path | None = None,
         exclude: str | Path | None = None,
         keep_copies: bool = False,
+        split: SplitBy | None = None,
+        test_share: float | None = None,
+        images: str | Path | None = None,
+        columns: Mapping[str, str | None] | None = None,
     ) -> None:
-        for name, path in (("root", root), ("archive", archive), ("exclude", exclude)):
+        for name, path in (("root", root), ("archive", archive), ("exclude", exclude), ("images", images)):
             if path is not None and not isinstance(path, str | os.PathLike):
                 raise ManifestError(
                     f"Dataset: {name}: expected a path, got {type(path).__name__}: write a table to a .csv or .parquet "
                     "file first"
                 )
-        root, archive, exclude = (str(path) if path else None for path in (root, archive, exclude))
-        values = {"root": root, "validation_share": validation_share, "seed": seed}
-        values |= {"archive": archive, "exclude": exclude, "keep_copies": keep_copies}
+        root, archive, exclude, images = (str(path) if path else None for path in (root, archive, exclude, images))
+        values: dict[str, Any] = {"root": root, "validation_share": validation_share, "seed": seed, "split": split}
+        values |= {"archive": archive, "exclude": exclude, "keep_copies": keep_copies, "test_share": test_share}
+        values |= {"images": images, "columns": dict(columns or {})}
         self._source: dict[str, Any] = check(Data, values).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 
@@ -68,32 +77,27 @@ class Dataset:
         return data if isinstance(data, Dataset) else cls(data)
 
     @classmethod
-    def of_settings(cls, data: Data, validation_share: float = 0.0, seed: int = 0) -> "Dataset":
+    def of_settings(cls, data: Data, held_out: HeldOut = HeldOut()) -> "Dataset":  # noqa: B008 - frozen
         """That of checked `data.*` settings.
 
         Args:
             data: The settings.
-            validation_share: Held out where the settings ask for nothing, as a model's training did.
-            seed: Of that.
+            held_out: What is held out where the settings ask for nothing, as a model's training did.
         """
-        source = data.model_dump()
-        if validation_share and not source["validation_share"]:
-            source |= {"validation_share": validation_share, "seed": seed}
-        return cls(**source)
+        return cls(**held_out_like(data.model_dump(), held_out))
 
     @property
     def source(self) -> Mapping[str, Any]:
-        """What it was opened from: root, validation_share, seed, archive, exclude, keep_copies."""
+        """What it was opened from: the arguments by name, `columns` whole."""
         return self._source
 
-    def held_out_as(self, validation_share: float, seed: int) -> "Dataset":
+    def held_out_as(self, held_out: HeldOut) -> "Dataset":
         """The same data set with that hold-out, unless it has one of its own or none is needed.
 
         A model that was trained on part of the training images is measured on the rest of them.
         """
-        if self._source["validation_share"] or not validation_share:
-            return self
-        return Dataset(**{**self._source, "validation_share": validation_share, "seed": seed})
+        source = held_out_like(self._source, held_out)
+        return self if source == self._source else Dataset(**source)
 
     @property
     def labels(self) -> list[str]:
@@ -136,3 +140,14 @@ class Dataset:
     def __repr__(self) -> str:
         splits = ", ".join(f"{total} {split}" for split, total in self.counts.sum().items())
         return f"Dataset({str(self.manifest.root)!r}: {len(self)} images ({splits}), {len(self.labels)} labels)"
+
+
+def held_out_like(source: Mapping[str, Any], held_out: HeldOut) -> dict[str, Any]:
+    """What a data set is opened from, with that hold-out where it asks for none of its own.
+
+    Args:
+        source: What `Dataset` takes by name.
+        held_out: Of a model's training.
+    """
+    own = any(source.get(name) for name in ("validation_share", "test_share", "split"))
+    return {**source, **({} if own or not held_out.any else held_out.model_dump())}

@@ -22,6 +22,7 @@ from lookalike.console import progress, say
 from lookalike.data.pixels import PixelSettings, resize
 from lookalike.errors import LookalikeError
 from lookalike.files import atomic_folder, only_one, write_bytes
+from lookalike.settings.paths import at_home
 
 COMMIT = "b545e4c5db0a77d9274bc7753eb409f83772a3a5"
 URL = f"https://github.com/marcusklasson/GroceryStoreDataset/archive/{COMMIT}.zip"
@@ -60,7 +61,7 @@ def find_example(root: str | None, cache: Path | None = None) -> Example:
         cache: Where downloads are kept; None for the user's cache folder.
     """
     cache = cache or Path(pooch.os_cache("lookalike"))
-    given = root or os.environ.get("LOOKALIKE_DATA")
+    given = at_home(root or os.environ.get("LOOKALIKE_DATA") or "")
     settings = ("model=efficientnet_lite0", "trainer.max_epochs=5")
     if given:
         return Example(Path(given), Path(given).resolve().stem, settings, "validation")

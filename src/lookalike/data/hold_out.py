@@ -8,8 +8,8 @@ from lookalike.data.tables import original_rows, training_rows
 _FEWEST_LABELS = 4  # with fewer, too little is left to train on
 
 
-def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
-    """Moves a share of the training people to validation, which so has nobody in common with the rest.
+def hold_out_people(table: pd.DataFrame, share: float, seed: int, split: str = "validation") -> pd.DataFrame:
+    """Moves a share of the training people to another split, which so has nobody in common with the rest.
 
     Of each of them and each camera one image asks (query), the others answer (reference), as long as every query keeps
     a reference under another camera. Without cameras one image of each person asks. So a person with one image, or
@@ -19,6 +19,7 @@ def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFram
         table: Columns path, label, split, role, camera and ignore.
         share: Share of the people, 0 to 1; where there are four or more, two stay on either side.
         seed: Who is held out, and which images ask.
+        split: Where they go.
 
     Returns:
         A changed copy.
@@ -37,7 +38,7 @@ def hold_out_people(table: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     if count and asking >= count:  # a validation without a query could not choose the best model
         order[count - 1], order[asking] = order[asking], order[count - 1]
     for label in order[:count]:
-        table.loc[list(cameras[label]), ["split", "role"]] = ["validation", "reference"]
+        table.loc[list(cameras[label]), ["split", "role"]] = [split, "reference"]
         table.loc[queries[label], "role"] = "query"
     return table
 
@@ -59,15 +60,25 @@ def _pick_queries(cameras: dict[int, int | None], rng: np.random.Generator) -> l
     return queries
 
 
-def hold_out_images(table: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
-    """Moves a share of every training class to validation; at least one stays. Copies go where their original goes."""
+def hold_out_images(table: pd.DataFrame, share: float, seed: int, split: str = "validation") -> pd.DataFrame:
+    """Moves a share of every training class to another split; at least one stays. Copies go where their original goes.
+
+    Args:
+        table: Columns path, label, split, source.
+        share: Of each class, 0 to 1.
+        seed: Which images.
+        split: Where they go.
+
+    Returns:
+        A changed copy.
+    """
     table = table.copy()
     rng = np.random.default_rng(seed)
     originals = original_rows(table)
     for _, rows in originals[originals["split"] == "train"].groupby("label", sort=True):
         count = min(max(1, round(len(rows) * share)), len(rows) - 1)
-        table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = "validation"
-    table.loc[table["source"].isin(table["path"][table["split"] == "validation"]), "split"] = "validation"
+        table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = split
+    table.loc[table["source"].isin(table["path"][table["split"] == split]), "split"] = split
     return table
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -12,15 +13,17 @@ import pandas as pd
 from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, read_class_folders
 from lookalike.data.exclusions import find_exclusions, without
-from lookalike.data.hold_out import hold_out_images, hold_out_people
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, is_image_name
 from lookalike.data.labels import alike_note, stripped_note
 from lookalike.data.manifest import ROLES, Manifest, tidy
 from lookalike.data.market import layout_of, market_root, read_market
 from lookalike.data.market_archive import unpack
 from lookalike.data.msmt17 import msmt17_root, read_msmt17
+from lookalike.data.splits import divide
 from lookalike.data.tables import BOX, SPLIT_NAMES, SPLITS, ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
+from lookalike.settings.data import HeldOut, SplitBy
+from lookalike.settings.paths import at_home
 
 _NAMED = 5  # labels in a note
 
@@ -31,15 +34,23 @@ class Selection(TypedDict, total=False):
     Attributes:
         validation_share: Share, 0 to 1, to hold out when there is no validation image: of each training class, or of
             the people in Market-1501's layout. 0 unless given.
+        test_share: The same for test; None unless given.
+        split: What stays together when images are held out, see `splits.divide`; None unless given.
         seed: What is held out. 0 unless given.
         exclude: Table of images to leave out; None, unless given, for `exclude.csv` in the root, where there is one.
         keep_copies: Whether references that are copies of a query's file answer it. False unless given.
+        images: The folder that the paths of a table start from; None, unless given, for the table's own.
+        columns: Our name of a column -> what a table calls it; names of None count as not given.
     """
 
     validation_share: float
+    test_share: float | None
+    split: SplitBy | None
     seed: int
     exclude: str | Path | None
     keep_copies: bool
+    images: str | Path | None
+    columns: Mapping[str, str | None]
 
 
 def read_data(root: str | None, *, archive: str | None = None, **selection: Unpack[Selection]) -> Manifest:
@@ -75,7 +86,9 @@ def survey_data(
         ManifestError: There is no data set at all.
         MarketError: The archive cannot be unpacked.
     """
+    root = at_home(root) if root else root
     if archive:
+        archive = at_home(archive)
         root = str(unpack(Path(archive), Path(root) if root else Path("data", Path(archive).stem)))
     if not root:
         raise ManifestError(
@@ -101,35 +114,27 @@ def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
     Raises:
         ManifestError: Nothing there, or problems in it; up to 20 are listed.
     """
-    return _without_problems(root, *_survey(root, **selection))
+    return _without_problems(root, *_survey(at_home(root), **selection))
 
 
-def _survey(
-    root: Path,
-    validation_share: float = 0.0,
-    seed: int = 0,
-    exclude: str | Path | None = None,
-    keep_copies: bool = False,
-) -> tuple[Manifest, list[str]]:
+def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[str]]:
     """The data set, and the problems of its table."""
+    held_out, exclude = HeldOut.model_validate(selection), selection.get("exclude")
     if not root.exists():
         raise ManifestError(
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
             ".parquet table; give yours with data.root=<path>"
         )
-    source = _read(root, validation_share > 0)
+    source = _read(root, held_out.any, selection)
     table, notes, problems = source.table, source.notes, source.problems
     if table.empty and not problems:
         problems.append("no image at all: expected at least one in train/<class>/")
     stripped = stripped_note(table["label"])
     table = tidy(table)
     notes += stripped + alike_note(table["label"].unique())
-    if validation_share > 0 and not (table["split"] == "validation").any():
-        table = (hold_out_people if source.people else hold_out_images)(table, validation_share, seed)
-        held = table[table["split"] == "validation"]
-        what = f"{held['label'].nunique()} people with {len(held)}" if source.people else f"{len(held)}"
-        notes.append(f"{what} training images held out for validation (share {validation_share:g}, seed {seed})")
-    left_out, name = find_exclusions(Path(exclude) if exclude else None, source.base, table["path"])
+    table, divided = divide(table, held_out, source.people)
+    notes += divided
+    left_out, name = find_exclusions(at_home(Path(exclude)) if exclude else None, source.base, table["path"])
     table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
     manifest = Manifest(
         source.base,
@@ -140,7 +145,7 @@ def _survey(
         source.folders,
         source.read_as,
         tuple(source.passed.lost),
-        keep_copies,
+        selection.get("keep_copies", False),
     )
     problems += _table_problems(manifest)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
@@ -171,12 +176,18 @@ class _Source:
     folders: bool = False
 
 
-def _read(root: Path, may_split: bool) -> _Source:
+def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     """Recognises the layout and reads it; one in the root comes before one in a folder of it."""
     passed = PassedOver()
+    columns = {name: header for name, header in (selection.get("columns") or {}).items() if header}
+    images = selection.get("images")
     if not root.is_dir():
-        table, seen, problems = read_table(root)
-        return _Source(root.parent, table, [], problems, f"a table{', ' if seen else ''}{seen}")
+        start = at_home(Path(images)) if images else root.parent
+        if not start.is_dir():
+            raise ManifestError(f"data.images={images}: no such folder: give the one that paths of {root} start from")
+        read = read_table(root, columns, start)
+        return _Source(start, read.rows, read.notes, read.problems, ", ".join(filter(None, ["a table", read.seen])))
+    need_nothing_of_tables(root, selection)
     base = msmt17_root(root)
     if base:
         source = _Source(base, *read_msmt17(base), "MSMT17, by its lists", passed, people=True)
@@ -196,6 +207,23 @@ def _read(root: Path, may_split: bool) -> _Source:
         source.read_as += f" in {base.name}/, as {root} has no train/ of its own"
     source.notes += passed.notes
     return source
+
+
+def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
+    """Refuses what is said of a table where a folder is read.
+
+    Args:
+        folder: What is read.
+        selection: What is asked for.
+
+    Raises:
+        ManifestError: `images` or `columns` is given.
+    """
+    setting = "data.images" if selection.get("images") else "data.columns"
+    if setting == "data.images" or any((selection.get("columns") or {}).values()):
+        raise ManifestError(
+            f"{folder}: a folder, and {setting} is for tables: leave it out, or give data.root=<a CSV table>"
+        )
 
 
 def has_layout(root: Path) -> bool:

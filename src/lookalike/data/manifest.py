@@ -18,7 +18,7 @@ from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
-from lookalike.data.tables import BOX, COLUMNS, SPLITS, ManifestError, original_rows, training_rows
+from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, SPLITS, ManifestError, original_rows, training_rows
 from lookalike.files import atomic_file
 
 ROLES = ("", "reference", "query", "both")
@@ -36,7 +36,8 @@ class Manifest:
     Attributes:
         root: The folder that relative paths start from.
         table: Columns `COLUMNS` (and `BOX`, `category` when given): path, label, split, role and source are strings
-            ("" = empty), camera is Int64 with missing values, ignore is bool. Sorted by path.
+            ("" = empty), camera is Int64 with missing values, ignore is bool. Further columns of a table are carried
+            along as text. Sorted by path.
         notes: What was passed over while reading, in words.
         cameras_expected: Whether the layout names a camera per image (Market-1501), so that a missing one is odd.
         left_out: Path -> reason of the images that `exclude.csv` leaves out.
@@ -141,10 +142,26 @@ class Manifest:
         table = pd.concat([self.table, rows.assign(ignore=False, role="")], ignore_index=True)
         return replace(self, table=tidy(table))
 
+    @property
+    def carried(self) -> list[str]:
+        """The columns of a table that mean nothing here (or only before it was divided) and are kept as text."""
+        return [str(name) for name in self.table if name not in (*COLUMNS, *OPTIONAL)]
+
+    @property
+    def camera_names(self) -> dict[int, str]:
+        """Number -> name of the cameras that have names in the table."""
+        if "camera_name" not in self.table:
+            return {}
+        named = self.table[self.table["camera"].notna() & (self.table["camera_name"] != "")]
+        return {int(number): str(name) for number, name in zip(named["camera"], named["camera_name"], strict=True)}
+
     def fingerprint(self) -> str:
-        """SHA-256 over the rows and the sizes of their files: changes when the data set does."""
+        """SHA-256 over the rows and the sizes of their files: changes when the data set does.
+
+        Carried columns are left out: they change no row, and a table gains columns while a run goes on.
+        """
         digest = hashlib.sha256()
-        for row in self.table.itertuples(index=False):
+        for row in self.table.drop(columns=self.carried).itertuples(index=False):
             size = self.file(str(row.path)).stat().st_size
             digest.update(repr((size, *(str(value) for value in row))).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
@@ -173,14 +190,17 @@ def write_table(manifest: Manifest, path: Path) -> None:
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """Gives every column its type, in the order of `COLUMNS`, rows sorted by path (then box)."""
+    """Gives every column its type, in the order of `COLUMNS`, carried ones last, rows sorted by path (then box)."""
     table = table.copy()
     for name in ("label", "split", "role", "source"):
         table[name] = (table[name] if name in table else pd.Series("", index=table.index)).fillna("").astype(str)
     table["label"] = table["label"].map(as_label)
     table["camera"] = (table["camera"] if "camera" in table else pd.Series(pd.NA, index=table.index)).astype("Int64")
     table["ignore"] = (table["ignore"] if "ignore" in table else pd.Series(False, index=table.index)).astype(bool)
-    extra = [name for name in (*BOX, "category") if name in table]
+    extra = [name for name in OPTIONAL if name in table]
+    carried = [str(name) for name in table if name not in (*COLUMNS, *OPTIONAL)]
+    for text in carried:
+        table[text] = table[text].fillna("").astype(str)
     boxes = [name for name in BOX if name in table]
-    ordered = table[[*COLUMNS, *extra]].sort_values(["path", *boxes], kind="stable")
+    ordered = table[[*COLUMNS, *extra, *carried]].sort_values(["path", *boxes], kind="stable")
     return ordered.reset_index(drop=True)

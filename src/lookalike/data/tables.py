@@ -4,38 +4,62 @@ Labels stay the text that was written; numbers and flags are checked cell by cel
 """
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 
+from lookalike.data.column_names import own_columns
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
+from lookalike.settings.paths import PathError, at_home
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")
+OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
+CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change no row
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
-_OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
+_KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
+_READ_ONCE = ("is_query", "is_gallery", "sequence")  # what they say stands in other columns then
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
-_KNOWN = frozenset({*COLUMNS, *BOX, "is_query", "is_gallery", "sequence", "category"})
+_MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
 _SHOWN = 20  # columns in an error
+_NAMED = 6  # cameras in a note
 
 
 class ManifestError(LookalikeError):
     """The data set cannot be used as it is; every problem found is listed."""
 
 
-def read_table(path: Path) -> tuple[pd.DataFrame, str, list[str]]:
+@dataclass(frozen=True)
+class Table:
+    """A table of images as it was read.
+
+    Attributes:
+        rows: Its rows under our names of columns; others under their own, as text.
+        seen: How it was read where that is not plain, such as `separated by ;`.
+        problems: In single cells, in words.
+        notes: What became of names of cameras, in words.
+    """
+
+    rows: pd.DataFrame
+    seen: str
+    problems: list[str]
+    notes: list[str]
+
+
+def read_table(path: Path, columns: Mapping[str, str] | None = None, images: Path | None = None) -> Table:
     """Reads a `.csv`, `.tsv` or `.parquet` table with at least the columns path and label.
 
     Args:
         path: The file.
-
-    Returns:
-        Its rows with our column names, how it was read where that is not plain (`separated by ;`), and the problems
-        found in single cells.
+        columns: Our name of a column -> what it is called in the table, where that is another name.
+        images: The folder that paths start from; None for that of the file.
 
     Raises:
         ManifestError: Not a table, or without these columns.
@@ -51,46 +75,38 @@ def read_table(path: Path) -> tuple[pd.DataFrame, str, list[str]]:
         raise ManifestError(
             f"{path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
         ) from error
-    names = _own_names(path, cells.names)
-    if not {"path", "label"} <= set(names):
+    columns = columns or {}
+    try:
+        places = own_columns(cells.names, columns, _KNOWN)
+    except ValueError as error:
+        raise ManifestError(f"{path}: {error}") from error
+    if not {"path", "label"} <= set(places):
+        missing = next(name for name in ("path", "label") if name not in places)
         raise ManifestError(
             f"{path}: expected the columns path and label (also {', '.join(COLUMNS[2:])}), "
-            f"found {', '.join(cells.names[:_SHOWN])}{f' ({cells.seen})' if cells.seen else ''}"
+            f"found {', '.join(cells.names[:_SHOWN])}{f' ({cells.seen})' if cells.seen else ''}: name yours, as in "
+            f"data.columns.{missing}=<its name>"
         )
-    table = pd.DataFrame(dict(zip(names, cells.columns, strict=True)), dtype="str")
+    table = pd.DataFrame({name: cells.columns[place] for name, place in places.items()}, dtype="str")
     for name in table:
         if name in ("path", "source"):
-            table[name] = [_located(text, path.parent) for text in table[name]]
+            table[name] = [_located(text, images or path.parent) for text in table[name]]
         else:
             table[name] = table[name].str.strip()
         if name in (*BOX, "camera") and cells.separator != ",":
             decimal = table[name].str.fullmatch(r"-?[0-9]+,[0-9]+")
             table[name] = table[name].where(~decimal, table[name].str.replace(",", "."))
-    table, problems = _with_types(table)
-    return table, cells.seen, problems
-
-
-def _own_names(path: Path, names: list[str]) -> list[str]:
-    """Our names of the columns; others as they are, with a number where one stands twice.
-
-    Raises:
-        ManifestError: Two columns mean the same.
-    """
-    own: list[str] = []
-    for name in names:
-        plain = name.casefold()
-        mine = _OML_NAMES.get(plain, plain)
-        use = mine if mine in _KNOWN and (name == plain or plain not in names) else name
-        if use in own and use in _KNOWN:
-            also = names[own.index(use)]
-            raise ManifestError(f"{path}: the columns {also} and {name} both mean {use}: keep one of them")
-        own.append(use if use not in own else f"{use}.{len(own)}")
-    return own
+    named = ", ".join(f"{name} from {header}" for name, header in columns.items())
+    table, problems, notes = _with_types(table)
+    return Table(table, ", ".join(filter(None, [cells.seen, named])), problems, notes)
 
 
 def forms_of(path: str) -> list[str]:
-    """A path as it is written, then as it may be meant: without blanks, backslashes, accents in another form."""
+    """A path as it is written, then as it may be meant: without blanks, `~`, backslashes, accents in another form."""
     bare = path.strip()
+    if bare.startswith("~"):
+        with suppress(PathError):
+            return list(dict.fromkeys([path, at_home(bare.replace("\\", "/")), bare]))
     if path == bare and path.isascii() and "\\" not in path:
         return [path]
     forms = [path, bare, bare.replace("\\", "/")]
@@ -115,9 +131,13 @@ def original_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["source"] == ""]
 
 
-def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them."""
     problems: list[str] = []
+    notes: list[str] = []
+    for name in ("camera", "site", "date", "scene"):
+        if name in table:
+            table[name] = table[name].where(~table[name].str.casefold().isin(_MISSING), "")
     if "split" not in table:
         table["split"] = "train"
     table["split"] = table["split"].replace(SPLIT_NAMES)
@@ -130,13 +150,31 @@ def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         table.loc[table["split"] == "train", "role"] = ""
     if "sequence" in table and "camera" not in table:
         table["camera"] = _cameras_from_sequences(table, problems)
+    if "sequence" in table and "scene" not in table:
+        table["scene"] = table["sequence"]
+    if "camera" in table:
+        table, notes = _with_numbered_cameras(table)
     for name in ("camera", *BOX):
         if name in table:
             table[name] = _numbers(table[name], name, problems)
     corners = table[[name for name in BOX if name in table]].notna().sum(axis=1)
     for row in np.flatnonzero(corners % 4):
         problems.append(f"row {row + 2}: a box of {corners.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
-    return table, problems
+    return table.drop(columns=[name for name in _READ_ONCE if name in table]), problems, notes
+
+
+def _with_numbered_cameras(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Whole numbers for cameras that have names, in the order of their names, which stay in `camera_name`."""
+    text = table["camera"]
+    is_number = pd.to_numeric(text, errors="coerce").notna() | (text == "")
+    if is_number.all():
+        return table, []
+    names = sorted(set(text) - {""})
+    numbers = {name: str(number) for number, name in enumerate(names)} | {"": ""}
+    shown = ", ".join(f"{number} {name}" for number, name in enumerate(names[:_NAMED]))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    table = table.assign(camera=text.map(numbers), camera_name=text)
+    return table, [f"{len(names)} names of cameras became numbers: {shown}{more}"]
 
 
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:

@@ -22,6 +22,7 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
+from lookalike.settings.paths import at_home
 
 _DRAWN = 10  # neighbours beside each of the worst queries
 _WORST_SHOWN, _NEAR_SHOWN = 3, 6  # of them in a notebook
@@ -110,7 +111,10 @@ class Assessment:
         return snippet(repr(self), metric_table(self.metrics, self.intervals), pictures)
 
     def table(self) -> pd.DataFrame:
-        """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references."""
+        """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references.
+
+        Further columns of the queries' own table stand last.
+        """
         result, references = self.identification.result, self.protocol.references
         queries = self.protocol.queries.reset_index(drop=True)
         paths = references["path"].to_numpy(object)
@@ -118,7 +122,9 @@ class Assessment:
         columns = {"path": queries["path"], "camera": queries["camera"]}
         whole = {"accuracy_whole@1": self.identification.whole.per_query["accuracy@1"]}
         extra = {} if self.identification.whole is result else whole
-        return pd.DataFrame({**columns, **result.per_query, **extra, "neighbours": near})
+        table = pd.DataFrame({**columns, **result.per_query, **extra, "neighbours": near})
+        carried = {name if name not in table else f"data.{name}": queries[name] for name in self.manifest.carried}
+        return table.assign(**carried)
 
     def write(self, report: str | Path, worst: int = 20) -> list[Path]:
         """Writes the report (JSON), the table (Parquet) and the picture of the worst queries; returns their paths.
@@ -130,7 +136,7 @@ class Assessment:
         Raises:
             LookalikeError: Another ending, or a number below 0.
         """
-        report = Path(report)
+        report = at_home(Path(report))
         if report.suffix != ".json":
             raise LookalikeError(
                 f"{report}: expected a report whose name ends in .json: its table and picture lie beside it"
@@ -213,5 +219,5 @@ def worst_rows(per_query: pd.DataFrame) -> np.ndarray:
 
 
 def _who(row: pd.Series) -> str:
-    camera = "" if pd.isna(row["camera"]) else f", cam {row['camera']}"
+    camera = "" if pd.isna(row["camera"]) else f", cam {row.get('camera_name') or row['camera']}"
     return f"{row['label']}{camera}"

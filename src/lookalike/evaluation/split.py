@@ -35,5 +35,4 @@ def evaluate_split(
 
 def held_out_as_in(bundle: Bundle, data: Dataset) -> Dataset:
     """The data set, with the hold-out of the bundle's training where it has none of its own."""
-    held_out = bundle.config.training.held_out
-    return data.held_out_as(held_out.validation_share, held_out.seed)
+    return data.held_out_as(bundle.config.training.held_out)

@@ -66,14 +66,14 @@ def run_grid(
     """
     measured = []
     diverged: dict[str, int] = {}
-    manifest = cache(lambda data: read_data(**dict(data)))
+    manifest = cache(lambda data: read_data(**json.loads(data)))
     fingerprint = cache(lambda data: manifest(data).fingerprint())
     need_place(output)
     for point in points:
-        check_run(point.settings, manifest(tuple(point.settings.data.model_dump().items())))
+        check_run(point.settings, manifest(json.dumps(point.settings.data.model_dump())))
     for number, point in enumerate(points, 1):
         run = str(point.settings.run)
-        data = fingerprint(tuple(point.settings.data.model_dump().items()))
+        data = fingerprint(json.dumps(point.settings.data.model_dump()))
         result = read_measured(point, output, data)
         if result is None:
             say(f"run {number} of {len(points)}: {run}")

@@ -8,6 +8,7 @@ from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
 from lookalike.data.image_files import PassedOver, find_images
 from lookalike.data.labels import as_label as as_written
 from lookalike.inference.references import GalleryError
+from lookalike.settings.paths import at_home
 
 
 def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
@@ -84,4 +85,4 @@ def source_of(image: AnyImage, number: int) -> str:
     """
     if not isinstance(image, str | Path):
         return name_of(image, number)
-    return str(Path(image).resolve()).encode("utf-8", "backslashreplace").decode()
+    return str(Path(at_home(image)).resolve()).encode("utf-8", "backslashreplace").decode()

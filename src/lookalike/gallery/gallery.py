@@ -23,6 +23,7 @@ from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
 from lookalike.pages import snippet
+from lookalike.settings.paths import at_home
 
 _FILE = "gallery.sqlite"
 _THUMBNAIL = 160  # pixels of both sides
@@ -83,7 +84,8 @@ class Gallery:
             "precision": encoder.precision,
             "dimensions": str(encoder.size),
         }
-        return cls(Path(path), model, SqliteStore.create(Path(path) / _FILE, about))
+        folder = at_home(Path(path))
+        return cls(folder, model, SqliteStore.create(folder / _FILE, about))
 
     @classmethod
     def open(cls, path: str | Path, model: HasEncoder) -> "Gallery":
@@ -98,7 +100,8 @@ class Gallery:
             GalleryError: Another model made it.
         """
         _encoder_of(model)
-        return cls(Path(path), model, SqliteStore(Path(path) / _FILE))
+        folder = at_home(Path(path))
+        return cls(folder, model, SqliteStore(folder / _FILE))
 
     def add(
         self,

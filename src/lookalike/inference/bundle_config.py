@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from lookalike.data.pixels import PixelSettings
 from lookalike.inference.openvino_network import ServedPrecision
 from lookalike.metrics.unknowns import Unknowns
+from lookalike.settings.data import HeldOut
 
 SCHEMA = 1  # of config.json: raised when an earlier version could not read it any more
 CURVES = ("epoch", "train/loss", "validation/accuracy@1", "validation/accuracy@5", "validation/map")  # of every epoch
@@ -74,18 +75,6 @@ class NetworkConfig(_Part):
         """What `models.embedder.Embedder` is built from."""
         names = {"backbone", "embedding_size", "pooling", "bn_neck", "trainable", "mean", "std"}
         return self.model_dump(include=names)
-
-
-class HeldOut(_Part):
-    """Which images were held out of training.
-
-    Attributes:
-        validation_share: Share of the training images (or people), 0 for none.
-        seed: Which.
-    """
-
-    validation_share: Share = 0.0
-    seed: Count = 0
 
 
 class TrainingSummary(_Part):

@@ -25,6 +25,7 @@ from lookalike.inference.rejection import Rejection
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
 from lookalike.terminal import one_line
+from lookalike.settings.paths import at_home
 
 SCHEMA = 1
 UNKNOWN = "unknown"
@@ -190,7 +191,7 @@ class Predictions:
 
         No existing file is replaced, also when many processes write there at once; the name with `.png` is free, too.
         """
-        return write_new(Path(folder) / f"{stamp()}.json", as_json(self.to_dict()), beside=(".png",))
+        return write_new(at_home(Path(folder)) / f"{stamp()}.json", as_json(self.to_dict()), beside=(".png",))
 
     def figure(self) -> Image.Image:
         """Every query and its neighbours, a row each; one that could not be used is a grey field.

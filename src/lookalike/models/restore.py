@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import CheckpointError, ModelError
@@ -11,6 +13,7 @@ from lookalike.models.checkpoint_file import BEST, LAST, read_checkpoint
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
 from lookalike.settings.check import check
+from lookalike.settings.data import HeldOut
 from lookalike.settings.training import Model, Pixels
 from lookalike.settings.types import Settings
 
@@ -68,6 +71,23 @@ def restore(
             "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
         )
     return embedder, PixelSettings(**pixels), built
+
+
+def held_out_of(file: Path) -> HeldOut:
+    """What the training held out that wrote a checkpoint of ours; nothing for a file of another project.
+
+    Raises:
+        CheckpointError: It holds settings that nothing can be held out by.
+    """
+    own = _own_settings(file)
+    names = [name for name in HeldOut.model_fields if f"data.{name}" in own]
+    try:
+        return HeldOut.model_validate({name: own[f"data.{name}"] for name in names})
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{file}: its own settings of the data cannot be used (data.{error.errors()[0]['loc'][0]}): it is damaged, "
+            "or of a later version of lookalike: copy it again, or update lookalike"
+        ) from error
 
 
 def _own_settings(file: Path) -> dict[str, Any]:

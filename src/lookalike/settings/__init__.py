@@ -4,6 +4,8 @@ In reading order:
 
     compose       from `configs/` to the plain settings of a verb
     types         what all settings share
+    paths         what `~` means at the start of a path
+    data          the settings of a data set: where, which columns, what is held out
     losses        the settings of every loss of `models.losses`, with their ranges
     search_space  what a search may draw
     training      the settings of a training run

@@ -11,6 +11,7 @@ from lookalike.errors import LookalikeError, listed
 from lookalike.settings.training import needed_setting, unknown_setting
 from lookalike.settings.types import Settings
 
+_LONGEST = 200  # letters of a name or a value in an error
 _Kind = TypeVar("_Kind", bound=Settings)
 
 
@@ -44,25 +45,31 @@ def check(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
         raise SettingsError(first + listed(problems)) from None
 
 
+def _printed(value: object) -> str:
+    """A value on one line, with neither its end where it is long nor what would move a terminal's cursor."""
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value)[: _LONGEST + 1])
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any]) -> str:
     where = [str(part) for part in detail["loc"]]
     if len(where) > 1 and where[0] == "loss" and where[1] == values.get("loss", {}).get("name"):
         del where[1]  # the discriminator, which is no setting
-    name = ".".join(where)
+    name, given = ".".join(where)[:_LONGEST], _printed(detail["input"])
     if detail["type"] == "extra_forbidden":
-        return unknown_setting(name, _settings_of(kind, where[:-1], values))
+        return unknown_setting(_printed(name), _settings_of(kind, where[:-1], values))
     if detail["type"] == "missing" or detail["input"] is None:
         return needed_setting(name)
     if detail["type"] == "string_pattern_mismatch":
         wanted = "a name without slashes that starts with neither a dot nor a space"
         suffix = str(detail["ctx"]["pattern"]).replace("\\", "").rstrip("$") if name == "output" else ""
-        return f"{name}={detail['input']}: expected {'a file ending in ' + suffix if suffix else wanted}"
+        return f"{name}={given}: expected {'a file ending in ' + suffix if suffix else wanted}"
     if detail["type"] == "logger":
         return str(detail["msg"])
     if detail["type"] == "union_tag_invalid":
         return f"{name}.name={detail['ctx']['tag']}: expected {detail['ctx']['expected_tags']}: choose it by {name}=..."
     message = str(detail["msg"]).replace("Input should be", "expected")
-    return f"{name}={detail['input']}: {message[0].lower() + message[1:]}"
+    return f"{name}={given}: {message[0].lower() + message[1:]}"
 
 
 def _settings_of(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from lookalike.errors import LookalikeError, did_you_mean
 
 _COMPOSING = Lock()  # Hydra's state is the process's
+_DEEPEST = 8  # dots in the name of a setting
 
 
 class UsageError(LookalikeError):
@@ -41,6 +42,8 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     folder = config_folder()
     groups = config_groups(verb, folder)
     last = dict(overrides)
+    if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
+        raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     try:
         with _COMPOSING, _hydra_aside(), hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):

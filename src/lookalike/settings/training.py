@@ -6,23 +6,10 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import did_you_mean
+from lookalike.settings.data import Data
 from lookalike.settings.losses import Loss
+from lookalike.settings.paths import PathError, PathText, address_at_home
 from lookalike.settings.types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
-
-
-class Data(Settings):
-    """Where the images are."""
-
-    root: str | None = Field(description="folder with train/<class>/ ..., or a .csv / .parquet table")
-    validation_share: Share = Field(description="share of train to hold out when there is no validation folder")
-    seed: Seed = Field(description="which images are held out")
-    archive: str | None = Field(
-        description="zip of Market-1501, unpacked once into root; null root = data/<name of the zip>"
-    )
-    exclude: str | None = Field(
-        description="CSV of images to leave out (path,reason); null = exclude.csv in root, where there is one"
-    )
-    keep_copies: bool = Field(description="let references that are copies of a query's own file answer it")
 
 
 class Pixels(Settings):
@@ -37,7 +24,7 @@ class Augment(Settings):
     """Off-line augmented copies of the training images."""
 
     per_class: Count | None = Field(description="images each class shall have, copies included; null = no copies")
-    output: str | None = Field(
+    output: PathText | None = Field(
         description="folder of the copies; null = data/albumentation, or data/albumentation-<name> for data elsewhere"
     )
     seed: Seed = Field(description="same seed, same copies")
@@ -61,7 +48,7 @@ class Model(Settings):
     """Backbone, head, and what of them is trained."""
 
     backbone: str = Field(description="a timm model name")
-    weights: str = Field(description="auto (timm's hub), package, none, or a file")
+    weights: PathText = Field(description="auto (timm's hub), package, none, or a file")
     embedding_size: Annotated[int, Field(ge=1, le=8192)] | None = Field(
         description="dimensions; null = the backbone's own features"
     )
@@ -77,6 +64,7 @@ class Model(Settings):
 
 
 _LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}
+_PLACES = ("folder", "uri")
 
 
 def _whole_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -87,7 +75,13 @@ def _whole_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str
         problems += [needed_setting(f"logger.{name}.{option}") for option in needed if option not in given]
     if problems:
         raise PydanticCustomError("logger", "{problems}", {"problems": "; ".join(problems)})
-    return chosen
+    try:
+        return {
+            name: {option: address_at_home(text) if option in _PLACES else text for option, text in options.items()}
+            for name, options in chosen.items()
+        }
+    except PathError as error:
+        raise PydanticCustomError("logger", "logger: {problems}", {"problems": str(error)}) from error
 
 
 Logger = Annotated[dict[str, dict[str, str]], AfterValidator(_whole_loggers)]
@@ -131,8 +125,8 @@ class Train(Settings):
     )
     seed: Seed
     resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
-    models_dir: str
-    checkpoint_dir: str
+    models_dir: PathText
+    checkpoint_dir: PathText
     false_accept_rate: Share | None = Field(
         description="share of unknown images that predict may give a name; null = it never says unknown"
     )

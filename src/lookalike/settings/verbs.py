@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lookalike.settings.data import Data
+from lookalike.settings.paths import PathText
 from lookalike.settings.search_space import Objective, Space
-from lookalike.settings.training import Augment, Data, Logger, Model, Pixels, Train
+from lookalike.settings.training import Augment, Logger, Model, Pixels, Train
 from lookalike.settings.types import Count, Off, Seed, Settings, Unit, number_or_off
 
 
@@ -16,7 +18,7 @@ class CompareCommand(Train):
         description="of the comparison; its runs are <name>-<values>-s<seed>"
     )
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="every combination is run with each")
-    output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+    output: PathText | None = Field(description="folder of tables and pages; null = reports/<name>")
 
 
 class TuneCommand(Train):
@@ -26,7 +28,7 @@ class TuneCommand(Train):
     trials: Count = Field(description="runs in all, those of earlier sessions counted")
     objective: Objective = Field(description="of validation: what the search maximises")
     prune: bool = Field(description="end a run early that does worse than half of the others at the same epoch")
-    output: str | None = Field(description="folder of tables and pages; null = reports/<name>")
+    output: PathText | None = Field(description="folder of tables and pages; null = reports/<name>")
     tune: Space
 
 
@@ -34,7 +36,7 @@ class ManifestCommand(Settings):
     """Settings of `lookalike manifest`."""
 
     data: Data
-    output: str = Field(description="table to write, .csv or .parquet")
+    output: PathText = Field(description="table to write, .csv or .parquet")
     check: bool = Field(description="decode every image")
 
 
@@ -63,9 +65,9 @@ Workers = Annotated[
 class EmbedCommand(Settings):
     """Settings of `lookalike embed`."""
 
-    bundle: str
+    bundle: PathText
     data: Data
-    output: str = Field(description="folder to write")
+    output: PathText = Field(description="folder to write")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     workers: Workers
@@ -74,8 +76,8 @@ class EmbedCommand(Settings):
 class EvalCommand(Settings):
     """Settings of `lookalike eval`."""
 
-    bundle: str | None = Field(description="folder of a bundle; or give ckpt_path")
-    ckpt_path: str | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
+    bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path")
+    ckpt_path: PathText | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
     ckpt_key: str | None = Field(
         description="which set of weights, where the checkpoint holds several, such as state_dict_ema; null = its own"
     )
@@ -86,7 +88,7 @@ class EvalCommand(Settings):
     similarity: Literal["cosine", "euclidean"]
     rerank: Literal["none", "k_reciprocal", "expand"]
     worst: Annotated[int, Field(ge=0)] = Field(description="worst queries drawn with their neighbours; 0 = no picture")
-    output: Annotated[str, Field(pattern=r"\.json$")] | None = Field(
+    output: Annotated[PathText, Field(pattern=r"\.json$")] | None = Field(
         description="JSON to write, ending in .json; null = reports/<name>-<split>.json"
     )
     device: Literal["auto", "cpu", "cuda"]
@@ -100,13 +102,13 @@ class EvalCommand(Settings):
 class PredictCommand(Settings):
     """Settings of `lookalike predict`."""
 
-    bundle: str
-    image: str = Field(description="a file, a folder or a glob pattern")
+    bundle: PathText
+    image: PathText = Field(description="a file, a folder or a glob pattern")
     k: Count | None = Field(
         description="neighbours that vote, each once; null = ten are shown, of which vote as was best on validation"
     )
-    output: str = Field(description="folder of the dated JSON and picture")
-    gallery_root: str | None = Field(description="where the gallery's images are now, if they moved")
+    output: PathText = Field(description="folder of the dated JSON and picture")
+    gallery_root: PathText | None = Field(description="where the gallery's images are now, if they moved")
     threshold: Annotated[float | Off | None, number_or_off(-1, 1)] = Field(
         description="say unknown where the nearest known image is not more similar than this; off = never"
     )
@@ -122,9 +124,9 @@ class PredictCommand(Settings):
 class QuantizeCommand(Settings):
     """Settings of `lookalike quantize`."""
 
-    bundle: str
+    bundle: PathText
     data: Data
-    output: str | None = Field(description="folder to write; null = <bundle>-int8")
+    output: PathText | None = Field(description="folder to write; null = <bundle>-int8")
     images: Count = Field(description="training images that show the range of every layer")
     max_loss: Unit = Field(description="by how much accuracy@1 and mAP on validation may fall; 0.002 = 0.2 points")
     seed: Seed = Field(description="which training images")
@@ -133,10 +135,12 @@ class QuantizeCommand(Settings):
 class AuditCommand(Settings):
     """Settings of `lookalike audit`."""
 
-    bundle: str | None = Field(description="whose embeddings are used; null = untrained efficientnet_lite0")
+    bundle: PathText | None = Field(description="whose embeddings are used; null = untrained efficientnet_lite0")
     data: Data
-    output: str = Field(description="folder of audit.html and audit.parquet, and of what later audits need not read")
-    apply: str | None = Field(
+    output: PathText = Field(
+        description="folder of audit.html and audit.parquet, and of what later audits need not read"
+    )
+    apply: PathText | None = Field(
         description="add to exclude.csv of the data: safe = what cannot be used, and exact copies in train of images "
         "of other splits; or a CSV (path,reason) of accepted findings; null = nothing"
     )
@@ -147,12 +151,12 @@ class AuditCommand(Settings):
 class ReportCommand(Settings):
     """Settings of `lookalike report`."""
 
-    bundle: str
+    bundle: PathText
     data: Data
     split: Literal["train", "validation", "test"]
     camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
     umap: bool = Field(description="also lay the map out by UMAP, which keeps neighbours together and takes longer")
-    output: Annotated[str, Field(pattern=r"\.html$")] | None = Field(
+    output: Annotated[PathText, Field(pattern=r"\.html$")] | None = Field(
         description="page to write, ending in .html; null = reports/<name>-<split>.html"
     )
     device: Literal["auto", "cpu", "cuda"]

@@ -17,7 +17,9 @@ FREE = (
     "resume",
     "logger",
     "data.root",
-    "data.exclude",  # what it does is in the fingerprint of the data
+    "data.exclude",  # what these three do is in the fingerprint of the data
+    "data.images",
+    "data.columns",
     "models_dir",
     "checkpoint_dir",
     "trainer.workers",

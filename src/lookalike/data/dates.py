@@ -1,0 +1,93 @@
+"""Dates as tables have them: ISO, as cameras write them, or day, month and year in the order that the column shows.
+
+Letters in shapes: N rows.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+_YEAR_FIRST = re.compile(
+    r"(\d{4})(?:[-/:.]?(\d{2})(?:[-/:.]?(\d{2}))?)?"
+    r"(?:(?:[T _-]+|(?<=\d{8}))(\d{1,2})[:.h-]?(\d{2})(?:[:.m-]?(\d{2})(?:[.,]\d+)?)?)?\s*(?:Z|[+-]\d{2}:?\d{2})?"
+)
+_YEAR_LAST = re.compile(
+    r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(am|pm)?)?", re.IGNORECASE
+)
+_MONTHS = 12
+_EPOCH = datetime(1, 1, 1)
+DAY = 86400.0  # seconds
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Points in time of a column.
+
+    Attributes:
+        seconds: float64 [N], on the clock that wrote them; NaN where there is none.
+        timed: Whether any has a time of day.
+        problems: Of the cells that are no date, in words.
+    """
+
+    seconds: np.ndarray
+    timed: bool
+    problems: list[str]
+
+
+def read_dates(texts: list[str]) -> Dates:
+    """Reads the dates of a column; one that is ambiguous (03/04/2020, and none above 12) is read day first, and told.
+
+    Args:
+        texts: N cells; an empty one is no date. Time zones are passed over: clocks of cameras have none.
+    """
+    distinct = sorted(set(texts) - {""})
+    day_first, problems = _order(distinct)
+    values: dict[str, float] = {"": np.nan}
+    for text in distinct:
+        values[text] = _seconds(text, day_first)
+        if np.isnan(values[text]):
+            problems.append(f"row {texts.index(text) + 2}: date is {text!r}: expected such as 2024-05-31 or 31.05.2024")
+    seconds = np.array([values[text] for text in texts], float)
+    return Dates(seconds, bool((seconds[~np.isnan(seconds)] % DAY).any()), problems)
+
+
+def written(seconds: float) -> str:
+    """The day of a point in time, as 2024-05-31."""
+    return str(np.datetime64("0001-01-01", "s") + np.timedelta64(int(seconds), "s"))[:10]
+
+
+def _order(texts: list[str]) -> tuple[bool, list[str]]:
+    """Whether dates with the year last start with the day, and what is wrong with them."""
+    matches = [match for text in texts if (match := _YEAR_LAST.fullmatch(text))]
+    firsts = [match[0] for match in matches if int(match[1]) > _MONTHS]
+    seconds = [match[0] for match in matches if int(match[3]) > _MONTHS]
+    if firsts and seconds:
+        return True, [f"date is {firsts[0]!r} here and {seconds[0]!r} there: expected day and month in one order"]
+    unclear = [match[0] for match in matches if match[2] != "." and match[1] != match[3]]
+    if unclear and not firsts and not seconds:
+        return True, [
+            f"date is {unclear[0]!r}: day or month first? No date of the column tells: write it as 2024-05-31"
+        ]
+    return not seconds, []
+
+
+def _seconds(text: str, day_first: bool) -> float:
+    year_first, year_last = _YEAR_FIRST.fullmatch(text), _YEAR_LAST.fullmatch(text)
+    if year_last:
+        first, second, year = int(year_last[1]), int(year_last[3]), int(year_last[4])
+        day, month = (first, second) if day_first else (second, first)
+        hour, minute, second = (int(part or 0) for part in year_last.groups()[4:7])
+        if year_last[8]:
+            hour = hour % 12 + (12 if year_last[8].lower() == "pm" else 0)
+    elif year_first:
+        year, month, day, hour, minute, second = (
+            int(part or default) for part, default in zip(year_first.groups(), (1, 1, 1, 0, 0, 0), strict=True)
+        )
+    else:
+        return float("nan")
+    try:
+        return (datetime(year, month, day, hour, minute, second) - _EPOCH).total_seconds()
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,247 @@
+"""Divisions by individual, site, date, scene and at random: whole groups, told, the same for the same seed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from image_folders import column, csv, pictures
+from lookalike import Dataset
+from lookalike.data.layouts import read_manifest
+from lookalike.data.manifest import tidy
+from lookalike.data.splits import divide, sites_of
+from lookalike.data.tables import ManifestError
+from lookalike.settings.data import HeldOut
+
+ALL = ("individual", "site", "date", "scene", "stratified")
+
+
+def animals(count: int = 240, seed: int = 0) -> pd.DataFrame:
+    """Twelve individuals at eight sites over ten days, in bursts of three."""
+    rng = np.random.default_rng(seed)
+    bursts = count // 3
+    burst = np.repeat(np.arange(bursts), 3)
+    day, site, label = (np.repeat(rng.integers(0, most, bursts), 3) for most in (10, 8, 12))
+    minute = np.repeat(rng.permutation(1440)[:bursts], 3)
+    times = pd.Timestamp("2024-05-01") + pd.to_timedelta(day, "D") + pd.to_timedelta(minute, "min")
+    times += pd.to_timedelta(np.tile([0, 2, 4], bursts), "s")
+    return tidy(
+        pd.DataFrame(
+            {
+                "path": [f"{place:04}.jpg" for place in range(count)],
+                "label": [f"ZEB-{number:03}" for number in label],
+                "split": "train",
+                "site": [f"S{number}" for number in site],
+                "date": times.strftime("%Y-%m-%d %H:%M:%S"),
+                "burst": burst,
+            }
+        )
+    )
+
+
+def divided(table: pd.DataFrame, split: Any, **more: Any) -> tuple[pd.DataFrame, list[str]]:
+    return divide(table, HeldOut(split=split, **{"validation_share": 0.2, "test_share": 0.15, **more}), people=False)
+
+
+def sides(table: pd.DataFrame, values: Iterable[object]) -> dict[str, set[object]]:
+    return {str(split): set(part) for split, part in pd.Series(list(values)).groupby(table["split"])}
+
+
+def disjoint(parts: dict[str, set[object]]) -> bool:
+    return sum(map(len, parts.values())) == len(set().union(*parts.values()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("by", ALL)
+def test_every_way_gives_three_splits_about_as_large_as_asked(by: str, seed: int) -> None:
+    table = animals()
+    result, notes = divided(table, by, seed=seed)
+    counts = result["split"].value_counts()
+    shares = counts / 240
+    if by == "individual":  # of the labels
+        shares = result.groupby("split")["label"].nunique() / 12
+    assert abs(shares["validation"] - 0.2) < 0.09
+    assert abs(shares["test"] - 0.15) < 0.09
+    assert notes[0].startswith(f"divided by data.split={by}")
+    for name in ("train", "validation", "test"):
+        labels = result["label"][result["split"] == name].nunique()
+        assert f"{name} {counts[name]} images of {labels} labels" in notes[0]
+    assert set(table["split"]) == {"train"}, "the table itself stays"
+    assert result.equals(divided(table, by, seed=seed)[0])
+    shuffled = tidy(table.sample(frac=1, random_state=5))
+    assert divided(shuffled, by, seed=seed)[0].equals(result)
+
+
+@pytest.mark.parametrize("by", ["individual", "site", "scene", "stratified"])
+def test_another_seed_is_another_division(by: str) -> None:
+    splits = [divided(animals(), by, seed=seed)[0]["split"].tolist() for seed in range(3)]
+    assert splits[0] != splits[1] != splits[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_stays_together(seed: int) -> None:
+    result, _ = divided(animals(), "individual", seed=seed)
+    assert disjoint(sides(result, result["label"]))
+    for name in ("validation", "test"):
+        part = result[result["split"] == name]
+        assert set(part["role"]) == {"query", "reference"}
+        assert set(part["label"][part["role"] == "query"]) <= set(part["label"][part["role"] == "reference"])
+    result, notes = divided(animals(), "site", seed=seed)
+    assert disjoint(sides(result, result["site"]))
+    assert (result["role"] == "").all()
+    assert " at S" in notes[0]
+    result, notes = divided(animals(), "scene", seed=seed)
+    assert disjoint(sides(result, result["burst"]))
+    assert set(result["label"][result["split"] == "train"]) == set(result["label"]), "every label is trained on"
+    assert len(notes) == 1
+    result, _ = divided(animals(), "stratified", seed=seed)
+    assert set(result["label"][result["split"] == "train"]) == set(result["label"])
+
+
+def test_dates_go_forward_by_whole_days() -> None:
+    result, notes = divided(animals(), "date")
+    days = {name: part["date"].str[:10] for name, part in result.groupby("split")}
+    assert days["train"].max() < days["validation"].min()
+    assert days["validation"].max() < days["test"].min()
+    assert f"validation share 0.2, test share 0.15, the latest days): train {len(days['train'])} images" in notes[0]
+    assert f"from 2024-05-01 to {days['train'].max()}; validation" in notes[0]
+
+
+def test_a_random_division_that_tears_bursts_is_told() -> None:
+    notes = divided(animals(), "stratified")[1]
+    assert "validation images and" in notes[1]
+    assert notes[1].endswith("so figures are better than on new scenes: data.split=scene keeps scenes together")
+    for by in ("site", "date", "scene", "individual"):
+        assert len(divided(animals(), by)[1]) == 1, by
+
+
+def test_cameras_are_sites_where_there_is_no_other() -> None:
+    table = tidy(animals().drop(columns="site").assign(camera=np.arange(240) % 5))
+    assert set(sites_of(table)) == set("01234")
+    assert disjoint(sides(divided(table, "site")[0], table["camera"]))
+    named = tidy(table.assign(camera_name=[f"cam {number}" for number in table["camera"]]))
+    assert set(sites_of(named)) == {f"cam {number}" for number in range(5)}
+
+
+def test_what_is_not_known_stays_in_train_and_is_counted() -> None:
+    table = animals()
+    table.loc[:11, ["site", "date"]] = ""
+    for by in ("site", "date"):
+        result, notes = divided(table, by)
+        assert set(result["split"][:12]) == {"train"}
+        assert notes[0].endswith(f"; 12 images without a {by} stay in train")
+
+
+def test_only_a_split_that_is_missing_is_made() -> None:
+    table = animals()
+    table.loc[:29, "split"] = "test"
+    result, notes = divided(table, "individual")
+    assert (result["split"] == "test").sum() == 30
+    assert notes[0].startswith("divided by data.split=individual (validation share 0.2, seed 0): train")
+    table.loc[30:59, "split"] = "validation"
+    result, notes = divided(table, "site")
+    assert result.equals(table)
+    assert notes[0] == "data.split=site is not used: the data has splits (test, validation) already"
+
+
+def test_junk_stays_and_copies_follow() -> None:
+    table = animals()
+    table.loc[::7, "ignore"] = True
+    table.loc[1, "source"] = table["path"][2]
+    for by in ALL[:-1]:
+        result, _ = divided(table, by)
+        assert set(result["split"][result["ignore"]]) == {"train"}, by
+    for by in ALL:
+        for seed in range(6):
+            result, _ = divided(
+                animals().assign(
+                    source=lambda rows: rows["path"].shift(1, fill_value="").where(rows.index % 3 == 1, "")
+                ),
+                by,
+                seed=seed,
+            )
+            of_copies = result[result["source"] != ""]
+            originals = result.set_index("path").loc[of_copies["source"], "split"]
+            assert of_copies["split"].tolist() == originals.tolist(), by
+
+
+def test_roles_of_training_images_do_not_follow_them() -> None:
+    table = animals().assign(role="reference")
+    for by in ("site", "date", "scene", "stratified"):
+        result, _ = divided(table, by)
+        assert set(result["role"][result["split"] != "train"]) == {""}
+
+
+@pytest.mark.parametrize(
+    ("change", "by", "text"),
+    [
+        (
+            {"site": ""},
+            "site",
+            r"^data\.split=site: expected at least two sites to divide, found 0: name the col",
+        ),
+        ({"site": "S1"}, "site", "expected at least two sites to divide, found 1"),
+        ({"date": ""}, "date", r"^data\.split=date: expected images of at least two days, found 0"),
+        ({"date": "2024-05-01"}, "date", "expected images of at least two days, found 1"),
+        ({"date": "May"}, "date", r"^data\.split=date: row 2: date is 'May': expected such as 2024-05-31"),
+        ({"date": ""}, "scene", r"^data\.split=scene: nothing tells scenes apart: name a column by"),
+        ({"scene": "one"}, "scene", r"^data\.split=scene: every label has one scene alone"),
+    ],
+)
+def test_what_cannot_be_divided_is_told(change: dict[str, str], by: str, text: str) -> None:
+    with pytest.raises(ManifestError, match=text) as caught:
+        divided(animals().assign(**change), by)
+    assert "\n" not in str(caught.value)
+
+
+def test_shares_are_needed_and_are_not_more_than_all() -> None:
+    with pytest.raises(ManifestError, match=r"^data\.split=site: give data\.validation_share=0\.2 \(and data\.t"):
+        divided(animals(), "site", validation_share=0, test_share=None)
+    with pytest.raises(ManifestError, match=r"share=0\.6 and data\.test_share=0\.5 are more than all together"):
+        divided(animals(), "stratified", validation_share=0.6, test_share=0.5)
+
+
+def test_few_scenes_still_give_one() -> None:
+    table = tidy(pd.DataFrame({"path": ["1", "2", "3"], "label": ["a", "a", "b"], "scene": ["s", "t", "u"]}))
+    result, _ = divided(table.assign(split="train"), "scene", validation_share=0.1, test_share=None)
+    assert result["split"].tolist().count("validation") == 1
+    assert result["split"][2] == "train"
+
+
+def test_a_data_set_divides_by_its_settings_and_a_bundle_takes_them_over(tmp_path: Path) -> None:
+    table = animals(60).rename(columns={"label": "individual", "site": "place"})
+    pictures(tmp_path, *table["path"])
+    table[["path", "individual", "place", "date"]].to_csv(tmp_path / "t.csv", index=False)
+    columns = {"label": "individual", "site": "place"}
+    data = Dataset(tmp_path / "t.csv", columns=columns, split="site", validation_share=0.2, test_share=0.2, seed=3)
+    assert disjoint(sides(data.manifest.table, data.manifest.table["site"]))
+    plain = Dataset(tmp_path / "t.csv", columns=columns)
+    assert set(plain.manifest.table["split"]) == {"train"}
+    again = plain.held_out_as(HeldOut(validation_share=0.2, test_share=0.2, seed=3, split="site"))
+    assert again.manifest.table.equals(data.manifest.table)
+    assert data.held_out_as(HeldOut(validation_share=0.5)) is data
+
+
+def test_class_folders_alone_may_have_a_test_split(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{label}/{number}.png" for label in "ab" for number in range(10)))
+    manifest = read_manifest(tmp_path, test_share=0.2, validation_share=0.2)
+    counts = pd.Series(column(manifest, "split")).value_counts()
+    assert counts.to_dict() == {"train": 12, "validation": 4, "test": 4}
+    assert manifest.notes == (
+        "divided by data.split=stratified (validation share 0.2, test share 0.2, seed 0): train 12 images of 2 labels; "
+        "validation 4 images of 2 labels; test 4 images of 2 labels",
+    )
+    same = read_manifest(tmp_path, test_share=0.2, validation_share=0.2, split="stratified")
+    assert same.table.equals(manifest.table)
+
+
+def test_without_a_way_the_hold_out_is_what_it_was(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{number}.png" for number in range(10)))
+    rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(10))
+    file = csv(tmp_path, "path,label\n" + rows)
+    plain = read_manifest(file, validation_share=0.4, seed=2)
+    assert plain.table.equals(read_manifest(file, validation_share=0.4, seed=2, split="stratified").table)
+    assert plain.notes == ("4 training images held out for validation (share 0.4, seed 2)",)
