@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.cli.main import main
 from lookalike.console import say
-from lookalike.terminal import complain, one_line, show, visible
+from lookalike.terminal import complain, visible_line, show, visible
 
 FORGED = "Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
 SPELT = r"Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
@@ -33,14 +33,14 @@ SPELT = r"Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
 )
 def test_what_would_steer_a_terminal_is_spelt_out(text: str, spelt: str) -> None:
     assert visible(text) == spelt
-    assert one_line(text) == spelt
+    assert visible_line(text) == spelt
 
 
 @pytest.mark.parametrize(
     "text", ["Süßkartoffel", "猕猴桃", "كيوي", "👩\u200d🌾", "नीं\u200dबू", "tab\there", r"C:\new\x1b"]
 )
 def test_what_people_write_stays_as_it_is(text: str) -> None:
-    assert visible(text) == one_line(text) == text
+    assert visible(text) == visible_line(text) == text
 
 
 def test_results_keep_their_lines_and_errors_those_of_their_problems(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lookalike.terminal import one_line
+from lookalike.terminal import visible_line
 
 _PLAIN_SECONDS = 10.0
 console = Console(stderr=True, highlight=False, emoji=False)
@@ -16,7 +16,7 @@ console = Console(stderr=True, highlight=False, emoji=False)
 
 def say(text: str) -> None:
     """Prints one plain line to standard error, which is kept for what is being done (results go to standard output)."""
-    line = one_line(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
+    line = visible_line(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
     console.print(line, markup=False, soft_wrap=True)
 
 

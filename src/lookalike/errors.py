@@ -13,6 +13,12 @@ def listed(problems: list[str], shown: int = 20) -> str:
     return "\n  ".join([*problems[:shown], *([f"... and {more} more"] if more > 0 else [])])
 
 
+def one_line(text: object, most: int = 300) -> str:
+    """What is printed of a text from a file or another library: one line, of letters that can be printed."""
+    line = " ".join(str(text).split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line)[:most]
+
+
 def did_you_mean(name: str, choices: list[str]) -> str:
     """A hint such as `; did you mean arcface?`, empty when nothing is near."""
     from difflib import get_close_matches

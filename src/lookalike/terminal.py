@@ -18,7 +18,7 @@ def visible(text: str) -> str:
     return _UNPRINTABLE.sub(lambda letter: ascii(letter[0])[1:-1], text)
 
 
-def one_line(text: str) -> str:
+def visible_line(text: str) -> str:
     """As `visible`, for a label or the name of a file: a line feed is spelt out, too."""
     return visible(text).replace("\n", "\\n")
 

@@ -24,7 +24,7 @@ from lookalike.inference.references import References
 from lookalike.inference.rejection import Rejection
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
-from lookalike.terminal import one_line
+from lookalike.terminal import visible_line
 from lookalike.settings.paths import at_home
 
 SCHEMA = 1
@@ -125,10 +125,10 @@ class Prediction:
 
     def __str__(self) -> str:
         if self.error is not None:
-            return one_line(self.error)
+            return visible_line(self.error)
         names = ", ".join(neighbour.label for neighbour in self.neighbours)
         verdict = f"{self.label} ({self.score:.0%})" if self.score is not None else f"{self.label}"
-        return one_line(f"{self.image}: {verdict}  [{names}]")
+        return visible_line(f"{self.image}: {verdict}  [{names}]")
 
     def __repr__(self) -> str:
         return f"Prediction({self})"

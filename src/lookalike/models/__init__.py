@@ -2,11 +2,11 @@
 
 In reading order:
 
-    checkpoint_file         a checkpoint of `lookalike train`, read without executing any pickle
     gem                     generalised mean pooling (Radenovic et al
     inert_pickle            a pickle read with stand-ins
     torch_storages          the numbers of the tensors in a torch file
     checkpoint_tensors      the tensors of a `.safetensors` or torch file, whoever wrote it
+    checkpoint_file         a checkpoint of `lookalike train`, with its checksum
     losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
     pretrained              where the backbone's first weights come from
     trunk                   a network run in two halves

@@ -21,9 +21,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lookalike.errors import CheckpointError
+from lookalike.errors import CheckpointError, one_line
 from lookalike.models.inert_pickle import TensorDescription, Unpickled, unpickled
 from lookalike.models.torch_storages import ArchiveStorages, Storages, StoragesInOrder
+from lookalike.seals import is_whole
 
 _SAVE = "save a state dict or .safetensors"
 _COPY = "copy or download the file itself again"
@@ -39,7 +40,27 @@ _MAGIC = 0x1950A86A20F9469CFC6C  # torch's, before 1.6
 
 
 class TensorsError(CheckpointError):
-    """A file holds no tensors that can be read safely."""
+    """A file holds no tensors that can be read safely.
+
+    Args:
+        text: For the user.
+        reason: What is wrong with the file, without its name and the way out.
+    """
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason or text
+
+
+class _File(io.FileIO):
+    """A file for `zipfile`, which reads the whole list of members at once, however long an archive says it is."""
+
+    most: int | None = 1 << 24  # bytes in one reading; 170,000 members of torch
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.most and size is not None and size > self.most:
+            raise ValueError(f"its list of members takes {size} bytes, expected {self.most} at most")
+        return super().read(-1 if size is None else size) or b""
 
 
 @dataclass(frozen=True)
@@ -82,22 +103,14 @@ def read_weights(file: Path, key: str | None = None) -> Weights:
     Raises:
         TensorsError: Missing, damaged, without tensors, or without this set.
     """
-    try:
-        with opened(file) as (content, storages):
-            chosen, entries, others = _chosen(content, key)
-            entries = _unwrapped(entries)
-            if storages is not None:
-                entries = {
-                    name: storages.tensor(entry) if isinstance(entry, TensorDescription) else entry
-                    for name, entry in entries.items()
-                }
-    except (TensorsError, MemoryError):
-        raise
-    except Exception as error:
-        # A damaged file can make a reader fail in any way: KeyError, IndexError, struct.error, AssertionError ...
-        raise TensorsError(
-            f"{file}: not readable as plain tensors ({_reason(error)}): {_SAVE}, or {_COPY} if it is damaged"
-        ) from error
+    with opened(file) as (content, storages):
+        chosen, entries, others = _chosen(content, key)
+        entries = _unwrapped(entries)
+        if storages is not None:
+            entries = {
+                name: storages.tensor(entry) if isinstance(entry, TensorDescription) else entry
+                for name, entry in entries.items()
+            }
     tensors = {name: value.detach() for name, value in entries.items() if _is_plain(value)}
     if not tensors and key is not None:
         raise TensorsError(f"{file}: ckpt_key={key}: no such weights in it: it has {', '.join([chosen, *others])}")
@@ -112,25 +125,40 @@ def opened(file: Path, strict: bool = False) -> Iterator[tuple[object, Storages 
 
     Args:
         file: As for `read_tensors`.
-        strict: Refuse what torch's own reader stumbles over (see `inert_pickle`).
+        strict: Only plain values and tensors (see `inert_pickle`), and nothing that a seal of ours does not cover.
 
     Returns:
         The content, and its storages; None for safetensors, whose tensors are there already.
 
     Raises:
-        TensorsError: What is no such file at first sight; a damaged one may raise anything.
+        TensorsError: No such file, a damaged one, or whatever was raised inside the block.
     """
     kind = _kind(file)
-    if kind == "safetensors":
-        yield load_file(file), None
-    elif kind == "zip":
-        with zipfile.ZipFile(file) as archive:
-            top = _top(archive, file)
-            content = unpickled(io.BytesIO(archive.read(f"{top}/data.pkl")), strict).content
-            yield content, ArchiveStorages(archive, top)
-    else:
-        with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
-            yield _old(mapped, strict)
+    try:
+        whole = is_whole(file)
+        if whole is False:
+            raise ValueError("its checksum is wrong: it was damaged after it was written")
+        if kind == "safetensors":
+            yield load_file(file), None
+        elif kind == "zip":
+            with _File(file) as stream, zipfile.ZipFile(stream) as archive:
+                if strict and archive.comment and whole is None:
+                    raise ValueError("its checksum is damaged")
+                stream.most = None
+                top = _top(archive, file)
+                content = unpickled(io.BytesIO(archive.read(f"{top}/data.pkl")), strict).content
+                yield content, ArchiveStorages(archive, top)
+        else:
+            with file.open("rb") as plain, mmap(plain.fileno(), 0, access=ACCESS_READ) as mapped:
+                yield _old(mapped, strict)
+    except TensorsError:
+        raise
+    except Exception as error:
+        # A damaged file can make a reader fail in any way: KeyError, IndexError, struct.error, AssertionError ...
+        reason = _reason(error)
+        raise TensorsError(
+            f"{file}: not readable as plain tensors ({reason}): {_SAVE}, or {_COPY} if it is damaged", reason
+        ) from error
 
 
 def _kind(file: Path) -> str:
@@ -152,7 +180,7 @@ def _kind(file: Path) -> str:
     elif head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         what = "a web page saved under this name"
     if what:
-        raise TensorsError(f"{file}: not readable as plain tensors ({what}): {_COPY}; else {_SAVE}")
+        raise TensorsError(f"{file}: not readable as plain tensors ({what}): {_COPY}; else {_SAVE}", what)
     if head.startswith(b"PK\x03\x04"):
         return "zip"
     with_header = head[8:9] == b"{" and int.from_bytes(head[:8], "little") < file.stat().st_size
@@ -161,8 +189,9 @@ def _kind(file: Path) -> str:
 
 def _reason(error: Exception) -> str:
     """What is wrong, in one line."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)[:300]
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    return one_line((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def _is_plain(value: object) -> bool:
@@ -185,13 +214,17 @@ def _chosen(content: object, key: str | None) -> tuple[str, dict[str, Any], list
     return (place, cut, others) if cut else (path or "all of it", {}, [*others, *list(starts)[:8]])
 
 
-def _network(content: object, path: str = "", depth: int = 0) -> tuple[str, dict[str, Any]]:
+def _network(
+    content: object, path: str = "", depth: int = 0, seen: set[int] | None = None
+) -> tuple[str, dict[str, Any]]:
     """The tensors of the network inside a training checkpoint, or all that a state dict holds, and where they stand."""
-    if not isinstance(content, dict) or depth > 3:
+    seen = set() if seen is None else seen
+    if not isinstance(content, dict) or depth > 3 or id(content) in seen:
         return path, {}
+    seen.add(id(content))  # each dict once, or one that stands in many places takes the product of these
     for name in (*_NETWORK, *_AVERAGES):
         if isinstance(content.get(name), dict):
-            place, tensors = _network(content[name], f"{path}.{name}" if path else name, depth + 1)
+            place, tensors = _network(content[name], f"{path}.{name}" if path else name, depth + 1, seen)
             for part in _BESIDE if tensors else ():
                 tensors = {**_flat(content.get(part), f"{part}."), **tensors}
             if tensors:
@@ -200,10 +233,19 @@ def _network(content: object, path: str = "", depth: int = 0) -> tuple[str, dict
     return path, _flat(own)
 
 
-def _alike(content: object, entries: dict[str, Any], path: str, here: str = "", depth: int = 0) -> list[str]:
+def _alike(
+    content: object,
+    entries: dict[str, Any],
+    path: str,
+    here: str = "",
+    depth: int = 0,
+    seen: set[int] | None = None,
+) -> list[str]:
     """Places of dicts whose tensors have the names and shapes of those of a set, at least half of them."""
-    if not isinstance(content, dict) or depth > 3:
+    seen = set() if seen is None else seen
+    if not isinstance(content, dict) or depth > 3 or id(content) in seen:
         return []
+    seen.add(id(content))
     places = []
     ends = _ends(entries)
     for key, value in content.items():
@@ -212,7 +254,7 @@ def _alike(content: object, entries: dict[str, Any], path: str, here: str = "", 
         place = f"{here}.{key}" if here else key
         if place == path:
             continue
-        inside = _alike(value, entries, path, place, depth + 1)
+        inside = _alike(value, entries, path, place, depth + 1, seen)
         if not inside and not path.startswith(f"{place}.") and path:
             shared = (_ends(_flat(value)) & ends).total()
             inside = [place] if shared and shared * 2 >= ends.total() else []
@@ -280,6 +322,11 @@ def _top(archive: zipfile.ZipFile, file: Path) -> str:
             raise ValueError(f"its member {member.filename} is compressed, which torch never does")
     if sum(member.file_size for member in members) > file.stat().st_size:
         raise ValueError("its members overlap, which torch never does")
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("it has two members of one name, which torch never writes")
+    if not any(member.CRC for member in members):  # torch.serialization.set_crc32_options(False)
+        for member in members:
+            del member.CRC
     tops = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(tops) != 1:
         raise ValueError("a zip archive, but not written by torch.save")

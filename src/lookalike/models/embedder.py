@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lookalike.errors import ModelError, did_you_mean
+from lookalike.errors import ModelError, did_you_mean, one_line
 from lookalike.inference.bundle_config import NetworkConfig
 from lookalike.models.gem import GeM, use_gem
 from lookalike.models.trunk import SEQUENCES, bypassed, frozen_parts, frozen_trunk, run_until
@@ -204,11 +205,13 @@ def load_embedder(weights: Path, model: NetworkConfig) -> Embedder:
     """Rebuilds the embedder of a bundle from its weights.
 
     Raises:
-        ModelError: The tensors do not fit the settings.
+        ModelError: The file cannot be read, or its tensors do not fit the settings.
     """
     embedder = Embedder(**model.embedder_arguments())
     try:
         embedder.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{weights}: cannot be read ({one_line(error)}): copy it again") from error
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ModelError(f"{weights}: does not fit {model.backbone} ({reason})") from error

@@ -1,9 +1,9 @@
 """A pickle read with stand-ins: nothing in it is executed, tensors become descriptions.
 
 The opcodes are carried out here, one by one, not by Python's unpickler: whatever a pickle names is only a name,
-whatever it calls gives `INERT`, but for the few functions that build tensors. Only text is kept as a key of a dict, so
-nothing is hashed that a pickle has built: a deeply nested key would end the process, one of shared tuples would take
-for ever.
+whatever it calls gives `INERT`, but for the few functions that build tensors. Only text and numbers are kept as keys
+of a dict, so nothing is hashed that a pickle has built: a deeply nested key would end the process, one of shared
+tuples would take for ever. Nothing is copied more often than there are opcodes, either.
 """
 
 import pickle
@@ -14,6 +14,8 @@ from typing import IO, Any, NamedTuple
 import torch
 
 MAX_OPCODES = 5_000_000  # of an honest checkpoint, a hundred thousand; an empty list of one byte takes 56 in memory
+_MAX_KEY = 2**31  # numbers above, of keys and of the memo, can be chosen so that each has the hash of all others
+_MAX_DIMENSIONS = 64  # of a tensor; torch's own limit
 _DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 _STORAGES = {
     "DoubleStorage": torch.float64,
@@ -77,7 +79,8 @@ class Unpickled(NamedTuple):
     """What a pickle holds.
 
     Attributes:
-        content: Plain values, dicts with the keys that are text, tuples, lists, descriptions of tensors, and INERT.
+        content: Plain values, dicts with the keys that are text or numbers, tuples, lists, descriptions of
+            tensors, and INERT.
         storages: Key -> every storage that is mentioned.
     """
 
@@ -85,13 +88,18 @@ class Unpickled(NamedTuple):
     storages: dict[str, StorageDescription]
 
 
-def _items(pairs: object) -> dict[str, object]:
-    """The items that have text for a key."""
+def _is_key(value: object) -> bool:
+    """Whether hashing it takes no time, however it was made."""
+    return value is None or type(value) in (str, bool, float) or (type(value) is int and 0 <= value < _MAX_KEY)
+
+
+def _items(pairs: object) -> dict[object, object]:
+    """The items whose key is kept."""
     if isinstance(pairs, dict):
         return dict(pairs)
     kind = (list, tuple)
     whole = [pair for pair in pairs if isinstance(pair, kind) and len(pair) == 2] if isinstance(pairs, list) else []
-    return {key: value for key, value in whole if isinstance(key, str)}
+    return {key: value for key, value in whole if _is_key(key)}
 
 
 def _ordered_dict(*arguments: object) -> object:
@@ -101,7 +109,7 @@ def _ordered_dict(*arguments: object) -> object:
 def _tensor(storage: object, offset: Any, size: Any, stride: Any, *rest: object) -> object:
     if not isinstance(storage, StorageDescription) or any(rest[2:]):  # conjugated or negated views are not plain
         return INERT
-    return TensorDescription(storage, offset, size, stride, storage.dtype)
+    return _described(storage, offset, size, stride, storage.dtype)
 
 
 def _typed_tensor(
@@ -109,15 +117,32 @@ def _typed_tensor(
 ) -> object:
     if not isinstance(storage, StorageDescription) or not isinstance(dtype, torch.dtype) or any(rest):
         return INERT
-    return TensorDescription(storage, offset, size, stride, dtype)
+    return _described(storage, offset, size, stride, dtype)
+
+
+def _described(
+    storage: StorageDescription, offset: object, size: object, stride: object, dtype: torch.dtype
+) -> TensorDescription:
+    """A tensor whose numbers are numbers, so that whoever compares or prints them is done at once.
+
+    Raises:
+        UnpicklingError: They are not.
+    """
+    first, sizes, strides = _whole_numbers((offset,)), _whole_numbers(size), _whole_numbers(stride)
+    if first is None or sizes is None or strides is None or len(sizes) != len(strides):
+        raise pickle.UnpicklingError(f"a tensor of storage {storage.key[:40]} has an impossible shape")
+    return TensorDescription(storage, first[0], sizes, strides, dtype)
+
+
+def _whole_numbers(value: object) -> tuple[int, ...] | None:
+    """Sizes or strides; None for anything else."""
+    if not isinstance(value, tuple | list) or len(value) > _MAX_DIMENSIONS:
+        return None
+    return tuple(value) if all(type(number) is int and number >= 0 for number in value) else None
 
 
 def _first(*arguments: object) -> object:
     return arguments[0]
-
-
-def _from_type(function: object, kind: object, arguments: object, *_: object) -> object:
-    return _call(function, arguments)
 
 
 def _size(sizes: object = ()) -> object:
@@ -134,14 +159,9 @@ _BUILDERS: dict[Name, Callable[..., object]] = {
     Name("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
     Name("torch._utils", "_rebuild_parameter"): _first,
     Name("torch._utils", "_rebuild_parameter_with_state"): _first,
-    Name("torch._tensor", "_rebuild_from_type"): _from_type,
-    Name("torch._tensor", "_rebuild_from_type_v2"): _from_type,
 }
-
-
-def _call(function: object, arguments: object) -> object:
-    builder = _BUILDERS.get(function) if isinstance(function, Name) else None
-    return builder(*arguments) if builder and isinstance(arguments, tuple) else INERT
+# Of (function, type, arguments, state): they call the function.
+_CALLERS = (Name("torch._tensor", "_rebuild_from_type"), Name("torch._tensor", "_rebuild_from_type_v2"))
 
 
 def _named(module: object, name: object) -> object:
@@ -156,12 +176,12 @@ class _Machine:
     """The stack, the marks in it and the memo of one pickle; `_name` carries out the opcode NAME.
 
     Args:
-        strict: Refuse what torch's own reader stumbles over: keys that are no plain values, and calls of anything else
-            than what builds tensors.
+        strict: Refuse keys that are not kept, and calls of anything else than what builds tensors.
     """
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict
+        self._copied = 0  # parts of what calls were given
         self.stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
@@ -253,10 +273,11 @@ class _Machine:
     def _fill(self, values: list[Any]) -> None:
         target = self.pop()
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if isinstance(target, dict) and isinstance(key, str):
+            if isinstance(target, dict) and _is_key(key):
                 target[key] = value
-            elif self._strict and not isinstance(key, int | float | str | None):
-                raise pickle.UnpicklingError(f"a key is a {type(key).__name__}, expected text or a number")
+            elif self._strict:
+                what = "number beyond 2 ** 31" if type(key) is int else type(key).__name__
+                raise pickle.UnpicklingError(f"a key is a {what}, expected text or a number")
         self.stack.append(target)
 
     def _empty_set(self, _: object) -> None:
@@ -281,10 +302,26 @@ class _Machine:
         self.stack.append(_named(module, name))
 
     def _called(self, function: object, arguments: object) -> None:
-        if self._strict and function not in _BUILDERS:
+        while isinstance(function, Name) and function in _CALLERS and isinstance(arguments, tuple):
+            self._count(1)
+            function, arguments = arguments[0], arguments[2]
+        # What is no name may be anything that a pickle has built: it must not be hashed.
+        builder = _BUILDERS.get(function) if isinstance(function, Name) else None
+        if self._strict and builder is None:
             what = f"{function.module}.{function.name}" if isinstance(function, Name) else "what is no function"
             raise pickle.UnpicklingError(f"it calls {what}")
-        self.stack.append(_call(function, arguments))
+        if builder is None or not isinstance(arguments, tuple):
+            self.stack.append(INERT)
+            return
+        # The memo hands the same parts out again and again, in a few bytes each time.
+        self._count(len(arguments))
+        self._count(sum(len(part) for part in arguments if isinstance(part, list | tuple | dict)))
+        self.stack.append(builder(*arguments))
+
+    def _count(self, parts: int) -> None:
+        self._copied += parts
+        if self._copied > MAX_OPCODES:
+            raise pickle.UnpicklingError("it copies its parts again and again, which torch never does")
 
     def _inst(self, argument: str) -> None:
         self._called(_named(*argument.split(" ", 1)), tuple(self._above_mark()))
@@ -324,6 +361,8 @@ class _Machine:
         self.stack.append(storage)
 
     def _put(self, number: int) -> None:
+        if not 0 <= number < _MAX_KEY:
+            raise pickle.UnpicklingError(f"it puts an object away under a number beyond {_MAX_KEY}")
         self._memo[number] = self.stack[-1] if self.stack else INERT
 
     _binput = _long_binput = _put
@@ -344,8 +383,7 @@ def unpickled(stream: IO[bytes], strict: bool = False) -> Unpickled:
 
     Args:
         stream: In memory: its `read` must not make room for more than there is. It is left behind the pickle.
-        strict: Refuse what torch's own reader stumbles over: keys that are no plain values, and calls of anything else
-            than what builds tensors.
+        strict: Refuse keys that are not kept, and calls of anything else than what builds tensors.
 
     Raises:
         UnpicklingError: It is damaged, has more than `MAX_OPCODES` parts, or uses what torch never does.

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
-from lookalike.errors import CheckpointError, ModelError
-from lookalike.models.checkpoint_file import BEST, LAST, read_checkpoint
+from lookalike.errors import CheckpointError, ModelError, one_line
+from lookalike.models.checkpoint_file import BEST, LAST
+from lookalike.models.checkpoint_tensors import opened
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
-from lookalike.settings.check import check
+from lookalike.settings.check import SettingsError, check
 from lookalike.settings.data import HeldOut
 from lookalike.settings.training import Model, Pixels
 from lookalike.settings.types import Settings
@@ -22,6 +24,7 @@ _MODEL_DEFAULTS = {
     **{"backbone": "", "embedding_size": 128, "pooling": "avg", "bn_neck": False, "mean": None, "std": None},
     **{"weights": "none", "trainable": ["all"]},  # those of training, which a person may give along with the others
 }
+_LONGEST = 200  # letters of a text in a checkpoint's own settings, parts of a list
 
 
 class _Asked(Settings):
@@ -52,17 +55,17 @@ def restore(
         SettingsError: For a checkpoint of another project, a setting is unknown or out of range.
         LookalikeError: The file cannot be read, or is of another architecture.
     """
+    asked = _checked(model, pixels)  # also where they are not used: a misspelt one is never passed over
     own = _own_settings(file)
     if own:
-        model, pixels = _group(own, "model"), _group(own, "pixels")
+        asked = _of_checkpoint(file, own)
         say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
-    else:
-        whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**PixelSettings().to_dict(), **pixels}}
-        asked = check(_Asked, whole).model_dump()
-        model, pixels = asked["model"], asked["pixels"]
-        if not model["backbone"]:
-            raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
-    built = {name: model[name] for name in _OF_MODEL if name in model}
+    elif not asked.model.backbone:
+        raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
+    built = asked.model.model_dump(include=set(_OF_MODEL))
+    built = {name: built[name] for name in _OF_MODEL}
+    if own:
+        _need_no_more_than_the_file(file, built)
     embedder = Embedder(**built, trainable=["all"])
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
     if not own:
@@ -70,7 +73,7 @@ def restore(
             "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
             "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
         )
-    return embedder, PixelSettings(**pixels), built
+    return embedder, PixelSettings(**asked.pixels.model_dump()), built
 
 
 def held_out_of(file: Path) -> HeldOut:
@@ -91,17 +94,80 @@ def held_out_of(file: Path) -> HeldOut:
 
 
 def _own_settings(file: Path) -> dict[str, Any]:
-    """The settings that a checkpoint of ours holds; of `best.safetensors`, those of the checkpoint beside it."""
+    """The settings that a checkpoint of ours holds; of `best.safetensors`, those of the checkpoint beside it.
+
+    Raises:
+        TensorsError: The file cannot be read.
+    """
     source = file.with_name(LAST) if file.name == BEST else file
+    if source != file and not source.is_file():
+        return {}
     try:
-        state = read_checkpoint(source)
-    except CheckpointError:
-        return {}  # of another project, or damaged: reading its tensors will tell
-    ours = isinstance(state, dict) and "lookalike" in state
-    # Written by the module in a trainer of somebody else's, it has no settings of ours.
-    settings: dict[str, Any] = state.get("hyper_parameters", {}).get("settings", {}) if ours else {}
-    return settings
+        with opened(source) as (state, _):
+            ours = isinstance(state, dict) and "lookalike" in state
+            # Written by the module in a trainer of somebody else's, it has no settings of ours.
+            hyper_parameters = state.get("hyper_parameters") if isinstance(state, dict) and ours else None
+            settings = hyper_parameters.get("settings") if isinstance(hyper_parameters, dict) else None
+            return settings if isinstance(settings, dict) else {}
+    except CheckpointError as error:
+        if source == file:
+            raise
+        say(f"{error}; the settings of {file} stand in it, so they must be given")
+        return {}
 
 
-def _group(flat: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key.partition(".")[2]: value for key, value in flat.items() if key.startswith(f"{name}.")}
+def _of_checkpoint(file: Path, own: dict[str, Any]) -> _Asked:
+    """A checkpoint's own settings, checked as those of a person are.
+
+    Raises:
+        CheckpointError: One of them is none of ours, or out of its range.
+    """
+    groups: dict[str, dict[str, Any]] = {"model": {}, "pixels": {}}
+    try:
+        for key, value in own.items():
+            group, _, name = key.partition(".") if isinstance(key, str) else ("", "", "")
+            if group in groups:
+                groups[group][name] = _plain(f"{group}.{name}", value)
+        return _checked(groups["model"], groups["pixels"])
+    except (SettingsError, ValueError) as error:
+        raise CheckpointError(
+            f"{file}: its own settings cannot be used ({one_line(error)}): it is damaged, or of a later version of "
+            "lookalike: copy it again, or update lookalike"
+        ) from error
+
+
+def _plain(name: str, value: object) -> object:
+    """A value of a setting, if it is one that can be printed."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    if len(parts) > _LONGEST or not all(part is None or isinstance(part, bool | int | float | str) for part in parts):
+        raise ValueError(f"{name}: expected a plain value")
+    if any(isinstance(part, str) and (len(part) > _LONGEST or not part.isprintable()) for part in parts):
+        raise ValueError(f"{name}: expected a short text")
+    return value
+
+
+def _checked(model: Mapping[str, Any], pixels: Mapping[str, Any]) -> _Asked:
+    whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**PixelSettings().to_dict(), **pixels}}
+    return check(_Asked, whole)
+
+
+def _need_no_more_than_the_file(file: Path, built: dict[str, Any]) -> None:
+    """Refuses a network that takes far more memory than the file that is said to hold it, before it is made.
+
+    Raises:
+        CheckpointError: It does.
+    """
+    try:
+        with torch.device("meta"):  # shapes without numbers
+            outline = Embedder(**built, trainable=["all"])
+    except ModelError:
+        raise
+    except Exception:  # some networks cannot be made without numbers
+        return
+    needed = sum(part.numel() * part.element_size() for part in outline.state_dict().values())
+    there = file.stat().st_size
+    if needed > 4 * there:  # weights may have been saved in a quarter of the bytes
+        raise CheckpointError(
+            f"{file}: its own settings name a network of {needed / 1e6:.0f} MB (model.backbone={built['backbone']}), "
+            f"found a file of {there / 1e6:.0f} MB: it is damaged: copy it again"
+        )

@@ -23,8 +23,13 @@ class Storages(ABC):
         self._read: dict[str, tuple[torch.dtype, Tensor]] = {}
 
     @abstractmethod
-    def content(self, key: str) -> bytes:
-        """The bytes of a storage."""
+    def content(self, key: str, most: int) -> bytes:
+        """The bytes of a storage.
+
+        Args:
+            key: Of the storage.
+            most: Bytes that it may have, by what the pickle said of it.
+        """
 
     def tensor(self, description: TensorDescription) -> Tensor:
         """Makes a tensor from its description, which must lie inside its storage.
@@ -38,9 +43,11 @@ class Storages(ABC):
         numbers = (count, first, offset, *size, *stride) if whole_shape else (None,)
         if any(type(number) is not int or number < 0 for number in numbers):
             raise ValueError(f"a tensor of storage {key} has an impossible shape")
-        data = self._bytes(storage)
         offset += first * kind.itemsize // dtype.itemsize
         last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        if all(size) and last >= count * kind.itemsize // dtype.itemsize:  # before its bytes are read
+            raise ValueError(f"a tensor reaches beyond its storage {key}")
+        data = self._bytes(storage)
         room = min(len(data), count * kind.itemsize) // dtype.itemsize
         if all(size) and last >= room:
             raise ValueError(f"a tensor reaches beyond its storage {key}")
@@ -50,7 +57,7 @@ class Storages(ABC):
     def _bytes(self, storage: StorageDescription) -> Tensor:
         key, kind = storage.key, storage.dtype
         if key not in self._read:
-            content = bytearray(self.content(key))
+            content = bytearray(self.content(key, storage.numbers * kind.itemsize))
             data = torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
             if self._swap:
                 data = data.view(-1, kind.itemsize).flip(1).flatten()
@@ -78,9 +85,12 @@ class ArchiveStorages(Storages):
             raise ValueError(f"unknown byte order {order[:20]!r}")
         super().__init__(order.decode())
 
-    def content(self, key: str) -> bytes:
+    def content(self, key: str, most: int) -> bytes:
         """The bytes of a member."""
-        return self._archive.read(f"{self._top}/data/{key}")
+        member = self._archive.getinfo(f"{self._top}/data/{key}")
+        if member.file_size > most:
+            raise ValueError(f"its storage {key} has {member.file_size} bytes, expected {most}")
+        return self._archive.read(member)
 
 
 class StoragesInOrder(Storages):
@@ -112,7 +122,7 @@ class StoragesInOrder(Storages):
             self._places[storage.key] = (place + 8, end)
             place = end
 
-    def content(self, key: str) -> bytes:
+    def content(self, key: str, most: int) -> bytes:
         """The bytes of a storage."""
         if key not in self._places:
             raise ValueError(f"its storage {key} is missing")

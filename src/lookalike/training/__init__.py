@@ -2,8 +2,8 @@
 
 In reading order:
 
-    checkpoint    the state a killed run continues from
     history       the curves of a run
+    checkpoint    the state a killed run continues from
     mlflow_database  MLflow's database in a file, made whole or not at all
     mlflow_store  runs in MLflow's store
     parents       the record of a comparison, under which its runs are logged

@@ -17,11 +17,13 @@ from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.datamodules.resumable_loader import Batches, default_workers
 from lookalike.datamodules.sampler import LabelBatches, ShuffledBatches
 from lookalike.devices import need_cuda, torch_has_bf16
+from lookalike.models.checkpoint_file import LAST
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, TrainPrecision, forward
 from lookalike.models.pretrained import load_pretrained
 from lookalike.settings.training import Train
+from lookalike.training.checkpoint import cannot_go_on
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import fastest_precision, prepare
 from lookalike.training.cpu.trunk_cache import cached_trunk
@@ -107,7 +109,10 @@ def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -
     if state:
         # Now and not by Lightning, which is too late for the trunk; the hub need not be reachable a second time.
         weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}
-        embedder.load_state_dict({name.removeprefix("embedder."): value for name, value in weights.items()})
+        try:
+            embedder.load_state_dict({name.removeprefix("embedder."): value for name, value in weights.items()})
+        except RuntimeError as error:
+            raise cannot_go_on(plan.checkpoint / LAST, error) from error
     source = before.get("weights_source") or load_pretrained(embedder.backbone, options.backbone, options.weights)
     loss_settings = settings.loss.model_dump(exclude={"name"})
     loss = MetricLoss(settings.loss.name, loss_settings, len(plan.manifest.labels), embedder.embedding_size)

@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from safetensors.torch import save
 
 from lookalike.console import progress, say
-from lookalike.files import write_bytes
-from lookalike.models.checkpoint_file import BEST, LAST
+from lookalike.models.checkpoint_file import BEST, LAST, write_weights
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.training.history import best_epoch, finished
 from lookalike.training.plan import Watch
@@ -100,6 +97,9 @@ class KeepState(pl.Callback):
 
     It also counts the seconds of training, those of earlier sessions included, as far as their state was written.
 
+    Attributes:
+        begun: Whether this session has done a step.
+
     Args:
         folder: `checkpoint/<run>`.
         seconds: At most this much work is lost; 0 writes after every step.
@@ -110,6 +110,7 @@ class KeepState(pl.Callback):
         self._folder, self._seconds, self._patience = folder, seconds, patience
         self._written = self._start = time.monotonic()
         self._before = 0.0
+        self.begun = False
 
     @property
     def seconds(self) -> float:
@@ -130,6 +131,7 @@ class KeepState(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
         """Inside an epoch; after its last batch the state is written when validation is done."""
+        self.begun = True
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if not last and time.monotonic() - self._written >= self._seconds:
             self._write(trainer)
@@ -139,7 +141,7 @@ class KeepState(pl.Callback):
         assert isinstance(pl_module, MetricLearningModule)
         history = pl_module.history
         if best_epoch(history) == len(history):
-            write_bytes(self._folder / BEST, save(_contiguous(pl_module.embedder.state_dict())))
+            write_weights(self._folder / BEST, pl_module.embedder.state_dict())
         if finished(history, trainer.max_epochs or 0, self._patience):
             trainer.should_stop = True
         self._write(trainer)
@@ -147,7 +149,3 @@ class KeepState(pl.Callback):
     def _write(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._folder / LAST)
         self._written = time.monotonic()
-
-
-def _contiguous(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

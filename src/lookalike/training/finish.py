@@ -10,6 +10,7 @@ from lookalike.inference.bundle_config import NetworkConfig, TrainingSummary, Un
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.checkpoint_file import BEST
 from lookalike.models.embedder import load_embedder
+from lookalike.training.checkpoint import need_best
 from lookalike.training.history import best_epoch
 from lookalike.training.plan import Plan
 
@@ -35,6 +36,7 @@ def finish(
     """
     settings = plan.settings
     model = NetworkConfig(**settings.model.model_dump(), weights_source=hyper_parameters["weights_source"])
+    need_best(plan.checkpoint / BEST, best_epoch(history))
     embedder = load_embedder(plan.checkpoint / BEST, model)
     # Another version of timm may have other ones.
     pixels = {

@@ -5,16 +5,21 @@ import warnings
 from contextlib import suppress
 
 import lightning.pytorch as pl
+import torch
 
 from lookalike.console import console, quiet_lightning, say
 from lookalike.datamodules.image_datamodule import ImageDataModule
+from lookalike.errors import LookalikeError
 from lookalike.models.checkpoint_file import LAST
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.training.build import torch_device
 from lookalike.training.callbacks import Abandoned, EpochLines, KeepState, Watched
-from lookalike.training.checkpoint import AtomicCheckpointIO
+from lookalike.training.checkpoint import AtomicCheckpointIO, cannot_go_on
 from lookalike.training.plan import Plan, TrainError
 from lookalike.training.trackers import Tracker
+
+# What Lightning and torch raise while they take up a state that is not of this run.
+_WRONG_STATE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RuntimeError, OverflowError)
 
 
 class DivergedError(TrainError):
@@ -44,9 +49,8 @@ def fit(plan: Plan, module: MetricLearningModule, datamodule: ImageDataModule, r
     tracker.settings(plan.binding_settings)
     keep = KeepState(plan.checkpoint, options.checkpoint_seconds, options.patience)
     trainer = _trainer(plan, [EpochLines(tracker), keep, *([Watched(plan.watch)] if plan.watch else [])])
-    status = "failed"
+    status, resume_from = "failed", str(checkpoint) if checkpoint.is_file() else None
     try:
-        resume_from = str(checkpoint) if checkpoint.is_file() else None
         trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         status = "success"
     except Abandoned:
@@ -54,6 +58,10 @@ def fit(plan: Plan, module: MetricLearningModule, datamodule: ImageDataModule, r
         raise
     except SystemExit as error:  # Lightning's Ctrl-C
         raise KeyboardInterrupt from error
+    except _WRONG_STATE as error:
+        if resume_from is None or keep.begun or isinstance(error, LookalikeError | torch.OutOfMemoryError):
+            raise
+        raise cannot_go_on(checkpoint, f"{type(error).__name__}: {error}") from error
     except FloatingPointError as error:
         raise DivergedError(
             f"{error}: lower the learning rates of trainer, or the scale or margin of the loss"

@@ -20,10 +20,10 @@ from lookalike.errors import listed
 from lookalike.files import only_one, set_aside
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.metrics.result import RetrievalResult
-from lookalike.models.checkpoint_file import LAST, read_checkpoint
+from lookalike.models.checkpoint_file import LAST
 from lookalike.settings.training import Train
 from lookalike.training.build import build
-from lookalike.training.checkpoint import compare_settings
+from lookalike.training.checkpoint import check_best, compare_settings, earlier_state
 from lookalike.training.finish import finish
 from lookalike.training.fit import fit, keep_freed_memory, quiet
 from lookalike.training.history import finished
@@ -78,6 +78,8 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
     if done and plan.target.exists():
         say(f"run {plan.run} is finished: nothing to do; give run=<another name>, or resume=never to start over")
         return load_bundle(plan.target), None
+    if state:
+        check_best(plan.checkpoint, state)
     _check_images(plan.manifest)
     torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
     keep_freed_memory()
@@ -106,7 +108,7 @@ def _earlier_state(plan: Plan) -> dict[str, Any] | None:
     if plan.settings.resume == "never":
         return None
     if (plan.checkpoint / LAST).is_file():
-        state = read_checkpoint(plan.checkpoint / LAST)
+        state = earlier_state(plan.checkpoint / LAST)
         alone = "give run=<another name>, or resume=never to start over (the old run is kept)"
         way_out = "or give name=<another> to start anew" if plan.parent else alone
         before, now = state["hyper_parameters"]["settings"], plan.binding_settings

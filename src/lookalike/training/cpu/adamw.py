@@ -4,6 +4,7 @@ torch's fused AdamW copies every parameter, gradient and moment that is not cont
 convolution weights laid out for bf16 (channels last) are not; seen as one long vector each of them is.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -88,22 +89,42 @@ class FlatAdamW(torch.optim.AdamW):
         kept.note(parameter)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from an earlier state; also from one of `torch.optim.AdamW`, whose moments have a shape."""
-        state = {
-            index: {name: self._as_ours(index, value) for name, value in moments.items()}
-            for index, moments in state_dict["state"].items()
-        }
-        groups = [
-            {**group, "fused": ours["fused"], "foreach": ours["foreach"]}
-            for group, ours in zip(state_dict["param_groups"], self.param_groups, strict=True)
-        ]
+        """Goes on from an earlier state; also from one of `torch.optim.AdamW`, whose moments have a shape.
+
+        Of its groups the rates are taken, which a schedule has changed; all else is as this optimiser was made.
+
+        Raises:
+            ValueError: It is of other parameters: torch would step beyond the end of a moment that is too short.
+        """
+        groups = []
+        for group, ours in zip(state_dict["param_groups"], self.param_groups, strict=True):
+            rates = {name: float(group[name]) for name in ("lr", "initial_lr") if name in group}
+            if not all(0 <= rate < math.inf for rate in rates.values()):
+                raise ValueError(f"a learning rate of {max(rates.values())}")
+            groups.append({**ours, **rates, "params": group["params"]})
+        if [number for group in groups for number in group["params"]] != list(range(len(self._shaped))):
+            raise ValueError(f"parameters of another optimiser, expected {len(self._shaped)} of them")
+        state = {index: self._as_ours(index, moments) for index, moments in state_dict["state"].items()}
         super().load_state_dict({**state_dict, "state": state, "param_groups": groups})
 
-    def _as_ours(self, index: int, value: object) -> object:
-        parameter = self._shaped[index]
-        if isinstance(value, Tensor) and value.dim() > 1 and value.shape == parameter.shape:
-            return _flat(torch.empty_like(parameter, device=value.device).detach().copy_(value))
-        return value
+    def _as_ours(self, index: int, moments: dict[str, Any]) -> dict[str, Tensor]:
+        """The count of steps and the moments of a parameter, flat as it is."""
+        if not moments:
+            return {}
+        parameter, step = self._shaped[index], moments["step"]
+        if not isinstance(step, Tensor) or step.dim() or step.dtype != torch.float32:
+            raise ValueError(f"parameter {index}: the count of steps is no number")
+        ours = {"step": step}
+        for name in ("exp_avg", "exp_avg_sq"):
+            value = moments[name]
+            whole = isinstance(value, Tensor) and value.dtype == parameter.dtype
+            if not whole or value.shape not in (parameter.shape, (parameter.numel(),)):
+                raise ValueError(f"parameter {index}: {name} is not of its shape {tuple(parameter.shape)}")
+            if value.shape == parameter.shape:
+                ours[name] = _flat(torch.empty_like(parameter, device=value.device).detach().copy_(value))
+                continue
+            ours[name] = _flat(value.contiguous())
+        return ours
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients."""

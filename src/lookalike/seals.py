@@ -1,0 +1,58 @@
+"""Files that carry their own SHA-256, so that damage is noticed before they are used again.
+
+The digest stands inside the file behind a mark, and covers every byte with its own digits as zeros: content and
+checksum are written in one step, are copied together, and cannot come apart when a process is killed. Where the mark
+stands is the format's choice: the comment of a zip archive, the metadata of safetensors or Parquet, a value of JSON.
+"""
+
+import hashlib
+from pathlib import Path
+
+_MARK, _ZEROS = b"lookalike-sha256:", b"0" * 64
+BLANK = _MARK + _ZEROS  # what a format writes into a file that is to be sealed
+_ENDS = 1 << 16  # bytes at the end and at the beginning, in which the mark is looked for
+_CHUNK = 1 << 20
+
+
+def seal(content: bytearray | memoryview) -> None:
+    """Puts the SHA-256 of a file's whole content where `BLANK` stands in it.
+
+    Args:
+        content: With `BLANK` once, among its last or first 64 KiB; changed in place.
+    """
+    place = _place(bytes(content[:_ENDS]), bytes(content[-_ENDS:]), len(content))
+    assert place is not None, "BLANK stands near an end of what is sealed"
+    content[place : place + len(_ZEROS)] = hashlib.sha256(content).hexdigest().encode()
+
+
+def is_whole(file: Path) -> bool | None:
+    """Whether a file is as it was sealed; None for one without a seal: of an earlier version, or of somebody else.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with file.open("rb") as handle:
+        head = handle.read(_ENDS)
+        size = handle.seek(0, 2)
+        handle.seek(max(0, size - _ENDS))
+        place = _place(head, handle.read(_ENDS), size)
+        if place is None:
+            return None
+        handle.seek(0)
+        digest, left = hashlib.sha256(), place
+        while left and (chunk := handle.read(min(left, _CHUNK))):
+            digest.update(chunk)
+            left -= len(chunk)
+        stated = handle.read(len(_ZEROS))
+        digest.update(_ZEROS)
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+    return stated == digest.hexdigest().encode()
+
+
+def _place(head: bytes, tail: bytes, size: int) -> int | None:
+    """Where the digits begin; None when there is no mark."""
+    for part, start in ((tail, size - len(tail)), (head, 0)):
+        if _MARK in part:
+            return start + part.rindex(_MARK) + len(_MARK)
+    return None
