@@ -8,8 +8,10 @@ from conftest import TINY
 from lookalike.cli.arguments import read_settings
 from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.errors import CheckpointError
 from lookalike.settings.check import flat
 from lookalike.settings.training import Train
+from lookalike.training.checkpoint import compare_settings
 from lookalike.training.plan import FREE, Plan, run_name
 
 
@@ -84,3 +86,13 @@ def test_other_images_bind_another_place_does_not(digits: Path, manifest: Manife
     assert Plan(asked, manifest).binding_settings == Plan(settings(few_market, "run=r"), manifest).binding_settings
     other = Plan(asked, read_manifest(few_market, validation_share=0.2)).binding_settings
     assert other["data_fingerprint"] != Plan(asked, manifest).binding_settings["data_fingerprint"]
+
+
+def test_a_run_from_before_images_could_be_scaled_otherwise_goes_on(digits: Path, manifest: Manifest) -> None:
+    now = Plan(settings(digits, "run=r"), manifest).binding_settings
+    before = {name: value for name, value in now.items() if name not in ("pixels.interpolation", "pixels.antialias")}
+    assert len(before) == len(now) - 2
+    compare_settings("run r", before, now, "start over")
+    other = Plan(settings(digits, "run=r", "pixels.interpolation=bicubic"), manifest).binding_settings
+    with pytest.raises(CheckpointError, match=r"pixels\.interpolation was None, is bicubic; go back"):
+        compare_settings("run r", before, other, "start over")

@@ -10,6 +10,7 @@ from lookalike.errors import CheckpointError, ModelError
 from lookalike.models.checkpoint_file import BEST, LAST, read_checkpoint
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
+from lookalike.models.foreign_pixels import scaled_as
 from lookalike.settings.check import check
 from lookalike.settings.training import Model, Pixels
 from lookalike.settings.types import Settings
@@ -19,6 +20,7 @@ _MODEL_DEFAULTS = {
     **{"backbone": "", "embedding_size": 128, "pooling": "avg", "bn_neck": False, "mean": None, "std": None},
     **{"weights": "none", "trainable": ["all"]},  # those of training, which a person may give along with the others
 }
+_PIXEL_DEFAULTS = {**PixelSettings().to_dict(), "interpolation": None, "antialias": None}
 
 
 class _Asked(Settings):
@@ -54,7 +56,7 @@ def restore(
         model, pixels = _group(own, "model"), _group(own, "pixels")
         say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
     else:
-        whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**PixelSettings().to_dict(), **pixels}}
+        whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**_PIXEL_DEFAULTS, **pixels}}
         asked = check(_Asked, whole).model_dump()
         model, pixels = asked["model"], asked["pixels"]
         if not model["backbone"]:
@@ -62,12 +64,16 @@ def restore(
     built = {name: model[name] for name in _OF_MODEL if name in model}
     embedder = Embedder(**built, trainable=["all"])
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
-    if not own:
-        say(
-            "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
-            "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
-        )
-    return embedder, PixelSettings(**pixels), built
+    if own:
+        return embedder, PixelSettings.of(pixels), built
+    say(
+        "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
+        "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
+    )
+    read_as, note = scaled_as(file, pixels, embedder.backbone.pretrained_cfg)
+    if note:
+        say(f"{file}: {note}")
+    return embedder, read_as, built
 
 
 def _own_settings(file: Path) -> dict[str, Any]:

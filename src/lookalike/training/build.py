@@ -147,7 +147,7 @@ def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -
 
 def _data(plan: Plan) -> ImageDataModule:
     settings, trainer = plan.settings, plan.settings.trainer
-    pixels = PixelSettings(**settings.pixels.model_dump())
+    pixels = PixelSettings.of(settings.pixels.model_dump())
 
     def batches(label_ids: np.ndarray) -> Batches:
         if trainer.batches == "labels" or (trainer.batches == "auto" and needs_label_batches(settings.loss.name)):
