@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.cli.main import main
 from lookalike.console import say
-from lookalike.terminal import complain, visible_line, show, visible
+from lookalike.terminal import complain, show, visible, visible_line
 
 FORGED = "Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
 SPELT = r"Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"

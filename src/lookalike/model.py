@@ -137,7 +137,7 @@ class Model:
         Args:
             file: A Lightning checkpoint, a state dict, or `.safetensors`.
             model: For another project's: backbone, embedding_size, pooling, bn_neck, mean, std.
-            pixels: For another project's: height, width, resize.
+            pixels: For another project's: height, width, resize, interpolation, antialias.
             allow_partial: Also when not every tensor of the model is in the file.
             ckpt_key: Which set of weights, where the file holds several, such as `state_dict_ema`.
             device: `auto` is `cuda` where there is one.

@@ -59,3 +59,30 @@ def test_a_fine_checkerboard_shrinks_to_flat_grey(height: int, width: int, pixel
     image = read_image(encoded(Image.fromarray(checkerboard(height, width))), pixels).astype(int)
     assert abs(image - 127.5).max() < 20
     assert image.std() < 8, "a plain bilinear resize leaves about 100"
+
+
+def test_what_came_later_is_written_only_where_it_is_not_the_usual() -> None:
+    """Fingerprints of bundles, keys of caches and resumed runs hang on these texts."""
+    assert PixelSettings().to_dict() == {"height": 224, "width": 224, "resize": "stretch"}
+    assert repr(PixelSettings(8, 9, "pad")) == "PixelSettings(height=8, width=9, resize='pad')"
+    other = PixelSettings(8, 9, "pad", "bicubic", False)
+    assert other.to_dict() == {
+        **PixelSettings(8, 9, "pad").to_dict(),
+        "interpolation": "bicubic",
+        "antialias": False,
+    }
+    assert repr(other).endswith("interpolation='bicubic', antialias=False)")
+    assert str(PixelSettings()) == "224 x 224 pixels, stretch"
+    assert str(other) == "8 x 9 pixels, pad, bicubic not antialiased"
+    assert str(PixelSettings(interpolation="lanczos")) == "224 x 224 pixels, stretch, lanczos"
+
+
+def test_no_value_means_the_usual_one() -> None:
+    settings = {"height": 8, "width": 9, "resize": "crop", "interpolation": None, "antialias": None}
+    assert PixelSettings.of(settings) == PixelSettings(8, 9, "crop")
+    assert PixelSettings.of({"interpolation": "bilinear"}) == PixelSettings(interpolation="bilinear", antialias=True)
+
+
+def test_area_averaging_is_always_antialiased() -> None:
+    with pytest.raises(ValueError, match="expected bilinear, bicubic or lanczos where antialias is off, found area"):
+        PixelSettings(antialias=False)

@@ -48,3 +48,9 @@ def test_a_box_of_a_large_jpeg_is_not_decoded_smaller_than_wanted() -> None:
     image.paste(BLUE, (800, 800, 864, 864))
     image_part = read_image(encoded(image, "JPEG", quality=95), SMALL, (800, 800, 864, 864)).astype(int)
     assert abs(image_part - BLUE).mean() < 8
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "lanczos"])
+def test_a_jpeg_is_decoded_whole_where_another_library_is_followed(kernel: str) -> None:
+    assert reduction((0, 0, 4000, 4000), PixelSettings(100, 100)) == 8
+    assert reduction((0, 0, 4000, 4000), PixelSettings(100, 100, interpolation=kernel)) == 1

@@ -158,8 +158,8 @@ def test_settings_that_pass_are_used_or_refused_by_what_runs_the_network(copy: P
         (("files", "/etc/passwd"), "0", r"files: expected names inside the bundle"),
         (("files", "a/..\\..\\x"), "0", r"files: expected names inside the bundle"),
         (("files", "C:/x"), "0", r"files: expected names inside the bundle"),
-        (("schema",), True, r"bundle schema True, this version reads up to 1"),
-        (("schema",), 0, r"bundle schema 0, this version reads up to 1"),
+        (("schema",), True, r"bundle schema True, this version reads up to 2"),
+        (("schema",), 0, r"bundle schema 0, this version reads up to 2"),
     ],
 )
 def test_settings_that_were_seen(copy: Path, path: tuple[Any, ...], value: Any, text: str) -> None:

@@ -63,8 +63,8 @@ def test_a_missing_file_is_noticed(copy: Path) -> None:
 
 def test_a_newer_schema_is_refused(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**config, "schema": 2}))
-    with pytest.raises(BundleError, match=r"bundle schema 2, this version reads up to 1: pip install -U lookalike"):
+    (copy / "config.json").write_text(json.dumps({**config, "schema": 3}))
+    with pytest.raises(BundleError, match=r"bundle schema 3, this version reads up to 2: pip install -U lookalike"):
         load_bundle(copy)
 
 

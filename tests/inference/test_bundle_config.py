@@ -83,3 +83,27 @@ def test_what_a_later_version_adds_is_kept() -> None:
     config = BundleConfig.model_validate(content)
     assert config.model_copy(update={"run": "other"}).to_json()["colour"] == "blue"
     assert np.isfinite(config.parity.min_cosine)
+
+
+def test_how_images_are_scaled_is_written_where_it_is_not_the_usual_way() -> None:
+    """Earlier versions would scale by area averaging and say nothing, so they are told that they cannot read it."""
+    content = json.loads((OLD / "config.json").read_text())
+    del content["files"], content["checksum"]
+    usual = BundleConfig.model_validate(content).to_json()
+    assert (usual["schema"], usual["pixels"]) == (1, content["pixels"])
+    content["pixels"] = {**content["pixels"], "interpolation": "bicubic", "antialias": False}
+    config = BundleConfig.model_validate(content)
+    assert (config.pixels.interpolation, config.pixels.antialias) == ("bicubic", False)
+    assert (config.to_json()["schema"], config.to_json()["pixels"]) == (SCHEMA, content["pixels"])
+
+
+@pytest.mark.parametrize("pixels", [{"interpolation": "nearest"}, {"antialias": False}, {"interpolation": None}])
+def test_a_way_to_scale_that_does_not_exist_is_refused(tmp_path: Path, pixels: dict[str, object]) -> None:
+    folder = Path(shutil.copytree(OLD, tmp_path / "bundle"))
+    content = json.loads((folder / "config.json").read_text())
+    del content["checksum"]
+    content["pixels"] |= pixels
+    content["checksum"] = checksum_of(content)
+    (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match=r"config\.json: pixels.*area.*: written by a program"):
+        load_bundle(folder)

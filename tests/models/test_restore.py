@@ -159,3 +159,30 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
         file.write_bytes(content)
     with pytest.raises(LookalikeError, match=r"x\.ckpt: "):
         restore(file, {"backbone": "test_resnet"}, {})
+
+
+def test_images_are_scaled_as_the_project_does_unless_asked_otherwise(
+    theirs: tuple[Embedder, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, file = {"backbone": "test_resnet", "bn_neck": True}, tmp_path / "model.pth.tar-60"
+    torch.save({**torch.load(theirs[1], weights_only=True), "epoch": 60, "rank1": 0.9, "optimizer": {}}, file)
+    _, pixels, _ = restore(file, model, {"interpolation": None, "antialias": None})
+    assert pixels == PixelSettings(interpolation="bilinear")
+    assert "images are scaled as torchreid does (bilinear), which wrote the file by its entry rank1" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    _, pixels, _ = restore(file, model, {"interpolation": "area"})
+    assert pixels == PixelSettings()
+    _, pixels, _ = restore(file, model, {"interpolation": "lanczos", "antialias": False})
+    assert pixels == PixelSettings(interpolation="lanczos", antialias=False)
+    assert "images are" not in capsys.readouterr().err
+
+
+def test_of_an_unknown_project_the_usual_way_is_taken_and_told(
+    theirs: tuple[Embedder, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, pixels, _ = restore(theirs[1], {"backbone": "test_resnet", "bn_neck": True}, {})
+    assert pixels == PixelSettings()
+    said = " ".join(capsys.readouterr().err.split())
+    assert "shrunk by area averaging, as the file does not show which project wrote it" in said
+    assert "pixels.interpolation=bilinear" in said

@@ -33,6 +33,8 @@ from lookalike.settings.training import needed_setting, unknown_setting
         ("loss.name=arcfase", "expected 'arcface', .*choose it by loss="),
         ("pixels.height=4", "expected greater than or equal to 8"),
         ("pixels.resize=squash", "expected 'stretch', 'crop' or 'pad'"),
+        ("pixels.interpolation=nearest", "expected 'area', 'bilinear', 'bicubic' or 'lanczos'"),
+        ("pixels.antialias=false", "area averaging always is: give pixels.interpolation=bilinear, bicubic or lanczos"),
         ("online.color=2", "expected less than or equal to 1"),
         ("augment.per_class=0", "expected greater than or equal to 1"),
         ("data.validation_share=1", "expected less than 1"),
@@ -89,3 +91,10 @@ def test_what_is_said_of_a_setting() -> None:
         "a.hight: unknown setting; did you mean height?; known here: height, width"
     )
     assert needed_setting("a.b") == "a.b: needs a value: give a.b=..."
+
+
+def test_how_images_are_scaled_is_the_usual_way_unless_asked_for() -> None:
+    assert (train().pixels.interpolation, train().pixels.antialias) == (None, None)
+    asked = train("pixels.interpolation=bicubic", "pixels.antialias=false").pixels
+    assert (asked.interpolation, asked.antialias) == ("bicubic", False)
+    assert train("pixels.interpolation=area", "pixels.antialias=true").pixels.antialias

@@ -102,3 +102,13 @@ def test_a_run_of_before_a_setting_existed_goes_on_while_it_is_off(digits: Path,
 def test_where_images_lie_and_what_columns_are_called_does_not_bind(digits: Path, manifest: Manifest) -> None:
     named = settings(digits, "run=r", "data.columns.label=who", "data.images=photos")
     assert Plan(named, manifest).binding_settings == Plan(settings(digits, "run=r"), manifest).binding_settings
+
+
+def test_a_run_from_before_images_could_be_scaled_otherwise_goes_on(digits: Path, manifest: Manifest) -> None:
+    now = Plan(settings(digits, "run=r"), manifest).binding_settings
+    before = {name: value for name, value in now.items() if name not in ("pixels.interpolation", "pixels.antialias")}
+    assert len(before) == len(now) - 2
+    compare_settings("run r", before, now, "start over")
+    other = Plan(settings(digits, "run=r", "pixels.interpolation=bicubic"), manifest).binding_settings
+    with pytest.raises(CheckpointError, match=r"pixels\.interpolation was None, is bicubic; go back"):
+        compare_settings("run r", before, other, "start over")

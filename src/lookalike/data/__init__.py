@@ -4,6 +4,7 @@ In reading order; first one image:
 
     orientation     how EXIF turns a stored image upright, and where a part of it lies
     shrink_kernel   shrinks an image by area averaging, compiled
+    interpolation   scales an image as Pillow and OpenCV do, for networks that were trained so
     pixels          brings an image to the size of the model: stretch, crop or pad
     reduced_jpeg    decodes a JPEG at a half, a quarter or an eighth of its size
     metadata        which way up a file says that its pixels are, and the file without all that

@@ -1,18 +1,23 @@
-"""An image at the size of the model: stretched, cropped or padded, without aliasing.
+"""An image at the size of the model: stretched, cropped or padded, without aliasing unless another library does it so.
 
 Letters in shapes: H height, W width.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
+from lookalike.data.interpolation import Kernel, interpolate
 from lookalike.data.orientation import Pixels
 
+Interpolation = Literal["area", "bilinear", "bicubic", "lanczos"]
+_NEW = {"interpolation": "area", "antialias": True}  # written only where it is something else, as bundles lacked it
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class PixelSettings:
     """How an image becomes model input.
 
@@ -20,38 +25,77 @@ class PixelSettings:
         height: Rows of the result, in pixels.
         width: Columns of the result, in pixels.
         resize: `stretch` ignores the aspect ratio, `crop` keeps the centre, `pad` adds grey borders.
+        interpolation: `area` averages what a new pixel covers; the others are those of Pillow and OpenCV.
+        antialias: Whether these look at all that a new pixel covers (Pillow), or at its surroundings alone (OpenCV).
+
+    Raises:
+        ValueError: `area` without antialiasing.
     """
 
     height: int = 224
     width: int = 224
     resize: Literal["stretch", "crop", "pad"] = "stretch"
+    interpolation: Interpolation = "area"
+    antialias: bool = True
 
-    def to_dict(self) -> dict[str, int | str]:
-        """Plain values, for JSON and checkpoints."""
-        return asdict(self)
+    def __post_init__(self) -> None:
+        if self.interpolation == "area" and not self.antialias:
+            raise ValueError("expected bilinear, bicubic or lanczos where antialias is off, found area")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "PixelSettings":
+        """From settings by name, of which None stands for the usual."""
+        return cls(**{name: value for name, value in settings.items() if value is not None})
+
+    @property
+    def kernel(self) -> Kernel | None:
+        """That of Pillow or OpenCV; None for area averaging."""
+        return None if self.interpolation == "area" else self.interpolation
+
+    def to_dict(self) -> dict[str, int | str | bool]:
+        """Plain values, for JSON and checkpoints; those that came later only where they are not the usual ones."""
+        return {name: value for name, value in asdict(self).items() if name not in _NEW or value != _NEW[name]}
+
+    def __repr__(self) -> str:
+        return f"PixelSettings({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
+
+    def __str__(self) -> str:
+        kernel = f", {self.interpolation}" if self.kernel else ""
+        return (
+            f"{self.height} x {self.width} pixels, {self.resize}{kernel}{'' if self.antialias else ' not antialiased'}"
+        )
 
 
 def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
-    """Brings uint8 [H, W, 3] to the size of `pixels`, without aliasing (area averaging where it shrinks)."""
+    """Brings uint8 [H, W, 3] to the size of `pixels`; an image that has it already is left as it is."""
     height, width = image.shape[:2]
     if pixels.resize == "stretch":
-        return _scale(image, pixels.height, pixels.width)
+        return _scale(image, pixels.height, pixels.width, pixels)
     pick = max if pixels.resize == "crop" else min
     factor = pick(pixels.height / height, pixels.width / width)
     if pixels.resize == "crop":  # cut, then scaled: a long strip scaled as a whole would not fit in memory
         high = min(height, max(1, round(pixels.height / factor)))
         wide = min(width, max(1, round(pixels.width / factor)))
         top, left = (height - high) // 2, (width - wide) // 2
-        return _scale(image[top : top + high, left : left + wide], pixels.height, pixels.width)
+        return _scale(image[top : top + high, left : left + wide], pixels.height, pixels.width, pixels)
     high, wide = max(1, round(height * factor)), max(1, round(width * factor))
-    image = _scale(image, high, wide)
+    image = _scale(image, high, wide, pixels)
     top, left = (pixels.height - high) // 2, (pixels.width - wide) // 2
     canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
     canvas[top : top + high, left : left + wide] = image
     return canvas
 
 
-def _scale(image: Pixels, height: int, width: int) -> Pixels:
+def _scale(image: Pixels, height: int, width: int, pixels: PixelSettings) -> Pixels:
+    """By area averaging, or as another library does it."""
+    if pixels.kernel is None:
+        return _by_area(image, height, width)
+    if image.shape[:2] == (height, width):
+        return image
+    return interpolate(image, height, width, pixels.kernel, pixels.antialias)
+
+
+def _by_area(image: Pixels, height: int, width: int) -> Pixels:
     """Shrinks first by area averaging, then enlarges: OpenCV drops averaging for both axes when one of them grows."""
     image = np.ascontiguousarray(image)
     small = (min(width, image.shape[1]), min(height, image.shape[0]))

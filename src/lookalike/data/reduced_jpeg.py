@@ -19,6 +19,9 @@ _REDUCED = {
 def reduction(region: Region, pixels: PixelSettings | None) -> int:
     """By how much a JPEG may be reduced so that no side of the part falls below the wanted size.
 
+    Only for area averaging: a reduced one moves what other libraries make of it by up to 123 grey levels, and by 9
+    where it is still eight times as large as wanted.
+
     Args:
         region: The part that is used, in pixels of the full size.
         pixels: The wanted size; None for the full one.
@@ -26,7 +29,7 @@ def reduction(region: Region, pixels: PixelSettings | None) -> int:
     Returns:
         1, 2, 4 or 8.
     """
-    if pixels is None:
+    if pixels is None or pixels.kernel:
         return 1
     spare = min(region[2] / pixels.height, region[3] / pixels.width)
     return next(factor for factor in (8, 4, 2, 1) if spare >= factor or factor == 1)

@@ -13,7 +13,8 @@ from lookalike.inference.openvino_network import ServedPrecision
 from lookalike.metrics.unknowns import Unknowns
 from lookalike.settings.data import HeldOut
 
-SCHEMA = 1  # of config.json: raised when an earlier version could not read it any more
+SCHEMA = 2  # of config.json: the latest that is read
+_FIRST_SCHEMA = 1  # written wherever earlier versions read the bundle as it is meant
 CURVES = ("epoch", "train/loss", "validation/accuracy@1", "validation/accuracy@5", "validation/map")  # of every epoch
 _LARGEST_SIDE = 8192  # pixels
 
@@ -283,7 +284,7 @@ class BundleConfig(_Part):
         quantized: For an int8 bundle, else None.
     """
 
-    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
+    schema_version: Annotated[int, Field(alias="schema")] = _FIRST_SCHEMA
     run: str
     model: NetworkConfig
     pixels: PixelSettings
@@ -321,6 +322,9 @@ class BundleConfig(_Part):
         What is optional and absent has no key: earlier versions ask whether the key is there.
         """
         values = self.model_dump(mode="json", by_alias=True)
+        values["pixels"] = self.pixels.to_dict()
+        if self.pixels.kernel:  # earlier versions would read images by area averaging, and say nothing
+            values["schema"] = SCHEMA
         for name in ("quantized", "vote"):
             if values[name] is None:
                 del values[name]

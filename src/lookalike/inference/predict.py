@@ -24,8 +24,8 @@ from lookalike.inference.references import References
 from lookalike.inference.rejection import Rejection
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
-from lookalike.terminal import visible_line
 from lookalike.settings.paths import at_home
+from lookalike.terminal import visible_line
 
 SCHEMA = 1
 UNKNOWN = "unknown"

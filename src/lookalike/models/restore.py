@@ -14,6 +14,7 @@ from lookalike.models.checkpoint_file import BEST, LAST
 from lookalike.models.checkpoint_tensors import opened
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
+from lookalike.models.foreign_pixels import scaled_as
 from lookalike.settings.check import SettingsError, check
 from lookalike.settings.data import HeldOut
 from lookalike.settings.training import Model, Pixels
@@ -25,6 +26,7 @@ _MODEL_DEFAULTS = {
     **{"weights": "none", "trainable": ["all"]},  # those of training, which a person may give along with the others
 }
 _LONGEST = 200  # letters of a text in a checkpoint's own settings, parts of a list
+_PIXEL_DEFAULTS = {**PixelSettings().to_dict(), "interpolation": None, "antialias": None}
 
 
 class _Asked(Settings):
@@ -68,12 +70,17 @@ def restore(
         _need_no_more_than_the_file(file, built)
     embedder = Embedder(**built, trainable=["all"])
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
-    if not own:
-        say(
-            "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
-            "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
-        )
-    return embedder, PixelSettings(**asked.pixels.model_dump()), built
+    wanted = asked.pixels.model_dump()
+    if own:
+        return embedder, PixelSettings.of(wanted), built
+    say(
+        "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
+        "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
+    )
+    read_as, note = scaled_as(file, wanted, embedder.backbone.pretrained_cfg)
+    if note:
+        say(f"{file}: {note}")
+    return embedder, read_as, built
 
 
 def held_out_of(file: Path) -> HeldOut:
@@ -147,7 +154,7 @@ def _plain(name: str, value: object) -> object:
 
 
 def _checked(model: Mapping[str, Any], pixels: Mapping[str, Any]) -> _Asked:
-    whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**PixelSettings().to_dict(), **pixels}}
+    whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**_PIXEL_DEFAULTS, **pixels}}
     return check(_Asked, whole)
 
 

@@ -73,7 +73,7 @@ def card_table(report: Report) -> Table:
         ["backbone", f"{model.backbone}; first weights: {model.weights_source}"],
         ["trained part", f"{', '.join(model.trainable)} ({training.trained_parameters or 0:,} parameters)"],
         ["embedding", f"{model.size} dimensions, unit length, compared by cosine"],
-        ["input", f"{pixels.height} x {pixels.width} pixels, {pixels.resize}, uint8 RGB"],
+        ["input", f"{pixels}, uint8 RGB"],
         ["loss", f"{config.loss['name']} ({loss})" if loss else config.loss["name"]],
         ["trained on", f"{training.images} images of {len(config.labels)} labels"],
         ["best epoch", f"{training.best_epoch} of {training.epochs}, seed {training.seed}"],

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import did_you_mean
@@ -18,6 +18,22 @@ class Pixels(Settings):
     height: Side = Field(description="pixels")
     width: Side = Field(description="pixels")
     resize: Literal["stretch", "crop", "pad"] = Field(description="what happens to the aspect ratio")
+    interpolation: Literal["area", "bilinear", "bicubic", "lanczos"] | None = Field(
+        description="null = area, or that of the project which a checkpoint of another project is known to be of"
+    )
+    antialias: bool | None = Field(
+        description="of bilinear, bicubic and lanczos: true as Pillow and torchvision do, false as OpenCV and "
+        "Albumentations; null = true"
+    )
+
+    @field_validator("antialias")
+    @classmethod
+    def _of_a_kernel(cls, antialias: bool | None, info: ValidationInfo) -> bool | None:
+        if antialias is False and info.data.get("interpolation", "bilinear") in (None, "area"):
+            raise PydanticCustomError(
+                "antialias", "area averaging always is: give pixels.interpolation=bilinear, bicubic or lanczos, too"
+            )
+        return antialias
 
 
 class Augment(Settings):

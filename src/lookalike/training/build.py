@@ -153,7 +153,7 @@ def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -
 
 def _data(plan: Plan) -> ImageDataModule:
     settings, trainer = plan.settings, plan.settings.trainer
-    pixels = PixelSettings(**settings.pixels.model_dump())
+    pixels = PixelSettings.of(settings.pixels.model_dump())
 
     def batches(label_ids: np.ndarray) -> Batches:
         if batches_by_label(settings):

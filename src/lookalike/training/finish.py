@@ -59,7 +59,7 @@ def finish(
     trained = Trained(
         embedder,
         model.model_copy(update=pixels),
-        PixelSettings(**settings.pixels.model_dump()),
+        PixelSettings.of(settings.pixels.model_dump()),
         settings.loss.model_dump(),
         summary,
     )
