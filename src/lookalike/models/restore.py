@@ -62,7 +62,7 @@ def restore(
         if not model["backbone"]:
             raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
     built = {name: model[name] for name in _OF_MODEL if name in model}
-    embedder = Embedder(**built, trainable=["all"])
+    embedder = Embedder(**built, trainable=["all"], size=(int(pixels["height"]), int(pixels["width"])))
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
     if own:
         return embedder, PixelSettings.of(pixels), built
