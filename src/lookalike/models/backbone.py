@@ -57,13 +57,13 @@ def make_backbone(name: str, size: Size | None = None) -> Any:
     return resized
 
 
-def own_size(backbone: Any) -> Size:
+def own_size(backbone: nn.Module) -> Size:
     """The size that a backbone's pretrained weights are for."""
-    height, width = backbone.pretrained_cfg["input_size"][1:]
+    height, width = vars(backbone)["pretrained_cfg"]["input_size"][1:]
     return int(height), int(width)
 
 
-def made_for(backbone: Any) -> Size | None:
+def made_for(backbone: nn.Module) -> Size | None:
     """The size that timm was told when it built this one, None where it was told none."""
     return getattr(backbone, "made_for", None)
 
@@ -103,7 +103,7 @@ def _does_not_run(name: str, size: Size, own: Size) -> str:
     )
 
 
-def resampled(backbone: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def resampled(backbone: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a backbone that was trained at another size, brought to this one's by timm's own means.
 
     Args:
