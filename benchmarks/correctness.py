@@ -32,7 +32,7 @@ class CachedTrunk:
     batch = 16
 
     def __init__(self, bundle: Bundle, precision: TrainPrecision) -> None:
-        self._embedder = load_embedder(bundle.weights, bundle.config.model).eval()
+        self._embedder = load_embedder(bundle.weights, bundle.config.model, bundle.pixels).eval()
         self._precision: TrainPrecision = precision
         prepare(self._embedder, precision)
         self._lock = Lock()  # a network is run in halves by one thread at a time
@@ -62,7 +62,7 @@ def compare(name: str, bundle: Bundle, int8: Path | None, manifest: Manifest) ->
     graph, weights = bundle.graph, bundle.weights
 
     def torch_in(precision: str) -> Network:
-        return TorchNetwork(load_embedder(weights, bundle.config.model), "cpu", precision, batch=16)  # type: ignore[arg-type]
+        return TorchNetwork(load_embedder(weights, bundle.config.model, bundle.pixels), "cpu", precision, batch=16)  # type: ignore[arg-type]
 
     ways: dict[str, Network] = {"torch float32": torch_in("float32"), "torch bf16": torch_in("bf16")}
     ways["OpenVINO float32"] = OpenVinoNetwork(graph, "float32")

@@ -158,7 +158,7 @@ def test_checkpoint_bundle_and_plain_arrays_give_the_same_numbers(
     bundle = load_bundle(Path("models/r"))
     from lookalike.models.embedder import load_embedder
 
-    embedder = load_embedder(bundle.path / "model.safetensors", bundle.config.model)
+    embedder = load_embedder(bundle.path / "model.safetensors", bundle.config.model, bundle.pixels)
     module, data = embeddings(embedder, few_market, bundle.pixels)
     assert module.identification is not None
     parts = []

@@ -53,7 +53,7 @@ def test_the_settings_of_a_bundle_rebuild_its_network(
     assert (config.run, config.model.dimensions, config.pixels, config.loss["scale"]) == ("mine", 12, PIXELS, 10.0)
     assert config.labels == manifest.labels
     assert {"lookalike", "torch", "openvino"} <= set(config.versions)
-    original, rebuilt = trained().embedder.eval(), load_embedder(bundle.weights, config.model).eval()
+    original, rebuilt = trained().embedder.eval(), load_embedder(bundle.weights, config.model, config.pixels).eval()
     images = torch.randint(0, 256, (3, 32, 40, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.equal(original.embed(images), rebuilt.embed(images))

@@ -22,7 +22,9 @@ def test_the_graph_and_the_weights_agree(bundle_path: Path, digits: Path) -> Non
     images = np.stack([read_image(file, bundle.pixels) for file in find_images(digits / "test")])
     with torch.inference_mode():
         expected = (
-            load_embedder(bundle_path / "model.safetensors", bundle.config.model).eval().embed(torch.from_numpy(images))
+            load_embedder(bundle_path / "model.safetensors", bundle.config.model, bundle.pixels)
+            .eval()
+            .embed(torch.from_numpy(images))
         )
     assert np.abs(encoder.embed_arrays(images) - expected.numpy()).max() < 1e-5
 

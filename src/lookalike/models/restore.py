@@ -66,9 +66,10 @@ def restore(
         raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
     built = asked.model.model_dump(include=set(_OF_MODEL))
     built = {name: built[name] for name in _OF_MODEL}
+    size = (asked.pixels.height, asked.pixels.width)
     if own:
-        _need_no_more_than_the_file(file, built)
-    embedder = Embedder(**built, trainable=["all"])
+        _need_no_more_than_the_file(file, built, size)
+    embedder = Embedder(**built, trainable=["all"], size=size)
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
     wanted = asked.pixels.model_dump()
     if own:
@@ -158,7 +159,7 @@ def _checked(model: Mapping[str, Any], pixels: Mapping[str, Any]) -> _Asked:
     return check(_Asked, whole)
 
 
-def _need_no_more_than_the_file(file: Path, built: dict[str, Any]) -> None:
+def _need_no_more_than_the_file(file: Path, built: dict[str, Any], size: tuple[int, int]) -> None:
     """Refuses a network that takes far more memory than the file that is said to hold it, before it is made.
 
     Raises:
@@ -166,7 +167,7 @@ def _need_no_more_than_the_file(file: Path, built: dict[str, Any]) -> None:
     """
     try:
         with torch.device("meta"):  # shapes without numbers
-            outline = Embedder(**built, trainable=["all"])
+            outline = Embedder(**built, trainable=["all"], size=size)
     except ModelError:
         raise
     except Exception:  # some networks cannot be made without numbers

@@ -80,7 +80,7 @@ def gpu_encoder(bundle: Bundle, precision: WantedPrecision = "auto", compiled: b
     """
     refuse_int8(bundle, "device=cuda")
     need_cuda()
-    embedder = load_embedder(bundle.weights, bundle.config.model)
+    embedder = load_embedder(bundle.weights, bundle.config.model, bundle.pixels)
     if precision == "auto":
         precision = "bf16" if bundle.config.parity.bf16 and torch_has_bf16("cuda") else "float32"
     return encoder_of_bundle(bundle, TorchNetwork(embedder, "cuda", precision, compiled=compiled), precision)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lookalike.models.backbone import made_for
+
 SEQUENCES = (nn.Sequential, nn.ModuleList)
 
 
@@ -78,7 +80,7 @@ def frozen_trunk(backbone: Any) -> list[tuple[str, nn.Module]]:
         for module in (entry[1],)
     ]
     side = max(32, backbone.pretrained_cfg["input_size"][1])
-    pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    pixels = torch.rand(2, 3, *(made_for(backbone) or (side, side)), generator=torch.Generator().manual_seed(0))
     modes = [(module, module.training) for module in backbone.modules()]
     try:
         backbone.eval()

@@ -105,7 +105,8 @@ def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -
     """The network with its first weights, or with those of the checkpoint `state`; `before` is what that one knew."""
     settings, options = plan.settings, plan.settings.model
     device = torch_device(settings.trainer.device)
-    embedder = Embedder(**options.model_dump(exclude={"weights"}))
+    size = (settings.pixels.height, settings.pixels.width)
+    embedder = Embedder(**options.model_dump(exclude={"weights"}), size=size)
     if state:
         # Now and not by Lightning, which is too late for the trunk; the hub need not be reachable a second time.
         weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}

@@ -37,9 +37,10 @@ def finish(
     settings = plan.settings
     model = NetworkConfig(**settings.model.model_dump(), weights_source=hyper_parameters["weights_source"])
     need_best(plan.checkpoint / BEST, best_epoch(history))
-    embedder = load_embedder(plan.checkpoint / BEST, model)
+    pixels = PixelSettings.of(settings.pixels.model_dump())
+    embedder = load_embedder(plan.checkpoint / BEST, model, pixels)
     # Another version of timm may have other ones.
-    pixels = {
+    spread = {
         name: [round(part / 255, 6) for part in value.flatten().tolist()]
         for name, value in (("mean", embedder.mean), ("std", embedder.std))
     }
@@ -58,8 +59,8 @@ def finish(
     say(f"exporting epoch {best_epoch(history)} to {plan.target}")
     trained = Trained(
         embedder,
-        model.model_copy(update=pixels),
-        PixelSettings.of(settings.pixels.model_dump()),
+        model.model_copy(update=spread),
+        pixels,
         settings.loss.model_dump(),
         summary,
     )

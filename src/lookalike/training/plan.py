@@ -76,4 +76,5 @@ class Plan:
 def run_name(settings: Train) -> str:
     """The name of a run that was given none: from data, model, loss and seed."""
     data = Path(settings.data.root or "data").resolve().stem
-    return f"{data}-{settings.model.backbone}-{settings.loss.name}-s{settings.seed}"
+    backbone = settings.model.backbone.rpartition(":")[2].replace("/", "-")  # of hf-hub:timm/resnet18
+    return f"{data}-{backbone}-{settings.loss.name}-s{settings.seed}"

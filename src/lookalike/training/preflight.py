@@ -45,5 +45,5 @@ def check_first_weights(settings: Train) -> None:
         ModelError: They are not there, or not of this backbone, or there is no such backbone.
     """
     model = settings.model
-    embedder = Embedder(**model.model_dump(exclude={"weights"}))
+    embedder = Embedder(**model.model_dump(exclude={"weights"}), size=(settings.pixels.height, settings.pixels.width))
     load_pretrained(embedder.backbone, model.backbone, model.weights)
