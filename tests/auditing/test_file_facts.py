@@ -34,6 +34,22 @@ def test_a_damaged_or_foreign_cache_is_read_again(
     assert "made with another model or version" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6])
+def test_a_bit_of_the_cache_that_is_another_is_noticed(
+    share: float, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = tmp_path / "cache"
+    first = look(data, cache)
+    content = bytearray((cache / "images.parquet").read_bytes())
+    content[int(share * len(content))] ^= 1
+    (cache / "images.parquet").write_bytes(content)
+    again = look(data, cache)
+    assert "images.parquet: damaged; every image is read again" in " ".join(capsys.readouterr().err.split())
+    assert again.facts.read == len(first.rows)
+    pd.testing.assert_frame_equal(first.findings, again.findings)
+    assert look(data, cache).facts.read == 0
+
+
 def test_only_what_changed_is_read(data: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     look(data, cache)

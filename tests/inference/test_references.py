@@ -170,6 +170,30 @@ DAMAGES = {
 }
 
 
+def flip(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(("name", "place"), [("embeddings.npy", -8), ("rows.csv", 17)])
+def test_a_bit_that_is_another_is_noticed(name: str, place: int, tmp_path: Path) -> None:
+    """It changes a number by its last digits, or a label by a letter."""
+    gallery(np.eye(2, dtype=np.float32)).save(tmp_path)
+    flip(tmp_path / name, place)
+    with pytest.raises(GalleryError, match=rf"{name}: its checksum is wrong.*write it again with lookalike embed"):
+        load_references(tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_has_no_checksums(tmp_path: Path) -> None:
+    gallery(np.eye(2, dtype=np.float32)).save(tmp_path)
+    about = json.loads((tmp_path / "gallery.json").read_text())
+    del about["files"]
+    (tmp_path / "gallery.json").write_text(json.dumps(about))
+    flip(tmp_path / "embeddings.npy", -8)
+    assert len(load_references(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_folder_is_named(damage: str, tmp_path: Path) -> None:
     gallery(np.eye(2, dtype=np.float32)).save(tmp_path)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from embedders import pictures
 from lookalike.data.pixels import PixelSettings
-from lookalike.errors import LookalikeError, ModelError
+from lookalike.errors import CheckpointError, LookalikeError, ModelError
 from lookalike.models.embedder import Embedder
 from lookalike.models.restore import restore
 from lookalike.settings.check import SettingsError
@@ -148,6 +148,64 @@ def test_a_module_without_settings_of_ours_is_of_another_project(tmp_path: Path)
         with pytest.raises(ModelError, match=r"does not say its network: give model\.backbone"):
             restore(file, {}, {})
         assert same_embeddings(restore(file, {"backbone": "test_resnet"}, {})[0], embedder)
+
+
+def test_what_is_given_for_ours_is_checked_though_it_is_not_used(checkpoint: Path) -> None:
+    for model, pixels, text in (
+        ({"backbon": "resnet50"}, {}, r"^model\.backbon: unknown setting; did you mean backbone"),
+        ({}, {"height": 4}, r"^pixels\.height=4: expected greater than or equal to 8"),
+    ):
+        with pytest.raises(SettingsError, match=text):
+            restore(checkpoint / "last.ckpt", model, pixels)
+
+
+def test_a_missing_file_is_the_reason_whatever_is_given(tmp_path: Path) -> None:
+    for model in ({}, {"backbone": "test_resnet"}):
+        with pytest.raises(LookalikeError, match=r"^[^\n]+gone\.ckpt: no such file: give the path of a"):
+            restore(tmp_path / "gone.ckpt", model, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("model.backbone", ["a"], r"model\.backbone=\['a'\]: "),
+        ("model.backbone", "a\nb", r"model\.backbone: expected a short text"),
+        ("model.backbone", {"a": 1}, r"model\.backbone: expected a plain value"),
+        ("model.embedding_size", 0, r"model\.embedding_size=0: expected greater than or equal to 1"),
+        ("model.later", 1, r"model\.later: unknown setting"),
+        ("pixels.height", 10**9, r"pixels\.height=1000000000: expected less than or equal to 4096"),
+    ],
+)
+def test_own_settings_are_checked_before_they_build_anything(
+    name: str, value: object, text: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    state = torch.load(checkpoint / "last.ckpt", weights_only=True)
+    state["hyper_parameters"]["settings"][name] = value
+    torch.save(state, tmp_path / "x.ckpt")
+    with pytest.raises(
+        CheckpointError, match=rf"^[^\n]+x\.ckpt: its own settings cannot be used \({text}[^\n]*\): it is"
+    ):
+        restore(tmp_path / "x.ckpt", {}, {})
+
+
+def test_a_network_that_is_far_larger_than_its_file_is_not_made(checkpoint: Path, tmp_path: Path) -> None:
+    state = torch.load(checkpoint / "last.ckpt", weights_only=True)
+    state["hyper_parameters"]["settings"]["model.backbone"] = "vit_giant_patch14_224"
+    torch.save(state, tmp_path / "x.ckpt")
+    with pytest.raises(CheckpointError, match=r"its own settings name a network of \d+ MB \(model\.backbone=vit_giant"):
+        restore(tmp_path / "x.ckpt", {}, {})
+
+
+def test_best_weights_beside_a_damaged_checkpoint_say_why(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copyfile(checkpoint / "best.safetensors", tmp_path / "best.safetensors")
+    (tmp_path / "last.ckpt").write_bytes((checkpoint / "last.ckpt").read_bytes()[:-7])
+    with pytest.raises(
+        ModelError, match=r"best\.safetensors: a checkpoint of another project does not say its network"
+    ):
+        restore(tmp_path / "best.safetensors", {}, {})
+    assert "stand in it, so they must be given" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])

@@ -3,6 +3,7 @@
 Letters in shapes: N images, P pairs.
 """
 
+import io
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from lookalike.auditing.same_picture import Compared, Prepared, compare_prepared
 from lookalike.console import progress, say
 from lookalike.files import DiskFullError, atomic_file
 from lookalike.parallel import side_by_side
+from lookalike.seals import BLANK, is_whole, seal
 
 _AT_ONCE = 20_000  # pairs compared before the results are kept
 _PREPARED = 4_000  # images held ready, about 60 KiB each
@@ -72,6 +74,8 @@ def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
 
 def _read_cache(cache: Path) -> dict[str, Compared]:
     try:
+        if is_whole(cache) is False:
+            return {}
         table = pd.read_parquet(cache)
         if table.attrs.get("schema") != _SCHEMA:
             return {}
@@ -85,9 +89,13 @@ def _read_cache(cache: Path) -> dict[str, Compared]:
 
 def _write_cache(cache: Path, compared: dict[str, Compared]) -> None:
     table = pd.DataFrame([{"key": key, **vars(result)} for key, result in compared.items()])
-    table.attrs["schema"] = _SCHEMA
+    table.attrs |= {"schema": _SCHEMA, "checksum": BLANK.decode()}
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    content = buffer.getbuffer()
+    seal(content)
     try:
         with atomic_file(cache) as handle:
-            table.to_parquet(handle, index=False)
+            handle.write(content)
     except DiskFullError as error:
         say(f"comparisons cannot be kept ({error})")

@@ -36,6 +36,7 @@ from lookalike.files import DiskFullError, atomic_file
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.pages import Picture
 from lookalike.parallel import side_by_side
+from lookalike.seals import BLANK, is_whole, seal
 
 _SCHEMA = f"2 Pillow {PIL.__version__} OpenCV {cv2.__version__}"  # what one version refuses another may read
 _SAVE_SECONDS = 60.0  # at most this much reading is lost with a killed process
@@ -244,6 +245,8 @@ def _read_cache(cache: Path, identity: str) -> dict[str, list[Any]]:
     """Columns of the cache; empty ones when there is none, or one that cannot be used."""
     nothing: dict[str, list[Any]] = {name: [] for name in _KEY}
     try:
+        if is_whole(cache) is False:
+            raise ValueError("its checksum is wrong")
         table = pq.read_table(cache)
         if table.schema.metadata.get(b"identity") == f"{_SCHEMA} {identity}".encode():
             # Where no file could be read, the table has no column.
@@ -260,9 +263,13 @@ def _write_cache(cache: Path, identity: str, facts: list[dict[str, Any] | None])
     """Keeps what was read so far; a full disk only means that it is read again next time."""
     kept = [fact for fact in list(facts) if fact and fact["kind"] != "unreadable"]  # that may pass
     columns = {name: [fact[name] for fact in kept] for name in kept[0]} if kept else {}
-    table = pa.table(columns).replace_schema_metadata({b"identity": f"{_SCHEMA} {identity}".encode()})
+    about = {b"identity": f"{_SCHEMA} {identity}".encode(), b"checksum": BLANK}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns).replace_schema_metadata(about), buffer, compression="zstd")
+    content = buffer.getbuffer()
+    seal(content)
     try:
         with atomic_file(cache) as handle:
-            pq.write_table(table, handle, compression="zstd")
+            handle.write(content)
     except DiskFullError as error:
         say(f"what was read cannot be kept ({error})")

@@ -16,9 +16,10 @@ import pandas as pd
 from lookalike.console import say
 from lookalike.data.layouts import read_data
 from lookalike.experiments.comparison import METRICS, MeasuredRun
-from lookalike.files import atomic_file, need_place, write_json
+from lookalike.files import as_json, atomic_file, need_place, sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle
 from lookalike.metrics.result import RetrievalResult
+from lookalike.seals import BLANK, is_whole, seal
 from lookalike.settings.training import Train
 from lookalike.training.fit import DivergedError
 from lookalike.training.preflight import check_run
@@ -111,6 +112,8 @@ def read_measured(point: Point, output: Path, data: str) -> MeasuredRun | None:
     about_file, table_file = _files(point, output)
     try:
         about = json.loads(about_file.read_bytes())
+        if is_whole(about_file) is False or about.get("table", sha256_of(table_file)) != sha256_of(table_file):
+            return None  # damaged; of earlier versions it has no checksum
         bundle = load_bundle(Path(point.settings.models_dir) / str(point.settings.run))
         now = {"fingerprint": bundle.fingerprint, "data": data, "settings": point.settings.model_dump(mode="json")}
         if any(about[name] != value for name, value in now.items()):
@@ -135,23 +138,28 @@ def write_measured(point: Point, output: Path, data: str, bundle: Bundle, result
     about_file, table_file = _files(point, output)
     with atomic_file(table_file) as handle:
         result.per_query[list(_PER_QUERY)].to_parquet(handle, index=False)
-    write_json(
-        about_file,
-        {
-            "run": bundle.path.name,
-            "fingerprint": bundle.fingerprint,
-            "data": data,
-            "settings": point.settings.model_dump(mode="json"),
-            "protocol": result.protocol,
-            "best_epoch": training.best_epoch,
-            "epochs": training.epochs,
-            "arithmetic": training.arithmetic,
-            "seconds": training.seconds,
-            "parameters": training.parameters,
-            "trained_parameters": training.trained_parameters,
-            "history": training.history,
-        },
+    content = bytearray(
+        as_json(
+            {
+                "run": bundle.path.name,
+                "fingerprint": bundle.fingerprint,
+                "data": data,
+                "settings": point.settings.model_dump(mode="json"),
+                "protocol": result.protocol,
+                "best_epoch": training.best_epoch,
+                "epochs": training.epochs,
+                "arithmetic": training.arithmetic,
+                "seconds": training.seconds,
+                "parameters": training.parameters,
+                "trained_parameters": training.trained_parameters,
+                "history": training.history,
+                "table": sha256_of(table_file),
+                "checksum": BLANK.decode(),  # the last, so that it stands near the end
+            }
+        )
     )
+    seal(content)
+    write_bytes(about_file, bytes(content))
 
 
 def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.files import write_bytes, write_json
+from lookalike.files import sha256_of, write_bytes, write_json
 
 if TYPE_CHECKING:
     import faiss
 
 
 _SCHEMA = 1
+_FILES = ("embeddings.npy", "rows.csv")
 FILES = ("embeddings.npy", "rows.csv", "gallery.json")
 _LENGTH_TOLERANCE = 0.01
 
@@ -138,6 +139,7 @@ class References:
             "fingerprint": self.fingerprint,
             "precision": self.precision,
             "root": str(self.root),
+            "files": {name: sha256_of(folder / name) for name in _FILES},
         }
         write_json(folder / "gallery.json", about)
 
@@ -201,7 +203,12 @@ def load_references(folder: Path) -> References:
         for name in ("root", "fingerprint", "precision"):
             if not isinstance(about[name], str):
                 raise ValueError(f"gallery.json: {name}: expected text, found {about[name]!r}")
-        return References(embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about["precision"])
+        made = References(embeddings, labels, paths, Path(about["root"]), about["fingerprint"], about["precision"])
+        given = about.get("files", {})  # folders of earlier versions have no checksums
+        for name in _FILES if given else ():
+            if given[name] != sha256_of(folder / name):
+                raise ValueError(f"{name}: its checksum is wrong, so it was changed or damaged after it was written")
+        return made
     except GalleryError:
         raise
     except (OSError, EOFError, ValueError, TypeError, LookupError, csv.Error, RecursionError, MemoryError) as error:

@@ -147,3 +147,16 @@ def test_what_cannot_be_remembered_is_measured_and_used(
     assert fastest_precision(tmp_path / "cache", {}, embedder, loss, run, batch()).chosen in CHOICES
     assert len(list((tmp_path / "cache").glob("*.json"))) == (0 if full else 1)
     assert ("cannot be remembered" in " ".join(capsys.readouterr().err.split())) == full
+
+
+def test_an_answer_that_was_damaged_is_measured_anew(tmp_path: Path) -> None:
+    embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
+    fastest_precision(tmp_path, {}, embedder, loss, run, batch())
+    (file,) = tmp_path.glob("*.json")
+    whole = file.read_text()
+    for changed in (whole.replace('"32-true": ', '"32-true": 9', 1), whole.replace("{", "[", 1), "[" * 100_000, "3"):
+        file.write_text(changed)
+        fastest_precision(tmp_path, {}, embedder, loss, run, batch())
+        again = json.loads(file.read_text())
+        assert again["checksum"].startswith("lookalike-sha256:")
+        assert again["checksum"] not in changed

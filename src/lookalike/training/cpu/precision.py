@@ -25,6 +25,7 @@ from lookalike.errors import LookalikeError
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import TrainPrecision
+from lookalike.seals import BLANK, is_whole, seal
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
 
@@ -87,7 +88,10 @@ def fastest_precision(
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
         tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in choices}
         try:
-            write_once(file, json.dumps({**asdict(_best(tried)), "about": circumstances}, indent=2).encode())
+            answer = {**asdict(_best(tried)), "about": circumstances, "checksum": BLANK.decode()}
+            content = bytearray(json.dumps(answer, indent=2).encode())
+            seal(content)
+            write_once(file, bytes(content))
         except (OSError, LookalikeError) as error:
             say(f"{file}: what was measured cannot be remembered ({error}); the next run measures again")
         timed = _remembered(file) or _best(tried)
@@ -148,11 +152,15 @@ def _remembered(file: Path) -> Timed | None:
     """An earlier answer; one that cannot be used is removed."""
     try:
         answer = json.loads(file.read_bytes())
-        if answer["chosen"] in CHOICES:
-            return Timed(answer["chosen"], dict(answer["milliseconds"]), dict(answer["loss_difference"]))
+        milliseconds, differences = (
+            {str(name): float(value) for name, value in answer[part].items()}
+            for part in ("milliseconds", "loss_difference")
+        )
+        if answer["chosen"] in CHOICES and is_whole(file) is not False:  # of earlier versions it has no checksum
+            return Timed(answer["chosen"], milliseconds, differences)
     except OSError:
         return None
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
     with suppress(OSError):
         file.unlink(missing_ok=True)

@@ -118,7 +118,7 @@ def _checked(file: Path, key: str) -> dict[str, Any] | None:
         say(f"trunk: {file} is damaged or of something else: made anew")
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
         say(f"trunk: {description} cannot be used ({error}): made anew")
     return None
 
