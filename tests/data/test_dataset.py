@@ -77,6 +77,10 @@ def test_all_problems_are_told_at_once(digits: Path, tmp_path: Path) -> None:
         ({"validation_share": -0.1}, r"^validation_share=-0\.1: expected greater than or equal to 0$"),
         ({"validation_share": "much"}, r"^validation_share=much: expected a valid number"),
         ({"seed": -1}, r"^seed=-1: expected greater than or equal to 0$"),
+        ({"split": "sites"}, r"^split=sites: expected 'individual', 'site', "),
+        ({"test_share": 1}, r"^test_share=1: expected less than 1$"),
+        ({"columns": "label"}, r"^columns=label: expected a valid dictionary"),
+        ({"columns": {"lable": "id"}}, r"^columns\.lable: unknown setting; did you mean label\?"),
         ({"validation_share": 2, "seed": 0.5}, r"^2 wrong settings:\n"),
     ],
 )

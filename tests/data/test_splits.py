@@ -225,6 +225,12 @@ def test_a_data_set_divides_by_its_settings_and_a_bundle_takes_them_over(tmp_pat
     assert data.held_out_as(HeldOut(validation_share=0.5)) is data
 
 
+def test_a_table_without_rows_is_told_before_it_is_divided(tmp_path: Path) -> None:
+    file = csv(tmp_path, "path,label\n")
+    with pytest.raises(ManifestError, match="no image at all"):
+        read_manifest(file, split="site", validation_share=0.2)
+
+
 def test_class_folders_alone_may_have_a_test_split(tmp_path: Path) -> None:
     pictures(tmp_path, *(f"{label}/{number}.png" for label in "ab" for number in range(10)))
     manifest = read_manifest(tmp_path, test_share=0.2, validation_share=0.2)

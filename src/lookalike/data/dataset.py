@@ -65,7 +65,7 @@ class Dataset:
         root, archive, exclude, images = (str(path) if path else None for path in (root, archive, exclude, images))
         values: dict[str, Any] = {"root": root, "validation_share": validation_share, "seed": seed, "split": split}
         values |= {"archive": archive, "exclude": exclude, "keep_copies": keep_copies, "test_share": test_share}
-        values |= {"images": images, "columns": dict(columns or {})}
+        values |= {"images": images, "columns": dict(columns) if isinstance(columns, Mapping) else columns or {}}
         self._source: dict[str, Any] = check(Data, values).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 

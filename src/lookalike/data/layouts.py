@@ -132,8 +132,9 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     stripped = stripped_note(table["label"])
     table = tidy(table)
     notes += stripped + alike_note(table["label"].unique())
-    table, divided = divide(table, held_out, source.people)
-    notes += divided
+    if not table.empty:
+        table, divided = divide(table, held_out, source.people)
+        notes += divided
     left_out, name = find_exclusions(at_home(Path(exclude)) if exclude else None, source.base, table["path"])
     table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
     manifest = Manifest(

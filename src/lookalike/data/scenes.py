@@ -107,11 +107,8 @@ def _keys_of_names(table: pd.DataFrame) -> tuple[pd.Series, str]:
         return nothing, ""
     folders, names = zip(*(path.rpartition("/")[::2] for path in paths), strict=True)
     where = pd.Series(folders, index=table.index) + "\n" + table["label"]
-    times = pd.to_datetime(
-        ["".join(match.groups()) if (match := re.search(_STAMP, name)) else None for name in names],
-        format="%Y%m%d%H%M%S",
-        errors="coerce",
-    )
+    stamps = ["".join(match.groups()) if (match := re.search(_STAMP, name)) else None for name in names]
+    times = pd.to_datetime(pd.Series(stamps, dtype=object), format="%Y%m%d%H%M%S", errors="coerce")
     if times.notna().any():
         seconds = np.where(times.isna(), np.nan, times.to_numpy("datetime64[s]").astype("int64"))
         return _bursts(where, seconds, BURST), "within a minute, by names of files"
