@@ -79,6 +79,9 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
     result = assessment.identification.result
     counts = {f"count/{name}": float(value) for name, value in result.counts.items()}
     metrics, intervals = assessment.identification.named_by_protocol()
+    if assessment.unknown_queries and (used := assessment.unknown_queries.in_use):
+        metrics["balanced_accuracy"] = used.acceptance.balanced_accuracy
+        intervals["balanced_accuracy"] = used.acceptance.balanced_interval
     tracker = Tracker(name, settings.logger, None)
     tracker.settings({**flat(settings.model_dump(exclude={"logger", "model", "pixels", "data"})), **assessment.about})
     figures = {f"{settings.split}/{name}": value for name, value in {**metrics, **counts}.items()}
@@ -91,6 +94,7 @@ def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
     from lookalike.data.dataset import Dataset
     from lookalike.files import write_bytes
+    from lookalike.reports.model_files import write_files
     from lookalike.reports.model_page import page, sentence
     from lookalike.reports.model_report import gather
 
@@ -100,11 +104,16 @@ def report(settings: "ReportCommand") -> int:
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
     output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
-    write_bytes(output, page(gathered))
+    beside = output.with_suffix("")
+    write_bytes(output, page(gathered, beside.name))
+    files = write_files(gathered, beside)
     if assessment.stranger:
         show(assessment.stranger)
     show(sentence(gathered))
+    if gathered.unknown_queries:
+        show(gathered.unknown_queries)
     show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
+    show(f"written: {beside}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
     return 0
 
 

@@ -92,7 +92,7 @@ class UnknownQueries:
         for row, mark in zip(rows, marks, strict=True):
             lines.append("   ".join(map(str.ljust, row, widths)).rstrip() + mark)
         if self.in_use is None:
-            lines.append("none is in use: predict names every image unless it is given threshold= or false_accept_rate=")
+            lines.append("none is in use: predict names every image unless threshold= or false_accept_rate= is given")
         return "\n".join(lines)
 
 
