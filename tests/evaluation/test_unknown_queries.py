@@ -68,7 +68,7 @@ def test_terminal_and_json_tell_the_same(assessment: Assessment) -> None:
     never = figures(assessment, None)
     assert never.in_use is None
     assert never.to_dict()["balanced_accuracy"] is None
-    assert str(never).splitlines()[-1].startswith("none is in use: predict names every image unless threshold= or fa")
+    assert str(never).splitlines()[-1].startswith("none is in use: predict names all unless threshold= or false_acc")
     assert str(assessment) == f"{assessment.identification}\n{never}"
     assert assessment.to_dict()["open_set"] == never.to_dict()
 

@@ -10,6 +10,7 @@ from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.inference.image_table import ImageTable
     from lookalike.inference.predict import Predictions
     from lookalike.model import Model
     from lookalike.settings.verbs import EmbedCommand, EvalCommand, PredictCommand, ReportCommand
@@ -121,8 +122,12 @@ def predict(settings: "PredictCommand") -> int:
     """`lookalike predict`."""
     from lookalike.console import say
     from lookalike.data.image_files import PassedOver
-    from lookalike.inference.predict import find_queries, query_base
+    from lookalike.inference.image_table import is_table, read_image_table
+    from lookalike.inference.queries import find_queries, query_base
 
+    if is_table(settings.image):
+        table = read_image_table(Path(settings.image))
+        return predict_files(settings, table.files, table=table)
     passed = PassedOver()
     files = find_queries(settings.image, passed)
     for note in passed.notes:
@@ -130,12 +135,18 @@ def predict(settings: "PredictCommand") -> int:
     return predict_files(settings, files, query_base(settings.image)) or (1 if passed.lost else 0)
 
 
-def predict_files(settings: "PredictCommand", files: list[Path], base: Path | None = None) -> int:
-    """`lookalike predict` for files that are chosen already."""
+def predict_files(
+    settings: "PredictCommand", files: list[Path], base: Path | None = None, table: "ImageTable | None" = None
+) -> int:
+    """`lookalike predict` for files that are chosen already, those of a table or others."""
     from lookalike.console import progress, say
     from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
+    from lookalike.inference.image_table import need_other_file, write_results, writes_table
 
+    output = Path(settings.output)
+    if tabular := writes_table(settings.output):
+        need_other_file(output, table)
     model = load_model(settings)
     references = model.references
     assert model.bundle is not None
@@ -156,18 +167,41 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
             rejection=rejection,
             progress=advance,
             base=base,
+            boxes=table.boxes if table else None,
         )
-    written = predictions.write(Path(settings.output))
-    _tell(predictions, references.labels)
-    show(f"written: {written}")
-    usable = [item for item in predictions if not item.error]
-    drawn = usable[: settings.picture_rows]
-    if drawn:
-        picture = written.with_suffix(".png")
-        prediction.draw(drawn, picture)
-        more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
-        show(f"written: {picture}{more}")
+    if table:
+        predictions = replace(predictions, items=table.whole(predictions.items))
+    if tabular:
+        write_results(predictions.items, output, table)
+        _tell(predictions, references.labels, lines=False)
+        show(f"written: {output} ({len(predictions)} rows)")
+    else:
+        written = predictions.write(output)
+        _tell(predictions, references.labels)
+        show(f"written: {written}")
+        _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
     return 1 if predictions.failed else 0
+
+
+def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:
+    """Writes the picture of those that could be used; says what to do where the gallery's images are not there."""
+    from lookalike.console import say
+    from lookalike.inference import predict as prediction
+
+    usable = [item for item in predictions if not item.error]
+    drawn = usable[:rows]
+    if not drawn:
+        return
+    near = {neighbour.path for item in drawn for neighbour in item.neighbours if not neighbour.thumbnail}
+    gone = sorted(path for path in near if not Path(path).exists())
+    if gone:
+        say(
+            f"{len(gone)} of the {len(near)} known images in the picture are not there (first: {gone[0]}): if they "
+            "moved, give gallery_root=<the folder that they are below now>"
+        )
+    prediction.draw(drawn, picture)
+    more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
+    show(f"written: {picture}{more}")
 
 
 def _tell_of_small_labels(k: int | None, labels: list[str]) -> None:
@@ -183,16 +217,26 @@ def _tell_of_small_labels(k: int | None, labels: list[str]) -> None:
         )
 
 
-def _tell(predictions: "Predictions", labels: list[str]) -> None:
-    """Prints every prediction, how many were turned away, and how many are right where folders name the truth."""
+def _tell(predictions: "Predictions", labels: list[str], lines: bool = True) -> None:
+    """Prints predictions, how many were turned away, and how many are right where folders name the truth.
+
+    Args:
+        predictions: What was predicted.
+        labels: Those of the references.
+        lines: Print each; else only those that failed.
+    """
     from lookalike.console import say
     from lookalike.data.any_image import folder_label
     from lookalike.data.labels import alike, alike_note
 
-    show(predictions)
+    for item in predictions if lines else predictions.failed:
+        show(item)
+    if predictions.failed:
+        show(f"{len(predictions.failed)} of {len(predictions)} images could not be used")
     if predictions.rejection is not None:
         count = sum(item.unknown for item in predictions)
-        show(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
+        usable = len(predictions) - len(predictions.failed)
+        show(f"{count or 'none'} of {usable} called unknown; {predictions.rejection}")
         if predictions.rejection.warning:
             say(f"unknown: {predictions.rejection.warning}")
     folders = {folder_label(item.image) for item in predictions if item.truth is None}

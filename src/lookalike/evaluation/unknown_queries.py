@@ -75,8 +75,8 @@ class UnknownQueries:
 
     def __str__(self) -> str:
         lines = [
-            f"unknown: {self.unknown} of {self.known + self.unknown} queries, of {self.unknown_labels} label(s) that no "
-            "reference has",
+            f"unknown: {self.unknown} of {self.known + self.unknown} queries, of {self.unknown_labels} label(s) that "
+            "no reference has",
         ]
         if self.missing:
             return "\n".join([*lines, f"no threshold was tried on them: {self.missing}"])
@@ -92,7 +92,7 @@ class UnknownQueries:
         for row, mark in zip(rows, marks, strict=True):
             lines.append("   ".join(map(str.ljust, row, widths)).rstrip() + mark)
         if self.in_use is None:
-            lines.append("none is in use: predict names every image unless threshold= or false_accept_rate= is given")
+            lines.append("none is in use: predict names all unless threshold= or false_accept_rate= is given")
         return "\n".join(lines)
 
 

@@ -101,6 +101,6 @@ def unknown_sentence(report: Report) -> str:
     )
     return (
         f"{words} With the threshold in use {100 * result.named_rightly.value:.1f} % of the known ones keep their "
-        f"right name and {100 * (1 - result.unknown_accepted.value):.1f} % of the unknown ones are called unknown: balanced "
-        f"accuracy {balanced}."
+        f"right name and {100 * (1 - result.unknown_accepted.value):.1f} % of the unknown ones are called unknown: "
+        f"balanced accuracy {balanced}."
     )
