@@ -137,9 +137,7 @@ def test_labels_that_print_alike_are_told_at_prediction(
     assert r"'Digit\u00a00', 'digit 0'" in said
 
 
-def test_a_gallery_that_moved(
-    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_gallery_that_moved(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = next((digits / "test").rglob("*.png"))
     assert main(["predict", f"bundle={bundle_path}", f"image={image}", "k=2", "output=all"]) == 0
     assert "gallery_root" not in capsys.readouterr().err
