@@ -42,7 +42,7 @@ def test_thresholds_do_what_a_count_says(assessment: Assessment, bundle_path: Pa
     open_set = load_bundle(bundle_path).config.open_set
     found = assessment.unknown_queries
     assert found is not None
-    assert (found.known, found.unknown, found.unknown_labels) == (16, 4, 1)
+    assert (found.enrolled, found.unknown, found.unknown_labels) == (16, 4, 1)
     assert len(found.at_thresholds) == len(open_set.thresholds) == 5
     for entry, threshold in zip(found.at_thresholds, open_set.thresholds, strict=True):
         above = per_query["similarity"] > threshold.similarity

@@ -33,7 +33,7 @@ class UnknownQueries:
     """An evaluation with queries of unknown labels.
 
     Attributes:
-        known: Queries of labels that a reference has.
+        enrolled: Queries of labels that a reference has.
         unknown: Queries of labels that none has.
         unknown_labels: How many labels these are.
         auroc: The probability that a known query is more similar to its nearest reference than an unknown one.
@@ -43,7 +43,7 @@ class UnknownQueries:
         missing: Why there are none of a bundle; empty where there are.
     """
 
-    known: int
+    enrolled: int
     unknown: int
     unknown_labels: int
     auroc: float
@@ -61,7 +61,7 @@ class UnknownQueries:
         """Plain values for JSON."""
         used = self.in_use.acceptance if self.in_use else None
         return {
-            "queries_known": self.known,
+            "queries_known": self.enrolled,
             "queries_unknown": self.unknown,
             "labels_unknown": self.unknown_labels,
             "auroc": self.auroc,
@@ -75,8 +75,8 @@ class UnknownQueries:
 
     def __str__(self) -> str:
         lines = [
-            f"unknown: {self.unknown} of {self.known + self.unknown} queries, of {self.unknown_labels} label(s) that "
-            "no reference has",
+            f"unknown: {self.unknown} of {self.enrolled + self.unknown} queries, of {self.unknown_labels} label(s) "
+            "that no reference has",
         ]
         if self.missing:
             return "\n".join([*lines, f"no threshold was tried on them: {self.missing}"])

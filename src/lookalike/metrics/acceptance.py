@@ -63,9 +63,9 @@ class Acceptance:
     @property
     def balanced_interval(self) -> tuple[float, float]:
         """95 %: the intervals of two independent shares, squared and added (Zou and Donner 2008)."""
-        known, unknown = self.named_rightly, self.unknown_accepted
-        below = np.hypot(known.value - known.interval_95[0], unknown.interval_95[1] - unknown.value) / 2
-        above = np.hypot(known.interval_95[1] - known.value, unknown.value - unknown.interval_95[0]) / 2
+        rightly, unknown = self.named_rightly, self.unknown_accepted
+        below = np.hypot(rightly.value - rightly.interval_95[0], unknown.interval_95[1] - unknown.value) / 2
+        above = np.hypot(rightly.interval_95[1] - rightly.value, unknown.value - unknown.interval_95[0]) / 2
         return max(0.0, self.balanced_accuracy - float(below)), min(1.0, self.balanced_accuracy + float(above))
 
     def to_dict(self) -> dict[str, Any]:

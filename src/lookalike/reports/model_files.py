@@ -43,7 +43,7 @@ def sheets(report: Report) -> dict[str, Sheet]:
 
 
 def write_files(report: Report, folder: Path) -> list[Path]:
-    """Writes `<table>.csv`, `<table>.tex`, `<figure>.svg`, `methods.txt` and `methods.json`; returns their paths.
+    """Writes tables as `.csv` and `.tex`, figures as `.svg`, `methods.txt` and `.json`; returns their paths.
 
     Each is written whole or not at all; what an earlier report left there that this one has not is removed.
 

@@ -86,12 +86,12 @@ def unknown_sentence(report: Report) -> str:
     unknown = report.unknown_queries
     if unknown is None:
         return ""
-    total = unknown.known + unknown.unknown
+    total = unknown.enrolled + unknown.unknown
     per_query = report.identification.result.per_query
     rightly = per_query.loc[per_query["known"].astype(bool), "accuracy@1"].mean()
     words = (
         f"{unknown.unknown} of the {total} queries are of labels that no known image has, so they cannot be named "
-        f"rightly; of the other {unknown.known}, {100 * rightly:.1f} % are."
+        f"rightly; of the other {unknown.enrolled}, {100 * rightly:.1f} % are."
     )
     if unknown.in_use is None:
         return words
