@@ -41,7 +41,7 @@ def evaluate(settings: "EvalCommand") -> int:
     return 0
 
 
-def load_model(settings: "EmbedCommand | EvalCommand | PredictCommand | ReportCommand") -> "Model":
+def _load_model(settings: "EmbedCommand | EvalCommand | PredictCommand | ReportCommand") -> "Model":
     """The bundle of a verb, on its device."""
     from lookalike.model import Model
 
@@ -53,7 +53,7 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
     from lookalike.model import Model
 
     if settings.bundle is not None and settings.ckpt_path is None:
-        return load_model(settings)
+        return _load_model(settings)
     if settings.bundle is not None or settings.ckpt_path is None:
         raise AssessError(
             "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, "
@@ -99,7 +99,7 @@ def report(settings: "ReportCommand") -> int:
     from lookalike.reports.model_page import page, sentence
     from lookalike.reports.model_report import gather
 
-    model = load_model(settings)
+    model = _load_model(settings)
     assert model.bundle is not None
     data = Dataset.of_settings(settings.data, model.held_out.validation_share, model.held_out.seed)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
@@ -147,7 +147,7 @@ def predict_files(
     output = Path(settings.output)
     if tabular := writes_table(settings.output):
         need_other_file(output, table)
-    model = load_model(settings)
+    model = _load_model(settings)
     references = model.references
     assert model.bundle is not None
     rejection = model.bundle.rejection(settings.threshold, settings.false_accept_rate)
@@ -254,7 +254,7 @@ def embed(settings: "EmbedCommand") -> int:
     from lookalike.console import say
     from lookalike.evaluation.stored import embed_any
 
-    model = load_model(settings)
+    model = _load_model(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")
