@@ -206,6 +206,8 @@ def test_each_picture_shows_the_query_and_its_neighbours(answered: Predictions, 
         assert drawn.size[0] == one_row.width
     unsure = replace(answered[0], label="unknown", score=None, truth=None)
     assert (unsure.cells()[0].note, unsure.cells()[0].right) == ("unknown: too far from all", None)
+    refused = replace(unsure, truth="digit 3")
+    assert (refused.cells()[0].note, refused.cells()[0].right) == ("is digit 3, called unknown", False)
     wrong = replace(answered[0], label="digit 9", truth="digit 3", score=0.5)
     assert (wrong.cells()[0].note, wrong.cells()[0].right) == ("is digit 3, looks like digit 9 (50 %)", False)
 

@@ -109,7 +109,7 @@ class Prediction:
         if self.error is not None:
             return [Cell(query, "cannot be used", self.error, box=self.box)]
         right, name = self.right, Path(self.image).name
-        verdict = "unknown: too far from all"
+        verdict = "called unknown" if right is False else "unknown: too far from all"
         if self.score is not None:
             verdict = f"looks like {self.label} ({100 * self.score:.0f} %)"
         cells = [Cell(query, name, f"is {self.truth}, {verdict}" if right is False else verdict, right, self.box)]
