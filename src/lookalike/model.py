@@ -299,7 +299,8 @@ class Model:
         about = {**self.about, "data": opened.source["root"]}
         if self.labels and not {*self.labels} & {*opened.manifest.table["label"]}:
             about["labels_in_common"] = 0
-        return assess(self.encoder, self.name, opened.manifest, split, rules, about)
+        open_set = self.bundle.config.open_set if self.bundle else None
+        return assess(self.encoder, self.name, opened.manifest, split, rules, about, open_set)
 
     def _tell_of_known_queries(self, data: "Dataset", split: str) -> None:
         """Says how many queries are images that the model was trained on: the figures are too good by these."""

@@ -137,9 +137,14 @@ def test_labels_that_print_alike_are_told_at_prediction(
     assert r"'Digit\u00a00', 'digit 0'" in said
 
 
-def test_a_gallery_that_moved(bundle_path: Path, digits: Path, here: Path) -> None:
+def test_a_gallery_that_moved(bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = next((digits / "test").rglob("*.png"))
+    assert main(["predict", f"bundle={bundle_path}", f"image={image}", "k=2", "output=all"]) == 0
+    assert "gallery_root" not in capsys.readouterr().err
     assert main(["predict", f"bundle={bundle_path}", f"image={image}", "k=2", "gallery_root=/elsewhere"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "2 of the 2 known images in the picture are not there (first: /elsewhere/train/digit " in said
+    assert "if they moved, give gallery_root=<the folder that they are below now>" in said
     paths = [neighbour["path"] for neighbour in written(here)["items"][0]["neighbours"]]
     assert all(path.startswith("/elsewhere/train/digit ") for path in paths)
 
@@ -346,16 +351,22 @@ def test_unknown_images_are_called_unknown(
     judged = predict(encoder, gallery, [gallery.file(0), Path("far.png")], 3, source="t", rejection=limit)
     assert [item.label for item in judged.items] == [gallery.labels[0], "unknown"]
     assert [item.score is None for item in judged.items] == [False, True]
+    assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "threshold=-1"]) == 0
+    assert "none of 1 called unknown; threshold: a similarity of -1.000 to the" in capsys.readouterr().out
     for given, expected in (("0.03", "false accept rate 0.03 promised"), ("off", ""), ("1.5", None)):
         code = main(["predict", "bundle=models/t", "image=noise.png", "k=3", f"false_accept_rate={given}"])
         output = capsys.readouterr().out
-        assert (code, output.count(" unknown: nearest")) == ((2, 0) if expected is None else (0, bool(expected)))
+        assert (code, output.count(" called unknown; threshold")) == (
+            (2, 0) if expected is None else (0, bool(expected))
+        )
         assert (expected or "") in output
     assert main(["predict", "bundle=models/t", "image=noise.png", "k=11"]) == 0
     output = capsys.readouterr()
     assert "k=11: 5 of 5 labels have fewer images (least: 10)" in output.out + output.err
     assert main(["predict", "bundle=models/t", "image=noise.png", "k=3", "threshold=0.999999"]) == 0
-    assert "1 of 1 unknown: nearest known image not above a similarity of 1.000" in capsys.readouterr().out
+    assert (
+        "1 of 1 called unknown; threshold: a similarity of 1.000 to the nearest known image" in capsys.readouterr().out
+    )
     assert main(["predict", "bundle=models/t", "image=noise.png", "threshold=0.5", "false_accept_rate=0.1"]) == 2
     assert "expected one of them, got both: leave one out" in capsys.readouterr().err
 

@@ -21,6 +21,7 @@ def test_main_py_is_the_same_command(digits: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "bundle: models/r" in done.stdout
     assert "validation accuracy@1" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if "eprecat" in line or "Warning" in line]
 
 
 def test_train_prints_the_figures_and_where_the_bundle_is(

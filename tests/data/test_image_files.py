@@ -8,7 +8,7 @@ import pytest
 from image_folders import pictures
 from lookalike.data.image_files import PassedOver, find_broken, find_images
 from lookalike.data.layouts import read_manifest
-from lookalike.inference.predict import find_queries
+from lookalike.inference.queries import find_queries
 from market_layout import SMALL, layout
 from pictures import JPEG, PNG
 

@@ -120,3 +120,16 @@ def test_right_wrong_and_unknown_differ_in_colour_and_in_shape(photo: Path) -> N
 def test_the_same_rows_give_the_same_picture(photo: Path) -> None:
     rows = [[Cell(photo, "a", "b", True), Cell(photo, "c", "d", False)]]
     assert draw_rows(rows).tobytes() == draw_rows(rows).tobytes()
+
+
+def test_a_field_of_a_file_that_is_gone_says_what_to_do(photo: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"no image")
+    drawn = {
+        (file, missing): draw_rows([[Cell(file, "t", "n", missing=missing)]]).tobytes()
+        for file in (damaged, tmp_path / "gone.png", photo)
+        for missing in ("", "moved?")
+    }
+    assert drawn[tmp_path / "gone.png", ""] != drawn[tmp_path / "gone.png", "moved?"]
+    assert drawn[damaged, ""] == drawn[damaged, "moved?"] != drawn[tmp_path / "gone.png", ""]
+    assert drawn[photo, ""] == drawn[photo, "moved?"]

@@ -18,15 +18,13 @@ from lookalike.evaluation.split import evaluate_split
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import (
-    PredictError,
     Prediction,
     Predictions,
     draw,
-    find_queries,
     predict,
     predict_any,
-    query_base,
 )
+from lookalike.inference.queries import PredictError, find_queries, query_base
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import Rejection
 
@@ -196,7 +194,9 @@ def test_each_picture_shows_the_query_and_its_neighbours(answered: Predictions, 
     assert one_row.width > 5 * 148
     assert one_row.height < all_rows.height < 4 * one_row.height
     cells = answered[0].cells()
-    assert [cell.title for cell in cells] == [f"query: {answered[0].label}", *(n.label for n in answered[0].neighbours)]
+    assert [cell.title for cell in cells] == [Path(answered[0].image).name, *(n.label for n in answered[0].neighbours)]
+    right = replace(answered[0], label="digit 3", score=0.75)
+    assert (right.cells()[0].note, right.cells()[0].right) == ("looks like digit 3 (75 %)", True)
     assert cells[0].right == (answered[0].label == answered[0].truth)
     assert [cell.right for cell in cells[1:]] == [near.label == "digit 3" for near in answered[0].neighbours]
     (grey,) = answered[2].cells()
@@ -205,9 +205,11 @@ def test_each_picture_shows_the_query_and_its_neighbours(answered: Predictions, 
     with Image.open(tmp_path / "two.png") as drawn:
         assert drawn.size[0] == one_row.width
     unsure = replace(answered[0], label="unknown", score=None, truth=None)
-    assert (unsure.cells()[0].note, unsure.cells()[0].right) == ("too far from all", None)
-    wrong = replace(answered[0], label="digit 9", truth="digit 3")
-    assert (wrong.cells()[0].note, wrong.cells()[0].right) == ("is digit 3", False)
+    assert (unsure.cells()[0].note, unsure.cells()[0].right) == ("unknown: too far from all", None)
+    refused = replace(unsure, truth="digit 3")
+    assert (refused.cells()[0].note, refused.cells()[0].right) == ("is digit 3, called unknown", False)
+    wrong = replace(answered[0], label="digit 9", truth="digit 3", score=0.5)
+    assert (wrong.cells()[0].note, wrong.cells()[0].right) == ("is digit 3, looks like digit 9 (50 %)", False)
 
 
 def test_a_thumbnail_is_drawn_in_place_of_a_file_that_is_gone(answered: Predictions) -> None:

@@ -43,7 +43,7 @@ def test_any_similarity_is_answered_with_what_passes_it() -> None:
     assert given.measured == pytest.approx(49 / 99)
     assert "0.495 (95 % 0." in str(given)
     assert "measured on 99 images of 9 labels that were not trained on" in str(given)
-    assert str(rejection(EARLIER, 0.3)) == "nearest known image not above a similarity of 0.300"
+    assert str(rejection(EARLIER, 0.3)) == "threshold: a similarity of 0.300 to the nearest known image"
 
 
 def test_of_an_earlier_bundle_the_next_stricter_threshold_is_taken_and_told() -> None:

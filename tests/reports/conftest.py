@@ -1,6 +1,8 @@
 """Reports about a tiny model on digits, and about embeddings that a test makes."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,16 @@ def built(bundle_path: Path) -> Built:
         return Report(load_bundle(bundle_path), manifest, protocol, "validation", identification, similarities, flat)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def strangers(bundle_path: Path, digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Validation with four queries of a digit without a reference; the threshold for 10 % is in use."""
+    root = tmp_path_factory.mktemp("strangers") / "digits"
+    shutil.copytree(digits, root)
+    shutil.rmtree(root / "train" / "digit 4")
+    model = Model.load(bundle_path, device="cpu", precision="float32")
+    report = gather(model.evaluate(root, "validation"), model.bundle, umap=False)
+    open_set = report.bundle.config.open_set.model_copy(update={"false_accept_rate": 0.1})
+    config = report.bundle.config.model_copy(update={"open_set": open_set})
+    return replace(report, bundle=replace(report.bundle, config=config))

@@ -151,3 +151,27 @@ def test_it_opens_without_errors_and_can_be_read(spoilt: Audit, tmp_path: Path, 
     file = written(spoilt, tmp_path)
     assert ">0 images chosen</span>" in opened(file, tmp_path, dark=dark)
     assert faint_texts(file, tmp_path, dark=dark) == []
+
+
+@needs_browser
+def test_long_names_stay_inside_their_card(spoilt: Audit, tmp_path: Path) -> None:
+    """Names without a place to break, of files, labels and folders: nothing crosses a border, the page is no wider."""
+    long = "IMG_20240612_" + "averylongname" * 12
+    file = tmp_path / "audit.html"
+    text = page(spoilt).decode()
+    for name in ["twice.png", "digit 0", "digit 1", "digit 2", "empty.png", "wide.png"]:
+        text = text.replace(name, long)
+    file.write_text(text)
+    script = """
+        const crossing = [...document.querySelectorAll(".card *")].filter(element => {
+          const border = element.closest(".card").getBoundingClientRect().right;
+          return element.getBoundingClientRect().right > border || element.scrollWidth > element.clientWidth + 1
+            && getComputedStyle(element).display !== "inline";
+        });
+        return JSON.stringify([document.querySelectorAll(".card").length, crossing.map(element => element.outerHTML),
+          document.documentElement.scrollWidth - document.documentElement.clientWidth]);
+    """
+    cards, crossing, wider = json.loads(asked(script, file, tmp_path))
+    assert cards > 0
+    assert crossing == []
+    assert wider <= 0

@@ -203,3 +203,25 @@ def test_a_script_that_got_into_a_page_does_not_run(report: Report, tmp_path: Pa
     file.write_text(page(report).decode().replace("</body>", f"{intruder}</body>"))
     with pytest.raises(AssertionError, match="Content Security Policy"):
         opened(file, tmp_path)
+
+
+@needs_browser
+def test_tables_of_figures_have_no_box_of_their_own_and_print_whole(report: Report, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    text = page(report).decode()
+    script = """
+        const cut = [...document.querySelectorAll(".scroll")].filter(box => box.scrollHeight > box.clientHeight + 1);
+        const svg = document.querySelector('[aria-label="which classes are taken for which"] svg');
+        const frame = svg.getBoundingClientRect();
+        const clipped = [...svg.querySelectorAll("text")].filter(element => {
+          const place = element.getBoundingClientRect();
+          return place.left < frame.left - 1 || place.right > frame.right + 1;
+        });
+        const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        return JSON.stringify([cut.length, clipped.map(element => element.textContent), wide]);
+    """
+    for shown in (text, text.replace("@media print", "@media all")):
+        file.write_text(shown)
+        assert json.loads(asked(script, file, tmp_path)) == [0, [], 0]
+    dark = text.partition("prefers-color-scheme")[0].rpartition("@media")[2]
+    assert "screen" in dark, "paper is light whatever the reader prefers"

@@ -1,9 +1,11 @@
 """Wrong settings are named, all at once, with the nearest right ones."""
 
+import re
+
 import pytest
 
 from command_line import GROUPS, NEEDED, train
-from lookalike.cli.arguments import read_settings
+from lookalike.cli.arguments import read_grid, read_settings
 from lookalike.cli.verbs import VERBS
 from lookalike.errors import LookalikeError
 from lookalike.settings.check import SettingsError, check, flat
@@ -44,6 +46,44 @@ def test_a_misspelt_setting_is_named_with_its_nearest(verb: str, name: str, near
     if nearest:
         assert f"unknown setting; did you mean {nearest}" in text
         assert "known here: " in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "meant"),
+    [
+        ("train", "epochs=3", "trainer.max_epochs"),
+        ("train", "--epochs=3", "trainer.max_epochs"),
+        ("train", "lr=0.1", "trainer.learning_rate"),
+        ("train", "batch_size=8", "trainer.batch_size"),
+        ("train", "--batch-size=8", "trainer.batch_size"),
+        ("train", "trainer.lr=0.1", "trainer.learning_rate"),
+        ("train", "trainer.epochs=3", "trainer.max_epochs"),
+        ("train", "num_workers=0", "trainer.workers"),
+        ("train", "device=cuda", "trainer.device"),
+        ("train", "height=9", "pixels.height"),
+        ("train", "arch=resnet18", "model.backbone"),
+        ("train", "margin_degrees=3", "loss.margin_degrees"),
+        ("eval", "root=x", "data.root"),
+        ("eval", "backbone=x", "model.backbone"),
+        ("predict", "top_k=3", "k"),
+        ("compare", "epochs=3", "trainer.max_epochs"),
+        ("tune", "lr=3", "trainer.learning_rate"),
+    ],
+)
+def test_a_setting_of_another_group_or_program_is_led_to_ours(verb: str, argument: str, meant: str) -> None:
+    read = read_grid if verb == "compare" else read_settings
+    with pytest.raises(SettingsError, match=rf"unknown setting; did you mean {re.escape(meant)}\?; known here: "):
+        read(verb, [*NEEDED[verb], argument])
+
+
+def test_the_hint_survives_a_loss_that_does_not_exist() -> None:
+    with pytest.raises(SettingsError, match=r"epochs: unknown setting"):
+        check(Train, {**compose("train", []), "epochs": 3, "loss": {"name": "nonsense"}})
+
+
+def test_a_name_in_a_group_is_not_looked_for_in_others() -> None:
+    with pytest.raises(SettingsError, match=r"model\.name: unknown setting(?!.*did you mean loss)"):
+        read_settings("train", [*NEEDED["train"], "model.name=x"])
 
 
 def test_every_group_has_a_misspelt_setting_above() -> None:

@@ -10,6 +10,7 @@ from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.inference.image_table import ImageTable
     from lookalike.inference.predict import Predictions
     from lookalike.model import Model
     from lookalike.settings.verbs import EmbedCommand, EvalCommand, PredictCommand, ReportCommand
@@ -39,7 +40,7 @@ def evaluate(settings: "EvalCommand") -> int:
     return 0
 
 
-def load_model(settings: "EmbedCommand | EvalCommand | PredictCommand | ReportCommand") -> "Model":
+def _load_model(settings: "EmbedCommand | EvalCommand | PredictCommand | ReportCommand") -> "Model":
     """The bundle of a verb, on its device."""
     from lookalike.model import Model
 
@@ -51,7 +52,7 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
     from lookalike.model import Model
 
     if settings.bundle is not None and settings.ckpt_path is None:
-        return load_model(settings)
+        return _load_model(settings)
     if settings.bundle is not None or settings.ckpt_path is None:
         raise AssessError(
             "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, "
@@ -78,6 +79,9 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
     result = assessment.identification.result
     counts = {f"count/{name}": float(value) for name, value in result.counts.items()}
     metrics, intervals = assessment.identification.named_by_protocol()
+    if assessment.unknown_queries and (used := assessment.unknown_queries.in_use):
+        metrics["balanced_accuracy"] = used.acceptance.balanced_accuracy
+        intervals["balanced_accuracy"] = used.acceptance.balanced_interval
     tracker = Tracker(name, settings.logger, None)
     tracker.settings({**flat(settings.model_dump(exclude={"logger", "model", "pixels", "data"})), **assessment.about})
     figures = {f"{settings.split}/{name}": value for name, value in {**metrics, **counts}.items()}
@@ -90,20 +94,26 @@ def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
     from lookalike.data.dataset import Dataset
     from lookalike.files import write_bytes
+    from lookalike.reports.model_files import write_files
     from lookalike.reports.model_page import page, sentence
     from lookalike.reports.model_report import gather
 
-    model = load_model(settings)
+    model = _load_model(settings)
     assert model.bundle is not None
     data = Dataset.of_settings(settings.data, model.held_out)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
     output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
-    write_bytes(output, page(gathered))
+    beside = output.with_suffix("")
+    write_bytes(output, page(gathered, beside.name))
+    files = write_files(gathered, beside)
     if assessment.stranger:
         show(assessment.stranger)
     show(sentence(gathered))
+    if gathered.unknown_queries:
+        show(gathered.unknown_queries)
     show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
+    show(f"written: {beside}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
     return 0
 
 
@@ -111,8 +121,12 @@ def predict(settings: "PredictCommand") -> int:
     """`lookalike predict`."""
     from lookalike.console import say
     from lookalike.data.image_files import PassedOver
-    from lookalike.inference.predict import find_queries, query_base
+    from lookalike.inference.image_table import is_table, read_image_table
+    from lookalike.inference.queries import find_queries, query_base
 
+    if is_table(settings.image):
+        table = read_image_table(Path(settings.image))
+        return predict_files(settings, table.files, table=table)
     passed = PassedOver()
     files = find_queries(settings.image, passed)
     for note in passed.notes:
@@ -120,13 +134,19 @@ def predict(settings: "PredictCommand") -> int:
     return predict_files(settings, files, query_base(settings.image)) or (1 if passed.lost else 0)
 
 
-def predict_files(settings: "PredictCommand", files: list[Path], base: Path | None = None) -> int:
-    """`lookalike predict` for files that are chosen already."""
+def predict_files(
+    settings: "PredictCommand", files: list[Path], base: Path | None = None, table: "ImageTable | None" = None
+) -> int:
+    """`lookalike predict` for files that are chosen already, those of a table or others."""
     from lookalike.console import progress, say
     from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
+    from lookalike.inference.image_table import need_other_file, write_results, writes_table
 
-    model = load_model(settings)
+    output = Path(settings.output)
+    if tabular := writes_table(settings.output):
+        need_other_file(output, table)
+    model = _load_model(settings)
     references = model.references
     assert model.bundle is not None
     rejection = model.bundle.rejection(settings.threshold, settings.false_accept_rate)
@@ -146,18 +166,41 @@ def predict_files(settings: "PredictCommand", files: list[Path], base: Path | No
             rejection=rejection,
             progress=advance,
             base=base,
+            boxes=table.boxes if table else None,
         )
-    written = predictions.write(Path(settings.output))
-    _tell(predictions, references.labels)
-    show(f"written: {written}")
-    usable = [item for item in predictions if not item.error]
-    drawn = usable[: settings.picture_rows]
-    if drawn:
-        picture = written.with_suffix(".png")
-        prediction.draw(drawn, picture)
-        more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
-        show(f"written: {picture}{more}")
+    if table:
+        predictions = replace(predictions, items=table.whole(predictions.items))
+    if tabular:
+        write_results(predictions.items, output, table)
+        _tell(predictions, references.labels, lines=False)
+        show(f"written: {output} ({len(predictions)} rows)")
+    else:
+        written = predictions.write(output)
+        _tell(predictions, references.labels)
+        show(f"written: {written}")
+        _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
     return 1 if predictions.failed else 0
+
+
+def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:
+    """Writes the picture of those that could be used; says what to do where the gallery's images are not there."""
+    from lookalike.console import say
+    from lookalike.inference import predict as prediction
+
+    usable = [item for item in predictions if not item.error]
+    drawn = usable[:rows]
+    if not drawn:
+        return
+    near = {neighbour.path for item in drawn for neighbour in item.neighbours if not neighbour.thumbnail}
+    gone = sorted(path for path in near if not Path(path).exists())
+    if gone:
+        say(
+            f"{len(gone)} of the {len(near)} known images in the picture are not there (first: {gone[0]}): if they "
+            "moved, give gallery_root=<the folder that they are below now>"
+        )
+    prediction.draw(drawn, picture)
+    more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
+    show(f"written: {picture}{more}")
 
 
 def _tell_of_small_labels(k: int | None, labels: list[str]) -> None:
@@ -173,16 +216,26 @@ def _tell_of_small_labels(k: int | None, labels: list[str]) -> None:
         )
 
 
-def _tell(predictions: "Predictions", labels: list[str]) -> None:
-    """Prints every prediction, how many were turned away, and how many are right where folders name the truth."""
+def _tell(predictions: "Predictions", labels: list[str], lines: bool = True) -> None:
+    """Prints predictions, how many were turned away, and how many are right where folders name the truth.
+
+    Args:
+        predictions: What was predicted.
+        labels: Those of the references.
+        lines: Print each; else only those that failed.
+    """
     from lookalike.console import say
     from lookalike.data.any_image import folder_label
     from lookalike.data.labels import alike, alike_note
 
-    show(predictions)
+    for item in predictions if lines else predictions.failed:
+        show(item)
+    if predictions.failed:
+        show(f"{len(predictions.failed)} of {len(predictions)} images could not be used")
     if predictions.rejection is not None:
         count = sum(item.unknown for item in predictions)
-        show(f"{count} of {len(predictions)} unknown: {predictions.rejection}")
+        usable = len(predictions) - len(predictions.failed)
+        show(f"{count or 'none'} of {usable} called unknown; {predictions.rejection}")
         if predictions.rejection.warning:
             say(f"unknown: {predictions.rejection.warning}")
     folders = {folder_label(item.image) for item in predictions if item.truth is None}
@@ -200,7 +253,7 @@ def embed(settings: "EmbedCommand") -> int:
     from lookalike.console import say
     from lookalike.evaluation.stored import embed_any
 
-    model = load_model(settings)
+    model = _load_model(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")

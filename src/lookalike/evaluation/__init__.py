@@ -2,11 +2,12 @@
 
 In reading order:
 
-    checks      what makes the figures of a protocol better than they should be, or impossible
-    embed       rows of a data set to embeddings
-    identify    who each query of a protocol is, out of all its references, and how well they are retrieved
-    split       a bundle on a split of a data set, with the images held out that its training held out
-    assessment  a trained model on a data set
-    stored      embeddings that are kept
-    thresholds  thresholds for unknown images, chosen against what `predict` will search
+    checks           what makes the figures of a protocol better than they should be, or impossible
+    embed            rows of a data set to embeddings
+    identify         who each query of a protocol is, out of all its references, and how well they are retrieved
+    unknown_queries  queries of labels that no reference has, and what thresholds do to them
+    split            a bundle on a split of a data set, with the images held out that its training held out
+    assessment       a trained model on a data set
+    stored           embeddings that are kept
+    thresholds       thresholds for unknown images, chosen against what `predict` will search
 """

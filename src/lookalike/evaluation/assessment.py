@@ -4,6 +4,7 @@ Letters in shapes: Q queries, R references, D embedding.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from lookalike.errors import LookalikeError
 from lookalike.evaluation.checks import need_cameras
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
+from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.files import atomic_file, only_one, write_json
+from lookalike.inference.bundle_config import OpenSet
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.metrics.metric_table import metric_table
@@ -54,6 +57,7 @@ class Assessment:
         camera_rule: Whether references of the query's own label and camera were left out.
         about: Where the model comes from, plain values.
         embedded: What was compared.
+        open_set: The thresholds of the bundle; None for a network without one.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Assessment:
     camera_rule: bool
     about: dict[str, Any]
     embedded: Embedded = field(repr=False)
+    open_set: OpenSet | None = field(default=None, repr=False)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -74,6 +79,11 @@ class Assessment:
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Name -> 95 % interval, where there is one."""
         return self.identification.intervals
+
+    @cached_property
+    def unknown_queries(self) -> UnknownQueries | None:
+        """How well queries of labels without a reference are told from the others; None where there are none."""
+        return unknown_queries(self.identification.result, self.open_set)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: where the figures come from, the figures, and those of every label."""
@@ -87,7 +97,8 @@ class Assessment:
             "keep_copies": self.protocol.copies_kept,
         }
         figures = self.identification.to_dict()
-        return {"headline": figures.pop("headline"), **about, **figures, "per_label": rows}
+        unknown = {"open_set": self.unknown_queries.to_dict()} if self.unknown_queries else {}
+        return {"headline": figures.pop("headline"), **about, **figures, **unknown, "per_label": rows}
 
     @property
     def stranger(self) -> str:
@@ -97,7 +108,8 @@ class Assessment:
         return f"{self.name} was trained on none of the labels of {self.manifest.root}: is this the data set you mean?"
 
     def __str__(self) -> str:
-        return "\n".join(filter(None, [self.stranger, str(self.identification)]))
+        unknown = str(self.unknown_queries) if self.unknown_queries else ""
+        return "\n".join(filter(None, [self.stranger, str(self.identification), unknown]))
 
     def __repr__(self) -> str:
         names = ("accuracy", "map")
@@ -185,7 +197,13 @@ class Assessment:
 
 
 def assess(
-    encoder: Encoder, name: str, manifest: Manifest, split: str, rules: Rules, about: dict[str, Any]
+    encoder: Encoder,
+    name: str,
+    manifest: Manifest,
+    split: str,
+    rules: Rules,
+    about: dict[str, Any],
+    open_set: OpenSet | None = None,
 ) -> Assessment:
     """Measures an encoder on a split of a data set: the one way to a number, whatever the encoder was made from.
 
@@ -196,6 +214,7 @@ def assess(
         split: train, validation or test.
         rules: How embeddings are compared.
         about: Where the encoder comes from, plain values.
+        open_set: The thresholds of its bundle; None where it has none.
 
     Raises:
         ManifestError: An empty split, no query with a valid positive, or missing cameras.
@@ -207,7 +226,7 @@ def assess(
     queries, references = embed_protocol(encoder, manifest, protocol)
     identification = identify(queries, references, protocol, rules)
     embedded = Embedded(queries, references)
-    return Assessment(name, identification, manifest, protocol, split, rules.camera_rule, about, embedded)
+    return Assessment(name, identification, manifest, protocol, split, rules.camera_rule, about, embedded, open_set)
 
 
 def worst_rows(per_query: pd.DataFrame) -> np.ndarray:

@@ -10,6 +10,8 @@ In reading order:
     rejection         when a prediction says unknown
     bundle            the deployable folder
     encoder           images -> unit embeddings
+    queries           the files that a file, a folder or a pattern means
     predict           the k nearest known images of a new one, as objects, a dated JSON and a picture
+    image_table       a table of images to predict, and the table of what they show
     bundle_writer     the one writer of bundles, float32 and int8 alike
 """

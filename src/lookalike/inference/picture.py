@@ -1,7 +1,9 @@
 """Queries and their neighbours as one picture, readable without colour: a tick or a cross beside blue or orange."""
 
+import os
 from bisect import bisect_left
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
@@ -26,6 +28,7 @@ class Cell:
         note: Second line.
         right: True draws a blue frame and a tick, False an orange frame and a cross, None a grey frame.
         box: x1, y1, x2, y2 in pixels of the upright image: only this part of a file is drawn.
+        missing: What a grey field says below "not there" when the file is gone.
     """
 
     image: AnyImage
@@ -33,6 +36,7 @@ class Cell:
     note: str
     right: bool | None = None
     box: tuple[float, ...] | None = None
+    missing: str = ""
 
     def shown(self) -> Picture:
         """The same for a page."""
@@ -62,7 +66,9 @@ def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
         sheet.paste(pixels, (left, top))
     except ImageError:
         draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill=BLANK.light)
-        draw.text((left + 8, top + _CELL // 2 - 8), "cannot be read", fill=INK.light, font=first_font(13))
+        gone = isinstance(cell.image, Path) and not os.path.lexists(cell.image)
+        for line, text in enumerate(["not there", cell.missing] if gone else ["cannot be read"]):
+            _write(draw, left + 6, top + _CELL // 2 - 12 + 18 * line, text, 12, INK.light)
     color = {True: RIGHT, False: WRONG, None: NEITHER}[cell.right].light
     draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], outline=color, width=2 if cell.right is None else 5)
     if cell.right is not None:

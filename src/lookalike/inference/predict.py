@@ -4,9 +4,8 @@ One unreadable image gives a prediction with `error`; the rest go on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ import numpy as np
 from PIL import Image
 
 from lookalike.data.any_image import AnyImage, as_list, name_of, truth_of
-from lookalike.data.image_files import SYSTEM_FOLDERS, PassedOver, find_images
-from lookalike.errors import LookalikeError
 from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.bundle_config import VoteConfig
-from lookalike.inference.encoder import Encoder
+from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.picture import Cell, draw_rows
+from lookalike.inference.queries import PredictError
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Rejection
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
@@ -30,10 +28,6 @@ from lookalike.terminal import visible_line
 SCHEMA = 1
 UNKNOWN = "unknown"
 _ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
-
-
-class PredictError(LookalikeError):
-    """There is nothing to predict."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,7 @@ class Prediction:
         neighbours: Nearest first.
         error: Why the image could not be used, else None.
         query: The image itself, to be drawn.
+        box: x1, y1, x2, y2 in pixels of the upright image, where only this part of it was used.
     """
 
     image: str
@@ -81,6 +76,7 @@ class Prediction:
     neighbours: tuple[Neighbour, ...]
     error: str | None = None
     query: AnyImage | None = field(default=None, repr=False, compare=False)
+    box: Box | None = None
 
     @property
     def unknown(self) -> bool:
@@ -93,9 +89,10 @@ class Prediction:
         return None if self.truth is None or self.error else self.score is not None and self.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `error` only where there is one."""
+        """Plain values for JSON; `box` and `error` only where there is one."""
         values = {
             "image": self.image,
+            **({} if self.box is None else {"box": list(self.box)}),
             "label": self.label,
             "score": self.score,
             "truth": self.truth,
@@ -111,16 +108,17 @@ class Prediction:
         """What the picture shows: the query, then its neighbours; right and wrong where the truth is known."""
         query = Path(self.image) if self.query is None else self.query
         if self.error is not None:
-            return [Cell(query, "cannot be used", self.error)]
-        right = self.right
-        votes = "too far from all"
+            return [Cell(query, "cannot be used", self.error, box=self.box)]
+        right, name = self.right, Path(self.image).name
+        verdict = "called unknown" if right is False else "unknown: too far from all"
         if self.score is not None:
-            votes = f"{self.score:.0%} of the votes"
-        cells = [Cell(query, f"query: {self.label}", f"is {self.truth}" if right is False else votes, right)]
+            verdict = f"looks like {self.label} ({100 * self.score:.0f} %)"
+        cells = [Cell(query, name, f"is {self.truth}, {verdict}" if right is False else verdict, right, self.box)]
         for near in self.neighbours:
             same = None if self.truth is None else near.label == self.truth
             picture = near.thumbnail or Path(near.path)
-            cells.append(Cell(picture, near.label, f"{near.rank}.  similarity {near.similarity:.3f}", same))
+            note = f"{near.rank}.  similarity {near.similarity:.3f}"
+            cells.append(Cell(picture, near.label, note, same, missing="moved? gallery_root="))
         return cells
 
     def __str__(self) -> str:
@@ -226,44 +224,6 @@ class Predictions:
         return "\n".join(map(str, self.items))
 
 
-def find_queries(image: str, passed: PassedOver | None = None) -> list[Path]:
-    """The files that a file, folder or glob pattern means, sorted.
-
-    Args:
-        image: What was asked for; a folder that a pattern means stands for the images in it.
-        passed: What is not read is added to it.
-
-    Raises:
-        PredictError: No image there.
-    """
-    path, passed = Path(image), PassedOver() if passed is None else passed
-    if path.is_dir():
-        files = find_images(path, passed)
-    elif path.exists() or not has_magic(image):
-        files = [path]
-    else:
-        places = sorted(map(Path, glob(image, recursive=True)))  # noqa: PTH207
-        kept = [place for place in places if not SYSTEM_FOLDERS & {part.casefold() for part in place.parts}]
-        inside = [file for place in kept if place.is_dir() for file in find_images(place, passed)]
-        files = sorted({*(place for place in kept if not place.is_dir()), *inside})
-    if not files:
-        more = f" ({'; '.join(passed.notes)})" if passed.notes else ""
-        raise PredictError(
-            f"image={image}: no image there{more}: give a file, a folder or a quoted pattern such as "
-            "image='photos/*.jpg'"
-        )
-    return files
-
-
-def query_base(image: str) -> Path | None:
-    """The folder below which names of folders may be labels: the one asked for, or what a pattern starts with."""
-    path = Path(image)
-    if path.is_dir() or path.exists() or not has_magic(image):
-        return path if path.is_dir() else None
-    fixed = next(number for number, part in enumerate(path.parts) if has_magic(part))
-    return Path(*path.parts[:fixed])
-
-
 def predict(
     encoder: Encoder,
     references: References,
@@ -276,6 +236,7 @@ def predict(
     progress: Callable[[int], None] = lambda done: None,
     strict: bool = False,
     base: Path | None = None,
+    boxes: Sequence[Box | None] | None = None,
 ) -> Predictions:
     """Finds the k nearest references of every image.
 
@@ -290,6 +251,7 @@ def predict(
         progress: Called with the number of images done since the last call.
         strict: Raise for an image that cannot be used, instead of giving it a prediction with `error`.
         base: The folder that was asked for, see `truth_of`.
+        boxes: Per image the part of it that is used, None for the whole.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
@@ -301,7 +263,7 @@ def predict(
     # Refuses a wrong k before any work.
     references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint)
     errors: dict[int, str] = {}
-    embeddings = encoder.embed(images, errors=None if strict else errors, progress=progress)
+    embeddings = encoder.embed(images, boxes, errors=None if strict else errors, progress=progress)
     rows, similarity = references.search(embeddings, k, encoder.fingerprint)
     labels = set(references.labels)
     items = tuple(
@@ -310,6 +272,8 @@ def predict(
         else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection, base, voting)
         for i, image in enumerate(images)
     )
+    if boxes:
+        items = tuple(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen)
 

@@ -52,7 +52,7 @@ class Rejection:
         return {**values, "warning": self.warning} if self.warning else values
 
     def __str__(self) -> str:
-        words = [f"nearest known image not above a similarity of {self.similarity:.3f}"]
+        words = [f"threshold: a similarity of {self.similarity:.3f} to the nearest known image"]
         if self.promised is not None:
             words.append(f"false accept rate {self.promised:.3g} promised")
         if self.measured is not None:

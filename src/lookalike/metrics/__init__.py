@@ -10,6 +10,7 @@ In reading order:
     intervals         resampling of labels
     unknowns          similarities of images that nobody knows, and the threshold that keeps to a rate
     open_set          queries whose label nobody has enrolled
+    acceptance        what thresholds do to queries of known and of unknown labels
     ranks             where the positives of every query stand, and what follows from it
     ranking           exact ranks of the positives of every query
     rerank_options    the settings of re-ranking, and the checks that its steps share

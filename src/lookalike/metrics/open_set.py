@@ -55,6 +55,16 @@ class Threshold:
         return asdict(self)
 
 
+def without_rounding_noise(similarity: np.ndarray) -> np.ndarray:
+    """Similarities [Q] to six decimals, or six digits where they are larger than 1 (distances)."""
+    larger = np.abs(similarity[np.isfinite(similarity)]).max(initial=0.0) > 1.5
+    if not larger:
+        return np.round(similarity, _DECIMALS)
+    mantissa, exponent = np.frexp(similarity)
+    rounded: np.ndarray = np.ldexp(np.round(mantissa, _DECIMALS), exponent)
+    return rounded
+
+
 def open_set_metrics(similarity: np.ndarray, right: np.ndarray, enrolled: np.ndarray) -> dict[str, float]:
     """AUROC and DIR at fixed false accept rates; empty unless there are known and unknown labels.
 
@@ -65,7 +75,7 @@ def open_set_metrics(similarity: np.ndarray, right: np.ndarray, enrolled: np.nda
     """
     if enrolled.all() or not enrolled.any():
         return {}
-    similarity = _without_rounding_noise(similarity)
+    similarity = without_rounding_noise(similarity)
     genuine, strangers = similarity[enrolled], similarity[~enrolled]
     metrics = {"auroc": _auroc(genuine, strangers)}
     for rate in RATES:
@@ -143,16 +153,6 @@ def choose_thresholds(
         if wanted is not None:
             raise
         return []
-
-
-def _without_rounding_noise(similarity: np.ndarray) -> np.ndarray:
-    """Similarities to six decimals, or six digits where they are larger than 1 (distances)."""
-    larger = np.abs(similarity[np.isfinite(similarity)]).max(initial=0.0) > 1.5
-    if not larger:
-        return np.round(similarity, _DECIMALS)
-    mantissa, exponent = np.frexp(similarity)
-    rounded: np.ndarray = np.ldexp(np.round(mantissa, _DECIMALS), exponent)
-    return rounded
 
 
 def _limit(unknown: np.ndarray, rate: float) -> float:

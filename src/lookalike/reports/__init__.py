@@ -10,7 +10,11 @@ In reading order:
     similarities     how similar queries are to references of their own label and of others
     model_report     what a person wants to see of a trained model on a split
     model_plots      the plots of a report, as SVG
+    sheet            a table of figures: texts for a page, numbers in CSV, LaTeX
     model_tables     the tables of a report
+    model_unknowns   what a report tells of queries whose label no reference has
     model_pictures   queries with their neighbours, and the points of the map
+    methods          how a report was measured, as facts and as a paragraph for a paper
     model_page       a report as one page that needs no network
+    model_files      what lies beside the page: CSV, LaTeX, SVG, methods
 """

@@ -3,7 +3,8 @@
 import time
 
 from lookalike.pages import render
-from lookalike.reports import model_tables
+from lookalike.reports import model_tables, model_unknowns
+from lookalike.reports.methods import methods_of
 from lookalike.reports.model_pictures import map_points, queries_with_neighbours
 from lookalike.reports.model_plots import MOST_LABELS, draw
 from lookalike.reports.model_report import Report
@@ -11,13 +12,18 @@ from lookalike.reports.model_report import Report
 _QUERIES = 12  # of the best and of the worst
 
 
-def page(report: Report) -> bytes:
+def page(report: Report, beside: str = "") -> bytes:
     """The page, UTF-8.
+
+    Args:
+        report: What it shows.
+        beside: Name of the folder beside it that holds its tables and figures as files; empty where there is none.
 
     Raises:
         LookalikeError: matplotlib is not installed.
     """
     mistakes, asked = report.mistakes(), set(report.protocol.queries["label"])
+    unknown, used = report.unknown_queries, report.threshold_in_use
     of_queries, of_references = report.map.drawn_from
     return render(
         "report.html",
@@ -27,6 +33,14 @@ def page(report: Report) -> bytes:
         root=report.manifest.root,
         date=time.strftime("%Y-%m-%d"),
         protocol=report.identification.result.protocol,
+        beside=beside,
+        methods=str(methods_of(report)).split("\n"),
+        limit=used.similarity if used else None,
+        unknown=unknown,
+        rates=model_unknowns.rates_table(unknown) if unknown else None,
+        separation=model_unknowns.separation_table(unknown) if unknown else None,
+        outcomes=model_unknowns.outcomes_table(report) if unknown else None,
+        strangers=model_unknowns.strangers_table(report) if unknown else None,
         classes_asked=len(asked),
         classes_trained=len(asked & set(report.bundle.config.labels)),
         plots=draw(report),
@@ -62,6 +76,7 @@ def sentence(report: Report) -> str:
     if result is not report.identification.whole:
         across = result.metrics["accuracy@1"]
         parts.append(f"Across cameras, images of the query's own left out, it is {100 * across:.1f} %.")
+    parts += filter(None, [model_unknowns.unknown_sentence(report)])
     mistakes = report.mistakes().head(3).to_dict("records")
     if mistakes:
         pairs = [f"{row['label']} for {row['predicted']} ({_times(row['count'])})" for row in mistakes]

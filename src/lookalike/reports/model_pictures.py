@@ -10,7 +10,7 @@ from lookalike.reports.model_report import Report
 
 _QUERY, _POINT = 112, 56  # pixels of a thumbnail, beside its neighbours and on the map
 _NEIGHBOURS = 5
-_REFERENCE, _CORRECT, _MISTAKEN = 0, 1, 2  # kinds of points, as the page's script knows them
+_REFERENCE, _CORRECT, _MISTAKEN, _STRANGER = 0, 1, 2, 3  # kinds of points, as the page's script knows them
 
 
 def queries_with_neighbours(report: Report, rows: list[int]) -> list[list[Picture]]:
@@ -43,7 +43,8 @@ def map_points(report: Report) -> dict[str, object]:
 
     Returns:
         labels: Names.
-        points: Per point its kind (0 reference, 1 right, 2 wrong), label, label it was taken for (-1: none), path.
+        points: Per point its kind (0 reference, 1 right, 2 wrong, 3 of a label that no reference has), label, label of
+            the nearest (-1: none), path.
         layouts: Name -> x, y of every point, 0 to 1.
         thumbs: JPEG of every point in base64, empty where it cannot be read.
     """
@@ -55,7 +56,11 @@ def map_points(report: Report) -> dict[str, object]:
         rows, row = (protocol.queries, query) if query >= 0 else (protocol.references, reference)
         label, path = str(rows["label"].iloc[row]), str(rows["path"].iloc[row])
         taken = str(per_query["predicted"].iloc[row]) if query >= 0 else label
-        kind = _REFERENCE if query < 0 else _CORRECT if taken == label else _MISTAKEN
+        kind = _REFERENCE
+        if query >= 0 and not per_query["known"].iloc[row]:
+            kind = _STRANGER
+        elif query >= 0:
+            kind = _CORRECT if taken == label else _MISTAKEN
         points.append([kind, place[label], place.get(taken, -1), path])
         thumbs.append(base64.b64encode(report.thumbnail(rows, row, _POINT)).decode())
     layouts = {name: np.round(flat, 4).ravel().tolist() for name, flat in report.map.layouts.items()}

@@ -1,13 +1,15 @@
 """The plots of a report, as SVG."""
 
-from typing import TYPE_CHECKING
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lookalike.evaluation.unknown_queries import UnknownQueries
 from lookalike.inference.bundle_config import TrainingSummary
 from lookalike.palette import BLUE, BRIGHT, GREEN, INK, ORANGE, RIGHT, SOFT, WRONG
 from lookalike.reports.model_report import Report
-from lookalike.reports.plots import DASHES, figure, plain, plotting, side_by_side, svg, whole_numbers
+from lookalike.reports.plots import DASHES, MARKERS, figure, plain, plotting, side_by_side, svg, whole_numbers
 from lookalike.reports.similarities import BINS
 
 if TYPE_CHECKING:
@@ -17,24 +19,34 @@ if TYPE_CHECKING:
 MOST_LABELS = 50  # in a picture of confusions: more are not readable, and the most confused are shown
 _NAMED = 18  # characters of a label beside it
 _DEPTH = 20  # of the cmc curve
+_TITLE = 4.6  # inches that the title of the confusions takes
+
+
+def figures(report: Report) -> "dict[str, Figure]":
+    """Name -> figure, to be made inside `plotting`: metrics, cmc, curves, confusion, unknown, similarities, nearest.
+
+    Without a curve of training, a confusion or a query of an unknown label there is no such figure.
+    """
+    drawn = {
+        "metrics": _metrics(report),
+        "cmc": _cmc(report),
+        "curves": _curves(report.bundle.config.training),
+        "confusion": _confusion(report),
+        "unknown": _unknown(report.unknown_queries),
+        "similarities": _pairs(report),
+        "nearest": _nearest(report),
+    }
+    return {name: made for name, made in drawn.items() if made is not None}
 
 
 def draw(report: Report) -> dict[str, str]:
-    """Name -> SVG: metrics, cmc, curves, confusion (where something was confused), similarities, nearest.
+    """Name -> SVG as an element of a page; see `figures`.
 
     Raises:
         LookalikeError: matplotlib is not installed.
     """
     with plotting():
-        figures = {
-            "metrics": _metrics(report),
-            "cmc": _cmc(report),
-            "curves": _curves(report.bundle.config.training),
-            "confusion": _confusion(report),
-            "similarities": _pairs(report),
-            "nearest": _nearest(report),
-        }
-        return {name: svg(made) for name, made in figures.items() if made is not None}
+        return {name: svg(made) for name, made in figures(report).items()}
 
 
 def _metrics(report: Report) -> "Figure":
@@ -109,33 +121,75 @@ def most_confused(report: Report) -> list[str]:
 
 
 def _confusion(report: Report) -> "Figure | None":
-    """Which labels were taken for which; None where none was."""
+    """Which labels were taken for which, and what the threshold in use turns away; None where nothing was confused."""
     from matplotlib.colors import LinearSegmentedColormap
 
     labels = most_confused(report)
     if not labels:
         return None
-    places = {name: place for place, name in enumerate(labels)}
-    per_query = report.identification.result.per_query
-    shown = per_query[per_query["label"].isin(places) & per_query["predicted"].isin(places)]
-    totals = per_query["label"].value_counts()
-    counts = np.zeros((len(labels), len(labels)))
-    np.add.at(counts, (shown["label"].map(places).to_numpy(int), shown["predicted"].map(places).to_numpy(int)), 1)
+    counts = _counts(report, labels)
+    totals = report.identification.result.per_query["label"].value_counts()
     shares = counts / np.array([max(1, totals.get(name, 0)) for name in labels])[:, None]
     side = 2.2 + 0.21 * len(labels)
-    made, axes = figure(side, side)
+    made, axes = figure(max(side, _TITLE), side)
     # Nothing is the paper, whichever that is; everything is blue.
     blues = LinearSegmentedColormap.from_list("share", [f"{BLUE.light}00", f"{BLUE.light}ff"])
     axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
     titles = [name if len(name) <= _NAMED else name[: _NAMED - 1] + "…" for name in labels]
-    axes.set_xticks(range(len(labels)), titles, rotation=90, fontsize=8)
+    turned = ["called unknown"] if report.rejected is not None else []
+    axes.set_xticks(range(len(labels) + len(turned)), titles + turned, rotation=90, fontsize=8)
     axes.set_yticks(range(len(labels)), titles, fontsize=8)
-    axes.set_xlabel("taken for")
+    axes.set_xlabel("taken for" + (" (whatever the threshold says)" if turned else ""))
     axes.set_ylabel("is")
-    axes.set_title("queries; the fuller the blue, the larger the share of the row", loc="right", fontsize=8)
+    made.suptitle("queries; the fuller the blue, the larger the share of the row", fontsize=8)
+    if turned:
+        axes.axvline(len(labels) - 0.5, color=SOFT.light, linewidth=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = (BRIGHT if shares[row, column] > 0.5 else INK).light
         axes.annotate(f"{counts[row, column]:.0f}", (column, row), ha="center", va="center", color=colour, fontsize=7)
+    return made
+
+
+def _counts(report: Report, labels: list[str]) -> np.ndarray:
+    """Queries of each label (rows) taken for each (columns); with a threshold in use a last column: called unknown."""
+    places = {name: place for place, name in enumerate(labels)}
+    per_query = report.identification.result.per_query
+    shown = per_query[per_query["label"].isin(places) & per_query["predicted"].isin(places)]
+    counts = np.zeros((len(labels), len(labels)))
+    np.add.at(counts, (shown["label"].map(places).to_numpy(int), shown["predicted"].map(places).to_numpy(int)), 1)
+    if (rejected := report.rejected) is None:
+        return counts
+    turned = per_query.loc[rejected, "label"].value_counts()
+    return np.column_stack([counts, [turned.get(name, 0) for name in labels]])
+
+
+def _unknown(unknown: UnknownQueries | None) -> "Figure | None":
+    """Known queries accepted and named rightly against unknown ones accepted; None without unknown queries."""
+    if unknown is None:
+        return None
+    made, axes = figure(5.9, 3.6)
+    curve = unknown.curve
+    axes.plot(curve.unknown_accepted, curve.named_rightly, color=BLUE.light, linewidth=1.8, drawstyle="steps-post")
+    for entry, marker in zip(unknown.at_thresholds, cycle(MARKERS), strict=False):
+        share, rightly = entry.acceptance.unknown_accepted, entry.acceptance.named_rightly
+        name = f"FAR {100 * entry.promised:g} %{', in use' if entry.in_use else ''}"
+        look: dict[str, Any] = {"marker": marker, "linestyle": "none", "label": name, "markersize": 6}
+        axes.plot([share.value], [rightly.value], color=(ORANGE if entry.in_use else INK).light, **look)
+        if entry.in_use:
+            axes.plot([share.value] * 2, rightly.interval_95, color=ORANGE.light, linewidth=0.9)
+            axes.plot(share.interval_95, [rightly.value] * 2, color=ORANGE.light, linewidth=0.9)
+    if unknown.at_thresholds:
+        axes.legend(frameon=False, loc="lower right", fontsize=8, title="thresholds of the bundle", title_fontsize=8)
+    axes.set_xlabel("unknown queries that are accepted (measured false accept rate)")
+    axes.set_ylabel("known ones named rightly")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_title(
+        "every threshold" + ("; bars: 95 % intervals of the one in use" if unknown.in_use else ""),
+        loc="left",
+        fontsize=9,
+    )
+    plain(axes)
     return made
 
 

@@ -4,6 +4,7 @@ Letters in shapes: Q queries, R references, D embedding, P points of the map.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.data.thumbnail import thumbnail
 from lookalike.evaluation.assessment import Assessment, worst_rows
 from lookalike.evaluation.identify import Identification
+from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.bundle_config import MeasuredConfig, ThresholdConfig
 from lookalike.reports.map import Map, lay_out
@@ -65,6 +67,23 @@ class Report:
     def thresholds(self) -> list[ThresholdConfig]:
         """Of the bundle."""
         return self.bundle.config.open_set.thresholds
+
+    @cached_property
+    def unknown_queries(self) -> UnknownQueries | None:
+        """How well queries of labels without a reference are told from the others; None where there are none."""
+        return unknown_queries(self.identification.result, self.bundle.config.open_set)
+
+    @property
+    def threshold_in_use(self) -> ThresholdConfig | None:
+        """Below which `predict` says unknown unless told otherwise; None for never."""
+        rate = self.bundle.config.open_set.false_accept_rate
+        return next((entry for entry in self.thresholds if entry.false_accept_rate == rate), None)
+
+    @property
+    def rejected(self) -> pd.Series | None:
+        """Whether the threshold in use calls a query unknown, bool [Q]; None where none is in use."""
+        used = self.threshold_in_use
+        return None if used is None else self.identification.result.per_query["similarity"] <= used.similarity
 
     @property
     def of_training(self) -> bool:

@@ -107,6 +107,13 @@ def svg(made: "Figure") -> str:
     return re.sub(r"<[^<>]+>", lambda tag: _on_page(tag[0]), picture)
 
 
+def svg_file(made: "Figure") -> bytes:
+    """A figure as a file of its own, in the colours of light paper and with paper behind it."""
+    data = io.BytesIO()
+    made.savefig(data, format="svg", metadata={"Date": None}, facecolor=PAPER.light)
+    return data.getvalue()
+
+
 def _on_page(tag: str) -> str:
     """A tag whose colours are the page's; the numbers that matplotlib gives groups would be twice on a page."""
     if tag.startswith("<g id="):

@@ -15,6 +15,22 @@ _LONGEST = 200  # letters of a name or a value in an error
 _Kind = TypeVar("_Kind", bound=Settings)
 
 
+_ELSEWHERE = {  # what other programs call a setting -> what it is called here, in whatever group
+    **dict.fromkeys(("epochs", "epoch", "n_epochs", "num_epochs"), "max_epochs"),
+    **dict.fromkeys(("lr", "lr0", "base_lr"), "learning_rate"),
+    **dict.fromkeys(("bs", "batch", "batchsize"), "batch_size"),
+    **dict.fromkeys(("num_workers", "n_workers", "threads"), "workers"),
+    **dict.fromkeys(("dim", "embedding_dim", "embed_dim"), "embedding_size"),
+    **dict.fromkeys(("img_size", "image_size", "imgsz", "size"), "height"),
+    **dict.fromkeys(("arch", "architecture", "network", "model_name"), "backbone"),
+    **dict.fromkeys(("data_dir", "data_path", "dataset"), "root"),
+    **dict.fromkeys(("topk", "top_k", "n_neighbors", "neighbors", "neighbours"), "k"),
+    **dict.fromkeys(("ckpt", "checkpoint"), "ckpt_path"),
+    **dict.fromkeys(("wd", "l2"), "weight_decay"),
+    "gpu": "device",
+}
+
+
 class SettingsError(LookalikeError):
     """A setting is unknown, missing or out of range."""
 
@@ -57,7 +73,7 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
         del where[1]  # the discriminator, which is no setting
     name, given = ".".join(where)[:_LONGEST], _printed(detail["input"])
     if detail["type"] == "extra_forbidden":
-        return unknown_setting(_printed(name), _settings_of(kind, where[:-1], values))
+        return unknown_setting(_printed(name), _settings_of(kind, where[:-1], values), _meant(kind, where, values))
     if detail["type"] == "missing" or detail["input"] is None:
         return needed_setting(name)
     if detail["type"] == "string_pattern_mismatch":
@@ -70,6 +86,17 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
         return f"{name}.name={detail['ctx']['tag']}: expected {detail['ctx']['expected_tags']}: choose it by {name}=..."
     message = str(detail["msg"]).replace("Input should be", "expected")
     return f"{name}={given}: {message[0].lower() + message[1:]}"
+
+
+def _meant(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:
+    """Settings that have this name, or the name that we use for it: of any group, or of the one that was given."""
+    names = {where[-1], _ELSEWHERE.get(where[-1], where[-1])}
+    groups = [[], *([name] for name in values if isinstance(values[name], dict))] if len(where) == 1 else [where[:-1]]
+    try:
+        there = [[*group, name] for group in groups for name in _settings_of(kind, group, values)]
+    except KeyError:  # the loss has no such name either, which is told beside this
+        return []
+    return [".".join(parts) for parts in there if parts[-1] in names]
 
 
 def _settings_of(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:

@@ -160,9 +160,9 @@ class Train(Settings):
     trainer: Trainer
 
 
-def unknown_setting(name: str, settings: list[str]) -> str:
-    """What is said of a setting that does not exist, where there are `settings`."""
-    hint = did_you_mean(name.rpartition(".")[2], settings)
+def unknown_setting(name: str, settings: list[str], meant: list[str] | None = None) -> str:
+    """What is said of a setting that does not exist, where there are `settings`; `meant` are those of other groups."""
+    hint = f"; did you mean {' or '.join(meant)}?" if meant else did_you_mean(name.rpartition(".")[2], settings)
     return f"{name}: unknown setting{hint}; known here: {', '.join(settings)}"
 
 

@@ -103,11 +103,13 @@ class PredictCommand(Settings):
     """Settings of `lookalike predict`."""
 
     bundle: PathText
-    image: PathText = Field(description="a file, a folder or a glob pattern")
+    image: PathText = Field(
+        description="a file, a folder, a glob pattern, or a .csv, .tsv or .parquet table with a column path"
+    )
     k: Count | None = Field(
         description="neighbours that vote, each once; null = ten are shown, of which vote as was best on validation"
     )
-    output: PathText = Field(description="folder of the dated JSON and picture")
+    output: PathText = Field(description="folder of the dated JSON and picture; or a .csv or .parquet table to write")
     gallery_root: PathText | None = Field(description="where the gallery's images are now, if they moved")
     threshold: Annotated[float | Off | None, number_or_off(-1, 1)] = Field(
         description="say unknown where the nearest known image is not more similar than this; off = never"

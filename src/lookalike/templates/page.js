@@ -32,14 +32,14 @@ function drawMap(data) {
   for (const name of Object.keys(data.layouts)) layout.add(new Option(name, name));
   data.labels.forEach((name, place) => label.add(new Option(name, place)));
   const marks = data.points.map(([kind], place) => {
-    const mark = document.createElementNS(map.namespaceURI, kind === 2 ? "path" : "circle");
-    if (kind === 2) mark.setAttribute("d", "M-4,-4L4,4M-4,4L4,-4");
+    const mark = document.createElementNS(map.namespaceURI, kind >= 2 ? "path" : "circle");
+    if (kind >= 2) mark.setAttribute("d", kind === 2 ? "M-4,-4L4,4M-4,4L4,-4" : "M-4,-4H4V4H-4Z");
     else mark.setAttribute("r", kind === 0 ? 3.2 : 4.5);
-    mark.setAttribute("class", ["reference", "correct", "mistaken"][kind]);
+    mark.setAttribute("class", ["reference", "correct", "mistaken", "stranger"][kind]);
     mark.dataset.place = place;
     return mark;
   });
-  for (const kind of [0, 1, 2]) map.append(...marks.filter((_, place) => data.points[place][0] === kind));
+  for (const kind of [0, 1, 2, 3]) map.append(...marks.filter((_, place) => data.points[place][0] === kind));
 
   const lay = () => {
     const places = data.layouts[layout.value], scale = Math.sqrt(view[2] / full);
@@ -55,6 +55,7 @@ function drawMap(data) {
   const leave = () => { tip.style.display = "none"; choose(Number(label.value)); };
   const verdict = (kind, taken) => {
     if (kind < 2) return ["known", "right"][kind];
+    if (kind === 3) return "no known image has this label" + (taken < 0 ? "" : "; nearest to " + data.labels[taken]);
     return taken < 0 ? "no known image may be compared with it" : "taken for " + data.labels[taken];
   };
   const show = (place, x, y) => {

@@ -1,0 +1,250 @@
+"""A table of images to predict, and the table of what they show: its rows in their order, its columns carried along."""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from glob import has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.data.table_file import Cells, read_csv, read_parquet
+from lookalike.files import atomic_file
+from lookalike.inference.encoder import Box
+from lookalike.inference.predict import Prediction
+from lookalike.inference.queries import PredictError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RESULTS = ("label", "score", "similarity", "nearest", "unknown", "error")
+_TABLES = (".csv", ".tsv", ".parquet")
+_WRITTEN = (".csv", ".parquet")
+_OTHER_TABLES = (".tsv", ".txt", ".xlsx", ".xls", ".json", ".jsonl", ".feather")  # never the name of a folder
+_CORNERS = {"x1": "x1", "y1": "y1", "x2": "x2", "y2": "y2"} | {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Images of a table.
+
+    Attributes:
+        source: The table.
+        names: Of its columns, each once.
+        columns: The text of every cell, a list per column.
+        files: Of the rows that name an image.
+        boxes: Of the same rows; None for the whole image.
+        problems: Row, from 0 -> why it names none.
+    """
+
+    source: Path
+    names: list[str]
+    columns: list[list[str]]
+    files: list[Path]
+    boxes: list[Box | None]
+    problems: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def whole(self, items: Sequence[Prediction]) -> tuple[Prediction, ...]:
+        """A prediction per row: those of `files`, and one with its problem for each of the other rows."""
+        good = iter(items)
+        return tuple(
+            Prediction(f"row {row + 2}", None, None, None, (), f"{self.source}: row {row + 2}: {self.problems[row]}")
+            if row in self.problems
+            else next(good)
+            for row in range(len(self))
+        )
+
+
+def is_table(image: str) -> bool:
+    """Whether what was asked for is a table of images, by its ending."""
+    path = Path(image)
+    return path.suffix.lower() in _TABLES and not path.is_dir() and (path.exists() or not has_magic(image))
+
+
+def writes_table(output: str) -> bool:
+    """Whether results are to be written as a table, by the ending.
+
+    Raises:
+        PredictError: Another ending of tables.
+    """
+    suffix = Path(output).suffix.lower()
+    if suffix in _OTHER_TABLES:
+        raise PredictError(f"output={output}: expected a folder, or a table ending in {' or '.join(_WRITTEN)}")
+    return suffix in _WRITTEN
+
+
+def need_other_file(output: Path, table: ImageTable | None) -> None:
+    """Refuses an output that cannot be written, before any image is read.
+
+    Raises:
+        PredictError: It is a folder, or the very table that is read.
+    """
+    if output.is_dir():
+        raise PredictError(f"output={output}: is a folder: give the name of a table to write")
+    if table is not None and os.path.realpath(output) == os.path.realpath(table.source):
+        raise PredictError(f"output={output}: is the table that is read: give another name, so that nothing is lost")
+
+
+def read_image_table(path: Path) -> ImageTable:
+    """Reads a `.csv`, `.tsv` or `.parquet` table with a column `path` and, where only boxes are used, x1, y1, x2, y2.
+
+    Paths are relative to the folder of the table. A row that names no image is a problem of its own.
+
+    Raises:
+        PredictError: No table, without a column path, or without a row.
+    """
+    try:
+        cells = read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path)
+    except (ValueError, OSError) as error:
+        raise PredictError(
+            f"image={path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
+        ) from error
+    places = _places(path, cells)
+    paths = cells.columns[places["path"]]
+    if not paths:
+        raise PredictError(f"image={path}: no row in the table: expected one per image")
+    corners = [
+        cells.columns[places[name]] if name in places else [""] * len(paths) for name in ("x1", "y1", "x2", "y2")
+    ]
+    files: list[Path] = []
+    boxes: list[Box | None] = []
+    problems: dict[int, str] = {}
+    for row, (name, *numbers) in enumerate(zip(paths, *corners, strict=True)):
+        try:
+            box = _box(numbers, cells.separator)
+            files.append(_located(name, path.parent))
+            boxes.append(box)
+        except ValueError as error:
+            problems[row] = str(error)
+    return ImageTable(path, _each_once(cells.names), cells.columns, files, boxes, problems)
+
+
+def write_results(items: Sequence[Prediction], output: Path, table: ImageTable | None = None) -> None:
+    """Writes a row per prediction, whole or not at all: the columns of the table, then what the image shows.
+
+    Args:
+        items: Of every row of the table, or of any images: then `path` is the only other column.
+        output: Ending in `.csv` (UTF-8, separated by commas) or `.parquet` (types kept).
+        table: What was read, where it was a table.
+    """
+    names = table.names if table else ["path"]
+    columns: list[list[str]] = table.columns if table else [[item.image for item in items]]
+    heads = [name if name not in names else f"predicted_{name}" for name in RESULTS]
+    heads = _each_once([*names, *heads])[len(names) :]
+    results = list(zip(*map(_result, items), strict=True))
+    with atomic_file(output) as handle:
+        if output.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(_arrow(names, columns, heads, results, table), handle)
+            return
+        shown = [["" if value is None else _text(value) for value in values] for values in results]
+        text = io.StringIO()
+        csv.writer(text).writerows([[*names, *heads], *zip(*columns, *shown, strict=True)])
+        handle.write(text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _result(item: Prediction) -> tuple[object, ...]:
+    near = item.neighbours[0] if item.neighbours else None
+    similarity, nearest = (near.similarity, near.path) if near else (None, None)
+    return item.label, item.score, similarity, nearest, None if item.error else item.unknown, item.error
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _arrow(
+    names: list[str],
+    columns: list[list[str]],
+    heads: list[str],
+    results: list[tuple[object, ...]],
+    table: ImageTable | None,
+) -> "pa.Table":
+    """The columns as they were in Parquet, else as text; then the results."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kept: list[object] = [pa.array([_utf8(cell) for cell in column], pa.string()) for column in columns]
+    if table is not None and table.source.suffix.lower() == ".parquet":
+        own = pq.ParquetFile(table.source).read()
+        flat = [column for column in own.columns if not pa.types.is_nested(column.type)]
+        kept = [*flat] if len(flat) == len(names) else kept
+    kinds = (pa.string(), pa.float64(), pa.float64(), pa.string(), pa.bool_(), pa.string())
+    made = [
+        pa.array([_utf8(value) if isinstance(value, str) else value for value in values], kind)
+        for values, kind in zip(results, kinds, strict=True)
+    ]
+    return pa.table([*kept, *made], names=[*map(_utf8, names), *heads])
+
+
+def _utf8(text: str) -> str:
+    """A name of a file may hold what is no Unicode; Parquet holds nothing else."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _places(path: Path, cells: Cells) -> dict[str, int]:
+    """Which column is the path, and which the corners of a box."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(cells.names):
+        mine = _CORNERS.get(name.casefold(), name.casefold())
+        if mine != "path" and mine not in _CORNERS:
+            continue
+        if mine in places:
+            raise PredictError(
+                f"image={path}: the columns {cells.names[places[mine]]} and {name} both mean {mine}: rename one of them"
+            )
+        places[mine] = place
+    if "path" not in places:
+        seen = f" ({cells.seen})" if cells.seen else ""
+        raise PredictError(
+            f"image={path}: expected a column path (and x1, y1, x2, y2 for boxes), found {', '.join(cells.names[:20])}"
+            f"{seen}: rename the one that names the images"
+        )
+    return places
+
+
+def _located(name: str, folder: Path) -> Path:
+    """The file of a cell: in the form that leads to one, see `forms_of`."""
+    from lookalike.data.tables import forms_of
+
+    if not name.strip():
+        raise ValueError("no path: expected the file of an image")
+    forms = [form for form in forms_of(name) if form]
+    return folder / next((form for form in forms if os.path.lexists(folder / form)), name.strip())
+
+
+def _box(cells: list[str], separator: str) -> Box | None:
+    """Four numbers, or None where all four are missing."""
+    texts = [cell.strip() for cell in cells]
+    missing = texts.count("")
+    if missing == len(texts):
+        return None
+    if missing:
+        raise ValueError(f"a box of {len(texts) - missing} numbers: expected x1, y1, x2, y2 or none of them")
+    numbers = []
+    for name, text in zip(("x1", "y1", "x2", "y2"), texts, strict=True):
+        try:
+            number = float(text if separator == "," else text.replace(",", "."))
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"{name} is {text!r}: expected a number of pixels")
+        numbers.append(number)
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def _each_once(names: list[str]) -> list[str]:
+    """Names of columns, with a number where one stands twice."""
+    once: list[str] = []
+    for name in names:
+        number, free = 1, name
+        while free in once:
+            free, number = f"{name}.{number}", number + 1
+        once.append(free)
+    return once

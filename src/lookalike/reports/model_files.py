@@ -1,0 +1,70 @@
+"""What lies beside the page of a report: its tables as CSV and LaTeX, its figures as SVG, and its methods."""
+
+from pathlib import Path
+
+from lookalike.files import as_json, write_bytes
+from lookalike.reports import model_tables, model_unknowns
+from lookalike.reports.methods import methods_of
+from lookalike.reports.model_plots import figures
+from lookalike.reports.model_report import Report
+from lookalike.reports.plots import plotting, svg_file
+from lookalike.reports.sheet import Sheet
+
+_UNKNOWN = ("separation", "rates", "outcomes", "labels")
+_SOMETIMES = {
+    *(
+        f"{table}{end}"
+        for table in ("confusions", "cameras", "thresholds", *(f"unknown-{part}" for part in _UNKNOWN))
+        for end in (".csv", ".tex")
+    ),
+    *("confusion.svg", "curves.svg", "unknown.svg"),
+}  # files that not every report has
+
+
+def sheets(report: Report) -> dict[str, Sheet]:
+    """Name -> table, whole where the page shows only a part; those without rows are left out."""
+    unknown = report.unknown_queries
+    tables = {
+        "figures": model_tables.metrics_table(report),
+        "confusions": model_tables.mistakes_table(report, most=None),
+        "classes": model_tables.classes_table(report),
+        "cameras": model_tables.cameras_table(report),
+        "thresholds": model_tables.thresholds_table(report),
+        "model": model_tables.card_table(report),
+    }
+    if unknown:
+        tables |= {
+            "unknown-separation": model_unknowns.separation_table(unknown),
+            "unknown-rates": model_unknowns.rates_table(unknown),
+            "unknown-outcomes": model_unknowns.outcomes_table(report),
+            "unknown-labels": model_unknowns.strangers_table(report),
+        }
+    return {name: table for name, table in tables.items() if table is not None and table.rows}
+
+
+def write_files(report: Report, folder: Path) -> list[Path]:
+    """Writes tables as `.csv` and `.tex`, figures as `.svg`, `methods.txt` and `.json`; returns their paths.
+
+    Each is written whole or not at all; what an earlier report left there that this one has not is removed.
+
+    Args:
+        report: The report.
+        folder: Where; other files in it are left alone.
+
+    Raises:
+        LookalikeError: matplotlib is not installed.
+    """
+    methods = methods_of(report)
+    contents = {
+        "methods.txt": str(methods).encode("utf-8", "backslashreplace"),
+        "methods.json": as_json(methods.to_dict()),
+    }
+    for name, table in sheets(report).items():
+        contents |= {f"{name}.csv": table.to_csv(), f"{name}.tex": table.to_latex()}
+    with plotting():
+        contents |= {f"{name}.svg": svg_file(made) for name, made in figures(report).items()}
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    for name in _SOMETIMES - set(contents):
+        (folder / name).unlink(missing_ok=True)
+    return sorted(folder / name for name in contents)
