@@ -169,7 +169,7 @@ def test_a_run_that_was_stopped_goes_on(digits: Path, home: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("settings", "error", "text"),
     [
-        ({"epochs": 5}, SettingsError, r"^epochs: unknown setting; known here: run, seed"),
+        ({"epochs": 5}, SettingsError, r"^epochs: unknown setting; did you mean trainer\.max_epochs\?"),
         (
             {"trainer": {"max_epoch": 5}},
             SettingsError,

@@ -19,6 +19,7 @@ from lookalike.files import (
     DiskFullError,
     atomic_file,
     atomic_folder,
+    need_place,
     only_one,
     set_aside,
     sha256_of,
@@ -507,3 +508,24 @@ def test_a_place_without_room_for_a_lock_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="file") as caught, only_one(tmp_path / "file" / ".lock", "busy"):
         pass
     assert str(caught.value.filename) == str(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["there", "new", "deep/er"])
+def test_a_place_is_looked_at_and_nothing_is_left_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "there").mkdir()
+    need_place(tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+@pytest.mark.parametrize("under", ["", "a", "a/b"])
+@pytest.mark.parametrize("kind", ["file", "lost link"])
+def test_a_place_that_cannot_be_is_told(tmp_path: Path, kind: str, under: str) -> None:
+    way = tmp_path / "way"
+    if kind == "file":
+        way.touch()
+    else:
+        way.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(
+        LookalikeError, match=rf"{re.escape(str(way / under))}: nothing can be written there \(.*\): give"
+    ):
+        need_place(way / under)

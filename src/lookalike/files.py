@@ -283,15 +283,15 @@ def _new_folder(path: Path) -> Iterator[Path]:
 
 
 def need_place(folder: Path) -> None:
-    """Makes a folder, and sees that files can be written there before hours of work are spent on their content.
+    """Sees that files can be written to a folder, or it be made, before hours of work are spent on their content.
 
     Raises:
         DiskFullError: There is no room.
         LookalikeError: Nothing can be written there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder) as file:
+        there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+        with TemporaryFile(dir=there) as file:
             file.write(b"0")
     except OSError as error:
         problem = _translate(error, folder)

@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -213,4 +214,6 @@ def test_the_files_can_be_read_without_lookalike(tmp_path: Path) -> None:
     gallery(np.eye(2, dtype=np.float32)).save(tmp_path)
     assert (tmp_path / "rows.csv").read_text().splitlines() == ["label,path", "label 0,0.jpg", "label 1,1.jpg"]
     about = json.loads((tmp_path / "gallery.json").read_text())
+    hashes = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("embeddings.npy", "rows.csv")}
+    assert about.pop("files") == hashes
     assert about == {"schema": 1, "fingerprint": "f" * 64, "precision": "", "root": "/photos"}

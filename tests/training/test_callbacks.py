@@ -19,7 +19,7 @@ from lookalike.training.run import train
 from runs import arguments, same, start, state
 
 
-def test_a_full_disk_loses_nothing(digits: Path, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on file size stands for a full disk: the second checkpoint does not fit, the first one still resumes."""
     code = """
 import resource, sys
@@ -46,7 +46,8 @@ sys.exit(main(sys.argv[1:]))
     assert state(tmp_path)["global_step"] == 2
     resumed = start(tmp_path, *command)
     assert resumed.returncode == 0, resumed.stderr
-    assert start(tmp_path, *arguments(digits, "unbroken")).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments(digits, "unbroken")) == 0
     resumed_weights, unbroken_weights = (tmp_path / f"models/{run}/model.safetensors" for run in ("r", "unbroken"))
     assert resumed_weights.read_bytes() == unbroken_weights.read_bytes()
 

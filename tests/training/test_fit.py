@@ -47,11 +47,12 @@ def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, lo
         ("os", "fsync", 7),  # a checkpoint's temporary file is written but not yet in place
         ("lookalike.training.callbacks", "KeepState.on_train_epoch_end", 1),  # validated, logged, not yet written
     ]
-    for module, path, call in moments:
+    for module, path, call in moments if loss == "arcface" else moments[:1]:
         code = KILLER.format(module=module, path=path, call=call)
         killed = subprocess.run([sys.executable, "-c", code, *command], cwd=broken, capture_output=True, timeout=300)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-    _kill_from_outside(broken, command)
+    if loss == "arcface":
+        _kill_from_outside(broken, command)
     resumed = start(broken, *command)
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming r after" in resumed.stderr
