@@ -72,26 +72,26 @@ def logged(where: Path, name: str) -> tuple[Any, Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("checkpoint", "folder"),
+    ("checkpoint", "folder", "more"),
     [
-        ("epoch_120.ckpt", "data/Market-1501-v15.09.15"),
-        ("epoch_120.ckpt", "data"),
-        ("best.ckpt", "data/market"),
+        ("epoch_120.ckpt", "data/Market-1501-v15.09.15", []),
+        ("best.ckpt", "data/market", ["logger=none", "worst=0", "output=r.json"]),
     ],
 )
 def test_eval_py_takes_what_lies_in_its_usual_place(
-    few_market: Path, trained: Path, tmp_path: Path, checkpoint: str, folder: str
+    few_market: Path, trained: Path, tmp_path: Path, checkpoint: str, folder: str, more: list[str]
 ) -> None:
     (tmp_path / "models").mkdir()
     shutil.copyfile(trained / "checkpoint" / "r" / "last.ckpt", tmp_path / "models" / checkpoint)
     (tmp_path / folder).parent.mkdir(exist_ok=True)
     (tmp_path / folder).symlink_to(few_market)
-    done = script("eval.py", tmp_path)
+    done = script("eval.py", tmp_path, *more)
     assert done.returncode == 0, done.stderr
     assert f"models/{checkpoint}: a checkpoint of lookalike" in done.stderr
-    assert (
-        logged(tmp_path, f"models-{Path(checkpoint).stem}-test")[0].data.params["ckpt_path"] == f"models/{checkpoint}"
-    )
+    report = json.loads((tmp_path / ("r.json" if more else "reports/models-epoch_120-test.json")).read_text())
+    assert report["ckpt_path"] == f"models/{checkpoint}"
+    if not more:
+        assert logged(tmp_path, "models-epoch_120-test")[0].data.params["ckpt_path"] == f"models/{checkpoint}"
     assert done.stdout.startswith("accuracy      ")
 
 
