@@ -84,7 +84,7 @@ def test_letters_of_no_font_are_spelt_out_and_said_once(tmp_path: Path) -> None:
     assert said.count("pictures:") == 1
 
 
-@pytest.mark.parametrize("text", ["Granny Smith", "Crème brûlée", "Ελληνικά", "Яблоко", "e\u0301", "1 €", ""])
+@pytest.mark.parametrize("text", ["Granny Smith", "Crème brûlée", "e\u0301", "1 % [x]", ""])
 def test_one_font_is_enough_where_it_has_all_letters(text: str) -> None:
     pieces = runs(text, 14)
     assert [piece for piece, _ in pieces] == ([text] if text else [])
