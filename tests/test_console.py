@@ -91,24 +91,28 @@ def test_elsewhere_long_work_is_a_line_every_ten_seconds(
     ]
 
 
-def test_work_that_does_not_begin_has_no_end(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("title", "total", "seconds", "done", "line"),
+    [
+        ("embedding", 2, 20, 0, "embedding: 0/2, 20 s so far\n"),  # what has not begun has no end
+        ("trial", 6, 50, 2, "trial: 2/6, 25.0 s each, 100 s left\n"),
+    ],
+)
+def test_slow_work_tells_its_seconds(
+    title: str,
+    total: int,
+    seconds: int,
+    done: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(console, "time", clock)
-    with progress("embedding", 2) as advance:
-        clock.seconds += 20
-        advance(0)
-    assert capsys.readouterr().err == "embedding: 0/2, 20 s so far\n"
-
-
-def test_slow_work_tells_seconds_per_item(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    monkeypatch.setattr(console, "time", clock)
-    with progress("trial", 6) as advance:
-        clock.seconds += 50
-        advance(2)
-    assert capsys.readouterr().err == "trial: 2/6, 25.0 s each, 100 s left\n"
+    with progress(title, total) as advance:
+        clock.seconds += seconds
+        advance(done)
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.parametrize("text", ["[bold]plain[/bold]", "x" * 500, ":warning: 100 % [/]"])

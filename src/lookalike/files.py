@@ -151,7 +151,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         _sync_folder(path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes `content` to `path`, whole or not at all."""
     with atomic_file(path) as handle:
         handle.write(content)

@@ -87,12 +87,13 @@ class Model:
         """
         _need_choice("device", device, get_args(Device))
         _need_choice("precision", precision, get_args(WantedPrecision))
+        _need_workers(workers)
         if not isinstance(path, str | Path):
             raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
         bundle = load_bundle(at_home(Path(path)))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
-        encoder = replace(encoder, workers=_checked_workers(workers))
+        encoder = replace(encoder, workers=workers)
         about = {"bundle": str(bundle.path), "fingerprint": bundle.fingerprint, "precision": encoder.precision}
         return cls(bundle.path.resolve().name, encoder, bundle, about)
 
@@ -149,6 +150,7 @@ class Model:
                 is not installed.
         """
         _need_choice("device", device, get_args(Device))
+        _need_workers(workers)
         with needing("train", "Model.from_checkpoint"):
             from lookalike.export.network_encoder import encoder_of
             from lookalike.models.restore import held_out_of, restore
@@ -158,7 +160,7 @@ class Model:
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
-        encoder = replace(encoder, workers=_checked_workers(workers))
+        encoder = replace(encoder, workers=workers)
         about = {
             "ckpt_path": str(file),
             **({"ckpt_key": ckpt_key} if ckpt_key else {}),
@@ -358,10 +360,11 @@ def _device_of_torch(device: Device) -> Literal["cpu", "cuda"]:
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
 
 
-def _checked_workers(workers: int | None) -> int | None:
-    if workers is None or (isinstance(workers, int) and workers >= 0):
-        return workers
-    raise LookalikeError(f"workers={workers!r}: expected the number of threads that read images, 0 or more, or None")
+def _need_workers(workers: int | None) -> None:
+    if workers is not None and not (isinstance(workers, int) and workers >= 0):
+        raise LookalikeError(
+            f"workers={workers!r}: expected the number of threads that read images, 0 or more, or None"
+        )
 
 
 def _need_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -25,6 +25,13 @@ def seal(content: bytearray | memoryview) -> None:
     content[place : place + len(_ZEROS)] = hashlib.sha256(content).hexdigest().encode()
 
 
+def sealed(content: bytes) -> bytes:
+    """A copy of a file's whole content, sealed; see `seal`."""
+    copy = bytearray(content)
+    seal(copy)
+    return bytes(copy)
+
+
 def is_whole(file: Path) -> bool | None:
     """Whether a file is as it was sealed; None for one without a seal: of an earlier version, or of somebody else.
 

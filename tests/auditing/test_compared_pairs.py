@@ -85,9 +85,9 @@ def test_a_cache_that_cannot_be_used_is_made_anew(facts: Facts, tmp_path: Path, 
 def test_a_full_disk_costs_only_the_memory_of_it(
     facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(path: Path) -> None:
+    def full(path: Path, _: object) -> None:
         raise DiskFullError(f"{path}: no space left")
 
-    monkeypatch.setattr(compared_pairs, "atomic_file", full)
+    monkeypatch.setattr(compared_pairs, "write_bytes", full)
     assert len(compare_pairs(facts, PAIRS, tmp_path / "pairs.parquet")) == len(PAIRS)
     assert "comparisons cannot be kept" in capsys.readouterr().err

@@ -62,10 +62,10 @@ def test_only_what_changed_is_read(data: Path, tmp_path: Path) -> None:
 def test_a_full_disk_costs_only_the_memory_of_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(path: Path) -> None:
+    def full(path: Path, _: object) -> None:
         raise DiskFullError(f"{path}: no space left")
 
-    monkeypatch.setattr(file_facts, "atomic_file", full)
+    monkeypatch.setattr(file_facts, "write_bytes", full)
     assert len(look(data, tmp_path / "cache").rows) > 0
     assert "what was read cannot be kept" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from lookalike.auditing.file_facts import Facts
 from lookalike.auditing.same_picture import Compared, Prepared, compare_prepared
 from lookalike.console import progress, say
-from lookalike.files import DiskFullError, atomic_file
+from lookalike.files import DiskFullError, write_bytes
 from lookalike.parallel import side_by_side
 from lookalike.seals import BLANK, is_whole, seal
 
@@ -95,7 +95,6 @@ def _write_cache(cache: Path, compared: dict[str, Compared]) -> None:
     content = buffer.getbuffer()
     seal(content)
     try:
-        with atomic_file(cache) as handle:
-            handle.write(content)
+        write_bytes(cache, content)
     except DiskFullError as error:
         say(f"comparisons cannot be kept ({error})")

@@ -32,7 +32,7 @@ from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.metadata import orientation_of
 from lookalike.data.orientation import SIDEWAYS
 from lookalike.data.pixels import PixelSettings
-from lookalike.files import DiskFullError, atomic_file
+from lookalike.files import DiskFullError, write_bytes
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.pages import Picture
 from lookalike.parallel import side_by_side
@@ -269,7 +269,6 @@ def _write_cache(cache: Path, identity: str, facts: list[dict[str, Any] | None])
     content = buffer.getbuffer()
     seal(content)
     try:
-        with atomic_file(cache) as handle:
-            handle.write(content)
+        write_bytes(cache, content)
     except DiskFullError as error:
         say(f"what was read cannot be kept ({error})")

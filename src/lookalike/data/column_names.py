@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from lookalike.errors import did_you_mean
 
-_OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
+OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
 _SHOWN = 20  # columns in an error
 
 
@@ -30,7 +30,7 @@ def own_columns(names: list[str], given: Mapping[str, str], ours: Collection[str
     plain_names = {name.casefold() for name in names}
     for place, name in enumerate(names):
         plain = name.casefold()
-        mine = _OML_NAMES.get(plain, plain)
+        mine = OML_NAMES.get(plain, plain)
         if mine in ours and mine not in given and (name == plain or plain not in names):
             if mine in places:
                 raise ValueError(f"the columns {names[places[mine]]} and {name} both mean {mine}: keep one of them")

@@ -19,7 +19,7 @@ from lookalike.experiments.comparison import METRICS, MeasuredRun
 from lookalike.files import as_json, atomic_file, need_place, sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle
 from lookalike.metrics.result import RetrievalResult
-from lookalike.seals import BLANK, is_whole, seal
+from lookalike.seals import BLANK, is_whole, sealed
 from lookalike.settings.training import Train
 from lookalike.training.fit import DivergedError
 from lookalike.training.preflight import check_run
@@ -70,11 +70,12 @@ def run_grid(
     manifest = cache(lambda data: read_data(**json.loads(data)))
     fingerprint = cache(lambda data: manifest(data).fingerprint())
     need_place(output)
-    for point in points:
-        check_run(point.settings, manifest(json.dumps(point.settings.data.model_dump())))
-    for number, point in enumerate(points, 1):
+    sources = [json.dumps(point.settings.data.model_dump()) for point in points]
+    for point, source in zip(points, sources, strict=True):
+        check_run(point.settings, manifest(source))
+    for number, (point, source) in enumerate(zip(points, sources, strict=True), 1):
         run = str(point.settings.run)
-        data = fingerprint(json.dumps(point.settings.data.model_dump()))
+        data = fingerprint(source)
         result = read_measured(point, output, data)
         if result is None:
             say(f"run {number} of {len(points)}: {run}")
@@ -138,28 +139,23 @@ def write_measured(point: Point, output: Path, data: str, bundle: Bundle, result
     about_file, table_file = _files(point, output)
     with atomic_file(table_file) as handle:
         result.per_query[list(_PER_QUERY)].to_parquet(handle, index=False)
-    content = bytearray(
-        as_json(
-            {
-                "run": bundle.path.name,
-                "fingerprint": bundle.fingerprint,
-                "data": data,
-                "settings": point.settings.model_dump(mode="json"),
-                "protocol": result.protocol,
-                "best_epoch": training.best_epoch,
-                "epochs": training.epochs,
-                "arithmetic": training.arithmetic,
-                "seconds": training.seconds,
-                "parameters": training.parameters,
-                "trained_parameters": training.trained_parameters,
-                "history": training.history,
-                "table": sha256_of(table_file),
-                "checksum": BLANK.decode(),  # the last, so that it stands near the end
-            }
-        )
-    )
-    seal(content)
-    write_bytes(about_file, bytes(content))
+    about = {
+        "run": bundle.path.name,
+        "fingerprint": bundle.fingerprint,
+        "data": data,
+        "settings": point.settings.model_dump(mode="json"),
+        "protocol": result.protocol,
+        "best_epoch": training.best_epoch,
+        "epochs": training.epochs,
+        "arithmetic": training.arithmetic,
+        "seconds": training.seconds,
+        "parameters": training.parameters,
+        "trained_parameters": training.trained_parameters,
+        "history": training.history,
+        "table": sha256_of(table_file),
+        "checksum": BLANK.decode(),  # the last, so that it stands near the end
+    }
+    write_bytes(about_file, sealed(as_json(about)))
 
 
 def _measure(bundle: Bundle, settings: Train) -> RetrievalResult:

@@ -10,6 +10,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.data.column_names import OML_NAMES
 from lookalike.data.table_file import Cells, read_csv, read_parquet
 from lookalike.files import atomic_file
 from lookalike.inference.encoder import Box
@@ -23,7 +24,7 @@ RESULTS = ("label", "score", "similarity", "nearest", "unknown", "error")
 _TABLES = (".csv", ".tsv", ".parquet")
 _WRITTEN = (".csv", ".parquet")
 _OTHER_TABLES = (".tsv", ".txt", ".xlsx", ".xls", ".json", ".jsonl", ".feather")  # never the name of a folder
-_CORNERS = {"x1": "x1", "y1": "y1", "x2": "x2", "y2": "y2"} | {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
+_CORNERS = tuple(OML_NAMES.values())  # x1, y1, x2, y2
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,7 @@ def read_image_table(path: Path) -> ImageTable:
     paths = cells.columns[places["path"]]
     if not paths:
         raise PredictError(f"image={path}: no row in the table: expected one per image")
-    corners = [
-        cells.columns[places[name]] if name in places else [""] * len(paths) for name in ("x1", "y1", "x2", "y2")
-    ]
+    corners = [cells.columns[places[name]] if name in places else [""] * len(paths) for name in _CORNERS]
     files: list[Path] = []
     boxes: list[Box | None] = []
     problems: dict[int, str] = {}
@@ -192,8 +191,8 @@ def _places(path: Path, cells: Cells) -> dict[str, int]:
     """Which column is the path, and which the corners of a box."""
     places: dict[str, int] = {}
     for place, name in enumerate(cells.names):
-        mine = _CORNERS.get(name.casefold(), name.casefold())
-        if mine != "path" and mine not in _CORNERS:
+        mine = OML_NAMES.get(name.casefold(), name.casefold())
+        if mine not in ("path", *_CORNERS):
             continue
         if mine in places:
             raise PredictError(
@@ -228,7 +227,7 @@ def _box(cells: list[str], separator: str) -> Box | None:
     if missing:
         raise ValueError(f"a box of {len(texts) - missing} numbers: expected x1, y1, x2, y2 or none of them")
     numbers = []
-    for name, text in zip(("x1", "y1", "x2", "y2"), texts, strict=True):
+    for name, text in zip(_CORNERS, texts, strict=True):
         try:
             number = float(text if separator == "," else text.replace(",", "."))
         except ValueError:

@@ -12,11 +12,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lookalike.errors import CheckpointError
-from lookalike.files import atomic_file, write_bytes
+from lookalike.files import write_bytes
 from lookalike.models.checkpoint_tensors import TensorsError, opened
 from lookalike.models.inert_pickle import TensorDescription
 from lookalike.models.torch_storages import Storages
-from lookalike.seals import BLANK, seal
+from lookalike.seals import BLANK, seal, sealed
 
 LAST, BEST = "last.ckpt", "best.safetensors"
 _DEEPEST = 60  # containers inside each other
@@ -36,16 +36,13 @@ def write_checkpoint(file: Path, state: dict[str, Any]) -> None:
     buffer.write(len(BLANK).to_bytes(2, "little") + BLANK)
     content = buffer.getbuffer()
     seal(content)
-    with atomic_file(file) as handle:
-        handle.write(content)
+    write_bytes(file, content)
 
 
 def write_weights(file: Path, tensors: dict[str, Tensor]) -> None:
     """Writes safetensors, their checksum among the metadata; what stands there stays until they are complete."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = bytearray(save(plain, {"checksum": BLANK.decode()}))
-    seal(content)
-    write_bytes(file, bytes(content))
+    write_bytes(file, sealed(save(plain, {"checksum": BLANK.decode()})))
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:

@@ -64,8 +64,7 @@ def restore(
         say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
     elif not asked.model.backbone:
         raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
-    built = asked.model.model_dump(include=set(_OF_MODEL))
-    built = {name: built[name] for name in _OF_MODEL}
+    built = {name: getattr(asked.model, name) for name in _OF_MODEL}
     size = (asked.pixels.height, asked.pixels.width)
     if own:
         _need_no_more_than_the_file(file, built, size)
@@ -95,10 +94,7 @@ def held_out_of(file: Path) -> HeldOut:
     try:
         return HeldOut.model_validate({name: own[f"data.{name}"] for name in names})
     except ValidationError as error:
-        raise CheckpointError(
-            f"{file}: its own settings of the data cannot be used (data.{error.errors()[0]['loc'][0]}): it is damaged, "
-            "or of a later version of lookalike: copy it again, or update lookalike"
-        ) from error
+        raise _unusable(file, "its own settings of the data", f"data.{error.errors()[0]['loc'][0]}") from error
 
 
 def _own_settings(file: Path) -> dict[str, Any]:
@@ -138,10 +134,14 @@ def _of_checkpoint(file: Path, own: dict[str, Any]) -> _Asked:
                 groups[group][name] = _plain(f"{group}.{name}", value)
         return _checked(groups["model"], groups["pixels"])
     except (SettingsError, ValueError) as error:
-        raise CheckpointError(
-            f"{file}: its own settings cannot be used ({one_line(error)}): it is damaged, or of a later version of "
-            "lookalike: copy it again, or update lookalike"
-        ) from error
+        raise _unusable(file, "its own settings", one_line(error)) from error
+
+
+def _unusable(file: Path, what: str, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"{file}: {what} cannot be used ({reason}): it is damaged, or of a later version of lookalike: copy it again, "
+        "or update lookalike"
+    )
 
 
 def _plain(name: str, value: object) -> object:

@@ -54,12 +54,12 @@ class Plan:
     @property
     def run(self) -> str:
         """Its name."""
-        return self.settings.run or run_name(self.settings)
+        return name_of(self.settings)
 
     @property
     def checkpoint(self) -> Path:
         """The folder of its resumable state."""
-        return Path(self.settings.checkpoint_dir) / self.run
+        return checkpoint_folder(self.settings)
 
     @property
     def target(self) -> Path:
@@ -71,6 +71,16 @@ class Plan:
         """Flat settings that must be the same when the run goes on, and the fingerprint of the data."""
         values = {**flat(self.settings.model_dump()), "run": self.run, "data_fingerprint": self.manifest.fingerprint()}
         return {name: value for name, value in values.items() if not name.startswith(FREE)}
+
+
+def name_of(settings: Train) -> str:
+    """The name of a run: its own, or one of what it is."""
+    return settings.run or run_name(settings)
+
+
+def checkpoint_folder(settings: Train) -> Path:
+    """The folder of a run's resumable state."""
+    return Path(settings.checkpoint_dir) / name_of(settings)
 
 
 def run_name(settings: Train) -> str:

@@ -28,7 +28,7 @@ from lookalike.training.finish import finish
 from lookalike.training.fit import fit, keep_freed_memory, quiet
 from lookalike.training.history import finished
 from lookalike.training.parents import Parent
-from lookalike.training.plan import Plan, TrainError, Watch, run_name
+from lookalike.training.plan import Plan, TrainError, Watch, checkpoint_folder
 from lookalike.training.preflight import check_first_weights, check_run
 from lookalike.training.unknown_folds import unknowns_by_folds
 
@@ -139,7 +139,7 @@ def _read_data(settings: Train) -> Manifest:
     check_run(settings, manifest)
     options = settings.augment
     if options.per_class is not None:
-        if not (Path(settings.checkpoint_dir) / (settings.run or run_name(settings)) / LAST).is_file():
+        if not (checkpoint_folder(settings) / LAST).is_file():
             check_first_weights(settings)
         output = Path(options.output) if options.output else default_output(manifest.root)
         say(f"copies: up to {options.per_class} images per class in {output}")

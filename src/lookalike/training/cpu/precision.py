@@ -25,7 +25,7 @@ from lookalike.errors import LookalikeError
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import TrainPrecision
-from lookalike.seals import BLANK, is_whole, seal
+from lookalike.seals import BLANK, is_whole, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
 
@@ -89,9 +89,7 @@ def fastest_precision(
         tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in choices}
         try:
             answer = {**asdict(_best(tried)), "about": circumstances, "checksum": BLANK.decode()}
-            content = bytearray(json.dumps(answer, indent=2).encode())
-            seal(content)
-            write_once(file, bytes(content))
+            write_once(file, sealed(json.dumps(answer, indent=2).encode()))
         except (OSError, LookalikeError) as error:
             say(f"{file}: what was measured cannot be remembered ({error}); the next run measures again")
         timed = _remembered(file) or _best(tried)
