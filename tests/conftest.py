@@ -15,6 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What is measured about this machine is kept apart from the user's own, and is the same for a test's processes.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lookalike-tests-")
 
+ONCE = ("spoilt", "trained", "installed", "made")  # each takes so long that all tests with it run in one process
+
 TINY = (
     "model=timm",
     "model.backbone=test_resnet",
@@ -32,6 +34,12 @@ TINY = (
     "online.flip=false",
     "logger=none",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in set(ONCE) & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.split('/')[-2]} {name}"))
 
 
 def _photographs(name: str) -> Path:

@@ -1,15 +1,13 @@
 """Training runs as the tests start them."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import processes
 from conftest import TINY
-
-RUN = [sys.executable, "-m", "lookalike"]
 
 
 def arguments(root: Path, run: str = "r", *more: str) -> list[str]:
@@ -17,7 +15,7 @@ def arguments(root: Path, run: str = "r", *more: str) -> list[str]:
 
 
 def start(where: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*RUN, *command], cwd=where, capture_output=True, text=True, timeout=300)
+    return processes.run(processes.COMMAND, *command, cwd=where)
 
 
 def same(first: Any, second: Any) -> bool:

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from PIL import Image
 from safetensors.torch import save_file
 
+import processes
 from conftest import TINY
 from lookalike.cli.main import main
 from lookalike.data.images import read_image
@@ -40,9 +41,8 @@ SMALL += ["trainer.labels_per_batch=8", "trainer.images_per_label=4", "trainer.p
 
 
 def script(name: str, where: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / name), *arguments], cwd=where, capture_output=True, text=True, timeout=500
-    )
+    code = "import runpy, sys\nrunpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    return processes.run(code, str(ROOT / name), *arguments, cwd=where, timeout=500)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,8 @@ def test_eval_py_does_not_choose_among_checkpoints(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(exist_ok=True)
     for name in ("a.ckpt", "b.ckpt"):
         (tmp_path / "models" / name).touch()
-    done = script("eval.py", tmp_path)
+    command = [sys.executable, str(ROOT / "eval.py")]  # a real start
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, got neither" in done.stderr
 

@@ -3,10 +3,11 @@
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 
 _MOST_THREADS = 16  # each may hold a whole photograph while it is read
+_LOOK_UP = 0.2  # seconds: a signal does not wake every lock (none on Windows), so Ctrl-C is looked for
 
 
 def side_by_side(work: Callable[[int], None], firsts: range, threads: int | None = None) -> None:
@@ -39,7 +40,10 @@ def side_by_side(work: Callable[[int], None], firsts: range, threads: int | None
 
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for done in [pool.submit(run) for _ in range(threads)]:
+            running = [pool.submit(run) for _ in range(threads)]
+            while wait(running, _LOOK_UP).not_done:
+                pass
+            for done in running:
                 done.result()
         except BaseException:
             left.clear()

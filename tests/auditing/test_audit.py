@@ -78,7 +78,12 @@ def test_a_second_audit_reads_no_file_and_says_the_same(spoilt: tuple[Audit, pd.
 
 
 def test_same_trips_of_test_and_train_are_a_leak(produce: Path, tmp_path: Path) -> None:
-    result = look(produce, tmp_path)
+    """In every third class of the photographs."""
+    for split in ("train", "validation", "test"):
+        for label in sorted(folder.name for folder in (produce / "train").iterdir())[::3]:
+            if (produce / split / label).is_dir():
+                shutil.copytree(produce / split / label, tmp_path / "data" / split / label)
+    result = look(tmp_path / "data", tmp_path / "cache")
     leaks = result.leaks.set_index("split")
     assert leaks.loc["test", "scenes"] > 0.3 * leaks.loc["test", "queries"]
     assert leaks.loc["test", "without_scenes"] < leaks.loc["test", "accuracy"]

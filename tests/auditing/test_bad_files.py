@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from audits import findings_of, look
+from audits import findings_of, look, untrained
 from lookalike.auditing.bad_files import check_files
 from lookalike.auditing.file_facts import gather
 from lookalike.auditing.findings_table import Findings
 from lookalike.data.images import read_image
 from lookalike.data.layouts import survey_data
-from lookalike.export.untrained import identity, untrained_encoder
+from lookalike.export.untrained import identity
 
 
 def test_light_size_and_shape_are_told(data: Path, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def checked(root: Path, cache: Path) -> pd.DataFrame:
     manifest, _ = survey_data(str(root))
     rows = manifest.original.reset_index(drop=True)
     findings = Findings(rows)
-    facts = gather(manifest, rows, lambda: untrained_encoder(cache), identity(), cache / "images.parquet")
+    facts = gather(manifest, rows, untrained, identity(), cache / "images.parquet")
     check_files(findings, manifest, facts)
     return findings.table()
 

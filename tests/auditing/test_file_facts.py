@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from audits import findings_of, look
+from audits import findings_of, look, untrained
 from lookalike.auditing import file_facts
 from lookalike.auditing.audit import audit
 from lookalike.auditing.file_facts import gather, wrong_suffix
 from lookalike.data.layouts import survey_data
-from lookalike.export.untrained import untrained_encoder
 from lookalike.files import DiskFullError
 
 
@@ -29,7 +28,7 @@ def test_a_damaged_or_foreign_cache_is_read_again(
     assert "damaged; every image is read again" in capsys.readouterr().err
     pd.testing.assert_frame_equal(first.findings, again.findings)
     manifest, problems = survey_data(str(data))
-    by_other_weights = audit(manifest, problems, lambda: untrained_encoder(cache), "other weights", cache)
+    by_other_weights = audit(manifest, problems, untrained, "other weights", cache)
     assert by_other_weights.facts.read == len(first.rows)
     assert "made with another model or version" in capsys.readouterr().err
 
@@ -114,7 +113,7 @@ def test_facts_are_those_of_the_upright_image(tmp_path: Path) -> None:
     picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "train/a/3.png")
     (tmp_path / "train/a/4.png").write_bytes(b"no image")
     manifest, _ = survey_data(str(tmp_path))
-    facts = gather(manifest, manifest.original, lambda: untrained_encoder(tmp_path), "x", tmp_path / "c.parquet")
+    facts = gather(manifest, manifest.original, untrained, "x", tmp_path / "c.parquet")
     table = facts.table.set_index("path")
     assert facts.usable.tolist() == [True, True, True, False]
     assert table.loc["train/a/1.png", ["width", "height"]].tolist() == [40, 60]

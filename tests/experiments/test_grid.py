@@ -3,14 +3,13 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import processes
 from conftest import TINY
 from lookalike.cli.arguments import read_grid, read_settings
 from lookalike.cli.main import main
@@ -78,7 +77,7 @@ def test_a_comparison_goes_on_where_it_was_killed(
         "    inner(point, *rest)\n"
         "grid.write_measured = keep\nfrom lookalike.cli.main import main\nmain(sys.argv[1:])"
     )
-    killed = subprocess.run([sys.executable, "-c", code, *grid(digits)], capture_output=True, text=True, timeout=300)
+    killed = processes.run(code, *grid(digits))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "models").rglob("*.safetensors")}
     assert len(before) == 3

@@ -2,14 +2,13 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+import processes
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
@@ -141,8 +140,7 @@ def test_a_killed_search_goes_on_inside_its_run_and_never_needs_the_test_split(
         "    if len(calls) == 3:\n        os.kill(os.getpid(), signal.SIGKILL)\n"
         "c.KeepState.on_train_epoch_end = keep\nfrom lookalike.cli.main import main\nmain(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", code, *arguments(root, "trials=3", "prune=false")]
-    killed = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    killed = processes.run(code, *arguments(root, "trials=3", "prune=false"))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (first,) = (tmp_path / "models").iterdir()
     before = (first / "model.safetensors").stat().st_mtime_ns

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import processes
 from lookalike import Gallery, Model
 from lookalike.gallery.gallery import HasEncoder
 from lookalike.gallery.sqlite_store import SqliteStore, StoreError
@@ -41,8 +42,7 @@ def files_of(root: Path, pattern: str) -> list[Path]:
 
 
 def run(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return processes.run(code, *map(str, arguments))
 
 
 def test_it_answers_as_the_bundle_that_knows_the_same_images(gallery: Gallery, model: Model, digits: Path) -> None:
@@ -388,9 +388,9 @@ def test_two_writers_lose_nothing(gallery: Gallery, bundle_path: Path, digits: P
         "from pathlib import Path\n"
         "for file in sorted(Path(sys.argv[3]).rglob('*.png')):\n    gallery.add(file, labels=sys.argv[4])\n"
     )
-    command = [sys.executable, "-c", code, str(gallery.path), str(bundle_path), str(digits / "test")]
-    writers = [subprocess.Popen([*command, name]) for name in ("left", "right")]
-    assert [writer.wait(120) for writer in writers] == [0, 0]
+    command = (code, str(gallery.path), str(bundle_path), str(digits / "test"))
+    writers = [processes.Child(*command, name) for name in ("left", "right")]
+    assert [writer.wait(120).returncode for writer in writers] == [0, 0]
     assert gallery.labels == {**{f"digit {number}": 10 for number in range(5)}, "left": 20, "right": 20}
     numbers, _ = gallery.search(gallery.references.embeddings, k=1)
     assert len(gallery) == 90

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import processes
 from lookalike.gallery.sqlite_store import SCHEMA, Row, SqliteStore, StoreError
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "2"}
@@ -42,7 +43,7 @@ def changes(file: Path) -> list[tuple[str, str]]:
 
 
 def run(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    return processes.run(code, *arguments)
 
 
 def test_what_was_enrolled_is_read_back_in_order(store: SqliteStore, file: Path) -> None:

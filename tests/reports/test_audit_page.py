@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audits import untrained
 from browser import Elements, asked, faint_texts, needs_browser, opened, stands_alone
 from lookalike.auditing.audit import Audit, audit
 from lookalike.auditing.findings_table import KINDS
 from lookalike.data.layouts import survey_data
-from lookalike.export.untrained import identity, untrained_encoder
+from lookalike.export.untrained import identity
 from lookalike.reports.audit_page import page
 
 HOSTILE = "<b>&'again\".png"
@@ -36,7 +37,7 @@ def spoilt(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Audit:
     wide = np.random.default_rng(0).integers(0, 255, (40, 400, 3)).astype(np.uint8)
     cv2.imwrite(str(root / "train" / "digit 2" / "wide.png"), wide)
     manifest, problems = survey_data(str(root))
-    return audit(manifest, problems, lambda: untrained_encoder(home), identity(), home)
+    return audit(manifest, problems, untrained, identity(), home)
 
 
 def written(spoilt: Audit, folder: Path) -> Path:

@@ -1,14 +1,13 @@
 """What is kept and shown while a run goes on."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
 from safetensors.torch import load, save
 
+import processes
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
 from lookalike.inference.bundle import load_bundle
@@ -36,9 +35,7 @@ owner.KeepState._write = write
 sys.exit(main(sys.argv[1:]))
 """
     command = arguments(digits, "r", "trainer.checkpoint_seconds=0")
-    full = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+    full = processes.run(code, *command, cwd=tmp_path)
     assert full.returncode == 2
     assert "last.ckpt: no space left to write it" in full.stderr
     assert "free some space, then run the same command again" in full.stderr

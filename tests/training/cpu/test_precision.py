@@ -1,7 +1,6 @@
 """The precision of training: every choice trains, the quickest that keeps the loss is taken and remembered."""
 
 import json
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import TrainPrecision, autocast, forward
 from lookalike.training.cpu import precision
 from lookalike.training.cpu.precision import CHOICES, fastest_precision, prepare
+from processes import SERVER
 
 ARCFACE = {"margin_degrees": 28.6, "scale": 30.0}
 
@@ -100,7 +100,7 @@ def _write(place: tuple[Path, int]) -> None:
 
 
 def test_the_first_to_write_wins(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
+    with SERVER.Pool(4) as pool:
         pool.map(_write, [(tmp_path / "one", number) for number in range(20)])
     first = (tmp_path / "one").read_bytes()
     write_once(tmp_path / "one", b"other")

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +14,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+import processes
 from conftest import TINY
 from lookalike import files
 from lookalike.cli.main import main
@@ -267,10 +266,10 @@ def test_two_processes_make_it_once(digits: Path, tmp_path: Path) -> None:
         "bits = opened(Path(sys.argv[3]), embedder(), rows(Path(sys.argv[2]))).bits\nprint('SUM', int(bits.sum()))"
     )
     here = f"{Path(__file__).parent}:{Path(__file__).parents[2]}"
-    command = [sys.executable, "-c", code, here, str(digits), str(tmp_path)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    sums = {process.communicate(timeout=120)[0].split("SUM")[1] for process in running}
-    assert all(process.returncode == 0 for process in running)
+    running = [processes.Child(code, here, str(digits), str(tmp_path)) for _ in range(3)]
+    done = [process.wait(120) for process in running]
+    assert [process.returncode for process in done] == [0, 0, 0], done
+    sums = {process.stdout.split("SUM")[1] for process in done}
     assert len(sums) == 1
     assert cache_of(tmp_path)
 
@@ -330,11 +329,10 @@ def test_a_cache_whose_writing_was_killed_is_never_used(digits: Path, tmp_path: 
     folder = tmp_path / "checkpoint/.trunk"
     for call in (1, 2, 3):  # each meets what the one before has left
         code = _KILLED.format(call=call)
-        killed = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, timeout=300)
+        killed = processes.run(code, *command, cwd=tmp_path)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert not list(folder.glob("*.json"))
-    whole = [sys.executable, "-m", "lookalike", *command]
-    done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = processes.run(processes.COMMAND, *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "trunk: frozen up to" in done.stderr
     assert len(list(folder.glob("*.bf16"))) == len(list(folder.glob("*.json"))) == 1
