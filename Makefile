@@ -16,7 +16,7 @@ demo: $(INSTALLED) ## the whole job on example photographs: train, evaluate, pre
 	$(BIN)/lookalike demo
 
 test: $(INSTALLED) browser ## the test suite (LOOKALIKE_TEST_DATA=<folder> adds the tests on photographs)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 browser: ## a browser for the tests of pages: Debian's chromium, where there is none and apt-get may be used
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \

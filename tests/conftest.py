@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What is measured about this machine is kept apart from the user's own, and is the same for a test's processes.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lookalike-tests-")
 
-ONCE = ("spoilt", "trained", "installed", "made")  # each takes so long that all tests with it run in one process
+# Files whose tests run in one process, because what they share takes long to make.
+TOGETHER = {
+    "tests/auditing/test_accepted.py": "spoilt photographs",
+    "tests/auditing/test_audit.py": "spoilt photographs",
+    "tests/export/test_int8.py": "quantized",
+    "tests/packaging/test_wheel.py": "installed",
+    "tests/test_metric_learning.py": "trained on people",
+}
 
 TINY = (
     "model=timm",
@@ -36,10 +44,16 @@ TINY = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in set(ONCE) & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.split('/')[-2]} {name}"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests go to whichever process is free, but those of `TOGETHER` stay together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByCost(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+    return ByCost(config, log)
 
 
 def _photographs(name: str) -> Path:
@@ -102,6 +116,24 @@ def bundle_path(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle, result = train(read_settings("train", [f"data.root={digits}", "run=tiny", *folders, *TINY]))
     assert result is not None
     return bundle.path
+
+
+@pytest.fixture(scope="session")
+def tables_of_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of MLflow, which makes its tables in seconds."""
+    from lookalike.training.mlflow_database import ready_database
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    ready_database(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def quick_mlflow(tables_of_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new database is a copy of that one, for tests of what is recorded in it."""
+    from lookalike.training import mlflow_database
+
+    monkeypatch.setattr(mlflow_database, "_make", lambda path: shutil.copyfile(tables_of_mlflow, path))
 
 
 @pytest.fixture(scope="session")

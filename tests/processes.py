@@ -19,8 +19,9 @@ from typing import Self
 COMMAND = "import runpy\nrunpy.run_module('lookalike', run_name='__main__', alter_sys=True)"  # python -m lookalike
 
 SERVER = multiprocessing.get_context("forkserver")
+PRELOADED = ["cli.main", "training.run", "datamodules.market_datamodule"]
 SERVER.set_forkserver_preload(
-    ["lookalike.cli.main", "lookalike.training.run", "lookalike.datamodules.market_datamodule"]
+    [*(f"lookalike.{module}" for module in PRELOADED), "mlflow.store.tracking.sqlalchemy_store"]
 )
 
 

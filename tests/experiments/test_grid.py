@@ -22,6 +22,8 @@ from lookalike.training.fit import DivergedError
 
 QUICK = [option for option in TINY if option != "logger=none"] + ["trainer.max_epochs=1"]
 
+pytestmark = pytest.mark.usefixtures("quick_mlflow")
+
 
 def grid(root: Path, *more: str) -> list[str]:
     # MLflow keeps a store open by its address, so a relative one would be that of another test.

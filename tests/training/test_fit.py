@@ -35,7 +35,8 @@ def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, lo
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     more = (f"loss={loss}", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0", "trainer.labels_per_batch=4")
     command = arguments(digits, "r", *more, "trainer.images_per_label=2")
-    command[command.index("logger=none")] = "logger=mlflow"
+    if loss == "arcface":
+        command[command.index("logger=none")] = "logger=mlflow"
     whole.mkdir()
     broken.mkdir()
     finished = start(whole, *command)
@@ -62,8 +63,9 @@ def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, lo
     assert same(of_whole["optimizer_states"], of_broken["optimizer_states"])
     assert same(of_whole["lr_schedulers"], of_broken["lr_schedulers"])
     assert same(of_whole["lookalike"], of_broken["lookalike"])
-    assert _curve(whole) == _curve(broken)
-    assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
+    if loss == "arcface":
+        assert _curve(whole) == _curve(broken)
+        assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
     assert not list(broken.rglob("*.tmp")), "temporary files are left behind"
 
 

@@ -28,6 +28,8 @@ from lookalike.training.mlflow_store import (
 )
 from lookalike.training.trackers import Tracker
 
+pytestmark = pytest.mark.usefixtures("quick_mlflow")
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -11,6 +11,8 @@ from lookalike.training.mlflow_store import TrackerError
 from lookalike.training.parents import ARITHMETIC_FILE, Parent, open_parent
 from lookalike.training.trackers import Tracker
 
+pytestmark = pytest.mark.usefixtures("quick_mlflow")
+
 
 @pytest.fixture
 def chosen(tmp_path: Path) -> dict[str, dict[str, str]]:

@@ -10,6 +10,8 @@ from lookalike.cli.main import main
 from lookalike.inference.bundle import load_bundle
 from lookalike.training.trackers import Tracker
 
+pytestmark = pytest.mark.usefixtures("quick_mlflow")
+
 
 def run(digits: Path, logger: str, *more: str) -> list[dict[str, float]]:
     settings = [setting for setting in TINY if setting != "logger=none"]
