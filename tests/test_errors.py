@@ -1,5 +1,6 @@
 """Text that errors share."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,25 @@ from lookalike.errors import LookalikeError, ModelError, did_you_mean, extra_wit
     ],
 )
 def test_problems_are_listed_up_to_a_number(problems: list[str], shown: int, text: str) -> None:
-    assert listed(problems, shown) == text
+    assert str(LookalikeError(listed(problems, shown))) == text
+    assert str(ModelError(f"data:\n  {listed(problems, shown)}")) == (f"data:\n  {text}" if text else r"data:\n  ")
 
 
 def test_twenty_problems_are_shown_by_default() -> None:
-    assert listed([str(number) for number in range(25)]).endswith("  19\n  ... and 5 more")
+    assert str(LookalikeError(listed([str(number) for number in range(25)]))).endswith("  19\n  ... and 5 more")
+
+
+FORGED = "x\n  lookalike: all 12 files are fine\0\n  \0y.jpg"
+
+
+def test_a_name_begins_no_line_of_an_error() -> None:
+    spelt = r"x\n  lookalike: all 12 files are fine"
+    assert str(LookalikeError(f"{FORGED.partition(chr(0))[0]}: damaged")) == f"{spelt}: damaged"
+    error = LookalikeError(f"{FORGED.partition(chr(0))[0]}: 2 problems:\n  {listed([FORGED, 'second'])}")
+    expected = f"{spelt}: 2 problems:\n  {spelt}" + r"\0\n  \0y.jpg" + "\n  second"
+    assert str(error) == expected
+    assert str(pickle.loads(pickle.dumps(error))) == expected, "also out of another process"
+    assert str(ModelError(f"inside another: {error}")) == "inside another: " + expected.replace("\n", "\\n")
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,31 @@
 """What numba keeps on disk is thrown away when any file changes that it was compiled from."""
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 INNER = "from lookalike.jit import jit\n\n@jit()\ndef inner(x):\n    return x + {}\n"
 MIDDLE = "from inner import inner\nfrom lookalike.jit import jit\n\n@jit()\ndef middle(x):\n    return inner(x) * 2\n"
 OUTER = "from lookalike.jit import jit\nfrom middle import middle\n\n@jit()\ndef outer(x):\n    return middle(x)\n"
-CALL = "from outer import outer; print(outer(1), sum(outer.stats.cache_hits.values()))"
+CALL = "from {0} import outer; print(outer(1), sum(outer.stats.cache_hits.values()))"
+PLAIN = "from lookalike.jit import jit\n\n@jit()\ndef outer(x):\n    return x + 3\n"
 
 
-def called(folder: Path) -> tuple[int, int]:
+def called(folder: Path, module: str = "outer") -> tuple[int, int]:
     """What a fresh process gets, and how many compiled functions it took from disk."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "NUMBA_CACHE_DIR": ""}
     done = subprocess.run(
-        [sys.executable, "-c", CALL], env=environment, capture_output=True, text=True, check=True, cwd=folder
+        [sys.executable, "-c", CALL.format(module)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
     )
     value, hits = done.stdout.split()
     return int(value), int(hits)
@@ -59,3 +67,24 @@ def test_what_is_damaged_on_disk_is_compiled_anew(tmp_path: Path, kind: str, how
         file.write_bytes(damaged(file, how))
     assert called(tmp_path) == (4, 0)
     assert called(tmp_path) == (4, 1), "and is whole again"
+
+
+NOW = f"{numba.__version__}\n".encode()
+MOVED = b"cnumba.nowhere\nGone\n."  # what is named is not there any more
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        *((kind, before + MOVED) for kind in ("nbi", "nbc") for before in (b"", b"0.1.0\n", NOW)),
+        *(("nbi", NOW + other) for other in (b"cnumba\nGone\n.", b"I1\n.", b"](I1\nI2\ne.", b"(I1\nI2\nI3\nt.", b"")),
+    ],
+)
+def test_what_cannot_be_loaded_is_compiled_anew(tmp_path: Path, kind: str, content: bytes) -> None:
+    """Such as what another version of Numba wrote: the checksum is right, and what is named has moved."""
+    (tmp_path / "plain.py").write_text(PLAIN)
+    assert called(tmp_path, "plain") == (4, 0)
+    for file in (tmp_path / "__pycache__").glob(f"*.{kind}"):
+        file.write_bytes(hashlib.sha256(content).digest() + content)
+    assert called(tmp_path, "plain") == (4, 0)
+    assert called(tmp_path, "plain") == (4, 1), "and is of this version again"

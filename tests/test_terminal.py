@@ -11,8 +11,10 @@ import pytest
 
 from lookalike.cli.main import main
 from lookalike.console import say
+from lookalike.errors import LookalikeError, listed
 from lookalike.terminal import complain, show, visible, visible_line
 
+FORGED_LINES = "\nlookalike: a forged one\n  lookalike: all 12 files are fine.jpg"
 FORGED = "Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
 SPELT = r"Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
 
@@ -45,12 +47,13 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
 
 def test_results_keep_their_lines_and_errors_those_of_their_problems(capsys: pytest.CaptureFixture[str]) -> None:
     show("two\nlines \x1b[1m")
-    complain("2 problems:\n  first\n  second\nlookalike: a forged one")
+    complain(LookalikeError(f"2 problems:\n  {listed(['first', 'second' + FORGED_LINES])}"))
+    complain("gone" + FORGED_LINES)
     say("one\nline \x1b[1m")
-    output = capsys.readouterr()
+    output, spelt = capsys.readouterr(), FORGED_LINES.replace("\n", "\\n")
     assert output.out == "two\nlines \\x1b[1m\n"
     assert output.err == (
-        "lookalike: 2 problems:\n  first\n  second\\nlookalike: a forged one\n" + "one\\nline \\x1b[1m\n"
+        f"lookalike: 2 problems:\n  first\n  second{spelt}\nlookalike: gone{spelt}\n" + "one\\nline \\x1b[1m\n"
     )
 
 
@@ -72,7 +75,7 @@ def forged(digits: Path, tmp_path: Path) -> Path:
 def test_no_verb_prints_a_name_raw(
     verb: str, forged: Path, bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damaged = forged / "validation" / "digit 1" / "y\x1b[2J\nwritten: z.png"
+    damaged = forged / "validation" / "digit 1" / "y\x1b[2J\n  lookalike: fine\nwritten: z.png"
     damaged.write_bytes(b"no image")
     arguments = {
         "manifest": [f"data.root={forged}", f"output={tmp_path / 'table.csv'}", "check=true"],
@@ -83,8 +86,8 @@ def test_no_verb_prints_a_name_raw(
     output = capsys.readouterr()
     text = output.out + output.err
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
-    assert not re.search(r"(?m)^(lookalike: stopped|written: z|written: \|etc)", text)
-    assert r"y\x1b[2J\nwritten: z.png" in text
+    assert not re.search(r"(?m)^[ ]*(lookalike: (stopped|fine)|written: z|written: \|etc)", text)
+    assert r"y\x1b[2J\n  lookalike: fine\nwritten: z.png" in text
 
 
 @pytest.mark.parametrize("encoding", ["ascii:strict", "ascii", "latin-1:strict", "utf-8:strict"])

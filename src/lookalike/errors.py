@@ -2,15 +2,28 @@
 
 import re
 
+_PROBLEM = "\0"  # stands before each of several: nothing typed and no name of a file can hold it
+_OWN_LINE = re.compile(f"(\n  |){_PROBLEM}")
+
 
 class LookalikeError(ValueError):
     """What was expected, what was found and what to do about it, on one line; each of several has its own."""
 
+    def __str__(self) -> str:
+        """The text, in which only the problems that `listed` joined begin lines; other line feeds are spelt out."""
+        parts = _OWN_LINE.split(super().__str__())  # every second one separates two
+        parts[::2] = (part.replace("\n", "\\n") for part in parts[::2])
+        return "".join(parts)
+
 
 def listed(problems: list[str], shown: int = 20) -> str:
-    """Joins problems for one message: the first `shown`, a line each, then how many more there are."""
+    """Joins problems for the text of one `LookalikeError`: the first `shown`, then how many more there are.
+
+    Each begins a line there, whatever names are in it.
+    """
     more = len(problems) - shown
-    return "\n  ".join([*problems[:shown], *([f"... and {more} more"] if more > 0 else [])])
+    lines = [*problems[:shown], *([f"... and {more} more"] if more > 0 else [])]
+    return "\n  ".join(_PROBLEM + line.replace(_PROBLEM, "\\0") for line in lines)
 
 
 def one_line(text: object, most: int = 300) -> str:

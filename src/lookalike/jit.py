@@ -1,7 +1,8 @@
 """Numba's compiler for inner loops, with its results kept on disk where there is a place for them.
 
 Numba looks neither at the other files that a function is compiled from nor at what happened to its own: what is kept
-here depends on all of them and has a checksum, so a changed or damaged file means compiling anew.
+here depends on all of them and has a checksum, so a changed or damaged file, or one of another version of Numba, means
+compiling anew.
 """
 
 import hashlib
@@ -17,17 +18,17 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class _CheckedFiles(IndexDataCacheFile):
-    """Numba's index and compiled functions, each behind the checksum of its bytes."""
+    """Numba's index and compiled functions, each behind the checksum of its bytes and the version of Numba."""
 
     def _save_index(self, overloads: dict[Any, str]) -> None:
-        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+        self._write(self._index_path, (self._source_stamp, overloads))
 
     def _load_index(self) -> dict[Any, str]:
         try:
-            version, stamp, overloads = self._read(self._index_path)
-        except OSError:  # none yet, or damaged
+            stamp, overloads = self._read(self._index_path)
+        except (OSError, ValueError, TypeError):  # none yet, or none that can be used
             return {}
-        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+        return overloads if stamp == self._source_stamp and isinstance(overloads, dict) else {}
 
     def _save_data(self, name: str, data: object) -> None:
         self._write(str(Path(self._cache_path) / name), data)
@@ -36,7 +37,8 @@ class _CheckedFiles(IndexDataCacheFile):
         return self._read(str(Path(self._cache_path) / name))  # an OSError means to Numba that there is none
 
     def _write(self, path: str, content: object) -> None:
-        data: bytes = self._dump(content)  # type: ignore[no-untyped-call]
+        pickled: bytes = self._dump(content)  # type: ignore[no-untyped-call]
+        data = f"{self._version}\n".encode() + pickled
         with self._open_for_write(path) as file:
             file.write(hashlib.sha256(data).digest() + data)
 
@@ -45,7 +47,13 @@ class _CheckedFiles(IndexDataCacheFile):
         digest, data = content[:_DIGEST], content[_DIGEST:]
         if hashlib.sha256(data).digest() != digest:
             raise OSError(f"{path}: damaged")
-        return pickle.loads(data)
+        version, _, pickled = data.partition(b"\n")
+        if version != self._version.encode():  # what it holds may have moved since
+            raise OSError(f"{path}: expected numba {self._version}")
+        try:
+            return pickle.loads(pickled)
+        except Exception as error:  # whatever the classes in it raise
+            raise OSError(f"{path}: cannot be loaded ({error})") from error
 
 
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:

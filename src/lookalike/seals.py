@@ -6,10 +6,16 @@ stands is the format's choice: the comment of a zip archive, the metadata of saf
 """
 
 import hashlib
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 _MARK, _ZEROS = b"lookalike-sha256:", b"0" * 64
 BLANK = _MARK + _ZEROS  # what a format writes into a file that is to be sealed
+_HEX = b"0123456789abcdef"
+_MOST = 12  # letters of a mark that are enough to know it by
+_PIECE = 5  # letters of a mark that must be intact for the rest of it to be compared
+_PIECES = re.compile(b"|".join(re.escape(_MARK[start : start + _PIECE]) for start in range(len(_MARK) - _PIECE + 1)))
 _ENDS = 1 << 16  # bytes at the end and at the beginning, in which the mark is looked for
 _CHUNK = 1 << 20
 
@@ -35,6 +41,9 @@ def sealed(content: bytes) -> bytes:
 def is_whole(file: Path) -> bool | None:
     """Whether a file is as it was sealed; None for one without a seal: of an earlier version, or of somebody else.
 
+    A mark of which most letters are left is a damaged one. Where nothing is left of it, the format may know that there
+    was one: see `is_damaged`.
+
     Raises:
         OSError: It cannot be read.
     """
@@ -42,9 +51,10 @@ def is_whole(file: Path) -> bool | None:
         head = handle.read(_ENDS)
         size = handle.seek(0, 2)
         handle.seek(max(0, size - _ENDS))
-        place = _place(head, handle.read(_ENDS), size)
+        tail = handle.read(_ENDS)
+        place = _place(head, tail, size)
         if place is None:
-            return None
+            return False if _was_marked(head) or _was_marked(tail) else None
         handle.seek(0)
         digest, left = hashlib.sha256(), place
         while left and (chunk := handle.read(min(left, _CHUNK))):
@@ -55,6 +65,33 @@ def is_whole(file: Path) -> bool | None:
         while chunk := handle.read(_CHUNK):
             digest.update(chunk)
     return stated == digest.hexdigest().encode()
+
+
+def is_damaged(file: Path, marked: Callable[[], bool]) -> bool:
+    """Whether a file is not as it was sealed.
+
+    Args:
+        file: It.
+        marked: Asked where there is no mark: whether the content has the entry that only sealed files have.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    whole = is_whole(file)
+    return marked() if whole is None else not whole
+
+
+def _was_marked(part: bytes) -> bool:
+    """Whether most of a mark and of the digits behind it are there."""
+    for piece in _PIECES.finditer(part):
+        start = piece.start() - _MARK.index(piece[0])
+        if start < 0:
+            continue
+        mark, digits = part[start : start + len(_MARK)], part[start + len(_MARK) : start + len(BLANK)]
+        same = sum(letter == right for letter, right in zip(mark, _MARK, strict=False))
+        if same >= _MOST and 2 * sum(digit in _HEX for digit in digits) > len(_ZEROS):
+            return True
+    return False
 
 
 def _place(head: bytes, tail: bytes, size: int) -> int | None:

@@ -7,10 +7,11 @@ import io
 import re
 import sys
 
+from lookalike.errors import LookalikeError
+
 # Control characters but tab and line feed, the separators of lines and paragraphs, what turns the direction of text
 # around, and the halves of characters that stand for bytes which are not UTF-8.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_LINE = re.compile(r"\n(?!  )")
 
 
 def visible(text: str) -> str:
@@ -31,10 +32,11 @@ def tolerant_streams() -> None:
 
 
 def show(result: object) -> None:
-    """Prints a result of one or several lines to standard output."""
+    """Prints a result of one or several lines to standard output; names in it have been through `visible_line`."""
     print(visible(str(result)), flush=True)
 
 
 def complain(error: object) -> None:
     """Prints an error to standard error: one line, and an indented one for each of several problems."""
-    print(_LINE.sub(r"\\n", visible(f"lookalike: {error}")), file=sys.stderr)
+    text = visible(str(error)) if isinstance(error, LookalikeError) else visible_line(str(error))
+    print(f"lookalike: {text}", file=sys.stderr)

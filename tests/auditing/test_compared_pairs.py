@@ -59,7 +59,7 @@ def test_the_same_file_with_another_box_is_another_image(facts: Facts, tmp_path:
     assert not part.same_picture
 
 
-@pytest.mark.parametrize("damage", ["torn", "bit", "text", "columns", "schema"])
+@pytest.mark.parametrize("damage", ["torn", "bit", "mark", "text", "columns", "schema"])
 def test_a_cache_that_cannot_be_used_is_made_anew(facts: Facts, tmp_path: Path, damage: str) -> None:
     cache = tmp_path / "pairs.parquet"
     expected = compare_pairs(facts, PAIRS, cache)
@@ -69,6 +69,9 @@ def test_a_cache_that_cannot_be_used_is_made_anew(facts: Facts, tmp_path: Path, 
     elif damage == "bit":
         table.assign(correlation=0.5).to_parquet(cache)  # the checksum is that of the earlier file
         assert table.attrs["checksum"].startswith("lookalike-sha256:")
+    elif damage == "mark":
+        table.attrs["checksum"] = "?"
+        table.assign(correlation=0.5).to_parquet(cache)
     elif damage == "text":
         cache.write_text("no table")
     elif damage == "columns":

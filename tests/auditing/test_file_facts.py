@@ -33,14 +33,19 @@ def test_a_damaged_or_foreign_cache_is_read_again(
     assert "made with another model or version" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.6])
+@pytest.mark.parametrize(
+    ("share", "mark"), [(0.05, b""), (0.3, b""), (0.6, b""), (0.3, b"lookalike-sha255"), (0.3, b"x" * 81)]
+)
 def test_a_bit_of_the_cache_that_is_another_is_noticed(
-    share: float, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    share: float, mark: bytes, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = tmp_path / "cache"
     first = look(data, cache)
     content = bytearray((cache / "images.parquet").read_bytes())
     content[int(share * len(content))] ^= 1
+    if mark:
+        place = content.index(b"lookalike-sha256:")
+        content[place : place + len(mark)] = mark
     (cache / "images.parquet").write_bytes(content)
     again = look(data, cache)
     assert "images.parquet: damaged; every image is read again" in " ".join(capsys.readouterr().err.split())

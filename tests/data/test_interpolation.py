@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
 from torchvision.transforms import InterpolationMode
+from torchvision.transforms import v2 as transforms
 from torchvision.transforms.v2 import functional
 
 from lookalike.data.images import read_image
@@ -136,15 +138,71 @@ def test_long_strips_fit_in_memory(shape: tuple[int, int], mode: str, antialias:
     assert image[111, 111].tolist() == [200] * 3
 
 
-@pytest.mark.parametrize("antialias", [True, False])
+# Parts of photographs, height and width: wide, high, square, one pixel off, smaller than the model, long.
+PARTS = [(427, 640), (427, 331), (300, 301), (230, 229), (225, 347), (97, 150), (40, 640), (427, 33)]
+MODELS = [(224, 224), (225, 225), (64, 64), (256, 128), (96, 101)]
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[np.ndarray]:
+    photographs = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    return [photograph[-high:, -wide:] for photograph in photographs for high, wide in PARTS]
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_crop_and_pad_scale_what_is_left_by_the_same_library(kernel: Kernel, antialias: bool) -> None:
-    image = np.asarray(smooth(300, 200))
-    cropped = resize(image, PixelSettings(100, 100, "crop", kernel, antialias))
-    np.testing.assert_array_equal(cropped, interpolate(image[:, 50:250], 100, 100, kernel, antialias))
-    padded = resize(image, PixelSettings(150, 150, "pad", kernel, antialias))
-    np.testing.assert_array_equal(padded[25:125], interpolate(image, 100, 150, kernel, antialias))
-    assert (padded[:25] == 128).all()
+@pytest.mark.parametrize("size", MODELS)
+def test_stretch_and_crop_are_those_of_torchvision(
+    parts: list[np.ndarray], size: tuple[int, int], kernel: Kernel
+) -> None:
+    how = InterpolationMode(kernel)
+    for image in parts:
+        picture, (high, wide), (height, width) = Image.fromarray(image), image.shape[:2], size
+        stretched = np.asarray(transforms.Resize(list(size), how)(picture))
+        np.testing.assert_array_equal(resize(image, PixelSettings(*size, "stretch", kernel)), stretched)
+        if height == width:
+            scaled = transforms.Resize(height, how)(picture)
+        elif height * wide >= width * high:
+            scaled = transforms.Resize([height, int(height * wide / high)], how)(picture)
+        else:
+            scaled = transforms.Resize([int(width * high / wide), width], how)(picture)
+        cropped = np.asarray(transforms.CenterCrop(list(size))(scaled))
+        np.testing.assert_array_equal(resize(image, PixelSettings(*size, "crop", kernel)), cropped)
+
+
+@pytest.mark.parametrize("side", [224, 225, 64])
+def test_crop_without_antialiasing_is_that_of_torchvision_for_tensors(parts: list[np.ndarray], side: int) -> None:
+    steps = transforms.Compose([transforms.Resize(side, antialias=False), transforms.CenterCrop(side)])
+    for image in parts:
+        theirs = steps(torch.from_numpy(image.copy()).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+        ours = resize(image, PixelSettings(side, side, "crop", "bilinear", False))
+        assert difference(ours, theirs).max() <= 1
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("size", MODELS)
+def test_pad_lays_what_torchvision_scales_on_grey(
+    parts: list[np.ndarray], size: tuple[int, int], kernel: Kernel
+) -> None:
+    """The size is rounded to the nearest pixel, as Pillow's ImageOps.contain and Albumentations' LongestMaxSize do."""
+    for image in parts:
+        scaled = ImageOps.contain(Image.fromarray(image), size[::-1], PILLOW[kernel])
+        theirs = functional.resize(Image.fromarray(image), list(scaled.size[::-1]), InterpolationMode(kernel))
+        wide, high = scaled.size
+        left, top = (size[1] - wide) // 2, (size[0] - high) // 2
+        borders = [left, top, size[1] - wide - left, size[0] - high - top]
+        expected = np.asarray(functional.pad(theirs, borders, fill=[128] * 3))
+        np.testing.assert_array_equal(resize(image, PixelSettings(*size, "pad", kernel)), expected)
+
+
+def test_area_averaging_cuts_whole_pixels_and_scales_them(parts: list[np.ndarray]) -> None:
+    """Existing bundles were measured with these very pixels."""
+    for image in parts:
+        for size in MODELS:
+            factor = max(size[0] / image.shape[0], size[1] / image.shape[1])
+            high, wide = (min(there, round(side / factor)) for there, side in zip(image.shape[:2], size, strict=True))
+            top, left = (image.shape[0] - high) // 2, (image.shape[1] - wide) // 2
+            expected = resize(image[top : top + high, left : left + wide], PixelSettings(*size))
+            np.testing.assert_array_equal(resize(image, PixelSettings(*size, "crop")), expected)
 
 
 def test_an_image_of_the_wanted_size_is_left_as_it_is() -> None:

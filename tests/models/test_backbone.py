@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from torch import nn
 
 from lookalike.errors import ModelError
@@ -67,15 +68,20 @@ def test_sizes_that_are_impossible_are_refused_with_some_that_work(name: str, si
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("offline", [True, False])
 @pytest.mark.parametrize("name", ["hf-hub:timm/resnet18.a1_in1k", "hf_hub:timm/resnet18.a1_in1k", "local-dir:/nowhere"])
-def test_names_of_the_hub_are_timms_affair_and_fail_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_the_hub_are_timms_affair_and_fail_in_one_line(
+    name: str, offline: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
         ModelError, match=rf"^model\.backbone={name}: .+: check the name and the connection, or"
     ) as caught:
         make_backbone(name)
     assert "\n" not in str(caught.value)
+    assert offline == constants.HF_HUB_OFFLINE, "a later look may find the hub"
 
 
 def test_position_embeddings_of_a_file_are_brought_to_the_size(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ def test_a_project_is_known_by_what_it_writes(tmp_path: Path, project: str) -> N
     assert text in note
     asked, note = scaled_as(tmp_path / name, {"height": 8, "interpolation": "area", "antialias": None}, CFG)
     assert (asked, note) == (PixelSettings(8), "")
+    chosen, note = scaled_as(tmp_path / name, {"interpolation": None, "antialias": True}, CFG)
+    assert chosen == PixelSettings(interpolation=pixels.interpolation, antialias=True), "what is given is taken"
+    assert text in note
+    assert note.endswith("; pixels.antialias is taken as given") == (not pixels.antialias)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """An embedder out of any checkpoint: ours bring their settings, those of others are told what they are."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -186,6 +188,46 @@ def test_own_settings_are_checked_before_they_build_anything(
         CheckpointError, match=rf"^[^\n]+x\.ckpt: its own settings cannot be used \({text}[^\n]*\): it is"
     ):
         restore(tmp_path / "x.ckpt", {}, {})
+
+
+@pytest.mark.parametrize("backbone", ["hf-hub:attacker/x", "hf_hub:attacker/x", "HF-HUB:a/x", "local-dir:/tmp/x"])
+@pytest.mark.parametrize("given", [{}, {"backbone": "test_resnet"}, {"backbone": "hf-hub:attacker/y"}])
+def test_a_checkpoint_does_not_choose_what_is_fetched(
+    backbone: str, given: dict[str, str], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"asked for {arguments}")
+
+    monkeypatch.setattr("timm.create_model", asked)
+    monkeypatch.setattr("requests.head", asked)
+    state = torch.load(checkpoint / "last.ckpt", weights_only=True)
+    state["hyper_parameters"]["settings"]["model.backbone"] = backbone
+    torch.save(state, tmp_path / "last.ckpt")
+    shutil.copyfile(checkpoint / "best.safetensors", tmp_path / "best.safetensors")
+    for name in ("last.ckpt", "best.safetensors"):
+        with pytest.raises(
+            CheckpointError,
+            match=rf"^[^\n]+: its own settings take the network from elsewhere \(model\.backbone={backbone}\), "
+            rf"expected the same from you[^\n]+: give model\.backbone={backbone} if you know it$",
+        ):
+            restore(tmp_path / name, given, {})
+
+
+def test_a_network_from_elsewhere_is_made_where_a_person_names_it_too(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "network"
+    folder.mkdir()
+    cfg = {**timm.create_model("test_resnet").pretrained_cfg, "num_classes": 0}
+    plain = {name: value for name, value in cfg.items() if name not in ("hf_hub_id", "url", "tag", "architecture")}
+    config = {"architecture": "test_resnet", "num_classes": 0, "pretrained_cfg": plain}
+    (folder / "config.json").write_text(json.dumps(config))
+    state = torch.load(checkpoint / "last.ckpt", weights_only=True)
+    state["hyper_parameters"]["settings"]["model.backbone"] = f"local-dir:{folder}"
+    torch.save(state, tmp_path / "last.ckpt")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    embedder, _, _ = restore(tmp_path / "last.ckpt", {"backbone": f"local-dir:{folder}"}, {})
+    assert same_embeddings(embedder, restore(checkpoint / "last.ckpt", {}, {})[0])
 
 
 def test_a_network_that_is_far_larger_than_its_file_is_not_made(checkpoint: Path, tmp_path: Path) -> None:

@@ -48,6 +48,23 @@ def test_an_int8_bundle_is_not_for_torch(bundle_path: Path) -> None:
             gpu_encoder(bundle)
 
 
+@pytest.mark.parametrize("backbone", ["hf-hub:attacker/x", "local-dir:/tmp/x"])
+def test_a_bundle_does_not_choose_what_is_fetched(
+    backbone: str, bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"made of {arguments}")
+
+    monkeypatch.setattr("timm.create_model", made)
+    bundle = load_bundle(bundle_path)
+    model = bundle.config.model.model_copy(update={"backbone": backbone})
+    elsewhere = Bundle(bundle.path, bundle.config.model_copy(update={"model": model}))
+    with pytest.raises(
+        LookalikeError, match=rf"its network is made from elsewhere \(model\.backbone={backbone}\), and no"
+    ):
+        gpu_encoder(elsewhere)
+
+
 def test_threads_take_turns(bundle_path: Path) -> None:
     bundle = load_bundle(bundle_path)
     network = TorchNetwork(load_embedder(bundle.weights, bundle.config.model, bundle.pixels), "cpu", batch=4)

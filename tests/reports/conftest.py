@@ -47,7 +47,10 @@ def built(bundle_path: Path) -> Built:
         identification = identify(queries, references, protocol, Rules())
         similarities = compare_similarities(queries, references, protocol, True)
         flat = lay_out(queries, references, protocol, True)
-        return Report(load_bundle(bundle_path), manifest, protocol, "validation", identification, similarities, flat)
+        about = (str(manifest.root), "float32")
+        return Report(
+            load_bundle(bundle_path), manifest, protocol, "validation", identification, similarities, flat, *about
+        )
 
     return make
 

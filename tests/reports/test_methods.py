@@ -1,9 +1,16 @@
 """The paragraph for a paper: every number in it is a field, and is what was measured."""
 
 import json
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 
+import pytest
+
+from lookalike.data.layouts import read_manifest
+from lookalike.model import Model
 from lookalike.reports.methods import methods_of
-from lookalike.reports.model_report import Report
+from lookalike.reports.model_report import Report, gather
 
 
 def test_the_facts_are_those_of_the_report(strangers: Report) -> None:
@@ -41,6 +48,42 @@ def test_it_reads_as_paragraphs(strangers: Report) -> None:
     assert "  " not in text
     assert "{" not in text
     assert text.endswith(f"{strangers.bundle.fingerprint}.\n")
+
+
+def test_it_says_how_it_was_measured_not_how_the_bundle_was_made(bundle_path: Path, digits: Path) -> None:
+    model = Model.load(bundle_path, device="cpu", precision="float32")
+    assert model.bundle is not None
+    made = {"precision": "bf16", "versions": {"lookalike": "0.0.1", "openvino": "2000.1", "no-such-package": "3"}}
+    bundle = replace(model.bundle, config=model.bundle.config.model_copy(update=made))
+    methods = methods_of(gather(model.evaluate(digits), bundle, umap=False))
+    assert methods.precision == "float32"
+    assert methods.versions == {name: version(name) for name in ("lookalike", "openvino")}
+    assert methods.bundle_versions == made["versions"]
+    text = str(methods)
+    assert "compared by cosine similarity in float32 arithmetic." in text
+    assert (
+        f"Software: lookalike {version('lookalike')}, openvino {version('openvino')}; in training and export "
+        "lookalike 0.0.1, openvino 2000.1, no-such-package 3; model fingerprint "
+    ) in text
+
+
+def test_a_data_set_is_called_as_its_folder_or_table(
+    bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model.load(bundle_path, device="cpu")
+    read_manifest(digits).table.to_csv(tmp_path / "rep.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "images\nwritten: FAKE"
+    folder.symlink_to(digits)
+    for data, name in (
+        ({"root": "rep.csv", "images": str(digits)}, "rep.csv"),
+        ({"root": str(folder)}, r"images\nwritten: FAKE"),
+    ):
+        methods = methods_of(gather(model.evaluate(data), model.bundle, umap=False))
+        assert methods.data == name
+        assert f"(split validation of {name})" in str(methods)
+    monkeypatch.chdir(digits)
+    assert methods_of(gather(model.evaluate("."), model.bundle, umap=False)).data == digits.name
 
 
 def test_without_unknown_queries_it_says_nothing_of_them(report: Report) -> None:

@@ -21,6 +21,7 @@ from lookalike.data.manifest import Manifest
 from lookalike.inference.bundle import load_bundle
 from lookalike.reports.model_page import page, sentence
 from lookalike.reports.model_report import Report
+from lookalike.terminal import show
 
 Gathered = Callable[[Path | Dataset, str], Report]
 
@@ -75,6 +76,21 @@ def test_equal_embeddings_give_a_page(built: Callable[..., Report], digits: Path
     written = page(report).decode()
     assert stands_alone(written)
     assert "20.0 % of 20 queries" in written
+
+
+def test_a_label_makes_no_line_of_the_sentence(
+    built: Callable[..., Report], digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("train", "validation"):
+        shutil.copytree(digits / split, tmp_path / split)
+        (tmp_path / split / "digit 0").rename(tmp_path / split / "digit 0\nwritten: FAKE LINE\n  lookalike: fine")
+    manifest = read_manifest(tmp_path)
+    equal = np.zeros((50, 16), np.float32)
+    equal[:, 0] = 1
+    text = sentence(built(manifest, manifest.protocol("validation"), equal[:20], equal))
+    assert r"digit 1 for digit 0\nwritten: FAKE LINE\n  lookalike: fine (4 times)" in text
+    show(text)
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_cameras_have_a_table(gathered: Gathered, digits: Path, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
-from lookalike.errors import CheckpointError
+from lookalike.errors import CheckpointError, LookalikeError
 from lookalike.models.checkpoint_file import read_checkpoint, write_checkpoint
+from lookalike.models.checkpoint_tensors import read_tensors
 from lookalike.seals import is_whole
 from lookalike.training.callbacks import Abandoned
 from lookalike.training.checkpoint import (
@@ -72,6 +73,14 @@ def test_a_damaged_state_does_not_go_on(kind: str, begun: list[str], capsys: pyt
     assert main([*begun, "resume=never"]) == 0
 
 
+def test_weights_of_an_earlier_version_have_no_checksum_and_are_used(begun: list[str]) -> None:
+    for metadata in (None, {"checksum": "somebody else's"}):
+        save_file(load_file(BEST), BEST, metadata)
+        assert is_whole(BEST) is None
+        need_best(BEST, 1)
+        assert read_tensors(BEST).keys() == load_file(BEST).keys()
+
+
 def test_a_state_of_an_earlier_version_goes_on_and_is_sealed_then(begun: list[str]) -> None:
     """It has no checksum; neither has the copy that torch or a person saved anew."""
     torch.save(torch.load(LAST, weights_only=True), LAST)
@@ -109,11 +118,21 @@ def test_missing_or_damaged_weights_of_the_best_epoch_are_told(
     shutil.rmtree("models")
     assert _finish_with_best_first(LAST) == 2
     whole = BEST.read_bytes()
-    BEST.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert main(begun) == 2
-    assert "best.safetensors: its checksum is wrong, so it was damaged after it was written: put a whole copy" in (
-        capsys.readouterr().err
-    )
+    changed = whole[:-1] + bytes([whole[-1] ^ 1])
+    place = changed.index(b"lookalike-sha256:")
+    for damaged in (
+        changed,
+        changed.replace(b"lookalike-sha256:", b"lookalike-sha255:"),
+        changed[:place] + b"x" * 81 + changed[place + 81 :],
+        b"\xff" * 40 + changed[40:],
+    ):
+        BEST.write_bytes(damaged)
+        assert main(begun) == 2
+        assert "best.safetensors: its checksum is wrong, so it was damaged after it was written: put a whole copy" in (
+            capsys.readouterr().err
+        )
+        with pytest.raises(LookalikeError, match=r"best\.safetensors: "):
+            read_tensors(BEST)
     BEST.unlink()
     assert main(begun) == 2
     said = capsys.readouterr().err

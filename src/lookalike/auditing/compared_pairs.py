@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lookalike.auditing.file_facts import Facts
 from lookalike.auditing.same_picture import Compared, Prepared, compare_prepared
 from lookalike.console import progress, say
 from lookalike.files import DiskFullError, write_bytes
 from lookalike.parallel import side_by_side
-from lookalike.seals import BLANK, is_whole, seal
+from lookalike.seals import BLANK, is_damaged, seal
 
 _AT_ONCE = 20_000  # pairs compared before the results are kept
 _PREPARED = 4_000  # images held ready, about 60 KiB each
@@ -74,7 +75,7 @@ def _compare_all(thumbs: dict[int, bytes], pairs: np.ndarray) -> list[Compared]:
 
 def _read_cache(cache: Path) -> dict[str, Compared]:
     try:
-        if is_whole(cache) is False:
+        if is_damaged(cache, lambda: _says_sealed(cache)):
             return {}
         table = pd.read_parquet(cache)
         if table.attrs.get("schema") != _SCHEMA:
@@ -85,6 +86,10 @@ def _read_cache(cache: Path) -> dict[str, Compared]:
         }
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return {}
+
+
+def _says_sealed(cache: Path) -> bool:
+    return b'"checksum"' in (pq.read_schema(cache).metadata or {}).get(b"PANDAS_ATTRS", b"")
 
 
 def _write_cache(cache: Path, compared: dict[str, Compared]) -> None:

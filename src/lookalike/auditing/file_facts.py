@@ -36,7 +36,7 @@ from lookalike.files import DiskFullError, write_bytes
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.pages import Picture
 from lookalike.parallel import side_by_side
-from lookalike.seals import BLANK, is_whole, seal
+from lookalike.seals import BLANK, is_damaged, seal
 
 _SCHEMA = f"2 Pillow {PIL.__version__} OpenCV {cv2.__version__}"  # what one version refuses another may read
 _SAVE_SECONDS = 60.0  # at most this much reading is lost with a killed process
@@ -245,7 +245,7 @@ def _read_cache(cache: Path, identity: str) -> dict[str, list[Any]]:
     """Columns of the cache; empty ones when there is none, or one that cannot be used."""
     nothing: dict[str, list[Any]] = {name: [] for name in _KEY}
     try:
-        if is_whole(cache) is False:
+        if is_damaged(cache, lambda: b"checksum" in (pq.read_schema(cache).metadata or {})):
             raise ValueError("its checksum is wrong")
         table = pq.read_table(cache)
         if table.schema.metadata.get(b"identity") == f"{_SCHEMA} {identity}".encode():

@@ -14,6 +14,7 @@ from lookalike.data.interpolation import Kernel, interpolate
 from lookalike.data.orientation import Pixels
 
 Interpolation = Literal["area", "bilinear", "bicubic", "lanczos"]
+_COVERING = 1 << 25  # pixels of an image that is scaled before its centre is cut out
 _NEW = {"interpolation": "area", "antialias": True}  # written only where it is something else, as bundles lacked it
 
 
@@ -24,7 +25,8 @@ class PixelSettings:
     Attributes:
         height: Rows of the result, in pixels.
         width: Columns of the result, in pixels.
-        resize: `stretch` ignores the aspect ratio, `crop` keeps the centre, `pad` adds grey borders.
+        resize: `stretch` ignores the aspect ratio, `crop` keeps the centre (with a kernel, as torchvision's Resize of
+            one side and CenterCrop do), `pad` adds grey borders.
         interpolation: `area` averages what a new pixel covers; the others are those of Pillow and OpenCV.
         antialias: Whether these look at all that a new pixel covers (Pillow), or at its surroundings alone (OpenCV).
 
@@ -71,9 +73,11 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
     height, width = image.shape[:2]
     if pixels.resize == "stretch":
         return _scale(image, pixels.height, pixels.width, pixels)
+    if pixels.resize == "crop" and pixels.kernel is not None and (covering := _covering(height, width, pixels)):
+        return _centre(_scale(image, *covering, pixels), pixels)
     pick = max if pixels.resize == "crop" else min
     factor = pick(pixels.height / height, pixels.width / width)
-    if pixels.resize == "crop":  # cut, then scaled: a long strip scaled as a whole would not fit in memory
+    if pixels.resize == "crop":  # cut, then scaled
         high = min(height, max(1, round(pixels.height / factor)))
         wide = min(width, max(1, round(pixels.width / factor)))
         top, left = (height - high) // 2, (width - wide) // 2
@@ -84,6 +88,24 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
     canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
     canvas[top : top + high, left : left + wide] = image
     return canvas
+
+
+def _covering(height: int, width: int, pixels: PixelSettings) -> tuple[int, int] | None:
+    """The size of which the centre is kept, as torchvision's Resize of one side has it; None for a long strip.
+
+    The whole of a strip would not fit in memory: it is cut first, at whole pixels.
+    """
+    if pixels.height * width >= pixels.width * height:
+        covering = pixels.height, max(pixels.width, int(pixels.height * width / height))
+    else:
+        covering = max(pixels.height, int(pixels.width * height / width)), pixels.width
+    return covering if covering[0] * covering[1] <= _COVERING else None
+
+
+def _centre(image: Pixels, pixels: PixelSettings) -> Pixels:
+    """As torchvision's CenterCrop cuts it: half a pixel is rounded to the even one."""
+    top, left = round((image.shape[0] - pixels.height) / 2), round((image.shape[1] - pixels.width) / 2)
+    return image[top : top + pixels.height, left : left + pixels.width]
 
 
 def _scale(image: Pixels, height: int, width: int, pixels: PixelSettings) -> Pixels:

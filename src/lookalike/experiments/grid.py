@@ -19,7 +19,7 @@ from lookalike.experiments.comparison import METRICS, MeasuredRun
 from lookalike.files import as_json, atomic_file, need_place, sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle
 from lookalike.metrics.result import RetrievalResult
-from lookalike.seals import BLANK, is_whole, sealed
+from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.settings.training import Train
 from lookalike.training.fit import DivergedError
 from lookalike.training.preflight import check_run
@@ -113,8 +113,11 @@ def read_measured(point: Point, output: Path, data: str) -> MeasuredRun | None:
     about_file, table_file = _files(point, output)
     try:
         about = json.loads(about_file.read_bytes())
-        if is_whole(about_file) is False or about.get("table", sha256_of(table_file)) != sha256_of(table_file):
-            return None  # damaged; of earlier versions it has no checksum
+        # Those of earlier versions have neither of the two.
+        if is_damaged(about_file, lambda: "checksum" in about or "table" in about):
+            return None
+        if about.get("table", sha256_of(table_file)) != sha256_of(table_file):
+            return None
         bundle = load_bundle(Path(point.settings.models_dir) / str(point.settings.run))
         now = {"fingerprint": bundle.fingerprint, "data": data, "settings": point.settings.model_dump(mode="json")}
         if any(about[name] != value for name, value in now.items()):

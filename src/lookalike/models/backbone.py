@@ -8,6 +8,7 @@ Letters in shapes: H height, W width.
 
 import sys
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import timm
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.errors import ModelError, did_you_mean
-from lookalike.models.hub import look_before_asking
+from lookalike.models.hub import asked_in_time
 
 Size = tuple[int, int]  # height and width, in pixels
 _HUB = ("hf-hub:", "hf_hub:", "local-dir:")
@@ -39,8 +40,11 @@ def make_backbone(name: str, size: Size | None = None) -> Any:
             f"model.backbone={name}: timm {timm.__version__} has no such model"
             f"{did_you_mean(name, timm.list_models()) or '; timm.list_models() names all'}"
         )
-    if hub:
-        look_before_asking()
+    with asked_in_time() if hub else nullcontext():
+        return _made(name, size, hub)
+
+
+def _made(name: str, size: Size | None, hub: bool) -> Any:
     try:
         backbone = timm.create_model(name, pretrained=False, num_classes=0)
     except Exception as error:  # an unknown tag, such as resnet18.nope; the hub's client raises anything
@@ -55,6 +59,11 @@ def make_backbone(name: str, size: Size | None = None) -> Any:
     if resized is None:
         raise ModelError(_does_not_run(name, size, own))
     return resized
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether a network is described by what stands in a hub or folder (`hf-hub:...`), not by timm itself."""
+    return ":" in name
 
 
 def own_size(backbone: nn.Module) -> Size:

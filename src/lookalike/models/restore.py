@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import CheckpointError, ModelError, one_line
+from lookalike.models.backbone import is_elsewhere
 from lookalike.models.checkpoint_file import BEST, LAST
 from lookalike.models.checkpoint_tensors import opened
 from lookalike.models.embedder import Embedder
@@ -45,7 +46,8 @@ def restore(
 
     Args:
         file: A checkpoint of `lookalike train` (its own settings are used), of another project, or plain weights.
-        model: Settings of the model, for a checkpoint of another project.
+        model: Settings of the model, for a checkpoint of another project; for one of ours whose network comes from a
+            hub or folder (`hf-hub:...`), that backbone again.
         pixels: How images are read, for the same.
         allow_partial: Also when tensors of the model are missing in the file.
         key: Which set of weights, where the file holds several; None for the network's own.
@@ -60,7 +62,13 @@ def restore(
     asked = _checked(model, pixels)  # also where they are not used: a misspelt one is never passed over
     own = _own_settings(file)
     if own:
-        asked = _of_checkpoint(file, own)
+        given, asked = asked.model.backbone, _of_checkpoint(file, own)
+        if is_elsewhere(asked.model.backbone) and given != asked.model.backbone:
+            raise CheckpointError(
+                f"{file}: its own settings take the network from elsewhere (model.backbone={asked.model.backbone}), "
+                f"expected the same from you, as no file decides what is fetched: give "
+                f"model.backbone={asked.model.backbone} if you know it"
+            )
         say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
     elif not asked.model.backbone:
         raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")

@@ -11,9 +11,11 @@ import torch
 
 from lookalike.console import say
 from lookalike.devices import need_cuda, torch_has_bf16
+from lookalike.errors import LookalikeError
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, encoder_of_bundle, refuse_int8
 from lookalike.inference.openvino_network import Precision
+from lookalike.models.backbone import is_elsewhere
 from lookalike.models.embedder import Embedder, load_embedder
 
 _GPU_BATCH = 64
@@ -76,9 +78,16 @@ def gpu_encoder(bundle: Bundle, precision: WantedPrecision = "auto", compiled: b
         compiled: Let torch compile the network; pays for thousands of images.
 
     Raises:
-        LookalikeError: No GPU, or an int8 bundle.
+        LookalikeError: No GPU, an int8 bundle, or one whose network comes from a hub or folder.
     """
     refuse_int8(bundle, "device=cuda")
+    backbone = bundle.config.model.backbone
+    if is_elsewhere(backbone):
+        raise LookalikeError(
+            f"{bundle.path}: its network is made from elsewhere (model.backbone={backbone}), and no file decides what "
+            f"is fetched: use device=cpu, which needs none of it, or give ckpt_path={bundle.weights}, that "
+            "model.backbone and its other settings"
+        )
     need_cuda()
     embedder = load_embedder(bundle.weights, bundle.config.model, bundle.pixels)
     if precision == "auto":

@@ -1,13 +1,18 @@
 """How a report was measured, as facts and as a paragraph for a paper."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from lookalike.inference.bundle_config import ThresholdConfig
 from lookalike.metrics.intervals import RESAMPLES
 from lookalike.pages import render
 from lookalike.reports.model_report import Report
+from lookalike.settings.paths import at_home
+from lookalike.terminal import visible_line
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Methods:
         epochs: How many there were.
         seed: Of the training.
         similarity: How embeddings were compared.
-        precision: Of the network's arithmetic in the bundle.
+        precision: Of the arithmetic that the network ran in.
         data: The data set's folder or table, by its name.
         split: Of the queries.
         queries: How many.
@@ -56,7 +61,8 @@ class Methods:
         unknown: `UnknownQueries.to_dict` without its curve; None without such queries.
         chosen_on: Per threshold what it was chosen on, in words.
         resamples: Of labels, for intervals.
-        versions: Package -> version.
+        versions: Package -> version that was installed where it was measured.
+        bundle_versions: Package -> version that was installed where the network was trained and the bundle written.
         fingerprint: Of the bundle.
     """
 
@@ -89,6 +95,7 @@ class Methods:
     chosen_on: tuple[str, ...]
     resamples: int
     versions: Mapping[str, str]
+    bundle_versions: Mapping[str, str]
     fingerprint: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,7 +104,7 @@ class Methods:
 
     def __str__(self) -> str:
         unused = self.unknown is not None and not any(entry["in_use"] for entry in self.unknown["thresholds"])
-        text = render("methods.txt", **self.to_dict(), between=_between, none_in_use=unused)
+        text = render("methods.txt", **self.to_dict(), between=_between, listed=_listed, none_in_use=unused)
         return "\n".join(line.rstrip() for line in text.strip().split("\n")) + "\n"
 
 
@@ -123,8 +130,8 @@ def methods_of(report: Report) -> Methods:
         epochs=training.epochs,
         seed=training.seed,
         similarity=result.conditions.similarity,
-        precision=config.precision,
-        data=report.manifest.root.resolve().name,
+        precision=report.precision,
+        data=_name(report.data),
         split=report.split,
         queries=len(protocol.queries),
         query_labels=len(asked),
@@ -139,15 +146,35 @@ def methods_of(report: Report) -> Methods:
         unknown=unknown,
         chosen_on=tuple(map(_chosen_on, report.thresholds)),
         resamples=RESAMPLES,
-        versions=config.versions,
+        versions=_installed(config.versions),
+        bundle_versions=config.versions,
         fingerprint=report.bundle.fingerprint,
     )
+
+
+def _name(data: str) -> str:
+    """That of a folder or table, also of one that was given as `.` or `~`."""
+    place = at_home(Path(data))
+    return visible_line((place.resolve() if place.name in ("", "..") else place).name)
+
+
+def _installed(packages: Iterable[str]) -> dict[str, str]:
+    """Package -> version of those that are installed here; of training, some may not be."""
+    versions = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def _chosen_on(threshold: ThresholdConfig) -> str:
     of = "" if threshold.labels is None else f" of {threshold.labels} labels"
     kind = "that were trained on" if threshold.trained else "that were not trained on"
     return f"on {threshold.queries} images{of} {kind}"
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _between(measured: Mapping[str, Any]) -> str:

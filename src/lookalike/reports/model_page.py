@@ -8,6 +8,7 @@ from lookalike.reports.methods import methods_of
 from lookalike.reports.model_pictures import map_points, queries_with_neighbours
 from lookalike.reports.model_plots import MOST_LABELS, draw
 from lookalike.reports.model_report import Report
+from lookalike.terminal import visible_line
 
 _QUERIES = 12  # of the best and of the worst
 
@@ -79,7 +80,7 @@ def sentence(report: Report) -> str:
     parts += filter(None, [model_unknowns.unknown_sentence(report)])
     mistakes = report.mistakes().head(3).to_dict("records")
     if mistakes:
-        pairs = [f"{row['label']} for {row['predicted']} ({_times(row['count'])})" for row in mistakes]
+        pairs = [visible_line(f"{row['label']} for {row['predicted']} ({_times(row['count'])})") for row in mistakes]
         parts.append(f"Most often it takes {', '.join(pairs)}.")
     if report.split == "validation" and report.of_training:
         parts.append("The epoch was chosen on these images, so this is somewhat optimistic.")

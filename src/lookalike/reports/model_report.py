@@ -36,6 +36,8 @@ class Report:
         identification: The figures.
         similarities: See `Similarities`.
         map: See `Map`.
+        data: The data set's folder or table, as it was given.
+        precision: Of the arithmetic that the network ran in.
         twice: How many queries have a copy of their own file among the references that answers.
     """
 
@@ -46,6 +48,8 @@ class Report:
     identification: Identification
     similarities: Similarities
     map: Map
+    data: str
+    precision: str
     twice: int = 0
 
     @property
@@ -154,5 +158,7 @@ def gather(assessment: Assessment, bundle: Bundle, umap: bool) -> Report:
         assessment.identification,
         similarities,
         layout,
+        str(assessment.about.get("data") or assessment.manifest.root),
+        assessment.about["precision"],
         assessment.protocol.copies if assessment.protocol.copies_kept else 0,
     )

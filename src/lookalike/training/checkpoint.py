@@ -9,13 +9,15 @@ from typing import Annotated, Any, Literal
 
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
 from torch import Tensor
 
 from lookalike.console import say
 from lookalike.errors import CheckpointError, one_line
 from lookalike.inference.bundle_config import CURVES
 from lookalike.models.checkpoint_file import BEST, read_checkpoint, write_checkpoint, write_weights
-from lookalike.seals import is_whole
+from lookalike.models.checkpoint_tensors import was_sealed
+from lookalike.seals import is_damaged
 from lookalike.training.history import best_epoch
 
 
@@ -155,7 +157,11 @@ def _need_whole(file: Path) -> bool:
     """Whether the file is there; raises when it is damaged."""
     if not file.is_file():
         return False
-    if is_whole(file) is False:
+    try:
+        damaged = is_damaged(file, lambda: was_sealed(file))
+    except SafetensorError:
+        damaged = True
+    if damaged:
         raise CheckpointError(
             f"{file}: its checksum is wrong, so it was damaged after it was written: put a whole copy in its place, "
             "delete it if a later epoch shall become the best, or give resume=never to start over"

@@ -155,7 +155,11 @@ def test_an_answer_that_was_damaged_is_measured_anew(tmp_path: Path) -> None:
     fastest_precision(tmp_path, {}, embedder, loss, run, batch())
     (file,) = tmp_path.glob("*.json")
     whole = file.read_text()
-    for changed in (whole.replace('"32-true": ', '"32-true": 9', 1), whole.replace("{", "[", 1), "[" * 100_000, "3"):
+    wrong = whole.replace('"32-true": ', '"32-true": 9', 1)
+    for changed in (
+        *(wrong, wrong.replace("lookalike-sha256:", "lookalike-sha255:"), wrong.replace('"checksum"', '"chechsum"')),
+        *(wrong.replace("lookalike-sha256:", "?"), whole.replace("{", "[", 1), "[" * 100_000, "3"),
+    ):
         file.write_text(changed)
         fastest_precision(tmp_path, {}, embedder, loss, run, batch())
         again = json.loads(file.read_text())

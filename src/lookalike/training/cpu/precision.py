@@ -25,7 +25,7 @@ from lookalike.errors import LookalikeError
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import TrainPrecision
-from lookalike.seals import BLANK, is_whole, sealed
+from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
 
@@ -154,7 +154,8 @@ def _remembered(file: Path) -> Timed | None:
             {str(name): float(value) for name, value in answer[part].items()}
             for part in ("milliseconds", "loss_difference")
         )
-        if answer["chosen"] in CHOICES and is_whole(file) is not False:  # of earlier versions it has no checksum
+        # Of earlier versions it has no checksum.
+        if answer["chosen"] in CHOICES and not is_damaged(file, lambda: "checksum" in answer):
             return Timed(answer["chosen"], milliseconds, differences)
     except OSError:
         return None
