@@ -140,3 +140,34 @@ def test_columns_and_images_are_for_tables(tmp_path: Path) -> None:
         ManifestError, match=r"data\.csv: data\.columns\.camera=cam: no such column; there are path, label$"
     ):
         read_manifest(file, columns={"camera": "cam"})
+
+
+def test_a_column_that_another_takes_the_place_of_is_kept_under_another_name(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png")
+    rows = "path,label,camera,camera_name,camera_name.1\n1.png,a,North,Reconyx,x\n2.png,a,South,Bushnell,y\n"
+    manifest = read_manifest(csv(tmp_path, rows))
+    assert manifest.notes[-1] == (
+        "the column camera_name of the table is called camera_name.2, as camera_name is told by the names of cameras"
+    )
+    assert column(manifest, "camera_name.2") == ["Reconyx", "Bushnell"]
+    assert column(manifest, "camera_name.1") == ["x", "y"]
+    assert manifest.camera_names == {0: "North", 1: "South"}
+    write_table(manifest, tmp_path / "again.csv")
+    again = read_manifest(tmp_path / "again.csv")
+    assert (again.camera_names, again.notes) == (manifest.camera_names, ())
+    same = read_manifest(csv(tmp_path, "path,label,camera,camera_name\n1.png,a,N,N\n2.png,a,S,S\n"))
+    assert "camera_name.1" not in same.table
+    roles = "path,label,split,role,is_query,is_gallery\n1.png,a,test,mine,1,0\n2.png,a,test,,0,1\n"
+    told = read_manifest(csv(tmp_path, roles))
+    assert column(told, "role") == ["query", "reference"]
+    assert column(told, "role.1") == ["mine", ""]
+    assert "the column role of the table is called role.1, as role is told by is_query and is_gallery" in told.notes
+
+
+def test_columns_of_open_metric_learning_that_tell_nothing_here_are_carried_along(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png")
+    rows = "path,label,camera,scene,sequence,is_query\n1.png,a,1,x,s1,yes\n2.png,a,2,x,s2,\n"
+    manifest = read_manifest(csv(tmp_path, rows))
+    assert column(manifest, "sequence") == ["s1", "s2"]
+    assert column(manifest, "is_query") == ["yes", ""]
+    assert manifest.notes == ("is_query alone tells no role: it is carried along (is_query and is_gallery tell one)",)

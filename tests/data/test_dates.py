@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lookalike.data.dates import DAY, read_dates, written
+from lookalike.data.dates import DAY, plain, read_dates, written
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,40 @@ def test_the_column_tells_whether_the_day_is_first() -> None:
     assert both.problems[0].startswith(
         "date is '25/04/2024' here and '04/25/2024' there: expected day and month in one"
     )
+
+
+def test_a_cell_is_told_by_its_first_row_or_by_a_name() -> None:
+    told = read_dates(["b", "2024", "a", "b"]).problems
+    assert told == [
+        f"row {row}: date is {text!r}: expected such as 2024-05-31 or 31.05.2024" for row, text in ((4, "a"), (2, "b"))
+    ]
+    assert read_dates(["2024", "soon"], ["1.jpg", "2.jpg"]).problems[0].startswith("2.jpg: date is 'soon': expected")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_unreadable_cell_is_told_as_a_search_for_it_would(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    texts = [
+        str(rng.choice(["soon", "2024-05-31", "", "x", "?"])) + ("" if rng.random() < 0.5 else " ") for _ in range(50)
+    ]
+    slow = [text for text in sorted(set(texts) - {""}) if np.isnan(read_dates([text]).seconds[0])]
+    assert [told.partition(":")[0] for told in read_dates(texts).problems] == [
+        f"row {texts.index(text) + 2}" for text in slow
+    ]
+
+
+def test_plain_dates_are_read_alike_in_every_part_of_a_column() -> None:
+    texts = ["04/25/2024 2:22 PM", "05/06/2024", "", "soon", "2024", "0001-01-01"]
+    assert plain(texts) == [
+        "2024-04-25T14:22:00",
+        "2024-05-06T00:00:00",
+        "",
+        "soon",
+        "2024-01-01T00:00:00",
+        "0001-01-01T00:00:00",
+    ]
+    whole, part = read_dates(texts), read_dates(plain(texts)[1:2])
+    assert part.seconds[0] == whole.seconds[1] != read_dates(texts[1:2]).seconds[0]
+    assert part.problems == []
+    unclear = ["03/04/2024", "2024-05-31"]
+    assert plain(unclear) == unclear

@@ -2,13 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from image_folders import csv, pictures
+from lookalike import Dataset
 from lookalike.data.layouts import broken_images, read_data, read_manifest, survey_data
 from lookalike.data.tables import ManifestError
+from lookalike.settings.check import SettingsError
+from lookalike.settings.data import Data, HeldOut
 
 
 def test_read_data_tells_what_was_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,3 +120,78 @@ def test_broken_images_names_each_file_once(tmp_path: Path) -> None:
     (text,) = broken_images(manifest, manifest.table)
     assert text.startswith(f"{root / '2.png'}: not an image, whatever its name says")
     assert broken_images(manifest, manifest.table[:1]) == []
+
+
+def test_lists_beside_the_table_and_with_its_images_are_both_read(tmp_path: Path) -> None:
+    photos = pictures(tmp_path / "photos", *(f"{number}.png" for number in range(5)))
+    file = csv(tmp_path, "path,label\n" + "".join(f"{number}.png,a\n" for number in range(5)))
+    csv(tmp_path, "path,reason\n1.png,dark\n2.png,blurred\n", "exclude.csv")
+    beside = read_manifest(file, images=photos)
+    assert beside.table["path"].tolist() == ["0.png", "3.png", "4.png"]
+    assert beside.notes == (f"2 images left out by {tmp_path / 'exclude.csv'}",)
+    csv(photos, "path,reason\n2.png,twice\n4.png,odd\n9.png,gone\n", "exclude.csv")
+    both = read_manifest(file, images=photos)
+    assert both.table["path"].tolist() == ["0.png", "3.png"]
+    assert dict(both.left_out) == {"1.png": "dark", "2.png": "blurred", "4.png": "odd", "9.png": "gone"}
+    assert both.notes == (
+        f"2 images left out by {tmp_path / 'exclude.csv'}",
+        f"1 images left out by {photos / 'exclude.csv'}",
+        f"1 lines of {photos / 'exclude.csv'} name no image here (first: 9.png)",
+    )
+    mine = csv(tmp_path, "path,reason\n0.png,mine\n", "mine.csv")
+    assert read_manifest(file, images=photos, exclude=mine).table["path"].tolist() == [f"{n}.png" for n in range(1, 5)]
+    same = read_manifest(csv(photos, file.read_text()), images=tmp_path / "photos" / ".." / "photos")
+    assert same.notes[0] == "2 images left out by exclude.csv", "one folder, written in two ways"
+
+
+@pytest.mark.parametrize(
+    ("selection", "text"),
+    [
+        ({"validation_share": 2}, r"^validation_share=2: expected less than 1$"),
+        ({"validation_share": 1}, r"^validation_share=1: expected less than 1$"),
+        ({"test_share": -0.1}, r"^test_share=-0\.1: expected greater than or equal to 0$"),
+        ({"seed": 2**32}, r"^seed=4294967296: expected less than 4294967296$"),
+        ({"split": "sites"}, r"^split=sites: expected 'individual', 'site', 'date', 'scene' or 'stratified'$"),
+        ({"columns": {"lable": "id"}}, r"^lable: unknown setting; did you mean label\?"),
+    ],
+)
+def test_what_is_out_of_range_is_told_in_one_line(tmp_path: Path, selection: Any, text: str) -> None:
+    pictures(tmp_path, "1.png")
+    with pytest.raises(SettingsError, match=text) as caught:
+        read_manifest(csv(tmp_path, "path,label\n1.png,a\n"), **selection)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_division_is_told_where_the_split_that_is_asked_for_takes_part_in_it(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{number}.png" for number in range(10)))
+    rows = [f"{number}.png,{'ab'[number % 2]},train," for number in range(6)]
+    own = [f"{number}.png,a,test,{'query' if number % 2 else 'reference'}" for number in range(6, 10)]
+
+    def notes(rows: list[str], asked: str | None) -> tuple[str, ...]:
+        return read_manifest(
+            csv(tmp_path, "\n".join(["path,label,split,role", *rows, ""])), validation_share=0.4, asked=asked
+        ).notes
+
+    told = ("2 training images held out for validation (share 0.4, seed 0)",)
+    assert notes([*rows, *own], None) == notes([*rows, *own], "validation") == notes([*rows, *own], "train") == told
+    assert notes([*rows, *own], "test") == ()
+    answered_by_training = [row.replace("reference", "query") for row in own]
+    assert notes([*rows, *answered_by_training], "test") == told
+    catalogue = [row + ("reference" if row.startswith("0") else "") for row in rows]
+    assert notes([*catalogue, *own], "test") == told
+    given = Data(
+        root=str(tmp_path / "data.csv"),
+        validation_share=0,
+        seed=0,
+        archive=None,
+        exclude=None,
+        keep_copies=False,
+        split=None,
+        test_share=None,
+        images=None,
+        columns={},
+    )
+    csv(tmp_path, "\n".join(["path,label,split,role", *rows, *own, ""]))
+    quiet, loud = (Dataset.of_settings(given, HeldOut(validation_share=0.4), split) for split in ("test", None))
+    assert (quiet.manifest.notes, loud.manifest.notes) == ((), told)
+    assert quiet.manifest.table.equals(loud.manifest.table)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -64,6 +65,38 @@ def test_boxes_of_one_image_are_one_scene() -> None:
     assert groups(rows)[0] == [[0, 1], [2]]
 
 
+def test_scenes_that_boxes_of_one_image_connect_are_one() -> None:
+    chain: dict[str, list[str | int | None]] = {
+        "path": ["1.jpg", "1.jpg", "2.jpg", "2.jpg", "3.jpg"],
+        "label": ["a", "b", "b", "c", "a"],
+        "date": [f"2024-05-31 10:{minute}" for minute in ("00:00", "00:00", "00:30", "00:30", "02:00")],
+    }
+    assert groups(chain)[0] == [[0, 1, 2, 3], [4]]
+    ring = {"path": ["1.jpg", "1.jpg", "2.jpg", "2.jpg", "3.jpg", "3.jpg"], "scene": [*"xyzxyw"]}
+    assert groups({**ring, "label": ["a"] * 6})[0] == [[0, 1, 2, 3, 4, 5]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scenes_are_the_connected_parts_of_images_and_scenes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 60))
+    table = tidy(
+        pd.DataFrame(
+            {
+                "path": [f"{number}.jpg" for number in rng.integers(0, count, count)],
+                "label": rng.choice([*"abc"], count),
+                "scene": [*map(str, rng.integers(0, count, count))],
+            }
+        ).replace({"scene": {"0": "", "1": ""}})
+    )
+    numbers = scenes_of(table).numbers.to_numpy()
+    path, scene = table["path"].to_numpy(object), table["scene"].to_numpy(object)
+    same = (path[:, None] == path) | ((scene[:, None] == scene) & (scene != ""))
+    for _ in range(count):  # reached by any number of steps
+        same = (same.astype(int) @ same.astype(int)) > 0
+    assert np.array_equal(np.equal.outer(numbers, numbers), same)
+
+
 def test_a_torn_scene_is_told_once_with_its_number(tmp_path: Path) -> None:
     stamps = [f"IMG_20240531_1422{second:02}.png" for second in range(6)]
     pictures(tmp_path, *(f"train/a/{name}" for name in stamps[:3]), *(f"val/a/{name}" for name in stamps[3:5]))
@@ -109,3 +142,32 @@ def test_a_given_split_that_tears_scenes_is_told_too(tmp_path: Path) -> None:
         "1 of 1 validation images show a scene that is trained on, too (by the column scene), so figures are better "
         "than on new scenes: lookalike audit shows them",
     )
+
+
+def test_boxes_of_a_photograph_on_both_sides_are_told_whatever_their_labels(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png", "3.png")
+    rows = "1.png,a,train,0\n1.png,b,validation,4\n2.png,b,train,0\n3.png,a,test,0\n3.png,c,test,4\n2.png,a,test,4\n"
+    boxes = "".join(f"{row[:-1]}{row[-1]},0,{int(row[-1]) + 4},4\n" for row in rows.splitlines())
+    file = csv(tmp_path, "path,label,split,x1,y1,x2,y2\n" + boxes)
+    assert read_manifest(file).notes[0] == (
+        "1 of 1 validation images and 1 of 3 test images are boxes of photographs that are trained on, too, so figures "
+        "are better than on new photographs: give all boxes of a photograph one split"
+    )
+    whole = csv(tmp_path, "path,label,split,x1,y1,x2,y2\n" + "".join(boxes.splitlines(keepends=True)[2:5]), "w.csv")
+    assert not [note for note in read_manifest(whole).notes if "photograph" in note]
+
+
+def test_dates_that_cannot_be_read_are_told_where_scenes_are_looked_at() -> None:
+    table = pd.DataFrame({"path": ["1.jpg", "2.jpg", "3.jpg"], "label": "a", "split": ["train", "train", "test"]})
+    unread = torn_note(tidy(table.assign(date=["soon", "2024-05-31", "later"])), "mend it")
+    assert unread == [
+        "scenes are known in part, as dates cannot be read: 3.jpg: date is 'later': expected such as 2024-05-31 or "
+        "31.05.2024 and 1 more"
+    ]
+    unclear = torn_note(tidy(table.assign(date=["03/04/2024", "03/04/2024", ""])), "mend it")
+    assert unclear == [
+        "scenes are known in part, as dates cannot be read: date is '03/04/2024': day or month first? No date of the "
+        "column tells: write it as 2024-05-31"
+    ]
+    assert torn_note(tidy(table.assign(date=["soon", "2024-05-31", "later"], scene=[*"abc"])), "mend it") == []
+    assert torn_note(tidy(table.assign(date="soon", split="train")), "mend it") == []

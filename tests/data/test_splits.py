@@ -12,6 +12,7 @@ from image_folders import column, csv, pictures
 from lookalike import Dataset
 from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import tidy
+from lookalike.data.scenes import scenes_of
 from lookalike.data.splits import divide, sites_of
 from lookalike.data.tables import ManifestError
 from lookalike.settings.data import HeldOut
@@ -184,14 +185,31 @@ def test_roles_of_training_images_do_not_follow_them() -> None:
             r"^data\.split=site: expected at least two sites to divide, found 0: name the col",
         ),
         ({"site": "S1"}, "site", "expected at least two sites to divide, found 1"),
-        ({"date": ""}, "date", r"^data\.split=date: expected images of at least two days, found 0"),
-        ({"date": "2024-05-01"}, "date", "expected images of at least two days, found 1"),
-        ({"date": "May"}, "date", r"^data\.split=date: row 2: date is 'May': expected such as 2024-05-31"),
+        ({"date": ""}, "date", r"^data\.split=date: expected at least two days to divide, found 0"),
+        ({"date": "2024-05-01"}, "date", "expected at least two days to divide, found 1"),
+        ({"date": "May"}, "date", r"^data\.split=date: 0000\.jpg: date is 'May': expected such as 2024-05-31"),
+        ({"date": "May"}, "scene", r"^data\.split=scene: 0000\.jpg: date is 'May': expected such as 2024-05-31"),
+        ({"date": "03/04/2024"}, "scene", r"^data\.split=scene: date is '03/04/2024': day or month first\?"),
+        (
+            {"site": ["S1", "S2"] * 120},
+            "site",
+            r"^data\.split=site: expected at least three sites for train, validation and test, found 2: leave data\.v",
+        ),
+        (
+            {"date": ["2024-05-01", "2024-05-02"] * 120},
+            "date",
+            r"^data\.split=date: expected at least three days for train, validation and test, found 2: leave data\.v",
+        ),
+        (
+            {"scene": ["one", "two"] * 120},
+            "scene",
+            r"^data\.split=scene: after test every label has one scene left, so none can be held out for validation, ",
+        ),
         ({"date": ""}, "scene", r"^data\.split=scene: nothing tells scenes apart: name a column by"),
         ({"scene": "one"}, "scene", r"^data\.split=scene: every label has one scene alone"),
     ],
 )
-def test_what_cannot_be_divided_is_told(change: dict[str, str], by: str, text: str) -> None:
+def test_what_cannot_be_divided_is_told(change: dict[str, Any], by: str, text: str) -> None:
     with pytest.raises(ManifestError, match=text) as caught:
         divided(animals().assign(**change), by)
     assert "\n" not in str(caught.value)
@@ -251,3 +269,92 @@ def test_without_a_way_the_hold_out_is_what_it_was(tmp_path: Path) -> None:
     plain = read_manifest(file, validation_share=0.4, seed=2)
     assert plain.table.equals(read_manifest(file, validation_share=0.4, seed=2, split="stratified").table)
     assert plain.notes == ("4 training images held out for validation (share 0.4, seed 2)",)
+
+
+def slow_scenes(rows: pd.DataFrame, numbers: pd.Series, wanted: float, rng: np.random.Generator) -> list[int]:
+    """Rows of the scenes that go, one scene and one label after another."""
+    share, totals = wanted / len(rows), rows["label"].value_counts()
+    scenes = [group for _, group in rows["label"].groupby(numbers, sort=True)]
+    order = sorted(rng.permutation(len(scenes)).tolist(), key=lambda place: -len(scenes[place]))
+    kept: dict[str, int] = {}
+    gone: dict[str, int] = {}
+    chosen: list[int] = []
+    for scene in (scenes[place] for place in order):
+        counts = scene.value_counts()
+        need = sum(count * (share - gone.get(label, 0) / totals[label]) for label, count in counts.items())
+        stays = sum(count * (1 - share - kept.get(label, 0) / totals[label]) for label, count in counts.items())
+        goes = need > stays and all(label in kept for label in counts.index)
+        side = gone if goes else kept
+        side.update({label: side.get(label, 0) + int(count) for label, count in counts.items()})
+        chosen += scene.index.tolist() if goes else []
+    for place in reversed([] if chosen else order):
+        others = {label for other in order if other != place for label in scenes[other].unique()}
+        if set(scenes[place].unique()) <= others:
+            return list(scenes[place].index)
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_scenes_are_divided_as_one_after_another_would_be(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count, scenes, labels = int(rng.integers(4, 150)), int(rng.integers(3, 40)), int(rng.integers(1, 6))
+    names = [f"L{number}" for number in rng.integers(0, labels, count)]
+    table = pd.DataFrame({"path": [f"{place:03}.jpg" for place in range(count)], "label": names, "split": "train"})
+    table = tidy(table.assign(scene=[f"s{number}" for number in rng.integers(0, scenes, count)]))
+    share = float(rng.choice([0.05, 0.2, 0.5]))
+    slow = slow_scenes(table, scenes_of(table).numbers, share * count, np.random.default_rng(seed))
+    if not slow:
+        with pytest.raises(ManifestError, match="every label has one scene alone"):
+            divided(table, "scene", validation_share=share, test_share=None, seed=seed)
+        return
+    result, _ = divided(table, "scene", validation_share=share, test_share=None, seed=seed)
+    assert result.index[result["split"] == "validation"].tolist() == sorted(slow)
+
+
+def test_no_photograph_is_on_both_sides_by_scene_or_at_random() -> None:
+    table = animals()
+    table["path"] = [f"{place // 2:04}.jpg" for place in range(240)]  # of two bursts, every third one
+    for by in ("scene", "stratified"):
+        result, notes = divided(tidy(table), by)
+        assert set(result["split"]) == {"train", "validation", "test"}, by
+        assert (result.groupby("path")["split"].nunique() == 1).all(), by
+        assert not any("photograph" in note for note in notes), by
+    assert any(
+        "boxes of photographs that are trained on, too" in note for note in divided(tidy(table), "individual")[1]
+    )
+
+
+def test_labels_of_one_photograph_are_not_held_out_and_told() -> None:
+    table = tidy(pd.DataFrame({"path": [*"1112233"], "label": [*"aaabbbb"], "split": "train"}))
+    result, notes = divided(table, None, test_share=None)
+    assert result.groupby("path")["split"].nunique().eq(1).all()
+    assert notes == [
+        "2 training images held out for validation (share 0.2, seed 0)",
+        "nothing of 1 label(s) is held out for validation, as boxes of one photograph stay together: a",
+    ]
+
+
+def test_dates_with_the_month_first_are_read_alike_in_every_split() -> None:
+    table = animals()
+    days = table["date"].str[8:10].astype(int)  # those of validation and test could be of any month
+    american = tidy(table.assign(date=[f"04/{day + 20}/2024" if day < 6 else f"05/{day:02}/2024" for day in days]))
+    iso = pd.to_datetime(american["date"], format="%m/%d/%Y").dt.strftime("%Y-%m-%d")
+    result, notes = divided(american, "date")
+    expected, same = divided(american.assign(date=iso), "date")
+    assert result["split"].equals(expected["split"])
+    assert notes == same
+    assert result["date"].equals(american["date"]), "as it was written"
+
+
+def test_enough_sites_and_days_are_left_for_both_splits() -> None:
+    for by, values in (("site", [*"ABC"]), ("date", ["2024-05-01", "2024-05-02", "2024-05-03"])):
+        for seed in (0, 1):
+            table = animals().assign(**{by: values * 80})
+            result, _ = divided(table, by, validation_share=0.05, test_share=0.9, seed=seed)
+            assert result.groupby("split")[by].unique().map(len).to_dict() == dict.fromkeys(result["split"].unique(), 1)
+            assert result["split"].nunique() == 3
+
+
+def test_a_split_that_nothing_is_left_for_is_told() -> None:
+    table = animals().assign(label=["a", "b"] * 120)
+    assert "; validation no image" in divided(table, "individual")[1][0]

@@ -7,7 +7,7 @@ from command_line import NEEDED, train
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.verbs import VERBS
 from lookalike.settings.check import SettingsError, check
-from lookalike.settings.data import Columns, HeldOut
+from lookalike.settings.data import Columns, Data, HeldOut
 from lookalike.settings.training import Train
 
 
@@ -52,10 +52,23 @@ def test_a_bundle_keeps_how_it_was_divided_and_nothing_else() -> None:
     assert kept.model_dump() == {"validation_share": 0.2, "seed": 3, "split": "date", "test_share": 0.1}
     assert HeldOut.model_validate({"validation_share": 0.2}).split is None, "bundles of before"
     assert [HeldOut().any, HeldOut(test_share=0.1).any, HeldOut(split="site").any] == [False, True, False]
-    for wrong in ({"split": "sites"}, {"test_share": 1.0}, {"validation_share": -0.1}, {"seed": -1}):
+    for wrong in (
+        {"split": "sites"},
+        {"test_share": 1.0},
+        {"validation_share": -0.1},
+        {"validation_share": 1},
+        {"seed": -1},
+        {"seed": 2**32},
+    ):
         with pytest.raises(ValidationError, match=next(iter(wrong))):
             HeldOut.model_validate(wrong)
 
 
 def test_training_takes_them_from_one_place() -> None:
     assert Train.model_fields["data"].annotation is type(train().data)
+
+
+@pytest.mark.parametrize("name", HeldOut.model_fields)
+def test_what_is_held_out_has_the_ranges_of_the_settings(name: str) -> None:
+    held_out, data = HeldOut.model_fields[name], Data.model_fields[name]
+    assert (held_out.annotation, held_out.metadata) == (data.annotation, data.metadata)

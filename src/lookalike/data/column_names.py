@@ -36,7 +36,7 @@ def own_columns(names: list[str], given: Mapping[str, str], ours: Collection[str
                 raise ValueError(f"the columns {names[places[mine]]} and {name} both mean {mine}: keep one of them")
             places[mine] = place
         elif place not in renamed:
-            places[_free(name, {*places, *(plain_names & {*ours})})] = place
+            places[free_name(name, {*places, *(plain_names & {*ours})})] = place
     return places
 
 
@@ -51,7 +51,7 @@ def _place(mine: str, header: str, names: list[str]) -> int:
     raise ValueError(f"data.columns.{mine}={header}: {what}; there are {', '.join(names[:_SHOWN])}")
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
     """A name that no other column has: `label.1` for a second `label`."""
     free, number = name, 0
     while free in taken:

@@ -77,14 +77,23 @@ class Dataset:
         return data if isinstance(data, Dataset) else cls(data)
 
     @classmethod
-    def of_settings(cls, data: Data, held_out: HeldOut = HeldOut()) -> "Dataset":  # noqa: B008 - frozen
+    def of_settings(
+        cls,
+        data: Data,
+        held_out: HeldOut = HeldOut(),  # noqa: B008 - frozen
+        asked: str | None = None,
+    ) -> "Dataset":
         """That of checked `data.*` settings.
 
         Args:
             data: The settings.
             held_out: What is held out where the settings ask for nothing, as a model's training did.
+            asked: The split that is measured: what is held out is not told where that split has nothing to do with it.
         """
-        return cls(**held_out_like(data.model_dump(), held_out))
+        opened = cls.__new__(cls)
+        opened._source = held_out_like(data.model_dump(), held_out)
+        opened.manifest = read_data(**opened._source, asked=asked)
+        return opened
 
     @property
     def source(self) -> Mapping[str, Any]:

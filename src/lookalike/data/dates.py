@@ -36,26 +36,48 @@ class Dates:
     problems: list[str]
 
 
-def read_dates(texts: list[str]) -> Dates:
+def read_dates(texts: list[str], names: list[str] | None = None) -> Dates:
     """Reads the dates of a column; one that is ambiguous (03/04/2020, and none above 12) is read day first, and told.
 
     Args:
         texts: N cells; an empty one is no date. Time zones are passed over: clocks of cameras have none.
+        names: What to call the N cells in problems, such as the paths of their images; None for their rows.
     """
     distinct = sorted(set(texts) - {""})
     day_first, problems = _order(distinct)
     values: dict[str, float] = {"": np.nan}
+    first = {text: place for place, text in reversed(list(enumerate(texts)))}
     for text in distinct:
         values[text] = _seconds(text, day_first)
         if np.isnan(values[text]):
-            problems.append(f"row {texts.index(text) + 2}: date is {text!r}: expected such as 2024-05-31 or 31.05.2024")
+            cell = names[first[text]] if names else f"row {first[text] + 2}"
+            problems.append(f"{cell}: date is {text!r}: expected such as 2024-05-31 or 31.05.2024")
     seconds = np.array([values[text] for text in texts], float)
     return Dates(seconds, bool((seconds[~np.isnan(seconds)] % DAY).any()), problems)
 
 
+def plain(texts: list[str]) -> list[str]:
+    """The cells of a column with its dates as 2024-05-31T14:22:33, so that parts of it are read as the whole tells.
+
+    Args:
+        texts: As they stand; what is no date stays, and all do where day and month cannot be told apart.
+    """
+    distinct = sorted(set(texts) - {""})
+    day_first, problems = _order(distinct)
+    if problems:
+        return texts
+    seconds = {text: _seconds(text, day_first) for text in distinct}
+    whole = {text: str(_point(value)) for text, value in seconds.items() if not np.isnan(value)}
+    return [whole.get(text, text) for text in texts]
+
+
 def written(seconds: float) -> str:
     """The day of a point in time, as 2024-05-31."""
-    return str(np.datetime64("0001-01-01", "s") + np.timedelta64(int(seconds), "s"))[:10]
+    return str(_point(seconds))[:10]
+
+
+def _point(seconds: float) -> np.datetime64:
+    return np.datetime64("0001-01-01", "s") + np.timedelta64(int(seconds), "s")
 
 
 def _order(texts: list[str]) -> tuple[bool, list[str]]:

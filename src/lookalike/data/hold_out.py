@@ -1,5 +1,7 @@
 """Images held out of training for validation: a share of every class, of the people of Market-1501, or whole labels."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -37,9 +39,8 @@ def hold_out_people(table: pd.DataFrame, share: float, seed: int, split: str = "
     asking = next((place for place, label in enumerate(order) if queries[label]), 0)
     if count and asking >= count:  # a validation without a query could not choose the best model
         order[count - 1], order[asking] = order[asking], order[count - 1]
-    for label in order[:count]:
-        table.loc[list(cameras[label]), ["split", "role"]] = [split, "reference"]
-        table.loc[queries[label], "role"] = "query"
+    table.loc[[row for label in order[:count] for row in cameras[label]], ["split", "role"]] = [split, "reference"]
+    table.loc[[row for label in order[:count] for row in queries[label]], "role"] = "query"
     return table
 
 
@@ -50,18 +51,29 @@ def _pick_queries(cameras: dict[int, int | None], rng: np.random.Generator) -> l
         cameras: The camera of each row of one person, None where unknown (which is the same as no other).
         rng: Which rows.
     """
+    rows: dict[int | None, list[int]] = {}
+    for row, camera in cameras.items():
+        rows.setdefault(camera, []).append(row)
+    rest = {camera: len(own) for camera, own in rows.items()}
+    total = len(cameras)
     queries: list[int] = []
-    for camera in sorted(set(cameras.values()), key=lambda camera: -1 if camera is None else camera):
-        rows = [row for row, own in cameras.items() if own == camera]
-        chosen = [*queries, rows[rng.integers(len(rows))]]
-        rest = [own for row, own in cameras.items() if row not in chosen]
-        if all(any(own is None or own != cameras[query] for own in rest) for query in chosen):
-            queries = chosen
+    for camera in sorted(rows, key=lambda camera: -1 if camera is None else camera):
+        drawn = rows[camera][rng.integers(len(rows[camera]))]
+        rest[camera] -= 1
+        total -= 1
+        asking = [*(cameras[query] for query in queries), camera]
+        if all(total > (0 if own is None else rest[own]) for own in asking):
+            queries.append(drawn)
+        else:
+            rest[camera] += 1
+            total += 1
     return queries
 
 
 def hold_out_images(table: pd.DataFrame, share: float, seed: int, split: str = "validation") -> pd.DataFrame:
     """Moves a share of every training class to another split; at least one stays. Copies go where their original goes.
+
+    Boxes of one photograph stay together, whatever their labels, so that shares are met less exactly.
 
     Args:
         table: Columns path, label, split, source.
@@ -75,11 +87,52 @@ def hold_out_images(table: pd.DataFrame, share: float, seed: int, split: str = "
     table = table.copy()
     rng = np.random.default_rng(seed)
     originals = original_rows(table)
-    for _, rows in originals[originals["split"] == "train"].groupby("label", sort=True):
-        count = min(max(1, round(len(rows) * share)), len(rows) - 1)
-        table.loc[rng.permutation(rows.index.to_numpy())[:count], "split"] = split
+    train = originals[originals["split"] == "train"]
+    counts = train["label"].value_counts()
+    targets = {str(label): min(max(1, round(count * share)), count - 1) for label, count in counts.items()}
+    if train["path"].is_unique:
+        held: list[int] = []
+        for label, rows in train.groupby("label", sort=True):
+            held += rng.permutation(rows.index.to_numpy())[: targets[str(label)]].tolist()
+    else:
+        held = train.index[train["path"].isin(_photographs(train, targets, rng))].tolist()
+    table.loc[held, "split"] = split
     table.loc[table["source"].isin(table["path"][table["split"] == split]), "split"] = split
     return table
+
+
+def _photographs(train: pd.DataFrame, targets: dict[str, int], rng: np.random.Generator) -> set[str]:
+    """Paths drawn such that about as many images of each label are of them as wanted, and no label is of them alone.
+
+    Args:
+        train: Columns path, of which some stand in several rows, and label.
+        targets: Images wanted of each label; of every label at least one photograph is taken, where others allow it.
+        rng: In which order they are tried.
+    """
+    boxes: dict[str, Counter[str]] = {}
+    for path, label in zip(train["path"], train["label"], strict=True):
+        boxes.setdefault(path, Counter())[label] += 1
+    left, need = Counter(train["label"].tolist()), dict(targets)
+    order = [str(path) for path in rng.permutation(sorted(boxes))]
+    chosen: set[str] = set()
+
+    def take(path: str) -> None:
+        chosen.add(path)
+        for label, count in boxes[path].items():
+            left[label] -= count
+            need[label] -= count
+
+    for path in order:
+        own = boxes[path].items()
+        nearer = sum(abs(need[label] - count) - abs(need[label]) for label, count in own) < 0
+        if nearer and all(left[label] > count for label, count in own):
+            take(path)
+    for path in sorted(order, key=lambda path: boxes[path].total()):  # for labels of few and crowded photographs
+        own = boxes[path].items()
+        missing = path not in chosen and any(need[label] == targets[label] > 0 for label, _ in own)
+        if missing and all(left[label] > count for label, count in own):
+            take(path)
+    return chosen
 
 
 def label_folds(labels: list[str], share: float, folds: int, seed: int) -> list[list[str]]:

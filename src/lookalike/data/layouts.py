@@ -22,7 +22,8 @@ from lookalike.data.msmt17 import msmt17_root, read_msmt17
 from lookalike.data.splits import divide
 from lookalike.data.tables import BOX, SPLIT_NAMES, SPLITS, ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
-from lookalike.settings.data import HeldOut, SplitBy
+from lookalike.settings.check import check
+from lookalike.settings.data import Columns, HeldOut, SplitBy
 from lookalike.settings.paths import at_home
 
 _NAMED = 5  # labels in a note
@@ -41,6 +42,7 @@ class Selection(TypedDict, total=False):
         keep_copies: Whether references that are copies of a query's file answer it. False unless given.
         images: The folder that the paths of a table start from; None, unless given, for the table's own.
         columns: Our name of a column -> what a table calls it; names of None count as not given.
+        asked: The split that is measured, so that a division that it has no part in is not told; None for all.
     """
 
     validation_share: float
@@ -51,6 +53,7 @@ class Selection(TypedDict, total=False):
     keep_copies: bool
     images: str | Path | None
     columns: Mapping[str, str | None]
+    asked: str | None
 
 
 def read_data(root: str | None, *, archive: str | None = None, **selection: Unpack[Selection]) -> Manifest:
@@ -119,7 +122,7 @@ def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
 
 def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[str]]:
     """The data set, and the problems of its table."""
-    held_out, exclude = HeldOut.model_validate(selection), selection.get("exclude")
+    held_out = check(HeldOut, dict(selection))
     if not root.exists():
         raise ManifestError(
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
@@ -133,10 +136,10 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     table = tidy(table)
     notes += stripped + alike_note(table["label"].unique())
     if not table.empty:
-        table, divided = divide(table, held_out, source.people)
+        noted = _takes_part(Manifest(root, table), selection.get("asked"))
+        table, divided = divide(table, held_out, source.people, noted)
         notes += divided
-    left_out, name = find_exclusions(at_home(Path(exclude)) if exclude else None, source.base, table["path"])
-    table, exclusion_notes = without(table, left_out, name)  # last, so that it moves no other image
+    table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
         source.base,
         table.reset_index(drop=True),
@@ -150,6 +153,33 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     )
     problems += _table_problems(manifest)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
+
+
+def _without_excluded(
+    table: pd.DataFrame, root: Path, base: Path, exclude: str | Path | None
+) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+    """Leaves images out, last of all, so that it moves no other one.
+
+    Args:
+        table: The data set, divided.
+        root: The folder or the table that it was read from.
+        base: The folder that its paths start from.
+        exclude: The list; None for `exclude.csv` there, and for one beside a table whose images lie elsewhere, too.
+
+    Returns:
+        The other rows, path -> reason of what is left out, and notes.
+    """
+    beside = base if exclude or root.is_dir() else root.parent
+    folders = [base] if beside.samefile(base) else [beside, base]
+    left_out: dict[str, str] = {}
+    rest, notes = table, []
+    for folder in folders:
+        reasons, name = find_exclusions(at_home(Path(exclude)) if exclude else None, folder, table["path"])
+        new = {path: reason for path, reason in reasons.items() if path not in left_out}
+        rest, more = without(rest, new, name if len(folders) == 1 else str(folder / name))
+        left_out |= new
+        notes += more
+    return rest, left_out, notes
 
 
 @dataclass
@@ -181,6 +211,7 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     """Recognises the layout and reads it; one in the root comes before one in a folder of it."""
     passed = PassedOver()
     columns = {name: header for name, header in (selection.get("columns") or {}).items() if header}
+    check(Columns, dict(columns))
     images = selection.get("images")
     if not root.is_dir():
         start = at_home(Path(images)) if images else root.parent
@@ -278,6 +309,14 @@ def _file_problems(manifest: Manifest) -> list[str]:
     return problems
 
 
+def _takes_part(manifest: Manifest, split: str | None) -> bool:
+    """Whether what is held out of training changes a split: it has no queries yet, or training images answer in it."""
+    if split is None:
+        return True
+    queries, references = manifest.sides(split)
+    return queries.empty or bool((references["split"] == "train").any())
+
+
 def _told_unknown(manifest: Manifest) -> list[str]:
     """Notes on queries of labels that no reference has: individuals that must be turned away, or a misspelt name."""
     notes = []
@@ -287,7 +326,8 @@ def _told_unknown(manifest: Manifest) -> list[str]:
         if queries.empty or references.empty or new.empty:
             continue
         labels, enrolled = sorted(new["label"].unique()), sorted(references["label"].unique())
-        names = [f"{label}{did_you_mean(label, enrolled)}" for label in labels if not re.search(r"\d", label)]
+        words = [label for label in labels if not re.search(r"\d", label)]
+        names = [f"{label}{did_you_mean(label, enrolled)}" for label in words[:_NAMED]]
         numbered = [label for label in labels if re.search(r"\d", label)]
         shown = ", ".join([*names, *numbered][:_NAMED]) + (", ..." if len(labels) > _NAMED else "")
         notes.append(

@@ -4,7 +4,7 @@ Pixels are not looked at: `lookalike audit` does that. Letters in shapes: N rows
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -27,10 +27,13 @@ class Scenes:
     Attributes:
         numbers: int64 [N], equal for images of one scene, on the index of the table.
         source: What tells them, in words; "" where nothing does: then every image is a scene of its own.
+        problems: Of the dates that should tell them, in words; an image without a date that can be read is a scene of
+            its own.
     """
 
     numbers: pd.Series
     source: str
+    problems: list[str] = field(default_factory=list)
 
 
 def scenes_of(table: pd.DataFrame) -> Scenes:
@@ -38,64 +41,105 @@ def scenes_of(table: pd.DataFrame) -> Scenes:
 
     With times of day a scene ends where 60 seconds pass without an image, of the same camera (of the same label, where
     no camera is known). With days alone it is what one camera saw of one label on one day. In names of files, times
-    count likewise within a folder and label, and pictures of one video (`hunt_frame_0012.jpg`) are one scene.
+    count likewise within a folder and label, and pictures of one video (`hunt_frame_0012.jpg`) are one scene. Scenes
+    that share an image, of which several boxes are listed, are one.
 
     Args:
         table: Columns path, label, camera; where known scene and date.
     """
-    keys, source = _keys(table)
+    keys, source, problems = _keys(table)
     lone = keys < 0
     numbers = keys.where(~lone, -1 - pd.Series(np.arange(len(table)), index=table.index))
-    boxes = table["path"].duplicated(keep=False)  # of one image: whatever else is said of them
-    first = numbers[boxes].groupby(table["path"][boxes]).transform("first")
-    joined = dict(zip(numbers[boxes], first, strict=True))
-    return Scenes(numbers.replace(joined) if joined else numbers, source)
+    boxes = table["path"].duplicated(keep=False)
+    return Scenes(_joined(numbers, table["path"], boxes) if boxes.any() else numbers, source, problems)
+
+
+def _joined(numbers: pd.Series, paths: pd.Series, boxes: pd.Series) -> pd.Series:
+    """One number for all scenes that a chain of boxes of one image connects: that of the first box of the chain.
+
+    Union-find; `scipy.sparse.csgraph` has it too, but scipy comes with the extra `audit` only.
+    """
+    above: dict[int, int] = {}
+
+    def top(number: int) -> int:
+        while (higher := above.setdefault(number, number)) != number:
+            above[number] = number = above[higher]  # halves the way for the next one
+        return number
+
+    seen: dict[str, int] = {}
+    first: dict[int, int] = {}
+    for number, path in zip(numbers[boxes].tolist(), paths[boxes].tolist(), strict=True):
+        above[top(number)] = top(seen.setdefault(path, number))
+    for number in numbers[boxes].tolist():
+        first.setdefault(top(number), number)
+    joined = {number: first[top(number)] for number in list(above)}
+    return numbers.map(lambda number: joined.get(number, number))
 
 
 def torn_note(table: pd.DataFrame, advice: str) -> list[str]:
-    """One line on images of validation and test whose scene is trained on under their label; none where there are none.
+    """A line each on what validation and test share with training; none where they share nothing.
+
+    Photographs of which boxes are on both sides, whatever their labels; scenes that are trained on under the label of
+    the image; dates that cannot be read, so that scenes are known in part.
 
     Args:
         table: The data set, divided.
-        advice: What to do about it.
+        advice: What to do about scenes.
     """
     rows = original_rows(table[~table["ignore"]])
-    splits = rows["split"]
-    if not (splits == "train").any() or (splits == "train").all():
+    train = rows["split"] == "train"
+    if not train.any() or train.all():
         return []
+    notes = []
+    boxes = _shares(rows, rows["path"].isin(rows["path"][train]))
+    if boxes:
+        notes.append(
+            f"{boxes} are boxes of photographs that are trained on, too, so figures are better than on new "
+            "photographs: give all boxes of a photograph one split"
+        )
     scenes = scenes_of(rows)
+    if scenes.problems:
+        more = f" and {len(scenes.problems) - 1} more" if len(scenes.problems) > 1 else ""
+        notes.append(f"scenes are known in part, as dates cannot be read: {scenes.problems[0]}{more}")
     if not scenes.source:
-        return []
+        return notes
     pairs = pd.MultiIndex.from_arrays([scenes.numbers, rows["label"]])
-    trained = pd.Series(pairs.isin(pairs[splits == "train"]), index=rows.index)
+    torn = _shares(rows, pd.Series(pairs.isin(pairs[train]), index=rows.index))
+    if torn:
+        notes.append(
+            f"{torn} show a scene that is trained on, too ({scenes.source}), so figures are better than on new scenes: "
+            f"{advice}"
+        )
+    return notes
+
+
+def _shares(rows: pd.DataFrame, which: pd.Series) -> str:
+    """How many images of validation and test some are, in words; "" for none."""
     parts = []
     for split in ("validation", "test"):
-        torn = int(trained[splits == split].sum())
-        if torn:
-            parts.append(f"{torn} of {int((splits == split).sum())} {split} images")
-    if not parts:
-        return []
-    return [
-        f"{' and '.join(parts)} show a scene that is trained on, too ({scenes.source}), so figures are better than on "
-        f"new scenes: {advice}"
-    ]
+        count = int(which[rows["split"] == split].sum())
+        if count:
+            parts.append(f"{count} of {int((rows['split'] == split).sum())} {split} images")
+    return " and ".join(parts)
 
 
-def _keys(table: pd.DataFrame) -> tuple[pd.Series, str]:
-    """A number per scene, -1 for an image of which nothing is known; and what tells it."""
+def _keys(table: pd.DataFrame) -> tuple[pd.Series, str, list[str]]:
+    """A number per scene, -1 for an image of which nothing is known; what tells it; and problems of dates."""
     if "scene" in table and (table["scene"] != "").any():
         codes = pd.Series(pd.factorize(table["scene"])[0], index=table.index)
-        return codes.where(table["scene"] != "", -1), "by the column scene"
+        return codes.where(table["scene"] != "", -1), "by the column scene", []
+    problems: list[str] = []
     if "date" in table:
-        dates = read_dates(table["date"].tolist())
+        dates = read_dates(table["date"].tolist(), table["path"].tolist())
+        problems = dates.problems
         if not np.isnan(dates.seconds).all():
             camera = table["camera"].astype(object).where(table["camera"].notna(), "")
             seen = camera.astype(str) + "\n" + table["label"]
             if not dates.timed:
-                return _bursts(seen, dates.seconds // DAY, 0), "by camera, label and day"
+                return _bursts(seen, dates.seconds // DAY, 0), "by camera, label and day", problems
             where = seen.where(table["camera"].isna(), camera.astype(str))
-            return _bursts(where, dates.seconds, BURST), "within a minute, by camera and date"
-    return _keys_of_names(table)
+            return _bursts(where, dates.seconds, BURST), "within a minute, by camera and date", problems
+    return *_keys_of_names(table), problems
 
 
 def _keys_of_names(table: pd.DataFrame) -> tuple[pd.Series, str]:

@@ -13,7 +13,7 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 
-from lookalike.data.column_names import own_columns
+from lookalike.data.column_names import free_name, own_columns
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import PathError, at_home
@@ -25,7 +25,6 @@ CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
-_READ_ONCE = ("is_query", "is_gallery", "sequence")  # what they say stands in other columns then
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 _MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
 _SHOWN = 20  # columns in an error
@@ -44,7 +43,7 @@ class Table:
         rows: Its rows under our names of columns; others under their own, as text.
         seen: How it was read where that is not plain, such as `separated by ;`.
         problems: In single cells, in words.
-        notes: What became of names of cameras, in words.
+        notes: What became of names of cameras, and of columns that another one takes the place of, in words.
     """
 
     rows: pd.DataFrame
@@ -141,40 +140,64 @@ def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]
     if "split" not in table:
         table["split"] = "train"
     table["split"] = table["split"].replace(SPLIT_NAMES)
-    for name in ("ignore", "is_query", "is_gallery"):
+    roles_told = {"is_query", "is_gallery"} & set(table.columns)
+    read = roles_told if len(roles_told) == 2 else set()  # what they say stands in other columns then
+    if roles_told - read:
+        notes.append(f"{roles_told.pop()} alone tells no role: it is carried along (is_query and is_gallery tell one)")
+    for name in ("ignore", *sorted(read)):
         if name in table:
             table[name] = _flags(table[name], name, problems)
-    if "is_query" in table and "is_gallery" in table:
+    if read:
         roles = {(True, True): "both", (True, False): "query", (False, True): "reference", (False, False): ""}
-        table["role"] = [roles[pair] for pair in zip(table["is_query"], table["is_gallery"], strict=True)]
-        table.loc[table["split"] == "train", "role"] = ""
+        pairs = zip(table["is_query"], table["is_gallery"], strict=True)
+        role = pd.Series([roles[pair] for pair in pairs], table.index, "str")
+        table = _kept_aside(table, "role", role.mask(table["split"] == "train", ""), "is_query and is_gallery", notes)
+    if "sequence" in table and not {"camera", "scene"} <= set(table.columns):
+        read.add("sequence")
     if "sequence" in table and "camera" not in table:
         table["camera"] = _cameras_from_sequences(table, problems)
     if "sequence" in table and "scene" not in table:
         table["scene"] = table["sequence"]
     if "camera" in table:
-        table, notes = _with_numbered_cameras(table)
+        table = _with_numbered_cameras(table, notes)
     for name in ("camera", *BOX):
         if name in table:
             table[name] = _numbers(table[name], name, problems)
     corners = table[[name for name in BOX if name in table]].notna().sum(axis=1)
     for row in np.flatnonzero(corners % 4):
         problems.append(f"row {row + 2}: a box of {corners.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
-    return table.drop(columns=[name for name in _READ_ONCE if name in table]), problems, notes
+    return table.drop(columns=sorted(read)), problems, notes
 
 
-def _with_numbered_cameras(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _kept_aside(table: pd.DataFrame, name: str, column: pd.Series, source: str, notes: list[str]) -> pd.DataFrame:
+    """The table with that column; another one of its name goes on as `name.1`, which is noted.
+
+    Args:
+        table: As it was read.
+        name: Of the column.
+        column: What it holds.
+        source: What tells that, in words.
+        notes: Added to.
+    """
+    if name in table and not table[name].equals(column) and (table[name] != "").any():
+        other = free_name(name, set(map(str, table.columns)))
+        notes.append(f"the column {name} of the table is called {other}, as {name} is told by {source}")
+        table = table.assign(**{other: table[name]})
+    return table.assign(**{name: column})
+
+
+def _with_numbered_cameras(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Whole numbers for cameras that have names, in the order of their names, which stay in `camera_name`."""
     text = table["camera"]
     is_number = pd.to_numeric(text, errors="coerce").notna() | (text == "")
     if is_number.all():
-        return table, []
+        return table
     names = sorted(set(text) - {""})
     numbers = {name: str(number) for number, name in enumerate(names)} | {"": ""}
     shown = ", ".join(f"{number} {name}" for number, name in enumerate(names[:_NAMED]))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    table = table.assign(camera=text.map(numbers), camera_name=text)
-    return table, [f"{len(names)} names of cameras became numbers: {shown}{more}"]
+    notes.append(f"{len(names)} names of cameras became numbers: {shown}{more}")
+    return _kept_aside(table, "camera_name", text, "the names of cameras", notes).assign(camera=text.map(numbers))
 
 
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:

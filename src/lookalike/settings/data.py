@@ -1,8 +1,8 @@
 """The settings of a data set: where it lies, what its columns are called, what is held out of training."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from lookalike.settings.paths import PathText
 from lookalike.settings.types import Seed, Settings, Share
@@ -34,7 +34,7 @@ class Columns(Settings):
         return {name: header for name, header in self.model_dump().items() if header is not None}
 
 
-class HeldOut(BaseModel):
+class HeldOut(Settings):
     """What is held out of training where a data set has no such split.
 
     Attributes:
@@ -44,12 +44,12 @@ class HeldOut(BaseModel):
         test_share: As `validation_share`, for test; None for none.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore")
 
-    validation_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    validation_share: Share = 0.0
+    seed: Seed = 0
     split: SplitBy | None = None
-    test_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    test_share: Share | None = None
 
     @property
     def any(self) -> bool:
