@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
 from lookalike.terminal import show
 
@@ -23,16 +24,24 @@ class AssessError(LookalikeError):
 def evaluate(settings: "EvalCommand") -> int:
     """`lookalike eval`."""
     from lookalike.data.dataset import Dataset
+    from lookalike.evaluation.assessment import files_of
+    from lookalike.outputs import need_files
 
+    if settings.output:
+        output = Path(settings.output)
+        need_files(output, files_of(output), inputs_of(settings))
     model = _model_to_measure(settings)
+    kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
+    kept.append("" if settings.camera_rule else "all_cameras")
+    name = "-".join([model.name, settings.split, *filter(None, kept)])
+    if not settings.output:
+        output = Path(f"reports/{name}.json")
+        need_files(output, files_of(output), inputs_of(settings))
     data = Dataset.of_settings(settings.data, model.held_out)
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
-    kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
-    kept.append("" if settings.camera_rule else "all_cameras")
-    name = "-".join([assessment.name, settings.split, *filter(None, kept)])
-    written = assessment.write(Path(settings.output or f"reports/{name}.json"), settings.worst)
+    written = assessment.write(output, settings.worst)
     for file in written:
         show(f"written: {file}")
     if settings.logger:
