@@ -85,9 +85,7 @@ def test_a_file_that_is_read_is_never_written(here: Path) -> None:
     Path("linked.csv").symlink_to("t.csv")
     os.link("t.csv", "second.csv")
     for name in ("t.csv", "linked.csv", "second.csv", f"../{here.name}/t.csv"):
-        with pytest.raises(
-            OutputError, match=r"csv: expected an output apart from what is read, but it is data"
-        ):
+        with pytest.raises(OutputError, match=r"csv: expected an output apart from what is read, but it is data"):
             need_files(Path(name), (), {"bundle": Path("b"), "data.root": Path("t.csv")})
         with pytest.raises(OutputError, match=r"t\.csv: .* but it is data\.root=.*: give another output"):
             need_files(Path("r.json"), [Path("t.csv")], {"data.root": Path(name)})

@@ -22,6 +22,7 @@ def here(tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     import pandas as pd
 
     pd.read_csv("zebras.csv").to_parquet("zebras.parquet")
+    shutil.copyfile("zebras.csv", "data/all.csv")
     Path("out.csv").write_text("path,reason\nzebras,none\n")
     Path("data/exclude.csv").write_text("path,reason\nzebras,none\n")
     return tmp_path
@@ -36,6 +37,20 @@ def everything(folder: Path) -> dict[Path, bytes]:
     [
         ("eval data.root=zebras.parquet output=zebras.json", r"zebras\.parquet: .* is data\.root=zebras\.parquet"),
         ("eval data.root=data output=b/config.json", r"b/config\.json: .* is a file of bundle=b"),
+        ("manifest data.root=zebras.csv output=./zebras.csv", r"zebras\.csv: .* is data\.root=zebras\.csv"),
+        (
+            "manifest data.root=zebras.csv data.exclude=out.csv output=out.csv",
+            r"out\.csv: .* is data\.exclude=out\.csv",
+        ),
+        ("manifest data.root=data output=data/exclude.csv", r"exclude\.csv: .* is a? ?(file of )?data\."),
+        ("report data.root=data output=data.html", r"data: .* is data\.root=data"),
+        ("audit data.root=data output=data", r"data: .* is data\.root=data"),
+        ("augment data.root=data/all.csv data.images=. output=data", r"data: .* holds data\.root=data/all\.csv"),
+        ("compare data.root=data output=data seeds=[1] name=c", r"data: .* is data\.root=data"),
+        ("tune data.root=data output=data name=t", r"data: .* is data\.root=data"),
+        ("embed data.root=b/rows.csv output=b", r"b: .* is bundle=b"),
+        ("embed data.root=data output=.", r"\.: .* holds bundle=b"),
+        ("quantize data.root=data output=b", r"b: .* is bundle=b"),
     ],
 )
 def test_what_is_read_stays_as_it_is(

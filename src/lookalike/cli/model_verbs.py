@@ -102,27 +102,27 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
 def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
     from lookalike.data.dataset import Dataset
-    from lookalike.files import write_bytes
-    from lookalike.reports.model_files import write_files
-    from lookalike.reports.model_page import page, sentence
+    from lookalike.outputs import need_files, need_folder
+    from lookalike.reports.model_files import folder_of, write_report
+    from lookalike.reports.model_page import sentence
     from lookalike.reports.model_report import gather
 
+    output = Path(settings.output or f"reports/{Path(settings.bundle).resolve().name}-{settings.split}.html")
+    need_files(output, (), inputs_of(settings))
+    need_folder(folder_of(output), inputs_of(settings))
     model = _load_model(settings)
     assert model.bundle is not None
     data = Dataset.of_settings(settings.data, model.held_out)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
-    output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
-    beside = output.with_suffix("")
-    write_bytes(output, page(gathered, beside.name))
-    files = write_files(gathered, beside)
+    files = write_report(gathered, output)
     if assessment.stranger:
         show(assessment.stranger)
     show(sentence(gathered))
     if gathered.unknown_queries:
         show(gathered.unknown_queries)
     show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    show(f"written: {beside}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
+    show(f"written: {folder_of(output)}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
     return 0
 
 
@@ -261,7 +261,9 @@ def embed(settings: "EmbedCommand") -> int:
     """`lookalike embed`."""
     from lookalike.console import say
     from lookalike.evaluation.stored import embed_any
+    from lookalike.outputs import need_folder
 
+    need_folder(Path(settings.output), inputs_of(settings), replaced=True)
     model = _load_model(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
