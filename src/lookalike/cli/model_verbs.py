@@ -150,11 +150,16 @@ def predict_files(
     from lookalike.console import progress, say
     from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
-    from lookalike.inference.image_table import need_other_file, write_results, writes_table
+    from lookalike.inference.image_table import write_results, writes_table
+    from lookalike.outputs import need_files, need_folder
 
     output = Path(settings.output)
     if tabular := writes_table(settings.output):
-        need_other_file(output, table)
+        need_files(output, (), inputs_of(settings))
+    else:
+        need_folder(output, {})  # every file in it gets a name of its own
+    if table and table.nested and output.suffix.lower() == ".csv":
+        say(f"{output}: CSV holds no lists or records, left out: {', '.join(table.nested)}: .parquet keeps them")
     model = _load_model(settings)
     references = model.references
     assert model.bundle is not None
@@ -178,7 +183,7 @@ def predict_files(
             boxes=table.boxes if table else None,
         )
     if table:
-        predictions = replace(predictions, items=table.whole(predictions.items))
+        predictions = replace(predictions, items=table.with_problems(predictions.items))
     if tabular:
         write_results(predictions.items, output, table)
         _tell(predictions, references.labels, lines=False)
