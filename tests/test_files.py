@@ -22,6 +22,7 @@ from lookalike.files import (
     need_place,
     only_one,
     set_aside,
+    set_aside_for,
     sha256_of,
     write_bytes,
     write_json,
@@ -529,3 +530,22 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path, kind: str, under: str) -
         LookalikeError, match=rf"{re.escape(str(way / under))}: nothing can be written there \(.*\): give"
     ):
         need_place(way / under)
+
+
+def test_what_is_in_the_way_is_set_aside_only_when_the_new_file_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "t.csv"
+    assert set_aside_for(target, b"1") is None
+    assert set_aside_for(target, b"1") is None, "the same is not kept twice"
+    aside = set_aside_for(target, b"2")
+    assert aside is not None
+    assert (target.read_bytes(), aside.read_bytes()) == (b"2", b"1")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DiskFullError, match=r"t\.csv: no space left to write it"):
+        set_aside_for(target, b"3")
+    assert sorted(file.read_bytes() for file in tmp_path.iterdir()) == [b"1", b"2"]

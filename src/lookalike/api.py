@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,9 @@ def audit(
     """
     from lookalike.data.layouts import survey_data
     from lookalike.export.untrained import identity, untrained_encoder
-    from lookalike.files import atomic_file, only_one, write_bytes
+    from lookalike.files import only_one
     from lookalike.inference.bundle import load_bundle
+    from lookalike.outputs import write_files
 
     with needing("audit", "audit"):
         from lookalike.auditing.audit import audit as look
@@ -104,9 +106,10 @@ def audit(
         with needing("audit", "audit"):
             result = look(manifest, problems, load, made_by, cache)
         if output is not None:
-            with atomic_file(folder / "audit.parquet") as handle:
-                result.findings.to_parquet(handle, index=False)
-            write_bytes(folder / "audit.html", page(result))
+            table = BytesIO()
+            result.findings.to_parquet(table, index=False)
+            contents = {folder / "audit.parquet": table.getvalue(), folder / "audit.html": page(result)}
+            write_files(folder / "audit.html", contents)
     return result
 
 

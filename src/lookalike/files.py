@@ -190,6 +190,27 @@ def write_new(path: Path, content: bytes, beside: tuple[str, ...] = ()) -> Path:
     raise AssertionError("names do not run out")
 
 
+def set_aside_for(path: Path, content: bytes) -> Path | None:
+    """Writes `content` to `path`, whole or not at all; what stands there is renamed as by `set_aside` at the end.
+
+    Returns:
+        Where that is now; None when it held the same, or nothing stood there.
+
+    Raises:
+        DiskFullError: There is no room; `path` keeps its previous content.
+    """
+    aside = None
+    with _new_file(path) as (temporary, handle):
+        handle.write(content)
+        _flush(handle)
+        while not _claim(temporary, path):
+            if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
+                break
+            aside = set_aside(path) or aside
+        _sync_folder(path.parent)
+    return aside
+
+
 def _claim(temporary: Path, path: Path) -> bool:
     """Gives a file that is whole the name `path`, in one step; False when something has that name."""
     try:

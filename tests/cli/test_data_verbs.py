@@ -63,7 +63,10 @@ def test_audit_writes_a_page_and_leaves_out_what_is_accepted(
     root = Path(shutil.copytree(digits, here / "data"))
     shutil.copyfile(sorted((root / "test" / "digit 0").iterdir())[0], root / "train" / "digit 0" / "leak.png")
     command = ["audit", "data.root=data", f"bundle={bundle_path}", "output=out"]
+    Path("out").mkdir()
+    Path("out/audit.html").write_text("mine")
     assert main(command) == 0
+    assert [file.read_text() for file in Path("out").glob("audit.html.*")] == ["mine"]
     printed = capsys.readouterr().out
     assert "91 images, 91 of them read now" in printed
     assert "1 images can be left out without a second look: apply=safe" in printed

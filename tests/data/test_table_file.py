@@ -117,7 +117,7 @@ def test_a_table_without_rows_has_no_image(tmp_path: Path, columns: str, suffix:
 
 def test_columns_that_mean_nothing_may_stand_twice(tmp_path: Path) -> None:
     cells = read_csv(csv(tmp_path, "path,note,label,note,\n1.png,x,a,y,z\n"))
-    assert cells.names == ["path", "note", "label", "note"]
+    assert cells.names == ["path", "note", "label", "note", "column 5"]
     pictures(tmp_path, "1.png")
     assert column(read_manifest(tmp_path / "data.csv"), "label") == ["a"]
 
@@ -137,7 +137,8 @@ def test_cells_of_parquet_keep_what_they_are(tmp_path: Path) -> None:
     }
     for values, expected in labels.values():
         cells = read_parquet(parquet(tmp_path, path=["1.png", "2.png"], label=values, vector=[[1.0], [2.0]]))
-        assert cells.names == ["path", "label"], "lists are left out"
+        assert cells.names == ["path", "label"], "lists are no cells"
+        assert cells.whole is not None
         assert cells.columns[1] == expected
 
 

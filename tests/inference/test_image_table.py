@@ -94,13 +94,14 @@ def test_only_the_box_is_looked_at(bundle_path: Path) -> None:
     assert len(list(Path("seen").glob("*.png"))) == 1
 
 
-def test_parquet_keeps_its_types(bundle_path: Path) -> None:
+def test_parquet_keeps_its_types(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frame = pd.DataFrame({"path": ["0-0.png", "1-0.png"], "weight": [1.5, np.nan], "tags": [["a"], []], "n": [1, 2]})
     frame.to_parquet("t.parquet")
     assert run(bundle_path, "image=t.parquet", "output=r.parquet", "threshold=1") == 0
     made = pd.read_parquet("r.parquet")
-    assert list(made) == ["path", "weight", "n", "label", "score", "similarity", "nearest", "unknown", "error"]
+    assert list(made) == ["path", "weight", "tags", "n", "label", "score", "similarity", "nearest", "unknown", "error"]
     assert made["n"].tolist() == [1, 2]
+    assert [list(tags) for tags in made["tags"]] == [["a"], []]
     assert made["weight"].dtype == float
     assert made["unknown"].tolist() == [True, True]
     assert made["label"].tolist() == ["unknown"] * 2
@@ -108,6 +109,65 @@ def test_parquet_keeps_its_types(bundle_path: Path) -> None:
     assert made["error"].isna().all()
     assert run(bundle_path, "image=t.parquet", "output=r.csv") == 0
     assert [row["n"] for row in rows_of("r.csv")] == ["1", "2"]
+    told = capsys.readouterr().err
+    assert "r.csv: CSV holds no lists or records, left out: tags: .parquet keeps them" in told
+
+
+@pytest.mark.parametrize("change", ["other rows", "gone"])
+def test_columns_are_those_of_the_first_reading(
+    bundle_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pd.DataFrame({"path": ["0-0.png", "1-0.png"], "id": [1, 2]}).to_parquet("t.parquet")
+
+    def meanwhile(*arguments: object, **options: object) -> object:
+        if change == "gone":
+            Path("t.parquet").unlink()
+        else:
+            pd.DataFrame({"path": ["1-0.png", "0-0.png"], "id": [8, 9]}).to_parquet("t.parquet")
+        return predict(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lookalike.inference.predict.predict", meanwhile)
+    assert run(bundle_path, "image=t.parquet", "output=r.parquet") == 0
+    made = pd.read_parquet("r.parquet")
+    assert made["id"].tolist() == [1, 2]
+    assert made["path"].tolist() == ["0-0.png", "1-0.png"]
+
+
+def test_a_column_without_a_name_is_carried_and_an_empty_one_is_not(bundle_path: Path) -> None:
+    pd.DataFrame({"path": ["0-0.png", "1-0.png"]}, index=[7, 9]).to_csv("t.csv")
+    assert run(bundle_path, "image=t.csv", "output=r.csv") == 0
+    assert [row["column 1"] for row in rows_of("r.csv")] == ["7", "9"]
+    Path("t.csv").write_text("path;column 3;;\n0-0.png;a;b;\n")
+    assert run(bundle_path, "image=t.csv", "output=r.csv") == 0
+    assert list(rows_of("r.csv")[0])[:4] == ["path", "column 3", "column 3.1", "label"]
+
+
+def test_a_table_of_a_person_is_kept_and_our_own_replaced(
+    bundle_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("r.csv").write_text("mine")
+    for image in ("0-0.png", "1-0.png"):
+        assert run(bundle_path, f"image={image}", "output=r.csv") == 0
+    (aside,) = Path().glob("r.csv.*")
+    assert aside.read_text() == "mine"
+    assert f"is kept: {aside}" in capsys.readouterr().err
+    assert [row["path"] for row in rows_of("r.csv")] == ["1-0.png"]
+
+
+@pytest.mark.parametrize("output", ["f/r.csv", "f", "f/r"])
+def test_an_output_that_cannot_be_written_is_told_before_the_model_is_loaded(
+    capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    Path("f").write_text("mine")
+    assert run(Path("nowhere"), "image=0-0.png", f"output={output}") == 2
+    assert re.search(r"f(/r)?: (nothing can be written there|expected a folder to write)", capsys.readouterr().err)
+
+
+def test_columns_mean_what_they_mean_in_data_sets(bundle_path: Path) -> None:
+    Path("t.csv").write_text("Path,path,label\nmine,0-0.png,a\n")
+    assert run(bundle_path, "image=t.csv", "output=r.csv") == 0
+    assert rows_of("r.csv")[0]["Path"] == "mine"
+    assert rows_of("r.csv")[0]["nearest"]
 
 
 def test_a_column_of_the_table_is_never_replaced(bundle_path: Path) -> None:
@@ -142,13 +202,17 @@ def test_a_name_that_is_not_utf_8(bundle_path: Path) -> None:
     ("text", "more", "expected"),
     [
         ("file,x\n0-0.png,1\n", [], r"image=t\.csv: expected a column path .*, found file, x: rename the one"),
-        ("path,PATH\na,b\n", [], r"image=t\.csv: the columns path and PATH both mean path: rename one of them"),
+        ("Path,PATH\na,b\n", [], r"image=t\.csv: the columns Path and PATH both mean path: keep one of them"),
         ("path\n", [], r"image=t\.csv: no row in the table: expected one per image"),
         ("", [], r"image=t\.csv: cannot be read as a table \(it is empty\): save it again as CSV or Parquet"),
-        (None, [], r"image=t\.csv: cannot be read as a table \(.*No such file"),
-        ("path\n0-0.png\n", ["output=./t.csv"], r"output=t\.csv: is the table that is read: give another name"),
+        (
+            None,
+            [],
+            r"image=t\.csv: no such file: give a \.csv, \.tsv or \.parquet table, or images as a file, a folder",
+        ),
+        ("path\n0-0.png\n", ["output=./t.csv"], r"t\.csv: .* but it is image=t\.csv: give another output"),
         ("path\n0-0.png\n", ["output=r.xlsx"], r"output=r\.xlsx: expected a folder, or a table ending in \.csv or \.p"),
-        ("path\n0-0.png\n", ["output=d.csv"], r"output=d\.csv: is a folder: give the name of a table to write"),
+        ("path\n0-0.png\n", ["output=d.csv"], r"d\.csv: expected a file to write, found a folder: give another"),
     ],
 )
 def test_wrong_use_is_one_line_and_writes_nothing(

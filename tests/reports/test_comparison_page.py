@@ -45,6 +45,16 @@ def test_the_page_has_the_tables_of_the_comparison(tmp_path: Path) -> None:
     assert page.count('<td class="n">') == 3 * 8 + 3 * 4
 
 
+def test_what_a_person_made_in_its_folder_is_kept(tmp_path: Path) -> None:
+    names = ("comparison.md", "comparison.csv", "comparison.png", "comparison.html")
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    write(compared("one", "other"), tmp_path)
+    write(compared("one", "third"), tmp_path)
+    for name in names:
+        assert [file.read_text() for file in tmp_path.glob(f"{name}.*")] == ["mine"]
+
+
 def test_names_are_data(tmp_path: Path) -> None:
     page = page_of(compared("<x>", "</script>&'\"", "$a_b$"), tmp_path, "<i>name</i>")
     assert "<title>Comparison &lt;i&gt;name&lt;/i&gt;</title>" in page

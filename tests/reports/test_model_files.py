@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.cli.main import main
-from lookalike.reports.model_files import sheets, write_files
+from lookalike.reports.model_files import sheets, write_report
 from lookalike.reports.model_report import Report
 from lookalike.reports.model_tables import MOST_PAIRS
 
@@ -19,7 +19,7 @@ def test_tables_figures_and_methods_are_written(strangers: Report, report: Repor
     folder = tmp_path / "r"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
-    written = write_files(strangers, folder)
+    written = write_report(strangers, tmp_path / "r.html")
     assert {file.suffix for file in written} == {".csv", ".tex", ".svg", ".txt", ".json"}
     tables = sheets(strangers)
     assert {"figures", "classes", "thresholds", "model", "unknown-rates", "unknown-labels"} <= set(tables)
@@ -33,9 +33,44 @@ def test_tables_figures_and_methods_are_written(strangers: Report, report: Repor
         assert ET.parse(folder / f"{name}.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
         assert "var(--" not in (folder / f"{name}.svg").read_text("utf-8"), "no colours of a page"
     assert json.loads((folder / "methods.json").read_text())["queries"] == 20
-    again = write_files(report, folder)
+    again = write_report(report, tmp_path / "r.html")
     assert not list(folder.glob("unknown*")), "what the other report had is gone"
     assert {*again, folder / "notes.txt"} == set(folder.iterdir())
+
+
+def test_what_a_person_made_in_that_folder_is_kept(
+    strangers: Report, report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, mine = tmp_path / "mine", {}
+    folder.mkdir()
+    for name in ("cameras.csv", "confusions.csv", "classes.csv", "unknown.svg", "unknown-rates.csv"):
+        mine[name] = f"my own {name}"
+        (folder / name).write_text(mine[name])
+    (tmp_path / "mine.html").write_text("my page")
+    write_report(report, tmp_path / "mine.html")
+    assert "is kept: " in capsys.readouterr().err
+    for name in ("cameras.csv", "unknown.svg", "unknown-rates.csv"):
+        assert (folder / name).read_text() == mine[name], "this report has no such file"
+    for name in ("confusions.csv", "classes.csv"):
+        assert [file.read_text() for file in folder.glob(f"{name}.*")] == [mine[name]]
+        assert (folder / name).read_text() != mine[name]
+    assert [file.read_text() for file in tmp_path.glob("mine.html.*")] == ["my page"]
+    write_report(strangers, tmp_path / "mine.html")
+    (folder / "unknown-labels.csv").write_text("corrected by hand")
+    write_report(report, tmp_path / "mine.html")
+    assert (folder / "unknown-labels.csv").read_text() == "corrected by hand"
+    assert not (folder / "unknown-labels.tex").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_any_work(
+    bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rr").write_text("mine")
+    assert main(["report", f"bundle={bundle_path}", f"data.root={digits}", "output=rr.html"]) == 2
+    error = capsys.readouterr().err
+    assert error == "lookalike: rr: expected a folder to write, found a file: give another output, or move that file\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["rr"]
 
 
 def test_all_pairs_are_written_although_the_page_shows_some(report: Report) -> None:

@@ -54,6 +54,16 @@ def test_every_run_has_a_row_in_each_file(search: Search, tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "tune.csv"), search.trials)
 
 
+def test_best_settings_that_a_person_changed_are_kept(search: Search, tmp_path: Path) -> None:
+    write(search, tmp_path)
+    (tmp_path / "best.yaml").write_text("trainer: {learning_rate: 5}")
+    (tmp_path / "tune.csv").write_text("mine")
+    write(replace(search, name="other"), tmp_path)
+    assert [file.read_text() for file in tmp_path.glob("best.yaml.*")] == ["trainer: {learning_rate: 5}"]
+    assert [file.read_text() for file in tmp_path.glob("tune.csv.*")] == ["mine"]
+    assert not list(tmp_path.glob("tune.html.*"))
+
+
 def test_every_setting_has_a_plot_with_plain_numbers(search: Search, tmp_path: Path) -> None:
     page = page_of(search, tmp_path)
     plots = page.split('<div class="plot"')[1:]

@@ -42,6 +42,14 @@ def test_csv_holds_the_numbers() -> None:
     assert Sheet([Column("", ["loss"]), Column("", ["arcface"])]).to_csv() == b"name,value\r\nloss,arcface\r\n"
 
 
+def test_a_spreadsheet_computes_nothing() -> None:
+    texts = ["=HYPERLINK(1)", "+x", "-x", "@x", "\tx", "\rx", "\n=x", "-1+1", "-1", "+1.5", "a=b", "", "'x"]
+    rows = list(csv.reader(io.StringIO(Sheet([Column("class", texts)]).to_csv().decode(), newline="")))
+    cells = [row[0] if row else "" for row in rows[1:]]
+    assert cells == [*(f"'{text}" for text in texts[:8]), *texts[8:]]
+    assert Sheet([Column("share", [-0.5], "figure")]).to_csv() == b"share\r\n-0.5\r\n"
+
+
 def test_latex_sets_every_sign_as_it_is() -> None:
     lines = SHEET.to_latex().decode().splitlines()
     assert lines[:4] == [
@@ -57,10 +65,18 @@ def test_latex_sets_every_sign_as_it_is() -> None:
     assert lines[-1] == r"\end{tabular}"
 
 
+def test_a_row_is_no_argument_of_the_end_of_the_one_before() -> None:
+    lines = (
+        Sheet([Column("", ["[2cm] a", "*b", "c [d]"]), Column("", ["[x]", "*", ""])]).to_latex().decode().splitlines()
+    )
+    assert lines[2:5] == [r"{}[2cm] a & [x] \\", r"{}*b & * \\", r"c [d] &  \\"]
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here")
 def test_latex_compiles(tmp_path: Path) -> None:
     document = b"\\documentclass{article}\\begin{document}" + SHEET.to_latex() + b"\\end{document}"
-    (tmp_path / "t.tex").write_bytes(document)
+    starts = Sheet([Column("", ["[a", "[2cm]", "*b"])]).to_latex()
+    (tmp_path / "t.tex").write_bytes(document.replace(b"\\end{document}", starts + b"\\end{document}"))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120).returncode == 0
 

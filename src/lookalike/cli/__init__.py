@@ -2,6 +2,7 @@
 
 In reading order:
 
+    inputs          the files and folders that a verb reads
     data_verbs      the verbs about data
     model_verbs     the verbs that use a model
     training_verbs  the verbs that train

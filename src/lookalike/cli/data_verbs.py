@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.cli.inputs import inputs_of
 from lookalike.terminal import show
 
 if TYPE_CHECKING:
@@ -15,12 +16,14 @@ def manifest(settings: "ManifestCommand") -> int:
     from lookalike.data.dataset import Dataset
     from lookalike.data.layouts import broken_images
     from lookalike.data.manifest import write_table
+    from lookalike.outputs import need_files
 
+    output = Path(settings.output)
+    need_files(output, (), inputs_of(settings))
     data = Dataset.of_settings(settings.data)
     show(data.counts.to_string())
     totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
     show(f"\n{len(data.labels)} training labels; {totals}")
-    output = Path(settings.output)
     write_table(data.manifest, output)
     show(f"written: {output}")
     if not settings.check:
@@ -35,7 +38,9 @@ def audit(settings: "AuditCommand") -> int:
     """`lookalike audit`."""
     from lookalike import api
     from lookalike.auditing.accepted import exclude, read_accepted
+    from lookalike.outputs import need_folder
 
+    need_folder(Path(settings.output), inputs_of(settings))
     # What is wrong with it is said before any image is read.
     accepted = read_accepted(settings.apply) if settings.apply is not None else None
     data, output = settings.data.model_dump(), Path(settings.output)
@@ -57,7 +62,10 @@ def augment(settings: "AugmentCommand") -> int:
     """`lookalike augment`."""
     from lookalike.data.layouts import read_data
     from lookalike.data.offline_copies import default_output, make_copies
+    from lookalike.outputs import need_folder
 
+    if settings.output:
+        need_folder(Path(settings.output), inputs_of(settings), replaced=True)  # the copies' own table lies in it
     manifest = read_data(**settings.data.model_dump())
     output = Path(settings.output) if settings.output else default_output(manifest.root)
     options = settings.model_dump(include={"per_class", "seed", "strength", "max_side", "threads"})

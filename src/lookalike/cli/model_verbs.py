@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
 from lookalike.terminal import show
 
@@ -23,16 +24,24 @@ class AssessError(LookalikeError):
 def evaluate(settings: "EvalCommand") -> int:
     """`lookalike eval`."""
     from lookalike.data.dataset import Dataset
+    from lookalike.evaluation.assessment import files_of
+    from lookalike.outputs import need_files
 
+    if settings.output:
+        output = Path(settings.output)
+        need_files(output, files_of(output), inputs_of(settings))
     model = _model_to_measure(settings)
+    kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
+    kept.append("" if settings.camera_rule else "all_cameras")
+    name = "-".join([model.name, settings.split, *filter(None, kept)])
+    if not settings.output:
+        output = Path(f"reports/{name}.json")
+        need_files(output, files_of(output), inputs_of(settings))
     data = Dataset.of_settings(settings.data, model.held_out)
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
-    kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
-    kept.append("" if settings.camera_rule else "all_cameras")
-    name = "-".join([assessment.name, settings.split, *filter(None, kept)])
-    written = assessment.write(Path(settings.output or f"reports/{name}.json"), settings.worst)
+    written = assessment.write(output, settings.worst)
     for file in written:
         show(f"written: {file}")
     if settings.logger:
@@ -93,27 +102,27 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
 def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
     from lookalike.data.dataset import Dataset
-    from lookalike.files import write_bytes
-    from lookalike.reports.model_files import write_files
-    from lookalike.reports.model_page import page, sentence
+    from lookalike.outputs import need_files, need_folder
+    from lookalike.reports.model_files import folder_of, write_report
+    from lookalike.reports.model_page import sentence
     from lookalike.reports.model_report import gather
 
+    output = Path(settings.output or f"reports/{Path(settings.bundle).resolve().name}-{settings.split}.html")
+    need_files(output, (), inputs_of(settings))
+    need_folder(folder_of(output), inputs_of(settings))
     model = _load_model(settings)
     assert model.bundle is not None
     data = Dataset.of_settings(settings.data, model.held_out)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
-    output = Path(settings.output or f"reports/{model.name}-{settings.split}.html")
-    beside = output.with_suffix("")
-    write_bytes(output, page(gathered, beside.name))
-    files = write_files(gathered, beside)
+    files = write_report(gathered, output)
     if assessment.stranger:
         show(assessment.stranger)
     show(sentence(gathered))
     if gathered.unknown_queries:
         show(gathered.unknown_queries)
     show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    show(f"written: {beside}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
+    show(f"written: {folder_of(output)}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
     return 0
 
 
@@ -141,11 +150,16 @@ def predict_files(
     from lookalike.console import progress, say
     from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
-    from lookalike.inference.image_table import need_other_file, write_results, writes_table
+    from lookalike.inference.image_table import write_results, writes_table
+    from lookalike.outputs import need_files, need_folder
 
     output = Path(settings.output)
     if tabular := writes_table(settings.output):
-        need_other_file(output, table)
+        need_files(output, (), inputs_of(settings))
+    else:
+        need_folder(output, {})  # every file in it gets a name of its own
+    if table and table.nested and output.suffix.lower() == ".csv":
+        say(f"{output}: CSV holds no lists or records, left out: {', '.join(table.nested)}: .parquet keeps them")
     model = _load_model(settings)
     references = model.references
     assert model.bundle is not None
@@ -169,7 +183,7 @@ def predict_files(
             boxes=table.boxes if table else None,
         )
     if table:
-        predictions = replace(predictions, items=table.whole(predictions.items))
+        predictions = replace(predictions, items=table.with_problems(predictions.items))
     if tabular:
         write_results(predictions.items, output, table)
         _tell(predictions, references.labels, lines=False)
@@ -252,7 +266,9 @@ def embed(settings: "EmbedCommand") -> int:
     """`lookalike embed`."""
     from lookalike.console import say
     from lookalike.evaluation.stored import embed_any
+    from lookalike.outputs import need_folder
 
+    need_folder(Path(settings.output), inputs_of(settings), replaced=True)
     model = _load_model(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lookalike.cli.inputs import inputs_of
 from lookalike.terminal import show
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
     from lookalike.experiments.comparison import ComparisonError, conclude
     from lookalike.experiments.grid import Point, run_grid
     from lookalike.files import only_one
+    from lookalike.outputs import need_folder
     from lookalike.reports.comparison_page import write
     from lookalike.training.parents import open_parent
     from lookalike.training.run import train
@@ -39,6 +41,8 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
         raise ComparisonError("resume=never: a comparison always goes on: give name=<another> to start over")
     output = Path(settings.output or f"reports/{settings.name}")
     points = [Point(axes, run) for axes, run in runs]
+    for _, run in runs:
+        need_folder(output, inputs_of(run))
     with only_one(output / ".lock", f"comparison {settings.name} is being run by another process"):
         parent = open_parent(settings.name, settings.logger, output)
         measured, diverged = run_grid(points, output, lambda run: train(run, parent))
@@ -58,11 +62,13 @@ def tune(settings: "TuneCommand") -> int:
 
     from lookalike.experiments.search import search
     from lookalike.files import only_one
+    from lookalike.outputs import need_folder
     from lookalike.reports.search_page import command, write
     from lookalike.training.parents import Parent, open_parent
     from lookalike.training.run import train
 
     output = Path(settings.output or f"reports/{settings.name}")
+    need_folder(output, inputs_of(settings))
 
     @cache
     def parent() -> Parent:  # not before the settings are found right
@@ -85,11 +91,13 @@ def quantize(settings: "QuantizeCommand") -> int:
     from lookalike.data.dataset import Dataset
     from lookalike.export.int8 import quantize as to_int8
     from lookalike.inference.bundle import load_bundle
+    from lookalike.outputs import need_folder
 
+    folder = Path(settings.bundle).resolve()
+    output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
+    need_folder(output, inputs_of(settings), replaced=True)
     bundle = load_bundle(Path(settings.bundle))
     data = Dataset.of_settings(settings.data, bundle.config.training.held_out)
-    folder = bundle.path.resolve()
-    output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
     options = settings.model_dump(include={"images", "max_loss", "seed"})
     made, comparison = to_int8(bundle, data.manifest, output, **options)
     show(comparison)

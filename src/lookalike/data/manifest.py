@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, SPLITS, ManifestError, original_rows, training_rows
-from lookalike.files import atomic_file
+from lookalike.outputs import write_files
 
 ROLES = ("", "reference", "query", "both")
 _MARKET_PLACES = {
@@ -176,17 +177,21 @@ def boxes_of(rows: pd.DataFrame) -> list[tuple[float, float, float, float] | Non
 
 
 def write_table(manifest: Manifest, path: Path) -> None:
-    """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back."""
+    """Writes the table as `.csv` or `.parquet`, paths relative to the written file, so that it can be read back.
+
+    What an earlier call wrote there is replaced, anything else kept under a dated name.
+    """
 
     def beside(file: str) -> str:
         return Path(os.path.relpath(manifest.file(file), path.parent)).as_posix() if file else ""
 
     table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
-    with atomic_file(path) as handle:
-        if path.suffix.lower() == ".parquet":
-            table.to_parquet(handle, index=False)
-        else:
-            table.to_csv(handle, index=False)
+    handle = BytesIO()
+    if path.suffix.lower() == ".parquet":
+        table.to_parquet(handle, index=False)
+    else:
+        table.to_csv(handle, index=False)
+    write_files(path, {path: handle.getvalue()})
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST_COLUMNS = 1000
 _LARGEST_FOOTER = 16 << 20  # bytes in which a Parquet file describes its columns
@@ -32,16 +36,18 @@ class Cells:
     """A table as it is written.
 
     Attributes:
-        names: Of the columns, blanks at their ends left out; one may stand twice.
+        names: Of the columns, blanks at their ends left out; one may stand twice; `column 3` for one without a name.
         columns: The text of every cell, a list per column.
         separator: Of the cells.
         encoding: Of the text.
+        whole: Of a Parquet file, all columns as they are; those of lists and records are not among the others.
     """
 
     names: list[str]
     columns: list[list[str]]
     separator: str = ","
     encoding: str = "utf-8"
+    whole: "pa.Table | None" = field(default=None, repr=False, compare=False)
 
     @property
     def seen(self) -> str:
@@ -72,12 +78,22 @@ def read_csv(path: Path) -> Cells:
                 f'holds a {mark} between quotation marks ("a, b")'
             )
     columns = [[row[place] if place < len(row) else "" for row in rows[1:]] for place in range(len(head))]
-    named = [place for place, name in enumerate(head) if name]
-    return Cells([head[place] for place in named], [columns[place] for place in named], separator, encoding)
+    kept = [place for place, name in enumerate(head) if name or any(cell.strip() for cell in columns[place])]
+    return Cells([named(head[place], place) for place in kept], [columns[place] for place in kept], separator, encoding)
+
+
+def named(name: str, place: int) -> str:
+    """The name of a column without blanks at its ends; one that has none, such as an index, is called by its place.
+
+    Args:
+        name: As it is written.
+        place: From 0.
+    """
+    return name.strip() or f"column {place + 1}"
 
 
 def read_parquet(path: Path) -> Cells:
-    """Reads a Parquet file; columns of lists and records are left out.
+    """Reads a Parquet file; columns of lists and records are left out of the cells.
 
     Raises:
         ValueError: It is no such file, or holds text that is not UTF-8.
@@ -103,8 +119,8 @@ def read_parquet(path: Path) -> Cells:
     except pa.ArrowException as error:
         raise ValueError(f"{error}") from error
     kept = [place for place, field in enumerate(schema) if not pa.types.is_nested(field.type)]
-    names = [schema.field(place).name.strip() for place in kept]
-    return Cells(names, [_text_of(table.column(place), schema.field(place).name) for place in kept])
+    names = [named(schema.field(place).name, place) for place in kept]
+    return Cells(names, [_text_of(table.column(place), schema.field(place).name) for place in kept], whole=table)
 
 
 def decode(data: bytes, errors: str = "strict") -> tuple[str, str]:

@@ -3,15 +3,16 @@
 Letters in shapes: Q queries, R references, D embedding.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lookalike.console import say
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.errors import LookalikeError
@@ -19,11 +20,12 @@ from lookalike.evaluation.checks import need_cameras
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
 from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
-from lookalike.files import atomic_file, only_one, write_json
+from lookalike.files import as_json
 from lookalike.inference.bundle_config import OpenSet
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.metrics.metric_table import metric_table
+from lookalike.outputs import write_files
 from lookalike.pages import snippet
 from lookalike.settings.paths import at_home
 
@@ -141,6 +143,8 @@ class Assessment:
     def write(self, report: str | Path, worst: int = 20) -> list[Path]:
         """Writes the report (JSON), the table (Parquet) and the picture of the worst queries; returns their paths.
 
+        What an earlier call wrote there is replaced; what stands there besides is kept under a dated name.
+
         Args:
             report: The report, whose name ends in `.json`; the others lie beside it.
             worst: How many queries are drawn; 0 for no picture.
@@ -155,25 +159,14 @@ class Assessment:
             )
         if worst < 0:
             raise LookalikeError(f"worst={worst}: expected how many queries are drawn, 0 for none")
-
-        def waiting() -> None:
-            say(f"{report}: waiting for another process that writes it")
-
-        with only_one(report.with_name(f".{report.name}.lock"), "", waiting):  # the files are of one evaluation
-            return self._write(report, worst)
-
-    def _write(self, report: Path, worst: int) -> list[Path]:
-        write_json(report, self.to_dict())
-        table = report.with_suffix(".parquet")
-        with atomic_file(table) as handle:
-            self.table().to_parquet(handle, index=False)
-        picture = report.with_name(f"{report.stem}-worst.png")
+        report, table, picture = files_of(report)
+        contents = {report: as_json(self.to_dict()), table: _bytes_of(self.table().to_parquet, index=False)}
         chosen = worst_rows(self.identification.result.per_query)[:worst]
-        if not len(chosen):
-            return [report, table]
-        with atomic_file(picture) as handle:
-            draw_rows([self._cells(int(row), _DRAWN) for row in chosen]).save(handle, format="PNG")
-        return [report, table, picture]
+        if len(chosen):
+            drawn = draw_rows([self._cells(int(row), _DRAWN) for row in chosen])
+            contents[picture] = _bytes_of(drawn.save, format="PNG")
+        write_files(report, contents)
+        return list(contents)
 
     def _cells(self, row: int, most: int) -> list[Cell]:
         """The query and its nearest neighbours."""
@@ -194,6 +187,18 @@ class Assessment:
         """One row of the data set, only its box where it has one."""
         facts = row.iloc[0]
         return Cell(self.manifest.file(facts["path"]), _who(facts), note, right, boxes_of(row)[0])
+
+
+def files_of(report: Path) -> tuple[Path, Path, Path]:
+    """What `Assessment.write` writes: the report, and the table and the picture beside it."""
+    return report, report.with_suffix(".parquet"), report.with_name(f"{report.stem}-worst.png")
+
+
+def _bytes_of(write: Callable[..., object], **options: Any) -> bytes:
+    """What a function writes into a file."""
+    handle = BytesIO()
+    write(handle, **options)
+    return handle.getvalue()
 
 
 def assess(

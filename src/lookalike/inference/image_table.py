@@ -10,12 +10,12 @@ from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.data.column_names import OML_NAMES
-from lookalike.data.table_file import Cells, read_csv, read_parquet
-from lookalike.files import atomic_file
+from lookalike.data.column_names import OML_NAMES, own_columns
+from lookalike.data.table_file import Cells, named, read_csv, read_parquet
 from lookalike.inference.encoder import Box
 from lookalike.inference.predict import Prediction
 from lookalike.inference.queries import PredictError
+from lookalike.outputs import write_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +38,7 @@ class ImageTable:
         files: Of the rows that name an image.
         boxes: Of the same rows; None for the whole image.
         problems: Row, from 0 -> why it names none.
+        whole: Of a Parquet file, all columns as they were read.
     """
 
     source: Path
@@ -46,11 +47,23 @@ class ImageTable:
     files: list[Path]
     boxes: list[Box | None]
     problems: dict[int, str] = field(default_factory=dict)
+    whole: "pa.Table | None" = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.columns[0])
 
-    def whole(self, items: Sequence[Prediction]) -> tuple[Prediction, ...]:
+    @property
+    def parquet_names(self) -> list[str]:
+        """Of all columns of a Parquet file, those of lists and records too, each once."""
+        names = [] if self.whole is None else self.whole.column_names
+        return _each_once([named(name, place) for place, name in enumerate(names)])
+
+    @property
+    def nested(self) -> list[str]:
+        """Names of the columns of lists and records, which only Parquet holds."""
+        return [name for name in self.parquet_names if name not in self.names]
+
+    def with_problems(self, items: Sequence[Prediction]) -> tuple[Prediction, ...]:
         """A prediction per row: those of `files`, and one with its problem for each of the other rows."""
         good = iter(items)
         return tuple(
@@ -79,18 +92,6 @@ def writes_table(output: str) -> bool:
     return suffix in _WRITTEN
 
 
-def need_other_file(output: Path, table: ImageTable | None) -> None:
-    """Refuses an output that cannot be written, before any image is read.
-
-    Raises:
-        PredictError: It is a folder, or the very table that is read.
-    """
-    if output.is_dir():
-        raise PredictError(f"output={output}: is a folder: give the name of a table to write")
-    if table is not None and os.path.realpath(output) == os.path.realpath(table.source):
-        raise PredictError(f"output={output}: is the table that is read: give another name, so that nothing is lost")
-
-
 def read_image_table(path: Path) -> ImageTable:
     """Reads a `.csv`, `.tsv` or `.parquet` table with a column `path` and, where only boxes are used, x1, y1, x2, y2.
 
@@ -101,7 +102,14 @@ def read_image_table(path: Path) -> ImageTable:
     """
     try:
         cells = read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path)
-    except (ValueError, OSError) as error:
+    except FileNotFoundError as error:
+        raise PredictError(
+            f"image={path}: no such file: give a .csv, .tsv or .parquet table, or images as a file, a folder or a "
+            "quoted pattern"
+        ) from error
+    except OSError as error:
+        raise PredictError(f"image={path}: cannot be read ({error.strerror}): see to its permissions") from error
+    except ValueError as error:
         raise PredictError(
             f"image={path}: cannot be read as a table ({str(error).splitlines()[0]}): save it again as CSV or Parquet"
         ) from error
@@ -120,11 +128,13 @@ def read_image_table(path: Path) -> ImageTable:
             boxes.append(box)
         except ValueError as error:
             problems[row] = str(error)
-    return ImageTable(path, _each_once(cells.names), cells.columns, files, boxes, problems)
+    return ImageTable(path, _each_once(cells.names), cells.columns, files, boxes, problems, cells.whole)
 
 
 def write_results(items: Sequence[Prediction], output: Path, table: ImageTable | None = None) -> None:
     """Writes a row per prediction, whole or not at all: the columns of the table, then what the image shows.
+
+    What an earlier call wrote there is replaced, anything else kept under a dated name.
 
     Args:
         items: Of every row of the table, or of any images: then `path` is the only other column.
@@ -133,19 +143,23 @@ def write_results(items: Sequence[Prediction], output: Path, table: ImageTable |
     """
     names = table.names if table else ["path"]
     columns: list[list[str]] = table.columns if table else [[item.image for item in items]]
-    heads = [name if name not in names else f"predicted_{name}" for name in RESULTS]
-    heads = _each_once([*names, *heads])[len(names) :]
+    taken = [*names, *(table.nested if table else [])]
+    heads = [name if name not in taken else f"predicted_{name}" for name in RESULTS]
+    heads = _each_once([*taken, *heads])[len(taken) :]
     results = list(zip(*map(_result, items), strict=True))
-    with atomic_file(output) as handle:
-        if output.suffix.lower() == ".parquet":
-            import pyarrow.parquet as pq
+    if output.suffix.lower() == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
-            pq.write_table(_arrow(names, columns, heads, results, table), handle)
-            return
+        handle = pa.BufferOutputStream()
+        pq.write_table(_arrow(names, columns, heads, results, table), handle)
+        content = handle.getvalue().to_pybytes()
+    else:
         shown = [["" if value is None else _text(value) for value in values] for values in results]
         text = io.StringIO()
         csv.writer(text).writerows([[*names, *heads], *zip(*columns, *shown, strict=True)])
-        handle.write(text.getvalue().encode("utf-8", "surrogateescape"))
+        content = text.getvalue().encode("utf-8", "surrogateescape")
+    write_files(output, {output: content})
 
 
 def _result(item: Prediction) -> tuple[object, ...]:
@@ -167,13 +181,10 @@ def _arrow(
 ) -> "pa.Table":
     """The columns as they were in Parquet, else as text; then the results."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     kept: list[object] = [pa.array([_utf8(cell) for cell in column], pa.string()) for column in columns]
-    if table is not None and table.source.suffix.lower() == ".parquet":
-        own = pq.ParquetFile(table.source).read()
-        flat = [column for column in own.columns if not pa.types.is_nested(column.type)]
-        kept = [*flat] if len(flat) == len(names) else kept
+    if table is not None and table.whole is not None:
+        names, kept = table.parquet_names, table.whole.columns
     kinds = (pa.string(), pa.float64(), pa.float64(), pa.string(), pa.bool_(), pa.string())
     made = [
         pa.array([_utf8(value) if isinstance(value, str) else value for value in values], kind)
@@ -188,17 +199,11 @@ def _utf8(text: str) -> str:
 
 
 def _places(path: Path, cells: Cells) -> dict[str, int]:
-    """Which column is the path, and which the corners of a box."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(cells.names):
-        mine = OML_NAMES.get(name.casefold(), name.casefold())
-        if mine not in ("path", *_CORNERS):
-            continue
-        if mine in places:
-            raise PredictError(
-                f"image={path}: the columns {cells.names[places[mine]]} and {name} both mean {mine}: rename one of them"
-            )
-        places[mine] = place
+    """Where each column stands: the path and the corners of a box by the names that they have in data sets, too."""
+    try:
+        places = own_columns(cells.names, {}, ("path", *_CORNERS))
+    except ValueError as error:
+        raise PredictError(f"image={path}: {error}") from error
     if "path" not in places:
         seen = f" ({cells.seen})" if cells.seen else ""
         raise PredictError(

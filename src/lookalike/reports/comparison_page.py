@@ -1,12 +1,13 @@
 """A comparison as Markdown, CSV, a picture and one HTML page that needs no network."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookalike.experiments.comparison import Comparison, markdown, tables
-from lookalike.files import atomic_file, write_bytes
+from lookalike.outputs import write_files
 from lookalike.pages import Table, render
 from lookalike.palette import PAPER
 from lookalike.reports.plots import (
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
     """Writes comparison.md, comparison.csv, comparison.png and comparison.html; returns their paths.
 
+    What an earlier comparison wrote there is replaced, anything else kept under a dated name.
+
     Raises:
         LookalikeError: matplotlib is not installed.
     """
@@ -40,11 +43,12 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
             "comparison.csv": comparison.table.to_csv(index=False),
             "comparison.html": page,
         }
-        for file, content in files.items():
-            write_bytes(folder / file, content.encode())
-        with atomic_file(folder / "comparison.png") as handle:
-            png(intervals, handle)
-    return [folder / file for file in (*files, "comparison.png")]
+        picture = BytesIO()
+        png(intervals, picture)
+    contents = {folder / file: content.encode() for file, content in files.items()}
+    contents[folder / "comparison.png"] = picture.getvalue()
+    write_files(folder / "comparison.html", contents)
+    return list(contents)
 
 
 def _words(comparison: Comparison) -> tuple[str, ...]:

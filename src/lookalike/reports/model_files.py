@@ -2,23 +2,15 @@
 
 from pathlib import Path
 
-from lookalike.files import as_json, write_bytes
+from lookalike.files import as_json
+from lookalike.outputs import write_files
 from lookalike.reports import model_tables, model_unknowns
 from lookalike.reports.methods import methods_of
+from lookalike.reports.model_page import page
 from lookalike.reports.model_plots import figures
 from lookalike.reports.model_report import Report
 from lookalike.reports.plots import plotting, svg_file
 from lookalike.reports.sheet import Sheet
-
-_UNKNOWN = ("separation", "rates", "outcomes", "labels")
-_SOMETIMES = {
-    *(
-        f"{table}{end}"
-        for table in ("confusions", "cameras", "thresholds", *(f"unknown-{part}" for part in _UNKNOWN))
-        for end in (".csv", ".tex")
-    ),
-    *("confusion.svg", "curves.svg", "unknown.svg"),
-}  # files that not every report has
 
 
 def sheets(report: Report) -> dict[str, Sheet]:
@@ -42,18 +34,23 @@ def sheets(report: Report) -> dict[str, Sheet]:
     return {name: table for name, table in tables.items() if table is not None and table.rows}
 
 
-def write_files(report: Report, folder: Path) -> list[Path]:
-    """Writes tables as `.csv` and `.tex`, figures as `.svg`, `methods.txt` and `.json`; returns their paths.
+def write_report(report: Report, output: Path) -> list[Path]:
+    """Writes tables as `.csv` and `.tex`, figures as `.svg`, `methods.txt` and `.json`, then the page beside them.
 
-    Each is written whole or not at all; what an earlier report left there that this one has not is removed.
+    What an earlier report wrote there is replaced, or removed where this one has no such file, as long as nobody
+    changed it; anything else is left alone, or kept under a dated name where it stands in the way.
 
     Args:
         report: The report.
-        folder: Where; other files in it are left alone.
+        output: The page.
+
+    Returns:
+        The files of the folder, which lies beside the page and has its name.
 
     Raises:
         LookalikeError: matplotlib is not installed.
     """
+    folder = folder_of(output)
     methods = methods_of(report)
     contents = {
         "methods.txt": str(methods).encode("utf-8", "backslashreplace"),
@@ -63,8 +60,11 @@ def write_files(report: Report, folder: Path) -> list[Path]:
         contents |= {f"{name}.csv": table.to_csv(), f"{name}.tex": table.to_latex()}
     with plotting():
         contents |= {f"{name}.svg": svg_file(made) for name, made in figures(report).items()}
-    for name, content in contents.items():
-        write_bytes(folder / name, content)
-    for name in _SOMETIMES - set(contents):
-        (folder / name).unlink(missing_ok=True)
-    return sorted(folder / name for name in contents)
+    beside = {folder / name: content for name, content in contents.items()}
+    write_files(output, {**beside, output: page(report, folder.name)})
+    return sorted(beside)
+
+
+def folder_of(output: Path) -> Path:
+    """The folder beside a page."""
+    return output.with_suffix("")

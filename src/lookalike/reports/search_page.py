@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from lookalike.experiments.search_result import Search
-from lookalike.files import write_bytes
+from lookalike.outputs import write_files
 from lookalike.pages import Table, render
 from lookalike.palette import BLUE, ORANGE
 from lookalike.reports.plots import figure, logarithmic, plain, plotting, svg, whole_numbers
@@ -22,6 +22,8 @@ _SCORES = ("accuracy@1", "map")
 def write(search: Search, folder: Path) -> list[Path]:
     """Writes tune.md, tune.csv, tune.html and best.yaml; returns their paths.
 
+    What an earlier search wrote there is replaced, anything else kept under a dated name.
+
     Raises:
         LookalikeError: matplotlib is not installed.
     """
@@ -31,8 +33,7 @@ def write(search: Search, folder: Path) -> list[Path]:
         "tune.html": _page(search, folder),
         "best.yaml": _best(search, folder),
     }
-    for name, content in files.items():
-        write_bytes(folder / name, content.encode())
+    write_files(folder / "tune.html", {folder / name: content.encode() for name, content in files.items()})
     return [folder / name for name in files]
 
 

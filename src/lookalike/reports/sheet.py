@@ -22,6 +22,7 @@ _SHOWN: dict[Kind, Callable[..., str]] = {
     "interval": lambda pair: "{:.4f} to {:.4f}".format(*pair),
     "between": lambda shares: "{:.1f} % ({:.1f} to {:.1f})".format(*(100 * share for share in shares)),
 }
+_FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![0-9.]+$)")  # what a spreadsheet computes, numbers aside
 _ENDS = ("95 % low", "95 % high")
 _LATEX = {**{sign: f"\\{sign}" for sign in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"} | {
     **{"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
@@ -77,7 +78,10 @@ class Sheet:
         return frozenset(place for place, column in enumerate(self.columns) if column.kind != "text")
 
     def to_csv(self) -> bytes:
-        """The numbers themselves, shares as 0 to 1, an interval as two columns named after the one before; UTF-8."""
+        """The numbers themselves, shares as 0 to 1, an interval as two columns named after the one before; UTF-8.
+
+        A text that a spreadsheet would take for a formula has a `'` before it.
+        """
         columns: list[tuple[str, list[object]]] = []
         for place, column in enumerate(self.columns):
             head = column.head or ("name", "value")[min(place, 1)]
@@ -91,16 +95,22 @@ class Sheet:
                 columns.append((f"{of} {name}".strip(), cells))
         text = io.StringIO()
         heads, parts = zip(*columns, strict=True)
-        csv.writer(text).writerows([heads, *zip(*parts, strict=True)])
+        csv.writer(text).writerows([heads, *(map(_plain, row) for row in zip(*parts, strict=True))])
         return text.getvalue().encode("utf-8", "backslashreplace")
 
     def to_latex(self) -> bytes:
         """A `tabular` that needs no package, UTF-8."""
         sides = "".join("r" if place in self.numbers else "l" for place in range(len(self.columns)))
-        lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [self.heads, *self.rows]]
+        # What follows \\ and begins with [ or * would be its argument.
+        rows = [" & ".join(map(_escaped, row)) + r" \\" for row in [self.heads, *self.rows]]
+        lines = ["{}" + row if row.startswith(("[", "*")) else row for row in rows]
         head = [lines[0], r"\hline"] if any(self.heads) else []
         parts = [rf"\begin{{tabular}}{{{sides}}}", r"\hline", *head, *lines[1:], r"\hline", r"\end{tabular}", ""]
         return "\n".join(parts).encode("utf-8", "backslashreplace")
+
+
+def _plain(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _missing(value: object) -> bool:

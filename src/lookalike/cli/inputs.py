@@ -1,0 +1,23 @@
+"""The files and folders that a verb reads, by its settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.data.exclusions import EXCLUDE_FILE
+
+if TYPE_CHECKING:
+    from lookalike.settings.data import Data
+    from lookalike.settings.types import Settings
+
+
+def inputs_of(settings: "Settings") -> dict[str, Path]:
+    """Setting -> the file or folder that it names, of all that are only read; `exclude.csv` where there is one."""
+    named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image")}
+    data: Data | None = getattr(settings, "data", None)
+    if data is not None:
+        named |= {f"data.{name}": getattr(data, name) for name in ("root", "archive", "images", "exclude")}
+        if data.root and not data.exclude:
+            root = Path(data.root)
+            base = Path(data.images) if data.images else root if root.is_dir() else root.parent
+            named["data.exclude"] = str(base / EXCLUDE_FILE) if (base / EXCLUDE_FILE).is_file() else None
+    return {name: Path(value) for name, value in named.items() if value}
