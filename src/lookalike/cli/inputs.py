@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.data.exclusions import EXCLUDE_FILE
-
 if TYPE_CHECKING:
     from lookalike.settings.data import Data
     from lookalike.settings.types import Settings
@@ -15,6 +13,8 @@ def inputs_of(settings: "Settings") -> dict[str, Path]:
     named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image")}
     data: Data | None = getattr(settings, "data", None)
     if data is not None:
+        from lookalike.data.exclusions import EXCLUDE_FILE  # here, as predict has no data set and no pandas
+
         named |= {f"data.{name}": getattr(data, name) for name in ("root", "archive", "images", "exclude")}
         if data.root and not data.exclude:
             root = Path(data.root)
