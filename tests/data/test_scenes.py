@@ -151,7 +151,7 @@ def test_boxes_of_a_photograph_on_both_sides_are_told_whatever_their_labels(tmp_
     file = csv(tmp_path, "path,label,split,x1,y1,x2,y2\n" + boxes)
     assert read_manifest(file).notes[0] == (
         "1 of 1 validation images and 1 of 3 test images are boxes of photographs that are trained on, too, so figures "
-        "are better than on new photographs: give all boxes of a photograph one split"
+        "may be better than on new photographs: give all boxes of a photograph one split"
     )
     whole = csv(tmp_path, "path,label,split,x1,y1,x2,y2\n" + "".join(boxes.splitlines(keepends=True)[2:5]), "w.csv")
     assert not [note for note in read_manifest(whole).notes if "photograph" in note]

@@ -94,7 +94,7 @@ def torn_note(table: pd.DataFrame, advice: str) -> list[str]:
     boxes = _shares(rows, rows["path"].isin(rows["path"][train]))
     if boxes:
         notes.append(
-            f"{boxes} are boxes of photographs that are trained on, too, so figures are better than on new "
+            f"{boxes} are boxes of photographs that are trained on, too, so figures may be better than on new "
             "photographs: give all boxes of a photograph one split"
         )
     scenes = scenes_of(rows)
