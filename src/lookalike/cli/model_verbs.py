@@ -37,7 +37,7 @@ def evaluate(settings: "EvalCommand") -> int:
     if not settings.output:
         output = Path(f"reports/{name}.json")
         need_files(output, files_of(output), inputs_of(settings))
-    data = Dataset.of_settings(settings.data, model.held_out)
+    data = Dataset.of_settings(settings.data, model.held_out, settings.split)
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
@@ -112,7 +112,7 @@ def report(settings: "ReportCommand") -> int:
     need_folder(folder_of(output), inputs_of(settings))
     model = _load_model(settings)
     assert model.bundle is not None
-    data = Dataset.of_settings(settings.data, model.held_out)
+    data = Dataset.of_settings(settings.data, model.held_out, settings.split)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
     files = write_report(gathered, output)

@@ -194,7 +194,7 @@ def files_of(report: Path) -> tuple[Path, Path, Path]:
     return report, report.with_suffix(".parquet"), report.with_name(f"{report.stem}-worst.png")
 
 
-def _bytes_of(write: Callable[..., object], **options: Any) -> bytes:
+def _bytes_of(write: Callable[..., object], **options: object) -> bytes:
     """What a function writes into a file."""
     handle = BytesIO()
     write(handle, **options)
