@@ -81,7 +81,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pyte
     shown = capsys.readouterr().err.splitlines()[-1]
     reason = os.strerror(errno.ENOTDIR)
     assert shown.startswith(f"lookalike: {tmp_path}/file: nothing can be written there ({reason}): give another folder")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(LookalikeError, match="nothing can be written there"):
         main([*arguments, "--debug"])
 
 

@@ -28,6 +28,7 @@ from lookalike.metrics.metric_table import metric_table
 from lookalike.outputs import write_files
 from lookalike.pages import snippet
 from lookalike.settings.paths import at_home
+from lookalike.terminal import visible_line
 
 _DRAWN = 10  # neighbours beside each of the worst queries
 _WORST_SHOWN, _NEAR_SHOWN = 3, 6  # of them in a notebook
@@ -107,7 +108,8 @@ class Assessment:
         """What to know first of a model that was trained on none of these labels; "" where it shares one."""
         if self.about.get("labels_in_common") != 0:
             return ""
-        return f"{self.name} was trained on none of the labels of {self.manifest.root}: is this the data set you mean?"
+        data = visible_line(str(self.about.get("data") or self.manifest.root))
+        return f"{self.name} was trained on none of the labels of {data}: is this the data set you mean?"
 
     def __str__(self) -> str:
         unknown = str(self.unknown_queries) if self.unknown_queries else ""
