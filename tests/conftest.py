@@ -14,7 +14,8 @@ from sklearn.datasets import load_digits
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What is measured about this machine is kept apart from the user's own, and is the same for a test's processes.
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lookalike-tests-")
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lookalike-tests-")
 
 # Files whose tests run in one process, because what they share takes long to make.
 TOGETHER = {

@@ -1,32 +1,27 @@
 """What numba keeps on disk is thrown away when any file changes that it was compiled from."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numba
 import pytest
 
+import processes
+
 INNER = "from lookalike.jit import jit\n\n@jit()\ndef inner(x):\n    return x + {}\n"
 MIDDLE = "from inner import inner\nfrom lookalike.jit import jit\n\n@jit()\ndef middle(x):\n    return inner(x) * 2\n"
 OUTER = "from lookalike.jit import jit\nfrom middle import middle\n\n@jit()\ndef outer(x):\n    return middle(x)\n"
-CALL = "from {0} import outer; print(outer(1), sum(outer.stats.cache_hits.values()))"
+CALL = (
+    "import sys; sys.path.insert(0, sys.argv[1])\n"
+    "from {0} import outer; print(outer(1), sum(outer.stats.cache_hits.values()))"
+)
 PLAIN = "from lookalike.jit import jit\n\n@jit()\ndef outer(x):\n    return x + 3\n"
 
 
 def called(folder: Path, module: str = "outer") -> tuple[int, int]:
     """What a fresh process gets, and how many compiled functions it took from disk."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "NUMBA_CACHE_DIR": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", CALL.format(module)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=folder,
-    )
+    done = processes.run(CALL.format(module), str(folder))
+    assert done.returncode == 0, done.stderr
     value, hits = done.stdout.split()
     return int(value), int(hits)
 

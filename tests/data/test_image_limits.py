@@ -3,11 +3,12 @@
 import os
 import struct
 import threading
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from lookalike.data import image_limits
 from lookalike.data.image_limits import MAX_BYTES, BeyondLimitError, check_structure, claim, read_bytes
@@ -178,3 +179,22 @@ def test_memory_is_given_back_after_an_error() -> None:
     for _ in range(50):
         with pytest.raises(KeyError, match="x"), claim(1 << 28):
             raise KeyError("x")
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "I;16"), ("GIF", "P"), ("TIFF", "RGB")])
+def test_room_is_claimed_before_anything_is_decoded(kind: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes a PNG to look for its orientation: six threads held six whole pictures, and one had the room."""
+    order: list[str] = []
+    load = ImageFile.ImageFile.load
+
+    def loaded(self: ImageFile.ImageFile) -> object:
+        order.append("decoded")
+        return load(self)
+
+    content = BytesIO()
+    Image.new(mode, (64, 48)).save(content, kind)
+    monkeypatch.setattr(image_limits.Claim, "pixels", lambda self, count: order.append(f"room for {count}"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", loaded)
+    read_image(content.getvalue())
+    assert order[0] == f"room for {64 * 48}"
+    assert "decoded" in order

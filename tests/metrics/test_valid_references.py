@@ -22,7 +22,7 @@ from metrics.random_problems import AWKWARD, Case, assert_sorted, case, plain_va
 from metrics.rerank_problems import dense, grid_cosines
 
 TOGETHER = 11  # problems of one test: one of each kind
-PARTS = range(0, 220, TOGETHER)
+PARTS = range(0, 165, TOGETHER)
 every_problem = pytest.mark.parametrize("first", PARTS)
 
 

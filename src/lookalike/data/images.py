@@ -166,6 +166,8 @@ def _decode(
             _check(header, name)
             if header.format in _JPEGS:
                 check_scans(data, header.width * header.height)
+            else:  # Pillow decodes a PNG to look for its orientation
+                claimed.pixels(header.width * header.height)
             # Pillow turns a TIFF itself while decoding it, so its upright size is not known yet.
             turned = header.format == "TIFF"
             if orientation is None:
