@@ -93,7 +93,7 @@ def test_every_column_of_a_table_is_understood(tmp_path: Path) -> None:
         ("path,label\n1.png,a\n1.png,b\n", "1.png: listed twice"),
         ("path,label,x1,y1,x2,y2\n1.png,a,0,0,4,4\n1.png,a,0,0,4,4\n", "1.png: listed twice"),
         ("path,label\n,a\n", r"\(no path\): a folder, expected an image file"),
-        ("path,label,split\n1.png,a,training\n", "split 'training': expected one of train, validation, test"),
+        ("path,label,split\n1.png,a,trains\n", "split 'trains': expected one of train, validation, test"),
         ("path,label,role\n1.png,a,gallery\n", r"role 'gallery': expected one of \(empty\), reference, query, both"),
         ("path,label,camera\n1.png,a,2.5\n", "row 2: camera is '2.5': expected a whole number or nothing"),
         ("path,label,camera\n1.png,a,inf\n", "row 2: camera is 'inf': expected a whole number or nothing"),

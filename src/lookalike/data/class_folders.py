@@ -7,7 +7,8 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, find_images, is_image_name
 from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
-from lookalike.data.tables import SPLIT_NAMES, ManifestError
+from lookalike.data.split_names import SPLIT_NAMES, split_named
+from lookalike.data.tables import ManifestError
 
 RECIPE = "transform.json"  # `augment` puts it beside its copies: that folder is no class
 _ROLES = {"query": "query", "gallery": "reference"}  # of the split test
@@ -15,7 +16,9 @@ _Row = tuple[str, str, str, str]
 _SHOWN = 6
 
 
-def read_class_folders(root: Path, may_split: bool, passed: PassedOver) -> tuple[pd.DataFrame, list[str], list[str]]:
+def read_class_folders(
+    root: Path, may_split: bool, passed: PassedOver
+) -> tuple[pd.DataFrame, list[str], list[str], str]:
     """Reads class folders.
 
     Args:
@@ -24,16 +27,17 @@ def read_class_folders(root: Path, may_split: bool, passed: PassedOver) -> tuple
         passed: What is not read is added to it.
 
     Returns:
-        A table of path, label, split, role, and where file names tell it camera and ignore; notes; problems.
+        A table of path, label, split, role, and where file names tell it camera and ignore; notes; problems; what was
+        recognised.
 
     Raises:
         ManifestError: There is no such folder in it, or it is another layout.
     """
     folders = [path.name for path, is_folder in entries_of(root, passed) if is_folder]
-    splits = {name: (split, "") for name, split in SPLIT_NAMES.items() if name in folders}
+    splits = {name: (split, "") for name, split in split_folders(root, folders).items()}
     notes: list[str] = []
     problems: list[str] = []
-    if "train" in splits:
+    if splits:
         splits |= {name: ("test", role) for name, role in _ROLES.items() if name in folders}
         problems += _roles_that_miss(splits)
         beside = [name for name in folders if name not in splits and not (root / name / RECIPE).is_file()]
@@ -41,13 +45,57 @@ def read_class_folders(root: Path, may_split: bool, passed: PassedOver) -> tuple
         if with_images:
             notes.append(f"{len(with_images)} folder(s) beside train/ passed over: {', '.join(with_images[:_SHOWN])}")
     else:
-        _need_classes(root, folders, may_split)
-        splits = {"": ("train", "")}
+        notes += _need_classes(root, folders, may_split)
     rows: list[_Row] = []
-    for name, (split, role) in sorted(splits.items()):
+    for name, (split, role) in sorted(splits.items()) or [("", ("train", ""))]:
         _read_split(root, root / name, (split, role), rows, problems, passed)
     table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split", "role"])
-    return _with_cameras(table), notes, problems
+    return _with_cameras(table), notes, problems, _recognised(table, splits)
+
+
+def split_folders(root: Path, folders: list[str]) -> dict[str, str]:
+    """Which folders are splits, and of which split each; empty where none is train.
+
+    Names as we write them always are. One of another name (`Training`, `dev`) is where its split has no folder of
+    ours, it holds folders of images and no image, and train is among ours or no folder beside looks like a class.
+
+    Args:
+        root: The folder above them.
+        folders: The names of those in it.
+    """
+    ours = {name: split for name, split in SPLIT_NAMES.items() if name in folders}
+    taken = {*ours.values(), *(["test"] if not _ROLES.keys().isdisjoint(folders) else [])}
+    named = {name: split for name in folders if name not in ours and (split := split_named(name)) not in {*taken, None}}
+    others = {name: split for name, split in named.items() if split and _holds_folders_alone(root / name)}
+    if "train" in ours:
+        return ours | others
+    if "train" not in others.values():
+        return {}
+    alone = len({*ours.values(), *others.values()}) == 1
+    if alone and any(not split_named(name) and not is_role_name(name) and find_images(root / name) for name in folders):
+        return {}
+    return ours | others
+
+
+def _holds_folders_alone(folder: Path) -> bool:
+    """Whether there are folders of images in it, and no image beside them."""
+    entries = entries_of(folder, PassedOver())
+    if any(not is_folder and is_image_name(path.name) for path, is_folder in entries):
+        return False
+    return any(is_folder and find_images(path) for path, is_folder in entries)
+
+
+def _holds_splits(folder: Path) -> bool:
+    names = [path.name for path, is_folder in entries_of(folder, PassedOver()) if is_folder]
+    return bool(split_folders(folder, names))
+
+
+def _recognised(table: pd.DataFrame, splits: dict[str, tuple[str, str]]) -> str:
+    """The layout in words; of folders with other names than ours also which split each is."""
+    tops = sorted({path.partition("/")[0] for path in table["path"]} & splits.keys())
+    ours = {*SPLIT_NAMES, *_ROLES}
+    told = [name if name in ours else f"{name} (as {splits[name][0]})" for name in tops]
+    return f"class folders in {', '.join(told)}" if told else "class folders alone"
 
 
 def _roles_that_miss(splits: dict[str, tuple[str, str]]) -> list[str]:
@@ -59,11 +107,12 @@ def _roles_that_miss(splits: dict[str, tuple[str, str]]) -> list[str]:
     return []
 
 
-def _need_classes(root: Path, folders: list[str], may_split: bool) -> None:
-    """Refuses a folder without `train` that does not hold classes alone."""
+def _need_classes(root: Path, folders: list[str], may_split: bool) -> list[str]:
+    """Refuses a folder without `train` that does not hold classes alone; notes where its folders may be no classes."""
     classes = [name for name in folders if find_images(root / name) and not (root / name / RECIPE).is_file()]
-    roles = [name for name in classes if is_role_name(name) or name in SPLIT_NAMES]
-    own = [name for name in classes if layout_of(root / name) or (root / name / "train").is_dir()]
+    named = classes if all(split_named(name) for name in classes) else []
+    roles = [name for name in classes if is_role_name(name) or name in SPLIT_NAMES or name in named]
+    own = [name for name in classes if layout_of(root / name) or _holds_splits(root / name)]
     if roles:
         raise ManifestError(
             f"{root}: {', '.join(roles[:_SHOWN])}: a folder of queries, references or a split, no class: expected "
@@ -74,12 +123,27 @@ def _need_classes(root: Path, folders: list[str], may_split: bool) -> None:
         raise ManifestError(
             f"{root}: {', '.join(own[:_SHOWN])}: a data set of its own, no class: give data.root={root / own[0]}"
         )
+    same = _same_inside(root, classes)
+    splits = f"{same}, so they may be splits: then call them train, validation and test"
     if may_split and classes:
-        return
+        return [splits] if same else []
     entries = ", ".join(sorted(entry.name for entry in root.iterdir())[:_SHOWN]) or "nothing"
     alone = "add data.validation_share=0.2 to split these class folders"
+    alone = f"{splits}; if they are classes, {alone}" if same else alone
     way_out = alone if classes else "give the folder above with data.root="
     raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {entries}; {way_out}")
+
+
+def _same_inside(root: Path, classes: list[str]) -> str:
+    """In words that all of some folders hold folders of the same names, two or more, and no images; else empty."""
+    if len(classes) < 2 or not all(_holds_folders_alone(root / name) for name in classes):
+        return ""
+    inside = [{path.name for path, is_folder in entries_of(root / name, PassedOver()) if is_folder} for name in classes]
+    shared = sorted(set.intersection(*inside))
+    if len(shared) < 2:
+        return ""
+    shown = f"{', '.join(shared[:_SHOWN])}{', ...' if shared[_SHOWN:] else ''}"
+    return f"all {len(classes)} folders hold the same folders ({shown})"
 
 
 def _read_split(

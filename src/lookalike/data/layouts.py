@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import pandas as pd
 
 from lookalike.console import progress, say
-from lookalike.data.class_folders import RECIPE, read_class_folders
+from lookalike.data.class_folders import RECIPE, read_class_folders, split_folders
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, is_image_name
 from lookalike.data.labels import alike_note, stripped_note
@@ -19,8 +19,9 @@ from lookalike.data.manifest import ROLES, Manifest, tidy
 from lookalike.data.market import layout_of, market_root, read_market
 from lookalike.data.market_archive import unpack
 from lookalike.data.msmt17 import msmt17_root, read_msmt17
+from lookalike.data.split_names import SPLITS
 from lookalike.data.splits import divide
-from lookalike.data.tables import BOX, SPLIT_NAMES, SPLITS, ManifestError, read_table
+from lookalike.data.tables import BOX, ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
 from lookalike.settings.check import check
 from lookalike.settings.data import Columns, HeldOut, SplitBy
@@ -229,9 +230,7 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
         there = [name for name in layout.folders if (base / name).is_dir()]
         source = _Source(base, *read_market(base, passed), f"{layout.name}, by {', '.join(there)}", passed, people=True)
     else:
-        table, notes, problems = read_class_folders(root, may_split, passed)
-        tops = sorted({path.partition("/")[0] for path in table["path"]} & {*SPLIT_NAMES, "query", "gallery"})
-        read_as = f"class folders in {', '.join(tops)}" if "train" in tops else "class folders alone"
+        table, notes, problems, read_as = read_class_folders(root, may_split, passed)
         people = "camera" in table
         source = _Source(root, table, notes, problems, read_as, passed, people, folders=True)
     if base and base != root:
@@ -260,7 +259,8 @@ def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
 
 def has_layout(root: Path) -> bool:
     """Whether a folder is a data set with splits or roles, and not just a folder of images."""
-    return (root / "train").is_dir() or bool(msmt17_root(root) or market_root(root))
+    folders = [path.name for path, is_folder in entries_of(root, PassedOver()) if is_folder]
+    return bool(split_folders(root, folders) or msmt17_root(root) or market_root(root))
 
 
 def _alone(root: Path, base: Path, may_split: bool) -> None:

@@ -18,7 +18,8 @@ from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
-from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, SPLITS, ManifestError, original_rows, training_rows
+from lookalike.data.split_names import SPLITS
+from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
 from lookalike.files import atomic_file
 
 ROLES = ("", "reference", "query", "both")
