@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.image_files import PassedOver, entries_of, find_images, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, find_images, has_file, is_image_name, unopened
 from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
 from lookalike.data.split_names import SPLIT_NAMES, split_named
 from lookalike.data.tables import ManifestError
@@ -33,19 +33,23 @@ def read_class_folders(
     Raises:
         ManifestError: There is no such folder in it, or it is another layout.
     """
-    folders = [path.name for path, is_folder in entries_of(root, passed) if is_folder]
+    entries = entries_of(root, passed)
+    folders = [path.name for path, is_folder in entries if is_folder]
+    images = [path.name for path, is_folder in entries if not is_folder and is_image_name(path.name)]
     splits = {name: (split, "") for name, split in split_folders(root, folders).items()}
     notes: list[str] = []
     problems: list[str] = []
     if splits:
         splits |= {name: ("test", role) for name, role in _ROLES.items() if name in folders}
         problems += _roles_that_miss(splits)
-        beside = [name for name in folders if name not in splits and not (root / name / RECIPE).is_file()]
+        beside = [name for name in folders if name not in splits and not _is_of_copies(root / name)]
         with_images = [name for name in beside if find_images(root / name)]
         if with_images:
             notes.append(f"{len(with_images)} folder(s) beside train/ passed over: {', '.join(with_images[:_SHOWN])}")
+        if images:
+            notes.append(f"{len(images)} image(s) beside train/ passed over, in no class: {_few(images)}")
     else:
-        notes += _need_classes(root, folders, may_split)
+        notes += _need_classes(root, folders, may_split, flat=bool(images))
     rows: list[_Row] = []
     for name, (split, role) in sorted(splits.items()) or [("", ("train", ""))]:
         _read_split(root, root / name, (split, role), rows, problems, passed)
@@ -107,9 +111,9 @@ def _roles_that_miss(splits: dict[str, tuple[str, str]]) -> list[str]:
     return []
 
 
-def _need_classes(root: Path, folders: list[str], may_split: bool) -> list[str]:
+def _need_classes(root: Path, folders: list[str], may_split: bool, flat: bool) -> list[str]:
     """Refuses a folder without `train` that does not hold classes alone; notes where its folders may be no classes."""
-    classes = [name for name in folders if find_images(root / name) and not (root / name / RECIPE).is_file()]
+    classes = [name for name in folders if find_images(root / name) and not _is_of_copies(root / name)]
     named = classes if all(split_named(name) for name in classes) else []
     roles = [name for name in classes if is_role_name(name) or name in SPLIT_NAMES or name in named]
     own = [name for name in classes if layout_of(root / name) or _holds_splits(root / name)]
@@ -131,6 +135,8 @@ def _need_classes(root: Path, folders: list[str], may_split: bool) -> list[str]:
     alone = "add data.validation_share=0.2 to split these class folders"
     alone = f"{splits}; if they are classes, {alone}" if same else alone
     way_out = alone if classes else "give the folder above with data.root="
+    if flat and not classes:
+        way_out = "make a folder for each class, or write a table with the columns path and label"
     raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {entries}; {way_out}")
 
 
@@ -142,24 +148,30 @@ def _same_inside(root: Path, classes: list[str]) -> str:
     shared = sorted(set.intersection(*inside))
     if len(shared) < 2:
         return ""
-    shown = f"{', '.join(shared[:_SHOWN])}{', ...' if shared[_SHOWN:] else ''}"
-    return f"all {len(classes)} folders hold the same folders ({shown})"
+    return f"all {len(classes)} folders hold the same folders ({_few(shared)})"
 
 
 def _read_split(
     root: Path, folder: Path, split: tuple[str, str], rows: list[_Row], problems: list[str], passed: PassedOver
 ) -> None:
     """Appends the images of one split folder; the first folder below it is the label."""
+    if reason := unopened(folder):
+        problems.append(f"{folder.relative_to(root).as_posix()}: {reason}")
+        return
     linked: dict[str, str] = {}
+    outside: list[str] = []
     for path, is_folder in entries_of(folder, passed):
         where = path.relative_to(root).as_posix()
-        if (path / RECIPE).is_file():
+        if _is_of_copies(path):
             continue
         if not is_folder:
             if is_image_name(path.name):
-                problems.append(f"{where}: an image outside any class folder: move it to {split[0]}/<class>/")
+                outside.append(where)
             else:
                 passed.add(path)
+            continue
+        if reason := unopened(path):
+            problems.append(f"{where}: {reason}")
             continue
         if is_role_name(path.name) or layout_of(path):
             problems.append(f"{where}: a folder of a re-identification data set, no class: move or rename it")
@@ -172,6 +184,19 @@ def _read_split(
         if not images:
             problems.append(f"{where}: a class with no images: add some or remove the folder")
         rows += [(image.relative_to(root).as_posix(), path.name, *split) for image in images]
+    place = f"{folder.name}/<class>/" if folder != root else "<class>/"
+    if len(outside) == 1:
+        problems.append(f"{outside[0]}: an image outside any class folder: move it to {place}")
+    elif outside:
+        problems.append(f"{len(outside)} images outside any class folder: move them to {place}: {_few(outside)}")
+
+
+def _is_of_copies(folder: Path) -> bool:
+    return has_file(folder, RECIPE)
+
+
+def _few(names: list[str]) -> str:
+    return f"{', '.join(names[:_SHOWN])}{', ...' if names[_SHOWN:] else ''}"
 
 
 def _with_cameras(table: pd.DataFrame) -> pd.DataFrame:

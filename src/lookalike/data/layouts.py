@@ -13,7 +13,7 @@ import pandas as pd
 from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, read_class_folders, split_folders
 from lookalike.data.exclusions import find_exclusions, without
-from lookalike.data.image_files import PassedOver, entries_of, find_broken, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, stripped_note
 from lookalike.data.manifest import ROLES, Manifest, tidy
 from lookalike.data.market import layout_of, market_root, read_market
@@ -129,6 +129,8 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
             ".parquet table; give yours with data.root=<path>"
         )
+    if root.is_dir() and (reason := unopened(root)):
+        raise ManifestError(f"{root}: {reason}")
     source = _read(root, held_out.any, selection)
     table, notes, problems = source.table, source.notes, source.problems
     if table.empty and not problems:
@@ -266,7 +268,7 @@ def has_layout(root: Path) -> bool:
 def _alone(root: Path, base: Path, may_split: bool) -> None:
     """Refuses a data set in a subfolder beside class folders that could be held out from."""
     entries = entries_of(root, PassedOver()) if may_split else []
-    folders = [path for path, is_folder in entries if is_folder and path != base and not (path / RECIPE).is_file()]
+    folders = [path for path, is_folder in entries if is_folder and path != base and not has_file(path, RECIPE)]
     classes = [
         path for path in folders if any(is_image_name(inner.name) for inner, _ in entries_of(path, PassedOver()))
     ]
@@ -300,7 +302,9 @@ def _file_problems(manifest: Manifest) -> list[str]:
         try:
             status = manifest.file(path).stat()
         except OSError as error:
-            problems.append(f"{path}: {error.strerror}: restore the file or remove its row")
+            closed = isinstance(error, PermissionError)
+            way_out = "check the permissions of its folder" if closed else "restore the file or remove its row"
+            problems.append(f"{path}: {error.strerror}: {way_out}")
             continue
         if stat.S_ISDIR(status.st_mode):
             problems.append(f"{path or '(no path)'}: a folder, expected an image file: correct or remove its row")
