@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, find_images, has_file, is_image_name, unopened
+from lookalike.data.labels import as_label
 from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
 from lookalike.data.split_names import SPLIT_NAMES, split_named
 from lookalike.data.tables import ManifestError
@@ -175,6 +176,9 @@ def _read_split(
             continue
         if is_role_name(path.name) or layout_of(path):
             problems.append(f"{where}: a folder of a re-identification data set, no class: move or rename it")
+            continue
+        if not as_label(path.name):
+            problems.append(f"{path.name!r} in {folder.name}: a folder whose name is blank: name it after its class")
             continue
         twin = linked.setdefault(os.path.realpath(path), where)
         if twin != where:

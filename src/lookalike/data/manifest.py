@@ -22,7 +22,6 @@ from lookalike.data.split_names import SPLITS
 from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
 from lookalike.files import atomic_file
 
-ROLES = ("", "reference", "query", "both")
 _MARKET_PLACES = {
     "train": "images in bounding_box_train/",
     "validation": "people under two cameras or more in bounding_box_train/, held out with data.validation_share=0.1",

@@ -26,6 +26,7 @@ CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 _MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".fods"})
 _SHOWN = 20  # columns in an error
 _NAMED = 6  # cameras in a note
 
@@ -66,6 +67,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None, images: Pat
     if suffix not in (".csv", ".tsv", ".parquet"):
         raise ManifestError(
             f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
+            f"{': save it as CSV (UTF-8)' if suffix in _SPREADSHEETS else ''}"
         )
     try:
         cells = read_parquet(path) if suffix == ".parquet" else read_csv(path)
@@ -205,7 +207,7 @@ def _splits(column: pd.Series, notes: list[str]) -> pd.Series:
     told = [f"{name} as {split}" for name, split in sorted(meant.items()) if split != SPLIT_NAMES.get(name, name)]
     if told:
         notes.append(f"splits of other names are read: {', '.join(told[:_NAMED])}{', ...' if told[_NAMED:] else ''}")
-    return column.map(meant)
+    return column.replace(meant)
 
 
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:
