@@ -99,8 +99,8 @@ def _recognised(table: pd.DataFrame, splits: dict[str, tuple[str, str]]) -> str:
     """The layout in words; of folders with other names than ours also which split each is."""
     tops = sorted({path.partition("/")[0] for path in table["path"]} & splits.keys())
     ours = {*SPLIT_NAMES, *_ROLES}
-    told = [name if name in ours else f"{name} (as {splits[name][0]})" for name in tops]
-    return f"class folders in {', '.join(told)}" if told else "class folders alone"
+    shown = [name if name in ours else f"{name} (as {splits[name][0]})" for name in tops]
+    return f"class folders in {', '.join(shown)}" if shown else "class folders alone"
 
 
 def _roles_that_miss(splits: dict[str, tuple[str, str]]) -> list[str]:

@@ -204,9 +204,10 @@ def _with_numbered_cameras(table: pd.DataFrame, notes: list[str]) -> pd.DataFram
 def _splits(column: pd.Series, notes: list[str]) -> pd.Series:
     """Splits under our names; which other ones were read as what is noted."""
     meant = {name: split_named(name) or name for name in column.unique()}
-    told = [f"{name} as {split}" for name, split in sorted(meant.items()) if split != SPLIT_NAMES.get(name, name)]
-    if told:
-        notes.append(f"splits of other names are read: {', '.join(told[:_NAMED])}{', ...' if told[_NAMED:] else ''}")
+    renamed = [f"{name} as {split}" for name, split in sorted(meant.items()) if split != SPLIT_NAMES.get(name, name)]
+    if renamed:
+        more = ", ..." if renamed[_NAMED:] else ""
+        notes.append(f"splits of other names are read: {', '.join(renamed[:_NAMED])}{more}")
     return column.replace(meant)
 
 
