@@ -27,7 +27,21 @@ def test_manifest_prints_counts_and_names_broken_files(
     assert re.search(r"digit 4\s+10\s+4\s+4", captured.out)
     assert "train 50, validation 20, test 20" in captured.out
     assert f"{victim.name}: not an image" in captured.err
+    assert captured.err.splitlines()[-1].startswith("exit code 1: 1 of the data cannot be read, first ")
     assert Path("reports/manifest.csv").is_file()
+
+
+def test_a_link_to_nothing_is_why_the_exit_code_is_1_and_a_long_label_is_cut(
+    digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(digits, here / "data")
+    (here / "data" / "train" / "digit 4").rename(here / "data" / "train" / ("long " * 40).strip())
+    assert main(["manifest", "data.root=data"]) == 0
+    (here / "data" / "train" / "digit 1" / "gone.png").symlink_to(here / "nowhere.png")
+    assert main(["manifest", "data.root=data"]) == 1
+    captured = capsys.readouterr()
+    assert re.search(r"^exit code 1: 1 of the data cannot be read, first .*gone\.png", captured.err.splitlines()[-1])
+    assert max(map(len, captured.out.splitlines())) < 120
 
 
 @pytest.mark.parametrize("name", ["all.csv", "deep/all.parquet"])

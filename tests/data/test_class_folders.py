@@ -1,5 +1,7 @@
 """Folders of classes: what is read, what is passed over, and what is explained."""
 
+import os
+import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -82,7 +84,11 @@ def test_hidden_files_are_left_out_and_other_files_noted(tmp_path: Path) -> None
         (["train/readme.txt"], "no image at all: expected at least one in train/<class>/"),
         (["train/a/1.png", "train/b/x.txt"], "1 problem.*\n  train/b: a class with no images: add some or remove"),
         (["train/a/1.png", "train/2.png"], "train/2.png: an image outside any class folder: move it to train/<class>/"),
-        (["train/a/1.png", "val/2.png"], "val/2.png: an image outside any class folder: move it to validation/<class>"),
+        (["train/a/1.png", "val/2.png"], "val/2.png: an image outside any class folder: move it to val/<class>/"),
+        (["train/ /1.png"], "  ' ' in train: a folder whose name is blank: name it after its class"),
+        (["train/a/1.png", "train/2.png", "train/3.png"], "  2 images outside any class folder: move them to train/<"),
+        (["a/1.png", "2.png", "3.png"], "found 2.png, 3.png, a; add data.validation_share=0.2"),
+        (["2.png", "3.png"], "found 2.png, 3.png; make a folder for each class, or write a table with the columns"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_explained(tmp_path: Path, paths: list[str], expected: str) -> None:
@@ -158,3 +164,56 @@ def test_linked_classes_are_read_and_two_names_of_one_folder_told(tmp_path: Path
         ManifestError, match=r"train/Plum: the same folder as train/Leek \(a link\): remove one of them"
     ):
         read_manifest(root)
+
+
+def test_images_beside_the_splits_or_classes_are_told(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "splits", "train/a/1.png", "2.png", "3.png")
+    manifest = read_manifest(root)
+    assert column(manifest, "path") == ["train/a/1.png"]
+    assert manifest.notes == ("2 image(s) beside train/ passed over, in no class: 2.png, 3.png",)
+    told = "2 images outside any class folder: move them to <class>/: 2.png, 3.png"
+    root = pictures(tmp_path / "classes", "a/0.png", "a/1.png", "2.png", "3.png")
+    with pytest.raises(ManifestError, match=told):
+        read_manifest(root, validation_share=0.5)
+    with pytest.raises(ManifestError, match="make a folder for each class"):
+        read_manifest(pictures(tmp_path / "flat", "2.png"), validation_share=0.5)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give up its rights")
+@pytest.mark.parametrize(
+    ("closed", "share", "told"),
+    [
+        ("train/Lemon", 0.0, r"train/Lemon: cannot be opened \(Permission denied\): check its permissions$"),
+        ("train", 0.0, r"train: cannot be opened \(Permission denied\): check its permissions$"),
+        ("Lemon", 0.5, r"\n  Lemon: cannot be opened \(Permission denied\): check its permissions$"),
+        ("query", 0.0, r"\n  query: cannot be opened \(Permission denied\): check its permissions$"),
+        ("", 0.0, r"data: cannot be opened \(Permission denied\): check its permissions$"),
+    ],
+)
+def test_a_folder_that_cannot_be_opened_is_named(closed: str, share: float, told: str) -> None:
+    other = {"query": "bounding_box_test/0001_c1s1_1.png", "Lemon": "Kiwi/1.png"}.get(closed, "train/Kiwi/1.png")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        root = pictures(Path(folder, "data"), other, f"{closed or 'train'}/{'' if closed[:1].islower() else 'x/'}1.png")
+        (root / closed).chmod(0)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(ManifestError, match=told):
+                read_manifest(root, validation_share=share)
+        finally:
+            os.seteuid(0)
+            (root / closed).chmod(0o755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give up its rights")
+def test_a_folder_that_lets_its_names_be_read_alone_is_told() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        root = pictures(Path(folder, "data"), "train/Kiwi/1.png", "train/Lemon/1.png")
+        (root / "train/Lemon").chmod(0o444)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(ManifestError, match=r"1\.png: Permission denied: check the permissions of its folder$"):
+                read_manifest(root)
+        finally:
+            os.seteuid(0)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.data import images
 from lookalike.data.images import MIN_SIDE, ImageError, read_image
 from lookalike.data.pixels import PixelSettings, resize
 from pictures import BLUE, GREEN, JPEG, PNG, RED, SMALL, encoded, noise, smooth
@@ -72,6 +73,78 @@ def test_every_pixel_format_becomes_8_bit_rgb(data: bytes, left: tuple[int, ...]
     assert image.flags.c_contiguous
     assert image.flags.writeable
     np.testing.assert_array_equal(image, np.concatenate([np.full((8, 4, 3), tone) for tone in (left, right)], axis=1))
+
+
+def tiff(bits: int, numbers: np.ndarray, form: int = 1) -> bytes:
+    """An uncompressed grey TIFF, big-endian where its numbers are; 12 bits are packed.
+
+    Args:
+        bits: Of a pixel.
+        numbers: [8, 8].
+        form: 1 for whole numbers, 2 for those with a sign.
+    """
+    order = ">" if numbers.dtype.byteorder == ">" else "<"
+    data = numbers.tobytes()
+    if bits == 12:
+        data = int("".join(f"{number:012b}" for number in numbers.ravel()), 2).to_bytes(96, "big")
+    entries = [(256, 8), (257, 8), (258, bits), (259, 1), (262, 1), (273, 122), (277, 1), (279, len(data)), (339, form)]
+    head = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(f"{order}IH", 8, len(entries))
+    return (
+        head + b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in entries) + bytes(4) + data
+    )
+
+
+def grey(left: int, right: int, kind: str = "<u2") -> np.ndarray:
+    return np.repeat(np.array([[left, right]], kind), 8, axis=0).repeat(4, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("data", "left", "right"),
+    [
+        (tiff(16, grey(0x0A00, 0xC8FF)), 10, 200),
+        (tiff(16, grey(0x0A00, 0xC8FF, ">u2")), 10, 200),
+        (tiff(12, grey(0x0A0, 0xC8F)), 10, 200),
+        (tiff(12, grey(0x01F, 0x020)), 1, 2),
+        *[(tiff(16, grey(10, 200, kind)), 10, 200) for kind in ("<u2", ">u2")],
+        *[(tiff(16, grey(10, 255, kind), 2), 10, 255) for kind in ("<i2", ">i2")],
+        (tiff(32, grey(10, 255, "<u4")), 10, 255),
+        (tiff(32, grey(10, 200, "<i4"), 2), 10, 200),
+        (encoded(Image.fromarray(grey(10, 200))), 10, 200),
+        (encoded(Image.fromarray(grey(10, 4095))), 0, 15),  # of 12 bit, perhaps: not to be known
+        (encoded(Image.fromarray(grey(10, 256))), 0, 1),
+        (b"P5 8 8 1023\n" + grey(1, 1023, ">u2").tobytes(), 0, 255),
+        (b"P5 8 8 65535\n" + grey(1, 255, ">u2").tobytes(), 0, 0),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+def test_whole_numbers_beyond_8_bit_are_brought_to_8_bit(data: bytes, left: int, right: int) -> None:
+    np.testing.assert_array_equal(read_image(data)[..., 1], grey(left, right, "u1"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(16, grey(-10, 200, "<i2"), 2),
+        tiff(16, grey(10, 3000, ">i2"), 2),
+        *[tiff(32, grey(10, most, "<u4")) for most in (256, 4000, 65535, 3_000_000_000)],
+        tiff(32, grey(-1, 200, "<i4"), 2),
+    ],
+    ids=lambda _: "",
+)
+def test_whole_numbers_without_a_known_range_are_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="with a sign or of 32 bit, have no known range: save it as 8 or 16 bit"):
+        read_image(data)
+
+
+def test_the_range_is_that_of_the_whole_picture_whatever_part_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = np.vstack([grey(10, 200), grey(0x0A00, 0xC8FF)])
+    data = encoded(Image.fromarray(numbers))
+    whole = read_image(data)
+    np.testing.assert_array_equal(read_image(data, box=(0, 0, 8, 8)), whole[:8])
+    monkeypatch.setattr(images, "_STRIP", 16)  # pixels: two rows at once
+    np.testing.assert_array_equal(read_image(data), whole)
+    assert whole[:8].max() == 0
+    assert whole.max() == 200
 
 
 @pytest.mark.parametrize(

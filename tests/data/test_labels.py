@@ -69,7 +69,6 @@ def test_both_unicode_forms_of_a_folder_are_one_label(tmp_path: Path) -> None:
     pictures(tmp_path, f"train/{forms[0]}/1.png", f"train/{forms[1]}/2.png")
     manifest = read_manifest(tmp_path)
     assert manifest.labels == [forms[0]]
-    assert manifest.notes == ()
 
 
 def test_what_cannot_be_seen_is_spelt_out_and_many_are_counted() -> None:
@@ -82,3 +81,16 @@ def test_what_cannot_be_seen_is_spelt_out_and_many_are_counted() -> None:
     assert "; and 12 more; rename" in note
     (note,) = stripped_note([f"{number} " for number in range(20)])
     assert note.endswith("and 12 more")
+
+
+def test_labels_in_two_unicode_forms_are_one_and_told_once(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "jalape\u00f1o") for form in ("NFC", "NFD"))
+    rows = "".join(f"{place}.png,{label}\n" for place, label in enumerate((composed, decomposed, decomposed, "Kiwi")))
+    pictures(tmp_path, *(f"{place}.png" for place in range(4)), f"train/{composed}/1.png", f"train/{decomposed}/1.png")
+    told = f"1 label(s) are written in two Unicode forms (NFC, NFD), each counted as one label: {composed}"
+    for root in (tmp_path, csv(tmp_path, f"path,label\n{rows}")):
+        manifest = read_manifest(root)
+        assert [label for label in manifest.labels if label != "Kiwi"] == [composed]
+        assert manifest.notes.count(told) == 1
+    one_form = csv(tmp_path, f"path,label\n0.png,{decomposed}\n1.png,{decomposed}\n", "one.csv")
+    assert read_manifest(one_form).notes == ()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lookalike
 from image_folders import column, csv, pictures
 from lookalike import Dataset
 from lookalike.data.layouts import read_manifest
@@ -358,3 +359,43 @@ def test_enough_sites_and_days_are_left_for_both_splits() -> None:
 def test_a_split_that_nothing_is_left_for_is_told() -> None:
     table = animals().assign(label=["a", "b"] * 120)
     assert "; validation no image" in divided(table, "individual")[1][0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "by", "told"),
+    [
+        (
+            "abc",
+            None,
+            "as every label of training has one image (or photograph) alone, which stays there",
+        ),
+        ("aaa", "individual", "as training has one label alone: add images of others"),
+    ],
+)
+def test_why_nothing_can_be_held_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: str, by: Any, told: str
+) -> None:
+    root = pictures(tmp_path, *(f"train/{label}/{place}.png" for place, label in enumerate(labels)))
+    manifest = read_manifest(root, validation_share=0.2, split=by)
+    assert column(manifest, "split") == ["train"] * 3
+    assert any(f"nothing can be held out for validation, {told}" in note for note in manifest.notes)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ManifestError, match=r"no validation images.*: nothing can be held out for validation"
+    ) as raised:
+        lookalike.train({"root": root, "validation_share": 0.2, "split": by}, run="none")
+    assert told in str(raised.value)
+    assert "hold some out" not in str(raised.value)
+
+
+def test_shares_of_splits_that_are_there_are_not_used_and_told(tmp_path: Path) -> None:
+    paths = [f"{name}/a/{place}.png" for name in ("train", "val", "test") for place in range(2)]
+    root = pictures(tmp_path, *paths)
+    plain = read_manifest(root)
+    manifest = read_manifest(root, validation_share=0.5, test_share=0.25)
+    assert manifest.table.equals(plain.table)
+    assert manifest.notes == (
+        "data.test_share=0.25 is not used: the data has 2 test images already",
+        "data.validation_share=0.5 is not used: the data has 2 validation images already",
+    )
+    assert plain.notes == ()

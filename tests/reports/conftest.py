@@ -46,7 +46,7 @@ def built(bundle_path: Path) -> Built:
     def make(manifest: Manifest, protocol: Protocol, queries: np.ndarray, references: np.ndarray) -> Report:
         identification = identify(queries, references, protocol, Rules())
         similarities = compare_similarities(queries, references, protocol, True)
-        flat = lay_out(queries, references, protocol, True)
+        flat = lay_out(queries, references, protocol, umap=False)
         about = (str(manifest.root), "float32")
         return Report(
             load_bundle(bundle_path), manifest, protocol, "validation", identification, similarities, flat, *about

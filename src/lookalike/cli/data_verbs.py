@@ -9,6 +9,8 @@ from lookalike.terminal import show
 if TYPE_CHECKING:
     from lookalike.settings.verbs import AuditCommand, AugmentCommand, ManifestCommand
 
+_LONGEST_LABEL = 60
+
 
 def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
@@ -21,17 +23,23 @@ def manifest(settings: "ManifestCommand") -> int:
     output = Path(settings.output)
     need_files(output, (), inputs_of(settings))
     data = Dataset.of_settings(settings.data)
-    show(data.counts.to_string())
+    show(data.counts.rename(index=_short).to_string())
     totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
     show(f"\n{len(data.labels)} training labels; {totals}")
     write_table(data.manifest, output)
     show(f"written: {output}")
-    if not settings.check:
-        return 1 if data.manifest.lost else 0
-    broken = broken_images(data.manifest, data.manifest.table)
+    broken = broken_images(data.manifest, data.manifest.table) if settings.check else []
     for problem in broken:
         say(str(problem))
-    return 1 if broken or data.manifest.lost else 0
+    lost = [*data.manifest.lost, *map(str, broken)]
+    if lost:
+        say(f"exit code 1: {len(lost)} of the data cannot be read, first {lost[0]}")
+    return 1 if lost else 0
+
+
+def _short(label: str) -> str:
+    """For a table in the terminal, which its longest label would stretch."""
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 3]}..."
 
 
 def audit(settings: "AuditCommand") -> int:

@@ -95,7 +95,7 @@ def entries_of(folder: Path, passed: PassedOver) -> list[tuple[Path, bool]]:
         with os.scandir(folder) as listing:
             listed = sorted((entry.name, _is_folder(entry), entry.is_symlink()) for entry in listing)
     except OSError as error:
-        passed.unreachable.append(f"{folder}: cannot be opened ({error.strerror}): check its permissions")
+        passed.unreachable.append(f"{folder}: {_closed(error)}")
         return []
     entries = []
     for name, is_folder, is_link in listed:
@@ -103,11 +103,38 @@ def entries_of(folder: Path, passed: PassedOver) -> list[tuple[Path, bool]]:
             passed.system[name] += 1
         elif name.startswith("."):
             continue
-        elif is_link and not is_image_name(name) and not (folder / name).exists():
+        elif is_link and not is_image_name(name) and not _leads_somewhere(folder / name):
             passed.unreachable.append(f"{folder / name}: a link that leads nowhere: correct or remove it")
         else:
             entries.append((folder / name, is_folder))
     return entries
+
+
+def has_folder(folder: Path, name: str) -> bool:
+    """Whether a folder of that name is in it; no where it cannot be looked into."""
+    with suppress(PermissionError):
+        return (folder / name).is_dir()
+    return False
+
+
+def has_file(folder: Path, name: str) -> bool:
+    """As `has_folder`, of a file."""
+    with suppress(PermissionError):
+        return (folder / name).is_file()
+    return False
+
+
+def unopened(folder: Path) -> str:
+    """Why what stands in a folder cannot be listed; empty where it can."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except OSError as error:
+        return _closed(error)
+
+
+def _closed(error: OSError) -> str:
+    return f"cannot be opened ({error.strerror}): check its permissions"
 
 
 def files_below(folder: Path, passed: PassedOver) -> Iterator[Path]:
@@ -161,6 +188,12 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
+
+
+def _leads_somewhere(link: Path) -> bool:
+    with suppress(PermissionError):
+        return link.exists()
+    return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -39,6 +39,8 @@ MIN_SIDE = 4
 _STILL_FORMATS = frozenset({"MPO", "HEIF"})  # with more than one picture, the first is the photograph
 _JPEGS = ("JPEG", "MPO")
 _STRIP = 1 << 20  # pixels that are converted at once
+_HIGHEST, _HIGHEST_16 = 255, 65535
+_BITS_OF_TIFF = 258
 _END_OF_JPEG = b"\xff\xd9"
 Unusable = Literal["unreadable", "empty", "not_an_image", "damaged", "animated", "size", "format", "box"]
 
@@ -240,25 +242,56 @@ def to_rgb8(image: Image.Image, name: str) -> Pixels:
     """Any mode of Pillow as uint8 RGB [H, W, 3]; transparency is laid over white.
 
     Raises:
-        ImageError: Floating-point pixels.
+        ImageError: Pixels whose range nothing tells: floating-point ones, whole numbers of 32 bit or with a sign.
     """
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no fixed range: save it as 8 or 16 bit", "format")
     image.load()
     rows = max(1, _STRIP // image.width)
+    shift = _shift(image, name, rows) if image.mode.startswith("I") else 0
     if image.height <= rows:
-        return _strip_to_rgb8(image)
+        return _strip_to_rgb8(image, shift)
     # Whole, some modes would be in memory five times.
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         end = min(top + rows, image.height)
-        pixels[top:end] = _strip_to_rgb8(image.crop((0, top, image.width, end)))
+        pixels[top:end] = _strip_to_rgb8(image.crop((0, top, image.width, end)), shift)
     return pixels
 
 
-def _strip_to_rgb8(image: Image.Image) -> Pixels:
+def _shift(image: Image.Image, name: str, rows: int) -> int:
+    """Bits by which whole numbers are more than 8.
+
+    A picture of numbers up to 255 is one of 8 bit that was stored wide, as it would be all black otherwise, unless its
+    file tells the largest number (12 bits, PPM, JPEG 2000). Else 16 bits are the range: a dark picture is not made
+    brighter, as nothing tells why it is dark.
+
+    Args:
+        image: Of a mode of whole numbers.
+        name: Of the file.
+        rows: That are looked at at once.
+    """
+    tops = range(0, image.height, rows)
+    strips = (np.asarray(image.crop((0, top, image.width, min(top + rows, image.height)))) for top in tops)
+    lows, highs = zip(*((int(strip.min()), int(strip.max())) for strip in strips), strict=True)
+    low, high = min(lows), max(highs)
+    tiff = image.format == "TIFF"
+    if tiff and image.tag_v2.get(_BITS_OF_TIFF) == (12,):  # type: ignore[attr-defined]
+        return 4
+    if low >= 0 and high <= _HIGHEST and image.format not in ("PPM", "JPEG2000"):
+        return 0
+    if low < 0 or high > _HIGHEST_16 or (tiff and image.mode == "I"):
+        raise ImageError(
+            f"{name}: whole numbers from {low} to {high}, with a sign or of 32 bit, have no known range: save it as 8 "
+            "or 16 bit without a sign",
+            "format",
+        )
+    return 8
+
+
+def _strip_to_rgb8(image: Image.Image, shift: int) -> Pixels:
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> shift
         return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         front = image.convert("RGBA")

@@ -67,6 +67,25 @@ def stripped_note(written_labels: Iterable[str]) -> list[str]:
     return [f"blanks at the ends of {len(padded)} label(s) left out: {', '.join(map(repr, padded[:_SHOWN]))}{more}"]
 
 
+def composed_note(written_labels: Iterable[str]) -> list[str]:
+    """One line on the labels that are written in two Unicode forms (composed, decomposed) and count as one each.
+
+    Args:
+        written_labels: As they stand in the folders or the table.
+    """
+    forms: dict[str, set[str]] = defaultdict(set)
+    for label in set(written_labels):
+        forms[as_label(label)].add(label.strip())
+    labels = sorted(label for label, spellings in forms.items() if len(spellings) > 1)
+    if not labels:
+        return []
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return [
+        f"{len(labels)} label(s) are written in two Unicode forms (NFC, NFD), each counted as one label: "
+        f"{', '.join(labels[:_SHOWN])}{more}"
+    ]
+
+
 def written(label: str) -> str:
     """A label between quotation marks, in which everything that cannot be seen is spelt out."""
     return "".join(

@@ -11,16 +11,17 @@ from typing import TypedDict, Unpack
 import pandas as pd
 
 from lookalike.console import progress, say
-from lookalike.data.class_folders import RECIPE, read_class_folders
+from lookalike.data.class_folders import RECIPE, read_class_folders, split_folders
 from lookalike.data.exclusions import find_exclusions, without
-from lookalike.data.image_files import PassedOver, entries_of, find_broken, is_image_name
-from lookalike.data.labels import alike_note, stripped_note
-from lookalike.data.manifest import ROLES, Manifest, tidy
+from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
+from lookalike.data.labels import alike_note, composed_note, stripped_note
+from lookalike.data.manifest import Manifest, tidy
 from lookalike.data.market import layout_of, market_root, read_market
 from lookalike.data.market_archive import unpack
 from lookalike.data.msmt17 import msmt17_root, read_msmt17
 from lookalike.data.splits import divide
-from lookalike.data.tables import BOX, SPLIT_NAMES, SPLITS, ManifestError, read_table
+from lookalike.data.table_rows import row_problems
+from lookalike.data.tables import ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
 from lookalike.settings.check import check
 from lookalike.settings.data import Columns, HeldOut, SplitBy
@@ -128,11 +129,14 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
             f"{root}: no such folder or table: expected train/<class>/*.jpg (and validation/, test/) or a .csv or "
             ".parquet table; give yours with data.root=<path>"
         )
+    if root.is_dir() and (reason := unopened(root)):
+        raise ManifestError(f"{root}: {reason}")
     source = _read(root, held_out.any, selection)
     table, notes, problems = source.table, source.notes, source.problems
     if table.empty and not problems:
-        problems.append("no image at all: expected at least one in train/<class>/")
-    stripped = stripped_note(table["label"])
+        expected = "at least one in train/<class>/" if root.is_dir() else "a row for each image below the header"
+        problems.append(f"no image at all: expected {expected}")
+    stripped = stripped_note(table["label"]) + composed_note(table["label"])
     table = tidy(table)
     notes += stripped + alike_note(table["label"].unique())
     if not table.empty:
@@ -151,7 +155,11 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
         tuple(source.passed.lost),
         selection.get("keep_copies", False),
     )
-    problems += _table_problems(manifest)
+    rows = source.table[~source.table["path"].isin(left_out)]
+    if root.is_dir():  # its rows are nobody's
+        problems += [f"{path}: listed twice" for path in rows["path"][rows["path"].duplicated()].unique()]
+    else:
+        problems += row_problems(rows)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
 
 
@@ -229,9 +237,7 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
         there = [name for name in layout.folders if (base / name).is_dir()]
         source = _Source(base, *read_market(base, passed), f"{layout.name}, by {', '.join(there)}", passed, people=True)
     else:
-        table, notes, problems = read_class_folders(root, may_split, passed)
-        tops = sorted({path.partition("/")[0] for path in table["path"]} & {*SPLIT_NAMES, "query", "gallery"})
-        read_as = f"class folders in {', '.join(tops)}" if "train" in tops else "class folders alone"
+        table, notes, problems, read_as = read_class_folders(root, may_split, passed)
         people = "camera" in table
         source = _Source(root, table, notes, problems, read_as, passed, people, folders=True)
     if base and base != root:
@@ -260,13 +266,14 @@ def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
 
 def has_layout(root: Path) -> bool:
     """Whether a folder is a data set with splits or roles, and not just a folder of images."""
-    return (root / "train").is_dir() or bool(msmt17_root(root) or market_root(root))
+    folders = [path.name for path, is_folder in entries_of(root, PassedOver()) if is_folder]
+    return bool(split_folders(root, folders) or msmt17_root(root) or market_root(root))
 
 
 def _alone(root: Path, base: Path, may_split: bool) -> None:
     """Refuses a data set in a subfolder beside class folders that could be held out from."""
     entries = entries_of(root, PassedOver()) if may_split else []
-    folders = [path for path, is_folder in entries if is_folder and path != base and not (path / RECIPE).is_file()]
+    folders = [path for path, is_folder in entries if is_folder and path != base and not has_file(path, RECIPE)]
     classes = [
         path for path in folders if any(is_image_name(inner.name) for inner, _ in entries_of(path, PassedOver()))
     ]
@@ -283,27 +290,18 @@ def _without_problems(root: str | Path | None, manifest: Manifest, table_problem
     return manifest
 
 
-def _table_problems(manifest: Manifest) -> list[str]:
-    table, problems = manifest.table, []
-    for column, allowed in (("split", SPLITS), ("role", ROLES)):
-        for value in sorted(set(table[column]) - set(allowed)):
-            problems.append(f"{column} {value!r}: expected one of {', '.join(name or '(empty)' for name in allowed)}")
-    keys = ["path", *(name for name in BOX if name in table)]
-    problems += [f"{path}: listed twice" for path in table[table.duplicated(keys)]["path"].unique()]
-    problems += [f"{path}: no label" for path in table["path"][table["label"] == ""]]
-    return problems
-
-
 def _file_problems(manifest: Manifest) -> list[str]:
     problems = []
-    for path in manifest.table["path"]:
+    for path in filter(str.strip, manifest.table["path"]):  # empty ones are told with their rows
         try:
             status = manifest.file(path).stat()
         except OSError as error:
-            problems.append(f"{path}: {error.strerror}: restore the file or remove its row")
+            closed = isinstance(error, PermissionError)
+            way_out = "check the permissions of its folder" if closed else "restore the file or remove its row"
+            problems.append(f"{path}: {error.strerror}: {way_out}")
             continue
         if stat.S_ISDIR(status.st_mode):
-            problems.append(f"{path or '(no path)'}: a folder, expected an image file: correct or remove its row")
+            problems.append(f"{path}: a folder, expected an image file: correct or remove its row")
         elif status.st_size == 0:
             problems.append(f"{path}: zero bytes: replace or remove the file")
     return problems

@@ -19,10 +19,10 @@ from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
-from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, SPLITS, ManifestError, original_rows, training_rows
+from lookalike.data.split_names import SPLITS
+from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
 from lookalike.outputs import write_files
 
-ROLES = ("", "reference", "query", "both")
 _MARKET_PLACES = {
     "train": "images in bounding_box_train/",
     "validation": "people under two cameras or more in bounding_box_train/, held out with data.validation_share=0.1",

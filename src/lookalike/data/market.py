@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from lookalike.data.image_files import PassedOver, entries_of, find_images, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, find_images, has_folder, is_image_name, unopened
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ def utf8_only(rows: list[AnyRow], problems: list[str]) -> list[AnyRow]:
 def layout_of(folder: Path) -> Layout | None:
     """Which of these layouts a folder has."""
     for layout in (MARKET, VERI):
-        if (folder / layout.train).is_dir() or (folder / layout.references).is_dir():
+        if any(has_folder(folder, name) for name in (layout.train, layout.references)):
             return layout
-    pair = [folder / FLAT.references, folder / FLAT.queries]
-    if all(part.is_dir() for part in pair) and any(_holds_images(part) for part in pair):
+    pair = (FLAT.references, FLAT.queries)
+    if all(has_folder(folder, name) for name in pair) and any(_holds_images(folder / name) for name in pair):
         return FLAT
     return None
 
@@ -182,8 +182,9 @@ def _without_images(root: Path, layout: Layout, images: dict[str, int]) -> list[
         references: f"the images that {queries} is compared with; copy them there, or remove {queries} to train only",
         queries: f"the images that ask {references}; copy them there, or remove {references} to train only",
     }
+    closed = {folder: unopened(root / folder) for folder in wanted if has_folder(root, folder)}
     return [
-        f"{folder}: no image: expected {text} ({EXAMPLE})"
+        f"{folder}: {closed.get(folder) or f'no image: expected {text} ({EXAMPLE})'}"
         for folder, text in texts.items()
         if folder in wanted and not images[folder]
     ]

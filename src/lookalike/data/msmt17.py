@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.image_files import PassedOver, entries_of
+from lookalike.data.image_files import PassedOver, entries_of, has_file, has_folder
 from lookalike.data.market import root_with, utf8_only
 from lookalike.data.tables import ManifestError
 
@@ -68,8 +68,8 @@ def read_msmt17(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
 def _is_msmt17(root: Path) -> bool:
     """By its lists, or by the names of the first person's images."""
     for train, test in _FOLDERS:
-        if (root / train).is_dir() and (root / test).is_dir():
-            if (root / "list_query.txt").is_file() and (root / "list_gallery.txt").is_file():
+        if has_folder(root, train) and has_folder(root, test):
+            if has_file(root, "list_query.txt") and has_file(root, "list_gallery.txt"):
                 return True
             first = next((path for path, is_folder in entries_of(root / train, PassedOver()) if is_folder), None)
             files = entries_of(first, PassedOver()) if first else []

@@ -73,15 +73,47 @@ def divide(table: pd.DataFrame, held_out: HeldOut, people: bool, noted: bool = T
     table = table.assign(split=work["split"], role=work["role"])
     if wanted and noted:
         notes.append(_what_went_where(work, held_out, wanted, by, people))
+        notes += [nothing_held_out(by, name) for name in wanted if not (work["split"] == name).any()]
         notes += _kept_whole(work, wanted) if by == "stratified" else []
     elif held_out.split and not wanted:
         notes.append(
             f"data.split={held_out.split} is not used: the data has splits ({', '.join(sorted(there))}) already"
         )
+    if noted:
+        notes += _not_used(table, {name: share for name, share in shares.items() if share and name in there})
     if not people:
         pixels = "lookalike audit shows them"
         notes += torn_note(table, "data.split=scene keeps scenes together" if by == "stratified" and wanted else pixels)
     return table, notes
+
+
+def nothing_held_out(by: str | None, name: str = "validation") -> str:
+    """Why training images leave none to hold out, and what to do.
+
+    Args:
+        by: What stays together, None for images of every class.
+        name: The split.
+    """
+    if by == "individual":
+        return f"nothing can be held out for {name}, as training has one label alone: add images of others"
+    return (
+        f"nothing can be held out for {name}, as every label of training has one image (or photograph) alone, which "
+        f"stays there: add a second one of each label, or put other images into {name}"
+    )
+
+
+def _not_used(table: pd.DataFrame, shares: dict[str, float]) -> list[str]:
+    """Notes on shares of splits that are there already.
+
+    Args:
+        table: As it was read.
+        shares: By the name of the split.
+    """
+    counts = table["split"].value_counts()
+    return [
+        f"data.{name}_share={share:g} is not used: the data has {counts[name]} {name} images already"
+        for name, share in shares.items()
+    ]
 
 
 def _with_plain_dates(table: pd.DataFrame) -> pd.DataFrame:

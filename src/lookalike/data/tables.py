@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lookalike.data.column_names import free_name, own_columns
+from lookalike.data.split_names import SPLIT_NAMES, split_named
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import PathError, at_home
@@ -22,11 +23,10 @@ COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")
 OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
 CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change no row
-SPLITS = ("train", "validation", "test")
-SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 _MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".fods"})
 _SHOWN = 20  # columns in an error
 _NAMED = 6  # cameras in a note
 
@@ -67,6 +67,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None, images: Pat
     if suffix not in (".csv", ".tsv", ".parquet"):
         raise ManifestError(
             f"{path}: expected a folder, a .csv or a .parquet table; got a {path.suffix or 'nameless'} file"
+            f"{': save it as CSV (UTF-8)' if suffix in _SPREADSHEETS else ''}"
         )
     try:
         cells = read_parquet(path) if suffix == ".parquet" else read_csv(path)
@@ -139,7 +140,7 @@ def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]
             table[name] = table[name].where(~table[name].str.casefold().isin(_MISSING), "")
     if "split" not in table:
         table["split"] = "train"
-    table["split"] = table["split"].replace(SPLIT_NAMES)
+    table["split"] = _splits(table["split"], notes)
     roles_told = {"is_query", "is_gallery"} & set(table.columns)
     read = roles_told if len(roles_told) == 2 else set()  # what they say stands in other columns then
     if roles_told - read:
@@ -198,6 +199,16 @@ def _with_numbered_cameras(table: pd.DataFrame, notes: list[str]) -> pd.DataFram
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     notes.append(f"{len(names)} names of cameras became numbers: {shown}{more}")
     return _kept_aside(table, "camera_name", text, "the names of cameras", notes).assign(camera=text.map(numbers))
+
+
+def _splits(column: pd.Series, notes: list[str]) -> pd.Series:
+    """Splits under our names; which other ones were read as what is noted."""
+    meant = {name: split_named(name) or name for name in column.unique()}
+    renamed = [f"{name} as {split}" for name, split in sorted(meant.items()) if split != SPLIT_NAMES.get(name, name)]
+    if renamed:
+        more = ", ..." if renamed[_NAMED:] else ""
+        notes.append(f"splits of other names are read: {', '.join(renamed[:_NAMED])}{more}")
+    return column.replace(meant)
 
 
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:

@@ -15,6 +15,7 @@ from lookalike.console import say
 from lookalike.data.layouts import broken_images, read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import default_output, make_copies
+from lookalike.data.splits import nothing_held_out
 from lookalike.data.tables import ManifestError
 from lookalike.errors import listed
 from lookalike.files import only_one, set_aside
@@ -125,10 +126,10 @@ def _earlier_state(plan: Plan) -> dict[str, Any] | None:
 def _read_data(settings: Train) -> Manifest:
     manifest = read_data(**settings.data.model_dump())
     if not (manifest.table["split"] == "validation").any():
-        raise ManifestError(
-            f"{settings.data.root}: no validation images, so the best model cannot be chosen: add validation/<class>/, "
-            "or hold some out with data.validation_share=0.2"
-        )
+        advice = "add validation/<class>/, or hold some out with data.validation_share=0.2"
+        if settings.data.validation_share:
+            advice = nothing_held_out(settings.data.split or ("individual" if manifest.cameras_expected else None))
+        raise ManifestError(f"{settings.data.root}: no validation images, so the best model cannot be chosen: {advice}")
     queries, references = manifest.sides("validation")
     if not set(queries["label"]) & set(references["label"]):
         raise ManifestError(
