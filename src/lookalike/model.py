@@ -24,7 +24,7 @@ from lookalike.inference.rejection import Off
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
 from lookalike.settings.data import HeldOut
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import path_of
 
 if TYPE_CHECKING:
     from lookalike.data.dataset import Dataset
@@ -90,7 +90,7 @@ class Model:
         _need_workers(workers)
         if not isinstance(path, str | Path):
             raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
-        bundle = load_bundle(at_home(Path(path)))
+        bundle = load_bundle(path_of(path, "Model.load"))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
         encoder = replace(encoder, workers=workers)
@@ -156,7 +156,7 @@ class Model:
             from lookalike.models.restore import held_out_of, restore
         from lookalike.settings.check import flat
 
-        file = at_home(Path(file))
+        file = path_of(file, "Model.from_checkpoint")
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))

@@ -30,7 +30,7 @@ from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
 from lookalike.pages import snippet
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import path_of
 
 _FILE = "gallery.sqlite"
 _THUMBNAIL = 160  # pixels of both sides
@@ -91,7 +91,7 @@ class Gallery:
             "precision": encoder.precision,
             "dimensions": str(encoder.size),
         }
-        folder = at_home(Path(path))
+        folder = path_of(path, "Gallery.create")
         return cls(folder, model, SqliteStore.create(folder / _FILE, about))
 
     @classmethod
@@ -107,7 +107,7 @@ class Gallery:
             GalleryError: Another model made it.
         """
         _encoder_of(model)
-        folder = at_home(Path(path))
+        folder = path_of(path, "Gallery.open")
         return cls(folder, model, SqliteStore(folder / _FILE))
 
     def add(
