@@ -20,6 +20,7 @@ from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, SPLITS, ManifestError, original_rows, training_rows
 from lookalike.files import atomic_file
+from lookalike.settings.types import split_of
 
 ROLES = ("", "reference", "query", "both")
 _MARKET_PLACES = {
@@ -105,11 +106,13 @@ class Manifest:
         return queries, pd.concat([rows[own], catalogue]).sort_index() if len(catalogue) else rows[own]
 
     def protocol(self, split: str) -> Protocol:
-        """Chooses references and queries for a split, see `sides`; files are looked at once.
+        """Chooses references and queries for a split (also `val`), see `sides`; files are looked at once.
 
         Raises:
             ManifestError: The split has no query or no reference.
+            LookalikeError: There is no such split.
         """
+        split = split_of(split)
         if split not in self._protocols:
             self._protocols[split] = self._protocol_of(split)
         return self._protocols[split]

@@ -16,14 +16,14 @@ import pandas as pd
 from lookalike.data.column_names import own_columns
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
+from lookalike.settings import types
 from lookalike.settings.paths import PathError, at_home
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")
 OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
 CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change no row
-SPLITS = ("train", "validation", "test")
-SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
+SPLITS, SPLIT_NAMES = types.SPLITS, types.SPLIT_NAMES
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
 _READ_ONCE = ("is_query", "is_gallery", "sequence")  # what they say stands in other columns then
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
