@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from operator import index
 from pathlib import Path
 
-from lookalike.console import say
-from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
-from lookalike.data.image_files import PassedOver, find_images
+from lookalike.data.any_image import AnyImage, folder_label, name_of
 from lookalike.data.labels import as_label as as_written
 from lookalike.gallery.sqlite_store import Row
+from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import at_home
 
@@ -25,16 +24,13 @@ def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
     Raises:
         GalleryError: There is no image.
     """
-    spread: list[AnyImage] = []
-    passed = PassedOver()
-    for image in as_list(images)[0]:
-        folder = isinstance(image, str | Path) and Path(image).is_dir()
-        spread += find_images(Path(str(image)), passed) if folder else [image]
-    for note in passed.notes:
-        say(f"add: {note}")
-    if not spread:
+    try:
+        listed, _ = with_folders(images, "add")
+    except PredictError:
+        listed = []
+    if not listed:
         raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
-    return spread
+    return listed
 
 
 def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> list[str]:

@@ -27,6 +27,7 @@ from lookalike.gallery.enrolment import (
 from lookalike.gallery.sqlite_store import OtherLabelError, Row, SqliteStore, Thumbnails
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
 from lookalike.pages import snippet
@@ -269,12 +270,12 @@ class Gallery:
         """Names images by their k nearest enrolled ones.
 
         Args:
-            images: One image or several.
+            images: One image or several; a folder stands for the images in it, sorted.
             k: Neighbours that vote; all of them in a smaller gallery.
             threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
 
         Returns:
-            A prediction for one image, `Predictions` for several.
+            A prediction for one image, `Predictions` for several and for a folder.
 
         Raises:
             GalleryError: The gallery is empty.
@@ -284,7 +285,9 @@ class Gallery:
         references, _ = self._filled()
         k = min(k, len(references))
         limit = None if threshold is None else Rejection(threshold)
-        return predict_any(self.encoder, references, images, k, source=str(self.path), rejection=limit)
+        listed, alone = with_folders(images, "predict")
+        asked = listed[0] if alone else listed
+        return predict_any(self.encoder, references, asked, k, source=str(self.path), rejection=limit)
 
     def search(self, embeddings: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly.
