@@ -8,8 +8,22 @@ import sys
 from pathlib import Path
 
 from lookalike.cli.main import main
+from lookalike.terminal import complain
 
 MARKET = ["data=market1501", "pixels=person256x128", "model.embedding_size=512", "split=test", "logger=mlflow"]
+
+
+def nothing_to_measure(given: list[str], settings: list[str]) -> str:
+    """What is said where neither a person nor the usual place names a model; else empty."""
+    asked = {argument.lstrip("-").partition("=")[0] for argument in [*given, *settings]}
+    if asked & {"bundle", "ckpt_path", "config", "help", "h"}:
+        return ""
+    checkpoints = sorted(map(str, Path("models").glob("*.ckpt")))
+    found = f"found {len(checkpoints)}: {', '.join(checkpoints)}" if checkpoints else "found no models/*.ckpt"
+    return (
+        f"what to measure: expected models/epoch_120.ckpt or one checkpoint in models/, {found}: give "
+        "bundle=<folder> or ckpt_path=<Lightning checkpoint>"
+    )
 
 
 def lying_there(given: list[str]) -> list[str]:
@@ -27,4 +41,8 @@ def lying_there(given: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(["eval", *MARKET, *lying_there(sys.argv[1:]), *sys.argv[1:]]))
+    usual = lying_there(sys.argv[1:])
+    if problem := nothing_to_measure(sys.argv[1:], usual):
+        complain(problem)
+        sys.exit(2)
+    sys.exit(main(["eval", *MARKET, *usual, *sys.argv[1:]]))

@@ -1,12 +1,15 @@
 """Text that errors share."""
 
+import importlib
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
 
 import lookalike
-from lookalike.errors import LookalikeError, ModelError, did_you_mean, extra_with, install, listed
+from lookalike.errors import LookalikeError, ModelError, did_you_mean, extra_with, import_problem, install, listed
+from lookalike.model import needing
 
 
 @pytest.mark.parametrize(
@@ -86,3 +89,27 @@ def test_from_a_clone_the_clone_is_installed(tmp_path: Path, monkeypatch: pytest
     assert install("audit") == "pip install '.[audit]'"
     monkeypatch.chdir(tmp_path)
     assert install("audit") == f"pip install '{clone}[audit]'"
+
+
+@pytest.mark.parametrize("module", ["sklearn", "openvino", "timm"])
+def test_a_package_that_cannot_be_imported_is_told_from_other_errors(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{module}.py").write_text("raise OSError('no libgomp')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    package = {"sklearn": "scikit-learn"}.get(module, module)
+    text = rf"^it needs the package {module}, which is there .* \(no libgomp\): .*--force-reinstall {package}$"
+    with pytest.raises(LookalikeError, match=text), needing("train", "it"):
+        importlib.import_module(module)
+
+
+def test_other_errors_are_no_import_problem(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), needing("train", "it"):
+        (tmp_path / "gone").read_bytes()
+    with pytest.raises(ImportError, match="cannot import name 'nothing' from 'lookalike"), needing("train", "it"):
+        from lookalike.errors import nothing  # type: ignore[attr-defined]
+    text = "^it needs the package numpy, which is there .*cannot import name 'nothing'"
+    with pytest.raises(LookalikeError, match=text), needing("train", "it"):
+        from numpy import nothing  # type: ignore[attr-defined]  # noqa: F401
+    assert import_problem(ValueError("x")) is None

@@ -103,7 +103,16 @@ def test_eval_py_does_not_choose_among_checkpoints(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "eval.py")]  # a real start
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
-    assert "what to measure: give bundle=<folder> or ckpt_path=<Lightning checkpoint>, got neither" in done.stderr
+    expected = "lookalike: what to measure: expected models/epoch_120.ckpt or one checkpoint in models/, "
+    ways = "give bundle=<folder> or ckpt_path=<Lightning checkpoint>\n"
+    assert done.stderr == f"{expected}found 2: models/a.ckpt, models/b.ckpt: {ways}"
+
+
+def test_eval_py_says_that_no_checkpoint_lies_there(tmp_path: Path) -> None:
+    done = script("eval.py", tmp_path, "worst=0")
+    assert done.returncode == 2
+    assert "expected models/epoch_120.ckpt or one checkpoint in models/, found no models/*.ckpt: give" in done.stderr
+    assert script("eval.py", tmp_path, "--help").stdout.startswith("usage: lookalike eval")
 
 
 @pytest.mark.slow

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from conftest import TINY
-from lookalike import Dataset, LookalikeError, Model, Prediction, Predictions
+from lookalike import Dataset, Gallery, LookalikeError, Model, Prediction, Predictions
 from lookalike.cli.arguments import read_settings
 from lookalike.data.images import ImageError, read_image
-from lookalike.data.tables import ManifestError
 from lookalike.inference.bundle import BundleError
+from lookalike.inference.queries import PredictError
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import RejectionError
 from lookalike.metrics.columns import EvaluationError
@@ -174,6 +174,41 @@ def test_predictions_are_written_where_a_person_says(model: Model, files: list[P
     assert content["bundle"] == str(model.bundle.path)  # type: ignore[union-attr]
 
 
+def test_a_folder_is_the_images_in_it(model: Model, digits: Path, tmp_path: Path) -> None:
+    folder = digits / "test" / "digit 3"
+    files = sorted(folder.glob("*.png"))
+    for form in (folder, str(folder), [folder]):
+        assert list(model.predict(form, k=1)) == list(model.predict(files, k=1))
+        assert np.array_equal(model.embed(form), model.embed(files))
+    assert [item.image for item in model.predict([files[0], folder], k=1)] == [*map(str, [files[0], *files])]
+    assert isinstance(model.predict(files[0]), Prediction)
+    gallery = Gallery.create(tmp_path / "shop", model)
+    gallery.add(folder)
+    assert [item.label for item in gallery.predict(folder, k=1)] == ["digit 3"] * len(files)
+    (tmp_path / "empty").mkdir()
+    for ask in (model.predict, model.embed, gallery.predict):
+        with pytest.raises(PredictError, match=r"empty: no image in this folder: give files or a folder of images$"):
+            ask(tmp_path / "empty")
+
+
+def test_a_checkpoint_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").touch()
+    text = r"last\.ckpt: expected the folder of a bundle .*, found a file: a checkpoint is taken by Model\.from_checkp"
+    with pytest.raises(BundleError, match=text):
+        Model.load(tmp_path / "last.ckpt")
+    (tmp_path / "config.json").touch()
+    with pytest.raises(BundleError, match=r"found a file: give its folder$"):
+        Model.load(tmp_path / "config.json")
+
+
+def test_a_split_has_the_names_that_its_folder_may_have(bundle_path: Path, digits: Path) -> None:
+    model, data = Model.load(bundle_path), Dataset(digits)
+    right = model.evaluate(data, "validation")
+    for name in ("val", "VALID", " Validation "):
+        assert model.evaluate(data, name).to_dict() == right.to_dict()
+        assert data.protocol(name).text == data.protocol("validation").text
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -243,7 +278,7 @@ def test_evaluation_gives_the_figures_that_training_kept(model: Model, digits: P
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"split": "val"}, ManifestError, r"split val has no query: .*splits with images: test, train, validation"),
+        ({"split": "dev"}, LookalikeError, r"^split='dev': expected train, validation \(also val, valid\) or test$"),
         ({"similarity": "dot"}, EvaluationError, r"expected similarity cosine or euclidean, .*got dot"),
         ({"rerank": "more"}, LookalikeError, r"expected rerank none, k_reciprocal, expand, got more"),
     ],

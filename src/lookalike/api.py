@@ -11,7 +11,7 @@ from lookalike.data.dataset import Dataset, held_out_like
 from lookalike.errors import LookalikeError
 from lookalike.inference.encoder import Encoder, WantedPrecision
 from lookalike.model import Device, Model, needing
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import path_of
 
 if TYPE_CHECKING:
     from lookalike.auditing.audit import Audit
@@ -85,11 +85,11 @@ def audit(
         if output is None:
             folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
         else:
-            folder = at_home(Path(output))
+            folder = path_of(output, "audit: output")
             stack.enter_context(only_one(folder / ".lock", f"{folder} is being written by another audit"))
         cache = folder / ".known"
-        if bundle:
-            trained = load_bundle(at_home(Path(bundle)))
+        if bundle is not None:
+            trained = load_bundle(path_of(bundle, "audit: bundle"))
             source = held_out_like(source, trained.config.training.held_out)
             made_by = f"{trained.fingerprint} {device} {precision}"
         else:
@@ -97,7 +97,7 @@ def audit(
                 made_by = identity()
 
         def load() -> Encoder:
-            if bundle:
+            if bundle is not None:
                 return Model.load(bundle, device=device, precision=precision).encoder
             with needing("train", "audit without bundle="):
                 return untrained_encoder(cache)

@@ -1,6 +1,8 @@
 """The one family of errors that a person can mend: the command line prints their text alone, without a traceback."""
 
 import re
+import sys
+from traceback import walk_tb
 
 _PROBLEM = "\0"  # stands before each of several: nothing typed and no name of a file can hold it
 _OWN_LINE = re.compile(f"(\n  |){_PROBLEM}")
@@ -79,6 +81,38 @@ def extra_with(module: str, verb: str = "") -> str:
     ]
     mine = "int8" if verb == "quantize" else verb
     return mine if mine in extras else next((extra for extra in extras if extra != "dev"), "train")
+
+
+def import_problem(error: BaseException, extra: str = "", verb: str = "") -> str | None:
+    """What is said of a package that is missing or cannot be imported; None for any other error, and for our own bugs.
+
+    Args:
+        error: What was raised.
+        extra: The extra that has the package; none for that which `extra_with` finds.
+        verb: See `extra_with`.
+    """
+    if not isinstance(error, ImportError | OSError):
+        return None
+    missing = isinstance(error, ModuleNotFoundError)
+    package = (getattr(error, "name", None) or "").partition(".")[0] if missing else _being_imported(error)
+    if not package or package == "lookalike" or package in sys.stdlib_module_names:
+        return None
+    if missing:
+        return f"needs the package {package}: {install(extra or extra_with(package, verb))}"
+    return (
+        f"needs the package {package}, which is there and cannot be imported ({one_line(error)}): mend what that "
+        f"names, or pip install --force-reinstall {_IMPORTED_AS.get(package, package)}"
+    )
+
+
+def _being_imported(error: BaseException) -> str:
+    """The innermost package whose import an error came out of, empty where it came out of none."""
+    frames = [(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)]
+    ours = [place for place, (module, _) in enumerate(frames) if module.partition(".")[0] == "lookalike"]
+    behind = frames[ours[-1] + 1 :] if ours else frames
+    bodies = [module.partition(".")[0] for module, code in behind if code == "<module>"]
+    bodies = [package for package in bodies if package not in sys.stdlib_module_names]
+    return bodies[-1] if bodies else (getattr(error, "name", None) or "").partition(".")[0]
 
 
 class ModelError(LookalikeError):

@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 import numpy as np
 
 from lookalike.console import say
-from lookalike.data.any_image import AnyImage, as_list
-from lookalike.errors import LookalikeError, install
+from lookalike.data.any_image import AnyImage
+from lookalike.errors import LookalikeError, import_problem
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.queries import with_folders
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Off
 from lookalike.metrics.metric_table import metric_table
 from lookalike.pages import snippet
 from lookalike.settings.data import HeldOut
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import path_of
+from lookalike.settings.types import split_of
 
 if TYPE_CHECKING:
     from lookalike.data.dataset import Dataset
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from lookalike.metrics.rerank_options import Rerank
 
 Device = Literal["auto", "cpu", "cuda"]
-Split = Literal["train", "validation", "test"]
 _PRETRAINED = "efficientnet_lite0"
 
 
@@ -90,7 +91,7 @@ class Model:
         _need_workers(workers)
         if not isinstance(path, str | Path):
             raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
-        bundle = load_bundle(at_home(Path(path)))
+        bundle = load_bundle(path_of(path, "Model.load"))
         on_gpu = device == "cuda"
         encoder = _gpu_encoder(bundle, precision, compiled) if on_gpu else openvino_encoder(bundle, precision)
         encoder = replace(encoder, workers=workers)
@@ -156,7 +157,7 @@ class Model:
             from lookalike.models.restore import held_out_of, restore
         from lookalike.settings.check import flat
 
-        file = at_home(Path(file))
+        file = path_of(file, "Model.from_checkpoint")
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
         encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
@@ -202,7 +203,8 @@ class Model:
         """Embeds images.
 
         Args:
-            images: N files (paths or text), bytes, uint8 arrays [H, W, 3] or pictures of Pillow; one of them is N = 1.
+            images: N files (paths or text), bytes, uint8 arrays [H, W, 3] or pictures of Pillow, or one; a folder
+                is the images in it, sorted.
             errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
             progress: Called with the number of images done since the last call.
 
@@ -212,7 +214,7 @@ class Model:
         Raises:
             ImageError: An image cannot be used and `errors` is None.
         """
-        return self.encoder.embed(as_list(images)[0], errors=errors, progress=progress)
+        return self.encoder.embed(with_folders(images, "embed")[0], errors=errors, progress=progress)
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
@@ -245,16 +247,17 @@ class Model:
         """Names images by their k nearest known ones.
 
         Args:
-            images: One image or several.
+            images: One image or several; a folder stands for the images in it, sorted.
             k: Neighbours, each with one vote; None for ten, of which vote as was best on validation.
             threshold: Similarity that the nearest must exceed, else the label is `unknown`; `off` for no limit.
             false_accept_rate: Share of unknown images that may get a name, or `off`; None for what the bundle was
                 trained with.
 
         Returns:
-            A prediction for one image, `Predictions` for several.
+            A prediction for one image, `Predictions` for several and for a folder.
 
         Raises:
+            PredictError: No image in a folder.
             GalleryError: k is larger than the number of known images.
             RejectionError: Both limits are given, or none can be chosen for this rate.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
@@ -262,14 +265,16 @@ class Model:
         references = self.references
         assert self.bundle is not None
         limit, source = self.bundle.rejection(threshold, false_accept_rate), str(self.bundle.path)
+        listed, alone = with_folders(images, "predict")
+        asked = listed[0] if alone else listed
         return predict_any(
-            self.encoder, references, images, k, source=source, vote_by=self.bundle.config.vote, rejection=limit
+            self.encoder, references, asked, k, source=source, vote_by=self.bundle.config.vote, rejection=limit
         )
 
     def evaluate(
         self,
         data: "Dataset | Mapping[str, Any] | str | Path",
-        split: Split = "validation",
+        split: str = "validation",
         *,
         camera_rule: bool = True,
         similarity: "Similarity" = "cosine",
@@ -280,13 +285,14 @@ class Model:
         Args:
             data: A data set, or where it lies; images that were held out of training are held out again, unless the
                 data set has a hold-out of its own: then queries that were trained on are told.
-            split: train, validation or test.
+            split: train, validation (also val, valid) or test.
             camera_rule: Leave out references of the query's own label and camera, where cameras are known.
             similarity: How embeddings are compared.
             rerank: How the order is improved.
 
         Raises:
             ManifestError: Problems in the data, or an empty split.
+            LookalikeError: There is no such split.
             ImageError: An image cannot be used.
         """
         # Not on top: predicting needs none of it, and pandas alone takes a fifth of a second.
@@ -294,6 +300,7 @@ class Model:
         from lookalike.evaluation.assessment import assess
         from lookalike.evaluation.identify import Rules
 
+        split = split_of(split)
         opened = Dataset.of(data).held_out_as(self.held_out)
         self._tell_of_known_queries(opened, split)
         on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
@@ -374,19 +381,19 @@ def _need_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 @contextmanager
 def needing(extra: str, what: str) -> Iterator[None]:
-    """Says which extra to install when a package is missing inside.
+    """Says what to install when a package is missing inside or cannot be imported.
 
     Args:
         extra: Of this package, such as `train`.
         what: What needs it, for the error.
 
     Raises:
-        LookalikeError: A package is missing.
+        LookalikeError: A package is missing or broken.
     """
     try:
         yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package == "lookalike":
+    except (ImportError, OSError) as error:
+        problem = import_problem(error, extra)
+        if problem is None:
             raise
-        raise LookalikeError(f"{what} needs the package {package}: {install(extra)}") from error
+        raise LookalikeError(f"{what} {problem}") from error

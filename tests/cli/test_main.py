@@ -121,6 +121,24 @@ sys.meta_path.insert(0, Interrupt())
     assert (done.returncode, done.stderr) == (130, "lookalike: stopped\n")
 
 
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        ("ImportError('libcusparse.so.12: cannot open shared object file')", "libcusparse.so.12: cannot open shared"),
+        ("OSError('libtorch.so: wrong\\nELF class')", "libtorch.so: wrong ELF class"),
+    ],
+)
+def test_a_broken_package_is_named(tmp_path: Path, raised: str, reason: str) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(f"raise {raised}")
+    done = command(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})", "train", "data.root=/no where")
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"lookalike: this needs the package torch, which is there and cannot be imported ({reason}")
+    assert last.endswith("): mend what that names, or pip install --force-reinstall torch")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_missing_package_is_named() -> None:
     code = "import sys\nsys.modules['torch'] = None"
     done = command(code, "train", "data.root=/no where")

@@ -58,18 +58,59 @@ def test_references_that_copy_no_query_stay_as_they_are(table: pd.DataFrame, tmp
     assert (protocol.own_row == -1).all()
 
 
-def test_a_copy_under_another_label_stays(table: pd.DataFrame, tmp_path: Path) -> None:
+def with_copies(table: pd.DataFrame, folder: Path, *copies: tuple[str, str]) -> pd.DataFrame:
+    """Every second digit asks, the others answer; the first query also lies among them, (name, label) each."""
     table["role"] = np.where(np.arange(len(table)) % 2 == 0, "reference", "query")
     query = table[table["role"] == "query"].iloc[0]
-    copies = []
-    for name, label in (("same.png", query["label"]), ("other.png", "digit 7")):
-        shutil.copyfile(tmp_path / query["path"], tmp_path / "images" / name)
-        copies.append(query.to_frame().T.assign(path=f"images/{name}", role="reference", label=label))
-    pd.concat([table, *copies]).to_csv(tmp_path / "t.csv", index=False)
+    rows = []
+    for name, label in copies:
+        shutil.copyfile(folder / query["path"], folder / "images" / name)
+        rows.append(query.to_frame().T.assign(path=f"images/{name}", role="reference", label=label))
+    return pd.concat([table, *rows])
+
+
+@pytest.mark.parametrize(
+    ("labels", "own"),
+    [(["digit 7"], "digit 7"), (["digit 7", "digit 0"], "digit 0"), (["digit 9", "digit 7"], "digit 9")],
+)
+def test_a_copy_answers_under_no_label(
+    table: pd.DataFrame, bundle_path: Path, tmp_path: Path, labels: list[str], own: str
+) -> None:
+    """One of the query's label stays for the others, else the first."""
+    model = Model.load(bundle_path)
+    asked = table["path"].iloc[1]
+    assert table["label"].iloc[1] == "digit 0"
+    right = figures(model, with_copies(table, tmp_path), tmp_path)
+    copies = [(f"z{number}.png", label) for number, label in enumerate(labels)]
+    found = figures(model, with_copies(table, tmp_path, *copies), tmp_path)
+    assert {name: found[name] for name in ("accuracy", "map")} == {name: right[name] for name in ("accuracy", "map")}
     protocol = read_manifest(tmp_path / "t.csv").protocol("test")
-    assert protocol.copies == 1
+    assert (protocol.copies, int(protocol.references["ignore"].sum())) == (1, len(labels) - 1)
+    (place,) = np.flatnonzero(protocol.own_row >= 0)
+    assert protocol.queries["path"].iloc[place] == asked
+    assert protocol.references["label"].iloc[protocol.own_row[place]] == own
+    kept = Dataset(tmp_path / "t.csv", keep_copies=True).protocol("test")
+    assert (kept.copies, (kept.own_row >= 0).sum(), kept.references["ignore"].sum()) == (1, 0, 0)
+
+
+def test_a_training_image_under_another_label_is_no_answer_of_validation(digits: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(digits, tmp_path / "digits"))
+    source = next((root / "validation" / "digit 3").iterdir())
+    shutil.copyfile(source, root / "train" / "digit 1" / "wrong.png")
+    protocol = Dataset(root).protocol("validation")
+    assert "copies of 1 queries among the references left out" in protocol.text
     (own,) = protocol.own_row[protocol.own_row >= 0]
-    assert protocol.references["path"].iloc[own] == "images/same.png"
+    assert protocol.references["path"].iloc[own] == "train/digit 1/wrong.png"
+
+
+def test_two_queries_of_one_picture_find_neither_copy(table: pd.DataFrame, tmp_path: Path) -> None:
+    """Leave-one-out, with one picture under two labels."""
+    shutil.copyfile(tmp_path / table["path"].iloc[0], tmp_path / table["path"].iloc[-1])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    protocol = read_manifest(tmp_path / "t.csv").protocol("test")
+    assert protocol.copies == 2
+    assert protocol.own_row[[0, -1]].tolist() == [0, 0]
+    assert np.flatnonzero(protocol.references["ignore"]).tolist() == [len(table) - 1]
 
 
 def test_boxes_of_one_picture_are_different_images(table: pd.DataFrame, tmp_path: Path) -> None:

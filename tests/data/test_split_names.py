@@ -6,8 +6,8 @@ import pytest
 
 from image_folders import column, csv, pictures
 from lookalike.data.layouts import has_layout, read_manifest
-from lookalike.data.split_names import split_named
 from lookalike.data.tables import ManifestError
+from lookalike.settings.split_names import split_named
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from PIL import Image
 
 from lookalike import LookalikeError
 from lookalike.data.layouts import read_manifest
-from lookalike.data.tables import ManifestError
 from lookalike.evaluation.assessment import Assessment, assess, worst_rows
 from lookalike.evaluation.identify import Rules
 from lookalike.inference.bundle import load_bundle
@@ -121,5 +120,5 @@ def test_a_report_never_replaces_itself(folders: Assessment, tmp_path: Path) -> 
 
 def test_an_unknown_split_or_a_data_set_without_answers_is_refused(encoder: Encoder, digits: Path) -> None:
     manifest = read_manifest(digits)
-    with pytest.raises(ManifestError, match=r"split val has no query"):
-        assess(encoder, "tiny", manifest, "val", Rules(), {})
+    with pytest.raises(LookalikeError, match=r"^split='dev': expected train, validation"):
+        assess(encoder, "tiny", manifest, "dev", Rules(), {})

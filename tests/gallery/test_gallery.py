@@ -81,8 +81,10 @@ def test_every_form_of_an_image_is_enrolled_as_the_same(model: Model, digits: Pa
         pixels = np.array(opened.convert("RGB"))
     gallery = Gallery.create(tmp_path / "g", model)
     forms = [file, str(file), file.read_bytes(), pixels, pixels[:, :, 0], Image.open(file)]
-    assert [gallery.add(form, labels="two") for form in forms] == [[number] for number in range(1, 7)]
-    assert gallery.add(np.stack([pixels, pixels]), labels=["two", "zwei"]) == [7, 8]
+    assert [gallery.add(form, labels="two") for form in forms] == [[1]] * 6
+    twice = [gallery.add(form, labels="two", keep_copies=True) for form in forms[1:]]
+    assert twice == [[number] for number in range(2, 7)]
+    assert gallery.add(np.stack([pixels, pixels]), labels=["two", "zwei"], keep_copies=True) == [7, 8]
     rows = gallery.references.embeddings
     assert all(np.array_equal(rows[0], row) for row in rows)
     assert gallery.labels == {"two": 7, "zwei": 1}
@@ -98,7 +100,7 @@ def test_labels_of_any_kind_are_told_and_drawn(model: Model, digits: Path, tmp_p
         prediction = gallery.predict(file, k=1)
         assert (prediction.label, prediction.to_dict()["neighbours"][0]["label"]) == (label, label)
         assert prediction.figure().size[1] > 148
-    assert gallery.rename(AWKWARD[0], AWKWARD[1]) == 1
+    assert gallery.merge(AWKWARD[0], AWKWARD[1]) == 1
     assert gallery.remove(label=AWKWARD[1]) == 2
     assert sorted(gallery.labels) == sorted(AWKWARD[2:])
 
@@ -122,22 +124,85 @@ def test_a_label_that_prints_like_another_is_told(
     gallery.add(file, "digit 3 ")
     assert gallery.labels["digit 3"] == 11, "blanks at the ends are no part of a label"
     assert capsys.readouterr().err == ""
-    gallery.add(file, "Digit 3")
+    gallery.add(file, "Digit 3", keep_copies=True)
     assert "2 labels differ only in blanks, case" in capsys.readouterr().err
-    gallery.add(file, "digit 4")
+    gallery.add(file, "digit 4", keep_copies=True)
     assert capsys.readouterr().err == "", "told when such a label comes"
 
 
-def test_renaming_into_a_label_that_exists_merges_them(gallery: Gallery) -> None:
+def test_a_label_is_renamed_and_never_into_one_that_is_there(gallery: Gallery) -> None:
     assert gallery.rename("digit 1", "one") == 10
-    assert gallery.labels == {"digit 0": 10, "digit 2": 10, "digit 3": 10, "digit 4": 10, "one": 10}
-    assert gallery.rename("one", "digit 2") == 10
-    assert gallery.labels == {"digit 0": 10, "digit 2": 20, "digit 3": 10, "digit 4": 10}
-    assert gallery.rename("digit 2", "digit 2") == 20
-    with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
-        gallery.rename("digit 1", "x")
+    labels = {"digit 0": 10, "digit 2": 10, "digit 3": 10, "digit 4": 10, "one": 10}
+    assert gallery.labels == labels
+    text = r"^.*: rename: expected a label that is not there, found 'digit 2' with 10 images: merge\(\['one'\]"
+    with pytest.raises(GalleryError, match=text):
+        gallery.rename("one", " digit 2")
+    assert gallery.rename("digit 2", "digit 2") == 10
+    for gone in ("x", "digit 2"):
+        with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
+            gallery.rename("digit 1", gone)
     with pytest.raises(GalleryError, match="label '': expected text that is not empty"):
         gallery.rename("digit 2", "")
+    assert gallery.labels == labels
+
+
+def test_labels_are_merged_and_counted(gallery: Gallery, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gallery.merge(["digit 1", "digit 2", "digit 1"], into="digit 2") == 10
+    assert "10 images have the label 'digit 2' now that had another" in " ".join(capsys.readouterr().err.split())
+    assert gallery.labels == {"digit 0": 10, "digit 2": 20, "digit 3": 10, "digit 4": 10}
+    assert gallery.merge((name for name in ("digit 0", "digit 2")), into="low") == 30
+    merged = {"digit 3": 10, "digit 4": 10, "low": 30}
+    with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
+        gallery.merge(["digit 3", "digit 1"], into="low")
+    with pytest.raises(GalleryError, match="merge: expected one label or several, got none"):
+        gallery.merge([], into="low")
+    with pytest.raises(GalleryError, match="label ' ': expected text that is not empty"):
+        gallery.merge("low", into=" ")
+    assert gallery.labels == merged
+
+
+def test_what_is_enrolled_is_not_enrolled_again(
+    gallery: Gallery, model: Model, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = files_of(digits, "test/digit 3/*.png")[0]
+    near = gallery.predict(query, k=10).neighbours
+    assert capsys.readouterr().err == ""
+    assert gallery.add(digits / "train") == list(range(1, 51))
+    assert "shop: 50 of 50 images are there already and were not added again" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    moved = shutil.copy(files_of(digits, "train/digit 1/*.png")[0], tmp_path / "moved.png")
+    new = files_of(digits, "test/digit 1/*.png")[0]
+    assert gallery.add([moved, new, new], labels="digit 1") == [11, 51, 51]
+    assert "2 of 3 images are there already" in " ".join(capsys.readouterr().err.split())
+    assert gallery.remove(image=51) == 1
+    assert gallery.predict(query, k=10).neighbours == near
+    with Gallery.open(gallery.path, model) as again:
+        assert again.add(digits / "train" / "digit 4") == list(range(41, 51))
+
+
+def test_an_image_has_one_label_unless_copies_are_wanted(gallery: Gallery, digits: Path) -> None:
+    wrong, new = files_of(digits, "train/digit 1/*.png")[:2], files_of(digits, "test/digit 2/*.png")[0]
+    text = (
+        r"^add: 2 of 3 images are in the gallery already under another label, so none was added: 2 as 'digit 1', given "
+        r"as 'digit 2' \(first: .*/train/digit 1/.*\.png\): remove them or rename their label first, or give keep_copi"
+    )
+    with pytest.raises(GalleryError, match=text):
+        gallery.add([new, *wrong], labels="digit 2")
+    with pytest.raises(GalleryError, match=r"1 of 2 images .*: 1 as 'a', given as 'b' \(first"):
+        gallery.add([new, new], labels=["a", "b"])
+    assert (len(gallery), gallery.labels["digit 2"]) == (50, 10)
+    assert gallery.add([new, *wrong], labels="digit 2", keep_copies=True) == [51, 52, 53]
+    assert gallery.add(wrong, labels="digit 2") == [52, 53], "one of its labels is the one that was given"
+
+
+def test_a_gallery_of_an_earlier_version_knows_its_images(gallery: Gallery, model: Model, digits: Path) -> None:
+    for name in ("images_by_embedding", "images_by_source"):
+        gallery._store._connection.execute(f"DROP INDEX {name}")
+    gallery.close()
+    with Gallery.open(gallery.path, model) as old:
+        assert old.add(digits / "train") == list(range(1, 51))
+        assert len(old) == 50
 
 
 def test_images_go_by_label_number_or_source(gallery: Gallery, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +412,7 @@ def test_a_second_process_sees_every_change(gallery: Gallery, bundle_path: Path,
         assert reader.stdout.readline().strip() == "50"
         gallery.add(files_of(digits, "test/digit 0/*.png"), labels="new")
         assert ask() == "54|digit 0|digit 1|digit 2|digit 3|digit 4|new"
-        gallery.rename("digit 4", "new")
+        gallery.merge("digit 4", into="new")
         assert ask() == "54|digit 0|digit 1|digit 2|digit 3|new"
         gallery.remove(label="new")
         assert ask() == "40|digit 0|digit 1|digit 2|digit 3"
@@ -386,7 +451,8 @@ def test_a_process_killed_while_it_adds_leaves_what_was_there(
 def test_two_writers_lose_nothing(gallery: Gallery, bundle_path: Path, digits: Path) -> None:
     code = ADDER.replace("gallery.add(sys.argv[3], labels=sys.argv[4])", "") + (
         "from pathlib import Path\n"
-        "for file in sorted(Path(sys.argv[3]).rglob('*.png')):\n    gallery.add(file, labels=sys.argv[4])\n"
+        "for file in sorted(Path(sys.argv[3]).rglob('*.png')):\n"
+        "    gallery.add(file, labels=sys.argv[4], keep_copies=True)\n"
     )
     command = (code, str(gallery.path), str(bundle_path), str(digits / "test"))
     writers = [processes.Child(*command, name) for name in ("left", "right")]

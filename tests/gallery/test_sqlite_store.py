@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import processes
-from lookalike.gallery.sqlite_store import SCHEMA, Row, SqliteStore, StoreError
+from lookalike.gallery import sqlite_store
+from lookalike.gallery.sqlite_store import SCHEMA, OtherLabelError, Row, SqliteStore, StoreError
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "2"}
 TEXTS = ['<b>"Kiwi"</b>', "O'Brien", "two\nlines", "🍐", "'; DROP TABLE images; --", "日本", " ", "null", "a\0b"]
@@ -19,6 +21,11 @@ TEXTS = ['<b>"Kiwi"</b>', "O'Brien", "two\nlines", "🍐", "'; DROP TABLE images
 
 def row(label: str, source: str = "x.jpg", camera: int | None = None) -> Row:
     return Row(label, source, b"\xff\xd8" + label.encode(), b"\x00\x00\x80\x3f\x00\x00\x00\x00", camera)
+
+
+def row_like(label: str, new: str) -> Row:
+    """The image of another row under a new label."""
+    return replace(row(label), label=new)
 
 
 @pytest.fixture
@@ -59,6 +66,25 @@ def test_what_was_enrolled_is_read_back_in_order(store: SqliteStore, file: Path)
     assert again.thumbnail(99) == b""
 
 
+def test_images_are_looked_up_by_an_index(store: SqliteStore) -> None:
+    """Not by a scan per image."""
+    plan = store._connection.execute(f"EXPLAIN QUERY PLAN {sqlite_store._SAME}", (b"", b"", b"", "", b"")).fetchall()
+    told = " ".join(str(line[3]) for line in plan)
+    assert "SEARCH images USING INDEX images_by_embedding" in told
+    assert "SEARCH images USING INDEX images_by_source" in told
+    assert "SCAN images" not in told
+
+
+def test_an_image_is_the_same_by_its_thumbnail_and_one_thing_more(store: SqliteStore) -> None:
+    first = row("a")
+    assert store.add([first], "") == [1]
+    other = b"\x00\x00\x80\x3f\x00\x00\x80\x3f"
+    same = [replace(first, source="y.jpg"), replace(first, embedding=other)]
+    assert store.add_new(same, "") == ([1, 1], 0)
+    new = [replace(first, thumbnail=b"t"), replace(first, source="y.jpg", embedding=other)]
+    assert store.add_new([*new, *same], "") == ([2, 3, 1, 1], 2)
+
+
 def test_numbers_are_never_used_twice(store: SqliteStore) -> None:
     assert store.add([row("a"), row("b")], "") == [1, 2]
     assert store.remove("id", [2], "") == 1
@@ -70,20 +96,28 @@ def test_changes_are_counted_and_noted(store: SqliteStore, file: Path) -> None:
     versions = [store.version]
     store.add([row("a"), row("a"), row("b", "/b.jpg")], "new shelf")
     versions.append(store.version)
-    assert store.rename("a", "b", "same thing") == 2
+    assert store.rename("a", "b", "same thing") == (0, 1)
+    assert store.merge(["a", "b"], "b", "same thing") == (2, [])
     versions.append(store.version)
     assert store.remove("source", ["/b.jpg"], "bad light") == 1
     versions.append(store.version)
     assert store.remove("label", ["b"], "") == 2
     versions.append(store.version)
     assert len(set(versions)) == 5
-    assert changes(file) == [("add", "new shelf"), ("rename", "same thing"), ("remove", "bad light"), ("remove", "")]
+    assert changes(file) == [("add", "new shelf"), ("merge", "same thing"), ("remove", "bad light"), ("remove", "")]
 
 
 def test_what_changes_nothing_leaves_no_trace(store: SqliteStore, file: Path) -> None:
     store.add([row("a")], "")
     before = store.version
-    assert store.rename("z", "y", "") == store.remove("label", ["z"], "") == store.remove("id", [7], "") == 0
+    assert store.rename("z", "y", "") == (0, 0)
+    assert store.rename("z", "a", "") == (0, 0)
+    assert store.merge(["a", "z"], "y", "") == (0, ["z"])
+    assert store.remove("label", ["z"], "") == store.remove("id", [7], "") == 0
+    assert store.add_new([row("a")], "") == ([1], 0)
+    with pytest.raises(OtherLabelError, match="1 images have another label") as caught:
+        store.add_new([row("b", "y.jpg"), row_like("a", "b")], "")
+    assert [(new.label, label) for new, label in caught.value.others] == [("b", "a")]
     assert store.add([], "") == []
     assert store.version == before
     assert changes(file) == [("add", "")]

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 
 from command_line import NEEDED, train
 from image_folders import column, csv, pictures
-from lookalike import Dataset, Gallery, Model
+from lookalike import Dataset, Gallery, Model, audit
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
 from lookalike.cli.verbs import VERBS
+from lookalike.data.images import ImageError
 from lookalike.data.layouts import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError, check
@@ -61,6 +62,77 @@ def test_every_setting_that_is_a_path_expands(verb: str, home: Path) -> None:
         for part in name.split("."):
             value = getattr(value, part)
         assert value == f"{home}/a b{suffix}"
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_setting_that_is_a_path_refuses_nothing_and_addresses(verb: str) -> None:
+    """A variable of the shell that is not set leaves `image=`, which would be the folder one stands in."""
+    for name in (name for name, expands in text_settings(VERBS[verb].settings_type) if expands):
+        for empty in ("", " "):
+            text = rf"^{re.escape(name)}={empty}: expected a path, found an empty text, as a variable .*: give one$"
+            with pytest.raises(SettingsError, match=text):
+                read_settings(verb, [*NEEDED[verb], f"{name}={empty}"])
+        with pytest.raises(SettingsError, match=rf"^{re.escape(name)}=s3://b/x: an address, and addresses are not fet"):
+            read_settings(verb, [*NEEDED[verb], f"{name}=s3://b/x"])
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("https://a.org/b.jpg", r"https://a\.org/b\.jpg: an address, .*: download it and give the path"),
+        (Path("http://a.org/b.jpg"), r"http://a\.org/b\.jpg: an address"),
+        ("S3://bucket/x", "s3://bucket/x: an address"),
+        ("hdfs://x", "hdfs://x: an address"),
+        ("odd+1://x", r"odd\+1://x: an address"),
+        ("file:///data/x", r"addresses are not fetched: write the path alone, /data/x"),
+    ],
+)
+def test_addresses_are_not_fetched(path: str | Path, text: str) -> None:
+    with pytest.raises(PathError, match=f"{text}$" if text.endswith(("path", "x")) else text):
+        at_home(path)
+
+
+def test_what_looks_like_an_address_and_is_there_is_a_path(home: Path) -> None:
+    Path("https:", "a.org").mkdir(parents=True)
+    assert at_home("https://a.org") == "https://a.org"
+    for plain in ("c:/x", "c:\\x", "a/http://b", "x:y", "hf-hub:timm/x"):
+        assert at_home(plain) == plain
+
+
+def test_programs_give_no_empty_path_and_no_address(bundle_path: Path) -> None:
+    model = Model.load(bundle_path)
+    asks = {
+        "Model.load": Model.load,
+        "Model.from_checkpoint": Model.from_checkpoint,
+        "Gallery.create": lambda path: Gallery.create(path, model),
+        "Gallery.open": lambda path: Gallery.open(path, model),
+        "audit: output": lambda path: audit("data", output=path),
+        "audit: bundle": lambda path: audit("data", bundle=path),
+    }
+    for name, ask in asks.items():
+        with pytest.raises(PathError, match=f"^{name}: expected a path, found an empty text"):
+            ask("")
+        with pytest.raises(PathError, match=r"^https://a\.org/b: an address, and addresses are not fetched"):
+            ask("https://a.org/b")
+    for image in ("https://a.org/b.jpg", Path("https://a.org/b.jpg")):
+        with pytest.raises(ImageError, match=r"^https://a\.org/b\.jpg: an address, and addresses are not fetched"):
+            model.predict(image)
+        (item,) = model.predict([image])
+        assert item.error.startswith("https://a.org/b.jpg: an address")
+    with pytest.raises(ImageError, match=r"^image: expected a path, found an empty text"):
+        model.embed("")
+    with pytest.raises(PathError, match=r"^--config: expected a path, found an empty text"):
+        read_settings("train", ["--config="])
+
+
+def test_places_of_trackers_are_no_empty_text_and_no_address() -> None:
+    for logger, option in (("mlflow", "uri"), ("csv", "folder"), ("tensorboard", "folder")):
+        with pytest.raises(SettingsError, match=rf"^logger: {logger}\.{option}: expected a path, found an empty text"):
+            train(f"logger={logger}", f"logger.{logger}.{option}=")
+    with pytest.raises(SettingsError, match=r"^logger: s3://b: an address, and addresses are not fetched"):
+        train("logger=csv", "logger.csv.folder=s3://b")
+    for uri in ("http://host:5000", "postgresql://host/db", "file:///x", "sqlite:///m.db"):
+        assert train("logger=mlflow", f"logger.mlflow.uri={uri}").logger["mlflow"]["uri"] == uri
 
 
 def test_stores_of_trackers_expand(home: Path) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from command_line import train
 from lookalike.cli.arguments import read_settings
+from lookalike.errors import LookalikeError
 from lookalike.settings.check import SettingsError, check
-from lookalike.settings.types import Settings
+from lookalike.settings.types import Settings, split_of
 
 
 def test_null_means_no_value_only_where_there_may_be_none() -> None:
@@ -30,6 +31,17 @@ def test_numbers_and_switches_are_read_from_text() -> None:
     settings = train("model.mean=[0.1,.2,1]", "trainer.learning_rate=1e-4", "model.bn_neck=true", "online.flip=False")
     assert (settings.model.mean, settings.trainer.learning_rate) == ([0.1, 0.2, 1.0], 1e-4)
     assert (settings.model.bn_neck, settings.online.flip) == (True, False)
+
+
+@pytest.mark.parametrize("verb", ["eval", "report"])
+def test_a_split_has_the_names_that_its_folder_may_have(verb: str) -> None:
+    for name in ("val", "valid", "VAL", "Validation"):
+        assert read_settings(verb, ["bundle=b", f"split={name}"]).split == split_of(name) == "validation"
+    assert read_settings(verb, ["bundle=b", "split=TEST"]).split == split_of("TEST") == "test"
+    with pytest.raises(SettingsError, match=r"^split=dev: expected 'train', 'validation' or 'test'$"):
+        read_settings(verb, ["bundle=b", "split=dev"])
+    with pytest.raises(LookalikeError, match=r"^split=5: expected train, validation \(also val, valid\) or test$"):
+        split_of(5)  # type: ignore[arg-type]
 
 
 class Example(Settings):

@@ -2,13 +2,12 @@
 
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from lookalike.cli.settings_file import read_settings_file
 from lookalike.cli.verbs import find_verb
 from lookalike.settings.compose import UsageError, compose
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import path_of
 
 _Override = tuple[str, object]  # dotted name, value
 _OF_THE_GRID = ("name", "seeds", "output", "run", "seed")  # what a comparison says of itself, or of each run
@@ -83,7 +82,7 @@ def _read(verb: str, arguments: list[str]) -> tuple[list[_Override], list[tuple[
         if name == "--config":
             if not has_value:
                 raise UsageError("--config: needs a file, such as --config configs/predict_config.json")
-            from_files += read_settings_file(at_home(Path(value)))
+            from_files += read_settings_file(path_of(value, name))
             continue
         name = name[2:].replace("-", "_") if is_option else name
         if not has_value or not name or name.startswith("-"):

@@ -28,7 +28,7 @@ def demo(settings: "DemoCommand") -> int:
     manifest = read_data(str(example.root), **settings.data.model_dump(include={"validation_share", "seed"}))
     queries = manifest.protocol("validation").queries["path"]
     chosen = [manifest.file(path) for path in queries.iloc[:: max(1, len(queries) // 6)][:6]]
-    code |= predict_files(read_settings("predict", [bundle, "image=", "k=5"]), chosen)
+    code |= predict_files(read_settings("predict", [bundle, f"image={chosen[0]}", "k=5"]), chosen)
     show(
         f"\nThe model is in models/{run} (its README.md tells what it is), the figures in reports/, the pictures in "
         f"predictions/.\nNext: lookalike predict {bundle} image=<your photograph>, or lookalike train "

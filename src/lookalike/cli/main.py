@@ -10,7 +10,7 @@ import sys
 from lookalike import __version__
 from lookalike.cli.help import general_help, verb_help
 from lookalike.cli.verbs import find_verb
-from lookalike.errors import LookalikeError, extra_with, install
+from lookalike.errors import LookalikeError, import_problem
 from lookalike.terminal import complain, show, tolerant_streams
 
 _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
@@ -37,23 +37,23 @@ def main(arguments: list[str]) -> int:
             raise
         complain(error)
         return 2
-    except OSError as error:
-        if debug:
+    except (ImportError, OSError) as error:
+        problem = import_problem(error, verb=arguments[0])
+        if debug or (problem is None and not isinstance(error, OSError)):
             raise
-        # No permission, a read-only disk, a file where a folder should be.
-        hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
-        text = f"{error.filename}: {error.strerror}{hint}" if error.filename else str(error)
-        complain(text)
-        return 2
-    except ModuleNotFoundError as error:
-        if debug or (error.name or "").startswith("lookalike"):
-            raise
-        advice = install(extra_with(error.name or "", arguments[0]))
-        complain(f"this needs the package {error.name}: {advice}")
+        complain(f"this {problem}" if problem else _said_by_the_system(error))
         return 2
     except KeyboardInterrupt:
         complain("stopped")
         return 130
+
+
+def _said_by_the_system(error: ImportError | OSError) -> str:
+    """No permission, a read-only disk, a file where a folder should be."""
+    if not isinstance(error, OSError) or not error.filename:
+        return str(error)
+    hint = ": check the path and its permissions" if error.errno in _WRONG_PLACE else ""
+    return f"{error.filename}: {error.strerror}{hint}"
 
 
 def _run(arguments: list[str]) -> int:

@@ -20,7 +20,6 @@ then a data set, from its layouts to one table:
 
     column_names    the names of columns: ours, and those that a person's own table has
     table_file      the cells of a CSV or Parquet file as text
-    split_names     what splits are called, in folders and in tables
     tables          CSV and Parquet tables of images, cell by cell
     table_rows      what is wrong with the rows of a table, and in which
     dates           dates as tables have them

@@ -20,7 +20,7 @@ from lookalike.data.labels import as_label
 from lookalike.data.metadata import orientation_of
 from lookalike.data.orientation import Pixels, upright
 from lookalike.data.pixels import PixelSettings, resize
-from lookalike.settings.paths import PathError, at_home
+from lookalike.settings.paths import PathError, at_home, path_of
 
 AnyImage: TypeAlias = Path | str | bytes | np.ndarray | Image.Image
 _CHANNELS = (3, 4)
@@ -95,9 +95,11 @@ def read_any(
     Raises:
         ImageError: It cannot be used.
     """
-    if isinstance(image, str):
-        image = Path(image)
-    if isinstance(image, Path):
+    if isinstance(image, str | Path):
+        try:
+            image = path_of(image, "image")
+        except PathError as error:
+            raise ImageError(str(error), "unreadable") from error
         return read_image(image, pixels, box)
     if isinstance(image, bytes):
         try:

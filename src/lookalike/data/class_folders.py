@@ -8,8 +8,8 @@ import pandas as pd
 from lookalike.data.image_files import PassedOver, entries_of, find_images, has_file, is_image_name, unopened
 from lookalike.data.labels import as_label
 from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
-from lookalike.data.split_names import SPLIT_NAMES, split_named
 from lookalike.data.tables import ManifestError
+from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
 RECIPE = "transform.json"  # `augment` puts it beside its copies: that folder is no class
 _ROLES = {"query": "query", "gallery": "reference"}  # of the split test

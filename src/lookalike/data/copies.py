@@ -10,6 +10,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.files import sha256_of
 
 Box = tuple[float, float, float, float]
+_Image = tuple[str, Box | None]  # content or path, and the part of it
 
 
 def without_copies(
@@ -18,10 +19,11 @@ def without_copies(
     boxes: tuple[Sequence[Box | None], Sequence[Box | None]],
     keep: bool = False,
 ) -> Protocol:
-    """The protocol in which no query finds a copy of its own image under its own label.
+    """The protocol in which no query finds a copy of its own image, whatever the label of the copy is.
 
-    Of references with the same bytes, box and label as a query the first stays and is the query's own row; further
-    ones answer nobody. A copy under another label stays: it shows that labels disagree.
+    Of the references with the same bytes and box as a query one stays and is the query's own row: the first of the
+    query's label, else the first; the others answer nobody. A copy under another label is an error of labels, which
+    an audit finds; ranked, it would answer with a similarity of 1 and hide what the model knows.
 
     Args:
         protocol: Who asks and who answers.
@@ -33,25 +35,26 @@ def without_copies(
     content = _contents([*queries["path"], *references["path"]], file)
     if not content:
         return protocol
-    first: dict[tuple[str, Box | None, str], int] = {}
-    sides = zip(references["path"], boxes[1], references["label"], strict=True)
-    keys = [(content.get(path, path), box, label) for path, box, label in sides]
-    for row, key in enumerate(keys):
-        first.setdefault(key, row)
-    own_row, asked, copied = protocol.own_row.copy(), set(), 0
-    sides = zip(queries["path"], boxes[0], queries["label"], strict=True)
-    several = {key for row, key in enumerate(keys) if first[key] != row}
-    for place, (path, box, label) in enumerate(sides):
-        key = (content.get(path, path), box, label)
+    ignored = references["ignore"].to_numpy(bool)
+    keys = [(content.get(path, path), box) for path, box in zip(references["path"], boxes[1], strict=True)]
+    of_label: dict[tuple[_Image, str], int] = {}
+    first: dict[_Image, int] = {}
+    several: set[_Image] = set()
+    for row, (key, label) in enumerate(zip(keys, references["label"], strict=True)):
+        if not ignored[row]:
+            of_label.setdefault((key, label), row)
+            if first.setdefault(key, row) != row:
+                several.add(key)
+    own_row, own, copied = protocol.own_row.copy(), dict[_Image, int](), 0
+    for place, (path, box, label) in enumerate(zip(queries["path"], boxes[0], queries["label"], strict=True)):
+        key = (content.get(path, path), box)
         if key in first and (own_row[place] != first[key] or key in several):
-            own_row[place] = first[key]
-            asked.add(key)
+            own_row[place] = own.setdefault(key, of_label.get((key, label), first[key]))
             copied += 1
     if keep or not copied:
         return replace(protocol, copies=copied, copies_kept=keep)
-    surplus = np.array([first[key] != row and key in asked for row, key in enumerate(keys)], bool)
-    references = references.assign(ignore=references["ignore"].to_numpy(bool) | surplus)
-    return replace(protocol, references=references, own_row=own_row, copies=copied)
+    surplus = np.array([own.get(key, row) != row for row, key in enumerate(keys)], bool)
+    return replace(protocol, references=references.assign(ignore=ignored | surplus), own_row=own_row, copies=copied)
 
 
 def _contents(paths: list[str], file: Callable[[str], Path]) -> dict[str, str]:

@@ -19,9 +19,10 @@ from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
-from lookalike.data.split_names import SPLITS
 from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
 from lookalike.outputs import write_files
+from lookalike.settings.split_names import SPLITS
+from lookalike.settings.types import split_of
 
 _MARKET_PLACES = {
     "train": "images in bounding_box_train/",
@@ -106,11 +107,13 @@ class Manifest:
         return queries, pd.concat([rows[own], catalogue]).sort_index() if len(catalogue) else rows[own]
 
     def protocol(self, split: str) -> Protocol:
-        """Chooses references and queries for a split, see `sides`; files are looked at once.
+        """Chooses references and queries for a split (also `val`), see `sides`; files are looked at once.
 
         Raises:
             ManifestError: The split has no query or no reference.
+            LookalikeError: There is no such split.
         """
+        split = split_of(split)
         if split not in self._protocols:
             self._protocols[split] = self._protocol_of(split)
         return self._protocols[split]

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lookalike.data.split_names import SPLITS
 from lookalike.data.tables import BOX
+from lookalike.settings.split_names import SPLITS
 
 ROLES = ("", "reference", "query", "both")
 _SHOWN = 5

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from lookalike.data.column_names import free_name, own_columns
-from lookalike.data.split_names import SPLIT_NAMES, split_named
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import PathError, at_home
+from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 BOX = ("x1", "y1", "x2", "y2")

@@ -1,14 +1,18 @@
 """What enrols: images in any form, the labels that go with them, and where they came from."""
 
+from collections import Counter
 from collections.abc import Iterable
+from operator import index
 from pathlib import Path
 
-from lookalike.console import say
-from lookalike.data.any_image import AnyImage, as_list, folder_label, name_of
-from lookalike.data.image_files import PassedOver, find_images
+from lookalike.data.any_image import AnyImage, folder_label, name_of
 from lookalike.data.labels import as_label as as_written
+from lookalike.gallery.sqlite_store import Row
+from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import at_home
+
+_SHOWN = 3  # pairs of labels in an error
 
 
 def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
@@ -20,16 +24,13 @@ def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
     Raises:
         GalleryError: There is no image.
     """
-    spread: list[AnyImage] = []
-    passed = PassedOver()
-    for image in as_list(images)[0]:
-        folder = isinstance(image, str | Path) and Path(image).is_dir()
-        spread += find_images(Path(str(image)), passed) if folder else [image]
-    for note in passed.notes:
-        say(f"add: {note}")
-    if not spread:
+    try:
+        listed, _ = with_folders(images, "add")
+    except PredictError:
+        listed = []
+    if not listed:
         raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
-    return spread
+    return listed
 
 
 def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> list[str]:
@@ -74,6 +75,56 @@ def as_label(label: str) -> str:
     except UnicodeEncodeError as error:
         raise GalleryError(f"label {label!r}: not UTF-8: rename the folder, or give labels=") from error
     return composed
+
+
+def under_other_labels(others: list[tuple[Row, str]], given: int) -> str:
+    """One line on images that are enrolled under another label than they were given with.
+
+    Args:
+        others: Each of them, and the label that it has.
+        given: How many images there were in all.
+    """
+    pairs = Counter((label, row.label) for row, label in others)
+    shown = ", ".join(f"{count} as {label!r}, given as {new!r}" for (label, new), count in pairs.most_common(_SHOWN))
+    more = f" and {len(pairs) - _SHOWN} more pairs of labels" if len(pairs) > _SHOWN else ""
+    return (
+        f"add: {len(others)} of {given} images are in the gallery already under another label, so none was added: "
+        f"{shown}{more} (first: {others[0][0].source}): remove them or rename their label first, or give "
+        "keep_copies=True"
+    )
+
+
+def as_note(note: str) -> str:
+    """A reason for the history.
+
+    Args:
+        note: As it was given.
+
+    Raises:
+        GalleryError: No text.
+    """
+    if not isinstance(note, str):
+        raise GalleryError(f"note={note!r}: expected text")
+    return note
+
+
+def whole_number(name: str, value: int) -> int:
+    """A number that SQLite can keep.
+
+    Args:
+        name: What it is called in an error.
+        value: As it was given.
+
+    Raises:
+        GalleryError: None, or too large a one.
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        number = 2**63
+    if not -(2**63) <= number < 2**63 or isinstance(value, bool):
+        raise GalleryError(f"{name}={value!r}: expected a whole number")
+    return number
 
 
 def source_of(image: AnyImage, number: int) -> str:

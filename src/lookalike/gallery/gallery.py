@@ -4,8 +4,7 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from operator import index
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, overload
 
@@ -16,14 +15,23 @@ from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.labels import alike, alike_note
 from lookalike.data.thumbnail import picture, thumbnail
 from lookalike.errors import did_you_mean, listed
-from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread
-from lookalike.gallery.sqlite_store import Row, SqliteStore
+from lookalike.gallery.enrolment import (
+    as_label,
+    as_note,
+    labels_for,
+    source_of,
+    spread,
+    under_other_labels,
+    whole_number,
+)
+from lookalike.gallery.sqlite_store import OtherLabelError, Row, SqliteStore, Thumbnails
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
 from lookalike.pages import snippet
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import path_of
 
 _FILE = "gallery.sqlite"
 _THUMBNAIL = 160  # pixels of both sides
@@ -84,7 +92,7 @@ class Gallery:
             "precision": encoder.precision,
             "dimensions": str(encoder.size),
         }
-        folder = at_home(Path(path))
+        folder = path_of(path, "Gallery.create")
         return cls(folder, model, SqliteStore.create(folder / _FILE, about))
 
     @classmethod
@@ -100,7 +108,7 @@ class Gallery:
             GalleryError: Another model made it.
         """
         _encoder_of(model)
-        folder = at_home(Path(path))
+        folder = path_of(path, "Gallery.open")
         return cls(folder, model, SqliteStore(folder / _FILE))
 
     def add(
@@ -110,23 +118,25 @@ class Gallery:
         *,
         camera: int | None = None,
         note: str = "",
+        keep_copies: bool = False,
     ) -> list[int]:
-        """Enrols images, all of them or none.
+        """Enrols images, all of them or none; one that is there already under the same label stays there once.
 
         Args:
             images: One or several: files, folders of images, bytes, uint8 arrays or pictures of Pillow.
             labels: One for all, or one each; None for the name of each file's folder.
             camera: The number of what took them.
             note: Why, for the history.
+            keep_copies: Enrol images once more that are there already, under whatever label: each of them votes.
 
         Returns:
-            Their numbers, which `remove` takes.
+            The number of each image, which `remove` takes; that of an earlier call for one that was there.
 
         Raises:
-            GalleryError: Labels are missing or of another number than the images, images cannot be used, or the camera
-                is no whole number.
+            GalleryError: Labels are missing or of another number than the images, images cannot be used or are there
+                under another label, or the camera is no whole number.
         """
-        note, camera = _note(note), None if camera is None else _whole("camera", camera)
+        note, camera = as_note(note), None if camera is None else whole_number("camera", camera)
         sources = spread(images)
         names = labels_for(sources, labels)
         errors: dict[int, str] = {}
@@ -147,14 +157,21 @@ class Gallery:
             )
             for i, (image, label, embedding) in enumerate(parts)
         ]
-        added = self._store.add(rows, note)
+        try:
+            numbers, added = (
+                (self._store.add(rows, note), len(rows)) if keep_copies else self._store.add_new(rows, note)
+            )
+        except OtherLabelError as error:
+            raise GalleryError(under_other_labels(error.others, len(rows))) from error
+        if added < len(rows):
+            say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
         near = [label for group in alike(self._store.labels) if set(group) & set(names) for label in group]
         for text in alike_note(near):
             say(f"{self.path}: {text}")
-        return added
+        return numbers
 
     def rename(self, label: str, new: str, *, note: str = "") -> int:
-        """Gives a label another name; where that exists already, the two become one.
+        """Gives a label another name.
 
         Args:
             label: As it is.
@@ -165,10 +182,39 @@ class Gallery:
             How many images have the new name now that had the old one.
 
         Raises:
-            GalleryError: There is no such label, or the new one is empty.
+            GalleryError: There is no such label, the new one is there already (see `merge`) or is empty.
         """
-        renamed = self._store.rename(as_label(label), as_label(new), _note(note))
+        label, new = as_label(label), as_label(new)
+        renamed, taken = self._store.rename(label, new, as_note(note))
+        if taken:
+            raise GalleryError(
+                f"{self.path}: rename: expected a label that is not there, found {new!r} with {taken} images: "
+                f"merge([{label!r}], into={new!r}) makes them one, for good"
+            )
         return renamed or self._refuse_label(label)
+
+    def merge(self, labels: str | Iterable[str], into: str, *, note: str = "") -> int:
+        """Makes several labels one, for good.
+
+        Args:
+            labels: As they are.
+            into: One of them, another label, or a new one.
+            note: Why, for the history.
+
+        Returns:
+            How many images have the label now that had another one; told, too.
+
+        Raises:
+            GalleryError: There is no label, or no such one, or the new one is empty.
+        """
+        names = [as_label(name) for name in ([labels] if isinstance(labels, str) else labels)]
+        if not names:
+            raise GalleryError("merge: expected one label or several, got none: give those that shall be one")
+        moved, missing = self._store.merge(list(dict.fromkeys(names)), as_label(into), as_note(note))
+        if missing:
+            return self._refuse_label(missing[0])
+        say(f"{self.path}: {moved} images have the label {as_label(into)!r} now that had another")
+        return moved
 
     def remove(
         self,
@@ -194,7 +240,7 @@ class Gallery:
         """
         if sum(value is not None for value in (label, image, source)) != 1:
             raise GalleryError("remove: expected one of label=, image= and source=: give exactly one")
-        note = _note(note)
+        note = as_note(note)
         if label is not None:
             return self._store.remove("label", [as_label(label)], note) or self._refuse_label(label)
         if source is not None:
@@ -203,7 +249,7 @@ class Gallery:
                 raise GalleryError(f"remove: source={source} is not in {self.path}: give the path it was enrolled from")
             return removed
         assert image is not None
-        numbers = {_whole("image", number) for number in (image if isinstance(image, Iterable) else [image])}
+        numbers = {whole_number("image", number) for number in (image if isinstance(image, Iterable) else [image])}
         missing = sorted(numbers - set(self._snapshot()[1].tolist()))
         if missing or not numbers:
             shown = ", ".join(map(str, missing[:5])) or "nothing"
@@ -224,12 +270,12 @@ class Gallery:
         """Names images by their k nearest enrolled ones.
 
         Args:
-            images: One image or several.
+            images: One image or several; a folder stands for the images in it, sorted.
             k: Neighbours that vote; all of them in a smaller gallery.
             threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
 
         Returns:
-            A prediction for one image, `Predictions` for several.
+            A prediction for one image, `Predictions` for several and for a folder.
 
         Raises:
             GalleryError: The gallery is empty.
@@ -239,7 +285,9 @@ class Gallery:
         references, _ = self._filled()
         k = min(k, len(references))
         limit = None if threshold is None else Rejection(threshold)
-        return predict_any(self.encoder, references, images, k, source=str(self.path), rejection=limit)
+        listed, alone = with_folders(images, "predict")
+        asked = listed[0] if alone else listed
+        return predict_any(self.encoder, references, asked, k, source=str(self.path), rejection=limit)
 
     def search(self, embeddings: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly.
@@ -322,7 +370,7 @@ class Gallery:
                 Path(),
                 about["fingerprint"],
                 about["precision"],
-                _Thumbnails(self._store, numbers),
+                Thumbnails(self._store, numbers.tolist()),
             )
             self._read, self._version = (references, numbers), version
         return self._read
@@ -336,41 +384,3 @@ def _encoder_of(model: HasEncoder) -> Encoder:
     if not hasattr(model, "encoder"):
         raise GalleryError(f"expected a model that embeds, got {model!r}: give Model.load(<bundle>)")
     return model.encoder
-
-
-def _note(note: str) -> str:
-    if not isinstance(note, str):
-        raise GalleryError(f"note={note!r}: expected text")
-    return note
-
-
-def _whole(name: str, value: int) -> int:
-    """A number that SQLite can keep."""
-    try:
-        number = index(value)
-    except TypeError:
-        number = 2**63
-    if not -(2**63) <= number < 2**63 or isinstance(value, bool):
-        raise GalleryError(f"{name}={value!r}: expected a whole number")
-    return number
-
-
-class _Thumbnails(Sequence[bytes]):
-    """Read when they are asked for: a few neighbours are drawn, out of perhaps a hundred thousand images."""
-
-    def __init__(self, store: SqliteStore, numbers: np.ndarray) -> None:
-        self._store, self._numbers = store, numbers
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    @overload
-    def __getitem__(self, row: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[bytes]: ...
-
-    def __getitem__(self, row: int | slice) -> bytes | list[bytes]:
-        if isinstance(row, slice):
-            return [self[place] for place in range(len(self))[row]]
-        return self._store.thumbnail(int(self._numbers[row]))

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
-from typing import Literal
+from typing import Literal, overload
 
 from lookalike.errors import LookalikeError
 
 SCHEMA = 1
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
+_START = 16  # bytes of an embedding by which it is looked up
 _KEYS = ("fingerprint", "precision", "dimensions")  # what a gallery says about itself, besides its schema
 _TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -25,6 +26,14 @@ _TABLES = (
     "CREATE INDEX images_by_label ON images (label)",
     "CREATE TABLE changes (number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, action TEXT NOT NULL, "
     "note TEXT NOT NULL)",
+)
+_LOOKED_UP = (  # also made in a gallery of a version that had none
+    f"CREATE INDEX IF NOT EXISTS images_by_embedding ON images (substr(embedding, 1, {_START}))",
+    "CREATE INDEX IF NOT EXISTS images_by_source ON images (source)",
+)
+_SAME = (  # one image: the same picture, and the same embedding or source
+    f"SELECT id, label FROM images WHERE substr(embedding, 1, {_START}) = ? AND embedding = ? AND thumbnail = ? UNION "
+    "SELECT id, label FROM images WHERE source = ? AND thumbnail = ? ORDER BY id"
 )
 
 
@@ -49,6 +58,18 @@ class Row:
     thumbnail: bytes
     embedding: bytes
     camera: int | None = None
+
+
+class OtherLabelError(StoreError):
+    """Images to enrol are there already, under other labels.
+
+    Attributes:
+        others: Each row, and the label that its image has.
+    """
+
+    def __init__(self, others: list[tuple[Row, str]]) -> None:
+        super().__init__(f"{len(others)} images have another label")
+        self.others = others
 
 
 @dataclass(frozen=True)
@@ -117,8 +138,8 @@ class SqliteStore:
                 connection.execute("BEGIN IMMEDIATE")
                 if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                     raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
-                for table in _TABLES:
-                    connection.execute(table)
+                for statement in (*_TABLES, *_LOOKED_UP):
+                    connection.execute(statement)
                 rows = {"schema": str(SCHEMA), **about}.items()
                 connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
                 connection.execute("COMMIT")
@@ -154,20 +175,59 @@ class SqliteStore:
     def add(self, rows: Sequence[Row], note: str) -> list[int]:
         """Enrols rows as one change; returns their numbers."""
         now = _now()
-        numbers = []
         with self._change("add", note) as connection:
-            for row in rows:
-                cursor = connection.execute(
-                    "INSERT INTO images (label, camera, source, time, thumbnail, embedding) VALUES (?, ?, ?, ?, ?, ?)",
-                    (row.label, row.camera, row.source, now, row.thumbnail, row.embedding),
-                )
-                numbers.append(int(cursor.lastrowid or 0))
-        return numbers
+            return [_insert(connection, row, now) for row in rows]
 
-    def rename(self, label: str, new: str, note: str) -> int:
-        """Gives all images of a label another one; returns how many there were, 0 for no change."""
+    def add_new(self, rows: Sequence[Row], note: str) -> tuple[list[int], int]:
+        """Enrols as one change those rows whose image is not enrolled.
+
+        An image is the same when its thumbnail is, and its embedding or its source, too.
+
+        Returns:
+            The number of every row, enrolled now or earlier; and how many were enrolled now.
+
+        Raises:
+            OtherLabelError: The image of a row is enrolled under another label; nothing was added.
+        """
+        now, numbers, added = _now(), [], 0
+        others: list[tuple[Row, str]] = []
+        with self._change("add", note) as connection:
+            for statement in _LOOKED_UP:
+                connection.execute(statement)
+            for row in rows:
+                start = row.embedding[:_START]
+                values = (start, row.embedding, row.thumbnail, row.source, row.thumbnail)
+                enrolled = connection.execute(_SAME, values).fetchall()
+                same = [int(number) for number, label in enrolled if label == row.label]
+                if enrolled and not same:
+                    others.append((row, str(enrolled[0][1])))
+                    continue
+                numbers.append(same[0] if same else _insert(connection, row, now))
+                added += not same
+            if others:
+                raise OtherLabelError(others)
+        return numbers, added
+
+    def rename(self, label: str, new: str, note: str) -> tuple[int, int]:
+        """Gives all images of a label another one, unless there are images of that.
+
+        Returns:
+            How many have it now that had the old one; and how many there were of it: then nothing is changed.
+        """
         with self._change("rename", note) as connection:
-            return connection.execute("UPDATE images SET label = ? WHERE label = ?", (new, label)).rowcount
+            taken = _count(connection, new) if label != new and _count(connection, label) else 0
+            return (0, taken) if taken else (_relabel(connection, label, new), 0)
+
+    def merge(self, labels: Sequence[str], into: str, note: str) -> tuple[int, list[str]]:
+        """Gives all images of several labels one label, which may be there already.
+
+        Returns:
+            How many have it now that had another; and the labels that are not there: then nothing is changed.
+        """
+        with self._change("merge", note) as connection:
+            missing = [label for label in labels if not _count(connection, label)]
+            others = [] if missing else [label for label in labels if label != into]
+            return sum(_relabel(connection, label, into) for label in others), missing
 
     def remove(self, column: Literal["id", "label", "source"], values: Sequence[str | int], note: str) -> int:
         """Removes the images whose id, label or source is one of the values; returns how many there were."""
@@ -205,6 +265,48 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+
+class Thumbnails(Sequence[bytes]):
+    """Read when they are asked for: a few neighbours are drawn, out of perhaps a hundred thousand images.
+
+    Args:
+        store: Where they are.
+        numbers: Of the images.
+    """
+
+    def __init__(self, store: SqliteStore, numbers: Sequence[int]) -> None:
+        self._store, self._numbers = store, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, row: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[bytes]: ...
+
+    def __getitem__(self, row: int | slice) -> bytes | list[bytes]:
+        if isinstance(row, slice):
+            return [self[place] for place in range(len(self))[row]]
+        return self._store.thumbnail(self._numbers[row])
+
+
+def _insert(connection: sqlite3.Connection, row: Row, now: str) -> int:
+    cursor = connection.execute(
+        "INSERT INTO images (label, camera, source, time, thumbnail, embedding) VALUES (?, ?, ?, ?, ?, ?)",
+        (row.label, row.camera, row.source, now, row.thumbnail, row.embedding),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _count(connection: sqlite3.Connection, label: str) -> int:
+    return int(connection.execute("SELECT count(*) FROM images WHERE label = ?", (label,)).fetchone()[0])
+
+
+def _relabel(connection: sqlite3.Connection, label: str, new: str) -> int:
+    return connection.execute("UPDATE images SET label = ? WHERE label = ?", (new, label)).rowcount
 
 
 @contextmanager

@@ -171,6 +171,13 @@ def _files(file: Path, listed: object) -> dict[str, str]:
 
 
 def _no_bundle(path: Path) -> str:
+    if path.is_file():
+        advice = (
+            "give its folder"
+            if path.name == CONFIG
+            else ("a checkpoint is taken by Model.from_checkpoint and by lookalike eval ckpt_path=")
+        )
+        return f"{path}: expected the folder of a bundle such as models/mine, found a file: {advice}"
     names = [entry.parent.name for entry in sorted(path.parent.glob(f"*/{CONFIG}"))] if path.parent.is_dir() else []
     hint = (
         f"bundles in {path.parent}: {', '.join(names)}"

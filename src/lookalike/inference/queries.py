@@ -1,8 +1,11 @@
 """The files that a file, a folder or a pattern means, and the folder whose folders may be labels."""
 
+from collections.abc import Iterable
 from glob import glob, has_magic
 from pathlib import Path
 
+from lookalike.console import say
+from lookalike.data.any_image import AnyImage, as_list
 from lookalike.data.image_files import SYSTEM_FOLDERS, PassedOver, find_images
 from lookalike.errors import LookalikeError
 
@@ -38,6 +41,33 @@ def find_queries(image: str, passed: PassedOver | None = None) -> list[Path]:
             "image='photos/*.jpg'"
         )
     return files
+
+
+def with_folders(images: AnyImage | Iterable[AnyImage], what: str) -> tuple[list[AnyImage], bool]:
+    """One list of images in which a folder is the images in it, sorted; and whether it was one image, and no folder.
+
+    Args:
+        images: One or several: what `as_list` takes, and folders.
+        what: What is done with them, for notes on what is passed over.
+
+    Raises:
+        PredictError: Folders, and no image at all.
+    """
+    given, alone = as_list(images)
+    listed: list[AnyImage] = []
+    folders: list[Path] = []
+    passed = PassedOver()
+    for image in given:
+        if isinstance(image, str | Path) and Path(image).is_dir():
+            folders.append(Path(image))
+            listed += find_images(folders[-1], passed)
+        else:
+            listed.append(image)
+    for note in passed.notes:
+        say(f"{what}: {note}")
+    if folders and not listed:
+        raise PredictError(f"{what}: {folders[0]}: no image in this folder: give files or a folder of images")
+    return listed, alone and not folders
 
 
 def query_base(image: str) -> Path | None:

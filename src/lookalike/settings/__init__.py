@@ -3,6 +3,7 @@
 In reading order:
 
     compose       from `configs/` to the plain settings of a verb
+    split_names   what splits are called, in folders, tables and settings
     types         what all settings share
     paths         what `~` means at the start of a path
     data          the settings of a data set: where, which columns, what is held out

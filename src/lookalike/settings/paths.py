@@ -1,4 +1,4 @@
-"""What `~` means at the start of a path: said here, for settings, arguments of Python and cells of tables."""
+"""What is a path, and what `~` means at its start: said here, for settings, arguments of Python and cells of tables."""
 
 import os
 import re
@@ -12,10 +12,15 @@ from lookalike.errors import LookalikeError
 
 _AnyPath = TypeVar("_AnyPath", bound=str | Path)
 _LOCAL_ADDRESS = re.compile(r"(sqlite:///|file:(?:///?)?)(~.*)", re.DOTALL)
+# Python's own paths keep one slash of two, so known schemes are recognised by one.
+_ADDRESS = re.compile(
+    r"(?:(https?|ftps?|sftp|s3a?|gs|hdfs|abfss?|hf|file):/+|([a-z][a-z0-9+.-]+)://)(.*)", re.DOTALL | re.IGNORECASE
+)
+_EMPTY = "expected a path, found an empty text, as a variable of the shell that is not set: give one"
 
 
 class PathError(LookalikeError):
-    """A path starts with `~` and leads nowhere."""
+    """A text is no path, or starts with `~` and leads nowhere."""
 
 
 def at_home(path: _AnyPath) -> _AnyPath:
@@ -28,9 +33,14 @@ def at_home(path: _AnyPath) -> _AnyPath:
         path: As it was written.
 
     Raises:
-        PathError: No such user, or no home folder is known.
+        PathError: No such user, or no home folder is known; or it is an address such as `https://` or `s3://`.
     """
     text = str(path)
+    address = _ADDRESS.fullmatch(text)
+    if address and not os.path.lexists(text):
+        scheme, place = (address[1] or address[2]).lower(), address[3]
+        advice = f"write the path alone, /{place.lstrip('/')}" if scheme == "file" else "download it and give the path"
+        raise PathError(f"{scheme}://{place}: an address, and addresses are not fetched: {advice}")
     if not text.startswith("~"):
         return path
     place = os.path.expanduser(text)  # noqa: PTH111 - keeps a slash at the end, which means a folder
@@ -43,11 +53,41 @@ def at_home(path: _AnyPath) -> _AnyPath:
     return type(path)(place)
 
 
+def path_of(path: str | Path, what: str) -> Path:
+    """A path that a program gave, by the rules of settings.
+
+    Args:
+        path: As it was given.
+        what: What takes it, for the error.
+
+    Raises:
+        PathError: It is empty, or as `at_home`.
+    """
+    return Path(text_of_path(str(path), what))
+
+
+def text_of_path(text: str, what: str) -> str:
+    """As `path_of`, as text: a slash at its end stays.
+
+    Args:
+        text: As it was given.
+        what: What takes it, for the error.
+
+    Raises:
+        PathError: As `path_of`.
+    """
+    if not text.strip():
+        raise PathError(f"{what}: {_EMPTY}")
+    return at_home(text)
+
+
 def _as_path(value: object) -> object:
     """A path as text, `~` expanded; what is neither text nor a path is left to the next check."""
     if not isinstance(value, str | bytes | os.PathLike):
         return value
     text = os.fsdecode(value)
+    if not text.strip():
+        raise PydanticCustomError("path", _EMPTY)
     if "\0" in text:
         raise PydanticCustomError("path", "expected a path, found a NUL byte in it: leave it out")
     try:
@@ -60,14 +100,18 @@ def _as_path(value: object) -> object:
 PathText = Annotated[str, BeforeValidator(_as_path)]  # every setting that is a path has this type
 
 
-def address_at_home(address: str) -> str:
-    """The address of a tracker's store with its `~` expanded: a path, `sqlite:///<path>` or `file:<path>`.
+def address_at_home(address: str, what: str = "uri") -> str:
+    """The address of a tracker's store with its `~` expanded: a path, `sqlite:///<path>`, `file:<path>` or a server.
+
+    Args:
+        address: As it was written.
+        what: What takes it, for the error.
 
     Raises:
-        PathError: As `at_home`.
+        PathError: As `path_of`.
     """
     local = _LOCAL_ADDRESS.fullmatch(address)
     if not local:
-        return at_home(address)
+        return address if _ADDRESS.fullmatch(address) else text_of_path(address, what)
     scheme = "file://" if local[1].startswith("file:") else local[1]
     return scheme + at_home(local[2])

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from lookalike.errors import did_you_mean
 from lookalike.settings.data import Data
 from lookalike.settings.losses import Loss
-from lookalike.settings.paths import PathError, PathText, address_at_home
+from lookalike.settings.paths import PathError, PathText, address_at_home, text_of_path
 from lookalike.settings.types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
 
 
@@ -80,7 +80,14 @@ class Model(Settings):
 
 
 _LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}
-_PLACES = ("folder", "uri")
+
+
+def _located(text: str, option: str) -> str:
+    """What a tracker is told, with its places as paths are written."""
+    kind = option.rpartition(".")[2]
+    if kind == "uri":
+        return address_at_home(text, option)
+    return text_of_path(text, option) if kind == "folder" else text
 
 
 def _whole_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -93,7 +100,7 @@ def _whole_loggers(chosen: dict[str, dict[str, str]]) -> dict[str, dict[str, str
         raise PydanticCustomError("logger", "{problems}", {"problems": "; ".join(problems)})
     try:
         return {
-            name: {option: address_at_home(text) if option in _PLACES else text for option, text in options.items()}
+            name: {option: _located(text, f"{name}.{option}") for option, text in options.items()}
             for name, options in chosen.items()
         }
     except PathError as error:

@@ -2,8 +2,11 @@
 
 from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
+
+from lookalike.errors import LookalikeError
+from lookalike.settings.split_names import SPLITS, split_named
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -14,6 +17,29 @@ Spread = Annotated[float, Field(gt=0, le=1)]
 Off = Literal["off"]
 Side = Annotated[int, Field(ge=8, le=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def _as_split(value: object) -> object:
+    """Our name of a split; what is none is left to the next check."""
+    return split_named(value) or value if isinstance(value, str) else value
+
+
+Split = Annotated[Literal["train", "validation", "test"], BeforeValidator(_as_split)]
+
+
+def split_of(name: str) -> str:
+    """Our name of a split, as settings read it.
+
+    Args:
+        name: As a program gave it: also `val` or `valid`, in any case.
+
+    Raises:
+        LookalikeError: There is no such split.
+    """
+    split = _as_split(name)
+    if split not in SPLITS:
+        raise LookalikeError(f"split={name!r}: expected train, validation (also val, valid) or test")
+    return str(split)
 
 
 def number_or_off(low: float, high: float) -> PlainValidator:

@@ -8,7 +8,7 @@ from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText
 from lookalike.settings.search_space import Objective, Space
 from lookalike.settings.training import Augment, Logger, Model, Pixels, Train
-from lookalike.settings.types import Count, Off, Seed, Settings, Unit, number_or_off
+from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, number_or_off
 
 
 class CompareCommand(Train):
@@ -83,7 +83,7 @@ class EvalCommand(Settings):
     )
     allow_partial: bool = Field(description="also when not every tensor of the model is in the checkpoint")
     data: Data
-    split: Literal["train", "validation", "test"]
+    split: Split
     camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
     similarity: Literal["cosine", "euclidean"]
     rerank: Literal["none", "k_reciprocal", "expand"]
@@ -155,7 +155,7 @@ class ReportCommand(Settings):
 
     bundle: PathText
     data: Data
-    split: Literal["train", "validation", "test"]
+    split: Split
     camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
     umap: bool = Field(description="also lay the map out by UMAP, which keeps neighbours together and takes longer")
     output: Annotated[PathText, Field(pattern=r"\.html$")] | None = Field(

@@ -1,0 +1,33 @@
+"""Folders among images are the images in them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from image_folders import pictures
+from lookalike.inference.queries import PredictError, with_folders
+
+
+def test_folders_become_their_images_where_they_stand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures(tmp_path, "b/2.png", "b/1.png", "b/deep/0.png", "a.png")
+    (tmp_path / "b" / "notes.txt").touch()
+    inside = [tmp_path / "b" / name for name in ("1.png", "2.png", "deep/0.png")]
+    array = np.zeros((8, 8, 3), np.uint8)
+    listed, alone = with_folders([array, str(tmp_path / "b"), tmp_path / "a.png", "gone.png"], "embed")
+    assert listed[0] is array
+    assert (listed[1:], alone) == ([*inside, tmp_path / "a.png", "gone.png"], False)
+    assert "embed: 1 file(s) ending in .txt passed over" in capsys.readouterr().err
+    assert with_folders(tmp_path / "b", "embed") == (inside, False)
+
+
+def test_one_image_is_one_and_none_are_none(tmp_path: Path) -> None:
+    assert with_folders("gone.png", "predict") == (["gone.png"], True)
+    assert with_folders(["gone.png"], "predict") == (["gone.png"], False)
+    assert with_folders([], "predict") == ([], False)
+
+
+def test_a_folder_without_an_image_is_refused_unless_others_have_some(tmp_path: Path) -> None:
+    with pytest.raises(PredictError, match=r"^predict: .*: no image in this folder: give files or a folder of images$"):
+        with_folders([tmp_path, tmp_path], "predict")
+    assert with_folders([tmp_path, "a.png"], "predict") == (["a.png"], False)
