@@ -38,8 +38,8 @@ def test_a_split_has_the_names_that_its_folder_may_have(verb: str) -> None:
     for name in ("val", "valid", "VAL", "Validation"):
         assert read_settings(verb, ["bundle=b", f"split={name}"]).split == split_of(name) == "validation"
     assert read_settings(verb, ["bundle=b", "split=TEST"]).split == split_of("TEST") == "test"
-    with pytest.raises(SettingsError, match=r"^split=dev: expected 'train', 'validation' or 'test'$"):
-        read_settings(verb, ["bundle=b", "split=dev"])
+    with pytest.raises(SettingsError, match=r"^split=night: expected 'train', 'validation' or 'test'$"):
+        read_settings(verb, ["bundle=b", "split=night"])
     with pytest.raises(LookalikeError, match=r"^split=5: expected train, validation \(also val, valid\) or test$"):
         split_of(5)  # type: ignore[arg-type]
 

@@ -58,7 +58,7 @@ def with_folders(images: AnyImage | Iterable[AnyImage], what: str) -> tuple[list
     folders: list[Path] = []
     passed = PassedOver()
     for image in given:
-        if isinstance(image, str | Path) and Path(image).is_dir():
+        if isinstance(image, str | Path) and image != "" and Path(image).is_dir():
             folders.append(Path(image))
             listed += find_images(folders[-1], passed)
         else:
