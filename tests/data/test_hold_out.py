@@ -36,7 +36,7 @@ def test_validation_images_that_are_there_are_used_and_nothing_is_held_out(tmp_p
     pictures(tmp_path, *(f"train/a/{number}.png" for number in range(4)), "val/a/1.png")
     manifest = read_manifest(tmp_path, validation_share=0.5)
     assert column(manifest, "split").count("validation") == 1
-    assert manifest.notes == ()
+    assert manifest.notes == ("data.validation_share=0.5 is not used: the data has 1 validation images already",)
 
 
 def test_copies_of_a_held_out_image_leave_training_with_it(tmp_path: Path) -> None:

@@ -120,5 +120,5 @@ def test_a_report_never_replaces_itself(folders: Assessment, tmp_path: Path) -> 
 
 def test_an_unknown_split_or_a_data_set_without_answers_is_refused(encoder: Encoder, digits: Path) -> None:
     manifest = read_manifest(digits)
-    with pytest.raises(LookalikeError, match=r"^split='dev': expected train, validation"):
-        assess(encoder, "tiny", manifest, "dev", Rules(), {})
+    with pytest.raises(LookalikeError, match=r"^split='night': expected train, validation"):
+        assess(encoder, "tiny", manifest, "night", Rules(), {})

@@ -196,7 +196,8 @@ def test_a_place_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("")
     assert main([*grid(digits), f"output={tmp_path / 'file/x'}"]) == 2
     printed = capsys.readouterr().err
-    assert printed == f"lookalike: {tmp_path / 'file/x'}: Not a directory: check the path and its permissions\n"
+    advice = "nothing can be written there (Not a directory): give another folder, or mend its permissions"
+    assert printed == f"lookalike: {tmp_path / 'file/x'}: {advice}\n"
 
 
 def test_a_full_disk_is_not_blamed_on_mlflow(
