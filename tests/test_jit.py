@@ -49,8 +49,9 @@ def damaged(file: Path, how: str) -> bytes:
     return bytes(content)
 
 
-@pytest.mark.parametrize("how", ["empty", "half", "zeros", "one bit"])
-@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize(
+    ("kind", "how"), [("nbi", "empty"), ("nbi", "one bit"), ("nbc", "half"), ("nbc", "zeros"), ("nbc", "one bit")]
+)
 def test_what_is_damaged_on_disk_is_compiled_anew(tmp_path: Path, kind: str, how: str) -> None:
     (tmp_path / "inner.py").write_text(INNER.format(1))
     (tmp_path / "middle.py").write_text(MIDDLE)
@@ -71,8 +72,8 @@ MOVED = b"cnumba.nowhere\nGone\n."  # what is named is not there any more
 @pytest.mark.parametrize(
     ("kind", "content"),
     [
-        *((kind, before + MOVED) for kind in ("nbi", "nbc") for before in (b"", b"0.1.0\n", NOW)),
-        *(("nbi", NOW + other) for other in (b"cnumba\nGone\n.", b"I1\n.", b"](I1\nI2\ne.", b"(I1\nI2\nI3\nt.", b"")),
+        *((kind, before + MOVED) for kind in ("nbi", "nbc") for before in (b"0.1.0\n", NOW)),
+        *(("nbi", NOW + other) for other in (b"](I1\nI2\ne.", b"")),
     ],
 )
 def test_what_cannot_be_loaded_is_compiled_anew(tmp_path: Path, kind: str, content: bytes) -> None:

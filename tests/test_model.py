@@ -278,7 +278,11 @@ def test_evaluation_gives_the_figures_that_training_kept(model: Model, digits: P
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"split": "night"}, LookalikeError, r"^split='night': expected train, validation \(also val, valid\) or test$"),
+        (
+            {"split": "night"},
+            LookalikeError,
+            r"^split='night': expected train, validation \(also val, valid\) or test$",
+        ),
         ({"similarity": "dot"}, EvaluationError, r"expected similarity cosine or euclidean, .*got dot"),
         ({"rerank": "more"}, LookalikeError, r"expected rerank none, k_reciprocal, expand, got more"),
     ],

@@ -45,7 +45,7 @@ def test_broken_files_and_exact_copies_are_all_found_and_nothing_else(spoilt: tu
 def test_faults_are_found_as_well_as_the_documentation_says(spoilt: tuple[Audit, pd.DataFrame, Path]) -> None:
     result, faults, _ = spoilt
     table = figures(result, faults).set_index("kind")
-    print(table.round(3).to_string())  # the table of docs/audit.md
+    print(table.round(3).to_string())  # on all classes the table of docs/audit.md
     for kind in ("copy", "broken"):
         assert table.loc[kind, ["precision", "recall"]].tolist() == [1.0, 1.0]
     assert table.loc["near_copy", "recall"] >= 0.95

@@ -40,7 +40,10 @@ def test_a_link_to_nothing_is_why_the_exit_code_is_1_and_a_long_label_is_cut(
     (here / "data" / "train" / "gone").symlink_to(here / "nowhere")
     assert main(["manifest", "data.root=data"]) == 1
     captured = capsys.readouterr()
-    assert re.search(r"^exit code 1: 1 of the data cannot be read, first data/train/gone: a link that leads", captured.err.splitlines()[-1])
+    assert re.search(
+        r"^exit code 1: 1 of the data cannot be read, first data/train/gone: a link that leads",
+        captured.err.splitlines()[-1],
+    )
     assert max(map(len, captured.out.splitlines())) < 120
 
 
