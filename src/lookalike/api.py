@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -106,9 +105,8 @@ def audit(
         with needing("audit", "audit"):
             result = look(manifest, problems, load, made_by, cache)
         if output is not None:
-            table = BytesIO()
-            result.findings.to_parquet(table, index=False)
-            contents = {folder / "audit.parquet": table.getvalue(), folder / "audit.html": page(result)}
+            table = result.findings.to_parquet(index=False)
+            contents = {folder / "audit.parquet": table, folder / "audit.html": page(result)}
             write_files(folder / "audit.html", contents)
     return result
 

@@ -74,7 +74,7 @@ def _kill_from_outside(where: Path, command: list[str]) -> None:
     last = where / "checkpoint/r/last.ckpt"
     before = last.stat().st_mtime_ns
     with processes.Child(processes.COMMAND, *command, cwd=where) as process:
-        while process.poll() is None and last.stat().st_mtime_ns == before:
+        while process.returncode is None and last.stat().st_mtime_ns == before:
             time.sleep(0.002)
         process.kill()
     assert process.returncode in (-signal.SIGKILL, 0)

@@ -9,7 +9,7 @@ from lookalike.auditing.file_facts import Facts, wrong_suffix
 from lookalike.auditing.findings_table import Finding, Findings
 from lookalike.data.class_folders import RECIPE, split_folders
 from lookalike.data.exclusions import EXCLUDE_FILE
-from lookalike.data.image_files import PassedOver, entries_of, files_below, is_image_name
+from lookalike.data.image_files import PassedOver, files_below, folders_in, is_image_name
 from lookalike.data.manifest import Manifest
 
 _BLANK, _DARK, _BRIGHT = 0.02, 0.3, 0.7
@@ -71,9 +71,8 @@ def _strays(manifest: Manifest) -> list[str]:
     if not manifest.folders:
         return []
     listed = set(manifest.table["path"]) | set(manifest.left_out)
-    folders = [path.name for path, is_folder in entries_of(manifest.root, PassedOver()) if is_folder]
     strays = []
-    for folder in split_folders(manifest.root, folders) or ["."]:
+    for folder in split_folders(manifest.root, folders_in(manifest.root)) or ["."]:
         files = list(files_below(manifest.root / folder, PassedOver()))
         copies = {file.parent for file in files if file.name == RECIPE}
         paths = [file.relative_to(manifest.root).as_posix() for file in files if not copies & set(file.parents)]

@@ -41,8 +41,8 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
         raise ComparisonError("resume=never: a comparison always goes on: give name=<another> to start over")
     output = Path(settings.output or f"reports/{settings.name}")
     points = [Point(axes, run) for axes, run in runs]
-    for _, run in runs:
-        need_folder(output, inputs_of(run))
+    for inputs in dict.fromkeys(tuple(inputs_of(run).items()) for _, run in runs):  # mostly one data set for all
+        need_folder(output, dict(inputs))
     with only_one(output / ".lock", f"comparison {settings.name} is being run by another process"):
         parent = open_parent(settings.name, settings.logger, output)
         measured, diverged = run_grid(points, output, lambda run: train(run, parent))

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.image_files import PassedOver, entries_of, find_images, has_file, is_image_name, unopened
+from lookalike.data.image_files import (
+    PassedOver,
+    entries_of,
+    find_images,
+    folders_in,
+    has_file,
+    is_image_name,
+    unopened,
+)
 from lookalike.data.labels import as_label
 from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
 from lookalike.data.tables import ManifestError
@@ -90,9 +98,9 @@ def _holds_folders_alone(folder: Path) -> bool:
     return any(is_folder and find_images(path) for path, is_folder in entries)
 
 
-def _holds_splits(folder: Path) -> bool:
-    names = [path.name for path, is_folder in entries_of(folder, PassedOver()) if is_folder]
-    return bool(split_folders(folder, names))
+def holds_splits(folder: Path) -> bool:
+    """Whether folders in it are splits, see `split_folders`."""
+    return bool(split_folders(folder, folders_in(folder)))
 
 
 def _recognised(table: pd.DataFrame, splits: dict[str, tuple[str, str]]) -> str:
@@ -117,7 +125,7 @@ def _need_classes(root: Path, folders: list[str], may_split: bool, flat: bool) -
     classes = [name for name in folders if find_images(root / name) and not _is_of_copies(root / name)]
     named = classes if all(split_named(name) for name in classes) else []
     roles = [name for name in classes if is_role_name(name) or name in SPLIT_NAMES or name in named]
-    own = [name for name in classes if layout_of(root / name) or _holds_splits(root / name)]
+    own = [name for name in classes if layout_of(root / name) or holds_splits(root / name)]
     if roles:
         raise ManifestError(
             f"{root}: {', '.join(roles[:_SHOWN])}: a folder of queries, references or a split, no class: expected "
@@ -145,8 +153,7 @@ def _same_inside(root: Path, classes: list[str]) -> str:
     """In words that all of some folders hold folders of the same names, two or more, and no images; else empty."""
     if len(classes) < 2 or not all(_holds_folders_alone(root / name) for name in classes):
         return ""
-    inside = [{path.name for path, is_folder in entries_of(root / name, PassedOver()) if is_folder} for name in classes]
-    shared = sorted(set.intersection(*inside))
+    shared = sorted(set.intersection(*(set(folders_in(root / name)) for name in classes)))
     if len(shared) < 2:
         return ""
     return f"all {len(classes)} folders hold the same folders ({_few(shared)})"

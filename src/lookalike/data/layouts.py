@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import pandas as pd
 
 from lookalike.console import progress, say
-from lookalike.data.class_folders import RECIPE, read_class_folders, split_folders
+from lookalike.data.class_folders import RECIPE, holds_splits, read_class_folders
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, composed_note, stripped_note
@@ -266,8 +266,7 @@ def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
 
 def has_layout(root: Path) -> bool:
     """Whether a folder is a data set with splits or roles, and not just a folder of images."""
-    folders = [path.name for path, is_folder in entries_of(root, PassedOver()) if is_folder]
-    return bool(split_folders(root, folders) or msmt17_root(root) or market_root(root))
+    return holds_splits(root) or bool(msmt17_root(root) or market_root(root))
 
 
 def _alone(root: Path, base: Path, may_split: bool) -> None:

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -189,12 +188,8 @@ def write_table(manifest: Manifest, path: Path) -> None:
         return Path(os.path.relpath(manifest.file(file), path.parent)).as_posix() if file else ""
 
     table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
-    handle = BytesIO()
-    if path.suffix.lower() == ".parquet":
-        table.to_parquet(handle, index=False)
-    else:
-        table.to_csv(handle, index=False)
-    write_files(path, {path: handle.getvalue()})
+    parquet = path.suffix.lower() == ".parquet"
+    write_files(path, {path: table.to_parquet(index=False) if parquet else table.to_csv(index=False).encode()})
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 Letters in shapes: Q queries, R references, D embedding.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -162,11 +161,13 @@ class Assessment:
         if worst < 0:
             raise LookalikeError(f"worst={worst}: expected how many queries are drawn, 0 for none")
         report, table, picture = files_of(report)
-        contents = {report: as_json(self.to_dict()), table: _bytes_of(self.table().to_parquet, index=False)}
+        contents = {report: as_json(self.to_dict()), table: self.table().to_parquet(index=False)}
         chosen = worst_rows(self.identification.result.per_query)[:worst]
         if len(chosen):
             drawn = draw_rows([self._cells(int(row), _DRAWN) for row in chosen])
-            contents[picture] = _bytes_of(drawn.save, format="PNG")
+            handle = BytesIO()
+            drawn.save(handle, format="PNG")
+            contents[picture] = handle.getvalue()
         write_files(report, contents)
         return list(contents)
 
@@ -194,13 +195,6 @@ class Assessment:
 def files_of(report: Path) -> tuple[Path, Path, Path]:
     """What `Assessment.write` writes: the report, and the table and the picture beside it."""
     return report, report.with_suffix(".parquet"), report.with_name(f"{report.stem}-worst.png")
-
-
-def _bytes_of(write: Callable[..., object], **options: object) -> bytes:
-    """What a function writes into a file."""
-    handle = BytesIO()
-    write(handle, **options)
-    return handle.getvalue()
 
 
 def assess(

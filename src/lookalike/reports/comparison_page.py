@@ -1,6 +1,5 @@
 """A comparison as Markdown, CSV, a picture and one HTML page that needs no network."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +42,9 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
             "comparison.csv": comparison.table.to_csv(index=False),
             "comparison.html": page,
         }
-        picture = BytesIO()
-        png(intervals, picture)
+        picture = png(intervals)
     contents = {folder / file: content.encode() for file, content in files.items()}
-    contents[folder / "comparison.png"] = picture.getvalue()
+    contents[folder / "comparison.png"] = picture
     write_files(folder / "comparison.html", contents)
     return list(contents)
 

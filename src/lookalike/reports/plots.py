@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lookalike.errors import LookalikeError, install
 from lookalike.inference.fonts import families_for, spelt
@@ -89,13 +89,15 @@ def logarithmic(axes: "Axes") -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def png(made: "Figure", handle: IO[bytes]) -> None:
-    """Writes a figure on light paper; letters that no font of this machine has are spelt out in it."""
+def png(made: "Figure") -> bytes:
+    """A figure on light paper as a file; letters that no font of this machine has are spelt out in it."""
     from matplotlib.text import Text
 
     for text in made.findobj(Text):
         text.set_text("\n".join(map(spelt, text.get_text().split("\n"))))
-    made.savefig(handle, dpi=120, format="png", facecolor=PAPER.light)
+    data = io.BytesIO()
+    made.savefig(data, dpi=120, format="png", facecolor=PAPER.light)
+    return data.getvalue()
 
 
 def svg(made: "Figure") -> str:
