@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import LookalikeError
-from lookalike.outputs import OutputError, need_files, need_folder, write_files
+from lookalike.outputs import OutputError, need_files, need_folder, own_name, write_files
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,28 @@ def test_a_link_of_a_person_is_kept_and_not_followed() -> None:
     assert kept("r.csv") == ["mine"]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}', '{"../mine": ["DIGEST"], "/mine": ["DIGEST"]}', "\udcff"])
+def test_results_of_another_source_have_another_name() -> None:
+    main, places = Path("r.json"), {}
+    for source, apart in (("m on /A", "A"), ("m on /B", "B"), ("m on /c/B", "B"), ("m on /d/B", "B"), ("m on /B", "B")):
+        places[source] = own_name(main, source, apart)
+        write_files(places[source], {places[source]: source.encode()}, source)
+    assert {source: place.name for source, place in places.items()} == {
+        "m on /A": "r.json",
+        "m on /B": "r-B.json",
+        "m on /c/B": "r-B-2.json",
+        "m on /d/B": "r-B-3.json",
+    }
+    assert {place.read_text(): place for place in places.values()} == places
+    Path("mine.json").write_text("by hand")
+    assert own_name(Path("mine.json"), "m on /A", "A") == Path("mine.json"), (
+        "kept under a dated name when it is written"
+    )
+
+
+LED_AWAY = '{"source": "", "files": {"../mine": ["DIGEST"], "/mine": ["DIGEST"]}}'
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}', '{"source": "", "files": {"a": 1}}', LED_AWAY, "\udcff"])
 def test_a_list_that_is_damaged_or_leads_elsewhere_removes_nothing(content: str, here: Path) -> None:
     (here / "deep").mkdir()
     Path("mine").write_bytes(b"")
@@ -77,7 +98,7 @@ def test_a_list_that_is_damaged_or_leads_elsewhere_removes_nothing(content: str,
     write_files(Path("deep/r.csv"), {Path("deep/r.csv"): b"new"})
     assert Path("mine").exists()
     assert kept("deep/r.csv") == ["mine"]
-    assert list(json.loads(Path("deep/.r.csv.written").read_text())) == ["r.csv"]
+    assert list(json.loads(Path("deep/.r.csv.written").read_text())["files"]) == ["r.csv"]
 
 
 def test_a_file_that_is_read_is_never_written(here: Path) -> None:

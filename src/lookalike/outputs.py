@@ -2,14 +2,17 @@
 
 Beside the main file of a call lies a list, `.<name>.written`, of the SHA-256 of every file that it wrote. Such a file
 is replaced, or removed when the next call has none of its name, as long as nobody changed it; any other is kept under
-a dated name.
+a dated name. The list names the source of the files, too (model and data, say), so that nothing of another source is
+replaced where nobody named the file.
 """
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lookalike.console import say
@@ -19,6 +22,14 @@ from lookalike.files import need_place, only_one, set_aside_for, sha256_of, writ
 
 class OutputError(LookalikeError):
     """Something cannot be written where it was asked for without a loss."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What an earlier call wrote: of what, and name -> the SHA-256 that its content may have."""
+
+    source: str = ""
+    files: dict[str, list[str]] = field(default_factory=dict)
 
 
 def need_files(main: Path, others: Iterable[Path], inputs: Mapping[str, Path]) -> None:
@@ -34,7 +45,7 @@ def need_files(main: Path, others: Iterable[Path], inputs: Mapping[str, Path]) -
         DiskFullError: There is no room.
         LookalikeError: Nothing can be written there.
     """
-    written = _written(main)
+    written = _written(main).files
     for file in (main, *others):
         if not os.path.lexists(file):
             need_place(file.parent)
@@ -72,22 +83,42 @@ def need_folder(folder: Path, inputs: Mapping[str, Path], replaced: bool = False
     need_place(folder.parent if replaced else folder)
 
 
-def write_files(main: Path, contents: Mapping[Path, bytes]) -> None:
+def own_name(main: Path, source: str, apart: str) -> Path:
+    """A file that holds nothing of another source, for a name that nobody chose.
+
+    Args:
+        main: What it is called where nothing speaks against it.
+        source: What will be told there.
+        apart: Tells the source from others; put behind the name, with a number if need be.
+
+    Returns:
+        `main`, or the first name beside it that is free, of the same source, or of an unknown one.
+    """
+    names = itertools.chain((main, beside := main.with_stem(f"{main.stem}-{apart}")), _numbered(beside))
+    return next(file for file in names if _written(file).source in ("", source))
+
+
+def _numbered(file: Path) -> Iterator[Path]:
+    return (file.with_stem(f"{file.stem}-{number}") for number in itertools.count(2))
+
+
+def write_files(main: Path, contents: Mapping[Path, bytes], source: str = "") -> None:
     """Writes the files of one call, each whole or not at all; several are written under a lock.
 
     Args:
         main: The file that was asked for: the list of what was written is named after it.
         contents: File -> all of it, in the order in which they are written; all lie in the folder of `main` or below.
+        source: What they tell of; see `own_name`.
 
     Raises:
         DiskFullError: There is no room; the file that has none keeps its previous content.
     """
     with _alone(main, len(contents) > 1):
-        before, kept = _written(main), []
+        before, kept = _written(main).files, []
         now = {_name(file, main): [hashlib.sha256(content).hexdigest()] for file, content in contents.items()}
         # A process that is killed in between leaves files that the list knows, too.
         both = {name: [*before.get(name, []), *now.get(name, [])] for name in {**before, **now}}
-        write_json(_list(main), both)
+        write_json(_list(main), {"source": source, "files": both})
         for file, content in contents.items():
             if not os.path.lexists(file) or _is_ours(file, main, both):
                 write_bytes(file, content)
@@ -96,7 +127,7 @@ def write_files(main: Path, contents: Mapping[Path, bytes]) -> None:
         for name in set(before) - set(now):
             if _is_ours(file := main.parent / name, main, before):
                 file.unlink()
-        write_json(_list(main), now)
+        write_json(_list(main), {"source": source, "files": now})
     if kept:
         more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
         say(f"{main}: what stood there and was not written here, or was changed since, is kept: {kept[0]}{more}")
@@ -123,17 +154,18 @@ def _name(file: Path, main: Path) -> str:
     return Path(os.path.relpath(file, main.parent)).as_posix()
 
 
-def _written(main: Path) -> dict[str, list[str]]:
-    """Name -> the SHA-256 that its content may have; a list that cannot be read knows nothing."""
+def _written(main: Path) -> _Written:
+    """A list that cannot be read knows nothing."""
     try:
         listed = json.loads(_list(main).read_bytes())
-        return {
+        files = {
             str(name): [str(digest) for digest in digests]
-            for name, digests in listed.items()
+            for name, digests in listed["files"].items()
             if not Path(name).is_absolute() and ".." not in Path(name).parts
         }
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+        return _Written(str(listed["source"]), files)
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return _Written()
 
 
 def _is_ours(file: Path, main: Path, written: Mapping[str, list[str]]) -> bool:

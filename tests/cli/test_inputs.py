@@ -51,6 +51,8 @@ def everything(folder: Path) -> dict[Path, bytes]:
         ("embed data.root=b/rows.csv output=b", r"b: .* is bundle=b"),
         ("embed data.root=data output=.", r"\.: .* holds bundle=b"),
         ("quantize data.root=data output=b", r"b: .* is bundle=b"),
+        ("predict image=one.png output=b", r"b: .* is bundle=b"),
+        ("predict image=data/test output=./data/test/", r"data/test: .* is image=data/test"),
     ],
 )
 def test_what_is_read_stays_as_it_is(

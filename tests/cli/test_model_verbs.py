@@ -433,6 +433,22 @@ def test_reports_are_named_after_what_they_hold(
     assert all((here / file).is_file() for file in written)
 
 
+def test_another_data_set_has_reports_of_its_own(bundle_path: Path, digits: Path, here: Path) -> None:
+    other = here / "other.d"
+    shutil.copytree(digits, other)
+    shutil.rmtree(other / "train" / "digit 4")
+    for root in (digits, other, other, digits):
+        command = [f"bundle={bundle_path}", f"data.root={root}"]
+        assert main(["eval", *command, "worst=0", "logger=csv"]) == 0
+        assert main(["report", *command]) == 0
+    names = ("tiny-validation", "tiny-validation-other")
+    written = sorted(file.name for file in (here / "reports").iterdir() if not file.name.startswith("."))
+    assert written == sorted([f"{name}{end}" for name in names for end in ("", ".csv", ".html", ".json", ".parquet")])
+    for name, root in zip(names, (digits, other), strict=True):
+        assert json.loads((here / "reports" / f"{name}.json").read_text())["data"] == str(root)
+        assert str(root) in (here / "reports" / f"{name}.html").read_text()
+
+
 def test_figures_are_logged_with_their_intervals_and_counts(bundle_path: Path, digits: Path, here: Path) -> None:
     command = ["eval", f"bundle={bundle_path}", f"data.root={digits}", "logger=csv", "worst=0"]
     assert main(command) == 0

@@ -92,6 +92,11 @@ def test_every_column_of_a_table_is_understood(tmp_path: Path) -> None:
         ("path,label\n1.png,a\n2.png, \n3.png,\n", r"2 rows \(3, 4\): no label: give one, or remove these rows"),
         ("path,label\n1.png,a\n2.png,a\n", "2.png: No such file or directory: restore the file or remove its row"),
         (
+            "path,label\nhttps://h.org/1.png,a\n",
+            r"  https://h\.org/1\.png: an address, and addresses are not fetched: download it and give the path",
+        ),
+        ("path,label\nfile:///d/1.png,a\n", r"file:/+d/1\.png: an address, .*: write the path alone, /d/1\.png"),
+        (
             "path,label\n1.png,a\n1.png,b\n",
             r"  1.png: listed twice, in 2 rows \(2, 3\), with label 'a' and 'b': keep the right row$",
         ),

@@ -62,23 +62,25 @@ def test_rows_stand_in_their_order_with_their_columns(bundle_path: Path, capsys:
 
 def test_what_fails_has_a_row_with_its_reason(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["path,x1,y1,x2,y2,n", "0-0.png,,,,", "gone.png,,,,", ",,,,,7", "0-0.png,1,2,3,", "0-0.png,1,2,3,wide"]
+    lines.append("s3://b/1.png,,,,")
     Path("t.csv").write_text("\n".join([*lines, "0-0.png,500,500,600,600"]) + "\n")
     assert run(bundle_path, "image=t.csv", "output=r.csv") == 1
     good, *failed = rows_of("r.csv")
     assert (good["error"], good["unknown"]) == ("", "false")
     assert [row["label"] + row["score"] + row["similarity"] + row["nearest"] + row["unknown"] for row in failed] == [
         ""
-    ] * 5
+    ] * 6
     expected = [
         r"gone\.png: cannot be read",
         r"t\.csv: row 4: no path: expected the file of an image",
         r"t\.csv: row 5: a box of 3 numbers: expected x1, y1, x2, y2 or none of them",
         r"t\.csv: row 6: y2 is 'wide': expected a number of pixels",
+        r"t\.csv: row 7: s3://b/1\.png: an address, and addresses are not fetched: download it and give the path",
         r"0-0\.png: ",
     ]
     for row, reason in zip(failed, expected, strict=True):
         assert re.match(reason, row["error"]), row["error"]
-    assert "5 of 6 images could not be used" in capsys.readouterr().out
+    assert "6 of 7 images could not be used" in capsys.readouterr().out
 
 
 def test_only_the_box_is_looked_at(bundle_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from image_folders import pictures
-from lookalike.inference.queries import PredictError, with_folders
+from lookalike.inference.queries import PredictError, find_queries, with_folders
 
 
 def test_folders_become_their_images_where_they_stand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +31,21 @@ def test_a_folder_without_an_image_is_refused_unless_others_have_some(tmp_path: 
     with pytest.raises(PredictError, match=r"^predict: .*: no image in this folder: give files or a folder of images$"):
         with_folders([tmp_path, tmp_path], "predict")
     assert with_folders([tmp_path, "a.png"], "predict") == (["a.png"], False)
+
+
+def test_pictures_of_results_are_no_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path, "a.png", "b/1.png", "predictions/2.png", "predictions/3.png")
+    results = Path("predictions")
+    for image in (".", str(tmp_path), "*", "./**/*.png"):
+        names = [file.name for file in find_queries(image, output=results)]
+        assert sorted(names) == ["1.png", "a.png"]
+        assert capsys.readouterr().err == f"image={image}: 2 in predictions passed over: pictures of results\n"
+    for image in ("predictions", "predictions/*.png", "predictions/2.png"):
+        assert find_queries(image, output=results) == find_queries(image), "asked for by name"
+    (tmp_path / "a.png").unlink()
+    (tmp_path / "b" / "1.png").unlink()
+    with pytest.raises(PredictError, match=r"^image=\.: no image there"):
+        find_queries(".", output=results)

@@ -25,7 +25,7 @@ def evaluate(settings: "EvalCommand") -> int:
     """`lookalike eval`."""
     from lookalike.data.dataset import Dataset
     from lookalike.evaluation.assessment import files_of
-    from lookalike.outputs import need_files
+    from lookalike.outputs import need_files, own_name
 
     if settings.output:
         output = Path(settings.output)
@@ -34,14 +34,16 @@ def evaluate(settings: "EvalCommand") -> int:
     kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
     kept.append("" if settings.camera_rule else "all_cameras")
     name = "-".join([model.name, settings.split, *filter(None, kept)])
+    source, apart = _source(settings, settings.bundle or str(settings.ckpt_path))
     if not settings.output:
-        output = Path(f"reports/{name}.json")
+        output = own_name(Path(f"reports/{name}.json"), source, apart)
+        name = output.stem
         need_files(output, files_of(output), inputs_of(settings))
     data = Dataset.of_settings(settings.data, model.held_out, settings.split)
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
-    written = assessment.write(output, settings.worst)
+    written = assessment.write(output, settings.worst, source)
     for file in written:
         show(f"written: {file}")
     if settings.logger:
@@ -80,6 +82,12 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
     )
 
 
+def _source(settings: "EvalCommand | ReportCommand", model: str) -> tuple[str, str]:
+    """The model and the data that are measured, by their places, and the name of the data."""
+    data = Path(settings.data.root or settings.data.archive or "data").resolve()
+    return f"{Path(model).resolve()} on {data}", data.stem
+
+
 def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> None:
     """Figures by protocol, the headline first, their intervals, counts, and the files go to the trackers."""
     from lookalike.settings.check import flat
@@ -102,12 +110,14 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
 def report(settings: "ReportCommand") -> int:
     """`lookalike report`."""
     from lookalike.data.dataset import Dataset
-    from lookalike.outputs import need_files, need_folder
+    from lookalike.outputs import need_files, need_folder, own_name
     from lookalike.reports.model_files import folder_of, write_report
     from lookalike.reports.model_page import sentence
     from lookalike.reports.model_report import gather
 
-    output = Path(settings.output or f"reports/{Path(settings.bundle).resolve().name}-{settings.split}.html")
+    source, apart = _source(settings, settings.bundle)
+    usual = Path(f"reports/{Path(settings.bundle).resolve().name}-{settings.split}.html")
+    output = Path(settings.output) if settings.output else own_name(usual, source, apart)
     need_files(output, (), inputs_of(settings))
     need_folder(folder_of(output), inputs_of(settings))
     model = _load_model(settings)
@@ -115,7 +125,7 @@ def report(settings: "ReportCommand") -> int:
     data = Dataset.of_settings(settings.data, model.held_out, settings.split)
     assessment = model.evaluate(data, settings.split, camera_rule=settings.camera_rule)
     gathered = gather(assessment, model.bundle, settings.umap)
-    files = write_report(gathered, output)
+    files = write_report(gathered, output, source)
     if assessment.stranger:
         show(assessment.stranger)
     show(sentence(gathered))
@@ -137,7 +147,7 @@ def predict(settings: "PredictCommand") -> int:
         table = read_image_table(Path(settings.image))
         return predict_files(settings, table.files, table=table)
     passed = PassedOver()
-    files = find_queries(settings.image, passed)
+    files = find_queries(settings.image, passed, Path(settings.output))
     for note in passed.notes:
         say(f"image={settings.image}: {note}")
     return predict_files(settings, files, query_base(settings.image)) or (1 if passed.lost else 0)
@@ -157,7 +167,7 @@ def predict_files(
     if tabular := writes_table(settings.output):
         need_files(output, (), inputs_of(settings))
     else:
-        need_folder(output, {})  # every file in it gets a name of its own
+        need_folder(output, inputs_of(settings))
     if table and table.nested and output.suffix.lower() == ".csv":
         say(f"{output}: CSV holds no lists or records, left out: {', '.join(table.nested)}: .parquet keeps them")
     model = _load_model(settings)

@@ -7,8 +7,14 @@ from collections.abc import Collection, Mapping
 
 from lookalike.errors import did_you_mean
 
+BOX = ("x1", "y1", "x2", "y2")
 OML_NAMES = {"x_1": "x1", "y_1": "y1", "x_2": "x2", "y_2": "y2"}
 _SHOWN = 20  # columns in an error
+
+
+def incomplete_box(count: int) -> str:
+    """What is wrong with a box of that many numbers; "" for all or none."""
+    return "" if count in (0, len(BOX)) else f"a box of {count} numbers: expected {', '.join(BOX)} or none of them"
 
 
 def own_columns(names: list[str], given: Mapping[str, str], ours: Collection[str]) -> dict[str, int]:

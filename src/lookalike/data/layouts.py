@@ -25,7 +25,7 @@ from lookalike.data.tables import ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
 from lookalike.settings.check import check
 from lookalike.settings.data import Columns, HeldOut, SplitBy
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import address_advice, at_home
 
 _NAMED = 5  # labels in a note
 
@@ -297,7 +297,7 @@ def _file_problems(manifest: Manifest) -> list[str]:
         except OSError as error:
             closed = isinstance(error, PermissionError)
             way_out = "check the permissions of its folder" if closed else "restore the file or remove its row"
-            problems.append(f"{path}: {error.strerror}: {way_out}")
+            problems.append(address_advice(path) or f"{path}: {error.strerror}: {way_out}")
             continue
         if stat.S_ISDIR(status.st_mode):
             problems.append(f"{path}: a folder, expected an image file: correct or remove its row")

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lookalike.data.column_names import BOX
 from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
-from lookalike.data.tables import BOX, COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
+from lookalike.data.tables import COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
 from lookalike.outputs import write_files
 from lookalike.settings.split_names import SPLITS
 from lookalike.settings.types import split_of

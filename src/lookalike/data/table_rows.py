@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lookalike.data.tables import BOX
+from lookalike.data.column_names import BOX
 from lookalike.settings.split_names import SPLITS
 
 ROLES = ("", "reference", "query", "both")

@@ -13,14 +13,13 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 
-from lookalike.data.column_names import free_name, own_columns
+from lookalike.data.column_names import BOX, free_name, incomplete_box, own_columns
 from lookalike.data.table_file import read_csv, read_parquet
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import PathError, at_home
 from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
-BOX = ("x1", "y1", "x2", "y2")
 OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
 CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change no row
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
@@ -165,8 +164,8 @@ def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]
         if name in table:
             table[name] = _numbers(table[name], name, problems)
     corners = table[[name for name in BOX if name in table]].notna().sum(axis=1)
-    for row in np.flatnonzero(corners % 4):
-        problems.append(f"row {row + 2}: a box of {corners.iloc[row]} numbers: expected x1, y1, x2, y2 or none of them")
+    incomplete = corners.map(incomplete_box)
+    problems += [f"row {row + 2}: {incomplete.iloc[row]}" for row in np.flatnonzero(incomplete != "")]
     return table.drop(columns=sorted(read)), problems, notes
 
 

@@ -141,7 +141,7 @@ class Assessment:
         carried = {name if name not in table else f"data.{name}": queries[name] for name in self.manifest.carried}
         return table.assign(**carried)
 
-    def write(self, report: str | Path, worst: int = 20) -> list[Path]:
+    def write(self, report: str | Path, worst: int = 20, source: str = "") -> list[Path]:
         """Writes the report (JSON), the table (Parquet) and the picture of the worst queries; returns their paths.
 
         What an earlier call wrote there is replaced; what stands there besides is kept under a dated name.
@@ -149,6 +149,7 @@ class Assessment:
         Args:
             report: The report, whose name ends in `.json`; the others lie beside it.
             worst: How many queries are drawn; 0 for no picture.
+            source: See `lookalike.outputs.own_name`.
 
         Raises:
             LookalikeError: Another ending, or a number below 0.
@@ -168,7 +169,7 @@ class Assessment:
             handle = BytesIO()
             drawn.save(handle, format="PNG")
             contents[picture] = handle.getvalue()
-        write_files(report, contents)
+        write_files(report, contents, source)
         return list(contents)
 
     def _cells(self, row: int, most: int) -> list[Cell]:

@@ -10,12 +10,13 @@ from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.data.column_names import OML_NAMES, own_columns
+from lookalike.data.column_names import BOX, incomplete_box, own_columns
 from lookalike.data.table_file import Cells, named, read_csv, read_parquet
 from lookalike.inference.encoder import Box
 from lookalike.inference.predict import Prediction
 from lookalike.inference.queries import PredictError
 from lookalike.outputs import write_files
+from lookalike.settings.paths import address_advice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +25,6 @@ RESULTS = ("label", "score", "similarity", "nearest", "unknown", "error")
 _TABLES = (".csv", ".tsv", ".parquet")
 _WRITTEN = (".csv", ".parquet")
 _OTHER_TABLES = (".tsv", ".txt", ".xlsx", ".xls", ".json", ".jsonl", ".feather")  # never the name of a folder
-_CORNERS = tuple(OML_NAMES.values())  # x1, y1, x2, y2
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def read_image_table(path: Path) -> ImageTable:
     paths = cells.columns[places["path"]]
     if not paths:
         raise PredictError(f"image={path}: no row in the table: expected one per image")
-    corners = [cells.columns[places[name]] if name in places else [""] * len(paths) for name in _CORNERS]
+    corners = [cells.columns[places[name]] if name in places else [""] * len(paths) for name in BOX]
     files: list[Path] = []
     boxes: list[Box | None] = []
     problems: dict[int, str] = {}
@@ -201,7 +201,7 @@ def _utf8(text: str) -> str:
 def _places(path: Path, cells: Cells) -> dict[str, int]:
     """Where each column stands: the path and the corners of a box by the names that they have in data sets, too."""
     try:
-        places = own_columns(cells.names, {}, ("path", *_CORNERS))
+        places = own_columns(cells.names, {}, ("path", *BOX))
     except ValueError as error:
         raise PredictError(f"image={path}: {error}") from error
     if "path" not in places:
@@ -219,20 +219,22 @@ def _located(name: str, folder: Path) -> Path:
 
     if not name.strip():
         raise ValueError("no path: expected the file of an image")
-    forms = [form for form in forms_of(name) if form]
-    return folder / next((form for form in forms if os.path.lexists(folder / form)), name.strip())
+    forms = [folder / form for form in forms_of(name) if form]
+    file = next(filter(os.path.lexists, forms), folder / name.strip())
+    if (advice := address_advice(name.strip())) and not os.path.lexists(file):
+        raise ValueError(advice)
+    return file
 
 
 def _box(cells: list[str], separator: str) -> Box | None:
     """Four numbers, or None where all four are missing."""
     texts = [cell.strip() for cell in cells]
-    missing = texts.count("")
-    if missing == len(texts):
+    if problem := incomplete_box(len(texts) - texts.count("")):
+        raise ValueError(problem)
+    if not all(texts):
         return None
-    if missing:
-        raise ValueError(f"a box of {len(texts) - missing} numbers: expected x1, y1, x2, y2 or none of them")
     numbers = []
-    for name, text in zip(_CORNERS, texts, strict=True):
+    for name, text in zip(BOX, texts, strict=True):
         try:
             number = float(text if separator == "," else text.replace(",", "."))
         except ValueError:

@@ -14,12 +14,13 @@ class PredictError(LookalikeError):
     """There is nothing to predict, or its result cannot be written."""
 
 
-def find_queries(image: str, passed: PassedOver | None = None) -> list[Path]:
+def find_queries(image: str, passed: PassedOver | None = None, output: Path | None = None) -> list[Path]:
     """The files that a file, folder or glob pattern means, sorted.
 
     Args:
         image: What was asked for; a folder that a pattern means stands for the images in it.
         passed: What is not read is added to it.
+        output: A folder of results: pictures in it are no queries where it lies among them, which is told.
 
     Raises:
         PredictError: No image there.
@@ -34,6 +35,7 @@ def find_queries(image: str, passed: PassedOver | None = None) -> list[Path]:
         kept = [place for place in places if not SYSTEM_FOLDERS & {part.casefold() for part in place.parts}]
         inside = [file for place in kept if place.is_dir() for file in find_images(place, passed)]
         files = sorted({*(place for place in kept if not place.is_dir()), *inside})
+    files = _without_results(files, image, output)
     if not files:
         more = f" ({'; '.join(passed.notes)})" if passed.notes else ""
         raise PredictError(
@@ -41,6 +43,16 @@ def find_queries(image: str, passed: PassedOver | None = None) -> list[Path]:
             "image='photos/*.jpg'"
         )
     return files
+
+
+def _without_results(files: list[Path], image: str, output: Path | None) -> list[Path]:
+    base, results = query_base(image), output and output.resolve()
+    if base is None or results is None or base.resolve() not in results.parents:
+        return files
+    kept = [file for file in files if results not in file.resolve().parents]
+    if len(kept) < len(files):
+        say(f"image={image}: {len(files) - len(kept)} in {output} passed over: pictures of results")
+    return kept
 
 
 def with_folders(images: AnyImage | Iterable[AnyImage], what: str) -> tuple[list[AnyImage], bool]:

@@ -34,7 +34,7 @@ def sheets(report: Report) -> dict[str, Sheet]:
     return {name: table for name, table in tables.items() if table is not None and table.rows}
 
 
-def write_report(report: Report, output: Path) -> list[Path]:
+def write_report(report: Report, output: Path, source: str = "") -> list[Path]:
     """Writes tables as `.csv` and `.tex`, figures as `.svg`, `methods.txt` and `.json`, then the page beside them.
 
     What an earlier report wrote there is replaced, or removed where this one has no such file, as long as nobody
@@ -43,6 +43,7 @@ def write_report(report: Report, output: Path) -> list[Path]:
     Args:
         report: The report.
         output: The page.
+        source: See `lookalike.outputs.own_name`.
 
     Returns:
         The files of the folder, which lies beside the page and has its name.
@@ -61,7 +62,7 @@ def write_report(report: Report, output: Path) -> list[Path]:
     with plotting():
         contents |= {f"{name}.svg": svg_file(made) for name, made in figures(report).items()}
     beside = {folder / name: content for name, content in contents.items()}
-    write_files(output, {**beside, output: page(report, folder.name)})
+    write_files(output, {**beside, output: page(report, folder.name)}, source)
     return sorted(beside)
 
 

@@ -36,11 +36,8 @@ def at_home(path: _AnyPath) -> _AnyPath:
         PathError: No such user, or no home folder is known; or it is an address such as `https://` or `s3://`.
     """
     text = str(path)
-    address = _ADDRESS.fullmatch(text)
-    if address and not os.path.lexists(text):
-        scheme, place = (address[1] or address[2]).lower(), address[3]
-        advice = f"write the path alone, /{place.lstrip('/')}" if scheme == "file" else "download it and give the path"
-        raise PathError(f"{scheme}://{place}: an address, and addresses are not fetched: {advice}")
+    if (advice := address_advice(text)) and not os.path.lexists(text):
+        raise PathError(advice)
     if not text.startswith("~"):
         return path
     place = os.path.expanduser(text)  # noqa: PTH111 - keeps a slash at the end, which means a folder
@@ -51,6 +48,16 @@ def at_home(path: _AnyPath) -> _AnyPath:
         if not os.path.lexists(name):
             raise PathError(f"{text}: ~ stands for a home folder, and no user is called {name[1:]}: write ./{text}")
     return type(path)(place)
+
+
+def address_advice(text: str) -> str:
+    """What to do instead of giving an address such as `https://` or `s3://`, in a line; "" for any other text."""
+    address = _ADDRESS.fullmatch(text)
+    if address is None:
+        return ""
+    scheme, place = (address[1] or address[2]).lower(), address[3]
+    advice = f"write the path alone, /{place.lstrip('/')}" if scheme == "file" else "download it and give the path"
+    return f"{scheme}://{place}: an address, and addresses are not fetched: {advice}"
 
 
 def path_of(path: str | Path, what: str) -> Path:
