@@ -106,6 +106,27 @@ def test_the_table_of_cameras_is_that_of_the_arrays() -> None:
         pd.testing.assert_frame_equal(table, expected)
 
 
+def test_cameras_that_have_names_are_called_by_them() -> None:
+    queries, references, protocol = split(2)
+    called = {1: "river", 2: "a hill", 3: "", None: ""}
+    named = [
+        part.assign(camera_name=[called[None if pd.isna(camera) else camera] for camera in part["camera"]])
+        for part in (protocol.queries, protocol.references)
+    ]
+    expected = identify(queries, references, protocol, Rules()).camera_pairs
+    table = identify(
+        queries, references, replace(protocol, queries=named[0], references=named[1]), Rules()
+    ).camera_pairs
+    assert expected is not None
+    assert table is not None
+    shown = {1: "river", 2: "a hill", 3: "3"}
+    for side in ("query_camera", "reference_camera"):
+        expected[side] = expected[side].map(shown)
+    expected = expected.sort_values(["query_camera", "reference_camera"], ignore_index=True)
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    assert table["query_camera"].tolist() == ["3", "3", "a hill", "a hill", "river", "river"]
+
+
 @pytest.mark.parametrize(("cameras", "rules"), [(False, Rules()), (True, Rules(camera_rule=False))])
 def test_one_view_where_no_camera_rule_applies(cameras: bool, rules: Rules) -> None:
     identified = identify(*split(3, cameras), rules)

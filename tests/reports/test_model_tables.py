@@ -74,6 +74,12 @@ def test_cameras_have_a_row_per_pair_of_two(
     assert [row[:2] for row in cameras.rows] == [[str(a), str(b)] for a, b in pairs.iloc[:, :2].to_numpy(int)]
     assert len(cameras.rows) == 6
     assert not any("nan" in cell for row in cameras.rows for cell in row)
+    table.assign(camera=["gate", "pond", "road"] * (len(files) // 3) + ["gate"] * (len(files) % 3)).to_csv(
+        tmp_path / "named.csv", index=False
+    )
+    named = cameras_table(gathered(tmp_path / "named.csv", "test"))
+    assert named is not None
+    assert {row[0] for row in named.rows} <= {"gate", "pond", "road"}
     many = replace(seen, identification=replace(seen.identification, camera_pairs=pairs.iloc[:0]))
     empty = cameras_table(many)
     assert empty is not None

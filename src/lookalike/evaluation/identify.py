@@ -222,5 +222,12 @@ def _camera_pairs(queries: np.ndarray, references: np.ndarray, protocol: Protoco
         return None
     if seen * seen_by > _PAIRS:
         return pd.DataFrame()
-    names = cameras[0].astype(object).tolist(), cameras[1].astype(object).tolist()
+    names = _camera_names(protocol.queries), _camera_names(protocol.references)
     return pairs_of_problem(queries, references, protocol.problem(camera_rule=True), names, rules.similarity)
+
+
+def _camera_names(part: pd.DataFrame) -> list[Any]:
+    """What cameras are called: by names where some have one, as the numbers that stand for them say nothing."""
+    if "camera_name" not in part:
+        return part["camera"].astype(object).tolist()
+    return part["camera_name"].where(part["camera_name"] != "", part["camera"].astype("str")).tolist()

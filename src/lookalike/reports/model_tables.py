@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lookalike.reports.model_report import Report
-from lookalike.reports.sheet import Column, Sheet
+from lookalike.reports.sheet import Column, Kind, Sheet
 
 MOST_PAIRS = 25  # confused labels listed
 
@@ -63,15 +63,14 @@ def cameras_table(report: Report) -> Sheet | None:
     pairs = report.identification.camera_pairs
     if pairs is None:
         return None
-    columns = [
-        Column(
-            str(name).replace("_", " "),
-            pairs[name].tolist(),
-            "figure" if pd.api.types.is_float_dtype(pairs[name]) else "count",
-        )
-        for name in pairs
-    ]
+    columns = [Column(str(name).replace("_", " "), pairs[name].tolist(), _kind_of(pairs[name])) for name in pairs]
     return Sheet(columns, sortable=True)
+
+
+def _kind_of(column: pd.Series) -> Kind:
+    if pd.api.types.is_float_dtype(column):
+        return "figure"
+    return "count" if pd.api.types.is_integer_dtype(column) else "text"
 
 
 def thresholds_table(report: Report) -> Sheet:
