@@ -75,19 +75,30 @@ def test_every_pixel_format_becomes_8_bit_rgb(data: bytes, left: tuple[int, ...]
     np.testing.assert_array_equal(image, np.concatenate([np.full((8, 4, 3), tone) for tone in (left, right)], axis=1))
 
 
-def tiff(bits: int, numbers: np.ndarray, form: int = 1) -> bytes:
+def tiff(bits: int, numbers: np.ndarray, form: int = 1, black: int = 1) -> bytes:
     """An uncompressed grey TIFF, big-endian where its numbers are; 12 bits are packed.
 
     Args:
         bits: Of a pixel.
         numbers: [8, 8].
         form: 1 for whole numbers, 2 for those with a sign.
+        black: 1 where zero is black, 0 where it is white.
     """
     order = ">" if numbers.dtype.byteorder == ">" else "<"
     data = numbers.tobytes()
     if bits == 12:
         data = int("".join(f"{number:012b}" for number in numbers.ravel()), 2).to_bytes(96, "big")
-    entries = [(256, 8), (257, 8), (258, bits), (259, 1), (262, 1), (273, 122), (277, 1), (279, len(data)), (339, form)]
+    entries = [
+        (256, 8),
+        (257, 8),
+        (258, bits),
+        (259, 1),
+        (262, black),
+        (273, 122),
+        (277, 1),
+        (279, len(data)),
+        (339, form),
+    ]
     head = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(f"{order}IH", 8, len(entries))
     return (
         head + b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in entries) + bytes(4) + data
@@ -103,6 +114,9 @@ def grey(left: int, right: int, kind: str = "<u2") -> np.ndarray:
     [
         (tiff(16, grey(0x0A00, 0xC8FF)), 10, 200),
         (tiff(16, grey(0x0A00, 0xC8FF, ">u2")), 10, 200),
+        (tiff(16, grey(0x0A00, 0xC8FF), black=0), 245, 55),
+        (tiff(16, grey(10, 200), black=0), 245, 55),
+        (tiff(8, grey(10, 200, "u1"), black=0), 245, 55),
         (tiff(12, grey(0x0A0, 0xC8F)), 10, 200),
         (tiff(12, grey(0x01F, 0x020)), 1, 2),
         *[(tiff(16, grey(10, 200, kind)), 10, 200) for kind in ("<u2", ">u2")],

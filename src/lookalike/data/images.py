@@ -40,7 +40,7 @@ _STILL_FORMATS = frozenset({"MPO", "HEIF"})  # with more than one picture, the f
 _JPEGS = ("JPEG", "MPO")
 _STRIP = 1 << 20  # pixels that are converted at once
 _HIGHEST, _HIGHEST_16 = 255, 65535
-_BITS_OF_TIFF = 258
+_BITS_OF_TIFF, _WHITE_OF_TIFF = 258, 262
 _END_OF_JPEG = b"\xff\xd9"
 Unusable = Literal["unreadable", "empty", "not_an_image", "damaged", "animated", "size", "format", "box"]
 
@@ -249,13 +249,15 @@ def to_rgb8(image: Image.Image, name: str) -> Pixels:
     image.load()
     rows = max(1, _STRIP // image.width)
     shift = _shift(image, name, rows) if image.mode.startswith("I") else 0
+    tiff = image.mode.startswith("I") and image.format == "TIFF"
+    white_is_zero = tiff and image.tag_v2.get(_WHITE_OF_TIFF) == 0  # type: ignore[attr-defined]
     if image.height <= rows:
-        return _strip_to_rgb8(image, shift)
+        return _strip_to_rgb8(image, shift, white_is_zero)
     # Whole, some modes would be in memory five times.
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         end = min(top + rows, image.height)
-        pixels[top:end] = _strip_to_rgb8(image.crop((0, top, image.width, end)), shift)
+        pixels[top:end] = _strip_to_rgb8(image.crop((0, top, image.width, end)), shift, white_is_zero)
     return pixels
 
 
@@ -289,10 +291,11 @@ def _shift(image: Image.Image, name: str, rows: int) -> int:
     return 8
 
 
-def _strip_to_rgb8(image: Image.Image, shift: int) -> Pixels:
+def _strip_to_rgb8(image: Image.Image, shift: int, white_is_zero: bool) -> Pixels:
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> shift
-        return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
+        values = (np.asarray(image).astype(np.int64).clip(0, 65535) >> shift).astype(np.uint8)
+        # Pillow turns such pixels over up to 8 bits only.
+        return np.repeat((~values if white_is_zero else values)[..., None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         front = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
