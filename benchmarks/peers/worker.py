@@ -291,6 +291,8 @@ def main(peer: str, files: list[str]) -> None:
     """
     warnings.simplefilter("ignore")
     metadata = importlib.import_module("importlib.metadata")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # a compiler that a peer starts prints, too
     with contextlib.redirect_stdout(io.StringIO()):
         warm_up(peer)
     for file in files:
@@ -304,7 +306,7 @@ def main(peer: str, files: list[str]) -> None:
             line |= {"values": values} | ({"per_query": each} if len(files) > 1 else {})
         except (AssertionError, NotImplementedError, ValueError) as problem:
             line["error"] = f"{type(problem).__name__}: {problem}"
-        print(json.dumps(line), flush=True)
+        print(json.dumps(line), file=out, flush=True)
 
 
 if __name__ == "__main__":

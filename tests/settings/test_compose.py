@@ -122,6 +122,24 @@ def test_a_broken_file_of_settings_is_told(tmp_path: Path, monkeypatch: pytest.M
         compose("train", [])
 
 
+def test_a_file_of_settings_that_is_changed_or_added_counts_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(CONFIGS, tmp_path / "configs"))
+    monkeypatch.setattr("lookalike.settings.compose.config_folder", lambda: folder)
+    first = compose("predict", [])
+    assert first["k"] is None
+    first["k"] = 3
+    assert compose("predict", [])["k"] is None, "what a caller changes is its own"
+    text = (folder / "predict.yaml").read_text()
+    (folder / "predict.yaml").write_text(text.replace("k: null", "k: 12"))
+    assert compose("predict", [])["k"] == 12
+    with pytest.raises(UsageError, match="loss=mine: no such option"):
+        compose("train", [("loss", "mine")])
+    shutil.copyfile(folder / "loss" / "arcface.yaml", folder / "loss" / "mine.yaml")
+    assert compose("train", [("loss", "mine")])["loss"] == compose("train", [("loss", "arcface")])["loss"]
+
+
 def test_a_notebook_that_has_initialised_hydra_keeps_its_own(tmp_path: Path) -> None:
     (tmp_path / "train.yaml").write_text("theirs: 1\nwhen: ${now:%Y}\n")
     OmegaConf.register_new_resolver("now", lambda _: "their own clock", replace=True)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -34,28 +36,41 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     Raises:
         UsageError: A group has no such option.
     """
+    folder = config_folder()
+    state = _state_of(folder)
+    groups = _groups(verb, folder, state)
+    last = dict(overrides)
+    if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
+        raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
+    chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
+    values = _with_a_value(_composed(verb, tuple(chosen), folder.resolve(), state))
+    for name, value in last.items():
+        if name not in groups:
+            _put(values, name.split("."), value)
+    return values
+
+
+def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Which files of settings there are, and when each was written."""
+    files = ((file, file.stat()) for file in sorted(folder.rglob("*.yaml")))
+    return tuple((str(file), status.st_mtime_ns, status.st_size) for file, status in files)
+
+
+@lru_cache(maxsize=256)
+def _composed(verb: str, chosen: tuple[str, ...], folder: Path, state: object) -> dict[str, Any]:
+    """What Hydra makes of the files, for as long as they stay as they are: it takes a tenth of a second."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    folder = config_folder()
-    groups = config_groups(verb, folder)
-    last = dict(overrides)
-    if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
-        raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
-    chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     try:
-        with _COMPOSING, _hydra_aside(), hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-            composed = OmegaConf.to_container(hydra.compose(verb, chosen), resolve=True, throw_on_missing=False)
+        with _COMPOSING, _hydra_aside(), hydra.initialize_config_dir(str(folder), version_base="1.3"):
+            composed = OmegaConf.to_container(hydra.compose(verb, list(chosen)), resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
     assert isinstance(composed, dict)
-    values = _with_a_value(composed)
-    for name, value in last.items():
-        if name not in groups:
-            _put(values, name.split("."), value)
-    return values
+    return composed
 
 
 @contextmanager
@@ -80,9 +95,9 @@ def _hydra_aside() -> Iterator[None]:
 
 
 def _with_a_value(composed: dict[Any, Any]) -> dict[str, Any]:
-    """Without what the files mark `???`; a value that was typed may read so."""
+    """A copy without what the files mark `???`; a value that was typed may read so."""
     return {
-        str(name): _with_a_value(value) if isinstance(value, dict) else value
+        str(name): _with_a_value(value) if isinstance(value, dict) else deepcopy(value)
         for name, value in composed.items()
         if value != "???"
     }
@@ -98,6 +113,12 @@ def _put(values: dict[str, Any], path: list[str], value: object) -> None:
 
 def config_groups(verb: str, folder: Path) -> dict[str, list[str]]:
     """Config groups of a verb and their options."""
+    return {name: list(options) for name, options in _groups(verb, folder, _state_of(folder)).items()}
+
+
+@lru_cache(maxsize=64)
+def _groups(verb: str, folder: Path, state: object) -> dict[str, list[str]]:
+    """As `config_groups`, for as long as the files stay as they are."""
     import yaml
 
     defaults = yaml.safe_load((folder / f"{verb}.yaml").read_text()).get("defaults", [])
