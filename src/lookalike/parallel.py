@@ -4,7 +4,14 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
 from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from threadpoolctl import ThreadpoolController
 
 _MOST_THREADS = 16  # each may hold a whole photograph while it is read
 _LOOK_UP = 0.2  # seconds: a signal does not wake every lock (none on Windows), so Ctrl-C is looked for
@@ -48,6 +55,20 @@ def side_by_side(work: Callable[[int], None], firsts: range, threads: int | None
         except BaseException:
             left.clear()
             raise
+
+
+def one_blas_thread() -> "AbstractContextManager[object]":
+    """NumPy's products on one thread meanwhile, as several of ours multiply side by side."""
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> "ThreadpoolController":
+    """Those that are loaded, NumPy's among them; looking them up takes as long as a small evaluation."""
+    import numpy as np  # noqa: F401 - loads its library
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def cores() -> int:

@@ -23,6 +23,7 @@ from lookalike.metrics.exact_grid import OnGrid, Similarity, lengths_of, on_grid
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranks import Ranks, empty_ranks, take_ranks
 from lookalike.metrics.valid_references import NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
+from lookalike.parallel import one_blas_thread
 
 if TYPE_CHECKING:
     import torch
@@ -106,8 +107,6 @@ def _product(query: np.ndarray, reference: np.ndarray, buffer: np.ndarray) -> np
 
 def _over_tiles(queries: int, threads: int, tile: Callable[[int, np.ndarray], None]) -> None:
     """Calls `tile` for every tile of queries, with a buffer, on threads that each multiply alone."""
-    from threadpoolctl import threadpool_limits
-
     starts = list(range(0, queries, _QUERIES))
 
     def work(mine: list[int]) -> None:
@@ -120,7 +119,7 @@ def _over_tiles(queries: int, threads: int, tile: Callable[[int, np.ndarray], No
             tile(first, buffer)
 
     starts.reverse()
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(max(1, min(threads, len(starts)))) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(max(1, min(threads, len(starts)))) as pool:
         for done in [pool.submit(work, starts) for _ in range(min(threads, len(starts)))]:
             done.result()
 

@@ -13,6 +13,7 @@ from lookalike.metrics.k_reciprocal import Reranked
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranks import Ranks, empty_ranks, take_ranks
 from lookalike.metrics.rerank_options import RerankError, check_arrays, in_parts
+from lookalike.parallel import one_blas_thread
 
 _QUERIES, _REFERENCES = 16, 4096  # rows of exact float64 scores, and references that are turned into float64, at a time
 
@@ -57,8 +58,6 @@ def rank_reranked(
     Raises:
         RerankError: Arrays do not belong together.
     """
-    from threadpoolctl import threadpool_limits
-
     check_arrays(query, reference, problem)
     if len(reranked.starts) != len(query) + 1:
         raise RerankError(f"expected the re-ranking of {len(query)} queries, got that of {len(reranked.starts) - 1}")
@@ -66,7 +65,7 @@ def rank_reranked(
     queries, references = (on_grid(part, "cosine", 0.0, threads).values for part in (query, reference))
     task = _Task(queries, references, problem, reranked)
     result, depths = empty_ranks(len(query), ks, min(max(top, 1), len(reference))), np.array(ks, np.int64)
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         in_parts(len(query), _QUERIES, threads, lambda mine: _rank_block(task, mine, depths, result))
     return result
 
