@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Waiting for the disk guards against a power failure alone, which no test can make; started processes do wait.
+os.fsync = lambda descriptor: None
 # What is measured about this machine is kept apart from the user's own, and is the same for a test's processes.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lookalike-tests-")

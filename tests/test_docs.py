@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 
 from lookalike import RetrievalResult, evaluate
+from lookalike.training.cpu.precision import Timed
 
 DOCS = Path(__file__).parents[1] / "docs"
 EVALUATION = DOCS / "evaluation.md"
-CLASSES = (  # of the photographs that docs/python.md is about
-    *("Asparagus", "Avocado", "Banana", "Cabbage", "Carrots", "Cucumber"),
-    *("Kiwi", "Lemon", "Lime", "Orange", "Pineapple", "Zucchini"),
-)
+CLASSES = ("Asparagus", "Avocado", "Banana", "Kiwi", "Lemon", "Lime")  # of the photographs that docs/python.md is about
 
 
 def run(document: Path, flags: int) -> doctest.TestResults:
@@ -37,13 +35,15 @@ def test_the_examples_of_the_evaluation_give_what_they_say() -> None:
 def test_the_examples_in_python_give_what_they_say(
     produce: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On twelve classes of photographs, eight training, five validation and three test images each."""
+    """On six classes of photographs, eight training, five validation and three test images each."""
     for split, count in (("train", 8), ("validation", 5), ("test", 3)):
         for label in CLASSES:
             (tmp_path / "data" / split / label).mkdir(parents=True)
             for file in sorted((produce / split / label).iterdir())[:count]:
                 shutil.copyfile(file, tmp_path / "data" / split / label / file.name)
     monkeypatch.chdir(tmp_path)
+    timed = Timed("32-true", {}, {})  # timing them has tests of its own, and takes longer than all the rest
+    monkeypatch.setattr("lookalike.training.build.fastest_precision", lambda *_: timed)
     assert run(DOCS / "python.md", doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).attempted >= 30
 
 

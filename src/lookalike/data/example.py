@@ -21,7 +21,7 @@ import requests
 from lookalike.console import progress, say
 from lookalike.data.pixels import PixelSettings, resize
 from lookalike.errors import LookalikeError
-from lookalike.files import atomic_folder, only_one, write_bytes
+from lookalike.files import atomic_folder, only_one
 from lookalike.settings.paths import at_home
 
 COMMIT = "b545e4c5db0a77d9274bc7753eb409f83772a3a5"
@@ -133,7 +133,8 @@ def _write_digits(folder: Path) -> None:
         for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
             grey = np.repeat((image * 255 / 16).astype(np.uint8)[..., None], 3, axis=2)
             name = f"images/{label}/{number:04d}.png"
-            write_bytes(target / name, cv2.imencode(".png", resize(grey, PixelSettings(64, 64)))[1].tobytes())
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(cv2.imencode(".png", resize(grey, PixelSettings(64, 64)))[1].tobytes())
             unseen = label >= 7
             split = "test" if unseen else "validation" if number % 5 == 0 else "train"
             rows.append((name, str(label), split, ("reference", "query")[number % 2] if unseen else ""))
