@@ -17,7 +17,8 @@ TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
 ORDER = (  # each may import what stands behind it, and nothing before it
     *("cli", "api", "model", "reports", "experiments", "training", "auditing", "datamodules", "export", "models"),
     *("evaluation", "gallery", "inference", "data", "metrics", "settings"),
-    *("pages", "palette", "devices", "parallel", "jit", "outputs", "console", "terminal", "files", "seals", "errors"),
+    *("pages", "palette", "devices", "parallel", "jit", "outputs", "console", "terminal", "files", "special_files"),
+    *("seals", "errors"),
 )
 TORCH_FREE = ("cli", "auditing", "evaluation", "gallery", "inference", "data", "metrics", "settings")
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")

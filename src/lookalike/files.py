@@ -28,6 +28,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from lookalike.errors import LookalikeError
+from lookalike.special_files import need_no_special
 
 _TEMPORARY = re.compile(r"\.lookalike-[0-9a-f]{16}\.tmp")
 _SYNCED_AT_ONCE = 16
@@ -105,6 +106,7 @@ def _temporary(folder: Path) -> Path:
 @contextmanager
 def _new_file(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A file beside `path` that is this process's alone; what is left of it is removed at the end."""
+    need_no_special(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent.absolute() not in _tidied:  # it may hold many files, of which each is written by a call
@@ -327,6 +329,7 @@ def set_aside(path: Path) -> Path | None:
     """Renames what stands at `path` to `<name>.<date>`, so that nothing is lost; returns the new place."""
     if not os.path.lexists(path):
         return None
+    need_no_special(path)
     for aside in _numbered(path.with_name(f"{path.name}.{stamp()}")):
         folder = path.is_dir() and not path.is_symlink()
         try:

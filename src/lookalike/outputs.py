@@ -18,6 +18,7 @@ from pathlib import Path
 from lookalike.console import say
 from lookalike.errors import LookalikeError
 from lookalike.files import need_place, only_one, set_aside_for, sha256_of, write_bytes, write_json
+from lookalike.special_files import need_no_special
 
 
 class OutputError(LookalikeError):
@@ -42,6 +43,7 @@ def need_files(main: Path, others: Iterable[Path], inputs: Mapping[str, Path]) -
 
     Raises:
         OutputError: One is an input, an existing file inside one that is not of an earlier call, or a folder.
+        SpecialFileError: One is a pipe or a device.
         DiskFullError: There is no room.
         LookalikeError: Nothing can be written there.
     """
@@ -50,6 +52,7 @@ def need_files(main: Path, others: Iterable[Path], inputs: Mapping[str, Path]) -
         if not os.path.lexists(file):
             need_place(file.parent)
             continue
+        need_no_special(file)
         for name, source in inputs.items():
             if _same(file, source):
                 raise _over(file, name, source, "is")

@@ -59,7 +59,8 @@ def side_by_side(work: Callable[[int], None], firsts: range, threads: int | None
 
 def one_blas_thread() -> "AbstractContextManager[object]":
     """NumPy's products on one thread meanwhile, as several of ours multiply side by side."""
-    return _libraries().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limited
 
 
 @lru_cache(maxsize=1)

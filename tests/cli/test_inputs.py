@@ -25,6 +25,9 @@ def here(tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copyfile("zebras.csv", "data/all.csv")
     Path("out.csv").write_text("path,reason\nzebras,none\n")
     Path("data/exclude.csv").write_text("path,reason\nzebras,none\n")
+    Path("t").mkdir()
+    shutil.copyfile("zebras.csv", "t/all.csv")
+    shutil.copyfile("data/exclude.csv", "t/exclude.csv")
     return tmp_path
 
 
@@ -41,6 +44,14 @@ def everything(folder: Path) -> dict[Path, bytes]:
         (
             "manifest data.root=zebras.csv data.exclude=out.csv output=out.csv",
             r"out\.csv: .* is data\.exclude=out\.csv",
+        ),
+        (
+            "manifest data.root=t/all.csv data.images=data output=t/exclude.csv",
+            r"t/exclude\.csv: .* is data\.exclude=t/exclude\.csv",
+        ),
+        (
+            "manifest data.root=t/all.csv data.images=data output=data/exclude.csv",
+            r"data/exclude\.csv: .* is a file of data\.images=data",
         ),
         ("manifest data.root=data output=data/exclude.csv", r"exclude\.csv: .* is a? ?(file of )?data\."),
         ("report data.root=data output=data.html", r"data: .* is data\.root=data"),

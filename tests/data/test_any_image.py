@@ -142,6 +142,10 @@ def test_a_box_is_cut_from_a_file_and_its_bytes(scene: Image.Image, tmp_path: Pa
         (np.zeros((2, 8, 8, 3), np.uint8), r"got uint8 \[2, 8, 8, 3\]"),
         (np.zeros((0, 8, 3), np.uint8), r"got uint8 \[0, 8, 3\]"),
         (np.zeros(8, np.uint8), r"got uint8 \[8\]"),
+        (
+            np.ma.masked_less(np.arange(64, dtype=np.uint8).reshape(8, 8), 3),
+            "^an image: a masked array, whose masked pix",
+        ),
         (np.zeros((3, 8, 3), np.uint8), r"8 x 3 pixels, expected at least 4 x 4"),
         (np.broadcast_to(np.uint8(0), (1, MAX_PIXELS + 1)), rf"{MAX_PIXELS + 1} x 1 pixels, expected at least 4 x 4"),
     ],

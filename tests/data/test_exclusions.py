@@ -59,9 +59,9 @@ def test_a_list_that_cannot_be_understood_is_refused_and_stays(tmp_path: Path, t
 
 def test_a_list_is_made_where_there_is_none_and_read_back(tmp_path: Path) -> None:
     file = tmp_path / "new" / "exclude.csv"
-    reasons = {'a "b".jpg': "dark, blurred", "two\nlines.jpg": "odd", "latin\udcf1.jpg": ""}
+    reasons = {'a "b".jpg': "dark, blurred", "two\nlines.jpg": "odd", "a\rreturn.jpg": "b\rad", "latin\udcf1.jpg": ""}
     assert read_exclusions(file) == {}
-    assert add_exclusions(file, reasons) == 3
+    assert add_exclusions(file, reasons) == 4
     assert read_exclusions(file) == reasons
     before = file.read_bytes()
     assert add_exclusions(file, {"two\nlines.jpg": "another reason"}) == 0

@@ -79,7 +79,7 @@ def test_augmented_copies_are_trained_on_but_never_search_or_found(tmp_path: Pat
 @pytest.mark.parametrize("name", ["elsewhere/deep/data.csv", "data/train/data.parquet"])
 def test_a_written_table_reads_back_the_same(tmp_path: Path, name: str) -> None:
     root = pictures(tmp_path / "data", "1.png", "2 b.png", "3.png", "4.png")
-    labels = ["NA", "jalapeño, mild", "007"]
+    labels = ["NA", "jalapeño,\rmild", "007"]
     table = pd.DataFrame(
         {
             "path": ["1.png", "2 b.png", "3.png", "4.png"],

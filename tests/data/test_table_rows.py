@@ -38,3 +38,21 @@ def test_boxes_of_one_image_are_rows_of_their_own() -> None:
     assert row_problems(table) == ["1: listed twice, in 2 rows (2, 4), with the same values: keep one row"]
     whole = table.assign(x1=float("nan"), y1=float("nan"), x2=float("nan"), y2=float("nan"))
     assert row_problems(whole) == ["1: listed 3 times, in 3 rows (2, 3, 4), with label 'a' and 'b': keep the right row"]
+
+
+def test_many_values_that_are_none_of_ours_take_no_longer_each() -> None:
+    """Counted, not timed: each value is looked up among its own rows."""
+    table = pd.DataFrame(
+        {"path": [f"{n}.png" for n in range(3000)], "label": "a", "split": [f"s{n}" for n in range(3000)]}
+    )
+    problems = row_problems(table)
+    assert len(problems) == 3000
+    assert problems[0] == "row 2: split 's0': expected one of train, validation, test"
+
+
+def test_rows_of_one_wrong_value_are_told_together() -> None:
+    table = pd.DataFrame({"path": list("abcd"), "label": "a", "split": ["x", "train", "y", "x"]})
+    assert [problem.partition(": expected")[0] for problem in row_problems(table)] == [
+        "2 rows (2, 5): split 'x'",
+        "row 4: split 'y'",
+    ]

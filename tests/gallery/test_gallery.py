@@ -20,6 +20,7 @@ from lookalike.gallery.gallery import HasEncoder
 from lookalike.gallery.sqlite_store import SqliteStore, StoreError
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError
+from lookalike.inference.rejection import RejectionError
 
 AWKWARD = ['<b onclick="x">Kiwi</b>', "O'Brien & sons", "two\nlines", "🍐 pear", "日本", '{"a": 1}']
 
@@ -488,6 +489,26 @@ def test_several_numbers_are_removed_together_or_not_at_all(gallery: Gallery) ->
     assert len(gallery) == 50
     assert gallery.remove(image=np.array([1, 2])) == 2
     assert len(gallery) == 48
+    assert gallery.remove(image=np.array(3)) == 1
+    assert gallery.remove(image={4, 5}) == 2
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), 7, -1.5, "0.5", None.__class__, True, np.array([0.1, 0.2])])
+def test_a_threshold_is_a_cosine_similarity(gallery: Gallery, digits: Path, threshold: object) -> None:
+    image = files_of(digits, "test/*/*.png")[0]
+    with pytest.raises(RejectionError, match=r"^threshold=.*: expected a cosine similarity, -1 to 1$"):
+        gallery.predict(image, threshold=threshold)  # type: ignore[call-overload]
+    assert gallery.predict(image, threshold=np.float32(1)).label == "unknown"
+
+
+def test_texts_that_are_no_unicode_are_kept_readable(gallery: Gallery, digits: Path) -> None:
+    image = files_of(digits, "test/*/*.png")[0]
+    gallery.add(image, labels="new", note="from \udce9")
+    gallery.rename("new", "newer", note="\ud800")
+    for source in ("\ud800", "a\0b"):
+        with pytest.raises(GalleryError, match=r"remove: source=.* is not in .*: give the path it was enrolled from"):
+            gallery.remove(source=source)
+    assert gallery.remove(source=image) == 1
 
 
 def test_an_image_without_a_file_goes_by_its_name(gallery: Gallery, digits: Path) -> None:

@@ -105,12 +105,13 @@ def test_paths_are_relative_to_the_root_or_absolute() -> None:
         (np.eye(3), 4, "f" * 64, "k=4: expected 1 to 3"),
         (np.eye(3), -1, "f" * 64, "k=-1: expected 1 to 3"),
         (np.eye(2), 1, "f" * 64, r"expected finite values \[Q, 3\], got \(2, 2\)"),
+        (np.full((1, 3), 1e300), 1, "f" * 64, "with 3 that are not finite: check the weights"),
         (np.full((1, 3), np.nan), 1, "f" * 64, "with 3 that are not finite: check the weights"),
     ],
 )
 def test_a_search_that_has_no_answer_is_refused(query: np.ndarray, k: int, fingerprint: str, message: str) -> None:
     with pytest.raises(GalleryError, match=message):
-        gallery(np.eye(3, dtype=np.float32)).search(query.astype(np.float32), k, fingerprint)
+        gallery(np.eye(3, dtype=np.float32)).search(query, k, fingerprint)
 
 
 @pytest.mark.parametrize("part", ["labels", "paths"])

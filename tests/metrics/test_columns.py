@@ -188,3 +188,12 @@ def test_labels_and_cameras_of_every_kind_give_the_same_figures(kind: str) -> No
         )
         assert result.metrics == right.metrics
         assert result.counts == right.counts
+
+
+def test_labels_that_are_no_unicode_are_compared_readably() -> None:
+    """Such as names of files in Latin-1, as `os.listdir` gives them."""
+    assert texts_of(["caf\udce9", "b", None], "labels").tolist() == ["caf\\udce9", "b", None]
+    rows = np.eye(3, dtype=np.float32)
+    result = evaluate(rows, rows, ["caf\udce9", "b", "c"], ["caf\udce9", "b", "c"])
+    assert result.metrics["accuracy@1"] == 1
+    assert result.per_query["predicted"].tolist() == ["caf\\udce9", "b", "c"]

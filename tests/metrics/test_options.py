@@ -34,10 +34,16 @@ def test_options_stay_as_they_were_checked() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"ks": (0,)}, r"expected depths that are whole numbers from 1 and ap .*, got \[0, 1, 5, 10\] and rectangle"),
+        (
+            {"ks": (0,)},
+            r"expected depths that are whole numbers from 1 to 2\^62 and ap .*, got \[0, 1, 5, 10\] and rectangle",
+        ),
         ({"vote_ks": (2.5,)}, "expected depths that are whole numbers from 1"),
         ({"ap": "square"}, "ap rectangle or trapezoid, got .* and square"),
         ({"similarity": "dot"}, "expected similarity cosine or euclidean, device cpu or cuda: got dot, cpu"),
+        ({"ks": (2**70,)}, r"whole numbers from 1 to 2\^62"),
+        ({"similarity": np.array(["cosine", "x"])}, "expected similarity cosine or euclidean, device cpu or cuda: got"),
+        ({"device": ["cpu"]}, "expected similarity cosine or euclidean, device cpu or cuda: got"),
         ({"device": "tpu"}, "device cpu or cuda: got cosine, tpu"),
         ({"ks": 5}, r"ks: expected several depths such as \(1, 5\), got 5"),
         ({"threads": "2"}, "threads: expected 1 or more, or None for one per core, got '2'"),

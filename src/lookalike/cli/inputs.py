@@ -13,11 +13,16 @@ def inputs_of(settings: "Settings") -> dict[str, Path]:
     named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image")}
     data: Data | None = getattr(settings, "data", None)
     if data is not None:
-        from lookalike.data.exclusions import EXCLUDE_FILE  # here, as predict has no data set and no pandas
+        from lookalike.data.exclusions import (  # here, as predict has no data set and no pandas
+            EXCLUDE_FILE,
+            folders_of_lists,
+        )
 
         named |= {f"data.{name}": getattr(data, name) for name in ("root", "archive", "images", "exclude")}
         if data.root and not data.exclude:
             root = Path(data.root)
             base = Path(data.images) if data.images else root if root.is_dir() else root.parent
-            named["data.exclude"] = str(base / EXCLUDE_FILE) if (base / EXCLUDE_FILE).is_file() else None
+            lists = [folder / EXCLUDE_FILE for folder in folders_of_lists(root, base)]
+            names = ("data.exclude", f"data.images/{EXCLUDE_FILE}")
+            named |= {name: str(file) for name, file in zip(names, lists, strict=False) if file.is_file()}
     return {name: Path(value) for name, value in named.items() if value}

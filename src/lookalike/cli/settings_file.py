@@ -4,12 +4,12 @@ YAML is read event by event: what an alias, a nesting or a size would cost is kn
 """
 
 import json
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.settings.compose import UsageError
+from lookalike.special_files import is_special
 
 if TYPE_CHECKING:
     import yaml
@@ -42,7 +42,7 @@ def read_settings_file(file: Path) -> list[tuple[str, Any]]:
 
 
 def _text_of(file: Path) -> str:
-    if not stat.S_ISREG(file.stat().st_mode):
+    if file.is_dir() or is_special(file):
         raise ValueError("expected a file, found a folder, a pipe or a device")
     with file.open("rb") as source:
         data = source.read(_LARGEST + 1)

@@ -120,6 +120,8 @@ def read_any(
 
 
 def _picture_of(array: np.ndarray, name: str) -> Image.Image:
+    if np.ma.is_masked(array):
+        raise ImageError(f"{name}: a masked array, whose masked pixels have no colour: fill them first", "format")
     colours = array.ndim == 3 and array.shape[2] in _CHANNELS
     if array.dtype != np.uint8 or not (colours or array.ndim == 2) or not array.size:
         raise ImageError(

@@ -5,12 +5,13 @@ A table of path (as in the manifest, relative to the root of the data) and reaso
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.table_file import decode, split
+from lookalike.data.table_file import decode, read_text_file, split
 from lookalike.data.tables import ManifestError, forms_of
 from lookalike.files import only_one, write_bytes
 
@@ -27,6 +28,17 @@ def read_exclusions(file: Path) -> dict[str, str]:
         return {}
     head, lines = _read(file)
     return {line[head.index("path")]: line[head.index("reason")] for line in lines}
+
+
+def folders_of_lists(root: Path, base: Path) -> list[Path]:
+    """Where `exclude.csv` is read when no list is named: beside a table that lies elsewhere, and beside the images.
+
+    Args:
+        root: The folder or the table of a data set.
+        base: The folder that its paths start from.
+    """
+    beside = base if root.is_dir() else root.parent
+    return [base] if os.path.realpath(beside) == os.path.realpath(base) else [beside, base]
 
 
 def find_exclusions(exclude: Path | None, root: Path, paths: Iterable[str] = ()) -> tuple[dict[str, str], str]:
@@ -74,7 +86,9 @@ def add_exclusions(file: Path, reasons: dict[str, str]) -> int:
             lines.append([cells.get(name, "") for name in head])
         if new:
             text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([head, *lines])
+            # Python quotes a carriage return only where lines end in one.
+            returns = any("\r" in cell for line in [head, *lines] for cell in line)
+            csv.writer(text, lineterminator="\r\n" if returns else "\n").writerows([head, *lines])
             write_bytes(file, text.getvalue().encode("utf-8", "surrogateescape"))
     return len(new)
 
@@ -105,7 +119,7 @@ def without(table: pd.DataFrame, excluded: dict[str, str], name: str) -> tuple[p
 def _read(file: Path) -> tuple[list[str], list[list[str]]]:
     """The first line, and all others, each with as many cells."""
     try:
-        lines, _ = split(decode(file.read_bytes(), "surrogateescape")[0])
+        lines, _ = split(decode(read_text_file(file), "surrogateescape")[0])
     except (ValueError, OSError) as error:
         raise ManifestError(f"{file}: cannot be read as a table ({error}): expected the columns path,reason") from error
     head = [name.strip() for name in lines[0]] if lines else []

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, holds_splits, read_class_folders
-from lookalike.data.exclusions import find_exclusions, without
+from lookalike.data.exclusions import find_exclusions, folders_of_lists, without
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, composed_note, stripped_note
 from lookalike.data.manifest import Manifest, tidy
@@ -177,8 +177,7 @@ def _without_excluded(
     Returns:
         The other rows, path -> reason of what is left out, and notes.
     """
-    beside = base if exclude or root.is_dir() else root.parent
-    folders = [base] if beside.samefile(base) else [beside, base]
+    folders = [base] if exclude else folders_of_lists(root, base)
     left_out: dict[str, str] = {}
     rest, notes = table, []
     for folder in folders:

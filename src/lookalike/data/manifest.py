@@ -19,6 +19,7 @@ from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
 from lookalike.data.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
+from lookalike.data.table_file import csv_bytes
 from lookalike.data.tables import COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
 from lookalike.outputs import write_files
 from lookalike.settings.split_names import SPLITS
@@ -190,7 +191,7 @@ def write_table(manifest: Manifest, path: Path) -> None:
 
     table = manifest.table.assign(**{name: manifest.table[name].map(beside) for name in ("path", "source")})
     parquet = path.suffix.lower() == ".parquet"
-    write_files(path, {path: table.to_parquet(index=False) if parquet else table.to_csv(index=False).encode()})
+    write_files(path, {path: table.to_parquet(index=False) if parquet else csv_bytes(table)})
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from lookalike.data.image_files import is_image_name
 from lookalike.data.market import FOLDERS, QUERIES, REFERENCES, TRAIN, market_root
 from lookalike.errors import LookalikeError
 from lookalike.files import atomic_folder
+from lookalike.special_files import is_special
 
 _LARGEST_RATIO = 20  # of an archive of images: JPEG hardly shrinks, a drawing as PNG a few times
 _LONGEST_NAME = 255  # bytes; no usual file system holds more
@@ -87,6 +88,8 @@ def _same_as(source: zipfile.ZipFile, archive: Path, root: Path, folder: Path) -
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    if is_special(archive):
+        raise MarketError(f"{archive}: a pipe or a device: expected the zip of Market-1501; give its place")
     try:
         with archive.open("rb") as file:
             start = file.read(2)

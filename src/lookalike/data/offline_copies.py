@@ -25,6 +25,7 @@ from lookalike.data.class_folders import RECIPE
 from lookalike.data.images import ImageError, read_image
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.pixels import PixelSettings, resize
+from lookalike.data.table_file import csv_bytes
 from lookalike.errors import LookalikeError, listed
 from lookalike.files import atomic_file, only_one, sha256_of, write_bytes, write_json
 
@@ -108,7 +109,7 @@ def make_copies(
         if missing:
             _write_all(missing, manifest, strength, max_side, threads or os.cpu_count() or 1)
         with atomic_file(output / TABLE) as handle:
-            rows.to_csv(handle, index=False)
+            handle.write(csv_bytes(rows))
         stale = sum(not name.startswith(".") for _, _, names in os.walk(output) for name in names) - len(plan) - 2
     if stale > 0:
         say(f"{output}: {stale} file(s) of other settings lie there too; they are not used")

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.special_files import is_special
+
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 MOST_COLUMNS = 1000
@@ -63,7 +66,7 @@ def read_csv(path: Path) -> Cells:
         ValueError: It has no clear meaning.
         OSError: It cannot be read.
     """
-    text, encoding = decode(path.read_bytes())
+    text, encoding = decode(read_text_file(path))
     rows, separator = split(text)
     if not rows:
         raise ValueError("it is empty")
@@ -102,6 +105,7 @@ def read_parquet(path: Path) -> Cells:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _need_no_special(path)
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - _TAIL))
@@ -121,6 +125,28 @@ def read_parquet(path: Path) -> Cells:
     kept = [place for place, field in enumerate(schema) if not pa.types.is_nested(field.type)]
     names = [named(schema.field(place).name, place) for place in kept]
     return Cells(names, [_text_of(table.column(place), schema.field(place).name) for place in kept], whole=table)
+
+
+def read_text_file(path: Path) -> bytes:
+    """The bytes of a file that people write.
+
+    Raises:
+        ValueError: It is a pipe or a device, which may have no end.
+        OSError: It cannot be read.
+    """
+    _need_no_special(path)
+    return path.read_bytes()
+
+
+def _need_no_special(path: Path) -> None:
+    if is_special(path):
+        raise ValueError("it is a pipe or a device, expected a file")
+
+
+def csv_bytes(table: "pd.DataFrame") -> bytes:
+    """A table as CSV, in UTF-8; Python quotes a carriage return only where lines end in one."""
+    text = table.to_csv(index=False)
+    return (table.to_csv(index=False, lineterminator="\r\n") if "\r" in text else text).encode()
 
 
 def decode(data: bytes, errors: str = "strict") -> tuple[str, str]:

@@ -28,9 +28,10 @@ def row_problems(table: pd.DataFrame) -> list[str]:
             problems.append(f"{rows_of(table.index[cells == ''])}: no {column}: {way_out}")
     for column, allowed in (("split", SPLITS), ("role", ROLES)):
         values = table[column] if column in table else pd.Series("", table.index)
-        for value in sorted(set(values) - set(allowed)):
-            names = ", ".join(name or "(empty)" for name in allowed)
-            problems.append(f"{rows_of(values.index[values == value])}: {column} {value!r}: expected one of {names}")
+        others = values[~values.isin(allowed)]
+        names = ", ".join(name or "(empty)" for name in allowed)
+        for value, rows in others.groupby(others):
+            problems.append(f"{rows_of(rows.index)}: {column} {value!r}: expected one of {names}")
     return problems + _twice(table)
 
 

@@ -207,7 +207,7 @@ def _splits(column: pd.Series, notes: list[str]) -> pd.Series:
     if renamed:
         more = ", ..." if renamed[_NAMED:] else ""
         notes.append(f"splits of other names are read: {', '.join(renamed[:_NAMED])}{more}")
-    return column.replace(meant)
+    return column.map(meant)
 
 
 def _flags(column: pd.Series, name: str, problems: list[str]) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from operator import index
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def as_note(note: str) -> str:
     """
     if not isinstance(note, str):
         raise GalleryError(f"note={note!r}: expected text")
-    return note
+    return readable(note)
 
 
 def whole_number(name: str, value: int) -> int:
@@ -136,4 +137,12 @@ def source_of(image: AnyImage, number: int) -> str:
     """
     if not isinstance(image, str | Path):
         return name_of(image, number)
-    return str(Path(at_home(image)).resolve()).encode("utf-8", "backslashreplace").decode()
+    place = str(image)
+    with suppress(ValueError):  # a NUL in it, so there is no such file
+        place = str(Path(at_home(image)).resolve())
+    return readable(place)
+
+
+def readable(text: str) -> str:
+    """Text whose bytes may not be UTF-8, such as the name of a file, as SQLite can keep it."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -19,6 +19,7 @@ from lookalike.gallery.enrolment import (
     as_label,
     as_note,
     labels_for,
+    readable,
     source_of,
     spread,
     under_other_labels,
@@ -29,7 +30,7 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
-from lookalike.inference.rejection import Rejection
+from lookalike.inference.rejection import Rejection, checked_threshold
 from lookalike.pages import snippet
 from lookalike.settings.paths import path_of
 
@@ -244,12 +245,12 @@ class Gallery:
         if label is not None:
             return self._store.remove("label", [as_label(label)], note) or self._refuse_label(label)
         if source is not None:
-            removed = self._store.remove("source", list({str(source), source_of(source, 0)}), note)
+            removed = self._store.remove("source", list({readable(str(source)), source_of(source, 0)}), note)
             if not removed:
                 raise GalleryError(f"remove: source={source} is not in {self.path}: give the path it was enrolled from")
             return removed
         assert image is not None
-        numbers = {whole_number("image", number) for number in (image if isinstance(image, Iterable) else [image])}
+        numbers = {whole_number("image", number) for number in _several(image)}
         missing = sorted(numbers - set(self._snapshot()[1].tolist()))
         if missing or not numbers:
             shown = ", ".join(map(str, missing[:5])) or "nothing"
@@ -279,12 +280,13 @@ class Gallery:
 
         Raises:
             GalleryError: The gallery is empty.
+            RejectionError: The threshold is no cosine similarity.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
         """
         k = checked_k(k)
         references, _ = self._filled()
         k = min(k, len(references))
-        limit = None if threshold is None else Rejection(threshold)
+        limit = None if threshold is None else Rejection(checked_threshold(threshold))
         listed, alone = with_folders(images, "predict")
         asked = listed[0] if alone else listed
         return predict_any(self.encoder, references, asked, k, source=str(self.path), rejection=limit)
@@ -384,3 +386,10 @@ def _encoder_of(model: HasEncoder) -> Encoder:
     if not hasattr(model, "encoder"):
         raise GalleryError(f"expected a model that embeds, got {model!r}: give Model.load(<bundle>)")
     return model.encoder
+
+
+def _several(image: int | Iterable[int]) -> Iterable[int]:
+    """Numbers of images, of one or of several; an array without a dimension is one."""
+    if isinstance(image, np.ndarray):
+        return image.ravel().tolist()
+    return image if isinstance(image, Iterable) else [image]

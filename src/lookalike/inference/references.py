@@ -104,6 +104,8 @@ class References:
                 f"query embeddings: expected float32 [Q, {self.embeddings.shape[1]}], got {query.dtype}: "
                 "embed the images first"
             )
+        with np.errstate(over="ignore"):  # what is beyond float32 is told as not finite
+            query = np.ascontiguousarray(query, np.float32)
         if query.ndim != 2 or query.shape[1:] != self.embeddings.shape[1:] or not np.isfinite(query).all():
             raise GalleryError(
                 f"query embeddings: expected finite values [Q, {self.embeddings.shape[1]}], got {query.shape} with "
@@ -111,7 +113,7 @@ class References:
             )
         rows = np.empty((len(query), k), np.int64)
         similarity = np.empty((len(query), k), np.float32)
-        for place, embedding in enumerate(np.ascontiguousarray(query, np.float32)):
+        for place, embedding in enumerate(query):
             rows[place], similarity[place] = self._nearest(embedding[None], k)
         return rows, similarity
 

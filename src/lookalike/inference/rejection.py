@@ -1,6 +1,7 @@
 """When a prediction says unknown: a given similarity, or the one that keeps to a false accept rate, or never."""
 
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from lookalike.errors import LookalikeError
@@ -88,15 +89,25 @@ def rejection(
     if OFF in (threshold, false_accept_rate):
         return None
     if threshold is not None:
-        return _given(open_set, float(threshold))
+        return _given(open_set, checked_threshold(threshold))
     rate = open_set.false_accept_rate if false_accept_rate is None else float(false_accept_rate)
     return None if rate is None else _of_rate(open_set, rate, name)
 
 
+def checked_threshold(threshold: object) -> float:
+    """A cosine similarity.
+
+    Raises:
+        RejectionError: None that there is, or no number.
+    """
+    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1 <= float(threshold) <= 1:
+        shown = f"{threshold:g}" if isinstance(threshold, float) else repr(threshold)
+        raise RejectionError(f"threshold={shown}: expected a cosine similarity, -1 to 1")
+    return float(threshold)
+
+
 def _given(open_set: OpenSet, limit: float) -> Rejection:
     """A similarity, with the share of unknown images above it where the bundle can tell."""
-    if not -1 <= limit <= 1:
-        raise RejectionError(f"threshold={limit:g}: expected a cosine similarity, -1 to 1")
     if open_set.unknowns is None:
         return Rejection(limit)
     sample = open_set.unknowns.sample()

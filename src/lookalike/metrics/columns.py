@@ -44,6 +44,10 @@ def texts_of(values: Rows, name: str) -> np.ndarray:
         value if type(value) is str and value.strip() else str(value) if type(value) is int else _text(value, name)
         for value in column.tolist()
     ]
+    try:
+        "".join(filter(None, texts)).encode()
+    except UnicodeEncodeError:  # names of files whose bytes are not UTF-8; no table holds such a text
+        texts[:] = [text and text.encode("utf-8", "backslashreplace").decode() for text in texts]
     return texts
 
 

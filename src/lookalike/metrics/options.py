@@ -12,6 +12,8 @@ from lookalike.metrics.rerank_options import Rerank, checked_options
 
 AveragePrecision = Literal["rectangle", "trapezoid"]
 
+_DEEPEST = 1 << 62  # a depth beyond the references means all of them
+
 
 @dataclass(frozen=True)
 class EvaluationOptions:
@@ -45,13 +47,14 @@ class EvaluationOptions:
                 raise EvaluationError(f"{name}: expected several depths such as (1, 5), got {value!r}")
             object.__setattr__(self, name, tuple(value))
         depths = [*self.ks, *self.vote_ks]
-        whole = all(isinstance(k, int | np.integer) and k >= 1 for k in depths)
+        whole = all(isinstance(k, int | np.integer) and 1 <= k <= _DEEPEST for k in depths)
         if not whole or self.ap not in ("rectangle", "trapezoid"):
             raise EvaluationError(
-                "expected depths that are whole numbers from 1 and ap rectangle or trapezoid, "
+                "expected depths that are whole numbers from 1 to 2^62 and ap rectangle or trapezoid, "
                 f"got {depths} and {self.ap}"
             )
-        if self.similarity not in ("cosine", "euclidean") or self.device not in ("cpu", "cuda"):
+        texts = isinstance(self.similarity, str) and isinstance(self.device, str)
+        if not texts or self.similarity not in ("cosine", "euclidean") or self.device not in ("cpu", "cuda"):
             raise EvaluationError(
                 f"expected similarity cosine or euclidean, device cpu or cuda: got {self.similarity}, {self.device}"
             )

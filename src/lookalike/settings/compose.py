@@ -70,7 +70,7 @@ def _composed(verb: str, chosen: tuple[str, ...], folder: Path, state: object) -
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(f"settings cannot be read: {str(error).splitlines()[0]}") from error
     assert isinstance(composed, dict)
-    return composed
+    return {str(name): value for name, value in composed.items()}
 
 
 @contextmanager
