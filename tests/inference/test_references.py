@@ -178,6 +178,13 @@ def flip(file: Path, place: int) -> None:
     file.write_bytes(content)
 
 
+def test_a_damaged_name_of_the_checksums_is_noticed(tmp_path: Path) -> None:
+    gallery(np.eye(2, dtype=np.float32)).save(tmp_path)
+    flip(tmp_path / "gallery.json", (tmp_path / "gallery.json").read_bytes().index(b'files"'))
+    with pytest.raises(GalleryError, match=r"gallery\.json: unknown: giles\): write it again with lookalike embed"):
+        load_references(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "place"), [("embeddings.npy", -8), ("rows.csv", 17)])
 def test_a_bit_that_is_another_is_noticed(name: str, place: int, tmp_path: Path) -> None:
     """It changes a number by its last digits, or a label by a letter."""

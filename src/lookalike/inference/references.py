@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _SCHEMA = 1
+_ABOUT = {"schema", "fingerprint", "precision", "root", "files"}
 _FILES = ("embeddings.npy", "rows.csv")
 FILES = ("embeddings.npy", "rows.csv", "gallery.json")
 _LENGTH_TOLERANCE = 0.01
@@ -189,6 +190,8 @@ def load_references(folder: Path) -> References:
         about = json.loads((folder / "gallery.json").read_bytes().decode("utf-8", "surrogateescape"))
         if about["schema"] != _SCHEMA:
             raise ValueError(f"gallery.json is of schema {about['schema']}, expected {_SCHEMA}")
+        if others := set(about) - _ABOUT:  # a damaged name of `files` would leave the checksums unread
+            raise ValueError(f"gallery.json: unknown: {', '.join(sorted(others))}")
         embeddings = _array(folder / "embeddings.npy")
         if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float32:
             raise ValueError("embeddings.npy holds no float32 [R, D]")
