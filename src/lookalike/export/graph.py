@@ -44,9 +44,9 @@ def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns about shapes that are fixed here on purpose
         try:
-            graph = openvino.convert_model(
-                _UnitEmbeddings(embedder), example_input=example, input=[(shape, openvino.Type.u8)]
-            )
+            # Tracing a second time to compare would take as long again; what is exported is compared with torch anyway.
+            traced = torch.jit.trace(_UnitEmbeddings(embedder).eval(), example, strict=False, check_trace=False)
+            graph = openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
         except Exception as error:  # what it raises for a network that it does not know is its own affair
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ExportError(f"OpenVINO cannot take the network over ({reason})") from error
