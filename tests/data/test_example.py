@@ -148,6 +148,8 @@ def test_the_whole_demo_on_digits(
         "model.weights=none",
         "pixels.height=32",
         "pixels.width=32",
+        "trainer.workers=0",
+        "trainer.precision=32-true",
         "logger=none",
     )
     monkeypatch.setattr(

@@ -1,8 +1,7 @@
 """The database of a search: taken up again after a kill, refused when it is of other settings."""
 
-import os
+import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lookalike.experiments.study import (
     given_attribute,
     open_study,
     plain_database_errors,
+    require_optuna,
     take_up_killed_trials,
 )
 from lookalike.models.checkpoint_file import CheckpointError
@@ -59,13 +59,10 @@ def test_a_study_of_other_settings_or_a_damaged_one_is_refused(digits: Path, tmp
         search_with(by_scale, digits, tmp_path)
 
 
-def test_without_optuna_the_way_out_is_named(tmp_path: Path) -> None:
-    (tmp_path / "optuna.py").write_text("raise ImportError('No module named optuna')")
-    code = "from lookalike.experiments.study import require_optuna\nrequire_optuna()"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 1
-    assert f"TuneError: tune needs optuna (No module named optuna): {install('tune')}" in done.stderr
+def test_without_optuna_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(TuneError, match=rf"^tune needs optuna \([^)]*optuna[^)]*\): {re.escape(install('tune'))}$"):
+        require_optuna()
 
 
 def test_other_errors_than_those_of_the_database_pass_through(tmp_path: Path) -> None:

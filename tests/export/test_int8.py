@@ -258,6 +258,7 @@ def test_photographs_keep_their_figures(few_produce: Path, tmp_path: Path) -> No
     """A depthwise network, the harder kind to quantise; the default settings but for what 60 queries can tell."""
     folders = (f"models_dir={tmp_path / 'models'}", f"checkpoint_dir={tmp_path / 'checkpoint'}")
     size = ("pixels.height=96", "pixels.width=96", "online=none", "trainer.max_epochs=1", "trainer.workers=0")
+    size += ("trainer.precision=32-true",)  # what is quickest takes longer to find out than the training
     chosen = ("model=efficientnet_lite0", "trainer.threads=1", "trainer.device=cpu", "logger=none", "run=photographs")
     bundle, _ = train(read_settings("train", [f"data.root={few_produce}", *folders, *size, *chosen]))
     made, comparison = quantize(bundle, read_manifest(few_produce), tmp_path / "int8", max_loss=0.05)

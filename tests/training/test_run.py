@@ -27,6 +27,7 @@ def test_training_learns_photographs(few_produce: Path, tmp_path: Path, monkeypa
 
     monkeypatch.chdir(tmp_path)
     quick = ["model=efficientnet_lite0", "pixels.height=96", "pixels.width=96", "trainer.max_epochs=3", "logger=none"]
+    quick += ["trainer.precision=32-true"]  # what is quickest takes longer to find out than the training
     settings = read_settings(
         "train", [f"data.root={few_produce}", "run=p", *quick, "trainer.workers=0", "trainer.batch_size=16"]
     )
