@@ -45,7 +45,8 @@ def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
         warnings.simplefilter("ignore")  # tracing warns about shapes that are fixed here on purpose
         try:
             # Tracing a second time to compare would take as long again; what is exported is compared with torch anyway.
-            traced = torch.jit.trace(_UnitEmbeddings(embedder).eval(), example, strict=False, check_trace=False)
+            network = _UnitEmbeddings(embedder).eval()
+            traced = torch.jit.trace(network, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             graph = openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
         except Exception as error:  # what it raises for a network that it does not know is its own affair
             reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -6,6 +6,8 @@ from contextlib import suppress
 from operator import index
 from pathlib import Path
 
+import numpy as np
+
 from lookalike.data.any_image import AnyImage, folder_label, name_of
 from lookalike.data.labels import as_label as as_written
 from lookalike.gallery.sqlite_store import Row
@@ -146,3 +148,10 @@ def source_of(image: AnyImage, number: int) -> str:
 def readable(text: str) -> str:
     """Text whose bytes may not be UTF-8, such as the name of a file, as SQLite can keep it."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def several(image: int | Iterable[int]) -> Iterable[int]:
+    """Numbers of images, of one or of several; an array without a dimension is one."""
+    if isinstance(image, np.ndarray):
+        return image.ravel().tolist()
+    return image if isinstance(image, Iterable) else [image]

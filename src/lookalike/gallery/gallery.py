@@ -20,12 +20,15 @@ from lookalike.gallery.enrolment import (
     as_note,
     labels_for,
     readable,
+    several,
     source_of,
     spread,
     under_other_labels,
     whole_number,
 )
 from lookalike.gallery.sqlite_store import OtherLabelError, Row, SqliteStore, Thumbnails
+from lookalike.gallery.voting import vote_within
+from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.queries import with_folders
@@ -75,6 +78,7 @@ class Gallery:
         self._model = model  # the files of a network without a bundle stay as long as it does
         self._version: tuple[int, int] | None = None
         self._read: tuple[References, np.ndarray] | None = None
+        self._voting: tuple[References, VoteConfig] | None = None
 
     @classmethod
     def create(cls, path: str | Path, model: HasEncoder) -> "Gallery":
@@ -88,11 +92,7 @@ class Gallery:
             StoreError: A gallery is there already.
         """
         encoder = _encoder_of(model)
-        about = {
-            "fingerprint": encoder.fingerprint,
-            "precision": encoder.precision,
-            "dimensions": str(encoder.size),
-        }
+        about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": str(encoder.size)}
         folder = path_of(path, "Gallery.create")
         return cls(folder, model, SqliteStore.create(folder / _FILE, about))
 
@@ -250,7 +250,7 @@ class Gallery:
                 raise GalleryError(f"remove: source={source} is not in {self.path}: give the path it was enrolled from")
             return removed
         assert image is not None
-        numbers = {whole_number("image", number) for number in _several(image)}
+        numbers = {whole_number("image", number) for number in several(image)}
         missing = sorted(numbers - set(self._snapshot()[1].tolist()))
         if missing or not numbers:
             shown = ", ".join(map(str, missing[:5])) or "nothing"
@@ -259,20 +259,23 @@ class Gallery:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
-        self, images: AnyImage, k: int = 10, *, threshold: float | None = None
+        self, images: AnyImage, k: int | None = None, *, threshold: float | None = None
     ) -> Prediction: ...
 
     @overload
-    def predict(self, images: Iterable[AnyImage], k: int = 10, *, threshold: float | None = None) -> Predictions: ...
+    def predict(
+        self, images: Iterable[AnyImage], k: int | None = None, *, threshold: float | None = None
+    ) -> Predictions: ...
 
     def predict(
-        self, images: AnyImage | Iterable[AnyImage], k: int = 10, *, threshold: float | None = None
+        self, images: AnyImage | Iterable[AnyImage], k: int | None = None, *, threshold: float | None = None
     ) -> Prediction | Predictions:
         """Names images by their k nearest enrolled ones.
 
         Args:
             images: One image or several; a folder stands for the images in it, sorted.
-            k: Neighbours that vote; all of them in a smaller gallery.
+            k: Neighbours, each with one vote; all of them in a smaller gallery. None for ten, of which vote as names
+                most enrolled images rightly.
             threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
 
         Returns:
@@ -283,13 +286,13 @@ class Gallery:
             RejectionError: The threshold is no cosine similarity.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
         """
-        k = checked_k(k)
         references, _ = self._filled()
-        k = min(k, len(references))
+        vote = self._vote(references) if k is None else None
+        k = None if k is None else min(checked_k(k), len(references))
         limit = None if threshold is None else Rejection(checked_threshold(threshold))
         listed, alone = with_folders(images, "predict")
         asked = listed[0] if alone else listed
-        return predict_any(self.encoder, references, asked, k, source=str(self.path), rejection=limit)
+        return predict_any(self.encoder, references, asked, k, source=str(self.path), vote_by=vote, rejection=limit)
 
     def search(self, embeddings: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly.
@@ -355,6 +358,12 @@ class Gallery:
             raise GalleryError(f"{self.path}: is empty, so there is nothing to find: add images first")
         return references, numbers
 
+    def _vote(self, references: References) -> VoteConfig:
+        """Chosen again when its images changed."""
+        if self._voting is None or self._voting[0] is not references:
+            self._voting = references, vote_within(references)
+        return self._voting[1]
+
     def _snapshot(self) -> tuple[References, np.ndarray]:
         """All images of one moment, and their numbers, int64."""
         version = self._store.version
@@ -386,10 +395,3 @@ def _encoder_of(model: HasEncoder) -> Encoder:
     if not hasattr(model, "encoder"):
         raise GalleryError(f"expected a model that embeds, got {model!r}: give Model.load(<bundle>)")
     return model.encoder
-
-
-def _several(image: int | Iterable[int]) -> Iterable[int]:
-    """Numbers of images, of one or of several; an array without a dimension is one."""
-    if isinstance(image, np.ndarray):
-        return image.ravel().tolist()
-    return image if isinstance(image, Iterable) else [image]
