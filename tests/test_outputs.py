@@ -43,7 +43,7 @@ def test_what_a_person_made_is_kept_under_a_dated_name(earlier: bool, capsys: py
     assert table.read_text() == "4"
     assert kept("r/a.csv") == ["mine"]
     told = capsys.readouterr().err
-    assert re.search(r"r\.json: what stood there and was not written here, or was changed since, is kept: r/a", told)
+    assert re.search(r"r\.json: what stood there and was not written here, .* or is of other data, is kept: r/a", told)
     table.write_text("mine, too")
     write_files(main, {main: b"5"})
     assert table.read_text() == "mine, too", "it would have been removed if it were as it was written"
@@ -78,6 +78,16 @@ def test_results_of_another_source_have_another_name() -> None:
         "m on /d/B": "r-B-3.json",
     }
     assert {place.read_text(): place for place in places.values()} == places
+    write_files(main, {main: b"again"}, "m on /A")
+    assert (main.read_text(), kept("r.json")) == ("again", [])
+    write_files(main, {main: b"taken at the same moment"}, "m on /B")
+    assert kept("r.json") == ["again"], "what is of another source is never replaced"
+    odd = "m on /caf\udce9"
+    write_files(Path("odd.json"), {Path("odd.json"): b"1"}, odd)
+    assert own_name(Path("odd.json"), odd, "x") == Path("odd.json")
+    assert own_name(Path("odd.json"), "m on /other", "x") == Path("odd-x.json")
+    write_files(Path("odd.json"), {Path("odd.json"): b"2"}, odd)
+    assert kept("odd.json") == []
     Path("mine.json").write_text("by hand")
     assert own_name(Path("mine.json"), "m on /A", "A") == Path("mine.json"), (
         "kept under a dated name when it is written"

@@ -106,7 +106,6 @@ def _temporary(folder: Path) -> Path:
 @contextmanager
 def _new_file(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A file beside `path` that is this process's alone; what is left of it is removed at the end."""
-    need_no_special(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent.absolute() not in _tidied:  # it may hold many files, of which each is written by a call
@@ -144,6 +143,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         DiskFullError: There is no room; `path` keeps its previous content.
     """
+    need_no_special(path)
     with _new_file(path) as (temporary, handle):
         yield handle
         _flush(handle)

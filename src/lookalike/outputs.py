@@ -81,6 +81,7 @@ def need_folder(folder: Path, inputs: Mapping[str, Path], replaced: bool = False
             raise _over(folder, name, source, "is")
         if replaced and _inside(source, folder):
             raise _over(folder, name, source, "holds")
+    need_no_special(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder}: expected a folder to write, found a file: give another output, or move that file")
     need_place(folder.parent if replaced else folder)
@@ -111,13 +112,14 @@ def write_files(main: Path, contents: Mapping[Path, bytes], source: str = "") ->
     Args:
         main: The file that was asked for: the list of what was written is named after it.
         contents: File -> all of it, in the order in which they are written; all lie in the folder of `main` or below.
-        source: What they tell of; see `own_name`.
+        source: What they tell of, see `own_name`; what was written of another one is kept, too. "" = of anything.
 
     Raises:
         DiskFullError: There is no room; the file that has none keeps its previous content.
     """
     with _alone(main, len(contents) > 1):
-        before, kept = _written(main).files, []
+        earlier, kept = _written(main), []
+        before = earlier.files if source in ("", earlier.source) else {}
         now = {_name(file, main): [hashlib.sha256(content).hexdigest()] for file, content in contents.items()}
         # A process that is killed in between leaves files that the list knows, too.
         both = {name: [*before.get(name, []), *now.get(name, [])] for name in {**before, **now}}
@@ -133,7 +135,10 @@ def write_files(main: Path, contents: Mapping[Path, bytes], source: str = "") ->
         write_json(_list(main), {"source": source, "files": now})
     if kept:
         more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
-        say(f"{main}: what stood there and was not written here, or was changed since, is kept: {kept[0]}{more}")
+        say(
+            f"{main}: what stood there and was not written here, was changed since or is of other data, is kept: "
+            f"{kept[0]}{more}"
+        )
 
 
 @contextmanager
@@ -160,7 +165,7 @@ def _name(file: Path, main: Path) -> str:
 def _written(main: Path) -> _Written:
     """A list that cannot be read knows nothing."""
     try:
-        listed = json.loads(_list(main).read_bytes())
+        listed = json.loads(_list(main).read_bytes().decode("utf-8", "surrogateescape"))
         files = {
             str(name): [str(digest) for digest in digests]
             for name, digests in listed["files"].items()

@@ -441,7 +441,7 @@ def test_another_data_set_has_reports_of_its_own(bundle_path: Path, digits: Path
         for verb in verbs:
             more = ["worst=0", "logger=csv"] if verb == "eval" else []
             assert main([verb, f"bundle={bundle_path}", f"data.root={root}", *more]) == 0
-    names = ("tiny-validation", "tiny-validation-other")
+    names = ("tiny-validation", "tiny-validation-other.d")
     written = sorted(file.name for file in (here / "reports").iterdir() if not file.name.startswith("."))
     assert written == sorted([f"{name}{end}" for name in names for end in ("", ".csv", ".html", ".json", ".parquet")])
     for name, root in zip(names, (digits, other), strict=True):

@@ -16,6 +16,7 @@ from PIL import Image
 
 import processes
 from lookalike import Gallery, Model
+from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import HasEncoder
 from lookalike.gallery.sqlite_store import SqliteStore, StoreError
 from lookalike.inference.encoder import Encoder
@@ -493,7 +494,7 @@ def test_several_numbers_are_removed_together_or_not_at_all(gallery: Gallery) ->
     assert gallery.remove(image={4, 5}) == 2
 
 
-@pytest.mark.parametrize("threshold", [float("nan"), 7, -1.5, "0.5", None.__class__, True, np.array([0.1, 0.2])])
+@pytest.mark.parametrize("threshold", [float("nan"), 7, -1.5, "0.5", type(None), True, np.array([0.1, 0.2])])
 def test_a_threshold_is_a_cosine_similarity(gallery: Gallery, digits: Path, threshold: object) -> None:
     image = files_of(digits, "test/*/*.png")[0]
     with pytest.raises(RejectionError, match=r"^threshold=.*: expected a cosine similarity, -1 to 1$"):
@@ -508,6 +509,8 @@ def test_texts_that_are_no_unicode_are_kept_readable(gallery: Gallery, digits: P
     for source in ("\ud800", "a\0b"):
         with pytest.raises(GalleryError, match=r"remove: source=.* is not in .*: give the path it was enrolled from"):
             gallery.remove(source=source)
+    with pytest.raises(LookalikeError, match="an address, and addresses are not fetched"):
+        gallery.remove(source="https://host/a.png")
     assert gallery.remove(source=image) == 1
 
 

@@ -38,6 +38,8 @@ def test_pictures_of_results_are_no_queries(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path, "a.png", "b/1.png", "predictions/2.png", "predictions/3.png")
+    for name in ("2", "3"):
+        (tmp_path / "predictions" / name).with_suffix(".json").touch()
     results = Path("predictions")
     for image in (".", str(tmp_path), "*", "./**/*.png"):
         names = [file.name for file in find_queries(image, output=results)]
@@ -45,6 +47,9 @@ def test_pictures_of_results_are_no_queries(
         assert capsys.readouterr().err == f"image={image}: 2 in predictions passed over: pictures of results\n"
     for image in ("predictions", "predictions/*.png", "predictions/2.png"):
         assert find_queries(image, output=results) == find_queries(image), "asked for by name"
+    pictures(tmp_path, "predictions/photograph.png")
+    assert [file.name for file in find_queries(".", output=results)] == ["a.png", "1.png", "photograph.png"]
+    (tmp_path / "predictions" / "photograph.png").unlink()
     (tmp_path / "a.png").unlink()
     (tmp_path / "b" / "1.png").unlink()
     with pytest.raises(PredictError, match=r"^image=\.: no image there"):

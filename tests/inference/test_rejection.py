@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from lookalike.inference.bundle_config import OpenSet, ThresholdConfig, UnknownsConfig
@@ -76,3 +77,11 @@ def test_plain_values() -> None:
 def test_what_cannot_be_answered_is_refused(open_set: OpenSet, threshold: float, rate: float, expected: str) -> None:
     with pytest.raises(RejectionError, match=expected):
         rejection(open_set, threshold, rate, "b")
+
+
+@pytest.mark.parametrize("odd", ["x", [1], True, float("nan"), 1.5, np.array([0.1, 0.2])])
+def test_what_is_no_similarity_and_no_share_is_refused(odd: object) -> None:
+    with pytest.raises(RejectionError, match=r"^threshold=.*: expected a cosine similarity, -1 to 1$"):
+        rejection(OpenSet(), odd)  # type: ignore[arg-type]
+    with pytest.raises(RejectionError, match=r"^false_accept_rate=.*: expected a share, 0 to 1, or off$"):
+        rejection(OpenSet(), None, odd)  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
 def _source(settings: "EvalCommand | ReportCommand", model: str) -> tuple[str, str]:
     """The model and the data that are measured, by their places, and the name of the data."""
     data = Path(settings.data.root or settings.data.archive or "data").resolve()
-    return f"{Path(model).resolve()} on {data}", data.stem
+    return f"{Path(model).resolve()} on {data}", data.name if data.is_dir() else data.stem
 
 
 def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> None:

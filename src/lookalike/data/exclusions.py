@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.table_file import decode, read_text_file, split
+from lookalike.data.table_file import decode, line_end, read_text_file, split
 from lookalike.data.tables import ManifestError, forms_of
 from lookalike.files import only_one, write_bytes
 
@@ -86,9 +86,8 @@ def add_exclusions(file: Path, reasons: dict[str, str]) -> int:
             lines.append([cells.get(name, "") for name in head])
         if new:
             text = io.StringIO()
-            # Python quotes a carriage return only where lines end in one.
-            returns = any("\r" in cell for line in [head, *lines] for cell in line)
-            csv.writer(text, lineterminator="\r\n" if returns else "\n").writerows([head, *lines])
+            end = line_end("".join(cell for line in [head, *lines] for cell in line))
+            csv.writer(text, lineterminator=end).writerows([head, *lines])
             write_bytes(file, text.getvalue().encode("utf-8", "surrogateescape"))
     return len(new)
 

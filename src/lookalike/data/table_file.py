@@ -144,9 +144,14 @@ def _need_no_special(path: Path) -> None:
 
 
 def csv_bytes(table: "pd.DataFrame") -> bytes:
-    """A table as CSV, in UTF-8; Python quotes a carriage return only where lines end in one."""
+    """A table as CSV, in UTF-8, that reads back the same."""
     text = table.to_csv(index=False)
-    return (table.to_csv(index=False, lineterminator="\r\n") if "\r" in text else text).encode()
+    return table.to_csv(index=False, lineterminator=line_end(text)).encode()
+
+
+def line_end(text: str) -> str:
+    """How lines of a CSV file of that text must end, so that Python's writers put carriage returns between quotes."""
+    return "\r\n" if "\r" in text else "\n"
 
 
 def decode(data: bytes, errors: str = "strict") -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from operator import index
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lookalike.data.labels import as_label as as_written
 from lookalike.gallery.sqlite_store import Row
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
-from lookalike.settings.paths import at_home
+from lookalike.settings.paths import PathError, at_home
 
 _SHOWN = 3  # pairs of labels in an error
 
@@ -139,10 +138,12 @@ def source_of(image: AnyImage, number: int) -> str:
     """
     if not isinstance(image, str | Path):
         return name_of(image, number)
-    place = str(image)
-    with suppress(ValueError):  # a NUL in it, so there is no such file
-        place = str(Path(at_home(image)).resolve())
-    return readable(place)
+    try:
+        return readable(str(Path(at_home(image)).resolve()))
+    except PathError:
+        raise
+    except ValueError:  # a NUL, or half a letter of Unicode: there is no such file
+        return readable(str(image))
 
 
 def readable(text: str) -> str:

@@ -20,7 +20,8 @@ def find_queries(image: str, passed: PassedOver | None = None, output: Path | No
     Args:
         image: What was asked for; a folder that a pattern means stands for the images in it.
         passed: What is not read is added to it.
-        output: A folder of results: pictures in it are no queries where it lies among them, which is told.
+        output: A folder of results: those that were written there (beside a JSON of their name) are no queries where
+            the folder lies among them, which is told.
 
     Raises:
         PredictError: No image there.
@@ -49,7 +50,8 @@ def _without_results(files: list[Path], image: str, output: Path | None) -> list
     base, results = query_base(image), output and output.resolve()
     if base is None or results is None or base.resolve() not in results.parents:
         return files
-    kept = [file for file in files if results not in file.resolve().parents]
+    written = {file for file in files if results in file.resolve().parents and file.with_suffix(".json").is_file()}
+    kept = [file for file in files if file not in written]
     if len(kept) < len(files):
         say(f"image={image}: {len(files) - len(kept)} in {output} passed over: pictures of results")
     return kept

@@ -86,12 +86,19 @@ def rejection(
             f"threshold={threshold} and false_accept_rate={false_accept_rate}: expected one of them, got both: "
             "leave one out"
         )
-    if OFF in (threshold, false_accept_rate):
+    if any(isinstance(value, str) and value == OFF for value in (threshold, false_accept_rate)):
         return None
     if threshold is not None:
         return _given(open_set, checked_threshold(threshold))
-    rate = open_set.false_accept_rate if false_accept_rate is None else float(false_accept_rate)
+    rate = open_set.false_accept_rate if false_accept_rate is None else _checked_rate(false_accept_rate)
     return None if rate is None else _of_rate(open_set, rate, name)
+
+
+def _checked_rate(rate: object) -> float:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) <= 1:
+        shown = f"{rate:g}" if isinstance(rate, float) else repr(rate)
+        raise RejectionError(f"false_accept_rate={shown}: expected a share, 0 to 1, or off")
+    return float(rate)
 
 
 def checked_threshold(threshold: object) -> float:
@@ -118,8 +125,6 @@ def _given(open_set: OpenSet, limit: float) -> Rejection:
 
 
 def _of_rate(open_set: OpenSet, rate: float, name: str) -> Rejection:
-    if not 0 <= rate <= 1:
-        raise RejectionError(f"false_accept_rate={rate:g}: expected a share, 0 to 1, or off")
     chosen = {entry.false_accept_rate: entry for entry in open_set.thresholds}
     if rate in chosen:
         return _stored(chosen[rate], rate)

@@ -25,7 +25,8 @@ def checked_embeddings(embeddings: Any, name: str, similarity: Similarity) -> np
     Raises:
         EvaluationError: No numbers, another shape, no row, or rows that are not finite (or zero, for `cosine`).
     """
-    array = np.ascontiguousarray(_numbers(embeddings, name), np.float32)
+    with np.errstate(over="ignore"):  # what is beyond float32 is told below
+        array = np.ascontiguousarray(_numbers(embeddings, name), np.float32)
     if array.ndim != 2 or not len(array):
         raise EvaluationError(f"{name} embeddings: expected a float array [N, D] with N > 0, got shape {array.shape}")
     lengths = lengths_of(array)

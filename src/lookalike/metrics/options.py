@@ -46,6 +46,9 @@ class EvaluationOptions:
             if not isinstance(value, Iterable):
                 raise EvaluationError(f"{name}: expected several depths such as (1, 5), got {value!r}")
             object.__setattr__(self, name, tuple(value))
+        for name in ("ap", "similarity", "device", "rerank"):
+            if not isinstance(value := getattr(self, name), str):
+                raise EvaluationError(f"{name}: expected one word, got {value!r}")
         depths = [*self.ks, *self.vote_ks]
         whole = all(isinstance(k, int | np.integer) and 1 <= k <= _DEEPEST for k in depths)
         if not whole or self.ap not in ("rectangle", "trapezoid"):
@@ -53,8 +56,7 @@ class EvaluationOptions:
                 "expected depths that are whole numbers from 1 to 2^62 and ap rectangle or trapezoid, "
                 f"got {depths} and {self.ap}"
             )
-        texts = isinstance(self.similarity, str) and isinstance(self.device, str)
-        if not texts or self.similarity not in ("cosine", "euclidean") or self.device not in ("cpu", "cuda"):
+        if self.similarity not in ("cosine", "euclidean") or self.device not in ("cpu", "cuda"):
             raise EvaluationError(
                 f"expected similarity cosine or euclidean, device cpu or cuda: got {self.similarity}, {self.device}"
             )

@@ -93,7 +93,8 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False,
     ways = _ways_out(match, sources, other_backbone)
     if ways and not allow_partial:
         raise ModelError(f"{file}: {match}; {'; '.join(ways)}; or allow_partial=true to load what fits")
-    broken = [name for name in match.matched if not torch.isfinite(values[name]).all()]
+    wanted = embedder.state_dict()
+    broken = [name for name in match.matched if not torch.isfinite(values[name].to(wanted[name].dtype)).all()]
     if broken:
         raise ModelError(
             f"{file}: expected finite weights, found nan or inf in {len(broken)} tensors ({first_names(broken)}): "

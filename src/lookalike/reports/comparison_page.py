@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lookalike.data.table_file import csv_bytes
 from lookalike.experiments.comparison import Comparison, markdown, tables
 from lookalike.outputs import write_files
 from lookalike.pages import Table, render
@@ -39,7 +40,7 @@ def write(comparison: Comparison, folder: Path, name: str = "") -> list[Path]:
         page = _page(comparison, name, svg(intervals), svg(_curves(comparison)))
         files = {
             "comparison.md": "\n\n".join([*filter(None, _words(comparison))]) + "\n",
-            "comparison.csv": comparison.table.to_csv(index=False),
+            "comparison.csv": csv_bytes(comparison.table).decode(),
             "comparison.html": page,
         }
         picture = png(intervals)

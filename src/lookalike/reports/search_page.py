@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
+from lookalike.data.table_file import csv_bytes
 from lookalike.experiments.search_result import Search
 from lookalike.outputs import write_files
 from lookalike.pages import Table, render
@@ -29,7 +30,7 @@ def write(search: Search, folder: Path) -> list[Path]:
     """
     files = {
         "tune.md": _markdown(search, folder),
-        "tune.csv": search.trials.to_csv(index=False),
+        "tune.csv": csv_bytes(search.trials).decode(),
         "tune.html": _page(search, folder),
         "best.yaml": _best(search, folder),
     }

@@ -36,14 +36,14 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     Raises:
         UsageError: A group has no such option.
     """
-    folder = config_folder()
+    folder = config_folder().resolve()
     state = _state_of(folder)
     groups = _groups(verb, folder, state)
     last = dict(overrides)
     if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
         raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
-    values = _with_a_value(_composed(verb, tuple(chosen), folder.resolve(), state))
+    values = _with_a_value(_composed(verb, tuple(chosen), folder, state))
     for name, value in last.items():
         if name not in groups:
             _put(values, name.split("."), value)
