@@ -184,7 +184,7 @@ def write_new(path: Path, content: bytes, beside: tuple[str, ...] = ()) -> Path:
     with _new_file(path) as (temporary, handle):
         handle.write(content)
         _flush(handle)
-        for candidate in _numbered(path):
+        for candidate in numbered(path):
             taken = any(os.path.lexists(candidate.with_suffix(suffix)) for suffix in beside)
             if not taken and _claim(temporary, candidate):
                 _sync_folder(path.parent)
@@ -330,7 +330,7 @@ def set_aside(path: Path) -> Path | None:
     if not os.path.lexists(path):
         return None
     need_no_special(path)
-    for aside in _numbered(path.with_name(f"{path.name}.{stamp()}")):
+    for aside in numbered(path.with_name(f"{path.name}.{stamp()}")):
         folder = path.is_dir() and not path.is_symlink()
         try:
             aside.mkdir() if folder else aside.open("xb").close()
@@ -352,7 +352,7 @@ def stamp() -> str:
     return datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
 
 
-def _numbered(path: Path) -> Iterator[Path]:
+def numbered(path: Path) -> Iterator[Path]:
     """`path`, then `<stem>-2<suffix>`, `<stem>-3<suffix>` ..."""
     yield path
     for number in count(2):
@@ -390,3 +390,8 @@ def only_one(lock: Path, otherwise: str, wait: Callable[[], None] | None = None)
         held = holder.acquire()
     with held:
         yield
+
+
+def readable(name: str) -> str:
+    """The name of a file as text that a table or a database holds: bytes of it that are no UTF-8 are spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -7,17 +7,17 @@ replaced where nobody named the file.
 """
 
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from lookalike.console import say
 from lookalike.errors import LookalikeError
-from lookalike.files import need_place, only_one, set_aside_for, sha256_of, write_bytes, write_json
+from lookalike.files import need_place, numbered, only_one, set_aside_for, sha256_of, write_bytes, write_json
 from lookalike.special_files import need_no_special
 
 
@@ -98,12 +98,8 @@ def own_name(main: Path, source: str, apart: str) -> Path:
     Returns:
         `main`, or the first name beside it that is free, of the same source, or of an unknown one.
     """
-    names = itertools.chain((main, beside := main.with_stem(f"{main.stem}-{apart}")), _numbered(beside))
+    names = chain([main], numbered(main.with_stem(f"{main.stem}-{apart}")))
     return next(file for file in names if _written(file).source in ("", source))
-
-
-def _numbered(file: Path) -> Iterator[Path]:
-    return (file.with_stem(f"{file.stem}-{number}") for number in itertools.count(2))
 
 
 def write_files(main: Path, contents: Mapping[Path, bytes], source: str = "") -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from lookalike.files import readable
+
 COLUMNS = ("kind", "path", "other", "split", "label", "score", "reason", "suggestion", "safe", "row", "other_row")
 KINDS = {  # in the order of a report: title, and what to do about it
     "unusable": ("Files that cannot be used", "restore or replace the file"),
@@ -67,7 +69,7 @@ class Findings:
 
     def add(self, finding: Finding) -> None:
         """Adds one."""
-        path, reason = (text.encode("utf-8", "backslashreplace").decode() for text in (finding.path, finding.reason))
+        path, reason = map(readable, (finding.path, finding.reason))
         image = self._images.loc[finding.row] if finding.row is not None else None
         self._lines.append(
             {

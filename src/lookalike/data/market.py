@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, find_images, has_folder, is_image_name, unopened
+from lookalike.files import readable
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def label_and_camera(name: str) -> tuple[str, int | None] | None:
 
 def utf8_only(rows: list[AnyRow], problems: list[str]) -> list[AnyRow]:
     """The rows whose first cell, a path, is UTF-8 (tables hold nothing else); the others become problems."""
-    names = [row[0].encode("utf-8", "backslashreplace").decode() for row in rows]
+    names = [readable(row[0]) for row in rows]
     problems += [
         f"{name}: the name is not UTF-8: rename it" for row, name in zip(rows, names, strict=True) if name != row[0]
     ]

@@ -145,8 +145,9 @@ def _need_no_special(path: Path) -> None:
 
 def csv_bytes(table: "pd.DataFrame") -> bytes:
     """A table as CSV, in UTF-8, that reads back the same."""
-    text = table.to_csv(index=False)
-    return table.to_csv(index=False, lineterminator=line_end(text)).encode()
+    text = table.to_csv(index=False, lineterminator="\n")
+    end = line_end(text)
+    return (text if end == "\n" else table.to_csv(index=False, lineterminator=end)).encode()
 
 
 def line_end(text: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lookalike.data.any_image import AnyImage, folder_label, name_of
 from lookalike.data.labels import as_label as as_written
+from lookalike.files import readable
 from lookalike.gallery.sqlite_store import Row
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
@@ -144,11 +145,6 @@ def source_of(image: AnyImage, number: int) -> str:
         raise
     except ValueError:  # a NUL, or half a letter of Unicode: there is no such file
         return readable(str(image))
-
-
-def readable(text: str) -> str:
-    """Text whose bytes may not be UTF-8, such as the name of a file, as SQLite can keep it."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def several(image: int | Iterable[int]) -> Iterable[int]:

@@ -15,11 +15,11 @@ from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.labels import alike, alike_note
 from lookalike.data.thumbnail import picture, thumbnail
 from lookalike.errors import did_you_mean, listed
+from lookalike.files import readable
 from lookalike.gallery.enrolment import (
     as_label,
     as_note,
     labels_for,
-    readable,
     several,
     source_of,
     spread,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.data.column_names import BOX, incomplete_box, own_columns
 from lookalike.data.table_file import Cells, named, read_csv, read_parquet
+from lookalike.files import readable
 from lookalike.inference.encoder import Box
 from lookalike.inference.predict import Prediction
 from lookalike.inference.queries import PredictError
@@ -182,20 +183,15 @@ def _arrow(
     """The columns as they were in Parquet, else as text; then the results."""
     import pyarrow as pa
 
-    kept: list[object] = [pa.array([_utf8(cell) for cell in column], pa.string()) for column in columns]
+    kept: list[object] = [pa.array([readable(cell) for cell in column], pa.string()) for column in columns]
     if table is not None and table.whole is not None:
         names, kept = table.parquet_names, table.whole.columns
     kinds = (pa.string(), pa.float64(), pa.float64(), pa.string(), pa.bool_(), pa.string())
     made = [
-        pa.array([_utf8(value) if isinstance(value, str) else value for value in values], kind)
+        pa.array([readable(value) if isinstance(value, str) else value for value in values], kind)
         for values, kind in zip(results, kinds, strict=True)
     ]
-    return pa.table([*kept, *made], names=[*map(_utf8, names), *heads])
-
-
-def _utf8(text: str) -> str:
-    """A name of a file may hold what is no Unicode; Parquet holds nothing else."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return pa.table([*kept, *made], names=[*map(readable, names), *heads])
 
 
 def _places(path: Path, cells: Cells) -> dict[str, int]:

@@ -90,15 +90,10 @@ def rejection(
         return None
     if threshold is not None:
         return _given(open_set, checked_threshold(threshold))
-    rate = open_set.false_accept_rate if false_accept_rate is None else _checked_rate(false_accept_rate)
+    rate = open_set.false_accept_rate
+    if false_accept_rate is not None:
+        rate = _between("false_accept_rate", false_accept_rate, 0, "a share, 0 to 1, or off")
     return None if rate is None else _of_rate(open_set, rate, name)
-
-
-def _checked_rate(rate: object) -> float:
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) <= 1:
-        shown = f"{rate:g}" if isinstance(rate, float) else repr(rate)
-        raise RejectionError(f"false_accept_rate={shown}: expected a share, 0 to 1, or off")
-    return float(rate)
 
 
 def checked_threshold(threshold: object) -> float:
@@ -107,10 +102,15 @@ def checked_threshold(threshold: object) -> float:
     Raises:
         RejectionError: None that there is, or no number.
     """
-    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1 <= float(threshold) <= 1:
-        shown = f"{threshold:g}" if isinstance(threshold, float) else repr(threshold)
-        raise RejectionError(f"threshold={shown}: expected a cosine similarity, -1 to 1")
-    return float(threshold)
+    return _between("threshold", threshold, -1, "a cosine similarity, -1 to 1")
+
+
+def _between(name: str, value: object, least: float, expected: str) -> float:
+    """A number from `least` to 1."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) <= 1:
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        raise RejectionError(f"{name}={shown}: expected {expected}")
+    return float(value)
 
 
 def _given(open_set: OpenSet, limit: float) -> Rejection:

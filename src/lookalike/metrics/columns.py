@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lookalike.errors import LookalikeError
+from lookalike.files import readable
 
 # Lists, NumPy, pandas, Arrow, torch: what they have in common is found out value by value.
 Rows: TypeAlias = Any
@@ -47,7 +48,7 @@ def texts_of(values: Rows, name: str) -> np.ndarray:
     try:
         "".join(filter(None, texts)).encode()
     except UnicodeEncodeError:  # names of files whose bytes are not UTF-8; no table holds such a text
-        texts[:] = [text and text.encode("utf-8", "backslashreplace").decode() for text in texts]
+        texts[:] = [text and readable(text) for text in texts]
     return texts
 
 

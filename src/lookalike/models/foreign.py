@@ -85,7 +85,8 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False,
     tensors = weights.tensors
     sources = find_sources(embedder, tensors)
     tensors |= _at_this_size(embedder, tensors, sources)
-    match, values = _match(embedder.state_dict(), tensors, sources)
+    wanted = embedder.state_dict()
+    match, values = _match(wanted, tensors, sources)
     match = replace(match, remarks=_remarks(weights, sources))
     other_backbone = _other_backbone(embedder, tensors)
     if not any(name.startswith("backbone.") and not name.endswith(COUNT) for name in match.matched):
@@ -93,7 +94,6 @@ def load_foreign(embedder: Embedder, file: Path, *, allow_partial: bool = False,
     ways = _ways_out(match, sources, other_backbone)
     if ways and not allow_partial:
         raise ModelError(f"{file}: {match}; {'; '.join(ways)}; or allow_partial=true to load what fits")
-    wanted = embedder.state_dict()
     broken = [name for name in match.matched if not torch.isfinite(values[name].to(wanted[name].dtype)).all()]
     if broken:
         raise ModelError(
