@@ -55,7 +55,7 @@ def test_copies_are_trained_on_and_ignored_images_are_not(digits: Path, tmp_path
     (tmp_path / "data.csv").write_text("path,label,ignore,source\n" + "\n".join(lines))
     manifest = read_manifest(tmp_path / "data.csv")
     data = ImageDataModule(manifest, PIXELS)
-    assert [file for file, _ in data.train_rows.images] == [files[0], files[2], files[3]]
+    assert [file for file, _, _ in data.train_rows.images] == [files[0], files[2], files[3]]
 
 
 def test_the_first_batch_is_that_of_the_loader_and_moves_nothing(manifest: Manifest) -> None:
@@ -87,7 +87,7 @@ def test_training_needs_batches(manifest: Manifest) -> None:
 
 
 def features_of(data: ImageDataModule) -> Features:
-    images = list(dict.fromkeys(image for rows in [data.train_rows, *data.validation_rows] for image in rows.images))
+    images = list(dict.fromkeys(image for rows in data.unchanging_rows for image in rows.images))
     bits = np.arange(len(images) * 3, dtype=np.uint16).reshape(len(images), 3)
     return Features(bits, {image: place for place, image in enumerate(images)}, False)
 

@@ -1,5 +1,6 @@
 """Rows of a data set as images with the ids of their labels, or as what a frozen trunk made of them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,15 +61,38 @@ def test_boxes_are_cut_out(digits: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(rows[row][0].numpy(), read_image(file, PIXELS, box))
 
 
-def test_images_of_a_list_are_read_in_the_same_way_without_labels_and_changes(manifest: Manifest) -> None:
+def test_so_many_random_versions_repeat_one_epoch_after_the_other(manifest: Manifest) -> None:
     transforms = OnlineTransforms(PIXELS, flip=True, crop_area=0.3, color=0.4)
-    rows = ImageRows(manifest, manifest.table, PIXELS, transforms)
-    chosen = rows.images[3:5]
-    still = rows.of(chosen)
-    assert still.images == chosen
-    assert (still.label_ids == -1).all()
-    np.testing.assert_array_equal(still[0][0].numpy(), read_image(chosen[0][0], PIXELS))
-    assert rows.transforms is transforms, "the rows themselves are unchanged"
+    fresh = ImageRows(manifest, manifest.table[:6], PIXELS, transforms, seed=3)
+    views = ImageRows(manifest, manifest.table[:6], PIXELS, transforms, seed=3, views=2)
+    assert len(views.images) == len(set(views.images)) == 12
+    for epoch in range(5):
+        assert torch.equal(views[epoch, 1][0], fresh[epoch % 2, 1][0])
+        assert views.images[6 * (epoch % 2) + 1] == views.image(epoch, 1)
+    assert not torch.equal(fresh[0, 1][0], fresh[1, 1][0])
+    assert torch.equal(fresh.read(views.image(3, 1)), fresh[1, 1][0])
+
+
+@pytest.mark.parametrize("views", [None, 5])
+def test_rows_without_random_changes_have_no_versions(manifest: Manifest, views: int | None) -> None:
+    still = OnlineTransforms(PIXELS, flip=False, crop_area=1.0, color=0.0)
+    for transforms in (None, still):
+        rows = ImageRows(manifest, manifest.table[:6], PIXELS, transforms, views=views)
+        assert rows.images == [(file, None, None) for file in rows.files]
+        np.testing.assert_array_equal(rows[7, 2][0].numpy(), read_image(rows.files[2], PIXELS))
+
+
+def test_threads_change_images_at_the_same_time(manifest: Manifest) -> None:
+    rows = ImageRows(manifest, manifest.table, PIXELS, OnlineTransforms(PIXELS, True, 0.3, 0.4, 0.5), views=4)
+    expected = [rows.read(image) for image in rows.images]
+
+    def read(part: int) -> list[torch.Tensor]:
+        own = rows.for_a_thread()
+        return [own.read(image) for image in rows.images[part::4]]
+
+    with ThreadPoolExecutor(4) as pool:
+        for part, images in enumerate(pool.map(read, range(4))):
+            assert all(torch.equal(image, wanted) for image, wanted in zip(images, expected[part::4], strict=True))
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -92,5 +116,7 @@ def test_features_cover_rows_only_when_every_image_is_there(manifest: Manifest) 
     rows = ImageRows(manifest, manifest.table[:5], PIXELS)
     features = Features(np.zeros((4, 1), np.uint16), {image: row for row, image in enumerate(rows.images[:4])}, False)
     assert not features.cover(rows)
-    assert features.cover(rows.of(rows.images[:4]))
-    assert features.cover(rows.of([]))
+    for count in (4, 0):
+        fewer = ImageRows(manifest, manifest.table[:count], PIXELS)
+        assert features.cover(fewer)
+        assert len(FeatureRows(features, fewer)) == count

@@ -70,7 +70,9 @@ def test_loading_draws_nothing_from_torch(rows: ImageRows) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_features_are_loaded_without_processes_in_whole_batches(rows: ImageRows) -> None:
+def test_features_are_loaded_without_processes_in_whole_batches(digits: Path) -> None:
+    manifest = read_manifest(digits)
+    rows = ImageRows(manifest, manifest.training_rows, PIXELS)
     bits = np.arange(len(rows) * 4, dtype=np.uint16).reshape(len(rows), 4)
     features = Features(bits, {image: row for row, image in enumerate(rows.images)}, False)
     cached = FeatureRows(features, rows)

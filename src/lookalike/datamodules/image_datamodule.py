@@ -35,6 +35,7 @@ class ImageDataModule(pl.LightningDataModule):
         workers: Loading processes of each loader; fewer where the shared memory has no room for what they read ahead.
         eval_batch: Images per batch of validation and test.
         test_split: What `test_dataloader` loads.
+        views: How many random versions of each training image there are; None for new ones in every epoch.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class ImageDataModule(pl.LightningDataModule):
         workers: int = 0,
         eval_batch: int = 64,
         test_split: str = "test",
+        views: int | None = None,
     ) -> None:
         super().__init__()
         self.manifest, self.pixels, self.eval_batch = manifest, pixels, eval_batch
         self.test_split = test_split
-        self.train_rows = ImageRows(manifest, manifest.training_rows, pixels, transforms, seed)
+        self.train_rows = ImageRows(manifest, manifest.training_rows, pixels, transforms, seed, views)
         self.batches = batches(self.train_rows.label_ids) if batches else None
         self.features: Features | None = None
         self.workers = self._with_room(workers) if workers else 0
@@ -103,10 +105,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def unchanging_rows(self) -> list[ImageRows]:
-        """Those whose pixels are the same in every epoch."""
-        transforms = self.train_rows.transforms
-        still = [] if transforms is not None and transforms.random else [self.train_rows]
-        return still + self.validation_rows
+        """Those that show nothing new after some epochs."""
+        return [*([] if self.train_rows.views is None else [self.train_rows]), *self.validation_rows]
 
     def first_batch(self) -> tuple[Tensor, Tensor]:
         """The first training batch, without moving the loader."""

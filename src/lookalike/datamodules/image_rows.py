@@ -21,7 +21,8 @@ from lookalike.datamodules.online_transforms import OnlineTransforms, sample_see
 
 Sample = tuple[Tensor, int]
 Index = int | tuple[int, int]  # a row, or (epoch, row)
-Image = tuple[Path, tuple[float, float, float, float] | None]  # a file and the box in it
+Box = tuple[float, float, float, float]
+Image = tuple[Path, Box | None, int | None]  # a file, the box in it, and the seed of its random changes, if any
 
 
 class ImageRows(Dataset[Sample]):
@@ -33,6 +34,8 @@ class ImageRows(Dataset[Sample]):
         pixels: How images are read.
         transforms: Random changes, or None; then an index is a row, otherwise (epoch, row).
         seed: What the randomness of a sample starts from.
+        views: How many random versions of each image there are, one epoch after the other showing the next; None for
+            new ones in every epoch.
     """
 
     def __init__(
@@ -42,35 +45,48 @@ class ImageRows(Dataset[Sample]):
         pixels: PixelSettings,
         transforms: OnlineTransforms | None = None,
         seed: int = 0,
+        views: int | None = None,
     ) -> None:
         ids = {label: number for number, label in enumerate(manifest.labels)}
         self.files: list[Path] = [manifest.file(path) for path in rows["path"]]
         self.boxes = boxes_of(rows)
         self.label_ids = np.array([ids.get(label, -1) for label in rows["label"]], np.int64)
         self.pixels, self.transforms, self.seed = pixels, transforms, seed
+        self.views = views if transforms is not None and transforms.random else 1
 
     def __len__(self) -> int:
         return len(self.files)
 
+    def image(self, epoch: int, row: int) -> Image:
+        """What a row shows in an epoch."""
+        if self.transforms is None or not self.transforms.random:
+            return self.files[row], self.boxes[row], None
+        version = epoch if self.views is None else epoch % self.views
+        return self.files[row], self.boxes[row], sample_seed(self.seed, version, row)
+
     @property
     def images(self) -> list[Image]:
-        """What each row shows."""
-        return list(zip(self.files, self.boxes, strict=True))
+        """What the rows ever show: all rows as in the first epoch, then all as in the second, until they repeat."""
+        assert self.views is not None, "rows that show something new in every epoch have no end"
+        return [self.image(version, row) for version in range(self.views) for row in range(len(self))]
 
-    def of(self, images: list[Image]) -> "ImageRows":
-        """Other images, read in the same way, without labels and random changes."""
+    def read(self, image: Image) -> Tensor:
+        """Any image, uint8 [H, W, 3], with the changes of these rows where it has a seed."""
+        file, box, seed = image
+        if seed is None:
+            return torch.from_numpy(read_image(file, self.pixels, box))
+        assert self.transforms is not None, "rows without random changes show no image that has a seed"
+        return torch.from_numpy(self.transforms(file, seed, box))
+
+    def for_a_thread(self) -> "ImageRows":
+        """The same rows for another thread: their random changes have a state while they are made."""
         rows = copy.copy(self)
-        rows.files, rows.boxes = [file for file, _ in images], [box for _, box in images]
-        rows.label_ids, rows.transforms = np.full(len(images), -1, np.int64), None
+        rows.transforms = copy.deepcopy(self.transforms)
         return rows
 
     def __getitem__(self, index: Index) -> Sample:
         epoch, row = index if isinstance(index, tuple) else (0, index)
-        if self.transforms is None:
-            image = read_image(self.files[row], self.pixels, self.boxes[row])
-        else:
-            image = self.transforms(self.files[row], sample_seed(self.seed, epoch, row), self.boxes[row])
-        return torch.from_numpy(image), int(self.label_ids[row])
+        return self.read(self.image(epoch, row)), int(self.label_ids[row])
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class Features:
 
     Attributes:
         bits: uint16 [N, ...], the bits of bf16.
-        places: The row of each image.
+        places: The row of each image as it is shown.
         channels_last: Whether `bits` are [N, H, W, C] of maps that the trunk gives as [B, C, H, W].
     """
 
@@ -88,7 +104,7 @@ class Features:
     channels_last: bool
 
     def cover(self, rows: ImageRows) -> bool:
-        """Whether all images of `rows` are there."""
+        """Whether all that `rows` ever show is there."""
         return all(image in self.places for image in rows.images)
 
 
@@ -102,14 +118,17 @@ class FeatureRows(Dataset[Sample]):
 
     def __init__(self, features: Features, rows: ImageRows) -> None:
         self.bits, self.label_ids, self.channels_last = features.bits, rows.label_ids, features.channels_last
-        self.places = np.array([features.places[image] for image in rows.images], np.int64)
+        places = [features.places[image] for image in rows.images]
+        self.places = np.array(places, np.int64).reshape(rows.views, len(rows))  # [versions, N]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.label_ids)
 
     def __getitems__(self, indices: Sequence[Index]) -> tuple[Tensor, Tensor]:
         """bf16 [B, C, H, W] (channels last in memory) or as the trunk gives it, and int64 [B]."""
-        rows = [index[1] if isinstance(index, tuple) else index for index in indices]
-        stored = torch.from_numpy(self.bits[self.places[rows]]).view(torch.bfloat16)
+        pairs = [index if isinstance(index, tuple) else (0, index) for index in indices]
+        rows = [row for _, row in pairs]
+        versions = [epoch % len(self.places) for epoch, _ in pairs]
+        stored = torch.from_numpy(self.bits[self.places[versions, rows]]).view(torch.bfloat16)
         features = stored.permute(0, 3, 1, 2) if self.channels_last else stored
         return features, torch.from_numpy(self.label_ids[rows])

@@ -28,6 +28,7 @@ class OnlineTransforms:
 
     def __init__(self, pixels: PixelSettings, flip: bool, crop_area: float, color: float, erase: float = 0.0) -> None:
         self.pixels, self.crop_area = pixels, crop_area
+        self.settings = (flip, crop_area, color, erase)
         steps = [A.HorizontalFlip(p=0.5)] if flip else []
         if color > 0:
             steps.append(

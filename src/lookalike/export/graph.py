@@ -31,6 +31,17 @@ class _UnitEmbeddings(nn.Module):
         return self.embedder.embed(images)
 
 
+class _Trunk(nn.Module):
+    def __init__(self, embedder: Embedder, channels_last: bool) -> None:
+        super().__init__()
+        self.embedder, self.channels_last = embedder, channels_last
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] -> what enters the first trained stage, maps as [B, H, W, C] where asked for."""
+        features = self.embedder.trunk(images)
+        return features.permute(0, 2, 3, 1) if self.channels_last else features
+
+
 def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
     """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it.
 
@@ -38,6 +49,31 @@ def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
         DiskFullError: There is no room.
         ExportError: OpenVINO does not know an operation of the network.
     """
+    _write(_UnitEmbeddings(embedder).eval(), pixels, file)
+
+
+def write_trunk_graph(embedder: Embedder, pixels: PixelSettings, channels_last: bool, file: Path) -> None:
+    """The same of a frozen trunk: uint8 [B, H, W, 3] -> what enters the first trained stage.
+
+    Args:
+        embedder: On the CPU; its trunk is frozen.
+        pixels: How images are read.
+        channels_last: Give maps as [B, H, W, C], not as [B, C, H, W].
+        file: Of the graph.
+
+    Raises:
+        DiskFullError: There is no room.
+        ExportError: OpenVINO does not know an operation of the network.
+    """
+    modes = [(module, module.training) for module in embedder.modules()]
+    try:
+        _write(_Trunk(embedder, channels_last).eval(), pixels, file)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _write(network: nn.Module, pixels: PixelSettings, file: Path) -> None:
     shape = [-1, pixels.height, pixels.width, 3]
     example = torch.zeros(2, *shape[1:], dtype=torch.uint8)
     logging.getLogger("openvino").setLevel(logging.ERROR)
@@ -45,7 +81,6 @@ def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
         warnings.simplefilter("ignore")  # tracing warns about shapes that are fixed here on purpose
         try:
             # Tracing a second time to compare would take as long again; what is exported is compared with torch anyway.
-            network = _UnitEmbeddings(embedder).eval()
             traced = torch.jit.trace(network, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             graph = openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
         except Exception as error:  # what it raises for a network that it does not know is its own affair

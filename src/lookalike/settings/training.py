@@ -50,7 +50,7 @@ class Augment(Settings):
 
 
 class Online(Settings):
-    """Random changes made anew in every epoch."""
+    """Random changes of the images while training."""
 
     flip: bool = Field(description="mirror half of the images")
     crop_area: Annotated[float, Field(gt=0, le=1)] = Field(description="smallest share of the area kept; 1 = no crop")
@@ -58,6 +58,10 @@ class Online(Settings):
         description="change of brightness, contrast and saturation; 0 = none"
     )
     erase: Unit = Field(description="share of the images of which a random rectangle is blanked")
+    views: Count | None = Field(
+        description="random versions of each image, one epoch after the other showing the next; a frozen trunk runs "
+        "once for each; null = new ones in every epoch"
+    )
 
 
 class Model(Settings):

@@ -143,7 +143,10 @@ def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -
     folder, limit = Path(settings.checkpoint_dir) / ".trunk", int(settings.trainer.trunk_cache_gib * 2**30)
     unchanging, validation = datamodule.unchanging_rows, datamodule.validation_rows
     if len(unchanging) == len(validation):
-        say("trunk: online changes are random, so only validation can be cached (online=none caches training, too)")
+        say(
+            "trunk: online changes are new in every epoch, so only validation can be cached (online.views=8 makes 8 "
+            "random versions of each image and caches them, online=none caches the images as they are)"
+        )
     features = cached_trunk(folder, network.embedder, unchanging, network.bf16_trunk, network.device, limit)
     if features is None and len(unchanging) > len(validation):
         features = cached_trunk(folder, network.embedder, validation, network.bf16_trunk, network.device, limit)
@@ -161,9 +164,10 @@ def _data(plan: Plan) -> ImageDataModule:
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 
-    transforms = OnlineTransforms(pixels, **settings.online.model_dump())
+    transforms = OnlineTransforms(pixels, **settings.online.model_dump(exclude={"views"}))
     workers = default_workers() if trainer.workers is None else trainer.workers
-    return ImageDataModule(plan.manifest, pixels, transforms, batches, settings.seed, workers)
+    views = settings.online.views
+    return ImageDataModule(plan.manifest, pixels, transforms, batches, settings.seed, workers, views=views)
 
 
 def _precision(plan: Plan, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:

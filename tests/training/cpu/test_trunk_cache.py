@@ -20,9 +20,12 @@ from lookalike import files
 from lookalike.cli.main import main
 from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
-from lookalike.datamodules.image_rows import Features, ImageRows
+from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
+from lookalike.datamodules.online_transforms import OnlineTransforms
+from lookalike.export.graph import ExportError
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
+from lookalike.training.cpu import trunk_network
 from lookalike.training.cpu.trunk_cache import cached_trunk
 
 PIXELS = PixelSettings(64, 64)
@@ -90,7 +93,7 @@ def test_it_is_made_once_and_told(
 ) -> None:
     opened(tmp_path, embedder(), rows(digits))
     assert "trunk: frozen up to layer3, cached" in said(capsys)
-    monkeypatch.setattr(ImageRows, "__getitem__", lambda self, index: pytest.fail("an image was read again"))
+    monkeypatch.setattr(ImageRows, "read", lambda self, image: pytest.fail("an image was read again"))
     opened(tmp_path, embedder(), rows(digits))
     network = embedder()
     for name, value in network.backbone.layer4.named_buffers():
@@ -218,9 +221,17 @@ def train(digits: Path, where: Path, run: str, *more: str) -> dict[str, torch.Te
 
 
 def test_training_from_it_gives_the_same_weights_as_rounding_the_trunk(
-    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def refuse(*_: object) -> None:
+        raise ExportError("OpenVINO cannot take the network over (an operation)")
+
+    by_openvino = train(digits, tmp_path / "openvino", "kept")
+    monkeypatch.setattr(trunk_network, "write_trunk_graph", refuse)
     kept = train(digits, tmp_path, "kept")
+    assert "trunk: OpenVINO cannot take the network over (an operation); torch runs it" in said(capsys)
+    for name, value in kept.items():
+        torch.testing.assert_close(by_openvino[name].float(), value.float(), rtol=0.05, atol=0.02)
     assert list((tmp_path / "checkpoint" / ".trunk").glob("*.bf16"))
     trunk = Embedder.trunk
     monkeypatch.setattr(Embedder, "trunk", lambda self, images: trunk(self, images).to(torch.bfloat16))
@@ -234,10 +245,63 @@ def test_training_from_it_gives_the_same_weights_as_rounding_the_trunk(
     assert moved > 1e-3, "the weights were trained at all"
 
 
-def test_random_changes_keep_training_images_out_of_it(digits: Path, tmp_path: Path) -> None:
+def test_random_changes_keep_training_images_out_of_it(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(digits, tmp_path, "r", "online.flip=true")
     (about,) = (tmp_path / "checkpoint" / ".trunk").glob("*.json")
     assert json.loads(about.read_text())["shape"][0] == 50 + 20, "validation asks 20 images of 50 references"
+    assert "online changes are new in every epoch, so only validation can be cached (online.views=8" in said(capsys)
+
+
+CHANGES = ("online.flip=true", "online.crop_area=0.5", "online.color=0.3", "online.views=3")
+
+
+def test_random_versions_are_kept_each(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(digits, tmp_path, "views", *CHANGES)
+    (about,) = (tmp_path / "checkpoint" / ".trunk").glob("*.json")
+    assert json.loads(about.read_text())["shape"][0] == 3 * 50 + 50 + 20
+    assert "for 220 images in" in said(capsys)
+
+
+def test_random_versions_are_those_of_their_epoch(digits: Path, tmp_path: Path) -> None:
+    manifest, network = read_manifest(digits), embedder()
+    transforms = OnlineTransforms(PIXELS, flip=True, crop_area=0.5, color=0.3)
+    part = ImageRows(manifest, manifest.training_rows, PIXELS, transforms, seed=4, views=2)
+    fresh = ImageRows(manifest, manifest.training_rows, PIXELS, transforms, seed=4)
+    features = opened(tmp_path, network, part, rows(digits))
+    cached = FeatureRows(features, part)
+    for epoch in range(4):
+        kept, _ = cached.__getitems__([(epoch, row) for row in range(len(part))])
+        with torch.no_grad():
+            expected = network.trunk(torch.stack([fresh[epoch % 2, row][0] for row in range(len(part))]))
+        torch.testing.assert_close(kept.float(), expected, rtol=0.01, atol=0.01)
+    first, second = (cached.__getitems__([(epoch, 0)])[0] for epoch in (0, 1))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 5}, {"views": 3}, {"color": 0.2}, {"flip": False}, {"crop_area": 0.6}, {"erase": 0.5}]
+)
+def test_other_random_versions_are_another_cache(digits: Path, tmp_path: Path, other: dict[str, Any]) -> None:
+    manifest = read_manifest(digits)
+
+    def changing(seed: int = 4, views: int = 2, **changes: Any) -> ImageRows:
+        transforms = OnlineTransforms(PIXELS, **{"flip": True, "crop_area": 0.5, "color": 0.3, **changes})
+        return ImageRows(manifest, manifest.training_rows[:8], PIXELS, transforms, seed, views)
+
+    opened(tmp_path, embedder(), changing())
+    opened(tmp_path, embedder(), changing())
+    assert len(list(tmp_path.glob("*.bf16"))) == 1
+    opened(tmp_path, embedder(), changing(**other))
+    assert len(list(tmp_path.glob("*.bf16"))) == 2
+
+
+def test_random_versions_without_room_are_made_in_every_epoch(digits: Path, tmp_path: Path) -> None:
+    kept = train(digits, tmp_path, "kept", *CHANGES)
+    again = train(digits, tmp_path / "off", "off", *CHANGES, "trainer.trunk_cache=off")
+    for name, value in kept.items():
+        torch.testing.assert_close(again[name].float(), value.float(), rtol=0.05, atol=0.02)
 
 
 def test_a_network_without_a_frozen_trunk_has_none(digits: Path, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 In reading order:
 
-    convolutions  convolutions of small maps in bf16 as matrix products
-    adamw         AdamW over parameters in the order they have in memory
-    precision     which precision the trained part runs in
-    trunk_cache   the frozen trunk's output of every image, computed once and kept on disk in bf16.
+    convolutions   convolutions of small maps in bf16 as matrix products
+    adamw          AdamW over parameters in the order they have in memory
+    precision      which precision the trained part runs in
+    trunk_network  what runs a frozen trunk over many images once
+    trunk_cache    the frozen trunk's output of every image, computed once and kept on disk in bf16.
 """

@@ -1,8 +1,9 @@
 """The frozen trunk's output of every image, computed once and kept on disk in bf16.
 
-Where nothing random comes before the trunk, its output for an image never changes: an epoch then needs neither
-decoding nor the trunk. A cache belongs to its weights, pixel settings, arithmetic and images; one that is damaged or
-of something else is made anew, never used. The folder may be deleted at any time.
+Where the images are the same in every epoch, or come in so many random versions, the trunk's output of each never
+changes: an epoch then needs neither decoding nor the trunk. A cache belongs to its weights, pixel settings, random
+changes, arithmetic and images; one that is damaged or of something else is made anew, never used. The folder may be
+deleted at any time.
 
 Letters in shapes: N images, C channels, H height, W width.
 """
@@ -12,6 +13,7 @@ import importlib.metadata
 import json
 import math
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,13 +24,13 @@ import numpy as np
 import torch
 
 from lookalike.console import progress, say
-from lookalike.datamodules.image_rows import Features, ImageRows
+from lookalike.datamodules.image_rows import Features, Image, ImageRows
 from lookalike.files import DiskFullError, atomic_file, only_one, sha256_of, write_json
 from lookalike.models.embedder import Embedder
+from lookalike.training.cpu.trunk_network import TrunkNetwork, in_memory_order, trunk_network
 
-_BATCH = 8
-_SCHEMA = 1
-_MAPS = 4  # dimensions of a batch of maps
+_SCHEMA = 2
+_PACKAGES = ("lookalike", "torch", "timm", "opencv-python-headless", "openvino", "albumentations")
 
 
 def cached_trunk(
@@ -44,7 +46,7 @@ def cached_trunk(
     Args:
         folder: Where caches are kept, one per key.
         embedder: Its trunk is frozen, its weights are those that training starts from; it goes to `device`.
-        rows: All images that will be asked for, without random changes; one that occurs twice is kept once.
+        rows: All images that will be asked for, with so many random versions each; one that occurs twice is kept once.
         bf16: Run the trunk in bf16; its output is kept in bf16 in either case.
         device: Where the trunk runs, `cpu` or `cuda`.
         limit_bytes: A larger cache is not made; of older ones as many are removed as make room.
@@ -53,8 +55,15 @@ def cached_trunk(
         The outputs, or None where they do not fit, on the disk or into the limit.
     """
     embedder.to(device)
-    images, places = _distinct(rows)
-    key = _key(embedder, images, bf16, device)
+    rows = list(rows)
+    places: dict[Image, int] = {}
+    for part in rows:
+        for image in part.images:
+            places.setdefault(image, len(places))
+    # Those without random changes are read alike by all.
+    reader = next((part for part in rows if part.transforms is not None), rows[0])
+    images = list(places)
+    key = _key(embedder, reader, images, bf16, device)
     file = folder / f"{key[:24]}.bf16"
 
     def waiting() -> None:
@@ -63,14 +72,15 @@ def cached_trunk(
     with only_one(folder / ".lock", "", waiting):
         about = _checked(file, key)
         if about is None:
-            about = _about(embedder, images, bf16, device, key)
+            about = _about(embedder, reader, images, bf16, device, key)
             size = _size(about)
             if size > limit_bytes:
                 say(f"trunk: {_in_bytes(size)} for {len(images)} images is more than trainer.trunk_cache_gib allows")
                 return None
             _make_room(folder, limit_bytes - size)
+            network = trunk_network(embedder, reader.pixels, bf16, device, bool(about["channels_last"]))
             try:
-                about["sha256"] = _write(file, embedder, images, bf16, device)
+                about["sha256"] = _write(file, network, reader, images)
                 write_json(file.with_suffix(".json"), about)
             except DiskFullError as error:
                 file.unlink(missing_ok=True)
@@ -83,25 +93,17 @@ def cached_trunk(
     return Features(bits, places, bool(about["channels_last"]))
 
 
-def _distinct(rows: Iterable[ImageRows]) -> tuple[ImageRows, dict[Any, int]]:
-    """All images once, and the place of each (file, box)."""
-    rows = list(rows)
-    places: dict[Any, int] = {}
-    for part in rows:
-        for image in part.images:
-            places.setdefault(image, len(places))
-    return rows[0].of(list(places)), places
-
-
-def _key(embedder: Embedder, images: ImageRows, bf16: bool, device: str) -> str:
+def _key(embedder: Embedder, reader: ImageRows, images: list[Image], bf16: bool, device: str) -> str:
     """SHA-256 over everything the outputs depend on; a file is known by its path, size and times of change."""
-    versions = [importlib.metadata.version(name) for name in ("lookalike", "torch", "timm", "opencv-python-headless")]
-    circumstances = (_SCHEMA, versions, images.pixels, bf16, device, embedder.trunk_end, repr(embedder.backbone))
-    digest = hashlib.sha256(repr(circumstances).encode())
-    for file, box in images.images:
-        state = file.stat()
+    versions = [importlib.metadata.version(name) for name in _PACKAGES]
+    changes = None if reader.transforms is None else reader.transforms.settings
+    circumstances = (_SCHEMA, versions, reader.pixels, changes, bf16, device)
+    digest = hashlib.sha256(repr((*circumstances, embedder.trunk_end, repr(embedder.backbone))).encode())
+    states = {file: file.stat() for file in dict.fromkeys(file for file, _, _ in images)}
+    for file, box, seed in images:
+        state = states[file]
         version = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        digest.update(f"\0{file}\0{box}\0{version}".encode("utf-8", "surrogateescape"))
+        digest.update(f"\0{file}\0{box}\0{seed}\0{version}".encode("utf-8", "surrogateescape"))
     for name, value in embedder.frozen_state().items():
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -123,11 +125,14 @@ def _checked(file: Path, key: str) -> dict[str, Any] | None:
     return None
 
 
-def _about(embedder: Embedder, images: ImageRows, bf16: bool, device: str, key: str) -> dict[str, Any]:
+def _about(
+    embedder: Embedder, reader: ImageRows, images: list[Image], bf16: bool, device: str, key: str
+) -> dict[str, Any]:
     """Shape and layout of a cache to be made."""
-    pixels = images.pixels
+    pixels = reader.pixels
     example = torch.zeros(1, pixels.height, pixels.width, 3, dtype=torch.uint8)
-    features, last = _outputs(embedder, example, bf16, device)
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
+        features, last = in_memory_order(embedder.trunk(example.to(device)))
     return {"schema": _SCHEMA, "key": key, "shape": [len(images), *features.shape[1:]], "channels_last": last}
 
 
@@ -135,17 +140,19 @@ def _size(about: dict[str, Any]) -> int:
     return 2 * math.prod(int(part) for part in about["shape"])
 
 
-def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device: str) -> str:
+def _write(file: Path, network: TrunkNetwork, reader: ImageRows, images: list[Image]) -> str:
     """Writes all outputs; returns the file's SHA-256.
 
     Every thread reads its own images and runs the trunk on one core: nobody waits for others inside a layer.
     """
-    digest, threads = hashlib.sha256(), torch.get_num_threads()
-    blocks = [range(first, min(first + _BATCH, len(images))) for first in range(0, len(images), _BATCH)]
+    digest, threads, own = hashlib.sha256(), torch.get_num_threads(), threading.local()
+    blocks = [images[first : first + network.batch] for first in range(0, len(images), network.batch)]
     waiting: deque[Future[bytes]] = deque()
 
-    def made(block: range) -> bytes:
-        features, _ = _outputs(embedder, torch.stack([images[row][0] for row in block]), bf16, device)
+    def made(block: list[Image]) -> bytes:
+        if not hasattr(own, "reader"):
+            own.reader = reader.for_a_thread()
+        features = network(torch.stack([own.reader.read(image) for image in block]))
         return features.view(torch.uint16).numpy().tobytes()
 
     torch.set_num_threads(1)
@@ -169,15 +176,6 @@ def _write(file: Path, embedder: Embedder, images: ImageRows, bf16: bool, device
     finally:
         torch.set_num_threads(threads)
     return digest.hexdigest()
-
-
-def _outputs(embedder: Embedder, images: torch.Tensor, bf16: bool, device: str) -> tuple[torch.Tensor, bool]:
-    """uint8 [B, H, W, 3] -> bf16 in the order it has in memory, and whether that is [B, H, W, C] of maps."""
-    with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
-        features = embedder.trunk(images.to(device)).to(torch.bfloat16).cpu()
-    last = features.dim() == _MAPS and features.is_contiguous(memory_format=torch.channels_last)
-    last = last and not features.is_contiguous()
-    return (features.permute(0, 2, 3, 1) if last else features).contiguous(), last
 
 
 def _make_room(folder: Path, left: int) -> None:
