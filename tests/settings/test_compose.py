@@ -107,6 +107,9 @@ def test_an_unknown_option_lists_the_options(group: str) -> None:
     near = GROUPS[group][-1]
     with pytest.raises(UsageError, match=rf"{group}={near}x: no such option; did you mean .*{near}"):
         with_group(group, f"{group}={near}x")
+    if group == "experiment":  # the defaults choose none, and null says so
+        assert with_group(group, "experiment=null") == with_group(group)
+        return
     with pytest.raises(UsageError, match=f"{group}=null: no such option"):
         with_group(group, f"{group}=null")
 
