@@ -13,7 +13,7 @@ NEEDED = {
     "augment": [],
     "train": [],
     "demo": [],
-    "embed": ["bundle=b"],
+    "embed": [],
     "eval": [],
     "predict": ["bundle=b", "image=i.jpg"],
     "audit": [],

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 import lookalike
-from lookalike.errors import LookalikeError, ModelError, did_you_mean, extra_with, import_problem, install, listed
-from lookalike.model import needing
+from lookalike.errors import (
+    LookalikeError,
+    ModelError,
+    did_you_mean,
+    extra_with,
+    import_problem,
+    install,
+    listed,
+    needing,
+)
 
 
 @pytest.mark.parametrize(

@@ -365,8 +365,35 @@ def test_the_bundled_backbone_embeds_photographs(few_produce: Path) -> None:
     del model
     gc.collect()
     assert not scratch.exists(), "its graph goes with it"
-    with pytest.raises(LookalikeError, match=r"^Model\.pretrained\('resnet18'\): expected 'efficientnet_lite0', whose"):
-        Model.pretrained("resnet18")
+
+
+def test_a_gallery_begins_without_training(few_produce: Path, tmp_path: Path) -> None:
+    model = Model.pretrained("efficientnet_lite2", workers=1)
+    assert repr(model) == "Model('efficientnet_lite2': 1280 dimensions from 260 x 260 pixels, float32)"
+    assert model.encoder.workers == 1
+    assert (model.about["model.weights"], model.about["pixels.height"]) == ("package", 260)
+    with Gallery.create(tmp_path / "shop", model) as gallery:
+        gallery.add(few_produce / "train")
+    photographs = sorted((few_produce / "validation").rglob("*.jpg"))
+    again = Model.pretrained("efficientnet_lite2")
+    with Gallery.open(tmp_path / "shop", again) as gallery:
+        named = gallery.predict(photographs)
+    right = [item.label == file.parent.name for item, file in zip(named, photographs, strict=True)]
+    assert np.mean(right) > 0.4
+    assert again.evaluate(few_produce).metrics["accuracy@1"] > 0.4
+    with pytest.raises(LookalikeError, match=r"^efficientnet_lite2: knows no images: put some into a Gallery"):
+        model.predict(photographs[0])
+    with pytest.raises(LookalikeError, match="different weights or pixel settings cannot be compared"):
+        Gallery.open(tmp_path / "shop", Model.pretrained("efficientnet_lite2", pixels={"height": 240}))
+
+
+def test_a_network_without_training_is_one_of_the_recipes() -> None:
+    with pytest.raises(LookalikeError, match=r"^Model\.pretrained\('lite0'\): expected one of .*; did you mean effic"):
+        Model.pretrained("lite0")
+    with pytest.raises(LookalikeError, match=r"^device='tpu': expected one of auto, cpu, cuda"):
+        Model.pretrained(device="tpu")  # type: ignore[arg-type]
+    with pytest.raises(LookalikeError, match="workers=-1: expected the number of threads"):
+        Model.pretrained(workers=-1)
 
 
 WITHOUT = """

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lookalike.data.dataset import Dataset, held_out_like
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, needing
 from lookalike.inference.encoder import Encoder, WantedPrecision
-from lookalike.model import Device, Model, needing
+from lookalike.model import Device, Model
 from lookalike.settings.paths import path_of
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from traceback import walk_tb
 
 _PROBLEM = "\0"  # stands before each of several: nothing typed and no name of a file can hold it
@@ -121,3 +123,23 @@ class ModelError(LookalikeError):
 
 class CheckpointError(LookalikeError):
     """A checkpoint cannot be read, or belongs to another run."""
+
+
+@contextmanager
+def needing(extra: str, what: str) -> Iterator[None]:
+    """Says what to install when a package is missing inside or cannot be imported.
+
+    Args:
+        extra: Of this package, such as `train`.
+        what: What needs it, for the error.
+
+    Raises:
+        LookalikeError: A package is missing or broken.
+    """
+    try:
+        yield
+    except (ImportError, OSError) as error:
+        problem = import_problem(error, extra)
+        if problem is None:
+            raise
+        raise LookalikeError(f"{what} {problem}") from error

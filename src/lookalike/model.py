@@ -4,8 +4,7 @@ Letters in shapes: N images, D embedding.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage
-from lookalike.errors import LookalikeError, import_problem
+from lookalike.errors import LookalikeError, needing
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from lookalike.metrics.rerank_options import Rerank
 
 Device = Literal["auto", "cpu", "cuda"]
-_PRETRAINED = "efficientnet_lite0"
 
 
 class Model:
@@ -99,26 +97,48 @@ class Model:
         return cls(bundle.path.resolve().name, encoder, bundle, about)
 
     @classmethod
-    def pretrained(cls, name: str = _PRETRAINED) -> "Model":
-        """A backbone as ImageNet left it; needs the extra `train`.
+    def pretrained(
+        cls,
+        name: str = "efficientnet_lite0",
+        *,
+        model: Mapping[str, Any] | None = None,
+        pixels: Mapping[str, Any] | None = None,
+        device: Device = "auto",
+        workers: int | None = None,
+    ) -> "Model":
+        """A network with its first weights, without training, in float32; needs the extra `train`.
 
         Args:
-            name: `efficientnet_lite0`, whose weights come with a package.
+            name: A recipe under `configs/model`. The weights of `efficientnet_lite0`, `efficientnet_lite1` and
+                `efficientnet_lite2` come with packages, those of the others from timm's hub; `timm` is any backbone.
+            model: Settings of the recipe that are to be others: backbone, weights, pooling, mean, std.
+            pixels: How images are read, where not as the recipe says: height, width, resize, interpolation, antialias.
+            device: `auto` is `cuda` where there is one.
+            workers: See `load`.
 
         Raises:
-            LookalikeError: Another name, or the extra `train` is not installed.
+            SettingsError: A setting of `model` or `pixels` is unknown or out of range.
+            LookalikeError: There is no such recipe, its weights cannot be had, there is no GPU for `cuda`, or the extra
+                `train` is not installed.
         """
-        if name != _PRETRAINED:
-            raise LookalikeError(
-                f"Model.pretrained({name!r}): expected {_PRETRAINED!r}, whose weights come with a package; for another "
-                "backbone train it, or give Model.from_checkpoint its weights"
-            )
-        with needing("train", "Model.pretrained"):
-            from lookalike.export.untrained import untrained_encoder
+        _need_choice("device", device, get_args(Device))
+        _need_workers(workers)
+        from lookalike.export.untrained import recipe, untrained_encoder
+        from lookalike.settings.check import flat
 
+        settings = recipe(name, model, pixels)
+        with needing("train", "Model.pretrained"):
             scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-            encoder = untrained_encoder(Path(scratch.name))
-        return cls(name, encoder, about={"pretrained": name, "precision": encoder.precision}, scratch=scratch)
+            encoder = untrained_encoder(Path(scratch.name), settings, _device_of_torch(device))
+        encoder = replace(encoder, workers=workers)
+        built = settings.model_dump()["model"]
+        about = {
+            "pretrained": built["backbone"] if name == "timm" else name,
+            "precision": encoder.precision,
+            **flat(built, "model."),
+            **flat(encoder.pixels.to_dict(), "pixels."),
+        }
+        return cls(about["pretrained"], encoder, about=about, scratch=scratch)
 
     @classmethod
     def from_checkpoint(
@@ -377,23 +397,3 @@ def _need_workers(workers: int | None) -> None:
 def _need_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise LookalikeError(f"{name}={value!r}: expected one of {', '.join(choices)}")
-
-
-@contextmanager
-def needing(extra: str, what: str) -> Iterator[None]:
-    """Says what to install when a package is missing inside or cannot be imported.
-
-    Args:
-        extra: Of this package, such as `train`.
-        what: What needs it, for the error.
-
-    Raises:
-        LookalikeError: A package is missing or broken.
-    """
-    try:
-        yield
-    except (ImportError, OSError) as error:
-        problem = import_problem(error, extra)
-        if problem is None:
-            raise
-        raise LookalikeError(f"{what} {problem}") from error

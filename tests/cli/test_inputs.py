@@ -61,6 +61,10 @@ def everything(folder: Path) -> dict[Path, bytes]:
         ("tune data.root=data output=data name=t", r"data: .* is data\.root=data"),
         ("embed data.root=b/rows.csv output=b", r"b: .* is bundle=b"),
         ("embed data.root=data output=.", r"\.: .* holds bundle=b"),
+        (
+            "embed model=timm model.backbone=test_resnet model.weights=b/w.pth data.root=zebras.csv output=b",
+            r"b: .* holds model\.weights=b/w\.pth",
+        ),
         ("quantize data.root=data output=b", r"b: .* is bundle=b"),
         ("predict image=one.png output=b", r"b: .* is bundle=b"),
         ("predict image=data/test output=./data/test/", r"data/test: .* is image=data/test"),
@@ -73,7 +77,8 @@ def test_what_is_read_stays_as_it_is(
     shutil.copyfile("data/test/digit 0/" + next(Path("data/test/digit 0").iterdir()).name, "one.png")
     before = everything(here)
     verb, *arguments = command.split()
-    bundle = [] if verb in ("manifest", "augment", "compare", "tune") else ["bundle=b"]
+    without = verb in ("manifest", "augment", "compare", "tune") or arguments[0].startswith("model=")
+    bundle = [] if without else ["bundle=b"]
     assert main([verb, *bundle, *arguments]) == 2
     error = capsys.readouterr().err
     assert re.search(expected, error), error

@@ -248,6 +248,32 @@ def test_embed_takes_a_table(bundle_path: Path, digits: Path, here: Path) -> Non
     assert len(np.load("e/embeddings.npy")) == len(read_manifest(Path("all.csv")).table) == 90
 
 
+def test_embed_takes_a_network_without_training(digits: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import timm
+    import torch
+
+    from lookalike import Model
+    from lookalike.inference.references import load_references
+
+    torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), here / "w.pth")
+    network = ["model=timm", "model.backbone=test_resnet", "model.weights=w.pth", "pixels=square240"]
+    assert main(["embed", *network, f"data.root={digits / 'test'}"]) == 0
+    assert "20 embeddings of 512 dimensions in embeddings" in capsys.readouterr().out
+    stored = load_references(here / "embeddings")
+    pixels = {"height": 240, "width": 240, "resize": "stretch", "interpolation": None, "antialias": None}
+    model = Model.pretrained("timm", model={"backbone": "test_resnet", "weights": "w.pth"}, pixels=pixels)
+    assert stored.fingerprint == model.encoder.fingerprint
+    assert np.array_equal(stored.embeddings, model.embed([stored.file(row) for row in range(len(stored))]))
+    assert main(["embed", *network, f"data.root={digits}", "output=e", "precision=bf16"]) == 2
+    assert "precision=bf16: an untrained network runs in float32: leave it out" in capsys.readouterr().err
+    for neither in ([], ["pixels=square240"], ["bundle=null", "model=null"]):
+        assert main(["embed", *neither, f"data.root={digits}", "output=e"]) == 2
+        assert "what embeds: give bundle=<folder>, or model=<recipe> for a network" in capsys.readouterr().err
+    assert main(["embed", "model=timm", "model.backbone=resnet5", f"data.root={digits}", "output=e"]) == 2
+    assert "model.backbone=resnet5: timm " in capsys.readouterr().err
+    assert not (here / "e").exists()
+
+
 def photographs(root: Path, digits: Path) -> Path:
     """Two digits in formats that are read and two that are not, a link to more of one, and what a NAS adds."""
     for number, (label, suffix) in enumerate([("digit 0", form) for form in ("png", "jpg", "webp", "avif", "jp2")]):

@@ -55,6 +55,49 @@ def test_every_verb_checks_its_own_settings(verb: str, argument: str, message: s
         read_settings(verb, [*NEEDED[verb], argument])
 
 
+LITE = "model=efficientnet_lite2"
+
+
+def test_embed_takes_a_bundle_or_a_recipe_without_what_is_of_training() -> None:
+    bundle, lite = read_settings("embed", ["bundle=b"]), read_settings("embed", [LITE])
+    assert (bundle.bundle, bundle.model, bundle.pixels) == ("b", None, None)
+    assert lite.bundle is None
+    assert lite.model.model_dump() == {
+        "backbone": "tf_efficientnet_lite2",
+        "weights": "package",
+        "pooling": "avg",
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    assert (lite.pixels.height, lite.pixels.width, lite.pixels.resize) == (260, 260, "stretch")
+    assert read_settings("embed", [LITE, "pixels.height=64"]).pixels.height == 64
+    assert read_settings("embed", ["model=timm", "model.backbone=test_vit"]).pixels is None, "timm knows its size"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["bundle=b", LITE],
+            r"^bundle=b: has a network and pixels of its own: leave out model and pixels, or the bundle$",
+        ),
+        (["bundle=b", "model.pooling=gem"], r"^bundle=b: has .* of its own: leave out model, or the bundle$"),
+        (["bundle=b", "pixels.height=64"], r"^bundle=b: has .* of its own: leave out pixels, or the bundle$"),
+        ([LITE, "model.embedding_size=64"], r"^model\.embedding_size=64: is of training, .*: leave it out, or train"),
+        ([LITE, "model.trainable=[all]"], r"^model\.trainable=\[all\]: is of training"),
+        ([LITE, "model.bn_neck=false"], r"^model\.bn_neck=false: is of training"),
+        ([LITE, "model.weights=none"], r"^model\.weights=none: random weights are of no use without training: give"),
+        ([LITE, "model.pool=gem"], r"^model\.pool: unknown setting; did you mean pooling\?; known here: backbone, we"),
+        ([LITE, "pixels.height=4"], r"^pixels\.height=4: expected greater than or equal to 8"),
+        (["model=timm"], r"^model\.backbone: needs a value: give model\.backbone=\.\.\.$"),
+    ],
+)
+def test_what_embed_cannot_take_is_told(arguments: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        read_settings("embed", arguments)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_class_of_settings_has_a_default_of_its_own(verb: str) -> None:
     """Defaults stand once, under configs/."""

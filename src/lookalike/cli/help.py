@@ -37,6 +37,9 @@ def verb_help(verb: Verb) -> str:
     def add(kind: type[BaseModel], here: dict[str, Any], prefix: str) -> None:
         for name, field in kind.model_fields.items():
             inner = field.annotation
+            parts = get_args(inner)
+            if type(None) in parts and any(hasattr(part, "model_fields") for part in parts):
+                here = {**here, name: None}  # a group that is left out
             value = here.get(name)
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 add(inner, value or {}, f"{prefix}{name}.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AssessError(LookalikeError):
-    """It is not clear what to measure."""
+    """It is not clear which model is meant, or how it is to run."""
 
 
 def evaluate(settings: "EvalCommand") -> int:
@@ -77,6 +77,22 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
         pixels=settings.pixels.model_dump(),
         allow_partial=settings.allow_partial,
         ckpt_key=settings.ckpt_key,
+        device=settings.device,
+        workers=settings.workers,
+    )
+
+
+def _model_to_embed(settings: "EmbedCommand") -> "Model":
+    from lookalike.model import Model
+
+    if settings.model is None:
+        return _load_model(settings)
+    if settings.precision == "bf16":
+        raise AssessError("precision=bf16: an untrained network runs in float32: leave it out, or give bundle=<folder>")
+    return Model.pretrained(
+        "timm",
+        model=settings.model.model_dump(),
+        pixels=settings.pixels.model_dump() if settings.pixels else None,
         device=settings.device,
         workers=settings.workers,
     )
@@ -278,8 +294,13 @@ def embed(settings: "EmbedCommand") -> int:
     from lookalike.evaluation.stored import embed_any
     from lookalike.outputs import need_folder
 
+    if settings.bundle is None and settings.model is None:
+        raise AssessError(
+            "what embeds: give bundle=<folder>, or model=<recipe> for a network without training, such as "
+            "model=efficientnet_lite2; got neither"
+        )
     need_folder(Path(settings.output), inputs_of(settings), replaced=True)
-    model = _load_model(settings)
+    model = _model_to_embed(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")

@@ -80,7 +80,7 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
         wanted = "a name without slashes that starts with neither a dot nor a space"
         suffix = str(detail["ctx"]["pattern"]).replace("\\", "").rstrip("$") if name == "output" else ""
         return f"{name}={given}: expected {'a file ending in ' + suffix if suffix else wanted}"
-    if detail["type"] == "logger":
+    if detail["type"] in ("logger", "whole_line"):
         return str(detail["msg"])
     if detail["type"] == "union_tag_invalid":
         return f"{name}.name={detail['ctx']['tag']}: expected {detail['ctx']['expected_tags']}: choose it by {name}=..."
@@ -105,8 +105,14 @@ def _settings_of(kind: type[Settings], where: list[str], values: dict[str, Any])
     for part in where:
         fields = getattr(group, "model_fields", {})
         inner = get_args(group)[-1:] or (None,)  # of a dict: the type of its values
-        group = fields[part].annotation if part in fields else inner[0]
+        group = _without_none(fields[part].annotation) if part in fields else inner[0]
     if where == ["loss"]:
         names = {get_args(option.model_fields["name"].annotation)[0]: option for option in get_args(group)}
         group = names[values["loss"]["name"]]
     return list(getattr(group, "model_fields", {}))
+
+
+def _without_none(kind: Any) -> Any:
+    """Of a group that may be left out, the group; any other kind as it is."""
+    parts = get_args(kind)
+    return next((part for part in parts if hasattr(part, "model_fields")), kind) if type(None) in parts else kind

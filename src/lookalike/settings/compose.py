@@ -31,7 +31,7 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
 
     Args:
         verb: Its defaults stand in `configs/<verb>.yaml`.
-        overrides: (dotted name, value): options of groups, and settings.
+        overrides: (dotted name, value): options of groups (null for one that the defaults leave out), and settings.
 
     Raises:
         UsageError: A group has no such option.
@@ -40,6 +40,9 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     state = _state_of(folder)
     groups = _groups(verb, folder, state)
     last = dict(overrides)
+    for name in _left_out(verb, folder, state):
+        if last.get(name, "") in (None, "null"):
+            last.pop(name, None)
     if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
         raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
@@ -119,13 +122,23 @@ def config_groups(verb: str, folder: Path) -> dict[str, list[str]]:
 @lru_cache(maxsize=64)
 def _groups(verb: str, folder: Path, state: object) -> dict[str, list[str]]:
     """As `config_groups`, for as long as the files stay as they are."""
+    names = _defaults(verb, folder, state)
+    return {name: sorted(file.stem for file in (folder / name).glob("*.yaml")) for name in names}
+
+
+def _left_out(verb: str, folder: Path, state: object) -> list[str]:
+    """The groups of which no option is chosen unless one is given: null says so, too."""
+    return [name for name, option in _defaults(verb, folder, state).items() if option is None]
+
+
+@lru_cache(maxsize=64)
+def _defaults(verb: str, folder: Path, state: object) -> dict[str, str | None]:
+    """Config groups of a verb and the option that is chosen where none is given."""
     import yaml
 
-    defaults = yaml.safe_load((folder / f"{verb}.yaml").read_text()).get("defaults", [])
-    names = [
-        str(name).split()[-1] for entry in defaults if isinstance(entry, dict) for name in entry if "@" not in name
-    ]
-    return {name: sorted(file.stem for file in (folder / name).glob("*.yaml")) for name in names}
+    entries = yaml.safe_load((folder / f"{verb}.yaml").read_text()).get("defaults", [])
+    pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
+    return {str(name).split()[-1]: option for name, option in pairs if "@" not in name}
 
 
 def _choice(group: str, value: str, options: list[str]) -> str:

@@ -64,23 +64,32 @@ class Online(Settings):
     )
 
 
+Backbone = Annotated[str, Field(description="a timm model name")]
+Weights = Annotated[PathText, Field(description="auto (timm's hub), package, none, or a file")]
+Pooling = Annotated[Literal["avg", "gem"], Field(description="gem needs a convolutional backbone")]
+ChannelMeans = Annotated[
+    Annotated[list[Unit], Field(min_length=3, max_length=3)] | None,
+    Field(description="three values in 0..1; null = timm's"),
+]
+ChannelSpreads = Annotated[
+    Annotated[list[Spread], Field(min_length=3, max_length=3)] | None,
+    Field(description="three values in 0..1, none of them 0; null = timm's"),
+]
+
+
 class Model(Settings):
     """Backbone, head, and what of them is trained."""
 
-    backbone: str = Field(description="a timm model name")
-    weights: PathText = Field(description="auto (timm's hub), package, none, or a file")
+    backbone: Backbone
+    weights: Weights
     embedding_size: Annotated[int, Field(ge=1, le=8192)] | None = Field(
         description="dimensions; null = the backbone's own features"
     )
-    pooling: Literal["avg", "gem"] = Field(description="gem needs a convolutional backbone")
+    pooling: Pooling
     bn_neck: bool = Field(description="batch norm behind the head")
     trainable: Annotated[list[str], Field(min_length=1)] = Field(description="backbone stages and head, or all")
-    mean: Annotated[list[Unit], Field(min_length=3, max_length=3)] | None = Field(
-        description="three values in 0..1; null = timm's"
-    )
-    std: Annotated[list[Spread], Field(min_length=3, max_length=3)] | None = Field(
-        description="three values in 0..1, none of them 0; null = timm's"
-    )
+    mean: ChannelMeans
+    std: ChannelSpreads
 
 
 _LOGGERS = {"csv": ["folder"], "mlflow": ["uri", "experiment"], "tensorboard": ["folder"], "wandb": ["project"]}

@@ -2,12 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText
 from lookalike.settings.search_space import Objective, Space
-from lookalike.settings.training import Augment, Logger, Model, Pixels, Train
+from lookalike.settings.training import (
+    Augment,
+    Backbone,
+    ChannelMeans,
+    ChannelSpreads,
+    Logger,
+    Model,
+    Pixels,
+    Pooling,
+    Train,
+    Weights,
+)
 from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, number_or_off
 
 
@@ -62,15 +74,71 @@ Workers = Annotated[
 ]
 
 
+class UntrainedModel(Settings):
+    """A network with its first weights: the recipe of a model without what training adds to it."""
+
+    backbone: Backbone
+    weights: Weights
+    pooling: Pooling
+    mean: ChannelMeans
+    std: ChannelSpreads
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_training(cls, values: object) -> object:
+        """`configs/embed.yaml` takes out what a recipe says of training; what is there again was asked for."""
+        if not isinstance(values, dict):
+            return values
+        of_training = set(Model.model_fields) - set(cls.model_fields)
+        for name in sorted(of_training):
+            if values.get(name) not in (None, "null"):
+                raise PydanticCustomError(
+                    "whole_line",
+                    "model.{name}={value}: is of training, and an untrained model gives the features of its backbone "
+                    "as they are: leave it out, or train and give bundle=<folder>",
+                    {"name": name, "value": str(values[name])},
+                )
+        if values.get("weights") == "none":
+            raise PydanticCustomError(
+                "whole_line",
+                "model.weights=none: random weights are of no use without training: give auto, package or a file",
+            )
+        return {name: value for name, value in values.items() if name not in of_training}
+
+
 class EmbedCommand(Settings):
     """Settings of `lookalike embed`."""
 
-    bundle: PathText
+    bundle: PathText | None = Field(description="folder of a bundle; or give model, for a network without training")
+    model: UntrainedModel | None = Field(
+        description="a recipe, see groups: its network as it is before training; null = that of the bundle"
+    )
+    pixels: Pixels | None = Field(description="of such a network; null = as its recipe says, or else timm")
     data: Data
     output: PathText = Field(description="folder to write")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     workers: Workers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bundle_alone(cls, values: object) -> object:
+        """A bundle has a network and pixels of its own."""
+        if not isinstance(values, dict):
+            return values
+        given = {name: values.get(name) for name in ("model", "pixels")}
+        model = given["model"]
+        if isinstance(model, dict) and all(value in (None, "null") for value in model.values()):
+            given["model"] = None
+        bundle = values.get("bundle") not in (None, "null")
+        others = [name for name, value in given.items() if value is not None]
+        if bundle and others:
+            raise PydanticCustomError(
+                "whole_line",
+                "bundle={bundle}: has a network and pixels of its own: leave out {others}, or the bundle",
+                {"bundle": str(values["bundle"]), "others": " and ".join(others)},
+            )
+        return {**values, **given}
 
 
 class EvalCommand(Settings):
