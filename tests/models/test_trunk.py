@@ -213,6 +213,14 @@ class Depends(Backbone):
         return self.last(self.middle(self.tokens(pixels)), pixels.mean()).mean(1)
 
 
+class Rows(Backbone):
+    """The patches of all images are rows before the last stage, as windows of a window attention would be."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        tokens = self.middle(self.tokens(pixels))
+        return self.last(tokens.flatten(0, 1)).view_as(tokens).mean(1)
+
+
 class Constant(Backbone):
     """A table that a module makes from nothing, for stages on both sides."""
 
@@ -253,6 +261,7 @@ def test_only_what_needs_no_more_than_the_features_is_split(kind: type[Backbone]
     [
         (Skips, r"^at last: what is behind needs more than what enters it$"),
         (Depends, r"^at last: what is behind needs more than what enters it$"),
+        (Rows, r"^at last: what enters it has not one row per image$"),
         (Twice, r"^a stage runs more than once before last$"),
         (Unseen, r"^what is trained is no stage that runs by itself$"),
     ],

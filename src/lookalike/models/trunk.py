@@ -8,9 +8,10 @@ are the whole is never assumed but tried.
 Letters in shapes: B batch, H height, W width.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,8 +55,7 @@ class Trunk:
     Attributes:
         front: The frozen stages in the order they run.
         end: The first trained stage.
-        size: Height and width of the images, where the backbone does more than pass one tensor from stage to stage;
-            None where it runs at any.
+        size: Height and width of the images; None, for any, where nothing but one tensor goes from stage to stage.
         entry: Shape of what enters `end`, of one image.
     """
 
@@ -85,7 +85,7 @@ class Trunk:
     def rest(self, backbone: nn.Module, features: Tensor) -> Tensor:
         """The second half: what the backbone makes of that input."""
         if self.size is None:
-            with _bypassed(self.front, blanks=False):
+            with _bypassed(self.front):
                 whole: Tensor = backbone(features)
             return whole
         if features.shape[1:] != self.entry:
@@ -98,7 +98,7 @@ class Trunk:
         handle = self.end.module.register_forward_pre_hook(enter)
         pixels = features.new_zeros(()).expand(len(features), 3, *self.size)
         try:
-            with _bypassed(self.front, blanks=True):
+            with _bypassed(self.front, len(features)):
                 behind: Tensor = backbone(pixels)
             return behind
         finally:
@@ -136,7 +136,7 @@ def frozen_trunk(backbone: nn.Module, size: tuple[int, int]) -> Trunk | None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(2, 3, *size, generator=generator)
     with torch.no_grad(), _as_if_trained(backbone, generator):
-        front, end, inputs = _front(backbone, pixels[:1])
+        front, end, inputs, straight = _front(backbone, pixels[:1])
         if not any(stage.weighty for stage in front):
             return None
         if end is None:
@@ -145,31 +145,34 @@ def frozen_trunk(backbone: nn.Module, size: tuple[int, int]) -> Trunk | None:
             raise NotSplitError(f"more than one tensor goes from stage to stage before {end.name}")
         if len({id(stage.module) for stage in front}) < len(front):
             raise NotSplitError(f"a stage runs more than once before {end.name}")
-        return _tried(backbone, front, end, pixels)
+        trunk = Trunk(front, end, None if straight else size, tuple(inputs[0].shape[1:]))
+        if reason := _differs(backbone, trunk, pixels):
+            raise NotSplitError(f"at {end.name}: {reason}")
+    return trunk
 
 
-def _tried(backbone: nn.Module, front: list[Stage], end: Stage, pixels: Tensor) -> Trunk:
-    """The simplest split whose halves are the whole."""
-    height, width = pixels.shape[2:]
-    whole, features = backbone(pixels), Trunk(front, end, None, ()).run(backbone, pixels)
-    entry, reason = tuple(features.shape[1:]), ""
-    for size in (None, (height, width)):
-        trunk, reason = Trunk(front, end, size, entry), "what is behind needs more than what enters it"
-        try:
-            if torch.equal(trunk.rest(backbone, features.clone()), whole):
-                return trunk
-        except Exception as error:  # an unusual backbone raises anything when it is fed from the middle
-            reason = one_line(error)
-    raise NotSplitError(f"at {end.name}: {reason}")
+def _differs(backbone: nn.Module, trunk: Trunk, pixels: Tensor) -> str:
+    """Why the halves are not the whole; empty where they are."""
+    whole, features = backbone(pixels), trunk.run(backbone, pixels)
+    if features.shape != (len(pixels), *trunk.entry):
+        return "what enters it has not one row per image"
+    try:
+        same = torch.equal(trunk.rest(backbone, features.clone()), whole)
+    except Exception as error:  # an unusual backbone raises anything when it is fed from the middle
+        return one_line(error)
+    return "" if same else "what is behind needs more than what enters it"
 
 
-def _front(backbone: nn.Module, pixels: Tensor) -> tuple[list[Stage], Stage | None, tuple[Any, ...]]:
-    """What runs before the first trained stage, that stage, and what it is given."""
+def _front(backbone: nn.Module, pixels: Tensor) -> tuple[list[Stage], Stage | None, tuple[Any, ...], bool]:
+    """What runs before the first trained stage, that stage, what it is given, and whether nothing runs in between."""
     front: list[Stage] = []
     ends: list[Stage] = []
+    straight: list[bool] = []
+    last: list[object] = [pixels]
     handles = []
 
-    def begin(name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def begin(name: str, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        straight.append(len(inputs) == 1 and inputs[0] is last[0] and not named)
         if any(parameter.requires_grad for parameter in module.parameters()):
             ends.append(Stage(name, module))
             raise _Reached(inputs)
@@ -178,23 +181,21 @@ def _front(backbone: nn.Module, pixels: Tensor) -> tuple[list[Stage], Stage | No
         given = next((value for value in [*inputs, *named.values()] if isinstance(value, Tensor)), None)
         same = isinstance(output, Tensor) and given is not None and output.shape == given.shape
         front.append(Stage(name, module, None if same else output, constant=given is None))
+        last[0] = output
 
     for name, module in _parts(backbone):
         handles += [
-            module.register_forward_pre_hook(lambda part, inputs, name=name: begin(name, part, inputs)),
-            module.register_forward_hook(
-                lambda part, inputs, named, output, name=name: finish(name, part, inputs, named, output),
-                with_kwargs=True,
-            ),
+            module.register_forward_pre_hook(partial(begin, name), with_kwargs=True),
+            module.register_forward_hook(partial(finish, name), with_kwargs=True),
         ]
     try:
         backbone(pixels)
     except _Reached as reached:
-        return front, ends[0], reached.inputs
+        return front, ends[0], reached.inputs, all(straight)
     finally:
         for handle in handles:
             handle.remove()
-    return front, None, ()
+    return front, None, (), False
 
 
 def _parts(backbone: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -207,11 +208,12 @@ def _parts(backbone: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 @contextmanager
-def _bypassed(stages: list[Stage], blanks: bool) -> Iterator[None]:
-    """Lets stages hand their input on, or a blank where what they make has another shape."""
-    replaced = [stage for stage in stages if not (blanks and stage.constant)]
+def _bypassed(stages: list[Stage], blanks_for: int | None = None) -> Iterator[None]:
+    """Lets stages hand their input on, or blanks for so many images where what they make has another shape."""
+    replaced = [stage for stage in stages if blanks_for is None or not stage.constant]
     for stage in replaced:
-        stage.module.forward = _handed_on if not blanks or stage.blank is None else _blanks(stage.blank)
+        blank = None if blanks_for is None or stage.blank is None else stage.blank
+        stage.module.forward = _handed_on if blank is None else partial(_blank, blank, blanks_for)
     try:
         yield
     finally:
@@ -223,19 +225,15 @@ def _handed_on(features: object, *_: object, **__: object) -> object:
     return features
 
 
-def _blanks(output: object) -> Callable[..., object]:
-    """A forward that gives zeros in the shape of an output, for as many images as it is given."""
-
-    def filled(part: object, like: Tensor) -> object:
-        if isinstance(part, Tensor):
-            kind = like.dtype if part.is_floating_point() else part.dtype
-            return torch.zeros(len(like) * len(part), *part.shape[1:], dtype=kind, device=like.device)
-        if isinstance(part, tuple | list):
-            inner = [filled(item, like) for item in part]
-            return inner if isinstance(part, list) else tuple(inner)
-        return part
-
-    return lambda features, *_, **__: filled(output, features)
+def _blank(output: object, images: int, features: Tensor, *_: object, **__: object) -> object:
+    """Zeros in the shape of an output that was made of one image."""
+    if isinstance(output, Tensor):
+        kind = features.dtype if output.is_floating_point() else output.dtype
+        return torch.zeros(images * len(output), *output.shape[1:], dtype=kind, device=features.device)
+    if isinstance(output, tuple | list):
+        inner = [_blank(part, images, features) for part in output]
+        return inner if isinstance(output, list) else tuple(inner)
+    return output
 
 
 @contextmanager
