@@ -198,7 +198,9 @@ def main() -> None:
         tables["untrained"] = lines
     if recipes:
         clock = Clock(options.output / "seconds.json")
-        measured, diverged = run_grid(points(options.data, recipes, options.seeds, options.output), options.output, clock.train)
+        measured, diverged = run_grid(
+            points(options.data, recipes, options.seeds, options.output), options.output, clock.train
+        )
         comparison = conclude(measured, measured[0].about["protocol"], diverged)
         tables["recipes"] = [*ladder(comparison, clock), "", comparison.sentence, "", f"Measured on {machine()}."]
     write_page(tables)

@@ -10,10 +10,10 @@ from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 
 # Four families of backbones: what is trained, and where the frozen trunk ends.
-FAMILIES: dict[str, tuple[list[str], str | None]] = {
+FAMILIES: dict[str, tuple[list[str], str]] = {
     "resnet18": (["layer4", "head"], "layer4.0"),
     "mobilenetv3_small_100": (["blocks.5", "conv_head", "head"], "blocks.5"),
-    "vit_tiny_patch16_224": (["blocks.11", "norm", "head"], None),  # a position embedding comes in between
+    "vit_tiny_patch16_224": (["blocks.11", "norm", "head"], "blocks.11"),
     "convnext_atto": (["stages.3", "head"], "stages.3"),
 }
 

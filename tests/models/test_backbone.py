@@ -60,6 +60,12 @@ def test_networks_that_run_at_a_size_stay_as_they_were(name: str) -> None:
             r"expected images of 256 x 256 .*found 256 x 128: give pixels\.height and pixels\.w",
         ),
         ("nest_tiny", PERSON, r"expected images of 224 x 224 or 256 x 256 pixels"),
+        (
+            "vit_small_patch16_dinov3",
+            (250, 250),
+            r"^model\.backbone=vit_small_patch16_dinov3: expected images of 256 x 256 pixels, .* found 250 x 250: give",
+        ),
+        ("vit_small_patch14_dinov2", (8, 8), r"expected images of 518 x 518 or 32 x 32 .* found 8 x 8: give pixels\.h"),
     ],
 )
 def test_sizes_that_are_impossible_are_refused_with_some_that_work(name: str, size: tuple[int, int], text: str) -> None:

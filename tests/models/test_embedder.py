@@ -141,6 +141,17 @@ def test_stages_that_start_alike_are_told_apart() -> None:
         ("test_resnet", ["layer"], r"no stage 'layer'"),
         ("test_resnet", ["act1"], r"no stage 'act1'"),  # has no parameters
         ("test_convnext", ["stage.3"], r"no stage 'stage\.3'; did you mean stages\.3.* stages\.3 and head$"),
+        (
+            "vit_tiny_patch16_224",
+            ["blocks.12", "head"],
+            r"no stage 'blocks\.12'; did you mean blocks\.\d.*; it has patch_embed, .*blocks\.11, norm and head$",
+        ),
+        ("vit_tiny_patch16_224", ["pos_embed"], r"no stage 'pos_embed'; did you mean patch_embed"),
+        (
+            "swin_tiny_patch4_window7_224",
+            ["blocks.3"],
+            r"no stage 'blocks\.3'.*; it has patch_embed, layers, .*norm and head$",
+        ),
         ("test_resnet", [], r"model\.trainable is empty, so nothing would be trained: name stages, head or all"),
     ],
 )

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError, did_you_mean, one_line
 from lookalike.inference.bundle_config import NetworkConfig
-from lookalike.models.backbone import Size, make_backbone
+from lookalike.models.backbone import Size, make_backbone, own_size
 from lookalike.models.gem import GeM, use_gem
-from lookalike.models.trunk import SEQUENCES, bypassed, frozen_parts, frozen_trunk, run_until
+from lookalike.models.trunk import SEQUENCES, NotSplitError, Trunk, frozen_parts, frozen_trunk
 
 HEAD_NAMES = ("head", "fc")
 
@@ -73,9 +73,15 @@ class Embedder(nn.Module):
         self.head: nn.Module = nn.Identity() if embedding_size is None else nn.Linear(width, embedding_size)
         self.neck = nn.BatchNorm1d(self._size) if bn_neck else nn.Identity()
         self._set_trainable(["all"] if trainable is None else trainable)
-        self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
         self._only_head = not any(parameter.requires_grad for parameter in self.backbone.parameters())
-        self._trunk = [] if self._only_head else frozen_trunk(self.backbone)
+        self._trunk: Trunk | None = None
+        self._not_split: str | None = None
+        if not self._only_head:
+            try:
+                self._trunk = frozen_trunk(self.backbone, size or own_size(self.backbone))
+            except NotSplitError as error:
+                self._not_split = str(error)
+        self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds
 
     @property
     def embedding_size(self) -> int:
@@ -95,18 +101,23 @@ class Embedder(nn.Module):
     @property
     def trunk_end(self) -> str | None:
         """The first trained stage, or None when the network cannot be run in two halves."""
-        return "head" if self._only_head else self._trunk[-1][0] if self._trunk else None
+        return "head" if self._only_head else self._trunk.end.name if self._trunk else None
+
+    @property
+    def not_split(self) -> str | None:
+        """Why a network with frozen weights in front cannot be run in two halves; None where it can, or has none."""
+        return self._not_split
 
     @property
     def last_frozen(self) -> str | None:
         """The last stage of the frozen trunk that has weights: `layer3`, or `blocks.4` where blocks.5 is trained."""
         if self._only_head:
             return "the pooling"
-        frozen = [name for name, stage in self._trunk[:-1] if any(True for _ in stage.parameters())]
-        if not frozen:
+        if self._trunk is None:
             return None
-        whole = frozen[-1].partition(".")[0]
-        return frozen[-1] if whole == self._trunk[-1][0].partition(".")[0] else whole
+        last = [stage.name for stage in self._trunk.front if stage.weighty][-1]
+        whole = last.partition(".")[0]
+        return last if whole == self._trunk.end.name.partition(".")[0] else whole
 
     def frozen_state(self) -> dict[str, Tensor]:
         """Weights and running statistics of the backbone that training does not change, and mean and std."""
@@ -129,7 +140,7 @@ class Embedder(nn.Module):
             pooled: Tensor = self.backbone(pixels)
             return pooled
         assert self._trunk, "asked for the trunk of a network that has none"
-        return run_until(self.backbone, self._trunk[-1][1], pixels)
+        return self._trunk.run(self.backbone, pixels)
 
     def rest(self, features: Tensor) -> Tensor:
         """The trunk's output -> embedding [B, D] of any length."""
@@ -137,8 +148,7 @@ class Embedder(nn.Module):
             unbounded: Tensor = self.neck(self.head(features))
             return unbounded
         assert self._trunk, "asked for the rest of a network that has no trunk"
-        with bypassed([module for _, module in self._trunk[:-1]]):
-            embedding: Tensor = self.neck(self.head(self.backbone(features)))
+        embedding: Tensor = self.neck(self.head(self._trunk.rest(self.backbone, features)))
         return embedding
 
     def forward(self, images: Tensor) -> Tensor:
@@ -157,7 +167,7 @@ class Embedder(nn.Module):
         """As in torch, but frozen parts (their batch norm, dropout and stochastic depth) stay in eval mode."""
         super().train(mode)
         if mode:
-            for part in frozen_parts(self):
+            for part in [*frozen_parts(self), *(stage.module for stage in (self._trunk.front if self._trunk else []))]:
                 part.eval()
         return self
 

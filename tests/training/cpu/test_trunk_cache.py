@@ -245,6 +245,29 @@ def test_training_from_it_gives_the_same_weights_as_rounding_the_trunk(
     assert moved > 1e-3, "the weights were trained at all"
 
 
+def test_tokens_of_a_transformer_are_kept_and_trained_from(digits: Path, tmp_path: Path) -> None:
+    network = ("model.backbone=test_vit", "model.trainable=[blocks.4,blocks.5,norm,head]")
+    kept = train(digits, tmp_path, "kept", *network)
+    (about,) = (json.loads(file.read_text()) for file in (tmp_path / "checkpoint" / ".trunk").glob("*.json"))
+    assert about["shape"] == [50 + 20, 1 + 2 * 2, 64]  # class token and patches of 16 x 16 pixels
+    assert not about["channels_last"]
+    computed = train(digits, tmp_path / "off", "computed", *network, "trainer.trunk_cache=off")
+    assert kept.keys() == computed.keys()
+    for name, value in kept.items():  # OpenVINO's sums differ from torch's in the last bits
+        torch.testing.assert_close(computed[name].float(), value.float(), rtol=0.05, atol=0.02)
+
+
+def test_what_is_not_split_is_told_and_trained(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(digits, tmp_path, "whole", "model.backbone=pit_ti_224", "model.trainable=[transformers.2,norm,head]")
+    assert (
+        "trunk: not split (more than one tensor goes from stage to stage before transformers.2): the frozen part runs "
+        "in every epoch, nothing is cached"
+    ) in said(capsys)
+    assert not (tmp_path / "checkpoint" / ".trunk").exists()
+
+
 def test_random_changes_keep_training_images_out_of_it(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
