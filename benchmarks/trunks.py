@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from harness import HERE, machine
+from harness import machine
 
 from lookalike.cli.arguments import read_settings
 from lookalike.data.layouts import read_manifest
