@@ -1,8 +1,9 @@
 """Which networks are split into a frozen trunk and the rest, and what training from a cached trunk saves.
 
-LOOKALIKE_DATA=<folder with train, validation> python benchmarks/trunks.py [--images 144]
+python benchmarks/trunks.py networks
+LOOKALIKE_DATA=<folder with train, validation> python benchmarks/trunks.py costs
 
-Writes benchmarks/TRUNKS.md. Nothing there is typed.
+Both print a table. Networks have random weights and are trained from the middle stage on.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from harness import HERE, machine
+from harness import machine
 
 from lookalike.cli.arguments import read_settings
 from lookalike.data.layouts import read_manifest
@@ -129,7 +130,7 @@ def few(source: Path, target: Path, images: int) -> None:
 
 
 def epochs(root: Path, cache: str, network: list[str]) -> tuple[int, list[float], list[float]]:
-    """Training images, and of each of two epochs the seconds by the clock and of the processor."""
+    """Images trained on, and of each of two epochs the seconds by the clock and of the processor."""
     options = [f"data.root={root}", "run=r", "model.weights=none", "online=none", f"trainer.trunk_cache={cache}"]
     options += ["trainer.precision=32-true", "trainer.workers=0", "trainer.batch_size=16", "trainer.device=cpu"]
     torch.manual_seed(0)
@@ -137,62 +138,60 @@ def epochs(root: Path, cache: str, network: list[str]) -> tuple[int, list[float]
     optimizer = module.configure_optimizers()["optimizer"]
     clock, processor = [], []
     for _ in range(2):
-        start, used = time.perf_counter(), time.process_time()
+        count, start, used = 0, time.perf_counter(), time.process_time()
         for images, labels in data.train_dataloader():
             loss = module.loss(module._embedding(images), labels)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
+            count += len(labels)
         clock.append(time.perf_counter() - start)
         processor.append(time.process_time() - used)
-    return len(data.train_rows), clock, processor
+    return count, clock, processor
 
 
 def costs(source: Path, images: int, network: list[str]) -> list[str]:
-    """Rows of the table of what an epoch costs."""
-    rows = []
+    """A table of what an epoch costs."""
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         few(source, Path(folder) / "data", images)
         os.chdir(folder)
         made = {cache: epochs(Path(folder) / "data", cache, network) for cache in ("on", "off")}
-        for cache, (count, clock, processor) in made.items():
-            rates = f"{count / min(clock):.1f} | {count / min(processor):.1f}"
-            rows.append(f"| {'cached trunk' if cache == 'on' else 'without'} | {count} | {rates} |")
-        ratios = [min(made["off"][part]) / min(made["on"][part]) for part in (1, 2)]
-    rows.append(f"| times | | {ratios[0]:.1f} | {ratios[1]:.1f} |")
-    return rows
+    rows = [
+        f"| trunk cache {cache} | {count / min(clock):.1f} | {count / min(processor):.1f} |"
+        for cache, (count, clock, processor) in made.items()
+    ]
+    ratios = [min(made["off"][part]) / min(made["on"][part]) for part in (1, 2)]
+    return [
+        f"{machine()}; load when it began {load:.1f}",
+        f"{' '.join(network)}, {images} images, the quicker of two training epochs, the cache made beforehand",
+        "| | images/s | images per second of processor time |",
+        "|---|--:|--:|",
+        *rows,
+        f"| times | {ratios[0]:.1f} | {ratios[1]:.1f} |",
+    ]
+
+
+def networks() -> None:
+    """Prints the table of networks, a line as soon as it is known."""
+    print("| network | timm's class | pixels | split | more than one tensor passed on |", flush=True)
+    print("|---|---|--:|---|---|")
+    for name in NETWORKS:
+        print(split(name), flush=True)
 
 
 def main() -> None:
-    """Measures and writes."""
+    """Measures."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("networks", "costs"))
     parser.add_argument("--images", type=int, default=144)
     parser.add_argument("--network", nargs="*", default=["model=dinov2_small"], help="settings of what is trained")
-    images, network = vars(parser.parse_args()).values()
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
-    source = Path(os.environ["LOOKALIKE_DATA"]).resolve()
-    load = os.getloadavg()[0]
-    cost = costs(source, images, network)
-    lines = [
-        "# Networks in two halves",
-        "",
-        f"Written by `benchmarks/trunks.py`. {machine()}; load when it began {load:.1f}.",
-        "",
-        f"A training epoch without its validation, `{' '.join(network)} model.weights=none online=none` in float32,",
-        f"batches of 16, photographs of grocery stores, {torch.get_num_threads()} threads; the quicker of two epochs,",
-        "the cache made beforehand.",
-        "",
-        "| | images | images/s by the clock | images per second of processor time |",
-        "|---|--:|--:|--:|",
-        *cost,
-        "",
-        "Random weights, trained from the middle stage on; split where the halves equal the whole bit for bit.",
-        "",
-        "| network | timm's class | pixels | split | more than one tensor passed on |",
-        "|---|---|--:|---|---|",
-        *(str(split(name)) for name in NETWORKS),
-    ]
-    (HERE / "TRUNKS.md").write_text("\n".join(lines) + "\n")
+    if options.part == "networks":
+        networks()
+    else:
+        print("\n".join(costs(Path(os.environ["LOOKALIKE_DATA"]).resolve(), options.images, options.network)))
 
 
 if __name__ == "__main__":

@@ -212,8 +212,8 @@ def _bypassed(stages: list[Stage], blanks_for: int | None = None) -> Iterator[No
     """Lets stages hand their input on, or blanks for so many images where what they make has another shape."""
     replaced = [stage for stage in stages if blanks_for is None or not stage.constant]
     for stage in replaced:
-        blank = None if blanks_for is None or stage.blank is None else stage.blank
-        stage.module.forward = _handed_on if blank is None else partial(_blank, blank, blanks_for)
+        same = blanks_for is None or stage.blank is None
+        stage.module.forward = _handed_on if same else partial(_blank, stage.blank, blanks_for or 0)
     try:
         yield
     finally:
@@ -248,7 +248,7 @@ def _as_if_trained(backbone: nn.Module, generator: torch.Generator) -> Iterator[
     backbone.eval()
     try:
         for value in constant:
-            value += 0.1 * torch.rand(value.shape, generator=generator)
+            value.add_(0.1 * torch.rand(value.shape, generator=generator))
         yield
     finally:
         for value, number in zip(constant, before, strict=True):
