@@ -112,7 +112,7 @@ def _settings_of(kind: type[Settings], where: list[str], values: dict[str, Any])
     return list(getattr(group, "model_fields", {}))
 
 
-def _without_none(kind: Any) -> Any:
+def _without_none(kind: object) -> object:
     """Of a group that may be left out, the group; any other kind as it is."""
     parts = get_args(kind)
     return next((part for part in parts if hasattr(part, "model_fields")), kind) if type(None) in parts else kind
