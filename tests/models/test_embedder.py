@@ -58,6 +58,23 @@ def test_the_openvino_graph_agrees_with_torch(backbone: str, tmp_path: Path) -> 
     assert (ours * theirs).sum(1).min() > 0.9999
 
 
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_efficientnet"])
+def test_batch_norms_of_trained_stages_keep_their_statistics_where_asked_for(backbone: str) -> None:
+    embedder = make(backbone, trainable=["all"], frozen_batch_norm=True, bn_neck=True)
+    statistics = {
+        name for name, part in embedder.backbone.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
+    }
+    assert statistics
+    for again in (False, True):
+        before = snapshot(embedder)
+        embedder.train() if again else None
+        embedder(pictures(4)).sum().backward()
+        assert {name.rpartition(".")[0] for name in changed(before, embedder)} == {"neck"}
+        modules = dict(embedder.backbone.named_modules())
+        assert all(modules[name].weight.grad is not None for name in statistics), "scale and shift are trained"
+    assert embedder.train(False).train().neck.training
+
+
 def test_frozen_batch_norm_keeps_its_statistics_and_trained_batch_norm_does_not() -> None:
     embedder = make("test_resnet", trainable=["layer3", "head"], bn_neck=True)
     for again in (False, True):

@@ -39,6 +39,8 @@ class Embedder(nn.Module):
         mean: Per channel, in 0..1, or None for timm's.
         std: Same.
         size: Height and width of the images, in pixels; None for the backbone's own.
+        frozen_batch_norm: In training, batch norms of trained stages use their running statistics and leave them
+            as they are; scale and shift are trained.
 
     Raises:
         ModelError: Unknown backbone, one that does not run at this size, pooling it has not, or unknown stages; the
@@ -59,8 +61,10 @@ class Embedder(nn.Module):
         mean: list[float] | None = None,
         std: list[float] | None = None,
         size: Size | None = None,
+        frozen_batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.frozen_batch_norm = frozen_batch_norm
         self.backbone = make_backbone(backbone, size)
         if pooling == "gem":
             use_gem(self.backbone, backbone)
@@ -164,11 +168,17 @@ class Embedder(nn.Module):
         return nn.functional.normalize(self(images), dim=1)
 
     def train(self, mode: bool = True) -> "Embedder":
-        """As in torch, but frozen parts (their batch norm, dropout and stochastic depth) stay in eval mode."""
+        """As in torch, but frozen parts (their batch norm, dropout and stochastic depth) stay in eval mode.
+
+        So do all batch norms of the backbone where they are frozen.
+        """
         super().train(mode)
         if mode:
             for part in [*frozen_parts(self), *(stage.module for stage in (self._trunk.front if self._trunk else []))]:
                 part.eval()
+            for part in self.backbone.modules() if self.frozen_batch_norm else ():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
         return self
 
     def _set_trainable(self, names: list[str]) -> None:

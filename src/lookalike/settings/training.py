@@ -87,6 +87,9 @@ class Model(Settings):
     )
     pooling: Pooling
     bn_neck: bool = Field(description="batch norm behind the head")
+    frozen_batch_norm: bool = Field(
+        description="trained stages keep the running statistics of the first weights in their batch norms"
+    )
     trainable: Annotated[list[str], Field(min_length=1)] = Field(description="backbone stages and head, or all")
     mean: ChannelMeans
     std: ChannelSpreads

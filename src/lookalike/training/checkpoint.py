@@ -189,7 +189,7 @@ def compare_settings(begun: str, before: dict[str, Any], now: dict[str, Any], wa
         CheckpointError: Names what differs.
     """
     # A setting that an earlier version lacked was off in it.
-    same = {name for name in now.keys() - before.keys() if now[name] is False}
+    same = {name for name in now.keys() - before.keys() if now[name] in (False, None)}
     changed = sorted(name for name in (before.keys() | now.keys()) - same if before.get(name) != now.get(name))
     if not changed:
         return
