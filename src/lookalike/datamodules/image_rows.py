@@ -67,8 +67,13 @@ class ImageRows(Dataset[Sample]):
     @property
     def images(self) -> list[Image]:
         """What the rows ever show: all rows as in the first epoch, then all as in the second, until they repeat."""
+        return [self.image(version, row) for version in range(self.versions) for row in range(len(self))]
+
+    @property
+    def versions(self) -> int:
+        """How many versions of each image there are; rows that show something new in every epoch have no end."""
         assert self.views is not None, "rows that show something new in every epoch have no end"
-        return [self.image(version, row) for version in range(self.views) for row in range(len(self))]
+        return self.views
 
     def read(self, image: Image) -> Tensor:
         """Any image, uint8 [H, W, 3], with the changes of these rows where it has a seed."""
@@ -119,7 +124,7 @@ class FeatureRows(Dataset[Sample]):
     def __init__(self, features: Features, rows: ImageRows) -> None:
         self.bits, self.label_ids, self.channels_last = features.bits, rows.label_ids, features.channels_last
         places = [features.places[image] for image in rows.images]
-        self.places = np.array(places, np.int64).reshape(rows.views, len(rows))  # [versions, N]
+        self.places = np.array(places, np.int64).reshape(rows.versions, len(rows))  # [versions, N]
 
     def __len__(self) -> int:
         return len(self.label_ids)
