@@ -67,6 +67,13 @@ def test_the_nearest_names_are_hinted_at(name: str, hint: str) -> None:
     assert did_you_mean(name, ["arcface", "cosface", "xyz"]) == hint
 
 
+def test_a_part_of_a_name_is_near_it() -> None:
+    recipes = ["efficientnet_lite0", "efficientnet_lite1", "resnet18"]
+    assert did_you_mean("lite0", recipes) == "; did you mean efficientnet_lite0?"
+    assert did_you_mean("lite", recipes) == "; did you mean efficientnet_lite0 or efficientnet_lite1?"
+    assert did_you_mean("net", recipes) == "", "too short to say anything"
+
+
 def test_errors_of_the_user_are_one_family() -> None:
     assert issubclass(ModelError, LookalikeError)
     assert issubclass(LookalikeError, ValueError)

@@ -36,11 +36,16 @@ def one_line(text: object, most: int = 300) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)[:most]
 
 
+_SHORTEST_PART = 4  # letters of a name that are looked for inside others
+
+
 def did_you_mean(name: str, choices: list[str]) -> str:
-    """A hint such as `; did you mean arcface?`, empty when nothing is near."""
+    """A hint such as `; did you mean arcface?`, empty when nothing is near: alike, or with the name inside."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, choices, n=3, cutoff=0.6)
+    if not near and len(name) >= _SHORTEST_PART:
+        near = [choice for choice in choices if name in choice][:3]
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
