@@ -87,6 +87,5 @@ def _watch(compiled: Any) -> None:
 def _sources(function: Any) -> set[str]:
     """The files of a function and of the compiled functions that it calls, and so on."""
     called = (function.__globals__.get(name) for name in function.__code__.co_names)
-    # `_defn` is what an intrinsic (LLVM's own instructions) was made from.
-    inner = [getattr(part, "py_func", getattr(part, "_defn", None)) for part in called]
-    return {function.__code__.co_filename}.union(*(_sources(part) for part in inner if part not in (None, function)))
+    inner = [part.py_func for part in called if hasattr(part, "py_func")]
+    return {function.__code__.co_filename}.union(*(_sources(part) for part in inner if part is not function))

@@ -69,33 +69,6 @@ def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, lo
     assert not list(broken.rglob("*.tmp")), "temporary files are left behind"
 
 
-@pytest.mark.slow
-def test_a_run_by_our_kernels_repeats_and_ends_the_same_when_killed(digits: Path, tmp_path: Path) -> None:
-    """MobileNetV2's inverted residuals, trained in `32-fused`."""
-    more = ("model.backbone=mobilenetv2_035", "trainer.precision=32-fused", "trainer.checkpoint_seconds=0")
-    command = arguments(digits, "r", *more)
-    once, again, broken = (tmp_path / name for name in ("once", "again", "broken"))
-    for folder in (once, again, broken):
-        folder.mkdir()
-    code = KILLER.format(
-        module="lookalike.models.metric_learning_module", path="MetricLearningModule.training_step", call=9
-    )
-    killed = processes.run(code, *command, cwd=broken)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    for folder in (once, again, broken):
-        finished = start(folder, *command)
-        assert finished.returncode == 0, finished.stderr
-        assert ("resuming r after" in finished.stderr) == (folder == broken)
-    of_once = state(once)
-    assert of_once["hyper_parameters"]["arithmetic"] == "32-fused"
-    for folder in (again, broken):
-        assert (folder / "models/r/model.safetensors").read_bytes() == (
-            once / "models/r/model.safetensors"
-        ).read_bytes()
-        assert same(state(folder)["optimizer_states"], of_once["optimizer_states"])
-        assert same(state(folder)["lookalike"], of_once["lookalike"])
-
-
 def _kill_from_outside(where: Path, command: list[str]) -> None:
     """SIGKILL as soon as the resumed process has written a checkpoint of its own."""
     last = where / "checkpoint/r/last.ckpt"

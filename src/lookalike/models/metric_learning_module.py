@@ -22,8 +22,7 @@ from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 
-TrainPrecision = Literal["32-true", "bf16-mixed", "bf16-products", "32-fused"]
-IN_FLOAT32: tuple[TrainPrecision, ...] = ("32-true", "32-fused")
+TrainPrecision = Literal["32-true", "bf16-mixed", "bf16-products"]
 MakeOptimizer = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
 
 
@@ -39,7 +38,7 @@ def adamw(groups: list[dict[str, Any]], weight_decay: float) -> torch.optim.Opti
 
 def autocast(device: str, precision: TrainPrecision) -> AbstractContextManager[Any]:
     """bf16 for what runs inside, unless the precision is float32."""
-    return torch.autocast(device, torch.bfloat16, enabled=precision not in IN_FLOAT32)
+    return torch.autocast(device, torch.bfloat16, enabled=precision != "32-true")
 
 
 class MetricLearningModule(pl.LightningModule):
@@ -222,4 +221,4 @@ def forward(embedder: Embedder, precision: TrainPrecision, images: Tensor, bf16_
             features = embedder.trunk(images)
     with autocast(device, precision):
         features = features.to(torch.bfloat16)  # as a cache keeps it: a run is the same with and without one
-        return embedder.rest(features.float() if precision in IN_FLOAT32 else features)
+        return embedder.rest(features.float() if precision == "32-true" else features)

@@ -142,10 +142,9 @@ class Trainer(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
     warmup_share: Share = Field(description="share of the steps until the peak")
     patience: Count = Field(description="epochs without a better validation score before stopping")
-    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-products", "32-fused"] = Field(
+    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-products"] = Field(
         description="auto = the quickest of the others that keeps the loss, measured once per machine and model; "
-        "products = small convolutions as matrix products; fused = float32, inverted residuals (EfficientNet-Lite, "
-        "MobileNetV2) by kernels of ours on a processor; the loss is float32 in all"
+        "products = small convolutions as matrix products; the loss is float32 in all"
     )
     trunk_cache: bool = Field(description="keep what a frozen trunk makes of unchanging images on disk; off = never")
     trunk_cache_gib: Positive = Field(description="GiB that all such caches may take; a larger one is not made")

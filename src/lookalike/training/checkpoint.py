@@ -62,7 +62,7 @@ class _Part(BaseModel):
 class _HyperParameters(_Part):
     settings: dict[str, _Plain | list[_Plain] | tuple[_Plain, ...]]
     weights_source: str = ""
-    arithmetic: Literal["32-true", "bf16-mixed", "bf16-products", "32-fused"] = "32-true"
+    arithmetic: Literal["32-true", "bf16-mixed", "bf16-products"] = "32-true"
     bf16_trunk: bool = False
 
 

@@ -1,7 +1,7 @@
 """Which precision the trained part runs in: timed on the first batch, remembered for this machine and model.
 
 bf16 is several times quicker for dense convolutions where the processor multiplies it, and slower for depthwise ones;
-no rule knows better than a few steps of the real thing. For depthwise ones there are float32 kernels of our own.
+no rule knows better than a few steps of the real thing.
 """
 
 import copy
@@ -28,9 +28,8 @@ from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
-from lookalike.training.cpu.residuals import has_residuals, use_residuals
 
-CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products", "32-fused")
+CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
 _WARM, _TIMED, _LONGEST = 2, 5, 4.0  # steps, steps, seconds for one choice
 _KEEPS_LOSS = 0.05  # largest relative difference of the loss from float32, in any step
 _WORTH_IT = 0.95  # bf16 is taken when a step takes less than this share of the time in float32
@@ -56,14 +55,10 @@ class Timed:
 
 
 def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
-    """Lays the weights out for convolutions; `bf16-products` and `32-fused` change how the trained ones run."""
+    """Lays the weights out for convolutions and, for `bf16-products`, changes how the trained ones run."""
     embedder.to(memory_format=torch.channels_last)
     if precision == "bf16-products":
         use_products(embedder)
-    if precision == "32-fused" and not use_residuals(embedder):
-        say(
-            "arithmetic: 32-fused is for inverted residuals without squeeze and excitation; none is trained: as 32-true"
-        )
 
 
 def fastest_precision(
@@ -86,10 +81,10 @@ def fastest_precision(
         forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
     """
-    choices = _candidates(embedder, batch[1])
-    circumstances = {**about, **_machine(), "choices": choices}
+    circumstances = {**about, **_machine()}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
+        choices = _candidates(batch[1])
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
         tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in choices}
         try:
@@ -101,10 +96,10 @@ def fastest_precision(
     return timed
 
 
-def _candidates(embedder: Embedder, labels: Tensor) -> tuple[TrainPrecision, ...]:
+def _candidates(labels: Tensor) -> tuple[TrainPrecision, ...]:
     if labels.device.type != "cpu":
         return CHOICES[:2] if torch_has_bf16("cuda") else CHOICES[:1]
-    return CHOICES if has_residuals(embedder) else CHOICES[:-1]
+    return CHOICES
 
 
 def _trial(
@@ -132,8 +127,6 @@ def _trial(
             optimizer.zero_grad()
             losses.append(value.item())  # waits for a GPU, too
             seconds.append(time.perf_counter() - start)
-            if len(seconds) == 1:  # kernels may be compiled in it
-                begin = time.perf_counter()
     return statistics.median(seconds[_WARM:]), losses
 
 
