@@ -66,6 +66,7 @@ class Embedder(nn.Module):
         super().__init__()
         self.frozen_batch_norm = frozen_batch_norm
         self.backbone = make_backbone(backbone, size)
+        self.image_size = size or own_size(self.backbone)
         if pooling == "gem":
             use_gem(self.backbone, backbone)
         defaults = self.backbone.pretrained_cfg
@@ -82,7 +83,7 @@ class Embedder(nn.Module):
         self._not_split: str | None = None
         if not self._only_head:
             try:
-                self._trunk = frozen_trunk(self.backbone, size or own_size(self.backbone))
+                self._trunk = frozen_trunk(self.backbone, self.image_size)
             except NotSplitError as error:
                 self._not_split = str(error)
         self.train()  # frozen parts go to eval mode from the start: Lightning keeps the modes it finds

@@ -3,6 +3,7 @@
 In reading order:
 
     convolutions   convolutions of small maps in bf16 as matrix products
+    folded_norms   frozen batch norms inside the convolutions before them
     adamw          AdamW over parameters in the order they have in memory
     precision      which precision the trained part runs in
     trunk_network  what runs a frozen trunk over many images once

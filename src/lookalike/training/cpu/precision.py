@@ -28,6 +28,7 @@ from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
+from lookalike.training.cpu.folded_norms import fold_frozen_norms, unfold
 
 CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
 _WARM, _TIMED, _LONGEST = 2, 5, 4.0  # steps, steps, seconds for one choice
@@ -55,10 +56,13 @@ class Timed:
 
 
 def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
-    """Lays the weights out for convolutions and, for `bf16-products`, changes how the trained ones run."""
+    """Lays the weights out for convolutions and changes how the trained ones run: as products, or with frozen norms."""
     embedder.to(memory_format=torch.channels_last)
+    unfold(embedder.backbone)
     if precision == "bf16-products":
         use_products(embedder)
+    elif embedder.frozen_batch_norm:
+        fold_frozen_norms(embedder.backbone, embedder.image_size)
 
 
 def fastest_precision(
