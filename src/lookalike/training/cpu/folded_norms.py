@@ -96,8 +96,8 @@ def _fits(convolution: nn.Conv2d) -> bool:
 
 def _fits_behind(norm: _Norm) -> bool:
     """Kinds whose forward is known: torch's, and timm's with dropout and activation behind."""
-    known = type(norm) is nn.BatchNorm2d or {"drop", "act"} <= set(dict(norm.named_children()))
-    return known and norm.track_running_stats and norm.affine and "forward" not in vars(norm)
+    plain_or_timm = type(norm) is nn.BatchNorm2d or {"drop", "act"} <= set(dict(norm.named_children()))
+    return plain_or_timm and norm.track_running_stats and norm.affine and "forward" not in vars(norm)
 
 
 def _convolved(convolution: nn.Conv2d, norm: _Norm, images: Tensor) -> Tensor:
