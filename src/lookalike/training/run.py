@@ -22,6 +22,7 @@ from lookalike.files import only_one, set_aside
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.checkpoint_file import LAST
+from lookalike.settings.preset import preset_line
 from lookalike.settings.training import Train
 from lookalike.training.build import build
 from lookalike.training.checkpoint import check_best, compare_settings, earlier_state
@@ -53,6 +54,8 @@ def train(
     """
     with _state_of_the_caller():
         quiet()
+        if line := preset_line(settings):
+            say(line)
         plan = Plan(settings, _read_data(settings), parent, watch)
         lock = plan.checkpoint.with_name(f".{plan.run}.lock")
         with only_one(lock, f"run {plan.run} is being trained by another process"):
