@@ -26,6 +26,7 @@ from lookalike.settings.preset import preset_line
 from lookalike.settings.training import Train
 from lookalike.training.build import build
 from lookalike.training.checkpoint import check_best, compare_settings, earlier_state
+from lookalike.training.estimate import estimate
 from lookalike.training.finish import finish
 from lookalike.training.fit import fit, keep_freed_memory, quiet
 from lookalike.training.history import finished
@@ -96,6 +97,8 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
             say(f"{old} is kept as {aside}")
     seconds = float(state["callbacks"].get("KeepState", {}).get("seconds", 0.0)) if state else 0.0
     if not done:
+        if remaining := estimate(settings, module, datamodule, state):
+            say(str(remaining))
         seconds = fit(plan, module, datamodule, len(history))
         history = module.history
     hyper_parameters = dict(module.hparams)
