@@ -23,6 +23,7 @@ from lookalike.settings.training import Train
         ("train", "augment.per_clas", "per_class"),
         ("train", "online.crop_aera", "crop_area"),
         ("train", "model.embeding_size", "embedding_size"),
+        ("train", "quality.acuracy", "accuracy"),
         ("train", "loss.margin_degree", "margin_degrees"),
         ("train", "trainer.max_epoch", "max_epochs"),
         ("train", "logger.mlflow.experimnt", "experiment"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from omegaconf import OmegaConf
 
 from command_line import CONFIGS, GROUPS, NEEDED, train, with_group
 from lookalike.cli.arguments import read_grid, read_settings
+from lookalike.settings.check import SettingsError
 from lookalike.settings.compose import UsageError, compose, config_folder, config_groups
 
 
@@ -52,7 +54,7 @@ def size(*arguments: str, verb: str = "train") -> tuple[int, int]:
 
 @pytest.mark.parametrize("verb", ["train", "compare", "tune", "eval"])
 def test_a_model_brings_the_size_of_its_images_unless_one_is_given(verb: str) -> None:
-    assert size(verb=verb) == size("model=efficientnet_lite0", verb=verb) == (224, 224)
+    assert size("model=resnet18", verb=verb) == size("model=efficientnet_lite0", verb=verb) == (224, 224)
     assert size("model=efficientnet_lite1", verb=verb) == (240, 240)
     assert size("model=efficientnet_lite2", verb=verb) == (260, 260)
     for given in (["pixels=square224"], ["--pixels", "square224"], ["pixels.height=224", "pixels.width=224"]):
@@ -99,6 +101,138 @@ def test_every_run_of_a_grid_has_the_size_of_its_model() -> None:
     assert [run.pixels.height for _, run in runs] == [240, 240]
 
 
+def recipe(*arguments: str, verb: str = "train") -> tuple[str | None, str, str, int | None, int, int]:
+    """Preset, backbone, first trained stage, versions of an image, height, epochs."""
+    settings = read_settings(verb, list(arguments))
+    quality = settings.quality and settings.quality.name
+    network = settings.model.backbone.removeprefix("tf_efficientnet_"), settings.model.trainable[0]
+    return quality, *network, settings.online.views, settings.pixels.height, settings.trainer.max_epochs
+
+
+QUICK = ("quick", "lite0", "conv_head", 4, 224, 4)
+STANDARD = ("standard", "lite2", "blocks.5", 8, 260, 8)
+BEST = ("best", "lite2", "blocks.4", 16, 320, 16)
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune"])
+def test_a_preset_chooses_a_recipe_with_its_pixels_versions_and_epochs(verb: str) -> None:
+    assert recipe(verb=verb) == recipe("quality=standard", verb=verb) == STANDARD
+    assert recipe("quality=quick", verb=verb) == recipe("--quality", "quick", verb=verb) == QUICK
+    assert recipe("quality=best", verb=verb) == BEST
+    assert recipe("quality=null", verb=verb) == (None, *STANDARD[1:]), "the usual recipe, by no name"
+    standard = read_settings(verb, [])
+    assert (standard.pixels.resize, standard.trainer.learning_rate, standard.model.weights) == ("crop", 5e-4, "package")
+    assert (standard.online.crop_area, standard.trainer.batch_size) == (0.4, 32), "the rest is as it always was"
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune"])
+def test_a_model_wins_over_the_preset_and_keeps_nothing_of_it(verb: str) -> None:
+    resnet18 = ("resnet18", "layer4", None, 224, 8)
+    assert recipe("model=resnet18", verb=verb) == recipe("--model=resnet18", verb=verb) == (None, *resnet18)
+    for given in (["quality=best", "model=resnet18"], ["model=resnet18", "quality=best"]):
+        assert recipe(*given, verb=verb) == ("best", *resnet18), "what was asked for is known, and said"
+    of_resnet18 = read_settings(verb, ["model=resnet18"])
+    assert of_resnet18.trainer == read_settings(verb, ["trainer=default"]).trainer
+    assert (of_resnet18.trainer.learning_rate, of_resnet18.pixels.resize) == (0.001, "stretch")
+    assert recipe("model=efficientnet_lite2", verb=verb) == (None, "lite2", "conv_head", None, 260, 8)
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune"])
+def test_an_experiment_wins_over_the_preset_and_keeps_nothing_of_it(verb: str) -> None:
+    fruits, market = ("resnet18", "layer4", None, 224, 10), ("resnet18", "all", None, 256, 60)
+    for number, wanted in (
+        (f"experiment={name}", figures) for name, figures in (("fruits", fruits), ("market1501", market))
+    ):
+        assert recipe(number, verb=verb) == (None, *wanted)
+        assert (
+            recipe(number, "quality=best", verb=verb) == recipe("quality=best", number, verb=verb) == ("best", *wanted)
+        )
+        plain, asked = (read_settings(verb, [number, *more]) for more in ([], ["quality=best"]))
+        assert asked.model_copy(update={"quality": None}) == plain
+
+
+def test_the_assignment_keeps_its_recipe() -> None:
+    settings = train("experiment=fruits")
+    trainer = {"max_epochs": 10, "batch_size": 8, "learning_rate": 0.0003, "head_learning_rate": 0.0015}
+    trainer |= {
+        "batches": "auto",
+        "loss_learning_rate": 0.01,
+        "weight_decay": 0.0001,
+        "warmup_share": 0.2,
+        "patience": 4,
+    }
+    assert settings.trainer.model_dump(include=set(trainer)) == trainer
+    assert settings.online.model_dump() == {"flip": False, "crop_area": 1.0, "color": 0.0, "erase": 0.0, "views": None}
+    assert settings.pixels.model_dump(exclude_none=True) == {"height": 224, "width": 224, "resize": "stretch"}
+    assert settings.model.model_dump(exclude_defaults=True) == {
+        **{"backbone": "resnet18", "weights": "auto", "embedding_size": 128, "pooling": "avg", "bn_neck": False},
+        **{"trainable": ["layer4", "head"], "mean": None, "std": None},
+    }
+    assert settings.loss.model_dump() == {"name": "arcface", "margin_degrees": 28.6, "scale": 10.0}
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune"])
+def test_single_settings_and_groups_win_over_the_preset(verb: str) -> None:
+    assert recipe("quality=best", "trainer.max_epochs=3", verb=verb) == (*BEST[:5], 3)
+    assert recipe("trainer.max_epochs=3", "quality=best", "online.views=2", verb=verb) == (*BEST[:3], 2, 320, 3)
+    assert recipe("quality=best", "online=light", verb=verb) == (*BEST[:3], None, 320, 16), "also the defaults' option"
+    assert recipe("quality=best", "online=person", verb=verb)[3] is None
+    assert recipe("quality=best", "trainer=default", verb=verb) == (*BEST[:5], 8)
+    assert recipe("quality=best", "pixels=square224", verb=verb) == (*BEST[:4], 224, 16)
+    assert recipe("quality=best", "model.trainable=[head]", verb=verb) == ("best", "lite2", "head", 16, 320, 16)
+
+
+def test_a_file_of_settings_wins_over_the_preset_and_the_command_line_over_both(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("quality: best\ntrainer:\n  max_epochs: 3\n")
+    assert recipe("--config", str(file)) == (*BEST[:5], 3)
+    assert recipe("--config", str(file), "quality=quick") == (*QUICK[:5], 3)
+    assert recipe("--config", str(file), "model=resnet18")[:2] == ("best", "resnet18")
+    file.write_text("model: resnet18\n")
+    assert recipe("--config", str(file)) == (None, "resnet18", "layer4", None, 224, 8)
+
+
+def test_an_experiment_of_ones_own_may_choose_a_preset_and_a_model_its_trainer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(CONFIGS, tmp_path / "configs"))
+    monkeypatch.setattr("lookalike.settings.compose.config_folder", lambda: folder)
+    mine = folder / "experiment" / "mine.yaml"
+    mine.write_text("# @package _global_\ndefaults:\n  - override /quality: best\ntrainer:\n  max_epochs: 5\n")
+    assert recipe("experiment=mine") == (None, *BEST[1:5], 5)
+    mine.write_text("# @package _global_\ndefaults:\n  - override /model: efficientnet_lite0_short\n")
+    assert recipe("experiment=mine") == (None, *QUICK[1:])
+    mine.write_text("# @package _global_\ntrainer:\n  max_epochs: 5\n")
+    assert recipe("experiment=mine") == (None, *STANDARD[1:5], 5), "which says no model"
+    assert recipe("experiment=mine", "model=efficientnet_lite2_deeper") == (None, *BEST[1:5], 5)
+
+
+def test_presets_can_be_compared() -> None:
+    _, runs = read_grid("compare", ["quality=quick,best", "seeds=0"])
+    assert [(point["quality"], run.quality.name, run.pixels.height) for point, run in runs] == [
+        ("quick", "quick", 224),
+        ("best", "best", 320),
+    ]
+    _, runs = read_grid("compare", ["model=efficientnet_lite0,efficientnet_lite2_deep", "seeds=0"])
+    assert [(run.quality, run.trainer.learning_rate) for _, run in runs] == [(None, 0.001), (None, 0.0005)]
+
+
+def test_verbs_that_do_not_train_take_the_network_and_pixels_of_any_recipe() -> None:
+    for verb in ("eval", "embed"):
+        settings = read_settings(verb, ["model=efficientnet_lite2_deeper"])
+        assert (settings.model.backbone, settings.pixels.height) == ("tf_efficientnet_lite2", 320)
+        for group in ("online=light", "trainer=deep", "trainer.max_epochs=3", "quality=best"):
+            with pytest.raises(SettingsError, match=rf"^{re.split('[.=]', group)[0]}(\.max_epochs)?: unknown setting"):
+                read_settings(verb, [group])
+
+
+def test_an_unknown_preset_is_led_to_the_nearest() -> None:
+    message = r"^quality=standrad: no such option; did you mean standard\?; options: best, quick, standard$"
+    for verb in ("train", "compare", "tune"):
+        with pytest.raises(UsageError, match=message):
+            read_settings(verb, ["quality=standrad"])
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_unknown_option_lists_the_options(group: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -109,6 +243,9 @@ def test_an_unknown_option_lists_the_options(group: str) -> None:
         with_group(group, f"{group}={near}x")
     if group == "experiment":  # the defaults choose none, and null says so
         assert with_group(group, "experiment=null") == with_group(group)
+        return
+    if group == "quality":  # null leaves the usual recipe without a name
+        assert with_group(group, "quality=null") == with_group(group).model_copy(update={"quality": None})
         return
     with pytest.raises(UsageError, match=f"{group}=null: no such option"):
         with_group(group, f"{group}=null")

@@ -1,6 +1,5 @@
 """The help of a verb: its settings with their defaults and meaning."""
 
-import json
 from typing import Any, Literal, get_args, get_origin
 
 from lookalike.cli.verbs import VERBS, Verb
@@ -20,16 +19,11 @@ def general_help() -> str:
     return f"usage: lookalike <verb> [setting=value ...] [options]\n\nverbs:\n{verbs}\n\n{_OPTIONS}"
 
 
-def _shown(value: object) -> str:
-    """A value as it is typed on the command line."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
-
-
 def verb_help(verb: Verb) -> str:
     """Settings of a verb with their defaults and meaning."""
     from pydantic import BaseModel
 
-    from lookalike.settings.check import flat
+    from lookalike.settings.check import as_typed, flat
 
     values = compose(verb.name, [])
     lines = [f"usage: lookalike {verb.name} [setting=value ...]", "", verb.help, "", "settings and their defaults:"]
@@ -39,15 +33,16 @@ def verb_help(verb: Verb) -> str:
             inner = field.annotation
             parts = get_args(inner)
             if type(None) in parts and any(hasattr(part, "model_fields") for part in parts):
-                here = {**here, name: None}  # a group that is left out
+                chosen = here.get(name)  # a group that may be left out: the name of its option, where that has one
+                here = {**here, name: chosen.get("name") if isinstance(chosen, dict) else None}
             value = here.get(name)
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 add(inner, value or {}, f"{prefix}{name}.")
             elif isinstance(value, dict) and value:
-                lines.extend(f"  {prefix}{name}.{key}={_shown(part)}" for key, part in flat(value).items())
+                lines.extend(f"  {prefix}{name}.{key}={as_typed(part)}" for key, part in flat(value).items())
             else:
                 needed = name not in here and field.is_required()
-                shown = "(needed)" if needed else "none" if value == {} else _shown(value)
+                shown = "(needed)" if needed else "none" if value == {} else as_typed(value)
                 choices = " | ".join(get_args(inner)) if get_origin(inner) is Literal else ""
                 meaning = "; ".join(filter(None, (choices, field.description)))
                 lines.append(f"{f'  {prefix}{name}={shown}':<44}  {meaning}".rstrip())

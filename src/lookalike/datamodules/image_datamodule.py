@@ -22,6 +22,8 @@ from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows, S
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.datamodules.resumable_loader import Batches, ResumableLoader, options_for, workers_with_room
 
+_FEW = 32  # images
+
 
 class ImageDataModule(pl.LightningDataModule):
     """Loaders for training, and for validation and test by neighbours.
@@ -117,6 +119,14 @@ class ImageDataModule(pl.LightningDataModule):
             return rows.__getitems__(indices)
         images, labels = zip(*(rows[index] for index in indices), strict=True)
         return torch.stack(images), torch.tensor(labels)
+
+    def validation_sample(self) -> Tensor:
+        """Some references of validation as they enter the network, without a loader."""
+        rows = self._loadable(self.validation_rows[0])
+        indices = range(min(len(rows), _FEW))
+        if isinstance(rows, FeatureRows):
+            return rows.__getitems__(indices)[0]
+        return torch.stack([rows[index][0] for index in indices])
 
     def _with_room(self, workers: int) -> int:
         image = self.pixels.height * self.pixels.width * 3

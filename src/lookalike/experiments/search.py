@@ -55,6 +55,7 @@ def search(settings: TuneCommand, output: Path, run: Run) -> Search:
     require_optuna()
     if settings.resume == "never":
         raise TuneError("resume=never: a search always goes on where it stopped: give name=<another> to start over")
+    settings = settings.model_copy(update={"quality": None})  # what is drawn is no preset any more
     base = {name: value for name, value in settings.model_dump().items() if name in Train.model_fields}
     knobs = checked_knobs(settings, base)
     with plain_database_errors(output / "study.db"):

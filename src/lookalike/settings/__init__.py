@@ -11,5 +11,6 @@ In reading order:
     search_space  what a search may draw
     training      the settings of a training run
     check         every setting of every command
+    preset        what is said of a preset
     verbs         the settings of every verb
 """

@@ -3,6 +3,7 @@
 A misspelt or out-of-range setting stops the command before any data is read.
 """
 
+import json
 from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -41,6 +42,11 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         dotted |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return dotted
+
+
+def as_typed(value: object) -> str:
+    """A value as it is typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
 
 
 def check(kind: type[_Kind], values: dict[str, Any]) -> _Kind:

@@ -40,17 +40,29 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     state = _state_of(folder)
     groups = _groups(verb, folder, state)
     last = dict(overrides)
-    for name in _left_out(verb, folder, state):
+    without_preset = _without_preset(last)
+    for name in [*_left_out(verb, folder, state), *(["quality"] if without_preset else [])]:
         if last.get(name, "") in (None, "null"):
             last.pop(name, None)
     if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
         raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
     chosen = [_choice(name, str(value), groups[name]) for name, value in last.items() if name in groups]
     values = _with_a_value(_composed(verb, tuple(chosen), folder, state))
+    for name in _taken_out(verb, folder, state):
+        values.pop(name)
+    if without_preset and "quality" in groups:
+        values["quality"] = None
     for name, value in last.items():
         if name not in groups:
             _put(values, name.split("."), value)
     return values
+
+
+def _without_preset(last: dict[str, object]) -> bool:
+    """Whether nobody asks for a preset: null says so, and so does a model or an experiment without one beside it."""
+    if "quality" in last:
+        return last["quality"] in (None, "null")
+    return any(last.get(name) not in (None, "null") for name in ("model", "experiment"))
 
 
 def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -131,14 +143,25 @@ def _left_out(verb: str, folder: Path, state: object) -> list[str]:
     return [name for name, option in _defaults(verb, folder, state).items() if option is None]
 
 
-@lru_cache(maxsize=64)
 def _defaults(verb: str, folder: Path, state: object) -> dict[str, str | None]:
     """Config groups of a verb and the option that is chosen where none is given."""
+    return {name: option for name, (option, taken_out) in _entries(verb, folder, state).items() if not taken_out}
+
+
+def _taken_out(verb: str, folder: Path, state: object) -> list[str]:
+    """The groups that a model's recipe may choose an option of, and the verb has no use for."""
+    return [name for name, (_, taken_out) in _entries(verb, folder, state).items() if taken_out]
+
+
+@lru_cache(maxsize=64)
+def _entries(verb: str, folder: Path, state: object) -> dict[str, tuple[str | None, bool]]:
+    """The groups of a verb's file: the option of each, and whether the file takes out what that brings."""
     import yaml
 
-    entries = yaml.safe_load((folder / f"{verb}.yaml").read_text()).get("defaults", [])
-    pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
-    return {str(name).split()[-1]: option for name, option in pairs if "@" not in name}
+    content = yaml.safe_load((folder / f"{verb}.yaml").read_text())
+    pairs = [pair for entry in content.get("defaults", []) if isinstance(entry, dict) for pair in entry.items()]
+    options = {str(name).split()[-1]: option for name, option in pairs if "@" not in name}
+    return {name: (option, content.get(name, "") is None) for name, option in options.items()}
 
 
 def _choice(group: str, value: str, options: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import did_you_mean
@@ -156,11 +156,37 @@ class Trainer(Settings):
     )
 
 
+class Quality(Settings):
+    """A preset, and what it reached where it was measured."""
+
+    name: str = Field(description="of the preset; it chooses a recipe of model, see configs/quality")
+    accuracy: Unit | None = Field(
+        description="accuracy@1 on validation photographs of other shops, where it was measured; null = not measured"
+    )
+    low: Unit | None = Field(description="of its 95 % interval")
+    high: Unit | None = Field(description="of its 95 % interval")
+    images: Count | None = Field(description="training images of that measurement")
+    minutes: Positive | None = Field(description="that it took, export included")
+    machine: str | None = Field(description="on which")
+
+    @model_validator(mode="after")
+    def _measured_or_not(self) -> "Quality":
+        figures = {name: value for name, value in self.model_dump().items() if name != "name"}
+        missing = [name for name, value in figures.items() if value is None]
+        if missing and len(missing) < len(figures):
+            raise PydanticCustomError(
+                "whole_line",
+                "quality.{name}: has no value, and other figures of the preset have one: give all of {all}, or none",
+                {"name": missing[0], "all": ", ".join(figures)},
+            )
+        return self
+
+
 class Train(Settings):
     """Settings of `lookalike train`."""
 
     run: Annotated[str, Field(pattern=r"^[^./\\\s][^/\\]*$")] | None = Field(
-        description="name of the run, also of its folders; null = made from data, model, loss and seed"
+        description="name of the run, also of its folders; null = made from data, model, preset, loss and seed"
     )
     seed: Seed
     resume: Literal["auto", "never"] = Field(description="never = start over, the old run is kept under a dated name")
@@ -178,6 +204,9 @@ class Train(Settings):
     pixels: Pixels
     augment: Augment
     online: Online
+    quality: Quality | None = Field(
+        None, description="a preset, see groups; null = none: a model or an experiment was chosen"
+    )
     model: Model
     loss: Loss
     trainer: Trainer

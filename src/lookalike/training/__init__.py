@@ -11,6 +11,7 @@ In reading order:
     plan          a run as it was asked for
     preflight     what would stop a run late, looked at before its work begins
     build         from a plan to a module and its data
+    estimate      how long training will take, from a few timed steps
     finish        the best epoch of a run becomes a bundle
     callbacks     what a person sees of training
     fit           Lightning's trainer on a module

@@ -26,6 +26,7 @@ FREE = (
     "trainer.checkpoint_seconds",
     "trainer.trunk_cache",
     "augment.threads",
+    "quality",  # what it chose is in the settings
     "unknown_folds",  # of the thresholds alone
 )
 Watch = Callable[[list[dict[str, float]]], bool]
@@ -84,7 +85,8 @@ def checkpoint_folder(settings: Train) -> Path:
 
 
 def run_name(settings: Train) -> str:
-    """The name of a run that was given none: from data, model, loss and seed."""
+    """The name of a run that was given none: from data, model, preset, loss and seed."""
     data = Path(settings.data.root or "data").resolve().stem
     backbone = settings.model.backbone.rpartition(":")[2].replace("/", "-")  # of hf-hub:timm/resnet18
-    return f"{data}-{backbone}-{settings.loss.name}-s{settings.seed}"
+    parts = (data, backbone, settings.quality and settings.quality.name, settings.loss.name, f"s{settings.seed}")
+    return "-".join(filter(None, parts))

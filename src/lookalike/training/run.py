@@ -22,9 +22,11 @@ from lookalike.files import only_one, set_aside
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.checkpoint_file import LAST
+from lookalike.settings.preset import preset_line
 from lookalike.settings.training import Train
 from lookalike.training.build import build
 from lookalike.training.checkpoint import check_best, compare_settings, earlier_state
+from lookalike.training.estimate import estimate
 from lookalike.training.finish import finish
 from lookalike.training.fit import fit, keep_freed_memory, quiet
 from lookalike.training.history import finished
@@ -53,6 +55,8 @@ def train(
     """
     with _state_of_the_caller():
         quiet()
+        if line := preset_line(settings):
+            say(line)
         plan = Plan(settings, _read_data(settings), parent, watch)
         lock = plan.checkpoint.with_name(f".{plan.run}.lock")
         with only_one(lock, f"run {plan.run} is being trained by another process"):
@@ -93,6 +97,8 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
             say(f"{old} is kept as {aside}")
     seconds = float(state["callbacks"].get("KeepState", {}).get("seconds", 0.0)) if state else 0.0
     if not done:
+        if remaining := estimate(settings, module, datamodule, state):
+            say(str(remaining))
         seconds = fit(plan, module, datamodule, len(history))
         history = module.history
     hyper_parameters = dict(module.hparams)
