@@ -166,7 +166,7 @@ def test_the_assignment_keeps_its_recipe() -> None:
     assert settings.pixels.model_dump(exclude_none=True) == {"height": 224, "width": 224, "resize": "stretch"}
     assert settings.model.model_dump(exclude_defaults=True) == {
         **{"backbone": "resnet18", "weights": "auto", "embedding_size": 128, "pooling": "avg", "bn_neck": False},
-        **{"trainable": ["layer4", "head"], "mean": None, "std": None},
+        **{"frozen_batch_norm": False, "trainable": ["layer4", "head"], "mean": None, "std": None},
     }
     assert settings.loss.model_dump() == {"name": "arcface", "margin_degrees": 28.6, "scale": 10.0}
 
