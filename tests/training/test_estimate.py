@@ -17,8 +17,8 @@ from lookalike.training.estimate import Estimate, duration
 from lookalike.training.run import train
 
 LINE = re.compile(
-    r"time: about (?P<all>[\d hmins]+) for (?P<which>[\w ,]+) of \d+ steps \((?P<step>[\d.]+) m?s a step, (?P<validation>"
-    r"[\d.]+) m?s of validation each\)(?P<early>.*)"
+    r"time: about [\d hmins]+ for (?P<which>[\w ,]+) of \d+ steps \([\d.]+ m?s a step, [\d.]+ m?s of validation each\)"
+    r"(?P<early>.*)"
 )
 
 
