@@ -17,8 +17,8 @@ from lookalike.training.estimate import Estimate, duration
 from lookalike.training.run import train
 
 LINE = re.compile(
-    r"time: about (?P<all>[\d hmins]+) for (?P<which>[\w ,]+) of 7 steps \((?P<step>[\d.]+) m?s a step, (?P<validation>"
-    r"[\d.]+) m?s of validation each\)(?P<early>.*)"
+    r"time: about [\d hmins]+ for (?P<which>[\w ,]+) of \d+ steps \([\d.]+ m?s a step, [\d.]+ m?s of validation each\)"
+    r"(?P<early>.*)"
 )
 
 
@@ -111,8 +111,8 @@ def test_a_duration_is_said_in_few_words(seconds: float, words: str) -> None:
 
 @pytest.mark.usefixtures("always")
 def test_a_loss_that_is_no_number_is_told_by_training_itself(digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(LookalikeError, match=r"the loss became nan in epoch 1: lower the learning rates of trainer"):
-        train(settings(digits, tmp_path, "loss.scale=1e38"))
+    with pytest.raises(LookalikeError, match=r"in epoch 1: lower the learning rates of trainer"):
+        train(settings(digits, tmp_path, "trainer.learning_rate=1e30"))
 
 
 def test_the_usual_command_needs_no_hub_and_says_what_wins_over_its_preset(
