@@ -204,9 +204,7 @@ class Train(Settings):
     pixels: Pixels
     augment: Augment
     online: Online
-    quality: Quality | None = Field(
-        None, description="a preset, see groups; null = none: a model or an experiment was chosen"
-    )
+    quality: Quality | None = Field(description="a preset, see groups; null = none: a model or an experiment is chosen")
     model: Model
     loss: Loss
     trainer: Trainer
