@@ -108,7 +108,7 @@ def _step_seconds(module: MetricLearningModule, batch: tuple[Tensor, Tensor], le
     seconds: list[float] = []
     while len(seconds) < _MOST_STEPS and sum(seconds) < _LONGEST:
         start = time.perf_counter()
-        loss = module.training_step(batch, 0)
+        loss: Any = module.training_step(batch, 0)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -88,5 +88,5 @@ def run_name(settings: Train) -> str:
     """The name of a run that was given none: from data, model, preset, loss and seed."""
     data = Path(settings.data.root or "data").resolve().stem
     backbone = settings.model.backbone.rpartition(":")[2].replace("/", "-")  # of hf-hub:timm/resnet18
-    parts = (data, backbone, settings.quality and settings.quality.name, settings.loss.name, f"s{settings.seed}")
-    return "-".join(filter(None, parts))
+    preset = [settings.quality.name] if settings.quality else []
+    return "-".join([data, backbone, *preset, settings.loss.name, f"s{settings.seed}"])
