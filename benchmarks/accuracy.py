@@ -36,14 +36,14 @@ PAGE = HERE.parent / "docs" / "accuracy.md"
 UNTRAINED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 _LITE0 = {"model": "efficientnet_lite0"}
 _STAGES = ("blocks.3", "blocks.4", "blocks.5", "blocks.6", "conv_head", "bn2", "head")
-_DEEP = {**_LITE0, "trainer.learning_rate": 0.0005, "online.views": 8}
+_DEEP = {**_LITE0, "trainer.learning_rate": 0.0005, "online.views": 8, "model.frozen_batch_norm": True}
 RECIPES: dict[str, dict[str, Any]] = {
-    "efficientnet_lite0": _LITE0,
-    "efficientnet_lite0, 8 views": {**_LITE0, "online.views": 8},
+    "efficientnet_lite0": {**_LITE0, "online.views": 8},  # as many versions as epochs: the same images
     **{
         f"efficientnet_lite0 from {stage}": {**_DEEP, "model.trainable": list(_STAGES[place:])}
         for place, stage in reversed(list(enumerate(_STAGES[:3])))
     },
+    **{f"quality={name}": {"quality": name} for name in ("quick", "standard", "best")},
 }
 REFERENCE = "efficientnet_lite0"  # what the differences are to
 
