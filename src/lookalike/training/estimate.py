@@ -24,7 +24,7 @@ from lookalike.training.build import torch_device
 from lookalike.training.cpu.precision import prepare
 
 _WORTH_TELLING = 20.0  # seconds of training
-_MOST_STEPS, _LONGEST = 6, 1.2  # timed steps, and seconds of them after which no other is begun
+_MOST_STEPS, _LONGEST = 6, 1.2  # timed steps, two at least, and seconds of them after which no other is begun
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _step_seconds(module: MetricLearningModule, batch: tuple[Tensor, Tensor], le
     optimizer = module.configure_optimizers()["optimizer"]
     module.train()
     seconds: list[float] = []
-    while len(seconds) < _MOST_STEPS and sum(seconds) < _LONGEST:
+    while len(seconds) < 2 or (len(seconds) < _MOST_STEPS and sum(seconds) < _LONGEST):
         start = time.perf_counter()
         loss: Any = module.training_step(batch, 0)
         loss.backward()
@@ -116,7 +116,7 @@ def _step_seconds(module: MetricLearningModule, batch: tuple[Tensor, Tensor], le
         seconds.append(time.perf_counter() - start)
         if left * min(seconds) < _WORTH_TELLING:
             return None
-    return statistics.median(seconds[1:] or seconds)  # the first one also sets up what the others use
+    return statistics.median(seconds[1:])  # the first one also sets up what the others use
 
 
 @torch.no_grad()
