@@ -24,7 +24,8 @@ from lookalike.settings.types import Settings
 _OF_MODEL = ("backbone", "embedding_size", "pooling", "bn_neck", "mean", "std")
 _MODEL_DEFAULTS = {
     **{"backbone": "", "embedding_size": 128, "pooling": "avg", "bn_neck": False, "mean": None, "std": None},
-    **{"weights": "none", "trainable": ["all"]},  # those of training, which a person may give along with the others
+    # Those of training, which a person may give along with the others.
+    **{"weights": "none", "trainable": ["all"], "frozen_batch_norm": False},
 }
 _LONGEST = 200  # letters of a text in a checkpoint's own settings, parts of a list
 _PIXEL_DEFAULTS = {**PixelSettings().to_dict(), "interpolation": None, "antialias": None}

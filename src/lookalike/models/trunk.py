@@ -133,6 +133,8 @@ def frozen_trunk(backbone: nn.Module, size: tuple[int, int]) -> Trunk | None:
     Raises:
         NotSplitError: The halves would not be the whole, bit for bit.
     """
+    if all(parameter.requires_grad for parameter in backbone.parameters()):
+        return None
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(2, 3, *size, generator=generator)
     with torch.no_grad(), _as_if_trained(backbone, generator):
