@@ -258,7 +258,7 @@ def test_embed_takes_a_network_without_training(digits: Path, here: Path, capsys
     torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), here / "w.pth")
     network = ["model=timm", "model.backbone=test_resnet", "model.weights=w.pth", "pixels=square240"]
     assert main(["embed", *network, f"data.root={digits / 'test'}"]) == 0
-    assert "20 embeddings of 512 dimensions in embeddings" in capsys.readouterr().out
+    assert "20 embeddings of 96 dimensions in embeddings" in capsys.readouterr().out
     stored = load_references(here / "embeddings")
     pixels = {"height": 240, "width": 240, "resize": "stretch", "interpolation": None, "antialias": None}
     model = Model.pretrained("timm", model={"backbone": "test_resnet", "weights": "w.pth"}, pixels=pixels)

@@ -45,7 +45,6 @@ class NetworkConfig(_Part):
         std: Same.
         weights: Where the first weights were to come from.
         weights_source: Where they came from, in words.
-        frozen_batch_norm: Whether batch norms kept their running statistics in training.
         dimensions: D of the embedding; None in bundles from before it could differ from `embedding_size`.
     """
 
@@ -53,7 +52,6 @@ class NetworkConfig(_Part):
     embedding_size: Dimensions | None = None
     pooling: Literal["avg", "gem"] = "avg"
     bn_neck: bool = False
-    frozen_batch_norm: bool = False
     trainable: list[str] = Field(default_factory=lambda: ["all"])
     mean: Channels | None = None
     std: Channels | None = None
