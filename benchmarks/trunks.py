@@ -28,12 +28,7 @@ from lookalike.training.plan import Plan
 
 SIDES = (64, 128, 224)  # the first that a network runs at, else its own
 NETWORKS = (
-    *(
-        "vit_tiny_patch16_224",
-        "deit_tiny_distilled_patch16_224",
-        "vit_tiny_r_s16_p8_224",
-        "vit_relpos_base_patch16_224",
-    ),
+    *("vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "vit_tiny_r_s16_p8_224"),
     *("vit_relpos_base_patch16_224",),
     *("vit_small_patch14_dinov2", "vit_small_patch16_dinov3", "eva02_tiny_patch14_224", "vit_base_patch16_siglip_224"),
     *("beit_base_patch16_224", "naflexvit_base_patch16_map", "convit_tiny", "cait_xxs24_224", "xcit_nano_12_p16_224"),
@@ -46,7 +41,6 @@ NETWORKS = (
         "mobilevit_xxs",
         "edgenext_xx_small",
         "fastvit_t8",
-        "visformer_tiny",
     ),
     *(
         "visformer_tiny",

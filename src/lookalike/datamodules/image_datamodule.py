@@ -6,7 +6,7 @@ the number of workers nor a crash changes what the model sees.
 Letters in shapes: B batch, H height, W width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import lightning.pytorch as pl
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from lookalike.data.manifest import Manifest
 from lookalike.data.pixels import PixelSettings
 from lookalike.data.protocol import Protocol as RetrievalProtocol
-from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows, Sample
+from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows, Index, Sample
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.datamodules.resumable_loader import Batches, ResumableLoader, options_for, workers_with_room
 
@@ -113,20 +113,20 @@ class ImageDataModule(pl.LightningDataModule):
     def first_batch(self) -> tuple[Tensor, Tensor]:
         """The first training batch, without moving the loader."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        indices = [(0, row) for row in next(iter(self.batches.batches(0)))]
-        rows = self._loadable(self.train_rows)
-        if isinstance(rows, FeatureRows):
-            return rows.__getitems__(indices)
-        images, labels = zip(*(rows[index] for index in indices), strict=True)
+        return self._batch_of(self.train_rows, [(0, row) for row in next(iter(self.batches.batches(0)))])
+
+    def _batch_of(self, rows: ImageRows, indices: Sequence[Index]) -> tuple[Tensor, Tensor]:
+        """Some rows as they enter the network, and their label ids, without a loader."""
+        loadable = self._loadable(rows)
+        if isinstance(loadable, FeatureRows):
+            return loadable.__getitems__(indices)
+        images, labels = zip(*(loadable[index] for index in indices), strict=True)
         return torch.stack(images), torch.tensor(labels)
 
     def validation_sample(self) -> Tensor:
         """Some references of validation as they enter the network, without a loader."""
-        rows = self._loadable(self.validation_rows[0])
-        indices = range(min(len(rows), _FEW))
-        if isinstance(rows, FeatureRows):
-            return rows.__getitems__(indices)[0]
-        return torch.stack([rows[index][0] for index in indices])
+        rows = self.validation_rows[0]
+        return self._batch_of(rows, range(min(len(rows), _FEW)))[0]
 
     def _with_room(self, workers: int) -> int:
         image = self.pixels.height * self.pixels.width * 3

@@ -15,6 +15,7 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.errors import LookalikeError
 from lookalike.inference.openvino_network import save_graph
 from lookalike.models.embedder import Embedder
+from lookalike.models.trunk import in_eval_mode
 
 
 class ExportError(LookalikeError):
@@ -65,12 +66,9 @@ def write_trunk_graph(embedder: Embedder, pixels: PixelSettings, channels_last: 
         DiskFullError: There is no room.
         ExportError: OpenVINO does not know an operation of the network.
     """
-    modes = [(module, module.training) for module in embedder.modules()]
-    try:
-        _write(_Trunk(embedder, channels_last).eval(), pixels, file)
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    network = _Trunk(embedder, channels_last)
+    with in_eval_mode(network):
+        _write(network, pixels, file)
 
 
 def _write(network: nn.Module, pixels: PixelSettings, file: Path) -> None:

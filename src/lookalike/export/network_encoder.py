@@ -6,19 +6,15 @@ Letters in shapes: B batch, H height, W width.
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
 from lookalike.devices import need_cuda
 from lookalike.export.export import write_weights
 from lookalike.export.graph import ExportError, write_graph
-from lookalike.export.parity import float32_encoder
+from lookalike.export.parity import float32_encoder, noise_images
 from lookalike.inference.encoder import Encoder
 from lookalike.models.embedder import Embedder
 from lookalike.models.torch_network import TorchNetwork
-
-_EXAMPLES = 4  # images of noise on which a graph is compared with torch
 
 
 def encoder_of(embedder: Embedder, pixels: PixelSettings, folder: Path, device: Literal["cpu", "cuda"]) -> Encoder:
@@ -42,11 +38,11 @@ def encoder_of(embedder: Embedder, pixels: PixelSettings, folder: Path, device: 
     if device == "cuda":
         need_cuda()
         return Encoder(TorchNetwork(embedder, "cuda"), pixels, fingerprint, embedder.embedding_size)
-    noise = np.random.default_rng(0).integers(0, 256, (_EXAMPLES, pixels.height, pixels.width, 3), np.uint8)
+    noise = noise_images(pixels)
     graph = folder / "model.xml"
     try:
         write_graph(embedder, pixels, graph)
-        return float32_encoder(graph, embedder, pixels, fingerprint, noise, ["noise"] * _EXAMPLES)[0]
+        return float32_encoder(graph, embedder, pixels, fingerprint, noise, ["noise"] * len(noise))[0]
     except ExportError as error:
         say(f"{error}; torch runs it here")
         return Encoder(TorchNetwork(embedder, "cpu", batch=8), pixels, fingerprint, embedder.embedding_size)

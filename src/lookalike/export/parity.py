@@ -18,6 +18,12 @@ from lookalike.inference.openvino_network import OpenVinoNetwork, Precision
 from lookalike.models.embedder import Embedder
 
 PARITY_COSINE = 0.999
+_EXAMPLES = 4  # images of noise
+
+
+def noise_images(pixels: PixelSettings) -> np.ndarray:
+    """Some images for a comparison where no photographs are at hand: uint8 [N, H, W, 3], the same ones each time."""
+    return np.random.default_rng(0).integers(0, 256, (_EXAMPLES, pixels.height, pixels.width, 3), np.uint8)
 
 
 def float32_encoder(

@@ -48,7 +48,8 @@ def identity() -> str:
     Raises:
         ModuleNotFoundError: The package with the weights is not installed.
     """
-    model, pixels = recipe().model, recipe().pixels
+    usual = recipe()
+    model, pixels = usual.model, usual.pixels
     assert model is not None
     assert pixels is not None
     return f"{model.backbone} {packaged_version(model.backbone)} {pixels.height} {pixels.resize}"

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lookalike.console import say
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, identify
 from lookalike.metrics.result import RetrievalResult
@@ -82,9 +81,7 @@ class MetricLearningModule(pl.LightningModule):
         self.history: list[dict[str, float]] = []
 
     def on_train_start(self) -> None:
-        """Says why a frozen part is not kept; takes up the random state of a resumed run, behind all that draws."""
-        if self.embedder.not_split:
-            say(f"trunk: not split ({self.embedder.not_split}): the frozen part runs in every epoch, nothing is cached")
+        """Takes up the random state of a resumed run, after everything that was set up drew from it."""
         if self._random_state is not None:
             torch.set_rng_state(self._random_state[0].cpu())
             torch.cuda.set_rng_state_all([state.cpu() for state in self._random_state[1]])

@@ -244,16 +244,25 @@ def _as_if_trained(backbone: nn.Module, generator: torch.Generator) -> Iterator[
 
     A branch that starts at zero would hide what it is given.
     """
-    modes = [(module, module.training) for module in backbone.modules()]
     constant = [value for value in backbone.parameters() if value.numel() and value.min() == value.max()]
     before = [value.clone() for value in constant]
-    backbone.eval()
+    with in_eval_mode(backbone):
+        try:
+            for value in constant:
+                value.add_(0.1 * torch.rand(value.shape, generator=generator))
+            yield
+        finally:
+            for value, number in zip(constant, before, strict=True):
+                value.copy_(number)
+
+
+@contextmanager
+def in_eval_mode(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; behind it every part has its own mode back."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
     try:
-        for value in constant:
-            value.add_(0.1 * torch.rand(value.shape, generator=generator))
         yield
     finally:
-        for value, number in zip(constant, before, strict=True):
-            value.copy_(number)
         for module, mode in modes:
             module.training = mode

@@ -136,6 +136,8 @@ def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> No
         f"images, {len(datamodule.batches)} steps per epoch"
     )
     say(f"validation: {datamodule.protocol.text}")
+    if embedder.not_split:
+        say(f"trunk: not split ({embedder.not_split}): the frozen part runs in every epoch, nothing is cached")
 
 
 def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -> Features | None:

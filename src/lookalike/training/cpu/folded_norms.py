@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lookalike.models.trunk import in_eval_mode
+
 _Norm = nn.modules.batchnorm._BatchNorm
 _NEAR = 1e-3  # largest difference from the network as it was, relative to its largest output
 
@@ -34,7 +36,7 @@ def fold_frozen_norms(backbone: nn.Module, size: tuple[int, int]) -> int:
     """
     unfold(backbone)
     pixels = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    with _in_eval_mode(backbone), torch.no_grad():
+    with in_eval_mode(backbone), torch.no_grad():
         try:
             before, pairs = _pairs(backbone, pixels.to(next(backbone.parameters()).device))
             for convolution, norm in pairs:
@@ -134,14 +136,3 @@ def _activated(norm: _Norm, features: Tensor) -> Tensor:
         if part is not None:
             features = part(features)
     return features
-
-
-@contextmanager
-def _in_eval_mode(backbone: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in backbone.modules()]
-    backbone.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

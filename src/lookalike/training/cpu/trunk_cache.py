@@ -27,7 +27,7 @@ from lookalike.console import progress, say
 from lookalike.datamodules.image_rows import Features, Image, ImageRows
 from lookalike.files import DiskFullError, atomic_file, only_one, sha256_of, write_json
 from lookalike.models.embedder import Embedder
-from lookalike.training.cpu.trunk_network import TrunkNetwork, in_memory_order, trunk_network
+from lookalike.training.cpu.trunk_network import TrunkNetwork, outputs_by_torch, trunk_network
 
 _SCHEMA = 2
 _PACKAGES = ("lookalike", "torch", "timm", "opencv-python-headless", "openvino", "albumentations")
@@ -131,8 +131,7 @@ def _about(
     """Shape and layout of a cache to be made."""
     pixels = reader.pixels
     example = torch.zeros(1, pixels.height, pixels.width, 3, dtype=torch.uint8)
-    with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
-        features, last = in_memory_order(embedder.trunk(example.to(device)))
+    features, last = outputs_by_torch(embedder, example, bf16, device)
     return {"schema": _SCHEMA, "key": key, "shape": [len(images), *features.shape[1:]], "channels_last": last}
 
 

@@ -16,13 +16,12 @@ from torch import Tensor
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
 from lookalike.export.graph import ExportError, write_trunk_graph
-from lookalike.export.parity import PARITY_COSINE
+from lookalike.export.parity import PARITY_COSINE, noise_images
 from lookalike.inference.openvino_network import NetworkError, OpenVinoNetwork
 from lookalike.models.embedder import Embedder
 
 _MAPS = 4  # dimensions of a batch of maps
 _TORCH_BATCH = 8
-_EXAMPLES = 4  # images of noise on which OpenVINO is compared with torch
 
 
 class TrunkNetwork:
@@ -42,13 +41,18 @@ class TrunkNetwork:
     def __call__(self, images: Tensor) -> Tensor:
         """One batch of at most `batch` images."""
         if self._openvino is None:
-            with torch.no_grad(), torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
-                features = self._embedder.trunk(images.to(self._device))
-            return in_memory_order(features.to(torch.bfloat16).cpu())[0]
+            return outputs_by_torch(self._embedder, images, self._bf16, self._device)[0]
         # Every batch has the same size, so that an image's features do not depend on how many there are.
         padded = np.zeros((self.batch, *images.shape[1:]), np.uint8)
         padded[: len(images)] = images.numpy()
         return torch.from_numpy(self._openvino(padded)[: len(images)]).to(torch.bfloat16)
+
+
+def outputs_by_torch(embedder: Embedder, images: Tensor, bf16: bool, device: str) -> tuple[Tensor, bool]:
+    """uint8 [B, H, W, 3] -> bf16 [B, F] in the order they have in memory, and whether that is [B, H, W, C] of maps."""
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
+        features = embedder.trunk(images.to(device))
+    return in_memory_order(features.to(torch.bfloat16).cpu())
 
 
 def in_memory_order(features: Tensor) -> tuple[Tensor, bool]:
@@ -92,8 +96,7 @@ def trunk_network(
 
 def _agreement(by_torch: TrunkNetwork, by_openvino: TrunkNetwork, pixels: PixelSettings) -> float:
     """The smallest cosine of an image's features by both."""
-    shape = (_EXAMPLES, pixels.height, pixels.width, 3)
-    noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    noise = torch.from_numpy(noise_images(pixels))
     first, second = (network(noise).flatten(1).double() for network in (by_torch, by_openvino))
     if first.shape != second.shape:
         return -1.0
