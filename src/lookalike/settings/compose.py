@@ -42,7 +42,7 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     last = dict(overrides)
     without_preset = _without_preset(last)
     for name in [*_left_out(verb, folder, state), *(["quality"] if without_preset else [])]:
-        if last.get(name, "") in (None, "null"):
+        if name in last and is_null(last[name]):
             last.pop(name, None)
     if deep := next((name for name in last if name.count(".") > _DEEPEST), None):
         raise UsageError(f"{deep[:80]}...: unknown setting: no name has more than {_DEEPEST} dots")
@@ -58,11 +58,16 @@ def compose(verb: str, overrides: Iterable[tuple[str, object]]) -> dict[str, Any
     return values
 
 
+def is_null(value: object) -> bool:
+    """Whether a value says that there is none, as Python or as the command line says it."""
+    return value is None or value == "null"
+
+
 def _without_preset(last: dict[str, object]) -> bool:
     """Whether nobody asks for a preset: null says so, and so does a model or an experiment without one beside it."""
     if "quality" in last:
-        return last["quality"] in (None, "null")
-    return any(last.get(name) not in (None, "null") for name in ("model", "experiment"))
+        return is_null(last["quality"])
+    return any(not is_null(last.get(name)) for name in ("model", "experiment"))
 
 
 def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText
 from lookalike.settings.search_space import Objective, Space
@@ -91,7 +92,7 @@ class UntrainedModel(Settings):
             return values
         of_training = set(Model.model_fields) - set(cls.model_fields)
         for name in sorted(of_training):
-            if values.get(name) not in (None, "null"):
+            if not is_null(values.get(name)):
                 raise PydanticCustomError(
                     "whole_line",
                     "model.{name}={value}: is of training, and an untrained model gives the features of its backbone "
@@ -128,9 +129,9 @@ class EmbedCommand(Settings):
             return values
         given = {name: values.get(name) for name in ("model", "pixels")}
         model = given["model"]
-        if isinstance(model, dict) and all(value in (None, "null") for value in model.values()):
+        if isinstance(model, dict) and all(is_null(value) for value in model.values()):
             given["model"] = None
-        bundle = values.get("bundle") not in (None, "null")
+        bundle = not is_null(values.get("bundle"))
         others = [name for name, value in given.items() if value is not None]
         if bundle and others:
             raise PydanticCustomError(
