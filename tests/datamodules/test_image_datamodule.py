@@ -1,5 +1,6 @@
 """The loaders of training, validation and test."""
 
+import dataclasses
 from itertools import islice
 from pathlib import Path
 
@@ -89,13 +90,13 @@ def test_training_needs_batches(manifest: Manifest) -> None:
 def features_of(data: ImageDataModule) -> Features:
     images = list(dict.fromkeys(image for rows in data.unchanging_rows for image in rows.images))
     bits = np.arange(len(images) * 3, dtype=np.uint16).reshape(len(images), 3)
-    return Features(bits, {image: place for place, image in enumerate(images)}, False)
+    return Features(bits, {image: place for place, image in enumerate(images)}, data.pixels, False)
 
 
 def test_cached_features_take_the_place_of_images_that_never_change(manifest: Manifest) -> None:
     data = ImageDataModule(manifest, PIXELS, STILL, shuffled)
     assert data.unchanging_rows == [data.train_rows, *data.validation_rows]
-    data.features = features_of(data)
+    data.features = (features_of(data),)
     assert data.first_batch()[0].dtype == torch.bfloat16
     assert next(iter(data.train_dataloader()))[0].dtype == torch.bfloat16
     for loader in data.val_dataloader():
@@ -104,9 +105,22 @@ def test_cached_features_take_the_place_of_images_that_never_change(manifest: Ma
         assert loaded(loader).dtype == torch.uint8, "test is not cached"
 
 
+def test_training_images_may_have_another_size(manifest: Manifest) -> None:
+    small = PixelSettings(16, 12, PIXELS.resize)
+    data = ImageDataModule(manifest, PIXELS, STILL, shuffled, training_pixels=small)
+    assert data.first_batch()[0].shape[1:3] == (16, 12)
+    assert next(iter(data.train_dataloader()))[0].shape[1:3] == (16, 12)
+    assert all(loaded(loader).shape[1:3] == (PIXELS.height, PIXELS.width) for loader in data.val_dataloader())
+    data.features = (features_of(data),)  # of the other size alone
+    assert data.first_batch()[0].dtype == torch.uint8
+    assert all(loaded(loader).dtype == torch.bfloat16 for loader in data.val_dataloader())
+    data.features += (dataclasses.replace(features_of(data), pixels=small),)
+    assert data.first_batch()[0].dtype == torch.bfloat16
+
+
 def test_random_changes_are_never_cached(manifest: Manifest) -> None:
     data = ImageDataModule(manifest, PIXELS, RANDOM, shuffled)
     assert data.unchanging_rows == data.validation_rows
-    data.features = features_of(data)
+    data.features = (features_of(data),)
     assert next(iter(data.train_dataloader()))[0].dtype == torch.uint8
     assert all(loaded(loader).dtype == torch.bfloat16 for loader in data.val_dataloader())

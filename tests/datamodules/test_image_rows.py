@@ -103,7 +103,9 @@ def test_features_come_back_bit_for_bit_in_whole_batches(manifest: Manifest, cha
     stored = maps.permute(0, 2, 3, 1).contiguous() if channels_last else maps
     bits = np.empty((20, *stored.shape[1:]), np.uint16)
     bits[order] = stored.view(torch.uint16).numpy()
-    features = Features(bits, {image: int(order[row]) for row, image in enumerate(rows.images)}, channels_last)
+    features = Features(
+        bits, {image: int(order[row]) for row, image in enumerate(rows.images)}, rows.pixels, channels_last
+    )
     cached = FeatureRows(features, rows)
     assert len(cached) == 20
     batch, label_ids = cached.__getitems__([4, (9, 0), (2, 19)])
@@ -114,7 +116,9 @@ def test_features_come_back_bit_for_bit_in_whole_batches(manifest: Manifest, cha
 
 def test_features_cover_rows_only_when_every_image_is_there(manifest: Manifest) -> None:
     rows = ImageRows(manifest, manifest.table[:5], PIXELS)
-    features = Features(np.zeros((4, 1), np.uint16), {image: row for row, image in enumerate(rows.images[:4])}, False)
+    features = Features(
+        np.zeros((4, 1), np.uint16), {image: row for row, image in enumerate(rows.images[:4])}, rows.pixels, False
+    )
     assert not features.cover(rows)
     for count in (4, 0):
         fewer = ImageRows(manifest, manifest.table[:count], PIXELS)

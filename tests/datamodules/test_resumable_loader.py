@@ -74,7 +74,7 @@ def test_features_are_loaded_without_processes_in_whole_batches(digits: Path) ->
     manifest = read_manifest(digits)
     rows = ImageRows(manifest, manifest.training_rows, PIXELS)
     bits = np.arange(len(rows) * 4, dtype=np.uint16).reshape(len(rows), 4)
-    features = Features(bits, {image: row for row, image in enumerate(rows.images)}, False)
+    features = Features(bits, {image: row for row, image in enumerate(rows.images)}, rows.pixels, False)
     cached = FeatureRows(features, rows)
     assert options_for(cached, 4)["num_workers"] == 0
     assert options_for(rows, 4)["num_workers"] == 4

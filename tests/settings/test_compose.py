@@ -162,7 +162,8 @@ def test_the_assignment_keeps_its_recipe() -> None:
         "patience": 4,
     }
     assert settings.trainer.model_dump(include=set(trainer)) == trainer
-    assert settings.online.model_dump() == {"flip": False, "crop_area": 1.0, "color": 0.0, "erase": 0.0, "views": None}
+    off = {"flip": False, "crop_area": 1.0, "color": 0.0, "erase": 0.0, "size": None, "views": None}
+    assert settings.online.model_dump() == off
     assert settings.pixels.model_dump(exclude_none=True) == {"height": 224, "width": 224, "resize": "stretch"}
     assert settings.model.model_dump(exclude_defaults=True) == {
         **{"backbone": "resnet18", "weights": "auto", "embedding_size": 128, "pooling": "avg", "bn_neck": False},

@@ -29,29 +29,44 @@ main(sys.argv[1:])
 """
 
 
+# What the presets are made of: random versions of another size behind a frozen trunk, norms folded while training.
+_OF_PRESETS = (
+    *("model.backbone=test_efficientnet", "model.trainable=[blocks.4,conv_head,bn2,head]"),
+    *("model.frozen_batch_norm=true", "online.flip=true", "online.crop_area=0.5", "online.color=0.3"),
+    *("online.size=[48,48]", "online.views=3", "loss=arcface"),
+)
+_BY_LABELS = ("loss=supcon", "trainer.labels_per_batch=4", "trainer.images_per_label=2")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ["arcface", "supcon"])
-def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize(
+    ("tracked", "more"),
+    [(True, ("loss=arcface",)), (False, _BY_LABELS), (False, _OF_PRESETS)],
+    ids=["tracked", "labels", "presets"],
+)
+def test_a_killed_run_ends_like_an_unbroken_one(
+    digits: Path, tmp_path: Path, tracked: bool, more: tuple[str, ...]
+) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    more = (f"loss={loss}", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0", "trainer.labels_per_batch=4")
-    command = arguments(digits, "r", *more, "trainer.images_per_label=2")
-    if loss == "arcface":
+    command = arguments(digits, "r", "trainer.max_epochs=4", "trainer.checkpoint_seconds=0", *more)
+    if tracked:
         command[command.index("logger=none")] = "logger=mlflow"
     whole.mkdir()
     broken.mkdir()
     finished = start(whole, *command)
     assert finished.returncode == 0, finished.stderr
+    assert ("frozen up to blocks.3, cached" in finished.stderr) == (more == _OF_PRESETS)
 
     moments = [
         ("lookalike.models.metric_learning_module", "MetricLearningModule.training_step", 9),  # inside the second epoch
         ("os", "fsync", 7),  # a checkpoint's temporary file is written but not yet in place
         ("lookalike.training.callbacks", "KeepState.on_train_epoch_end", 1),  # validated, logged, not yet written
     ]
-    for module, path, call in moments if loss == "arcface" else moments[:1]:
+    for module, path, call in moments if tracked else moments[:1]:
         code = KILLER.format(module=module, path=path, call=call)
         killed = processes.run(code, *command, cwd=broken)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-    if loss == "arcface":
+    if tracked:
         _kill_from_outside(broken, command)
     resumed = start(broken, *command)
     assert resumed.returncode == 0, resumed.stderr
@@ -63,7 +78,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(digits: Path, tmp_path: Path, lo
     assert same(of_whole["optimizer_states"], of_broken["optimizer_states"])
     assert same(of_whole["lr_schedulers"], of_broken["lr_schedulers"])
     assert same(of_whole["lookalike"], of_broken["lookalike"])
-    if loss == "arcface":
+    if tracked:
         assert _curve(whole) == _curve(broken)
         assert [step for step, _ in _curve(whole)] == [1, 2, 3, 4]
     assert not list(broken.rglob("*.tmp")), "temporary files are left behind"

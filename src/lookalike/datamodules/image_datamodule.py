@@ -38,6 +38,7 @@ class ImageDataModule(pl.LightningDataModule):
         eval_batch: Images per batch of validation and test.
         test_split: What `test_dataloader` loads.
         views: How many random versions of each training image there are; None for new ones in every epoch.
+        training_pixels: How training images are read, where it is not as the others.
     """
 
     def __init__(
@@ -51,13 +52,16 @@ class ImageDataModule(pl.LightningDataModule):
         eval_batch: int = 64,
         test_split: str = "test",
         views: int | None = None,
+        training_pixels: PixelSettings | None = None,
     ) -> None:
         super().__init__()
         self.manifest, self.pixels, self.eval_batch = manifest, pixels, eval_batch
         self.test_split = test_split
-        self.train_rows = ImageRows(manifest, manifest.training_rows, pixels, transforms, seed, views)
+        self.train_rows = ImageRows(
+            manifest, manifest.training_rows, training_pixels or pixels, transforms, seed, views
+        )
         self.batches = batches(self.train_rows.label_ids) if batches else None
-        self.features: Features | None = None
+        self.features: tuple[Features, ...] = ()
         self.workers = self._with_room(workers) if workers else 0
         self._loader: ResumableLoader | None = None
         self._resumed: dict[str, int] | None = None
@@ -135,9 +139,10 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _loadable(self, rows: ImageRows) -> ImageRows | FeatureRows:
         """What the trunk made of the rows, where that is cached and nothing random comes before it; else the images."""
-        if self.features is None or rows not in self.unchanging_rows or not self.features.cover(rows):
+        if rows not in self.unchanging_rows:
             return rows
-        return FeatureRows(self.features, rows)
+        covering = (features for features in self.features if features.cover(rows))
+        return next((FeatureRows(features, rows) for features in covering), rows)
 
     def _rows_of(self, protocol: RetrievalProtocol) -> list[ImageRows]:
         return [ImageRows(self.manifest, part, self.pixels) for part in (protocol.references, protocol.queries)]

@@ -101,16 +101,18 @@ class Features:
     Attributes:
         bits: uint16 [N, ...], the bits of bf16.
         places: The row of each image as it is shown.
+        pixels: How the images were read.
         channels_last: Whether `bits` are [N, H, W, C] of maps that the trunk gives as [B, C, H, W].
     """
 
     bits: np.ndarray
     places: dict[Image, int]
+    pixels: PixelSettings
     channels_last: bool
 
     def cover(self, rows: ImageRows) -> bool:
         """Whether all that `rows` ever show is there."""
-        return all(image in self.places for image in rows.images)
+        return rows.pixels == self.pixels and all(image in self.places for image in rows.images)
 
 
 class FeatureRows(Dataset[Sample]):

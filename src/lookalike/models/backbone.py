@@ -52,8 +52,7 @@ def _made(name: str, size: Size | None, hub: bool) -> Any:
         way_out = "check the name and the connection, or give a name of timm.list_models()" if hub else ""
         raise ModelError(f"model.backbone={name}: {reason}: {way_out or 'timm.list_pretrained() names all'}") from error
     own = own_size(backbone)
-    fixed = backbone.pretrained_cfg.get("fixed_input_size", False)
-    if size is None or size == own or (size[0] * size[1] > _TRIED and not fixed) or _runs(backbone, size):
+    if size is None or size == own or _takes(backbone, size):
         return backbone
     resized = _made_for(name, size)
     if resized is None:
@@ -85,6 +84,25 @@ def _made_for(name: str, size: Size) -> Any | None:
         return None
     backbone.made_for = size
     return backbone if _runs(backbone, size) else None
+
+
+def need_size(backbone: Any, name: str, size: Size, setting: str) -> None:
+    """Refuses another size of images than the backbone was made for, where it does not run at it.
+
+    Raises:
+        ModelError: It does not.
+    """
+    if not _takes(backbone, size):
+        own = made_for(backbone) or own_size(backbone)
+        raise ModelError(
+            f"{setting}=[{size[0]},{size[1]}]: {name} runs at {own[0]} x {own[1]} pixels alone: give {setting}=null"
+        )
+
+
+def _takes(backbone: Any, size: Size) -> bool:
+    """Whether it runs at this size; of large images that is only tried where a network is made for one size."""
+    fixed = backbone.pretrained_cfg.get("fixed_input_size", False)
+    return (size[0] * size[1] > _TRIED and not fixed) or _runs(backbone, size)
 
 
 def _runs(backbone: nn.Module, size: Size) -> bool:

@@ -113,6 +113,12 @@ class Embedder(nn.Module):
         """Why a network with frozen weights in front cannot be run in two halves; None where it can, or has none."""
         return self._not_split
 
+    def trunk_takes(self, size: Size) -> bool:
+        """Whether there are `trunk` and `rest` for images of this height and width: some are for `image_size` alone."""
+        if self._trunk is None:
+            return self._only_head
+        return self._trunk.size in (None, size)
+
     @property
     def last_frozen(self) -> str | None:
         """The last stage of the frozen trunk that has weights: `layer3`, or `blocks.4` where blocks.5 is trained."""

@@ -210,7 +210,7 @@ def forward(embedder: Embedder, precision: TrainPrecision, images: Tensor, bf16_
     """
     device, features = images.device.type, images
     if images.dtype == torch.uint8:
-        if embedder.trunk_end is None:
+        if not embedder.trunk_takes((images.shape[1], images.shape[2])):
             with autocast(device, precision):
                 whole: Tensor = embedder(images)
             return whole

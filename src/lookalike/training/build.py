@@ -1,7 +1,7 @@
 """From a plan to a module and its data: first weights, loss, cache of the frozen trunk, precision."""
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from lookalike.console import say
 from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_datamodule import ImageDataModule
-from lookalike.datamodules.image_rows import Features
+from lookalike.datamodules.image_rows import Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.datamodules.resumable_loader import Batches, default_workers
 from lookalike.datamodules.sampler import LabelBatches, ShuffledBatches
@@ -28,7 +28,7 @@ from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import fastest_precision, prepare
 from lookalike.training.cpu.trunk_cache import cached_trunk
 from lookalike.training.plan import Plan
-from lookalike.training.preflight import batches_by_label
+from lookalike.training.preflight import batches_by_label, embedder_of
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -
     """The network with its first weights, or with those of the checkpoint `state`; `before` is what that one knew."""
     settings, options = plan.settings, plan.settings.model
     device = torch_device(settings.trainer.device)
-    size = (settings.pixels.height, settings.pixels.width)
-    embedder = Embedder(**options.model_dump(exclude={"weights"}), size=size)
+    embedder = embedder_of(settings)
     if state:
         # Now and not by Lightning, which is too late for the trunk; the hub need not be reachable a second time.
         weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}
@@ -140,7 +139,7 @@ def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> No
         say(f"trunk: not split ({embedder.not_split}): the frozen part runs in every epoch, nothing is cached")
 
 
-def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -> Features | None:
+def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -> tuple[Features, ...]:
     """What the trunk makes of training and validation, or of validation alone: training may change or be too much."""
     folder, limit = Path(settings.checkpoint_dir) / ".trunk", int(settings.trainer.trunk_cache_gib * 2**30)
     unchanging, validation = datamodule.unchanging_rows, datamodule.validation_rows
@@ -149,12 +148,30 @@ def _features(settings: Train, network: _Network, datamodule: ImageDataModule) -
             "trunk: online changes are new in every epoch, so only validation can be cached (online.views=8 makes 8 "
             "random versions of each image and caches them, online=none caches the images as they are)"
         )
-    features = cached_trunk(folder, network.embedder, unchanging, network.bf16_trunk, network.device, limit)
-    if features is None and len(unchanging) > len(validation):
-        features = cached_trunk(folder, network.embedder, validation, network.bf16_trunk, network.device, limit)
+
+    def cached(rows: list[ImageRows], used: int) -> Features | None:
+        return cached_trunk(folder, network.embedder, rows, network.bf16_trunk, network.device, limit, used)
+
+    training = [rows for rows in unchanging if rows.pixels != datamodule.pixels]  # of another size than all others
+    if not training:
+        features = cached(unchanging, 0)
+        if features is None and len(unchanging) > len(validation):
+            features = cached(validation, 0)
+        return _told(features)
+    height, width = datamodule.train_rows.pixels.height, datamodule.train_rows.pixels.width
+    if not network.embedder.trunk_takes((height, width)):
+        own = f"{datamodule.pixels.height} x {datamodule.pixels.width}"
+        say(f"trunk: split for images of {own} pixels alone: not cached for those of {height} x {width} trained on")
+        return _told(cached(validation, 0))
+    first = cached(training, 0)
+    return (*_told(first), *_told(cached(validation, first.bits.nbytes if first else 0)))
+
+
+def _told(features: Features | None) -> tuple[Features, ...]:
     if features is None:
         say("trunk: computed in every epoch")
-    return features
+        return ()
+    return (features,)
 
 
 def _data(plan: Plan) -> ImageDataModule:
@@ -166,10 +183,23 @@ def _data(plan: Plan) -> ImageDataModule:
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 
-    transforms = OnlineTransforms(pixels, **settings.online.model_dump(exclude={"views"}))
+    training_pixels = pixels
+    if settings.online.size:
+        height, width = settings.online.size
+        training_pixels = replace(pixels, height=height, width=width)
+    transforms = OnlineTransforms(training_pixels, **settings.online.model_dump(exclude={"size", "views"}))
     workers = default_workers() if trainer.workers is None else trainer.workers
     views = settings.online.views
-    return ImageDataModule(plan.manifest, pixels, transforms, batches, settings.seed, workers, views=views)
+    return ImageDataModule(
+        plan.manifest,
+        pixels,
+        transforms,
+        batches,
+        settings.seed,
+        workers,
+        views=views,
+        training_pixels=training_pixels,
+    )
 
 
 def _precision(plan: Plan, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lookalike.data.manifest import Manifest
 from lookalike.files import need_place
+from lookalike.models.backbone import need_size
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import needs_label_batches
 from lookalike.models.pretrained import load_pretrained
@@ -45,5 +46,19 @@ def check_first_weights(settings: Train) -> None:
         ModelError: They are not there, or not of this backbone, or there is no such backbone.
     """
     model = settings.model
-    embedder = Embedder(**model.model_dump(exclude={"weights"}), size=(settings.pixels.height, settings.pixels.width))
-    load_pretrained(embedder.backbone, model.backbone, model.weights)
+    load_pretrained(embedder_of(settings).backbone, model.backbone, model.weights)
+
+
+def embedder_of(settings: Train) -> Embedder:
+    """The network, which runs at the size of its images and at that of training.
+
+    Raises:
+        ModelError: There is no such backbone, or it does not run at one of them.
+    """
+    model, pixels = settings.model, settings.pixels
+    embedder = Embedder(**model.model_dump(exclude={"weights"}), size=(pixels.height, pixels.width))
+    if settings.online.size:
+        height, width = settings.online.size
+        need_size(embedder.backbone, model.backbone, (height, width), "online.size")
+        embedder.train()
+    return embedder

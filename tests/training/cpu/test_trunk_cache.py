@@ -23,6 +23,7 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.export.graph import ExportError
+from lookalike.inference.bundle import load_bundle
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.training.cpu import trunk_network
@@ -285,6 +286,41 @@ def test_random_versions_are_kept_each(digits: Path, tmp_path: Path, capsys: pyt
     (about,) = (tmp_path / "checkpoint" / ".trunk").glob("*.json")
     assert json.loads(about.read_text())["shape"][0] == 3 * 50 + 50 + 20
     assert "for 220 images in" in said(capsys)
+
+
+def test_training_at_another_size_has_a_cache_of_its_own(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = train(digits, tmp_path, "small", *CHANGES, "online.size=[48,64]")
+    caches = [json.loads(about.read_text()) for about in (tmp_path / "checkpoint" / ".trunk").glob("*.json")]
+    assert sorted(about["shape"][:3] for about in caches) == [[50 + 20, 2, 2], [3 * 50, 3, 4]]
+    assert "for 150 images in" in said(capsys)
+    again = train(digits, tmp_path / "off", "off", *CHANGES, "online.size=[48,64]", "trainer.trunk_cache=off")
+    for name, value in kept.items():
+        torch.testing.assert_close(again[name].float(), value.float(), rtol=0.05, atol=0.02)
+    assert load_bundle(tmp_path / "models" / "small").config.pixels.height == 32
+
+
+def test_two_caches_of_a_run_share_the_room(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opened(tmp_path, embedder(), rows(digits))
+    first = cache_of(tmp_path)
+    size = first.stat().st_size
+    small = rows(digits, pixels=PixelSettings(32, 32))
+    assert cached_trunk(tmp_path, embedder(), [small], False, "cpu", size + size // 8, size) is None
+    assert "is more than trainer.trunk_cache_gib allows" in said(capsys)
+    assert cached_trunk(tmp_path, embedder(), [small], False, "cpu", size + size // 2, size) is not None
+    assert first.exists()
+
+
+def test_a_network_split_for_one_size_caches_validation_alone(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resizable = ("model.backbone=test_vit", "model.trainable=[blocks.5,norm,head]", "online.size=[48,64]")
+    folders = (f"models_dir={tmp_path / 'models'}", f"checkpoint_dir={tmp_path / 'checkpoint'}")
+    main(["train", f"data.root={digits}", "run=vit", *folders, *TINY, *FROZEN, *resizable, "online.views=1"])
+    assert "trunk: split for images of 32 x 32 pixels alone: not cached for those of 48 x 64" in said(capsys)
+    (about,) = (tmp_path / "checkpoint" / ".trunk").glob("*.json")
+    assert json.loads(about.read_text())["shape"][0] == 50 + 20
 
 
 def test_random_versions_are_those_of_their_epoch(digits: Path, tmp_path: Path) -> None:

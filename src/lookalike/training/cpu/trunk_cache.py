@@ -40,6 +40,7 @@ def cached_trunk(
     bf16: bool,
     device: str,
     limit_bytes: int,
+    used_bytes: int = 0,
 ) -> Features | None:
     """Opens the trunk's outputs, or computes them; waits while another process is at a cache in the same folder.
 
@@ -50,6 +51,7 @@ def cached_trunk(
         bf16: Run the trunk in bf16; its output is kept in bf16 in either case.
         device: Where the trunk runs, `cpu` or `cuda`.
         limit_bytes: A larger cache is not made; of older ones as many are removed as make room.
+        used_bytes: What another cache of the same run takes, which stays.
 
     Returns:
         The outputs, or None where they do not fit, on the disk or into the limit.
@@ -74,7 +76,7 @@ def cached_trunk(
         if about is None:
             about = _about(embedder, reader, images, bf16, device, key)
             size = _size(about)
-            if size > limit_bytes:
+            if size > limit_bytes - used_bytes:
                 say(f"trunk: {_in_bytes(size)} for {len(images)} images is more than trainer.trunk_cache_gib allows")
                 return None
             _make_room(folder, limit_bytes - size)
@@ -90,7 +92,7 @@ def cached_trunk(
         os.utime(file)  # the caches used last are kept longest
     cached = f"cached {_in_bytes(_size(about))} for {len(images)} images in {folder}"
     say(f"trunk: frozen up to {embedder.last_frozen}, {cached}")
-    return Features(bits, places, bool(about["channels_last"]))
+    return Features(bits, places, reader.pixels, bool(about["channels_last"]))
 
 
 def _key(embedder: Embedder, reader: ImageRows, images: list[Image], bf16: bool, device: str) -> str:
