@@ -63,6 +63,19 @@ def test_a_new_loader_goes_on_behind_the_last_batch(rows: ImageRows, stop: int) 
     assert same(list(second), epochs[1] if stop < 6 else list(whole))
 
 
+@pytest.mark.parametrize("stop", [0, 3, 6, 9, 11])
+def test_an_epoch_of_two_passes_is_two_epochs_of_one(rows: ImageRows, stop: int) -> None:
+    source, alone = ShuffledBatches(len(rows), 8, seed=3), loader(rows)
+    passes = [batch for _ in range(4) for batch in alone]
+    begun = ResumableLoader(rows, source, 0, passes=2)
+    assert len(begun) == 12
+    assert same(list(begun), passes[:12])
+    assert same(list(islice(begun, stop)), passes[12 : 12 + stop])
+    resumed = ResumableLoader(rows, source, 0, passes=2)
+    resumed.position = begun.position if stop else {"epoch": 1, "batches_done": 0}
+    assert same(list(resumed), passes[12 + stop :])
+
+
 def test_loading_draws_nothing_from_torch(rows: ImageRows) -> None:
     before = torch.random.get_rng_state()
     list(loader(rows, workers=1))

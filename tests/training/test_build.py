@@ -108,17 +108,17 @@ def test_the_trunk_is_kept_for_what_does_not_change(digits: Path, capsys: pytest
     assert isinstance(still.train_dataloader().dataset, FeatureRows)
     assert "trunk: frozen up to layer3, cached" in " ".join(capsys.readouterr().err.split())
     _, changing = built(digits, *frozen)
-    assert changing.features is not None
+    assert changing.features
     assert isinstance(changing.train_dataloader().dataset, ImageRows)
     assert all(isinstance(loader.dataset, FeatureRows) for loader in changing.val_dataloader())
     assert "online changes are new in every epoch, so only validation can be cached" in " ".join(
         capsys.readouterr().err.split()
     )
     for more in (("trainer.trunk_cache=false",), ("model.trainable=[all]",)):
-        assert built(digits, *frozen, *STILL, *more)[1].features is None
+        assert built(digits, *frozen, *STILL, *more)[1].features == ()
     capsys.readouterr()
     small = ("trainer.trunk_cache_gib=1e-9", "checkpoint_dir=other")
-    assert built(digits, *frozen, *STILL, *small)[1].features is None
+    assert built(digits, *frozen, *STILL, *small)[1].features == ()
     assert "trunk: computed in every epoch" in " ".join(capsys.readouterr().err.split())
 
 

@@ -39,6 +39,7 @@ class ImageDataModule(pl.LightningDataModule):
         test_split: What `test_dataloader` loads.
         views: How many random versions of each training image there are; None for new ones in every epoch.
         training_pixels: How training images are read, where it is not as the others.
+        passes: How many times an epoch goes through the training images.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class ImageDataModule(pl.LightningDataModule):
         test_split: str = "test",
         views: int | None = None,
         training_pixels: PixelSettings | None = None,
+        passes: int = 1,
     ) -> None:
         super().__init__()
         self.manifest, self.pixels, self.eval_batch = manifest, pixels, eval_batch
-        self.test_split = test_split
+        self.test_split, self.passes = test_split, passes
         self.train_rows = ImageRows(
             manifest, manifest.training_rows, training_pixels or pixels, transforms, seed, views
         )
@@ -69,10 +71,16 @@ class ImageDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Batches of (uint8 [B, H, W, 3], int64 [B]); what the trunk makes of them where `features` has it."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        self._loader = ResumableLoader(self._loadable(self.train_rows), self.batches, self.workers)
+        self._loader = ResumableLoader(self._loadable(self.train_rows), self.batches, self.workers, self.passes)
         if self._resumed is not None:
             self._loader.position = self._resumed
         return self._loader
+
+    @property
+    def steps(self) -> int:
+        """Training batches of an epoch."""
+        assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
+        return self.passes * len(self.batches)
 
     def state_dict(self) -> dict[str, int]:
         """The position inside the epoch, kept in every checkpoint.

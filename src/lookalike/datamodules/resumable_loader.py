@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import cv2
@@ -18,42 +19,44 @@ _IN_FLIGHT = 2  # batches that each process reads ahead
 
 
 class Batches(Protocol):
-    """What `sampler` makes: the batches of an epoch, as a pure function of its number."""
+    """What `sampler` makes: the batches of a pass through the images, as a pure function of its number."""
 
     def __len__(self) -> int: ...
 
     def batches(self, epoch: int) -> Iterator[list[int]]:
-        """The batches of one epoch, as lists of rows."""
+        """The batches of one pass, as lists of rows."""
         ...
 
 
 class _EpochBatches:
-    """Yields (epoch, row) pairs, from the batch where the loader stands."""
+    """Yields (pass, row) pairs, from the batch where the loader stands."""
 
-    def __init__(self, source: Batches) -> None:
-        self.source, self.epoch, self.start = source, 0, 0
+    def __init__(self, source: Batches, passes: int) -> None:
+        self.source, self.passes, self.epoch, self.start = source, passes, 0, 0
 
     def __len__(self) -> int:
-        return len(self.source)
+        return self.passes * len(self.source)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, start = self.epoch, self.start
-        for number, rows in enumerate(self.source.batches(epoch)):
-            if number >= start:
-                yield [(epoch, row) for row in rows]
+        first, start = self.epoch * self.passes, self.start
+        whole, begun = divmod(start, len(self.source))
+        for number in range(first + whole, first + self.passes):
+            for rows in islice(self.source.batches(number), begun if number == first + whole else 0, None):
+                yield [(number, row) for row in rows]
 
 
 class ResumableLoader(DataLoader[Sample]):
     """A loader that knows its position: the epoch, and the batches of it that were handed out.
 
     Args:
-        dataset: Takes (epoch, row) as an index.
-        source: The batches.
+        dataset: Takes (pass, row) as an index; where an epoch is one pass, that is its number.
+        source: The batches of a pass.
         workers: Loading processes.
+        passes: How many of them are an epoch.
     """
 
-    def __init__(self, dataset: ImageRows | FeatureRows, source: Batches, workers: int) -> None:
-        self._position = _EpochBatches(source)
+    def __init__(self, dataset: ImageRows | FeatureRows, source: Batches, workers: int, passes: int = 1) -> None:
+        self._position = _EpochBatches(source, passes)
         self._done = 0
         super().__init__(dataset, batch_sampler=self._position, **options_for(dataset, workers))
 

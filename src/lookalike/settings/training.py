@@ -134,6 +134,10 @@ class Trainer(Settings):
     """How long and how fast."""
 
     max_epochs: Count
+    passes: Count | None = Field(
+        description="times that an epoch goes through the images, each with its own random version; null = once. "
+        "Validation comes once an epoch"
+    )
     batches: Literal["auto", "shuffled", "labels"] = Field(
         description="labels = P labels x K images; auto = labels for the pair losses, else shuffled"
     )

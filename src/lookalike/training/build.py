@@ -63,7 +63,6 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
         before = {"arithmetic": "32-true", **before}  # that of versions which had no choice
     network = _network(plan, state, before)
     datamodule = _data(plan)
-    assert datamodule.batches is not None
     _introduce(plan, network, datamodule)
     prepare(network.embedder, "32-true")
     if settings.trainer.trunk_cache and network.embedder.trunk_end:
@@ -75,7 +74,7 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
     module = MetricLearningModule(
         network.embedder,
         network.loss,
-        {**schedule, "steps": settings.trainer.max_epochs * len(datamodule.batches)},
+        {**schedule, "steps": settings.trainer.max_epochs * datamodule.steps},
         datamodule.protocol,
         precision,
         network.bf16_trunk,
@@ -125,14 +124,13 @@ def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> No
     options, embedder = plan.settings.model, network.embedder
     trained = sum(p.numel() for p in embedder.parameters() if p.requires_grad)
     total = sum(p.numel() for p in embedder.parameters())
-    assert datamodule.batches is not None
     say(
         f"model: {options.backbone}, first weights: {network.first_weights}; "
         f"trained: {', '.join(options.trainable)} ({trained / 1e6:.1f} of {total / 1e6:.1f} M parameters)"
     )
     say(
         f"loss: {plan.settings.loss.name}; {len(plan.manifest.labels)} labels, {len(datamodule.train_rows)} training "
-        f"images, {len(datamodule.batches)} steps per epoch"
+        f"images, {datamodule.steps} steps per epoch"
     )
     say(f"validation: {datamodule.protocol.text}")
     if embedder.not_split:
@@ -199,6 +197,7 @@ def _data(plan: Plan) -> ImageDataModule:
         workers,
         views=views,
         training_pixels=training_pixels,
+        passes=trainer.passes or 1,
     )
 
 

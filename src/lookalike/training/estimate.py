@@ -78,8 +78,7 @@ def estimate(
     Returns:
         None where the whole takes some seconds only, or the loss is no number (which training itself will say).
     """
-    assert datamodule.batches is not None
-    steps, trainer = len(datamodule.batches), settings.trainer
+    steps, trainer = datamodule.steps, settings.trainer
     epochs = trainer.max_epochs - (len(state["lookalike"]["history"]) if state else 0)
     steps_left = trainer.max_epochs * steps - (int(state["global_step"]) if state else 0)
     device = torch_device(trainer.device)
