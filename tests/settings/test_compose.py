@@ -110,8 +110,8 @@ def recipe(*arguments: str, verb: str = "train") -> tuple[str | None, str, str, 
 
 
 QUICK = ("quick", "lite0", "conv_head", 4, 224, 4)
-STANDARD = ("standard", "lite2", "blocks.5", 8, 260, 8)
-BEST = ("best", "lite2", "blocks.4", 16, 320, 16)
+STANDARD = ("standard", "lite2", "blocks.5", 8, 320, 4)
+BEST = ("best", "lite2", "blocks.5", 16, 384, 8)
 
 
 @pytest.mark.parametrize("verb", ["train", "compare", "tune"])
@@ -162,7 +162,7 @@ def test_the_assignment_keeps_its_recipe() -> None:
         "patience": 4,
     }
     assert settings.trainer.model_dump(include=set(trainer)) == trainer
-    off = {"flip": False, "crop_area": 1.0, "color": 0.0, "erase": 0.0, "size": None, "views": None}
+    off = {"flip": False, "crop_area": 1.0, "color": 0.0, "erase": 0.0, "relative_size": None, "views": None}
     assert settings.online.model_dump() == off
     assert settings.pixels.model_dump(exclude_none=True) == {"height": 224, "width": 224, "resize": "stretch"}
     assert settings.model.model_dump(exclude_defaults=True) == {
@@ -175,12 +175,12 @@ def test_the_assignment_keeps_its_recipe() -> None:
 @pytest.mark.parametrize("verb", ["train", "compare", "tune"])
 def test_single_settings_and_groups_win_over_the_preset(verb: str) -> None:
     assert recipe("quality=best", "trainer.max_epochs=3", verb=verb) == (*BEST[:5], 3)
-    assert recipe("trainer.max_epochs=3", "quality=best", "online.views=2", verb=verb) == (*BEST[:3], 2, 320, 3)
-    assert recipe("quality=best", "online=light", verb=verb) == (*BEST[:3], None, 320, 16), "also the defaults' option"
+    assert recipe("trainer.max_epochs=3", "quality=best", "online.views=2", verb=verb) == (*BEST[:3], 2, 384, 3)
+    assert recipe("quality=best", "online=light", verb=verb) == (*BEST[:3], None, 384, 8), "also the defaults' option"
     assert recipe("quality=best", "online=person", verb=verb)[3] is None
     assert recipe("quality=best", "trainer=default", verb=verb) == (*BEST[:5], 8)
-    assert recipe("quality=best", "pixels=square224", verb=verb) == (*BEST[:4], 224, 16)
-    assert recipe("quality=best", "model.trainable=[head]", verb=verb) == ("best", "lite2", "head", 16, 320, 16)
+    assert recipe("quality=best", "pixels=square224", verb=verb) == (*BEST[:4], 224, 8)
+    assert recipe("quality=best", "model.trainable=[head]", verb=verb) == ("best", "lite2", "head", 16, 384, 8)
 
 
 def test_a_file_of_settings_wins_over_the_preset_and_the_command_line_over_both(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_presets_can_be_compared() -> None:
     _, runs = read_grid("compare", ["quality=quick,best", "seeds=0"])
     assert [(point["quality"], run.quality.name, run.pixels.height) for point, run in runs] == [
         ("quick", "quick", 224),
-        ("best", "best", 320),
+        ("best", "best", 384),
     ]
     _, runs = read_grid("compare", ["model=efficientnet_lite0,efficientnet_lite2_deep", "seeds=0"])
     assert [(run.quality, run.trainer.learning_rate) for _, run in runs] == [(None, 0.001), (None, 0.0005)]
@@ -221,7 +221,7 @@ def test_presets_can_be_compared() -> None:
 def test_verbs_that_do_not_train_take_the_network_and_pixels_of_any_recipe() -> None:
     for verb in ("eval", "embed"):
         settings = read_settings(verb, ["model=efficientnet_lite2_deeper"])
-        assert (settings.model.backbone, settings.pixels.height) == ("tf_efficientnet_lite2", 320)
+        assert (settings.model.backbone, settings.pixels.height) == ("tf_efficientnet_lite2", 384)
         for group in ("online=light", "trainer=deep", "trainer.max_epochs=3", "quality=best"):
             with pytest.raises(SettingsError, match=rf"^{re.split('[.=]', group)[0]}(\.max_epochs)?: unknown setting"):
                 read_settings(verb, [group])

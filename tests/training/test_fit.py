@@ -33,7 +33,7 @@ main(sys.argv[1:])
 _OF_PRESETS = (
     *("model.backbone=test_efficientnet", "model.trainable=[blocks.4,conv_head,bn2,head]"),
     *("model.frozen_batch_norm=true", "online.flip=true", "online.crop_area=0.5", "online.color=0.3"),
-    *("online.size=[48,48]", "online.views=3", "trainer.passes=2"),
+    *("online.relative_size=1.5", "online.views=3", "trainer.passes=2"),
 )
 _BY_LABELS = ("loss=supcon", "trainer.labels_per_batch=4", "trainer.images_per_label=2")
 

@@ -95,7 +95,8 @@ def need_size(backbone: Any, name: str, size: Size, setting: str) -> None:
     if not _takes(backbone, size):
         own = made_for(backbone) or own_size(backbone)
         raise ModelError(
-            f"{setting}=[{size[0]},{size[1]}]: {name} runs at {own[0]} x {own[1]} pixels alone: give {setting}=null"
+            f"{setting}: {name} runs at {own[0]} x {own[1]} pixels alone, not at {size[0]} x {size[1]}: give "
+            f"{setting.partition('=')[0]}=null"
         )
 
 

@@ -58,9 +58,8 @@ class Online(Settings):
         description="change of brightness, contrast and saturation; 0 = none"
     )
     erase: Unit = Field(description="share of the images of which a random rectangle is blanked")
-    size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
-        description="height and width in pixels of the changed images; null = those of pixels, at which images are "
-        "embedded in either case"
+    relative_size: Annotated[float, Field(gt=0, le=4)] | None = Field(
+        description="height and width of training images, as a share of those of pixels; null = the same"
     )
     views: Count | None = Field(
         description="random versions of each image, one epoch after the other showing the next; a frozen trunk runs "

@@ -1,7 +1,7 @@
 """From a plan to a module and its data: first weights, loss, cache of the frozen trunk, precision."""
 
 import importlib.metadata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import fastest_precision, prepare
 from lookalike.training.cpu.trunk_cache import cached_trunk
 from lookalike.training.plan import Plan
-from lookalike.training.preflight import batches_by_label, embedder_of
+from lookalike.training.preflight import batches_by_label, embedder_of, training_pixels
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,8 @@ def _data(plan: Plan) -> ImageDataModule:
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 
-    training_pixels = pixels
-    if settings.online.size:
-        height, width = settings.online.size
-        training_pixels = replace(pixels, height=height, width=width)
-    transforms = OnlineTransforms(training_pixels, **settings.online.model_dump(exclude={"size", "views"}))
+    trained = training_pixels(settings)
+    transforms = OnlineTransforms(trained, **settings.online.model_dump(exclude={"relative_size", "views"}))
     workers = default_workers() if trainer.workers is None else trainer.workers
     views = settings.online.views
     return ImageDataModule(
@@ -196,7 +193,7 @@ def _data(plan: Plan) -> ImageDataModule:
         settings.seed,
         workers,
         views=views,
-        training_pixels=training_pixels,
+        training_pixels=trained,
         passes=trainer.passes or 1,
     )
 

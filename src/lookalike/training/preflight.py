@@ -1,8 +1,10 @@
 """What would stop a run late is looked at before its work begins: labels per batch, folders, first weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from lookalike.data.manifest import Manifest
+from lookalike.data.pixels import PixelSettings
 from lookalike.files import need_place
 from lookalike.models.backbone import need_size
 from lookalike.models.embedder import Embedder
@@ -57,8 +59,18 @@ def embedder_of(settings: Train) -> Embedder:
     """
     model, pixels = settings.model, settings.pixels
     embedder = Embedder(**model.model_dump(exclude={"weights"}), size=(pixels.height, pixels.width))
-    if settings.online.size:
-        height, width = settings.online.size
-        need_size(embedder.backbone, model.backbone, (height, width), "online.size")
+    trained = training_pixels(settings)
+    if settings.online.relative_size is not None:
+        size = (trained.height, trained.width)
+        need_size(embedder.backbone, model.backbone, size, f"online.relative_size={settings.online.relative_size:g}")
         embedder.train()
     return embedder
+
+
+def training_pixels(settings: Train) -> PixelSettings:
+    """How training images are read: as all others, or smaller or larger."""
+    pixels = PixelSettings.of(settings.pixels.model_dump())
+    share = settings.online.relative_size
+    if share is None:
+        return pixels
+    return replace(pixels, height=max(1, round(share * pixels.height)), width=max(1, round(share * pixels.width)))

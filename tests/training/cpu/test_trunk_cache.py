@@ -291,11 +291,11 @@ def test_random_versions_are_kept_each(digits: Path, tmp_path: Path, capsys: pyt
 def test_training_at_another_size_has_a_cache_of_its_own(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = train(digits, tmp_path, "small", *CHANGES, "online.size=[48,64]")
+    kept = train(digits, tmp_path, "small", *CHANGES, "online.relative_size=1.5")
     caches = [json.loads(about.read_text()) for about in (tmp_path / "checkpoint" / ".trunk").glob("*.json")]
-    assert sorted(about["shape"][:3] for about in caches) == [[50 + 20, 2, 2], [3 * 50, 3, 4]]
+    assert sorted(about["shape"][:3] for about in caches) == [[50 + 20, 2, 2], [3 * 50, 3, 3]]
     assert "for 150 images in" in said(capsys)
-    again = train(digits, tmp_path / "off", "off", *CHANGES, "online.size=[48,64]", "trainer.trunk_cache=off")
+    again = train(digits, tmp_path / "off", "off", *CHANGES, "online.relative_size=1.5", "trainer.trunk_cache=off")
     for name, value in kept.items():
         torch.testing.assert_close(again[name].float(), value.float(), rtol=0.05, atol=0.02)
     assert load_bundle(tmp_path / "models" / "small").config.pixels.height == 32
@@ -315,10 +315,10 @@ def test_two_caches_of_a_run_share_the_room(digits: Path, tmp_path: Path, capsys
 def test_a_network_split_for_one_size_caches_validation_alone(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    resizable = ("model.backbone=test_vit", "model.trainable=[blocks.5,norm,head]", "online.size=[48,64]")
+    resizable = ("model.backbone=test_vit", "model.trainable=[blocks.5,norm,head]", "online.relative_size=1.5")
     folders = (f"models_dir={tmp_path / 'models'}", f"checkpoint_dir={tmp_path / 'checkpoint'}")
     main(["train", f"data.root={digits}", "run=vit", *folders, *TINY, *FROZEN, *resizable, "online.views=1"])
-    assert "trunk: split for images of 32 x 32 pixels alone: not cached for those of 48 x 64" in said(capsys)
+    assert "trunk: split for images of 32 x 32 pixels alone: not cached for those of 48 x 48" in said(capsys)
     (about,) = (tmp_path / "checkpoint" / ".trunk").glob("*.json")
     assert json.loads(about.read_text())["shape"][0] == 50 + 20
 
