@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.devices import need_cuda, openvino_core, openvino_has_bf16, processor_name, torch_has_bf16
+from lookalike.devices import (
+    need_cuda,
+    openvino_core,
+    openvino_has_bf16,
+    processor_name,
+    torch_has_bf16,
+    torch_runs_bf16,
+)
 from lookalike.errors import LookalikeError, install
 
 
@@ -31,6 +38,13 @@ def test_engine_and_torch_agree_on_bf16_units() -> None:
         assert torch_has_bf16("cpu")
     else:
         assert not torch_has_bf16("cpu")
+
+
+def test_whoever_has_units_for_bf16_has_kernels_for_it() -> None:
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    assert torch_runs_bf16() or not torch_has_bf16("cpu")
+    if "flags" in flags:  # of x86
+        assert torch_runs_bf16() == ("avx512bw" in flags)
 
 
 def test_cuda_is_refused_where_torch_finds_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,13 @@ def torch_has_bf16(device: str) -> bool:
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
+def torch_runs_bf16() -> bool:
+    """Whether torch has kernels for bf16 on this processor; without them a step takes many times that of float32."""
+    import torch
+
+    return bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)())
+
+
 def need_cuda(setting: str = "device") -> None:
     """Refuses `cuda` where it cannot be had.
 

@@ -229,5 +229,5 @@ def _quickest(settings: Train, network: _Network, datamodule: ImageDataModule) -
         run,
         (images, labels),
     )
-    say(f"arithmetic: {timed}; chosen by timing here: trainer.precision={timed.chosen} repeats the run elsewhere")
+    say(f"arithmetic: {timed}; trainer.precision={timed.chosen} repeats the run elsewhere")
     return timed.chosen

@@ -20,6 +20,12 @@ from processes import SERVER
 ARCFACE = {"margin_degrees": 28.6, "scale": 30.0}
 
 
+@pytest.fixture(autouse=True)
+def _with_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What chooses is the same on all processors; those without bf16 choose nothing."""
+    monkeypatch.setattr(precision, "torch_runs_bf16", lambda: True)
+
+
 def batch(size: int = 8, side: int = 32) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (size, side, side, 3), dtype=torch.uint8, generator=generator)
@@ -82,6 +88,35 @@ def test_a_memory_that_cannot_be_read_is_measured_again(tmp_path: Path, content:
     file.write_bytes(content)
     assert fastest_precision(tmp_path, {}, embedder, loss, run, batch()).chosen in CHOICES
     assert json.loads(file.read_bytes())["chosen"] in CHOICES
+
+
+def test_a_processor_without_bf16_measures_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "torch_runs_bf16", lambda: False)
+
+    def runs(*_: object) -> Tensor:
+        raise AssertionError("nothing is to be measured")
+
+    embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
+    timed = fastest_precision(tmp_path / "cache", {}, embedder, loss, runs, batch())
+    assert (timed.chosen, str(timed)) == ("32-true", "32-true, as this machine has no units for bf16")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_takes_many_times_as_long_is_soon_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, steps = 0.0, dict.fromkeys(CHOICES, 0)
+
+    def takes(embedder: Embedder, chosen: TrainPrecision, images: Tensor) -> Tensor:
+        nonlocal now
+        steps[chosen] += 1
+        now += {"32-true": 0.01, "bf16-mixed": 0.03, "bf16-products": 0.05}[chosen]
+        return run(embedder, chosen, images)
+
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: now)
+    embedder, loss = Embedder("test_resnet", 16), MetricLoss("arcface", ARCFACE, 4, 16)
+    timed = fastest_precision(tmp_path, {}, embedder, loss, takes, batch())
+    assert steps == {"32-true": 7, "bf16-mixed": 7, "bf16-products": 2}
+    assert timed.milliseconds == {"32-true": 10.0, "bf16-mixed": 30.0, "bf16-products": 50.0}
+    assert timed.chosen == "32-true"
 
 
 def test_an_arithmetic_that_changes_the_loss_is_not_taken() -> None:

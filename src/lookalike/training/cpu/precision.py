@@ -7,6 +7,7 @@ no rule knows better than a few steps of the real thing.
 import copy
 import hashlib
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.console import say
-from lookalike.devices import processor_name, torch_has_bf16
+from lookalike.devices import processor_name, torch_has_bf16, torch_runs_bf16
 from lookalike.errors import LookalikeError
 from lookalike.files import write_once
 from lookalike.models.embedder import Embedder
@@ -33,6 +34,7 @@ from lookalike.training.cpu.folded_norms import fold_frozen_norms, unfold
 CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
 _WARM, _TIMED, _LONGEST = 2, 5, 4.0  # steps, steps, seconds for one choice
 _KEEPS_LOSS = 0.05  # largest relative difference of the loss from float32, in any step
+_HOPELESS = 4.0  # a step that takes so many times that of float32 is the last one
 _WORTH_IT = 0.95  # bf16 is taken when a step takes less than this share of the time in float32
 
 
@@ -42,7 +44,7 @@ class Timed:
 
     Attributes:
         chosen: The precision.
-        milliseconds: Median step of each that was tried.
+        milliseconds: Median step of each that was tried; empty where there is one choice.
         loss_difference: Largest relative difference of its loss from that of float32, over the steps.
     """
 
@@ -51,8 +53,10 @@ class Timed:
     loss_difference: dict[str, float]
 
     def __str__(self) -> str:
+        if not self.milliseconds:
+            return f"{self.chosen}, as this machine has no units for bf16"
         tried = ", ".join(f"{name} {value:.0f} ms" for name, value in self.milliseconds.items())
-        return f"{self.chosen} (a step: {tried})"
+        return f"{self.chosen}, the quickest here (a step: {tried})"
 
 
 def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
@@ -85,12 +89,17 @@ def fastest_precision(
         forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
     """
+    choices = _candidates(batch[1])
+    if len(choices) == 1:
+        return Timed(choices[0], {}, {})
     circumstances = {**about, **_machine()}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
-        choices = _candidates(batch[1])
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
-        tried = {choice: _trial(choice, embedder, loss, forward, batch) for choice in choices}
+        tried: dict[TrainPrecision, tuple[float, list[float]]] = {}
+        for choice in choices:
+            longest = _HOPELESS * tried["32-true"][0] if tried else math.inf
+            tried[choice] = _trial(choice, embedder, loss, forward, batch, longest)
         try:
             answer = {**asdict(_best(tried)), "about": circumstances, "checksum": BLANK.decode()}
             write_once(file, sealed(json.dumps(answer, indent=2).encode()))
@@ -103,7 +112,7 @@ def fastest_precision(
 def _candidates(labels: Tensor) -> tuple[TrainPrecision, ...]:
     if labels.device.type != "cpu":
         return CHOICES[:2] if torch_has_bf16("cuda") else CHOICES[:1]
-    return CHOICES
+    return CHOICES if torch_runs_bf16() else CHOICES[:1]
 
 
 def _trial(
@@ -112,8 +121,9 @@ def _trial(
     loss: nn.Module,
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
     batch: tuple[Tensor, Tensor],
+    longest: float,
 ) -> tuple[float, list[float]]:
-    """Median seconds of a step, and the losses of all steps."""
+    """Median seconds of a step, and the losses of all steps; no other is done after one of `longest` seconds."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         embedder, loss = copy.deepcopy(embedder), copy.deepcopy(loss)
@@ -131,7 +141,9 @@ def _trial(
             optimizer.zero_grad()
             losses.append(value.item())  # waits for a GPU, too
             seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[_WARM:]), losses
+            if seconds[-1] > longest and len(seconds) > 1:  # the first one also compiles
+                break
+    return statistics.median(seconds[_WARM:] or seconds[-1:]), losses
 
 
 def _best(tried: dict[TrainPrecision, tuple[float, list[float]]]) -> Timed:
