@@ -97,8 +97,10 @@ def split(name: str) -> Split:
         plain = make_backbone(name)
         side = own_size(plain)[0]
     embedder = Embedder(name, 16, trainable=second_half(plain, side), size=(side, side))
-    trunk = embedder._trunk
-    reason, tokens = embedder.not_split or "", trunk is not None and trunk.size is not None
+    reason, tokens = (
+        embedder.not_split or "",
+        bool(embedder.trunk_end) and not embedder.trunk_takes((side + 32, side + 32)),
+    )
     return Split(name, type(embedder.backbone).__name__, side, embedder.trunk_end, tokens, reason)
 
 

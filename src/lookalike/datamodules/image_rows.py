@@ -6,6 +6,7 @@ Letters in shapes: B batch, N images, C channels, H height, W width.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ class ImageRows(Dataset[Sample]):
         version = epoch if self.views is None else epoch % self.views
         return self.files[row], self.boxes[row], sample_seed(self.seed, version, row)
 
-    @property
+    @cached_property
     def images(self) -> list[Image]:
         """What the rows ever show: all rows as in the first epoch, then all as in the second, until they repeat."""
         return [self.image(version, row) for version in range(self.versions) for row in range(len(self))]

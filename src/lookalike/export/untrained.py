@@ -78,7 +78,7 @@ def untrained_encoder(
     assert network is not None
     size = (chosen.pixels.height, chosen.pixels.width) if chosen.pixels else None
     embedder = Embedder(network.backbone, None, network.pooling, False, ["all"], network.mean, network.std, size)
-    load_pretrained(embedder.backbone, network.backbone, network.weights)
+    load_pretrained(embedder.backbone, network.backbone, network.weights, to_train=False)
     own = dict(zip(("height", "width"), own_size(embedder.backbone), strict=True))
     pixels = PixelSettings.of(chosen.pixels.model_dump() if chosen.pixels else own)
     return encoder_of(embedder, pixels, folder, device)

