@@ -142,8 +142,11 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _with_room(self, workers: int) -> int:
         image = self.pixels.height * self.pixels.width * 3
-        training = [len(next(iter(self.batches.batches(0))))] if self.batches else []
-        return workers_with_room(workers, [size * image for size in (*training, self.eval_batch, self.eval_batch)])
+        loaders = 2 * [self.eval_batch * image]
+        if self.batches:
+            pixels = self.train_rows.pixels
+            loaders.insert(0, len(next(iter(self.batches.batches(0)))) * pixels.height * pixels.width * 3)
+        return workers_with_room(workers, loaders)
 
     def _loadable(self, rows: ImageRows) -> ImageRows | FeatureRows:
         """What the trunk made of the rows, where that is cached and nothing random comes before it; else the images."""
