@@ -13,7 +13,8 @@ import pytest
 
 import processes
 from lookalike.gallery import sqlite_store
-from lookalike.gallery.sqlite_store import SCHEMA, OtherLabelError, Row, SqliteStore, StoreError
+from lookalike.gallery.rows import OtherLabelError, Row, StoreError
+from lookalike.gallery.sqlite_store import SCHEMA, SqliteStore
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "2"}
 TEXTS = ['<b>"Kiwi"</b>', "O'Brien", "two\nlines", "🍐", "'; DROP TABLE images; --", "日本", " ", "null", "a\0b"]
@@ -183,7 +184,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from lookalike.gallery import sqlite_store
-from lookalike.gallery.sqlite_store import Row, SqliteStore
+from lookalike.gallery.rows import Row
+from lookalike.gallery.sqlite_store import SqliteStore
 
 store, moment = SqliteStore(Path(sys.argv[1])), sys.argv[2]
 
@@ -222,7 +224,8 @@ def test_a_killed_writer_leaves_the_last_whole_change(store: SqliteStore, file: 
 WRITER = """
 import sys
 from pathlib import Path
-from lookalike.gallery.sqlite_store import Row, SqliteStore
+from lookalike.gallery.rows import Row
+from lookalike.gallery.sqlite_store import SqliteStore
 store = SqliteStore(Path(sys.argv[1]))
 for number in range(40):
     store.add([Row(sys.argv[2], f"{number}", b"t", b"12345678")] * 3, sys.argv[2])
@@ -256,7 +259,8 @@ def test_threads_of_one_process_take_turns(store: SqliteStore) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from lookalike.gallery.sqlite_store import Row, SqliteStore, StoreError
+from lookalike.gallery.rows import Row, StoreError
+from lookalike.gallery.sqlite_store import SqliteStore
 store = SqliteStore(Path(sys.argv[1]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
@@ -304,7 +308,7 @@ def test_a_damaged_file_is_named(store: SqliteStore, file: Path, spoil) -> None:
 @pytest.mark.parametrize(
     ("statement", "text"),
     [
-        ("UPDATE about SET value = '2' WHERE name = 'schema'", rf"gallery schema 2, .* up to {SCHEMA}: pip install -U"),
+        ("UPDATE about SET value = '3' WHERE name = 'schema'", rf"gallery schema 3, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'schema'", r"gallery schema missing, this version reads up to"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
         ("DROP TABLE about", r"cannot be used \(no such table: about\)"),

@@ -2,8 +2,11 @@
 
 In reading order:
 
+    rows          one image, as it is enrolled and as it is read back
+    history       what was changed when, taken back, or forgotten for good
     sqlite_store  the rows of a gallery in one SQLite file
     enrolment     what enrols: images, their labels and sources
     voting        how neighbours vote where nobody says
+    searchable    what can be searched and asked: a gallery now, or as it was
     gallery       `Gallery`
 """

@@ -10,7 +10,7 @@ import numpy as np
 from lookalike.data.any_image import AnyImage, folder_label, name_of
 from lookalike.data.labels import as_label as as_written
 from lookalike.files import readable
-from lookalike.gallery.sqlite_store import Row
+from lookalike.gallery.rows import Row
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import PathError, at_home

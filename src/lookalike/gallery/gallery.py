@@ -1,19 +1,15 @@
-"""`Gallery`: images that are enrolled, renamed, removed and searched without training.
+"""`Gallery`: images that are enrolled, renamed, moved, removed and searched without training, and a way back."""
 
-Letters in shapes: Q queries, D embedding, K neighbours.
-"""
-
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Protocol
 
 import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.labels import alike, alike_note
-from lookalike.data.thumbnail import picture, thumbnail
+from lookalike.data.thumbnail import thumbnail
 from lookalike.errors import did_you_mean, listed
 from lookalike.files import readable
 from lookalike.gallery.enrolment import (
@@ -26,15 +22,12 @@ from lookalike.gallery.enrolment import (
     under_other_labels,
     whole_number,
 )
-from lookalike.gallery.sqlite_store import OtherLabelError, Row, SqliteStore, Thumbnails
-from lookalike.gallery.voting import vote_within
-from lookalike.inference.bundle_config import VoteConfig
+from lookalike.gallery.history import Change, Column
+from lookalike.gallery.rows import OtherLabelError, Row
+from lookalike.gallery.searchable import PastGallery, Searchable
+from lookalike.gallery.sqlite_store import SqliteStore
 from lookalike.inference.encoder import Encoder
-from lookalike.inference.predict import Prediction, Predictions, predict_any
-from lookalike.inference.queries import with_folders
-from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
-from lookalike.inference.rejection import Rejection, checked_threshold
-from lookalike.pages import snippet
+from lookalike.inference.references import GalleryError, References, need_same_fingerprint
 from lookalike.settings.paths import path_of
 
 _FILE = "gallery.sqlite"
@@ -48,7 +41,7 @@ class HasEncoder(Protocol):
     encoder: Encoder
 
 
-class Gallery:
+class Gallery(Searchable):
     """Known images in a folder of their own: a class is added by enrolling images of it.
 
     Made by `Gallery.create` or `Gallery.open`. The original files are not needed afterwards. Every change is written
@@ -74,11 +67,10 @@ class Gallery:
                 f"{path}: made in {store.about['precision']}, the model runs in {model.encoder.precision}: "
                 "similarities differ a little"
             )
-        self.path, self.encoder, self._store = path, model.encoder, store
+        super().__init__(path, model.encoder, store)
         self._model = model  # the files of a network without a bundle stay as long as it does
         self._version: tuple[int, int] | None = None
         self._read: tuple[References, np.ndarray] | None = None
-        self._voting: tuple[References, VoteConfig] | None = None
 
     @classmethod
     def create(cls, path: str | Path, model: HasEncoder) -> "Gallery":
@@ -190,12 +182,12 @@ class Gallery:
         if taken:
             raise GalleryError(
                 f"{self.path}: rename: expected a label that is not there, found {new!r} with {taken} images: "
-                f"merge([{label!r}], into={new!r}) makes them one, for good"
+                f"merge([{label!r}], into={new!r}) makes them one, which undo takes back"
             )
         return renamed or self._refuse_label(label)
 
     def merge(self, labels: str | Iterable[str], into: str, *, note: str = "") -> int:
-        """Makes several labels one, for good.
+        """Makes several labels one.
 
         Args:
             labels: As they are.
@@ -217,6 +209,24 @@ class Gallery:
         say(f"{self.path}: {moved} images have the label {as_label(into)!r} now that had another")
         return moved
 
+    def move(self, image: int | Iterable[int], label: str, *, note: str = "") -> int:
+        """Gives single images another label, which may be new.
+
+        Args:
+            image: A number that `add` gave, or several: all of them or none.
+            label: As they shall be called.
+            note: Why, for the history.
+
+        Returns:
+            How many had another label.
+
+        Raises:
+            GalleryError: An image is not there, or the label is empty.
+        """
+        _, numbers = self._chosen("move", None, image, None)
+        self._need_images("move", numbers)
+        return self._store.move(numbers, as_label(label), as_note(note))
+
     def remove(
         self,
         *,
@@ -225,7 +235,7 @@ class Gallery:
         source: str | Path | None = None,
         note: str = "",
     ) -> int:
-        """Removes the images of a label, images by their numbers, or those of one source.
+        """Removes the images of a label, images by their numbers, or those of one source; `undo` brings them back.
 
         Args:
             label: All images of it.
@@ -239,108 +249,77 @@ class Gallery:
         Raises:
             GalleryError: None or several of the three are given, or nothing matches.
         """
-        if sum(value is not None for value in (label, image, source)) != 1:
-            raise GalleryError("remove: expected one of label=, image= and source=: give exactly one")
-        note = as_note(note)
-        if label is not None:
-            return self._store.remove("label", [as_label(label)], note) or self._refuse_label(label)
-        if source is not None:
-            removed = self._store.remove("source", list({readable(str(source)), source_of(source, 0)}), note)
-            if not removed:
-                raise GalleryError(f"remove: source={source} is not in {self.path}: give the path it was enrolled from")
-            return removed
-        assert image is not None
-        numbers = {whole_number("image", number) for number in several(image)}
-        missing = sorted(numbers - set(self._snapshot()[1].tolist()))
-        if missing or not numbers:
-            shown = ", ".join(map(str, missing[:5])) or "nothing"
-            raise GalleryError(f"remove: image={shown} is not in {self.path}: see the numbers that add gave")
-        return self._store.remove("id", sorted(numbers), note)
+        column, values = self._chosen("remove", label, image, source)
+        if column == "id":
+            self._need_images("remove", values)
+        removed = self._store.remove(column, values, as_note(note))
+        return removed or self._refuse("remove", label, source)
 
-    @overload
-    def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
-        self, images: AnyImage, k: int | None = None, *, threshold: float | None = None
-    ) -> Prediction: ...
+    def forget(
+        self,
+        *,
+        label: str | None = None,
+        image: int | Iterable[int] | None = None,
+        source: str | Path | None = None,
+        note: str = "",
+    ) -> int:
+        """Deletes images for good, removed ones too: nothing of them remains in any file, nor a way back.
 
-    @overload
-    def predict(
-        self, images: Iterable[AnyImage], k: int | None = None, *, threshold: float | None = None
-    ) -> Predictions: ...
-
-    def predict(
-        self, images: AnyImage | Iterable[AnyImage], k: int | None = None, *, threshold: float | None = None
-    ) -> Prediction | Predictions:
-        """Names images by their k nearest enrolled ones.
+        What the history says of them goes, too, and the notes of all changes that touched them.
 
         Args:
-            images: One image or several; a folder stands for the images in it, sorted.
-            k: Neighbours, each with one vote; all of them in a smaller gallery. None for ten, of which vote as names
-                most enrolled images rightly.
-            threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
+            label: All images of it, also those that had it when they were removed.
+            image: A number that `add` gave, or several.
+            source: The path that an image was enrolled from, or its name where it had none.
+            note: Why, for the history; say no name in it.
 
         Returns:
-            A prediction for one image, `Predictions` for several and for a folder.
+            How many were deleted.
 
         Raises:
-            GalleryError: The gallery is empty.
-            RejectionError: The threshold is no cosine similarity.
-            ImageError: A single image cannot be used; among several it gets a prediction with `error`.
+            GalleryError: None or several of the three are given, or nothing matches.
+            StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
         """
-        references, _ = self._filled()
-        vote = self._vote(references) if k is None else None
-        k = None if k is None else min(checked_k(k), len(references))
-        limit = None if threshold is None else Rejection(checked_threshold(threshold))
-        listed, alone = with_folders(images, "predict")
-        asked = listed[0] if alone else listed
-        return predict_any(self.encoder, references, asked, k, source=str(self.path), vote_by=vote, rejection=limit)
+        column, values = self._chosen("forget", label, image, source)
+        if column == "id" and (missing := self._store.missing(values)):
+            raise _not_there("forget", missing, self.path)
+        forgotten = self._store.forget(column, values, as_note(note))
+        return forgotten or self._refuse("forget", label, source)
 
-    def search(self, embeddings: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest enrolled images of each embedding, exactly.
+    def undo(self, change: int, *, note: str = "") -> int:
+        """Takes a change back, as a change of its own, which can be undone as well.
 
         Args:
-            embeddings: float32 [Q, D], unit length, made by the model of the gallery.
-            k: K; all images in a smaller gallery.
+            change: Its number, as `log` tells it.
+            note: Why, for the history.
 
         Returns:
-            int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
+            How many images it touched.
 
         Raises:
-            GalleryError: The gallery is empty, k is below 1, or embeddings are of another size or not finite.
+            HistoryError: There is no such change, its images were changed again since (undo that first), or nothing
+                is known of what it did.
         """
-        k = checked_k(k)
-        references, numbers = self._filled()
-        rows, similarity = references.search(embeddings, min(k, len(references)), self.encoder.fingerprint)
-        return numbers[rows], similarity
+        return self._store.undo(whole_number("change", change), as_note(note))
 
-    @property
-    def references(self) -> References:
-        """Its images as arrays, read again when they changed."""
-        return self._snapshot()[0]
+    def log(self, most: int | None = None) -> list[Change]:
+        """The changes, the latest first.
 
-    @property
-    def labels(self) -> dict[str, int]:
-        """Label -> how many images it has, sorted."""
-        return dict(sorted(Counter(self.references.labels).items()))
+        Args:
+            most: How many at most; None for all.
+        """
+        return self._store.changes(most)
 
-    def __len__(self) -> int:
-        return len(self.references)
+    def at(self, change: int) -> PastGallery:
+        """The gallery as it was after a change: searched and asked, never changed.
 
-    def __repr__(self) -> str:
-        if self._store.closed:
-            return f"Gallery({str(self.path)!r}: closed)"
-        return f"Gallery({str(self.path)!r}: {len(self)} images of {len(self.labels)} labels)"
+        Args:
+            change: Its number; 0 for before the first.
 
-    def _repr_html_(self) -> str:
-        """In a notebook: its first labels, with a picture of each."""
-        references, counts = self.references, self.labels
-        shown = list(counts)[:_LABELS_SHOWN]
-        thumbnails = references.thumbnails or [b""] * len(references)
-        pictures = []
-        for label in shown:
-            row = references.labels.index(label)
-            pictures.append(picture(thumbnails[row], label, (f"{counts[label]} images",)))
-        more = f"; the first {len(shown)}" if len(shown) < len(counts) else ""
-        return snippet(f"{self!r}{more}", pictures=[pictures])
+        Raises:
+            HistoryError: There is no such change, or an earlier version made it.
+        """
+        return PastGallery(self.path, self.encoder, self._store, whole_number("change", change))
 
     def close(self) -> None:
         """Lets go of the file; the gallery can be opened again."""
@@ -352,39 +331,36 @@ class Gallery:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _filled(self) -> tuple[References, np.ndarray]:
-        references, numbers = self._snapshot()
-        if not len(references):
-            raise GalleryError(f"{self.path}: is empty, so there is nothing to find: add images first")
-        return references, numbers
-
-    def _vote(self, references: References) -> VoteConfig:
-        """Chosen again when its images changed."""
-        if self._voting is None or self._voting[0] is not references:
-            self._voting = references, vote_within(references)
-        return self._voting[1]
-
     def _snapshot(self) -> tuple[References, np.ndarray]:
-        """All images of one moment, and their numbers, int64."""
         version = self._store.version
         if self._read is None or version != self._version:
-            rows, about = self._store.rows(), self._store.about
-            size = int(about["dimensions"])
-            if any(len(row.embedding) != 4 * size for row in rows):
-                raise GalleryError(f"{self.path}: damaged, an embedding has not {size} values: copy the gallery again")
-            embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(len(rows), size)
-            numbers = np.array([row.id for row in rows], np.int64)
-            references = References(
-                embeddings.astype(np.float32),
-                [row.label for row in rows],
-                [row.source for row in rows],
-                Path(),
-                about["fingerprint"],
-                about["precision"],
-                Thumbnails(self._store, numbers.tolist()),
-            )
-            self._read, self._version = (references, numbers), version
+            self._read, self._version = self._as_references(self._store.rows()), version
         return self._read
+
+    def _chosen(
+        self, verb: str, label: str | None, image: int | Iterable[int] | None, source: str | Path | None
+    ) -> tuple[Column, list[str | int]]:
+        """Which images are meant, by exactly one of the three."""
+        if sum(value is not None for value in (label, image, source)) != 1:
+            raise GalleryError(f"{verb}: expected one of label=, image= and source=: give exactly one")
+        if label is not None:
+            return "label", [as_label(label)]
+        if source is not None:
+            return "source", sorted({readable(str(source)), source_of(source, 0)})
+        assert image is not None
+        numbers = sorted({whole_number("image", number) for number in several(image)})
+        if not numbers:
+            raise _not_there(verb, [], self.path)
+        return "id", list(numbers)
+
+    def _need_images(self, verb: str, numbers: Iterable[str | int]) -> None:
+        if missing := sorted(set(numbers) - set(self._snapshot()[1].tolist())):
+            raise _not_there(verb, missing, self.path)
+
+    def _refuse(self, verb: str, label: str | None, source: str | Path | None) -> int:
+        if label is not None:
+            return self._refuse_label(label)
+        raise GalleryError(f"{verb}: source={source} is not in {self.path}: give the path it was enrolled from")
 
     def _refuse_label(self, label: str) -> int:
         labels = list(self.labels)
@@ -395,3 +371,8 @@ def _encoder_of(model: HasEncoder) -> Encoder:
     if not hasattr(model, "encoder"):
         raise GalleryError(f"expected a model that embeds, got {model!r}: give Model.load(<bundle>)")
     return model.encoder
+
+
+def _not_there(verb: str, numbers: Iterable[object], path: Path) -> GalleryError:
+    shown = ", ".join(map(str, list(numbers)[:5])) or "nothing"
+    return GalleryError(f"{verb}: image={shown} is not in {path}: see the numbers that add gave")

@@ -7,22 +7,22 @@ one writes. Threads of a process take turns.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
-from typing import Literal, overload
+from typing import overload
 
-from lookalike.errors import LookalikeError
+from lookalike.gallery.history import TABLES, Change, Column, Writing, changes_of, labels_at, next_number
+from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no history: what was removed was gone
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
 _START = 16  # bytes of an embedding by which it is looked up
 _KEYS = ("fingerprint", "precision", "dimensions")  # what a gallery says about itself, besides its schema
 _TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE images (id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL, camera INTEGER, "
-    "source TEXT NOT NULL, time TEXT NOT NULL, thumbnail BLOB NOT NULL, embedding BLOB NOT NULL)",
+    "source TEXT NOT NULL, time TEXT NOT NULL, thumbnail BLOB NOT NULL, embedding BLOB NOT NULL, removed INTEGER)",
     "CREATE INDEX images_by_label ON images (label)",
     "CREATE TABLE changes (number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, action TEXT NOT NULL, "
     "note TEXT NOT NULL)",
@@ -32,63 +32,10 @@ _LOOKED_UP = (  # also made in a gallery of a version that had none
     "CREATE INDEX IF NOT EXISTS images_by_source ON images (source)",
 )
 _SAME = (  # one image: the same picture, and the same embedding or source
-    f"SELECT id, label FROM images WHERE substr(embedding, 1, {_START}) = ? AND embedding = ? AND thumbnail = ? UNION "
-    "SELECT id, label FROM images WHERE source = ? AND thumbnail = ? ORDER BY id"
+    f"SELECT id, label FROM images WHERE substr(embedding, 1, {_START}) = ? AND embedding = ? AND thumbnail = ? "
+    "AND removed IS NULL UNION "
+    "SELECT id, label FROM images WHERE source = ? AND thumbnail = ? AND removed IS NULL ORDER BY id"
 )
-
-
-class StoreError(LookalikeError):
-    """The file of a gallery cannot be used."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One image to enrol.
-
-    Attributes:
-        label: Its class name.
-        source: Where it came from: the path of its file, or a name.
-        thumbnail: A small JPEG.
-        embedding: float32 little-endian bytes.
-        camera: What took it, None where unknown.
-    """
-
-    label: str
-    source: str
-    thumbnail: bytes
-    embedding: bytes
-    camera: int | None = None
-
-
-class OtherLabelError(StoreError):
-    """Images to enrol are there already, under other labels.
-
-    Attributes:
-        others: Each row, and the label that its image has.
-    """
-
-    def __init__(self, others: list[tuple[Row, str]]) -> None:
-        super().__init__(f"{len(others)} images have another label")
-        self.others = others
-
-
-@dataclass(frozen=True)
-class StoredRow:
-    """One enrolled image, without its thumbnail.
-
-    Attributes:
-        id: Its number, never used twice in a gallery.
-        label: Its class name.
-        source: Where it came from.
-        embedding: float32 little-endian bytes.
-        camera: What took it, None where unknown.
-    """
-
-    id: int
-    label: str
-    source: str
-    embedding: bytes
-    camera: int | None
 
 
 class SqliteStore:
@@ -118,6 +65,8 @@ class SqliteStore:
             )
         if missing := [key for key in _KEYS if key not in self.about]:
             raise StoreError(f"{file}: does not say its {', '.join(missing)}: copy the gallery again")
+        if int(schema) < SCHEMA:
+            self._begin_history()
 
     @classmethod
     def create(cls, file: Path, about: dict[str, str]) -> "SqliteStore":
@@ -138,7 +87,7 @@ class SqliteStore:
                 connection.execute("BEGIN IMMEDIATE")
                 if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                     raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
-                for statement in (*_TABLES, *_LOOKED_UP):
+                for statement in (*_TABLES, *TABLES, *_LOOKED_UP):
                     connection.execute(statement)
                 rows = {"schema": str(SCHEMA), **about}.items()
                 connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
@@ -157,26 +106,34 @@ class SqliteStore:
 
     def rows(self) -> list[StoredRow]:
         """All rows, in the order they were enrolled."""
-        query = "SELECT id, label, source, embedding, camera FROM images ORDER BY id"
+        query = "SELECT id, label, source, embedding, camera FROM images WHERE removed IS NULL ORDER BY id"
         with self._open():
             return [StoredRow(*row) for row in self._connection.execute(query)]
 
     def thumbnail(self, number: int) -> bytes:
-        """The small JPEG of an image, empty for one that was removed."""
+        """The small JPEG of an image, of a removed one too; empty for one that was forgotten."""
         with self._open():
             row = self._connection.execute("SELECT thumbnail FROM images WHERE id = ?", (number,)).fetchone()
         return bytes(row[0]) if row else b""
 
+    def missing(self, numbers: Sequence[str | int]) -> list[str | int]:
+        """Which of these images are not in the file, not even as removed ones."""
+        query = "SELECT 1 FROM images WHERE id = ?"
+        with self._open():
+            return [number for number in numbers if not self._connection.execute(query, (number,)).fetchone()]
+
     @property
     def labels(self) -> list[str]:
         """Every label once."""
-        return [str(row[0]) for row in self._connection.execute("SELECT DISTINCT label FROM images")]
+        return [
+            str(row[0]) for row in self._connection.execute("SELECT DISTINCT label FROM images WHERE removed IS NULL")
+        ]
 
     def add(self, rows: Sequence[Row], note: str) -> list[int]:
         """Enrols rows as one change; returns their numbers."""
         now = _now()
-        with self._change("add", note) as connection:
-            return [_insert(connection, row, now) for row in rows]
+        with self._change("add", note) as writing:
+            return [_insert(writing, row, now) for row in rows]
 
     def add_new(self, rows: Sequence[Row], note: str) -> tuple[list[int], int]:
         """Enrols as one change those rows whose image is not enrolled.
@@ -191,18 +148,18 @@ class SqliteStore:
         """
         now, numbers, added = _now(), [], 0
         others: list[tuple[Row, str]] = []
-        with self._change("add", note) as connection:
+        with self._change("add", note) as writing:
             for statement in _LOOKED_UP:
-                connection.execute(statement)
+                writing.connection.execute(statement)
             for row in rows:
                 start = row.embedding[:_START]
                 values = (start, row.embedding, row.thumbnail, row.source, row.thumbnail)
-                enrolled = connection.execute(_SAME, values).fetchall()
+                enrolled = writing.connection.execute(_SAME, values).fetchall()
                 same = [int(number) for number, label in enrolled if label == row.label]
                 if enrolled and not same:
                     others.append((row, str(enrolled[0][1])))
                     continue
-                numbers.append(same[0] if same else _insert(connection, row, now))
+                numbers.append(same[0] if same else _insert(writing, row, now))
                 added += not same
             if others:
                 raise OtherLabelError(others)
@@ -214,9 +171,12 @@ class SqliteStore:
         Returns:
             How many have it now that had the old one; and how many there were of it: then nothing is changed.
         """
-        with self._change("rename", note) as connection:
-            taken = _count(connection, new) if label != new and _count(connection, label) else 0
-            return (0, taken) if taken else (_relabel(connection, label, new), 0)
+        with self._change("rename", note) as writing:
+            there = _count(writing, label)
+            taken = _count(writing, new) if label != new and there else 0
+            if not taken:
+                writing.relabel("label", label, new)
+            return (0, taken) if taken else (there, 0)
 
     def merge(self, labels: Sequence[str], into: str, note: str) -> tuple[int, list[str]]:
         """Gives all images of several labels one label, which may be there already.
@@ -224,16 +184,76 @@ class SqliteStore:
         Returns:
             How many have it now that had another; and the labels that are not there: then nothing is changed.
         """
-        with self._change("merge", note) as connection:
-            missing = [label for label in labels if not _count(connection, label)]
+        with self._change("merge", note) as writing:
+            missing = [label for label in labels if not _count(writing, label)]
             others = [] if missing else [label for label in labels if label != into]
-            return sum(_relabel(connection, label, into) for label in others), missing
+            return sum(writing.relabel("label", label, into) for label in others), missing
 
-    def remove(self, column: Literal["id", "label", "source"], values: Sequence[str | int], note: str) -> int:
-        """Removes the images whose id, label or source is one of the values; returns how many there were."""
-        with self._change("remove", note) as connection:
-            query = f"DELETE FROM images WHERE {column} = ?"
-            return sum(connection.execute(query, (value,)).rowcount for value in values)
+    def move(self, numbers: Sequence[str | int], label: str, note: str) -> int:
+        """Gives single images another label; returns how many had another one."""
+        with self._change("move", note) as writing:
+            return sum(writing.relabel("id", number, label) for number in numbers)
+
+    def remove(self, column: Column, values: Sequence[str | int], note: str) -> int:
+        """Removes the images whose id, label or source is one of the values; returns how many there were.
+
+        They stay in the file, so that the change can be undone, until they are forgotten.
+        """
+        with self._change("remove", note) as writing:
+            return sum(writing.remove(column, value) for value in values)
+
+    def undo(self, number: int, note: str) -> int:
+        """Takes a change back, as another change; returns how many images it touched.
+
+        Raises:
+            HistoryError: There is no such change, or other changes stand in the way.
+        """
+        with self._change("undo", note) as writing:
+            return writing.undo(number)
+
+    def forget(self, column: Column, values: Sequence[str | int], note: str) -> int:
+        """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
+
+        Raises:
+            StoreError: They are deleted, but another process reads the gallery, so that their bytes stay in the
+                write-ahead log until the next call.
+        """
+        with self._change("forget", note) as writing:
+            forgotten = writing.forget(column, values)
+        if forgotten:
+            self.empty_log()
+        return forgotten
+
+    def empty_log(self) -> None:
+        """Writes the write-ahead log into the file and empties it.
+
+        Raises:
+            StoreError: Another process was reading all the time.
+        """
+        with self._open():
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise StoreError(
+                f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its log: "
+                "end that process and call forget again"
+            )
+
+    def changes(self, most: int | None = None) -> list[Change]:
+        """The changes, the latest first."""
+        with self._open():
+            return changes_of(self._connection, most)
+
+    def rows_at(self, number: int) -> list[StoredRow]:
+        """All rows as they were after a change, 0 for none, in the order they were enrolled.
+
+        Raises:
+            HistoryError: There is no such change, or it is older than the history.
+        """
+        query = "SELECT id, source, embedding, camera FROM images ORDER BY id"
+        with self._open():
+            labels = labels_at(self._connection, number, int(self.about.get("history", 0)))
+            rows = self._connection.execute(query).fetchall()
+        return [StoredRow(image, labels[image], *others) for image, *others in rows if image in labels]
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -249,22 +269,42 @@ class SqliteStore:
             yield
 
     @contextmanager
-    def _change(self, action: str, note: str) -> Iterator[sqlite3.Connection]:
+    def _change(self, action: str, note: str) -> Iterator[Writing]:
         """One transaction; what changes no row leaves no trace."""
         connection = self._connection
         with self._open():
             connection.execute("BEGIN IMMEDIATE")
             try:
                 before = connection.total_changes
-                yield connection
+                writing = Writing(connection, next_number(connection))
+                yield writing
                 if connection.total_changes > before:
-                    values = (_now(), action, note)
-                    connection.execute("INSERT INTO changes (time, action, note) VALUES (?, ?, ?)", values)
+                    values = (writing.number, _now(), action, note)
+                    connection.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _begin_history(self) -> None:
+        """In a gallery of a version that had none; of two processes one does it."""
+        connection = self._connection
+        with self._open():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if "removed" not in {row[1] for row in connection.execute("PRAGMA table_info(images)")}:
+                    connection.execute("ALTER TABLE images ADD COLUMN removed INTEGER")
+                    for statement in TABLES:
+                        connection.execute(statement)
+                    connection.execute("UPDATE about SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
+                    last = str(next_number(connection) - 1)
+                    connection.execute("INSERT INTO about VALUES ('history', ?)", (last,))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
 
 
 class Thumbnails(Sequence[bytes]):
@@ -293,20 +333,19 @@ class Thumbnails(Sequence[bytes]):
         return self._store.thumbnail(self._numbers[row])
 
 
-def _insert(connection: sqlite3.Connection, row: Row, now: str) -> int:
-    cursor = connection.execute(
+def _insert(writing: Writing, row: Row, now: str) -> int:
+    cursor = writing.connection.execute(
         "INSERT INTO images (label, camera, source, time, thumbnail, embedding) VALUES (?, ?, ?, ?, ?, ?)",
         (row.label, row.camera, row.source, now, row.thumbnail, row.embedding),
     )
-    return int(cursor.lastrowid or 0)
+    number = int(cursor.lastrowid or 0)
+    writing.added(number, row.label)
+    return number
 
 
-def _count(connection: sqlite3.Connection, label: str) -> int:
-    return int(connection.execute("SELECT count(*) FROM images WHERE label = ?", (label,)).fetchone()[0])
-
-
-def _relabel(connection: sqlite3.Connection, label: str, new: str) -> int:
-    return connection.execute("UPDATE images SET label = ? WHERE label = ?", (new, label)).rowcount
+def _count(writing: Writing, label: str) -> int:
+    query = "SELECT count(*) FROM images WHERE label = ? AND removed IS NULL"
+    return int(writing.connection.execute(query, (label,)).fetchone()[0])
 
 
 @contextmanager
@@ -326,6 +365,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
     return connection
 
 
