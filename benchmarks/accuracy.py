@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from lookalike import Dataset, Model
-from lookalike.console import say
 from lookalike.experiments.comparison import Comparison, conclude
 from lookalike.experiments.grid import Point, run_grid
 from lookalike.files import as_json, write_bytes
@@ -30,6 +30,7 @@ from lookalike.metrics.result import RetrievalResult
 from lookalike.settings.check import check
 from lookalike.settings.compose import compose
 from lookalike.settings.training import Train
+from lookalike.terminal import show
 from lookalike.training.run import train
 
 PAGE = HERE.parent / "docs" / "accuracy.md"
@@ -204,8 +205,8 @@ def main() -> None:
         comparison = conclude(measured, measured[0].about["protocol"], diverged)
         tables["recipes"] = [*ladder(comparison, clock), "", comparison.sentence, "", f"Measured on {machine()}."]
     write_page(tables)
-    for lines in tables.values():
-        say("\n".join(lines))
+    for line in chain.from_iterable(tables.values()):
+        show(line)
 
 
 if __name__ == "__main__":
