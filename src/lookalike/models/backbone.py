@@ -86,7 +86,7 @@ def _made_for(name: str, size: Size) -> Any | None:
     return backbone if _runs(backbone, size) else None
 
 
-def need_size(backbone: Any, name: str, size: Size, setting: str) -> None:
+def need_size(backbone: nn.Module, name: str, size: Size, setting: str) -> None:
     """Refuses another size of images than the backbone was made for, where it does not run at it.
 
     Raises:
@@ -100,9 +100,9 @@ def need_size(backbone: Any, name: str, size: Size, setting: str) -> None:
         )
 
 
-def _takes(backbone: Any, size: Size) -> bool:
+def _takes(backbone: nn.Module, size: Size) -> bool:
     """Whether it runs at this size; of large images that is only tried where a network is made for one size."""
-    fixed = backbone.pretrained_cfg.get("fixed_input_size", False)
+    fixed = vars(backbone)["pretrained_cfg"].get("fixed_input_size", False)
     return (size[0] * size[1] > _TRIED and not fixed) or _runs(backbone, size)
 
 
