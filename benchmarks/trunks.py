@@ -97,11 +97,8 @@ def split(name: str) -> Split:
         plain = make_backbone(name)
         side = own_size(plain)[0]
     embedder = Embedder(name, 16, trainable=second_half(plain, side), size=(side, side))
-    reason, tokens = (
-        embedder.not_split or "",
-        bool(embedder.trunk_end) and not embedder.trunk_takes((side + 32, side + 32)),
-    )
-    return Split(name, type(embedder.backbone).__name__, side, embedder.trunk_end, tokens, reason)
+    tokens = bool(embedder.trunk_end) and not embedder.trunk_takes((side + 32, side + 32))
+    return Split(name, type(embedder.backbone).__name__, side, embedder.trunk_end, tokens, embedder.not_split or "")
 
 
 def second_half(plain: torch.nn.Module, side: int) -> list[str]:

@@ -9,6 +9,10 @@ from PIL import Image
 from lookalike.data.manifest import Manifest
 
 
+def files_of(root: Path, pattern: str) -> list[Path]:
+    return sorted(root.glob(pattern))
+
+
 def picture(file: Path, mode: str = "RGB") -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, (8, 8)).save(file)

@@ -107,7 +107,8 @@ def test_cached_features_take_the_place_of_images_that_never_change(manifest: Ma
 
 def test_training_images_may_have_another_size(manifest: Manifest) -> None:
     small = PixelSettings(16, 12, PIXELS.resize)
-    data = ImageDataModule(manifest, PIXELS, STILL, shuffled, training_pixels=small)
+    still = OnlineTransforms(small, flip=False, crop_area=1.0, color=0.0)
+    data = ImageDataModule(manifest, PIXELS, still, shuffled)
     assert data.first_batch()[0].shape[1:3] == (16, 12)
     assert next(iter(data.train_dataloader()))[0].shape[1:3] == (16, 12)
     assert all(loaded(loader).shape[1:3] == (PIXELS.height, PIXELS.width) for loader in data.val_dataloader())

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import processes
+from image_folders import files_of
 from lookalike import Gallery, Model
 from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import HasEncoder
@@ -23,23 +24,6 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError
 
 AWKWARD = ['<b onclick="x">Kiwi</b>', "O'Brien & sons", "two\nlines", "🍐 pear", "日本", '{"a": 1}']
-
-
-@pytest.fixture(scope="module")
-def model(bundle_path: Path) -> Model:
-    return Model.load(bundle_path)
-
-
-@pytest.fixture
-def gallery(model: Model, digits: Path, tmp_path: Path) -> Gallery:
-    """The training digits."""
-    made = Gallery.create(tmp_path / "shop", model)
-    made.add(digits / "train")
-    return made
-
-
-def files_of(root: Path, pattern: str) -> list[Path]:
-    return sorted(root.glob(pattern))
 
 
 def run(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -198,7 +198,7 @@ def test_nothing_is_known_of_a_change_whose_images_were_forgotten(store: SqliteS
     assert [stored.label for stored in store.rows_at(2)] == ["b"]
 
 
-def test_a_reader_that_holds_the_log_is_told(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_holds_the_log_is_told(store: SqliteStore) -> None:
     store.add([row("a", 1), row("b", 2)], "")
     reader = sqlite3.connect(store.file, isolation_level=None)
     reader.execute("BEGIN")

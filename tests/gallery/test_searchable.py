@@ -5,27 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from image_folders import files_of
 from lookalike import Gallery, Model
 from lookalike.gallery.history import Change
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import RejectionError
-
-
-@pytest.fixture(scope="module")
-def model(bundle_path: Path) -> Model:
-    return Model.load(bundle_path)
-
-
-@pytest.fixture
-def gallery(model: Model, digits: Path, tmp_path: Path) -> Gallery:
-    """The training digits."""
-    made = Gallery.create(tmp_path / "shop", model)
-    made.add(digits / "train")
-    return made
-
-
-def files_of(root: Path, pattern: str) -> list[Path]:
-    return sorted(root.glob(pattern))
 
 
 def test_an_empty_gallery_has_nothing_to_find(model: Model, digits: Path, tmp_path: Path) -> None:

@@ -31,14 +31,13 @@ class ImageDataModule(pl.LightningDataModule):
     Args:
         manifest: The data set; augmented copies are trained on, never searched.
         pixels: How images are read.
-        transforms: Random changes while training; None for none.
+        transforms: Random changes while training, at a size of their own; None for none.
         batches: Makes the training batches from the label ids (int64 [N]); needed for training alone.
         seed: What the randomness of a sample starts from.
         workers: Loading processes of each loader; fewer where the shared memory has no room for what they read ahead.
         eval_batch: Images per batch of validation and test.
         test_split: What `test_dataloader` loads.
         views: How many random versions of each training image there are; None for new ones in every epoch.
-        training_pixels: How training images are read, where it is not as the others.
         passes: How many times an epoch goes through the training images.
     """
 
@@ -53,15 +52,13 @@ class ImageDataModule(pl.LightningDataModule):
         eval_batch: int = 64,
         test_split: str = "test",
         views: int | None = None,
-        training_pixels: PixelSettings | None = None,
         passes: int = 1,
     ) -> None:
         super().__init__()
         self.manifest, self.pixels, self.eval_batch = manifest, pixels, eval_batch
         self.test_split, self.passes = test_split, passes
-        self.train_rows = ImageRows(
-            manifest, manifest.training_rows, training_pixels or pixels, transforms, seed, views
-        )
+        trained = transforms.pixels if transforms else pixels
+        self.train_rows = ImageRows(manifest, manifest.training_rows, trained, transforms, seed, views)
         self.batches = batches(self.train_rows.label_ids) if batches else None
         self.features: tuple[Features, ...] = ()
         self.workers = self._with_room(workers) if workers else 0

@@ -32,7 +32,6 @@ from lookalike.settings.paths import path_of
 
 _FILE = "gallery.sqlite"
 _THUMBNAIL = 160  # pixels of both sides
-_LABELS_SHOWN = 12  # in a notebook
 
 
 class HasEncoder(Protocol):
@@ -281,8 +280,8 @@ class Gallery(Searchable):
             StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
         """
         column, values = self._chosen("forget", label, image, source)
-        if column == "id" and (missing := self._store.missing(values)):
-            raise _not_there("forget", missing, self.path)
+        if column == "id":
+            self._need_images("forget", values, removed=True)
         forgotten = self._store.forget(column, values, as_note(note))
         return forgotten or self._refuse("forget", label, source)
 
@@ -353,8 +352,8 @@ class Gallery(Searchable):
             raise _not_there(verb, [], self.path)
         return "id", list(numbers)
 
-    def _need_images(self, verb: str, numbers: Iterable[str | int]) -> None:
-        if missing := sorted(set(numbers) - set(self._snapshot()[1].tolist())):
+    def _need_images(self, verb: str, numbers: list[str | int], removed: bool = False) -> None:
+        if missing := self._store.missing(numbers, removed):
             raise _not_there(verb, missing, self.path)
 
     def _refuse(self, verb: str, label: str | None, source: str | Path | None) -> int:

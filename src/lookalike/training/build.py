@@ -181,8 +181,8 @@ def _data(plan: Plan) -> ImageDataModule:
             return LabelBatches(label_ids, trainer.labels_per_batch, trainer.images_per_label, settings.seed)
         return ShuffledBatches(len(label_ids), trainer.batch_size, settings.seed)
 
-    trained = training_pixels(settings)
-    transforms = OnlineTransforms(trained, **settings.online.model_dump(exclude={"relative_size", "views"}))
+    changes = settings.online.model_dump(exclude={"relative_size", "views"})
+    transforms = OnlineTransforms(training_pixels(settings), **changes)
     workers = default_workers() if trainer.workers is None else trainer.workers
     views = settings.online.views
     return ImageDataModule(
@@ -193,7 +193,6 @@ def _data(plan: Plan) -> ImageDataModule:
         settings.seed,
         workers,
         views=views,
-        training_pixels=trained,
         passes=trainer.passes or 1,
     )
 

@@ -59,11 +59,10 @@ def embedder_of(settings: Train) -> Embedder:
     """
     model, pixels = settings.model, settings.pixels
     embedder = Embedder(**model.model_dump(exclude={"weights"}), size=(pixels.height, pixels.width))
-    trained = training_pixels(settings)
     if settings.online.relative_size is not None:
+        trained = training_pixels(settings)
         size = (trained.height, trained.width)
         need_size(embedder.backbone, model.backbone, size, f"online.relative_size={settings.online.relative_size:g}")
-        embedder.train()
     return embedder
 
 
