@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earlier_galleries import write_earlier
 from lookalike import Gallery, Model
 from lookalike.gallery.history import HistoryError, Move
 from lookalike.gallery.rows import Row, StoreError
-from lookalike.gallery.sqlite_store import SCHEMA, SqliteStore
+from lookalike.gallery.sql_store import SCHEMA
+from lookalike.gallery.sqlite_store import SqliteStore
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "8"}
 
@@ -207,24 +209,20 @@ def test_a_reader_that_holds_the_log_is_told(store: SqliteStore) -> None:
     with pytest.raises(StoreError, match="forgotten, but another process reads the gallery, so the bytes are still"):
         store.forget("label", ["a"], "")
     assert state(store) == {2: "b"}
+    with pytest.raises(StoreError, match="forgotten, but another process reads"):
+        store.erase()
     reader.close()
-    store.empty_log()
+    assert store.erase()
+    assert not store.erase(), "nothing is left to do"
     assert row("a", 1).embedding not in everything_in(store.file.parent)
 
 
-def test_a_gallery_without_a_history_gets_one(store: SqliteStore) -> None:
+def test_a_gallery_without_a_history_gets_one(tmp_path: Path) -> None:
     """As a version before wrote it."""
-    store.add([row("a", 1), row("b", 2)], "")
-    connection = store._connection
-    for statement in (
-        "DROP TABLE events",
-        "ALTER TABLE images DROP COLUMN removed",
-        "UPDATE about SET value = '1' WHERE name = 'schema'",
-    ):
-        connection.execute(statement)
-    store.close()
-    again = SqliteStore(store.file)
-    assert again.about == {**ABOUT, "schema": str(SCHEMA), "history": "1"}
+    file = tmp_path / "old" / "gallery.sqlite"
+    write_earlier(file, 1, ABOUT, [(1, row("a", 1), None), (2, row("b", 2), None)])
+    again = SqliteStore(file)
+    assert {name: again.about[name] for name in ("schema", "history")} == {"schema": str(SCHEMA), "history": "1"}
     assert state(again) == {1: "a", 2: "b"}
     assert [(change.number, change.moves) for change in again.changes()] == [(1, ())]
     again.remove("label", ["a"], "")
@@ -235,7 +233,7 @@ def test_a_gallery_without_a_history_gets_one(store: SqliteStore) -> None:
         again.undo(1, "")
     with pytest.raises(HistoryError, match=r"change 0: an earlier version made it and those until 1, and kept no"):
         again.rows_at(0)
-    assert SqliteStore(store.file).about == again.about
+    assert SqliteStore(file).about == again.about | {"last_change": "3"}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from lookalike.gallery.enrolment import (
 from lookalike.gallery.history import Change, Column
 from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.searchable import PastGallery, Searchable
+from lookalike.gallery.snapshot import Snapshot
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_store import SqliteStore
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError, References, need_same_fingerprint
@@ -55,7 +57,7 @@ class Gallery(Searchable):
         GalleryError: The gallery was made by another model.
     """
 
-    def __init__(self, path: Path, model: HasEncoder, store: SqliteStore) -> None:
+    def __init__(self, path: Path, model: HasEncoder, store: SqlStore) -> None:
         try:
             need_same_fingerprint(store.about["fingerprint"], model.encoder.fingerprint)
         except GalleryError as error:
@@ -68,8 +70,7 @@ class Gallery(Searchable):
             )
         super().__init__(path, model.encoder, store)
         self._model = model  # the files of a network without a bundle stay as long as it does
-        self._version: tuple[int, int] | None = None
-        self._read: tuple[References, np.ndarray] | None = None
+        self._rows = Snapshot(store)
 
     @classmethod
     def create(cls, path: str | Path, model: HasEncoder) -> "Gallery":
@@ -280,9 +281,13 @@ class Gallery(Searchable):
             StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
         """
         column, values = self._chosen("forget", label, image, source)
-        if column == "id":
+        erased = self._store.erase()  # of an earlier call that found the gallery in use
+        if column == "id" and not erased:
             self._need_images("forget", values, removed=True)
         forgotten = self._store.forget(column, values, as_note(note))
+        if erased and not forgotten:
+            say(f"{self.path}: what was forgotten earlier is in no file any more")
+            return 0
         return forgotten or self._refuse("forget", label, source)
 
     def undo(self, change: int, *, note: str = "") -> int:
@@ -331,10 +336,7 @@ class Gallery(Searchable):
         self.close()
 
     def _snapshot(self) -> tuple[References, np.ndarray]:
-        version = self._store.version
-        if self._read is None or version != self._version:
-            self._read, self._version = self._as_references(self._store.rows()), version
-        return self._read
+        return self._rows.current()
 
     def _chosen(
         self, verb: str, label: str | None, image: int | Iterable[int] | None, source: str | Path | None

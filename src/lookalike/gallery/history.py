@@ -1,35 +1,56 @@
-"""What was changed when, in a gallery's SQLite file: told, taken back, seen as it was, or forgotten for good.
+"""What was changed when in a gallery: told, taken back, seen as it was, or forgotten for good.
 
 Every change has a number. For every image that it touched an event says which label the image had before and after;
-none where it was not there. Removed images stay in the file, out of every search, until they are forgotten.
+none where it was not there. Removed images stay in the store, out of every search, until they are forgotten. The
+statements are those that SQLite and PostgreSQL share.
 """
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery.rows import START
 
 Column = Literal["id", "label", "source"]
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS events (change INTEGER NOT NULL, image INTEGER NOT NULL, before TEXT, after TEXT, "
-    "PRIMARY KEY (image, change)) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS events_by_change ON events (change)",
-)
+_ALL = 2**62  # rows at most, where all are asked for
+_PARTS = ("vectors", "thumbnails", "extras", "events")  # tables that say more of an image
 _TOUCHED_AGAIN = (  # later changes of images that are not as a change left them, the latest first
     "SELECT DISTINCT later.change FROM events e JOIN images i ON i.id = e.image "
-    "JOIN events later ON later.image = e.image AND later.change > ? "
-    "WHERE e.change = ? AND e.after IS NOT CASE WHEN i.removed IS NULL THEN i.label END ORDER BY later.change DESC"
+    "JOIN events later ON later.image = e.image AND later.change > ? WHERE e.change = ? "  # no label is empty
+    "AND coalesce(e.after, '') != CASE WHEN i.removed IS NULL THEN i.label ELSE '' END ORDER BY later.change DESC"
 )
 _AGAIN = (  # an image that a change removed, enrolled once more since
     "SELECT old.id, new.id FROM events e JOIN images old ON old.id = e.image JOIN images new "
-    f"ON substr(new.embedding, 1, {START}) = substr(old.embedding, 1, {START}) AND new.embedding = old.embedding "
-    "AND new.thumbnail = old.thumbnail AND new.id != old.id AND new.removed IS NULL "
+    "ON new.picture = old.picture AND new.vector = old.vector AND new.id != old.id AND new.removed IS NULL "
     "WHERE e.change = ? AND e.after IS NULL "
     "AND EXISTS (SELECT 1 FROM events n WHERE n.image = new.id AND n.change > ? AND n.before IS NULL)"
 )
+
+
+class Answer(Protocol):
+    """What a statement gives."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+    def fetchone(self) -> Any:
+        """The next row, None after the last."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """An open database: SQLite's own, or what speaks like it."""
+
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Answer:
+        """Does a statement, in which every `?` stands for a value."""
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Any:
+        """Does a statement for every row."""
 
 
 class HistoryError(LookalikeError):
@@ -77,17 +98,20 @@ class Change:
 class Writing:
     """One change while it is written, inside a transaction.
 
-    Args:
+    Attributes:
         connection: In a transaction.
         number: Of the change.
+        touched: How many rows were changed so far.
     """
 
-    def __init__(self, connection: sqlite3.Connection, number: int) -> None:
-        self.connection, self.number = connection, number
+    def __init__(self, connection: Connection, number: int) -> None:
+        self.connection, self.number, self.touched = connection, number, 0
 
-    def added(self, image: int, label: str) -> None:
-        """An image was enrolled."""
-        self.connection.execute("INSERT INTO events VALUES (?, ?, NULL, ?)", (self.number, image, label))
+    def added(self, images: Iterable[tuple[int, str]]) -> None:
+        """Images were enrolled: their numbers and labels."""
+        events = [(self.number, image, label) for image, label in images]
+        self.connection.executemany("INSERT INTO events VALUES (?, ?, NULL, ?)", events)
+        self.touched += len(events)
 
     def relabel(self, column: Column, value: str | int, new: str) -> int:
         """Gives the images of a label, number or source another label; returns how many."""
@@ -95,7 +119,7 @@ class Writing:
         self.connection.execute(
             f"INSERT INTO events SELECT ?, id, label, ? FROM images WHERE {chosen}", (self.number, new, value, new)
         )
-        return self.connection.execute(f"UPDATE images SET label = ? WHERE {chosen}", (new, value, new)).rowcount
+        return self._changed(f"UPDATE images SET label = ? WHERE {chosen}", (new, value, new))
 
     def remove(self, column: Column, value: str | int) -> int:
         """Takes the images of a label, number or source out of the gallery; returns how many."""
@@ -103,7 +127,12 @@ class Writing:
         self.connection.execute(
             f"INSERT INTO events SELECT ?, id, label, NULL FROM images WHERE {chosen}", (self.number, value)
         )
-        return self.connection.execute(f"UPDATE images SET removed = ? WHERE {chosen}", (self.number, value)).rowcount
+        return self._changed(f"UPDATE images SET removed = ? WHERE {chosen}", (self.number, value))
+
+    def _changed(self, statement: str, values: Sequence[Any]) -> int:
+        rows = self.connection.execute(statement, values).rowcount
+        self.touched += rows
+        return rows
 
     def undo(self, number: int) -> int:
         """Takes an earlier change back; returns how many images it touched.
@@ -135,6 +164,7 @@ class Writing:
             "UPDATE images SET label = coalesce(?, label), removed = ? WHERE id = ?",
             [(before, self.number if before is None else None, image) for image, before, _ in events],
         )
+        self.touched += len(events)
         again = self.connection.execute(_AGAIN, (number, number)).fetchone()
         if again:
             raise HistoryError(
@@ -156,52 +186,49 @@ class Writing:
                 f"(SELECT change FROM events WHERE image IN ({chosen}))",
                 (value,),
             )
-            self.connection.execute(f"DELETE FROM events WHERE image IN ({chosen})", (value,))
-            forgotten += self.connection.execute(f"DELETE FROM images WHERE {column} = ?", (value,)).rowcount
+            for part in _PARTS:
+                self.connection.execute(f"DELETE FROM {part} WHERE image IN ({chosen})", (value,))
+            forgotten += self._changed(f"DELETE FROM images WHERE {column} = ?", (value,))
             if column == "label":
                 self._forget_label(str(value))
         return forgotten
 
     def _forget_label(self, label: str) -> None:
         self.connection.execute(
-            "UPDATE changes SET note = '' WHERE number IN (SELECT change FROM events WHERE before = ?1 OR after = ?1)",
-            (label,),
+            "UPDATE changes SET note = '' WHERE number IN (SELECT change FROM events WHERE before = ? OR after = ?)",
+            (label, label),
         )
         for side in ("before", "after"):
-            self.connection.execute(
+            self._changed(
                 f"UPDATE events SET {side} = (SELECT label FROM images WHERE id = image) WHERE {side} = ?", (label,)
             )
         self.connection.execute("DELETE FROM events WHERE before = after")
 
 
-def next_number(connection: sqlite3.Connection) -> int:
-    """The number of a change that is begun; none is used twice."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'").fetchone()
-    return (int(row[0]) if row else 0) + 1
-
-
-def changes_of(connection: sqlite3.Connection, most: int | None) -> list[Change]:
+def changes_of(connection: Connection, most: int | None) -> list[Change]:
     """The changes, the latest first.
 
     Args:
         connection: Of the gallery.
         most: How many at most; None for all.
     """
-    limit = -1 if most is None else most
+    limit = _ALL if most is None else most
     query = "SELECT number, time, action, note FROM changes ORDER BY number DESC LIMIT ?"
     rows = connection.execute(query, (limit,)).fetchall()
     moves: dict[int, list[Move]] = {}
     first = rows[-1][0] if rows else 0
-    query = (
-        "SELECT change, before, after, count(*) FROM events WHERE change >= ? GROUP BY change, before, after "
-        "ORDER BY change, before, after"
-    )
+    query = "SELECT change, before, after, count(*) FROM events WHERE change >= ? GROUP BY change, before, after"
     for number, before, after, images in connection.execute(query, (first,)):
         moves.setdefault(number, []).append(Move(before, after, images))
-    return [Change(number, time, action, note, tuple(moves.get(number, ()))) for number, time, action, note in rows]
+    sorted_moves = {number: tuple(sorted(those, key=_by_labels)) for number, those in moves.items()}
+    return [Change(number, time, action, note, sorted_moves.get(number, ())) for number, time, action, note in rows]
 
 
-def labels_at(connection: sqlite3.Connection, number: int, begins: int) -> dict[int, str]:
+def _by_labels(move: Move) -> tuple[str, str]:
+    return move.before or "", move.after or ""  # no label is empty
+
+
+def labels_at(connection: Connection, number: int, begins: int) -> dict[int, str]:
     """Which images were there after a change, and their labels then, in the order of their numbers.
 
     Args:
@@ -226,7 +253,7 @@ def labels_at(connection: sqlite3.Connection, number: int, begins: int) -> dict[
     return {image: label for image, label in labels.items() if label is not None}
 
 
-def _need_change(connection: sqlite3.Connection, number: int) -> None:
+def _need_change(connection: Connection, number: int) -> None:
     if not connection.execute("SELECT 1 FROM changes WHERE number = ?", (number,)).fetchone():
         last = int(connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0])
         there = f"they go from 1 to {last}" if last else "nothing was changed yet"

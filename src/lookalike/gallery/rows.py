@@ -1,14 +1,13 @@
-"""One image of a gallery, as it is enrolled and as it is read back; what goes wrong with its file."""
+"""One image of a gallery, as it is enrolled and as it is read back; what goes wrong with a store."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from lookalike.errors import LookalikeError
 
-START = 16  # bytes of an embedding by which it is looked up
-
 
 class StoreError(LookalikeError):
-    """The file of a gallery cannot be used."""
+    """What keeps a gallery cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +17,10 @@ class Row:
     Attributes:
         label: Its class name.
         source: Where it came from: the path of its file, or a name.
-        thumbnail: A small JPEG.
+        thumbnail: A small JPEG, empty for an embedding without a picture.
         embedding: float32 little-endian bytes.
         camera: What took it, None where unknown.
+        columns: What else is known of it: name and value (JSON), sorted by name.
     """
 
     label: str
@@ -28,6 +28,17 @@ class Row:
     thumbnail: bytes
     embedding: bytes
     camera: int | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def picture_digest(self) -> bytes:
+        """Of what it shows."""
+        return digest(self.thumbnail or self.embedding)
+
+    @property
+    def embedding_digest(self) -> bytes:
+        """Of its embedding."""
+        return digest(self.embedding)
 
 
 class OtherLabelError(StoreError):
@@ -55,3 +66,8 @@ class StoredRow:
     source: str
     embedding: bytes
     camera: int | None
+
+
+def digest(content: bytes) -> bytes:
+    """16 bytes by which content is told from other content: BLAKE2b."""
+    return blake2b(content, digest_size=16).digest()

@@ -5,7 +5,7 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import overload
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from lookalike.data.any_image import AnyImage
 from lookalike.data.thumbnail import picture
-from lookalike.gallery.rows import StoredRow
-from lookalike.gallery.sqlite_store import SqliteStore, Thumbnails
+from lookalike.gallery.snapshot import references_of
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Encoder
@@ -35,7 +35,7 @@ class Searchable(ABC):
         encoder: Embeds what is asked.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: SqliteStore) -> None:
+    def __init__(self, path: Path, encoder: Encoder, store: SqlStore) -> None:
         self.path, self.encoder, self._store = path, encoder, store
         self._voting: tuple[References, VoteConfig] | None = None
 
@@ -140,24 +140,6 @@ class Searchable(ABC):
             self._voting = references, vote_within(references)
         return self._voting[1]
 
-    def _as_references(self, rows: Sequence[StoredRow]) -> tuple[References, np.ndarray]:
-        about = self._store.about
-        size = int(about["dimensions"])
-        if any(len(row.embedding) != 4 * size for row in rows):
-            raise GalleryError(f"{self.path}: damaged, an embedding has not {size} values: copy the gallery again")
-        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(len(rows), size)
-        numbers = np.array([row.id for row in rows], np.int64)
-        references = References(
-            embeddings.astype(np.float32),
-            [row.label for row in rows],
-            [row.source for row in rows],
-            Path(),
-            about["fingerprint"],
-            about["precision"],
-            Thumbnails(self._store, numbers.tolist()),
-        )
-        return references, numbers
-
 
 class PastGallery(Searchable):
     """A gallery as it was after one of its changes; made by `Gallery.at`.
@@ -166,10 +148,13 @@ class PastGallery(Searchable):
         number: Of the change.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: SqliteStore, number: int) -> None:
+    def __init__(self, path: Path, encoder: Encoder, store: SqlStore, number: int) -> None:
         super().__init__(path, encoder, store)
         self.number = number
-        self._read = self._as_references(store.rows_at(number))
+        rows = store.rows_at(number)
+        numbers = np.array([row.id for row in rows], np.int64)
+        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(len(rows), encoder.size)
+        self._read = references_of(store, numbers, [row.label for row in rows], embeddings)
 
     def _snapshot(self) -> tuple[References, np.ndarray]:
         return self._read

@@ -1,4 +1,4 @@
-"""The images a model knows: embeddings, labels and paths in a folder, searched exactly by FAISS in memory.
+"""The images a model knows: embeddings, labels and paths in a folder, searched exactly in memory.
 
 The folder holds `embeddings.npy` (float32, no pickle), `rows.csv` (label, path) and `gallery.json` (fingerprint, root).
 `lookalike embed` writes the same folder, so embeddings of any images can be searched.
@@ -14,16 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.files import sha256_of, write_bytes, write_json
-
-if TYPE_CHECKING:
-    import faiss
-
 
 _SCHEMA = 1
 _ABOUT = {"schema", "fingerprint", "precision", "root", "files"}
@@ -48,15 +43,17 @@ class References:
         fingerprint: What made the embeddings (weights and pixel settings).
         precision: Of the arithmetic that made them, "" where it is not known.
         thumbnails: R small JPEGs where they are kept, None otherwise.
+        off_unit: By how much a length of `embeddings` differs from 1 at most; None where it is to be measured.
     """
 
     embeddings: np.ndarray
     labels: list[str]
-    paths: list[str]
+    paths: Sequence[str]
     root: Path
     fingerprint: str
     precision: str = ""
     thumbnails: Sequence[bytes] | None = None
+    off_unit: float | None = None
 
     def __post_init__(self) -> None:
         if not len(self.embeddings) == len(self.labels) == len(self.paths):
@@ -76,20 +73,21 @@ class References:
         return self.root / self.paths[row]
 
     @cached_property
-    def _index(self) -> "faiss.IndexFlatIP":
-        import faiss
+    def _off_unit(self) -> float:
+        from lookalike.metrics.search import off_unit_length
 
-        flat = faiss.IndexFlatIP(self.embeddings.shape[1])
-        flat.add(np.ascontiguousarray(self.embeddings, np.float32))
-        return flat
+        return off_unit_length(self.embeddings) if self.off_unit is None else self.off_unit
 
-    def search(self, query: np.ndarray, k: int, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest references of each query, exactly: similarity descending, then row ascending.
+    def search(
+        self, query: np.ndarray, k: int, fingerprint: str, ignore: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest references of each query, as `evaluate` ranks them: similarity descending, then row ascending.
 
         Args:
             query: float32 [Q, D], unit length.
             k: K, at least 1.
             fingerprint: That of the encoder which made `query`.
+            ignore: bool [R], references that are not to be found; None for none.
 
         Returns:
             int64 [Q, K] rows and float32 [Q, K] cosine similarities.
@@ -98,7 +96,7 @@ class References:
             GalleryError: Another fingerprint, k beyond the gallery, or a query of another size or not finite.
         """
         need_same_fingerprint(self.fingerprint, fingerprint)
-        k = checked_k(k, len(self))
+        k = checked_k(k, len(self) if ignore is None else int(np.count_nonzero(~ignore)))
         query = np.asarray(query)
         if query.dtype.kind not in "fiu":
             raise GalleryError(
@@ -112,22 +110,9 @@ class References:
                 f"query embeddings: expected finite values [Q, {self.embeddings.shape[1]}], got {query.shape} with "
                 f"{int((~np.isfinite(query)).sum())} that are not finite: check the weights"
             )
-        rows = np.empty((len(query), k), np.int64)
-        similarity = np.empty((len(query), k), np.float32)
-        for place, embedding in enumerate(query):
-            rows[place], similarity[place] = self._nearest(embedding[None], k)
-        return rows, similarity
+        from lookalike.metrics.search import nearest  # here, as the compiler of its kernels takes a while
 
-    def _nearest(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Fetches more until the last one fetched is worse than the k-th, so that ties are settled by row."""
-        fetch = k + 1
-        while True:
-            fetch = min(fetch, len(self))
-            similarity, rows = (part[0] for part in self._index.search(query, fetch))
-            if fetch == len(self) or similarity[-1] < similarity[k - 1]:
-                order = np.lexsort((rows, -similarity))[:k]
-                return rows[order], similarity[order]
-            fetch *= 2
+        return nearest(query, self.embeddings, k, ignore, self._off_unit if len(query) else 0.0)
 
     def save(self, folder: Path) -> None:
         """Writes the three files into an existing folder, each whole or not at all."""

@@ -13,6 +13,7 @@ In reading order:
     acceptance        what thresholds do to queries of known and of unknown labels
     ranks             where the positives of every query stand, and what follows from it
     ranking           exact ranks of the positives of every query
+    search            the nearest references of any number of queries, as they are ranked
     rerank_options    the settings of re-ranking, and the checks that its steps share
     k_reciprocal      k-reciprocal re-ranking
     reranked          ranks by a re-ranked distance

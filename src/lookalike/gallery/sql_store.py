@@ -1,0 +1,447 @@
+"""The rows of a gallery in an SQL database: what SQLite and PostgreSQL share.
+
+Every change is one transaction with a number, whole or not at all. Threads of a process take turns.
+
+Letters in shapes: N images, D embedding.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
+from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError
+
+SCHEMA = 3  # 1 had no history, 2 kept embeddings and thumbnails among the rows
+KEYS = ("fingerprint", "precision", "dimensions", "model")  # what a gallery says about itself, besides its schema
+NEEDED = KEYS[:3]  # galleries of earlier versions do not say their model
+ERASING = "erasing"  # in about: bytes of forgotten images may still be somewhere
+_AT_ONCE = 500  # values in one statement
+_RELOAD = "('forget', 'reembed')"  # changes after which all images are read again
+
+
+class SqlStore(ABC):
+    """An open gallery.
+
+    Attributes:
+        name: Where it is, for people.
+        about: What it says about itself.
+        closed: Whether it was let go.
+    """
+
+    name: str
+    about: dict[str, str]
+    closed: bool = False
+
+    def __init__(self) -> None:
+        self._turn = RLock()
+
+    @abstractmethod
+    def _explained(self) -> AbstractContextManager[None]:
+        """Says in one line what the database and the system raise."""
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[Connection]:
+        """A transaction of the only writer: whole, or taken back."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees one moment."""
+
+    @abstractmethod
+    def _to_vector(self, embedding: bytes) -> Any:
+        """How the database takes an embedding."""
+
+    @abstractmethod
+    def _from_vector(self, value: Any) -> bytes:
+        """What the database gives for an embedding, as float32 little-endian bytes."""
+
+    @abstractmethod
+    def erase(self) -> bool:
+        """Takes what was forgotten out of every file; returns whether there was anything to do.
+
+        Raises:
+            StoreError: Not now, as another process was reading all the time.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of it."""
+
+    @abstractmethod
+    def _no_longer_kept(self, images: Sequence[int]) -> None:
+        """Called in the transaction that forgets these images, whose numbers ascend."""
+
+    @property
+    def version(self) -> int:
+        """The number of the last change, made by this process or another."""
+        with self._open(), self._reading() as connection:
+            return _number(connection, "last_change")
+
+    def rows(self) -> list[StoredRow]:
+        """All rows, in the order they were enrolled."""
+        query = (
+            "SELECT i.id, i.label, i.source, v.embedding, i.camera FROM images i JOIN vectors v ON v.image = i.id "
+            "WHERE removed IS NULL ORDER BY i.id"
+        )
+        with self._open(), self._reading() as connection:
+            rows = connection.execute(query).fetchall()
+        return [
+            StoredRow(image, label, source, self._from_vector(v), camera) for image, label, source, v, camera in rows
+        ]
+
+    def rows_at(self, number: int) -> list[StoredRow]:
+        """All rows as they were after a change, 0 for none, in the order they were enrolled.
+
+        Raises:
+            HistoryError: There is no such change, or it is older than the history.
+        """
+        query = (
+            "SELECT i.id, i.source, v.embedding, i.camera FROM images i JOIN vectors v ON v.image = i.id ORDER BY i.id"
+        )
+        with self._open(), self._reading() as connection:
+            labels = labels_at(connection, number, int(self.about.get("history", 0)))
+            rows = [row for row in connection.execute(query).fetchall() if row[0] in labels]
+        return [
+            StoredRow(image, labels[image], source, self._from_vector(v), camera) for image, source, v, camera in rows
+        ]
+
+    def labelled(self) -> tuple[list[tuple[int, str]], int]:
+        """Number and label of every image, in the order they were enrolled; and the last change."""
+        with self._open(), self._reading() as connection:
+            version = _number(connection, "last_change")
+            query = "SELECT id, label FROM images WHERE removed IS NULL ORDER BY id"
+            return connection.execute(query).fetchall(), version
+
+    def changed_since(self, version: int) -> tuple[dict[int, str | None] | None, int]:
+        """What later changes left: image -> its label, None where it is removed; and the last change.
+
+        The first is None where all images have to be read again.
+        """
+        with self._open(), self._reading() as connection:
+            last = _number(connection, "last_change")
+            query = f"SELECT 1 FROM changes WHERE number > ? AND action IN {_RELOAD}"
+            if connection.execute(query, (version,)).fetchone():
+                return None, last
+            events = connection.execute(
+                "SELECT image, after FROM events WHERE change > ? ORDER BY change", (version,)
+            ).fetchall()
+        return dict(events), last
+
+    def embeddings(self, images: Sequence[int]) -> np.ndarray:
+        """float32 [N, D] of these images, removed ones too, whose numbers ascend.
+
+        Raises:
+            StoreError: One is missing or of another size.
+        """
+        size = int(self.about["dimensions"])
+        vectors = np.empty((len(images), size), np.float32)
+        with self._open(), self._reading() as connection:
+            for first, part in _parts(images):
+                # One scan where many are asked for, which are mostly neighbours.
+                query = "SELECT image, embedding FROM vectors WHERE image BETWEEN ? AND ?"
+                rows = connection.execute(query, (int(part[0]), int(part[-1]))).fetchall()
+                known = {image: self._from_vector(value) for image, value in rows}
+                content = [known.get(int(image), b"") for image in part]
+                if wrong := [image for image, raw in zip(part, content, strict=True) if len(raw) != 4 * size]:
+                    raise StoreError(
+                        f"{self.name}: damaged, the embedding of image {wrong[0]} is missing or has not {size} values: "
+                        "verify it, and bring back a copy of the gallery"
+                    )
+                vectors[first : first + len(part)] = np.frombuffer(b"".join(content), "<f4").reshape(-1, size)
+        return vectors
+
+    def sources(self, images: Sequence[int]) -> list[str]:
+        """Where these images came from."""
+        return [str(value) for value in self._values("images", "id", "source", images)]
+
+    def cameras(self, images: Sequence[int]) -> list[int | None]:
+        """What took these images."""
+        return self._values("images", "id", "camera", images)
+
+    def thumbnail(self, image: int) -> bytes:
+        """The small JPEG of an image, of a removed one too; empty where there is none."""
+        found_there = self._values("thumbnails", "image", "jpeg", [image], missing=b"")
+        return bytes(found_there[0])
+
+    def columns(self, images: Sequence[int]) -> list[dict[str, str]]:
+        """What else is known of these images: name -> value (JSON)."""
+        known: dict[int, dict[str, str]] = {}
+        with self._open(), self._reading() as connection:
+            for _, part in _parts(images):
+                query = f"SELECT image, name, value FROM extras WHERE image IN ({_marks(part)}) ORDER BY name"
+                for image, name, value in connection.execute(query, [int(image) for image in part]):
+                    known.setdefault(image, {})[name] = value
+        return [known.get(int(image), {}) for image in images]
+
+    def column_names(self) -> list[str]:
+        """Of all that is known of images besides label, camera and source, sorted."""
+        with self._open(), self._reading() as connection:
+            return sorted(str(row[0]) for row in connection.execute("SELECT DISTINCT name FROM extras"))
+
+    def having(self, column: str, values: Sequence[Any]) -> set[int]:
+        """The images of which `camera`, `source` or another column has one of these values, removed ones too."""
+        if column in ("camera", "source"):
+            query = f"SELECT id FROM images WHERE {column} IN ({_marks(values)})"
+            filled = list(values)
+        else:
+            query = f"SELECT image FROM extras WHERE name = ? AND value IN ({_marks(values)})"
+            filled = [column, *values]
+        with self._open(), self._reading() as connection:
+            return {int(row[0]) for row in connection.execute(query, filled)}
+
+    def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
+        known: dict[int, Any] = {}
+        with self._open(), self._reading() as connection:
+            for _, part in _parts(images):
+                query = f"SELECT {key}, {column} FROM {table} WHERE {key} IN ({_marks(part)})"
+                known.update(connection.execute(query, [int(image) for image in part]).fetchall())
+        return [known.get(int(image), missing) for image in images]
+
+    def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
+        """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
+        known: set[int] = set()
+        with self._open(), self._reading() as connection:
+            for _, part in _parts(numbers):
+                also = "" if removed else " AND removed IS NULL"
+                query = f"SELECT id FROM images WHERE id IN ({_marks(part)}){also}"
+                known.update(row[0] for row in connection.execute(query, list(part)))
+        return [number for number in numbers if number not in known]
+
+    @property
+    def labels(self) -> list[str]:
+        """Every label once."""
+        with self._open(), self._reading() as connection:
+            rows = connection.execute("SELECT DISTINCT label FROM images WHERE removed IS NULL").fetchall()
+        return [str(row[0]) for row in rows]
+
+    def add(self, rows: Sequence[Row], note: str) -> list[int]:
+        """Enrols rows as one change; returns their numbers."""
+        with self._change("add", note) as writing:
+            return self._insert(writing, rows)
+
+    def add_new(self, rows: Sequence[Row], note: str) -> tuple[list[int], int]:
+        """Enrols as one change those rows whose image is not enrolled.
+
+        An image is the same when its thumbnail is, and its embedding or its source, too.
+
+        Returns:
+            The number of every row, enrolled now or earlier; and how many were enrolled now.
+
+        Raises:
+            OtherLabelError: The image of a row is enrolled under another label; nothing was added.
+        """
+        keys = [(row.picture_digest, row.embedding_digest) for row in rows]
+        with self._change("add", note) as writing:
+            known = _enrolled(writing.connection, [picture for picture, _ in keys])
+            new: list[Row] = []
+            places: list[int] = []  # number of an enrolled image, or minus one minus the place among the new ones
+            others: list[tuple[Row, str]] = []
+            for row, (picture, vector) in zip(rows, keys, strict=True):
+                same = [
+                    (image, label)
+                    for image, label, its_vector, source in known.get(picture, ())
+                    if its_vector == vector or source == row.source
+                ]
+                mine = [image for image, label in same if label == row.label]
+                if same and not mine:
+                    others.append((row, same[0][1]))
+                    continue
+                if not mine:
+                    mine = [-1 - len(new)]
+                    known.setdefault(picture, []).append((mine[0], row.label, vector, row.source))
+                    new.append(row)
+                places.append(mine[0])
+            if others:
+                raise OtherLabelError(others)
+            numbers = self._insert(writing, new)
+        return [place if place >= 0 else numbers[-1 - place] for place in places], len(new)
+
+    def rename(self, label: str, new: str, note: str) -> tuple[int, int]:
+        """Gives all images of a label another one, unless there are images of that.
+
+        Returns:
+            How many have it now that had the old one; and how many there were of it: then nothing is changed.
+        """
+        with self._change("rename", note) as writing:
+            there = _count(writing, label)
+            taken = _count(writing, new) if label != new and there else 0
+            if not taken:
+                writing.relabel("label", label, new)
+            return (0, taken) if taken else (there, 0)
+
+    def merge(self, labels: Sequence[str], into: str, note: str) -> tuple[int, list[str]]:
+        """Gives all images of several labels one label, which may be there already.
+
+        Returns:
+            How many have it now that had another; and the labels that are not there: then nothing is changed.
+        """
+        with self._change("merge", note) as writing:
+            missing = [label for label in labels if not _count(writing, label)]
+            others = [] if missing else [label for label in labels if label != into]
+            return sum(writing.relabel("label", label, into) for label in others), missing
+
+    def move(self, numbers: Sequence[str | int], label: str, note: str) -> int:
+        """Gives single images another label; returns how many had another one."""
+        with self._change("move", note) as writing:
+            return sum(writing.relabel("id", number, label) for number in numbers)
+
+    def remove(self, column: Column, values: Sequence[str | int], note: str) -> int:
+        """Removes the images whose id, label or source is one of the values; returns how many there were.
+
+        They stay in the store, so that the change can be undone, until they are forgotten.
+        """
+        with self._change("remove", note) as writing:
+            return sum(writing.remove(column, value) for value in values)
+
+    def undo(self, number: int, note: str) -> int:
+        """Takes a change back, as another change; returns how many images it touched.
+
+        Raises:
+            HistoryError: There is no such change, or other changes stand in the way.
+        """
+        with self._change("undo", note) as writing:
+            return writing.undo(number)
+
+    def forget(self, column: Column, values: Sequence[str | int], note: str) -> int:
+        """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
+
+        Raises:
+            StoreError: They are deleted, but see `erase`.
+        """
+        with self._change("forget", note) as writing:
+            chosen = [
+                int(row[0])
+                for value in values
+                for row in writing.connection.execute(f"SELECT id FROM images WHERE {column} = ?", (value,))
+            ]
+            self._no_longer_kept(sorted(chosen))
+            forgotten = writing.forget(column, values)
+            if writing.touched:
+                _set(writing.connection, ERASING, "1")
+        self.erase()
+        return forgotten
+
+    def changes(self, most: int | None = None) -> list[Change]:
+        """The changes, the latest first."""
+        with self._open(), self._reading() as connection:
+            return changes_of(connection, most)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """A thread's turn."""
+        if self.closed:
+            raise StoreError(f"{self.name}: closed: open the gallery again with Gallery.open")
+        with self._turn, self._explained():
+            yield
+
+    @contextmanager
+    def _change(self, action: str, note: str) -> Iterator[Writing]:
+        """One transaction with a number; what changes no row leaves no trace."""
+        with self._open(), self._writing() as connection:
+            writing = Writing(connection, _number(connection, "last_change") + 1)
+            yield writing
+            if writing.touched:
+                values = (writing.number, now(), action, note)
+                connection.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
+                _set(connection, "last_change", str(writing.number))
+
+    def _insert(self, writing: Writing, rows: Sequence[Row]) -> list[int]:
+        if not rows:
+            return []
+        first = _number(writing.connection, "last_image") + 1
+        self._write_rows(writing.connection, first, rows, now())
+        numbers = list(range(first, first + len(rows)))
+        writing.added((number, row.label) for number, row in zip(numbers, rows, strict=True))
+        _set(writing.connection, "last_image", str(numbers[-1]))
+        return numbers
+
+    def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
+        numbered = list(enumerate(rows, first))
+        connection.executemany(
+            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+            (
+                (image, row.label, row.camera, row.source, time, row.picture_digest, row.embedding_digest)
+                for image, row in numbered
+            ),
+        )
+        connection.executemany(
+            "INSERT INTO vectors VALUES (?, ?)", ((image, self._to_vector(row.embedding)) for image, row in numbered)
+        )
+        pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
+        if pictures:
+            connection.executemany("INSERT INTO thumbnails VALUES (?, ?)", pictures)
+        extras = [(image, name, value) for image, row in numbered for name, value in row.columns]
+        if extras:
+            connection.executemany("INSERT INTO extras VALUES (?, ?, ?)", extras)
+
+
+def check_about(name: str, about: dict[str, str]) -> int:
+    """The schema of a gallery by what it says about itself.
+
+    Args:
+        name: Where it is.
+        about: Name -> value.
+
+    Raises:
+        StoreError: Of a newer version, or it does not say what it is of.
+    """
+    schema = about.get("schema", "")
+    if not schema.isdigit() or int(schema) > SCHEMA:
+        raise StoreError(
+            f"{name}: gallery schema {schema or 'missing'}, this version reads up to {SCHEMA}: pip install -U lookalike"
+        )
+    if missing := [key for key in NEEDED if key not in about]:
+        raise StoreError(f"{name}: does not say its {', '.join(missing)}: copy the gallery again")
+    return int(schema)
+
+
+def now() -> str:
+    """The time of a change, with the offset of the clock."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def first_about(about: dict[str, str]) -> dict[str, str]:
+    """What a new gallery says about itself."""
+    return {"schema": str(SCHEMA), "last_change": "0", "last_image": "0", **about}
+
+
+def _number(connection: Connection, name: str) -> int:
+    return int(connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()[0])
+
+
+def _set(connection: Connection, name: str, value: str) -> None:
+    if not connection.execute("UPDATE about SET value = ? WHERE name = ?", (value, name)).rowcount:
+        connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
+
+
+def _count(writing: Writing, label: str) -> int:
+    query = "SELECT count(*) FROM images WHERE label = ? AND removed IS NULL"
+    return int(writing.connection.execute(query, (label,)).fetchone()[0])
+
+
+def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> dict[bytes, list[tuple[int, str, bytes, str]]]:
+    """Picture -> number, label, digest of the embedding and source of the images that show it."""
+    known: dict[bytes, list[tuple[int, str, bytes, str]]] = {}
+    for _, part in _parts(pictures):
+        query = (
+            f"SELECT picture, id, label, vector, source FROM images WHERE picture IN ({_marks(part)}) "
+            "AND removed IS NULL ORDER BY id"
+        )
+        for picture, image, label, vector, source in connection.execute(query, list(part)):
+            known.setdefault(bytes(picture), []).append((image, label, bytes(vector), source))
+    return known
+
+
+def _parts(values: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
+    for first in range(0, len(values), _AT_ONCE):
+        yield first, values[first : first + _AT_ONCE]
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
