@@ -65,7 +65,8 @@ def read_grid(verb: str, arguments: list[str]) -> tuple[Any, list[tuple[dict[str
 def _checked(verb: str, overrides: Iterable[_Override]) -> Any:
     from lookalike.settings.check import check
 
-    return check(find_verb(verb).settings_type, compose(verb, overrides))
+    named = find_verb(verb)
+    return check(named.settings_type, compose(named.config, overrides))
 
 
 def _read(verb: str, arguments: list[str]) -> tuple[list[_Override], list[tuple[str, str]]]:

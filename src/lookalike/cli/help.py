@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, get_args, get_origin
 
-from lookalike.cli.verbs import VERBS, Verb
+from lookalike.cli.verbs import GALLERY, VERBS, Verb, gallery_actions
 from lookalike.settings.compose import compose, config_folder, config_groups
 
 _OPTIONS = """options:
@@ -15,8 +15,20 @@ _OPTIONS = """options:
 
 def general_help() -> str:
     """The verbs and the options."""
-    verbs = "\n".join(f"  {verb.name:<10}{verb.help}" for verb in VERBS.values())
-    return f"usage: lookalike <verb> [setting=value ...] [options]\n\nverbs:\n{verbs}\n\n{_OPTIONS}"
+    verbs = {verb.name: verb.help for verb in VERBS.values() if not verb.name.startswith(f"{GALLERY} ")}
+    verbs[GALLERY] = "images that are enrolled, renamed, removed and searched without training; see gallery --help"
+    lines = "\n".join(f"  {name:<10}{text}" for name, text in verbs.items())
+    return f"usage: lookalike <verb> [setting=value ...] [options]\n\nverbs:\n{lines}\n\n{_OPTIONS}"
+
+
+def gallery_help() -> str:
+    """The actions of the verb `gallery`."""
+    lines = "\n".join(f"  {verb.name.partition(' ')[2]:<10}{verb.help}" for verb in gallery_actions())
+    return (
+        f"usage: lookalike {GALLERY} <action> {GALLERY}=<folder> [setting=value ...]\n\nactions:\n{lines}\n\n"
+        f"lookalike {GALLERY} <action> --help lists its settings; predict and eval search it: {GALLERY}=<folder>\n\n"
+        f"{_OPTIONS}"
+    )
 
 
 def verb_help(verb: Verb) -> str:
@@ -25,7 +37,7 @@ def verb_help(verb: Verb) -> str:
 
     from lookalike.settings.check import as_typed, flat
 
-    values = compose(verb.name, [])
+    values = compose(verb.config, [])
     lines = [f"usage: lookalike {verb.name} [setting=value ...]", "", verb.help, "", "settings and their defaults:"]
 
     def add(kind: type[BaseModel], here: dict[str, Any], prefix: str) -> None:
@@ -48,5 +60,7 @@ def verb_help(verb: Verb) -> str:
                 lines.append(f"{f'  {prefix}{name}={shown}':<44}  {meaning}".rstrip())
 
     add(verb.settings_type, values, "")
-    groups = [f"  {name}= {', '.join(options)}" for name, options in config_groups(verb.name, config_folder()).items()]
+    groups = [
+        f"  {name}= {', '.join(options)}" for name, options in config_groups(verb.config, config_folder()).items()
+    ]
     return "\n".join([*lines, *(["", "groups (a file under configs/ each):", *groups] if groups else []), "", _OPTIONS])

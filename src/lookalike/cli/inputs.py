@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def inputs_of(settings: "Settings") -> dict[str, Path]:
     """Setting -> the file or folder that it names, of all that are only read; `exclude.csv` where there is one."""
-    named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image")}
+    named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image", "gallery")}
     weights = getattr(getattr(settings, "model", None), "weights", None)
     named["model.weights"] = None if weights in ("auto", "package", "none") else weights
     data: Data | None = getattr(settings, "data", None)

@@ -8,8 +8,8 @@ import os
 import sys
 
 from lookalike import __version__
-from lookalike.cli.help import general_help, verb_help
-from lookalike.cli.verbs import find_verb
+from lookalike.cli.help import gallery_help, general_help, verb_help
+from lookalike.cli.verbs import GALLERY, find_action, find_verb
 from lookalike.errors import LookalikeError, import_problem
 from lookalike.terminal import complain, show, tolerant_streams
 
@@ -63,7 +63,13 @@ def _run(arguments: list[str]) -> int:
     if arguments[0] == "--version":
         show(f"lookalike {__version__}")
         return 0
-    verb, behind = find_verb(arguments[0]), arguments[1:]
+    if arguments[0] == GALLERY:
+        if len(arguments) == 1 or arguments[1] in ("--help", "-h", "help"):
+            show(gallery_help())
+            return 0
+        verb, behind = find_action(arguments[1]), arguments[2:]
+    else:
+        verb, behind = find_verb(arguments[0]), arguments[1:]
     if "--help" in behind or "-h" in behind:
         show(verb_help(verb))
         return 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lookalike.inference.image_table import ImageTable
     from lookalike.inference.predict import Predictions
     from lookalike.model import Model
+    from lookalike.settings.gallery import GalleryCreate
     from lookalike.settings.verbs import EmbedCommand, EvalCommand, PredictCommand, ReportCommand
 
 
@@ -51,7 +52,7 @@ def evaluate(settings: "EvalCommand") -> int:
     return 0
 
 
-def _load_model(settings: "EmbedCommand | EvalCommand | PredictCommand | ReportCommand") -> "Model":
+def _load_model(settings: "EmbedCommand | EvalCommand | GalleryCreate | PredictCommand | ReportCommand") -> "Model":
     """The bundle of a verb, on its device."""
     from lookalike.model import Model
 
@@ -82,7 +83,8 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
     )
 
 
-def _model_to_embed(settings: "EmbedCommand") -> "Model":
+def model_to_embed(settings: "EmbedCommand | GalleryCreate") -> "Model":
+    """A bundle, or a network without training."""
     from lookalike.model import Model
 
     if settings.model is None:
@@ -300,7 +302,7 @@ def embed(settings: "EmbedCommand") -> int:
             "model=efficientnet_lite2; got neither"
         )
     need_folder(Path(settings.output), inputs_of(settings), replaced=True)
-    model = _model_to_embed(settings)
+    model = model_to_embed(settings)
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")

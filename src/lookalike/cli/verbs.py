@@ -21,9 +21,9 @@ class Verb:
     """One verb of the command `lookalike`.
 
     Attributes:
-        name: What is typed; `configs/<name>.yaml` holds the defaults of its settings.
+        name: What is typed.
         help: What it does, in a line.
-        settings: Class in `settings.verbs` that checks them.
+        settings: Class in `settings.verbs`, or in another module there as `module:class`, that checks them.
         function: `module:function` below `lookalike.cli`: takes what `reader` gives, returns the exit code.
         reader: `module:function` below `lookalike.cli`: takes the verb and the arguments behind it.
     """
@@ -37,8 +37,14 @@ class Verb:
     @property
     def settings_type(self) -> "type[Settings]":
         """The class of its settings."""
-        kind: type[Settings] = getattr(import_module("lookalike.settings.verbs"), self.settings)
+        module, _, name = self.settings.rpartition(":")
+        kind: type[Settings] = getattr(import_module(f"lookalike.settings.{module or 'verbs'}"), name)
         return kind
+
+    @property
+    def config(self) -> str:
+        """`configs/<config>.yaml` holds the defaults of its settings."""
+        return self.name.replace(" ", "/")
 
     def run(self, arguments: list[str]) -> int:
         """Reads the settings from what was typed behind the verb, and does it; returns the exit code."""
@@ -46,6 +52,8 @@ class Verb:
         code: int = function(reader(self.name, arguments))
         return code
 
+
+GALLERY = "gallery"  # the verb that has actions
 
 VERBS = {
     verb.name: verb
@@ -90,6 +98,25 @@ VERBS = {
             "training_verbs:quantize",
         ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "model_verbs:embed"),
+        *(
+            Verb(f"{GALLERY} {action}", text, f"gallery:Gallery{action.capitalize()}", f"gallery_verbs:{function}")
+            for action, function, text in (
+                ("create", "create", "make an empty gallery, searched by a bundle or an untrained network"),
+                ("add", "add", "enrol images: known from now on, without training"),
+                ("list", "list_images", "its labels, or the images of one, now or as it was"),
+                ("rename", "rename", "give a label another name"),
+                ("merge", "merge", "make several labels one"),
+                ("move", "move", "give single images another label"),
+                ("remove", "remove", "take images out; undo brings them back"),
+                ("forget", "forget", "delete images for good: nothing of them remains in any file"),
+                ("log", "log", "the changes, with their numbers"),
+                ("undo", "undo", "take a change back"),
+                ("verify", "verify", "compare every image with its checksums"),
+                ("compact", "compact", "give back the room of what was forgotten"),
+                ("export", "export", "write it into a folder of open formats"),
+                ("import", "import_images", "enrol what gallery export or embed wrote"),
+            )
+        ),
     )
 }
 
@@ -101,8 +128,30 @@ def find_verb(name: str) -> Verb:
         UsageError: There is none; the text names the nearest, and all.
     """
     if name not in VERBS:
-        raise UsageError(f"{name}: no such verb{did_you_mean(name, list(VERBS))}; verbs: {', '.join(VERBS)}")
+        verbs = list(dict.fromkeys(verb.partition(" ")[0] for verb in VERBS))
+        raise UsageError(f"{name}: no such verb{did_you_mean(name, verbs)}; verbs: {', '.join(verbs)}")
     return VERBS[name]
+
+
+def gallery_actions() -> list[Verb]:
+    """What the verb `gallery` does."""
+    return [verb for name, verb in VERBS.items() if name.startswith(f"{GALLERY} ")]
+
+
+def find_action(name: str) -> Verb:
+    """The action of a gallery.
+
+    Raises:
+        UsageError: There is none; the text names the nearest, and all.
+    """
+    actions = {verb.name.partition(" ")[2]: verb for verb in gallery_actions()}
+    if name not in actions:
+        shown = name or "no action"
+        raise UsageError(
+            f"{GALLERY} {shown}: expected an action{did_you_mean(name, list(actions))}; actions: {', '.join(actions)}; "
+            f"such as lookalike {GALLERY} add {GALLERY}=<folder> images=<folder>"
+        )
+    return actions[name]
 
 
 def _named(place: str) -> Callable[..., Any]:

@@ -1,21 +1,26 @@
 """What enrols: images in any form, the labels that go with them, and where they came from."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from operator import index
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lookalike.data.any_image import AnyImage, folder_label, name_of
 from lookalike.data.labels import as_label as as_written
 from lookalike.files import readable
+from lookalike.gallery.columns import Value, columns_for
 from lookalike.gallery.rows import Row
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import PathError, at_home
 
+THUMBNAIL = 160  # pixels of both sides of the picture that is kept
 _SHOWN = 3  # pairs of labels in an error
+_UNIT = 1e-6  # by how much lengths that a model makes may differ from 1
 
 
 def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
@@ -59,6 +64,79 @@ def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> li
             f"add: expected one label for all or one per image, got {len(names)} for {len(images)} images"
         )
     return [as_label(name) for name in names]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is given with an image: its label, what took it, and other columns, as they are stored."""
+
+    label: str
+    camera: int | None
+    columns: tuple[tuple[str, str], ...]
+
+    def row(self, source: str, thumbnail: bytes, embedding: bytes) -> Row:
+        """As it is enrolled."""
+        return Row(self.label, source, thumbnail, embedding, self.camera, self.columns)
+
+
+def facts_for(
+    labels: list[str],
+    camera: int | Iterable[int | None] | None,
+    columns: Mapping[str, Value | Sequence[Value]] | None,
+) -> list[Facts]:
+    """What is given with every image, checked.
+
+    Args:
+        labels: One each, as they are stored.
+        camera: One for all, or one each.
+        columns: Name -> one value for all, or one each.
+
+    Raises:
+        GalleryError: A camera is no whole number, numbers differ, or a column is no plain value.
+    """
+    several_given = isinstance(camera, Iterable) and not isinstance(camera, str)
+    given: list[Any] = list(camera) if several_given else [camera] * len(labels)  # type: ignore[arg-type]
+    cameras = [None if value is None or value != value else whole_number("camera", value) for value in given]
+    need_one_each(len(labels), camera=cameras)
+    others = columns_for(columns, len(labels))
+    return [Facts(*parts) for parts in zip(labels, cameras, others, strict=True)]
+
+
+def need_one_each(count: int, **values: Sized) -> None:
+    """Refuses values of another number than the images.
+
+    Raises:
+        GalleryError: They are.
+    """
+    for name, given in values.items():
+        if len(given) != count:
+            raise GalleryError(f"add: expected one of {name} for each of {count} images, got {len(given)}")
+
+
+def unit_embeddings(embeddings: np.ndarray, size: int) -> np.ndarray:
+    """Embeddings as they are stored, little-endian float32 [N, D] of unit length.
+
+    Args:
+        embeddings: Numbers [N, D].
+        size: D.
+
+    Raises:
+        GalleryError: Of another shape, not finite, or zero.
+    """
+    given = np.asarray(embeddings)
+    if given.ndim != 2 or given.shape[1] != size or given.dtype.kind not in "fiu":
+        raise GalleryError(
+            f"embeddings: expected numbers [N, {size}], got {given.dtype} {list(given.shape)}: embed the images with "
+            "the model of the gallery"
+        )
+    values = given.astype(np.float64)
+    lengths = np.linalg.norm(values, axis=1)
+    if len(values) and not (np.isfinite(lengths) & (lengths > 0)).all():
+        row = int(np.argmin(np.isfinite(lengths) & (lengths > 0)))
+        raise GalleryError(f"embeddings: row {row} has length {lengths[row]:g}: expected a direction: leave it out")
+    near = abs(lengths - 1) <= _UNIT
+    divided = np.where(near, 1.0, lengths)[:, None]  # those of a model stay as they are, to the last bit
+    return (values / divided).astype("<f4")
 
 
 def as_label(label: str) -> str:

@@ -5,26 +5,65 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 
+from lookalike.console import say
 from lookalike.data.any_image import AnyImage
+from lookalike.data.labels import as_label
 from lookalike.data.thumbnail import picture
+from lookalike.gallery.columns import Filter, left_out
+from lookalike.gallery.own_model import model_of
 from lookalike.gallery.snapshot import references_of
 from lookalike.gallery.sql_store import SqlStore
+from lookalike.gallery.unknown_limit import limit_within
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.queries import with_folders
-from lookalike.inference.references import GalleryError, References, checked_k
-from lookalike.inference.rejection import Rejection, checked_threshold
+from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
+from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
 from lookalike.pages import snippet
 
 _LABELS_SHOWN = 12  # in a notebook
+
+
+class HasEncoder(Protocol):
+    """What embeds for a gallery, such as `lookalike.Model`."""
+
+    encoder: Encoder
+
+
+@dataclass(frozen=True)
+class EnrolledImage:
+    """One enrolled image, without its picture and embedding.
+
+    Attributes:
+        number: What `remove` and `move` take.
+        label: Its class name.
+        source: Where it came from.
+        camera: What took it, None where unknown.
+        time: When it was enrolled, ISO 8601.
+        columns: What else is known of it.
+    """
+
+    number: int
+    label: str
+    source: str
+    camera: int | None
+    time: str
+    columns: dict[str, Any]
+
+    def __str__(self) -> str:
+        facts = {**({} if self.camera is None else {"camera": self.camera}), **self.columns}
+        return "  ".join(
+            [str(self.number), self.time, self.source, *(f"{name}={value}" for name, value in facts.items())]
+        )
 
 
 class Searchable(ABC):
@@ -32,12 +71,54 @@ class Searchable(ABC):
 
     Attributes:
         path: The folder of the gallery.
-        encoder: Embeds what is asked.
+
+    Args:
+        path: As the attribute.
+        model: Embeds; the gallery belongs to its fingerprint. None to load the gallery's own when it is needed.
+        store: The rows.
+        options: Device, precision and workers of its own model, see `Model.load`.
+
+    Raises:
+        GalleryError: The gallery was made by another model.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: SqlStore) -> None:
-        self.path, self.encoder, self._store = path, encoder, store
+    def __init__(
+        self, path: Path, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path, self._store, self._options = path, store, dict(options or {})
+        self._model = model if model is None else self._own(model)
+        self._limits: dict[float, tuple[References, Rejection]] = {}
         self._voting: tuple[References, VoteConfig] | None = None
+
+    @property
+    def model(self) -> HasEncoder:
+        """What embeds for it; its own is loaded when it is first needed.
+
+        Raises:
+            GalleryError: It does not say which, or that is not where it was.
+        """
+        if self._model is None:
+            self._model = self._own(model_of(self._store.about.get("model"), str(self.path), **self._options))
+        return self._model
+
+    @property
+    def encoder(self) -> Encoder:
+        """Embeds what is asked."""
+        return self.model.encoder
+
+    def _own(self, model: HasEncoder) -> HasEncoder:
+        """The model, if it made the gallery."""
+        about, encoder = self._store.about, model.encoder
+        try:
+            need_same_fingerprint(about["fingerprint"], encoder.fingerprint)
+        except GalleryError as error:
+            raise GalleryError(f"{self.path}: {error}") from error
+        if about["precision"] != encoder.precision:
+            say(
+                f"{self.path}: made in {about['precision']}, the model runs in {encoder.precision}: similarities "
+                "differ a little"
+            )
+        return model
 
     @abstractmethod
     def _snapshot(self) -> tuple[References, np.ndarray]:
@@ -45,16 +126,37 @@ class Searchable(ABC):
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
-        self, images: AnyImage, k: int | None = None, *, threshold: float | None = None
+        self,
+        images: AnyImage,
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self, images: Iterable[AnyImage], k: int | None = None, *, threshold: float | None = None
+        self,
+        images: Iterable[AnyImage],
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
     ) -> Predictions: ...
 
     def predict(
-        self, images: AnyImage | Iterable[AnyImage], k: int | None = None, *, threshold: float | None = None
+        self,
+        images: AnyImage | Iterable[AnyImage],
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
     ) -> Prediction | Predictions:
         """Names images by their k nearest enrolled ones.
 
@@ -63,29 +165,42 @@ class Searchable(ABC):
             k: Neighbours, each with one vote; all of them in a smaller gallery. None for ten, of which vote as names
                 most enrolled images rightly.
             threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
+            false_accept_rate: In place of a threshold, the share of unknown images that may get a name: the threshold
+                is chosen from what is enrolled, see `unknown_limit`.
+            where: Column -> the value, or values, of the images that are searched: `label`, `camera`, `source` or what
+                was given to `add` as columns; all of several columns must fit.
+            unless: Column -> the value, or values, of images that are left out.
 
         Returns:
             A prediction for one image, `Predictions` for several and for a folder.
 
         Raises:
-            GalleryError: The gallery is empty.
-            RejectionError: The threshold is no cosine similarity.
+            GalleryError: The gallery is empty, filters leave nothing, or there is no such label or column.
+            RejectionError: The threshold is no cosine similarity, the rate no share, or both are given.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
         """
-        references, _ = self._filled()
+        references, numbers = self._filled()
+        ignore = self._left_out(references, numbers, where, unless)
         vote = self._vote(references) if k is None else None
-        k = None if k is None else min(checked_k(k), len(references))
-        limit = None if threshold is None else Rejection(checked_threshold(threshold))
+        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        k = None if k is None else min(checked_k(k), left)
+        limit = self._limit(threshold, false_accept_rate)
         listed, alone = with_folders(images, "predict")
         asked = listed[0] if alone else listed
-        return predict_any(self.encoder, references, asked, k, source=str(self.path), vote_by=vote, rejection=limit)
+        return predict_any(
+            self.encoder, references, asked, k, source=str(self.path), vote_by=vote, rejection=limit, ignore=ignore
+        )
 
-    def search(self, embeddings: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    def search(
+        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly.
 
         Args:
             embeddings: float32 [Q, D], unit length, made by the model of the gallery.
-            k: K; all images in a smaller gallery.
+            k: K; all images in a smaller gallery, or where filters leave fewer.
+            where: As of `predict`.
+            unless: As of `predict`.
 
         Returns:
             int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
@@ -95,8 +210,30 @@ class Searchable(ABC):
         """
         k = checked_k(k)
         references, numbers = self._filled()
-        rows, similarity = references.search(embeddings, min(k, len(references)), self.encoder.fingerprint)
+        ignore = self._left_out(references, numbers, where, unless)
+        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
         return numbers[rows], similarity
+
+    def unknown_limit(self, false_accept_rate: float) -> Rejection:
+        """The threshold that keeps to a share of unknown images that may get a name, chosen from what is enrolled.
+
+        Every image asks as if no image of its label were there, over at most 2,000 of them.
+
+        Args:
+            false_accept_rate: The share, above 0 and below 1.
+
+        Raises:
+            RejectionError: No such share.
+            GalleryError: There are fewer than two labels.
+        """
+        references, _ = self._filled()
+        kept = self._limits.get(false_accept_rate) if isinstance(false_accept_rate, float) else None
+        if kept is None or kept[0] is not references:
+            trained = getattr(self.model, "labels", ())
+            kept = references, limit_within(references, false_accept_rate, trained)
+            self._limits[float(false_accept_rate)] = kept
+        return kept[1]
 
     @property
     def references(self) -> References:
@@ -107,6 +244,26 @@ class Searchable(ABC):
     def labels(self) -> dict[str, int]:
         """Label -> how many images it has, sorted."""
         return dict(sorted(Counter(self.references.labels).items()))
+
+    def images(self, label: str) -> list[EnrolledImage]:
+        """The images of a label, in the order they were enrolled.
+
+        Args:
+            label: As it is.
+
+        Raises:
+            GalleryError: There is no such label.
+        """
+        references, numbers = self._snapshot()
+        store = self._store
+        ignore = left_out(store, numbers, references.labels, {"label": label}, None)
+        assert ignore is not None
+        chosen = numbers[~ignore].tolist()
+        store = self._store
+        facts = zip(
+            store.sources(chosen), store.cameras(chosen), store.times(chosen), store.columns(chosen), strict=True
+        )
+        return [EnrolledImage(image, as_label(label), *fact) for image, fact in zip(chosen, facts, strict=True)]
 
     def __len__(self) -> int:
         return len(self.references)
@@ -128,6 +285,24 @@ class Searchable(ABC):
         more = f"; the first {len(shown)}" if len(shown) < len(counts) else ""
         return snippet(f"{self!r}{more}", pictures=[pictures])
 
+    def _limit(self, threshold: float | None, rate: float | None) -> Rejection | None:
+        if threshold is not None and rate is not None:
+            raise RejectionError(
+                f"threshold={threshold} and false_accept_rate={rate}: expected one of them: leave one out"
+            )
+        if rate is not None:
+            return self.unknown_limit(rate)
+        return None if threshold is None else Rejection(checked_threshold(threshold))
+
+    def _left_out(
+        self, references: References, numbers: np.ndarray, where: Filter | None, unless: Filter | None
+    ) -> np.ndarray | None:
+        ignore = left_out(self._store, numbers, references.labels, where, unless)
+        if ignore is not None and ignore.all():
+            given = ", ".join(f"{name}={value!r}" for name, value in [*(where or {}).items(), *(unless or {}).items()])
+            raise GalleryError(f"{self.path}: no image is left by {given}: ask for more")
+        return ignore
+
     def _filled(self) -> tuple[References, np.ndarray]:
         references, numbers = self._snapshot()
         if not len(references):
@@ -148,12 +323,14 @@ class PastGallery(Searchable):
         number: Of the change.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: SqlStore, number: int) -> None:
-        super().__init__(path, encoder, store)
+    def __init__(self, path: Path, model: HasEncoder | None, store: SqlStore, number: int) -> None:
+        super().__init__(path, model, store)
         self.number = number
         rows = store.rows_at(number)
         numbers = np.array([row.id for row in rows], np.int64)
-        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(len(rows), encoder.size)
+        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(
+            len(rows), int(store.about["dimensions"])
+        )
         self._read = references_of(store, numbers, [row.label for row in rows], embeddings)
 
     def _snapshot(self) -> tuple[References, np.ndarray]:

@@ -5,6 +5,7 @@ Every change is one transaction with a number, whole or not at all. Threads of a
 Letters in shapes: N images, D embedding.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -54,11 +55,11 @@ class SqlStore(ABC):
         """A transaction that sees one moment."""
 
     @abstractmethod
-    def _to_vector(self, embedding: bytes) -> Any:
+    def to_vector(self, embedding: bytes) -> Any:
         """How the database takes an embedding."""
 
     @abstractmethod
-    def _from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: Any) -> bytes:
         """What the database gives for an embedding, as float32 little-endian bytes."""
 
     @abstractmethod
@@ -77,6 +78,20 @@ class SqlStore(ABC):
     def _no_longer_kept(self, images: Sequence[int]) -> None:
         """Called in the transaction that forgets these images, whose numbers ascend."""
 
+    @abstractmethod
+    def own_problems(self, images: Sequence[int]) -> list[str]:
+        """What is wrong with its files, a line each; `images` are all of them, removed ones too."""
+
+    @abstractmethod
+    def compact(self) -> int:
+        """Gives back the room of what was forgotten; returns how many bytes."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One moment of it, for statements of others."""
+        with self._open(), self._reading() as connection:
+            yield connection
+
     @property
     def version(self) -> int:
         """The number of the last change, made by this process or another."""
@@ -92,7 +107,7 @@ class SqlStore(ABC):
         with self._open(), self._reading() as connection:
             rows = connection.execute(query).fetchall()
         return [
-            StoredRow(image, label, source, self._from_vector(v), camera) for image, label, source, v, camera in rows
+            StoredRow(image, label, source, self.from_vector(v), camera) for image, label, source, v, camera in rows
         ]
 
     def rows_at(self, number: int) -> list[StoredRow]:
@@ -108,7 +123,7 @@ class SqlStore(ABC):
             labels = labels_at(connection, number, int(self.about.get("history", 0)))
             rows = [row for row in connection.execute(query).fetchall() if row[0] in labels]
         return [
-            StoredRow(image, labels[image], source, self._from_vector(v), camera) for image, source, v, camera in rows
+            StoredRow(image, labels[image], source, self.from_vector(v), camera) for image, source, v, camera in rows
         ]
 
     def labelled(self) -> tuple[list[tuple[int, str]], int]:
@@ -146,7 +161,7 @@ class SqlStore(ABC):
                 # One scan where many are asked for, which are mostly neighbours.
                 query = "SELECT image, embedding FROM vectors WHERE image BETWEEN ? AND ?"
                 rows = connection.execute(query, (int(part[0]), int(part[-1]))).fetchall()
-                known = {image: self._from_vector(value) for image, value in rows}
+                known = {image: self.from_vector(value) for image, value in rows}
                 content = [known.get(int(image), b"") for image in part]
                 if wrong := [image for image, raw in zip(part, content, strict=True) if len(raw) != 4 * size]:
                     raise StoreError(
@@ -164,25 +179,35 @@ class SqlStore(ABC):
         """What took these images."""
         return self._values("images", "id", "camera", images)
 
+    def times(self, images: Sequence[int]) -> list[str]:
+        """When these images were enrolled, ISO 8601."""
+        return [str(value) for value in self._values("images", "id", "time", images)]
+
     def thumbnail(self, image: int) -> bytes:
         """The small JPEG of an image, of a removed one too; empty where there is none."""
         found_there = self._values("thumbnails", "image", "jpeg", [image], missing=b"")
         return bytes(found_there[0])
 
-    def columns(self, images: Sequence[int]) -> list[dict[str, str]]:
-        """What else is known of these images: name -> value (JSON)."""
-        known: dict[int, dict[str, str]] = {}
+    def columns(self, images: Sequence[int]) -> list[dict[str, Any]]:
+        """What else is known of these images: name -> value."""
+        known: dict[int, dict[str, Any]] = {}
         with self._open(), self._reading() as connection:
             for _, part in _parts(images):
                 query = f"SELECT image, name, value FROM extras WHERE image IN ({_marks(part)}) ORDER BY name"
                 for image, name, value in connection.execute(query, [int(image) for image in part]):
-                    known.setdefault(image, {})[name] = value
+                    known.setdefault(image, {})[name] = json.loads(value)
         return [known.get(int(image), {}) for image in images]
 
     def column_names(self) -> list[str]:
         """Of all that is known of images besides label, camera and source, sorted."""
         with self._open(), self._reading() as connection:
             return sorted(str(row[0]) for row in connection.execute("SELECT DISTINCT name FROM extras"))
+
+    def distinct(self, column: str) -> list[str]:
+        """The values (JSON) of a column, each once, sorted."""
+        with self._open(), self._reading() as connection:
+            query = "SELECT DISTINCT value FROM extras WHERE name = ?"
+            return sorted(str(row[0]) for row in connection.execute(query, (column,)))
 
     def having(self, column: str, values: Sequence[Any]) -> set[int]:
         """The images of which `camera`, `source` or another column has one of these values, removed ones too."""
@@ -371,7 +396,7 @@ class SqlStore(ABC):
             ),
         )
         connection.executemany(
-            "INSERT INTO vectors VALUES (?, ?)", ((image, self._to_vector(row.embedding)) for image, row in numbered)
+            "INSERT INTO vectors VALUES (?, ?)", ((image, self.to_vector(row.embedding)) for image, row in numbered)
         )
         pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
         if pictures:

@@ -142,6 +142,30 @@ class SqliteStore(SqlStore):
             kept = np.array([image in known for image in images.tolist()], bool)
             self._vectors.write(images[kept], vectors[kept])
 
+    def own_problems(self, images: Sequence[int]) -> list[str]:
+        """What SQLite says of its file, and embeddings in the flat file that are not those of the database."""
+        with self._open():
+            answers = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check").fetchall()]
+        problems = [f"{self.file.name}: {answer}" for answer in answers if answer != "ok"]
+        beside = np.empty((len(images), int(self.about["dimensions"])), np.float32)
+        filled = self._vectors.read(np.asarray(images, np.int64), beside)
+        mine = [image for image, there in zip(images, filled.tolist(), strict=True) if there]
+        differ = (beside[filled] != super().embeddings(mine)).any(axis=1) if mine else np.zeros(0, bool)
+        if differ.any():
+            problems.append(
+                f"{self._vectors.file.name}: {int(differ.sum())} embeddings are not those of {self.file.name}: delete "
+                "it, it is made again"
+            )
+        return problems
+
+    def compact(self) -> int:
+        """Writes the file anew without the room of what was forgotten; returns how many bytes that gave."""
+        with self._open():
+            before = self.file.stat().st_size
+            self._connection.execute("VACUUM")
+            self._log_emptied()
+        return before - self.file.stat().st_size
+
     def _read_about(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM about").fetchall())
 
@@ -172,10 +196,12 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("COMMIT")
 
-    def _to_vector(self, embedding: bytes) -> Any:
+    def to_vector(self, embedding: bytes) -> Any:
+        """As it is."""
         return embedding
 
-    def _from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: Any) -> bytes:
+        """As it is."""
         return bytes(value)
 
 

@@ -237,6 +237,7 @@ def predict(
     strict: bool = False,
     base: Path | None = None,
     boxes: Sequence[Box | None] | None = None,
+    ignore: np.ndarray | None = None,
 ) -> Predictions:
     """Finds the k nearest references of every image.
 
@@ -252,6 +253,7 @@ def predict(
         strict: Raise for an image that cannot be used, instead of giving it a prediction with `error`.
         base: The folder that was asked for, see `truth_of`.
         boxes: Per image the part of it that is used, None for the whole.
+        ignore: bool [R], references that are not searched; None for none.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
@@ -259,12 +261,13 @@ def predict(
     """
     voting = vote_by if k is None and vote_by is not None else VoteConfig(k=len(references))
     chosen = vote_by if k is None else None
-    k = min(SHOWN, len(references)) if k is None else k
+    left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+    k = min(SHOWN, left) if k is None else k
     # Refuses a wrong k before any work.
-    references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint)
+    references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint, ignore)
     errors: dict[int, str] = {}
     embeddings = encoder.embed(images, boxes, errors=None if strict else errors, progress=progress)
-    rows, similarity = references.search(embeddings, k, encoder.fingerprint)
+    rows, similarity = references.search(embeddings, k, encoder.fingerprint, ignore)
     labels = set(references.labels)
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
@@ -287,6 +290,7 @@ def predict_any(
     source: str,
     vote_by: VoteConfig | None = None,
     rejection: Rejection | None = None,
+    ignore: np.ndarray | None = None,
 ) -> Prediction | Predictions:
     """As `predict`, for one image or several.
 
@@ -298,6 +302,7 @@ def predict_any(
         source: What predicts: the folder of a bundle or a gallery.
         vote_by: As of `predict`.
         rejection: When the label is `unknown`; None for never.
+        ignore: As of `predict`.
 
     Returns:
         A prediction for one image, `Predictions` for several.
@@ -308,7 +313,15 @@ def predict_any(
     """
     listed, alone = as_list(images)
     predictions = predict(
-        encoder, references, listed, k, source=source, vote_by=vote_by, rejection=rejection, strict=alone
+        encoder,
+        references,
+        listed,
+        k,
+        source=source,
+        vote_by=vote_by,
+        rejection=rejection,
+        strict=alone,
+        ignore=ignore,
     )
     return predictions[0] if alone else predictions
 

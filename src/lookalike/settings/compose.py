@@ -165,7 +165,7 @@ def _entries(verb: str, folder: Path, state: object) -> dict[str, tuple[str | No
 
     content = yaml.safe_load((folder / f"{verb}.yaml").read_text())
     pairs = [pair for entry in content.get("defaults", []) if isinstance(entry, dict) for pair in entry.items()]
-    options = {str(name).split()[-1]: option for name, option in pairs if "@" not in name}
+    options = {str(name).split()[-1].lstrip("/"): option for name, option in pairs if "@" not in name}
     return {name: (option, content.get(name, "") is None) for name, option in options.items()}
 
 

@@ -1,5 +1,6 @@
 """What all settings share: ranges with a name, and how the text of the command line becomes values."""
 
+import csv
 from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
@@ -65,8 +66,19 @@ def _read_text(value: object, kind: object) -> object:
     if value == "null":
         return None
     if _holds_list(kind) and value.startswith("[") and value.endswith("]"):
+        if '"' in value and (parts := _json_list(value)) is not None:
+            return parts
         return [part.strip(" '\"") for part in value[1:-1].split(",") if part.strip()]
     return value
+
+
+def _json_list(text: str) -> list[object] | None:
+    """A list in which values with commas are quoted; names without quotes may stand beside them."""
+    try:
+        parts = next(csv.reader([text[1:-1]], skipinitialspace=True, strict=True))
+    except (csv.Error, StopIteration):
+        return None
+    return [part.strip() for part in parts]
 
 
 def _holds_list(kind: object) -> bool:

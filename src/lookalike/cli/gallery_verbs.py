@@ -1,0 +1,261 @@
+"""The actions of the verb gallery."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lookalike.cli.inputs import inputs_of
+from lookalike.errors import LookalikeError
+from lookalike.terminal import show
+
+if TYPE_CHECKING:
+    from lookalike.gallery.gallery import Gallery
+    from lookalike.inference.image_table import ImageTable
+    from lookalike.settings.gallery import (
+        GalleryAdd,
+        GalleryCompact,
+        GalleryCreate,
+        GalleryExport,
+        GalleryForget,
+        GalleryImport,
+        GalleryList,
+        GalleryLog,
+        GalleryMerge,
+        GalleryMove,
+        GalleryRemove,
+        GalleryRename,
+        GalleryUndo,
+        GalleryVerify,
+    )
+
+_OF_THE_TABLE = ("path", "label", "camera", "x1", "y1", "x2", "y2", "split", "role", "ignore")  # no further columns
+
+
+class GalleryUsageError(LookalikeError):
+    """It is not clear what is to be done with a gallery."""
+
+
+def create(settings: "GalleryCreate") -> int:
+    """`lookalike gallery create`."""
+    from lookalike.cli.model_verbs import model_to_embed
+    from lookalike.gallery.gallery import Gallery
+
+    if settings.bundle is None and settings.model is None:
+        raise GalleryUsageError(
+            "what searches it: give bundle=<folder>, or model=<recipe> for a network without training, such as "
+            "model=efficientnet_lite2; got neither"
+        )
+    with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
+        show(f"{gallery}, searched by {gallery.model}")
+        show(f"Next: lookalike gallery add gallery={settings.gallery} images=<folder> label=<its name>")
+    return 0
+
+
+def add(settings: "GalleryAdd") -> int:
+    """`lookalike gallery add`."""
+    from lookalike.console import progress, say
+    from lookalike.data.image_files import PassedOver
+    from lookalike.inference.image_table import is_table, read_image_table
+    from lookalike.inference.queries import find_queries
+
+    passed = PassedOver()
+    table = read_image_table(Path(settings.images)) if is_table(settings.images) else None
+    files = table.files if table else find_queries(settings.images, passed)
+    lost = [*passed.lost, *(table.with_problems(()) if table and not table.files else ())]
+    problems = [f"row {row + 2}: {text}" for row, text in table.problems.items()] if table else []
+    if settings.all_or_nothing and (problems or lost):
+        raise GalleryUsageError(
+            f"images={settings.images}: {len(problems) + len(lost)} cannot be used, so none was added; first: "
+            f"{[*problems, *lost][0]}"
+        )
+    for note in [*passed.notes, *problems]:
+        say(f"images={settings.images}: {note}")
+    facts = _facts_of(settings, table)
+    errors: dict[int, str] = {}
+    with _open(settings) as gallery, progress("enrolling", len(files)) as advance:
+        before = len(gallery)
+        gallery.add(
+            files,
+            facts["labels"],
+            camera=facts["camera"],
+            columns=facts["columns"],
+            boxes=table.boxes if table else None,
+            note=settings.note,
+            keep_copies=settings.keep_copies,
+            errors=None if settings.all_or_nothing else errors,
+            progress=advance,
+        )
+        for text in errors.values():
+            say(text)
+        show(f"{len(gallery) - before} images added: {gallery}")
+    return 1 if errors or problems or lost else 0
+
+
+def _facts_of(settings: "GalleryAdd", table: "ImageTable | None") -> dict[str, Any]:
+    """Labels, cameras and columns: what is said of all wins over the table."""
+    labels: Any = settings.label
+    camera: Any = settings.camera
+    columns: dict[str, Any] = {}
+    if table:
+        kept = [row for row in range(len(table)) if row not in table.problems]
+        cells = {
+            name.strip(): [values[row] for row in kept] for name, values in zip(table.names, table.columns, strict=True)
+        }
+        if labels is None:
+            labels = cells.get("label")
+        if camera is None and "camera" in cells:
+            camera = [_camera(text, settings.images) for text in cells["camera"]]
+        columns = {
+            name: [text or None for text in values] for name, values in cells.items() if name not in _OF_THE_TABLE
+        }
+    return {"labels": labels, "camera": camera, "columns": {**columns, **settings.columns}}
+
+
+def _camera(text: str, table: str) -> int | None:
+    if not text.strip():
+        return None
+    try:
+        return int(float(text))
+    except ValueError as error:
+        raise GalleryUsageError(
+            f"{table}: camera {text!r}: expected a whole number: call the column otherwise to keep it as a name"
+        ) from error
+
+
+def list_images(settings: "GalleryList") -> int:
+    """`lookalike gallery list`."""
+    with _opened(settings.gallery) as gallery:
+        seen = gallery if settings.at is None else gallery.at(settings.at)
+        show(seen)
+        if settings.label is None:
+            width = max(map(len, seen.labels), default=0)
+            for label, count in seen.labels.items():
+                show(f"{label:<{width}}  {count}")
+            return 0
+        for image in seen.images(settings.label):
+            show(image)
+    return 0
+
+
+def rename(settings: "GalleryRename") -> int:
+    """`lookalike gallery rename`."""
+    with _opened(settings.gallery) as gallery:
+        count = gallery.rename(settings.label, settings.to, note=settings.note)
+        show(f"{count} images are called {settings.to!r} now; {_undone(gallery)}")
+    return 0
+
+
+def merge(settings: "GalleryMerge") -> int:
+    """`lookalike gallery merge`."""
+    with _opened(settings.gallery) as gallery:
+        count = gallery.merge(settings.labels, into=settings.to, note=settings.note)
+        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery)}")
+    return 0
+
+
+def move(settings: "GalleryMove") -> int:
+    """`lookalike gallery move`."""
+    with _opened(settings.gallery) as gallery:
+        count = gallery.move(settings.image, settings.to, note=settings.note)
+        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery)}")
+    return 0
+
+
+def remove(settings: "GalleryRemove") -> int:
+    """`lookalike gallery remove`."""
+    with _opened(settings.gallery) as gallery:
+        count = gallery.remove(**_chosen(settings), note=settings.note)
+        show(f"{count} images removed; {_undone(gallery)}")
+    return 0
+
+
+def forget(settings: "GalleryForget") -> int:
+    """`lookalike gallery forget`."""
+    with _opened(settings.gallery) as gallery:
+        count = gallery.forget(**_chosen(settings), note=settings.note)
+        show(f"{count} images deleted for good; copies, exports and backups of the gallery still hold them")
+    return 0
+
+
+def log(settings: "GalleryLog") -> int:
+    """`lookalike gallery log`."""
+    with _opened(settings.gallery) as gallery:
+        changes = gallery.log(settings.most + 1)
+        for change in changes[: settings.most]:
+            show(change)
+        if len(changes) > settings.most:
+            show(f"and earlier ones: most={10 * settings.most}")
+        if not changes:
+            show("nothing was changed yet")
+    return 0
+
+
+def undo(settings: "GalleryUndo") -> int:
+    """`lookalike gallery undo`."""
+    with _opened(settings.gallery) as gallery:
+        count = gallery.undo(settings.change, note=settings.note)
+        show(f"change {settings.change} is taken back for {count} images; {_undone(gallery)}")
+    return 0
+
+
+def verify(settings: "GalleryVerify") -> int:
+    """`lookalike gallery verify`."""
+    with _opened(settings.gallery) as gallery:
+        verification = gallery.verify()
+        show(verification)
+    return 0 if verification else 1
+
+
+def compact(settings: "GalleryCompact") -> int:
+    """`lookalike gallery compact`."""
+    with _opened(settings.gallery) as gallery:
+        show(f"{gallery.compact() / 2**20:.1f} MiB given back")
+    return 0
+
+
+def export(settings: "GalleryExport") -> int:
+    """`lookalike gallery export`."""
+    from lookalike.outputs import need_folder
+
+    need_folder(Path(settings.output), inputs_of(settings), replaced=True)
+    with _opened(settings.gallery) as gallery:
+        count = gallery.export(settings.output)
+    show(f"{count} images in {settings.output}: rows.parquet, images/, gallery.json")
+    return 0
+
+
+def import_images(settings: "GalleryImport") -> int:
+    """`lookalike gallery import`."""
+    with _opened(settings.gallery) as gallery:
+        before = len(gallery)
+        gallery.import_from(settings.input, note=settings.note, keep_copies=settings.keep_copies)
+        show(f"{len(gallery) - before} images added: {gallery}")
+    return 0
+
+
+def _opened(place: str) -> "Gallery":
+    """Without its model, which is loaded when it is needed."""
+    from lookalike.gallery.gallery import Gallery
+
+    return Gallery.open(place)
+
+
+def _open(settings: "GalleryAdd") -> "Gallery":
+    """With the model that is given, or its own on the given device."""
+    from lookalike.gallery.gallery import Gallery
+
+    options = {"device": settings.device, "precision": settings.precision, "workers": settings.workers}
+    if settings.bundle is None:
+        return Gallery.open(settings.gallery, options=options)
+    from lookalike.model import Model
+
+    return Gallery.open(settings.gallery, Model.load(settings.bundle, **options))  # type: ignore[arg-type]
+
+
+def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:
+    return {"label": settings.label, "image": settings.image, "source": settings.source}
+
+
+def _undone(gallery: "Gallery") -> str:
+    """How the last change is taken back."""
+    changes = gallery.log(1)
+    return f"gallery undo change={changes[0].number} takes it back" if changes else "nothing was changed"

@@ -1,0 +1,122 @@
+"""What else is known of enrolled images: columns of any name, and filters by them.
+
+Letters in shapes: N images.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lookalike.data.labels import as_label
+from lookalike.errors import did_you_mean
+from lookalike.gallery.sql_store import SqlStore
+from lookalike.inference.references import GalleryError
+
+Value: TypeAlias = str | int | float | bool | None
+Filter: TypeAlias = Mapping[str, Value | Iterable[Value]]
+OWN = ("label", "camera", "source")  # columns that every gallery has
+_TAKEN = (*OWN, "id", "time", "path", "embedding", "thumbnail", "split", "role", "ignore")
+
+
+def columns_for(
+    columns: Mapping[str, Value | Sequence[Value]] | None, images: int
+) -> list[tuple[tuple[str, str], ...]]:
+    """What is known of every image, as it is stored: name and JSON.
+
+    Args:
+        columns: Name -> one value for all images, or one each; None or NaN where it is not known.
+        images: N.
+
+    Raises:
+        GalleryError: Of another number, of a name that a gallery has a meaning for, or no plain value.
+    """
+    rows: list[dict[str, str]] = [{} for _ in range(images)]
+    for name, given in (columns or {}).items():
+        if not isinstance(name, str) or not name.strip() or name in _TAKEN:
+            raise GalleryError(f"columns: {name!r}: expected a name other than {', '.join(_TAKEN)}: call it otherwise")
+        values = [given] * images if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+        if len(values) != images:
+            raise GalleryError(f"columns: {name}: expected one value or {images}, got {len(values)}")
+        for row, value in zip(rows, values, strict=True):
+            text = _as_json(name, value)
+            if text is not None:
+                row[name.strip()] = text
+    return [tuple(sorted(row.items())) for row in rows]
+
+
+def left_out(
+    store: SqlStore, numbers: np.ndarray, labels: Sequence[str], where: Filter | None, unless: Filter | None
+) -> np.ndarray | None:
+    """The images that filters leave out.
+
+    Args:
+        store: Where columns are.
+        numbers: int64 [N] of the images.
+        labels: N of them.
+        where: Name -> the value, or values, of the images that are kept; of several names all must fit.
+        unless: Name -> the value, or values, of images that are left out; of several names one is enough.
+
+    Returns:
+        bool [N], None without a filter.
+
+    Raises:
+        GalleryError: There is no such label or column, or a camera is no whole number.
+    """
+    ignore = np.zeros(len(numbers), bool)
+    for name, values in (where or {}).items():
+        ignore |= ~_having(store, numbers, labels, name, values)
+    for name, values in (unless or {}).items():
+        ignore |= _having(store, numbers, labels, name, values)
+    return ignore if where or unless else None
+
+
+def _having(
+    store: SqlStore, numbers: np.ndarray, labels: Sequence[str], name: str, given: Value | Iterable[Value]
+) -> np.ndarray:
+    values = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if name == "label":
+        wanted = {as_label(str(value)) for value in values}
+        known = set(labels)
+        for label in sorted(wanted - known):
+            raise GalleryError(f"label={label!r}: is not in the gallery{did_you_mean(label, sorted(known))}")
+        return np.fromiter((label in wanted for label in labels), bool, len(labels))
+    if name == "camera":
+        images = store.having(name, [_whole(value) for value in values])
+    elif name == "source":
+        images = store.having(name, [str(value) for value in values])
+    else:
+        columns = store.column_names()
+        if name not in columns:
+            there = ", ".join([*OWN, *columns])
+            raise GalleryError(f"{name}: no such column{did_you_mean(name, [*OWN, *columns])}; there are {there}")
+        images = store.having(name, sorted({text for value in values for text in _spellings(name, value)}))
+    return np.isin(numbers, np.fromiter(images, np.int64, len(images)))
+
+
+def _spellings(name: str, value: Value) -> set[str]:
+    """How a value may be stored: a table or a command line gives text where a program gives a number."""
+    text = _as_json(name, value)
+    spelt = {str(text), json.dumps(str(value), ensure_ascii=False)}
+    if isinstance(value, str):
+        with suppress(ValueError):
+            spelt.add(json.dumps(json.loads(value)))
+    return spelt
+
+
+def _as_json(name: str, value: Any) -> str | None:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is None or (isinstance(plain, float) and not np.isfinite(plain)):
+        return None
+    if not isinstance(plain, str | int | float | bool):
+        raise GalleryError(f"columns: {name}: expected text, a number, true or false, got {value!r}")
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _whole(value: Value) -> int:
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise GalleryError(f"camera={value!r}: expected a whole number") from error

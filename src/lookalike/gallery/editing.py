@@ -1,0 +1,212 @@
+"""What changes enrolled images: renamed, merged, moved, removed, forgotten, taken back; and the log of it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lookalike.console import say
+from lookalike.errors import did_you_mean
+from lookalike.files import readable
+from lookalike.gallery.enrolment import as_label, as_note, several, source_of, whole_number
+from lookalike.gallery.history import Change, Column
+from lookalike.gallery.searchable import PastGallery, Searchable
+from lookalike.inference.references import GalleryError
+
+
+class Editable(Searchable):
+    """Enrolled images that can be changed, and a way back."""
+
+    def rename(self, label: str, new: str, *, note: str = "") -> int:
+        """Gives a label another name.
+
+        Args:
+            label: As it is.
+            new: As it shall be.
+            note: Why, for the history.
+
+        Returns:
+            How many images have the new name now that had the old one.
+
+        Raises:
+            GalleryError: There is no such label, the new one is there already (see `merge`) or is empty.
+        """
+        label, new = as_label(label), as_label(new)
+        renamed, taken = self._store.rename(label, new, as_note(note))
+        if taken:
+            raise GalleryError(
+                f"{self.path}: rename: expected a label that is not there, found {new!r} with {taken} images: "
+                f"merge([{label!r}], into={new!r}) makes them one, which undo takes back"
+            )
+        return renamed or self._refuse_label(label)
+
+    def merge(self, labels: str | Iterable[str], into: str, *, note: str = "") -> int:
+        """Makes several labels one.
+
+        Args:
+            labels: As they are.
+            into: One of them, another label, or a new one.
+            note: Why, for the history.
+
+        Returns:
+            How many images have the label now that had another one; told, too.
+
+        Raises:
+            GalleryError: There is no label, or no such one, or the new one is empty.
+        """
+        names = [as_label(name) for name in ([labels] if isinstance(labels, str) else labels)]
+        if not names:
+            raise GalleryError("merge: expected one label or several, got none: give those that shall be one")
+        moved, missing = self._store.merge(list(dict.fromkeys(names)), as_label(into), as_note(note))
+        if missing:
+            return self._refuse_label(missing[0])
+        say(f"{self.path}: {moved} images have the label {as_label(into)!r} now that had another")
+        return moved
+
+    def move(self, image: int | Iterable[int], label: str, *, note: str = "") -> int:
+        """Gives single images another label, which may be new.
+
+        Args:
+            image: A number that `add` gave, or several: all of them or none.
+            label: As they shall be called.
+            note: Why, for the history.
+
+        Returns:
+            How many had another label.
+
+        Raises:
+            GalleryError: An image is not there, or the label is empty.
+        """
+        _, numbers = self._chosen("move", None, image, None)
+        self._need_images("move", numbers)
+        return self._store.move(numbers, as_label(label), as_note(note))
+
+    def remove(
+        self,
+        *,
+        label: str | None = None,
+        image: int | Iterable[int] | None = None,
+        source: str | Path | None = None,
+        note: str = "",
+    ) -> int:
+        """Removes the images of a label, images by their numbers, or those of one source; `undo` brings them back.
+
+        Args:
+            label: All images of it.
+            image: A number that `add` gave, or several: all of them or none.
+            source: The path that an image was enrolled from, or its name where it had none.
+            note: Why, for the history.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            GalleryError: None or several of the three are given, or nothing matches.
+        """
+        column, values = self._chosen("remove", label, image, source)
+        if column == "id":
+            self._need_images("remove", values)
+        removed = self._store.remove(column, values, as_note(note))
+        return removed or self._refuse("remove", label, source)
+
+    def forget(
+        self,
+        *,
+        label: str | None = None,
+        image: int | Iterable[int] | None = None,
+        source: str | Path | None = None,
+        note: str = "",
+    ) -> int:
+        """Deletes images for good, removed ones too: nothing of them remains in any file, nor a way back.
+
+        What the history says of them goes, too, and the notes of all changes that touched them.
+
+        Args:
+            label: All images of it, also those that had it when they were removed.
+            image: A number that `add` gave, or several.
+            source: The path that an image was enrolled from, or its name where it had none.
+            note: Why, for the history; say no name in it.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            GalleryError: None or several of the three are given, or nothing matches.
+            StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
+        """
+        column, values = self._chosen("forget", label, image, source)
+        erased = self._store.erase()  # of an earlier call that found the gallery in use
+        if column == "id" and not erased:
+            self._need_images("forget", values, removed=True)
+        forgotten = self._store.forget(column, values, as_note(note))
+        if erased and not forgotten:
+            say(f"{self.path}: what was forgotten earlier is in no file any more")
+            return 0
+        return forgotten or self._refuse("forget", label, source)
+
+    def undo(self, change: int, *, note: str = "") -> int:
+        """Takes a change back, as a change of its own, which can be undone as well.
+
+        Args:
+            change: Its number, as `log` tells it.
+            note: Why, for the history.
+
+        Returns:
+            How many images it touched.
+
+        Raises:
+            HistoryError: There is no such change, its images were changed again since (undo that first), or nothing
+                is known of what it did.
+        """
+        return self._store.undo(whole_number("change", change), as_note(note))
+
+    def log(self, most: int | None = None) -> list[Change]:
+        """The changes, the latest first.
+
+        Args:
+            most: How many at most; None for all.
+        """
+        return self._store.changes(most)
+
+    def at(self, change: int) -> PastGallery:
+        """The gallery as it was after a change: searched and asked, never changed.
+
+        Args:
+            change: Its number; 0 for before the first.
+
+        Raises:
+            HistoryError: There is no such change, or an earlier version made it.
+        """
+        return PastGallery(self.path, self._model, self._store, whole_number("change", change))
+
+    def _chosen(
+        self, verb: str, label: str | None, image: int | Iterable[int] | None, source: str | Path | None
+    ) -> tuple[Column, list[str | int]]:
+        """Which images are meant, by exactly one of the three."""
+        if sum(value is not None for value in (label, image, source)) != 1:
+            raise GalleryError(f"{verb}: expected one of label=, image= and source=: give exactly one")
+        if label is not None:
+            return "label", [as_label(label)]
+        if source is not None:
+            return "source", sorted({readable(str(source)), source_of(source, 0)})
+        assert image is not None
+        numbers = sorted({whole_number("image", number) for number in several(image)})
+        if not numbers:
+            raise _not_there(verb, [], self.path)
+        return "id", list(numbers)
+
+    def _need_images(self, verb: str, numbers: list[str | int], removed: bool = False) -> None:
+        if missing := self._store.missing(numbers, removed):
+            raise _not_there(verb, missing, self.path)
+
+    def _refuse(self, verb: str, label: str | None, source: str | Path | None) -> int:
+        if label is not None:
+            return self._refuse_label(label)
+        raise GalleryError(f"{verb}: source={source} is not in {self.path}: give the path it was enrolled from")
+
+    def _refuse_label(self, label: str) -> int:
+        labels = list(self.labels)
+        raise GalleryError(f"{self.path}: has no label {label!r}{did_you_mean(label, labels)}")
+
+
+def _not_there(verb: str, numbers: Iterable[object], path: Path) -> GalleryError:
+    shown = ", ".join(map(str, list(numbers)[:5])) or "nothing"
+    return GalleryError(f"{verb}: image={shown} is not in {path}: see the numbers that add gave")

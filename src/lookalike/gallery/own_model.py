@@ -1,0 +1,59 @@
+"""The model of a gallery, found by what the gallery says of it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lookalike.data.pixels import PixelSettings
+from lookalike.inference.references import GalleryError
+
+if TYPE_CHECKING:
+    from lookalike.model import Model
+
+
+def about_model(model: object) -> str:
+    """What a gallery says of its model, as JSON; files by their whole paths.
+
+    Args:
+        model: Such as `lookalike.Model`; of anything else nothing is known.
+    """
+    facts: dict[str, Any] = dict(getattr(model, "about", {}))
+    files = {name: str(Path(facts[name]).resolve()) for name in ("bundle", "ckpt_path") if name in facts}
+    return json.dumps({**facts, **files}, ensure_ascii=False)
+
+
+def model_of(about: str | None, place: str, **options: Any) -> "Model":
+    """Loads it.
+
+    Args:
+        about: `Model.about` as JSON; None in a gallery of an earlier version.
+        place: Of the gallery, for errors.
+        **options: Device, precision and workers, see `Model.load`.
+
+    Raises:
+        GalleryError: The gallery does not say, or its model is not where it was.
+        LookalikeError: As `Model.load`, `Model.pretrained` and `Model.from_checkpoint`.
+    """
+    from lookalike.model import Model
+
+    facts: dict[str, Any] = json.loads(about or "{}")
+    source = str(facts.get("bundle") or facts.get("ckpt_path") or "")
+    if source and not Path(source).exists():
+        raise GalleryError(f"{place}: its model was {source}, which is not there any more: give bundle=<its new place>")
+    if facts.get("bundle"):
+        return Model.load(source, **options)
+    options.pop("precision", None)
+    model = _grouped(facts, "model")
+    pixels = asdict(PixelSettings(**_grouped(facts, "pixels"))) if "pixels.height" in facts else None
+    if source:
+        key = facts.get("ckpt_key")
+        return Model.from_checkpoint(source, model=model, pixels=pixels, ckpt_key=key, **options)
+    if "pretrained" in facts:
+        return Model.pretrained("timm", model=model, pixels=pixels, **options)
+    raise GalleryError(f"{place}: does not say which model made it: give bundle=<folder>")
+
+
+def _grouped(facts: dict[str, Any], group: str) -> dict[str, Any]:
+    """The settings of a group, which stand there as `group.name`."""
+    return {name.partition(".")[2]: value for name, value in facts.items() if name.startswith(f"{group}.")}

@@ -1,0 +1,213 @@
+"""A gallery taken elsewhere: written into a folder of open formats, and read from one.
+
+The folder holds `rows.parquet` (a row per image: number, label, camera, source, time, picture, its columns, embedding),
+`images/<number>.jpg` and `gallery.json` (fingerprint, precision, model). `lookalike embed` writes another folder, which
+is read as well.
+
+Letters in shapes: N images, D embedding.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookalike.data.images import ImageError
+from lookalike.data.thumbnail import thumbnail
+from lookalike.files import as_json, atomic_folder
+from lookalike.gallery.enrolment import THUMBNAIL
+from lookalike.gallery.sql_store import SqlStore
+from lookalike.inference.references import GalleryError, References, load_references
+
+_SCHEMA = 1
+_ROWS, _ABOUT = "rows.parquet", "gallery.json"
+_OWN = ("number", "label", "camera", "source", "time", "picture", "embedding")
+_KINDS = {str: "string", int: "int64", float: "double", bool: "bool"}
+_AT_ONCE = 10_000  # images
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a folder holds.
+
+    Attributes:
+        embeddings: float32 [N, D].
+        labels: N.
+        sources: N.
+        thumbnails: N small JPEGs, empty where there is none.
+        cameras: N, None where unknown.
+        columns: Name -> N values, None where there is none.
+    """
+
+    embeddings: np.ndarray
+    labels: list[str]
+    sources: list[str]
+    thumbnails: list[bytes]
+    cameras: list[int | None]
+    columns: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of a gallery as it stands in the table.
+
+    Attributes:
+        name: Of the table's column.
+        kind: `string`, `int64`, `double` or `bool`.
+        mixed: Whether its values are of several kinds, so that the table has them as JSON.
+    """
+
+    name: str
+    kind: str
+    mixed: bool
+
+    @classmethod
+    def of(cls, store: SqlStore, name: str) -> "_Column":
+        kinds = {_KINDS[type(json.loads(value))] for value in store.distinct(name)}
+        kind = "double" if kinds == {"int64", "double"} else kinds.pop() if len(kinds) == 1 else "string"
+        mixed = bool(kinds) and kind == "string"
+        return cls(name if name not in _OWN else f"column.{name}", kind, mixed)
+
+    def written(self, value: Any) -> Any:
+        return json.dumps(value, ensure_ascii=False) if self.mixed and value is not None else value
+
+    def read(self, value: Any) -> Any:
+        return json.loads(value) if self.mixed and value is not None else value
+
+
+def export_to(store: SqlStore, folder: Path) -> int:
+    """Writes all images, whole or not at all; returns how many.
+
+    Args:
+        store: Open.
+        folder: New, or one that an earlier export wrote.
+
+    Raises:
+        GalleryError: Something else stands there.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if folder.exists() and not (folder / _ROWS).is_file():
+        raise GalleryError(f"{folder}: exists and is no exported gallery: give the name of a new folder")
+    size = int(store.about["dimensions"])
+    columns = {name: _Column.of(store, name) for name in store.column_names()}
+    fields = [pa.field("number", pa.int64()), pa.field("label", pa.string()), pa.field("camera", pa.int64())]
+    fields += [pa.field(name, pa.string()) for name in ("source", "time", "picture")]
+    fields += [pa.field(column.name, pa.type_for_alias(column.kind)) for column in columns.values()]
+    schema = pa.schema([*fields, pa.field("embedding", pa.list_(pa.float32(), size))])
+    count = 0
+    with atomic_folder(folder.absolute()) as made:
+        (made / "images").mkdir()
+        with pq.ParquetWriter(made / _ROWS, schema) as writer:
+            for part in _parts(store):
+                count += len(part)
+                writer.write_table(pa.table(_table_of(store, part, columns, made), schema=schema))
+        about = {name: store.about.get(name) for name in ("fingerprint", "precision", "dimensions", "model")}
+        (made / _ABOUT).write_bytes(
+            as_json(
+                {
+                    "schema": _SCHEMA,
+                    "exported": True,
+                    "columns": {name: asdict(column) for name, column in columns.items()},
+                    **about,
+                }
+            )
+        )
+    return count
+
+
+def _parts(store: SqlStore) -> Iterator[list[tuple[int, str]]]:
+    rows, _ = store.labelled()
+    for first in range(0, len(rows), _AT_ONCE):
+        yield rows[first : first + _AT_ONCE]
+
+
+def _table_of(
+    store: SqlStore, part: list[tuple[int, str]], columns: dict[str, "_Column"], made: Path
+) -> dict[str, Any]:
+    import pyarrow as pa
+
+    numbers = [number for number, _ in part]
+    pictures: list[str | None] = []
+    for number in numbers:
+        jpeg = store.thumbnail(number)
+        pictures.append(f"images/{number}.jpg" if jpeg else None)
+        if jpeg:
+            (made / f"images/{number}.jpg").write_bytes(jpeg)
+    known = store.columns(numbers)
+    embeddings = store.embeddings(numbers)
+    return {
+        "number": numbers,
+        "label": [label for _, label in part],
+        "camera": store.cameras(numbers),
+        "source": store.sources(numbers),
+        "time": store.times(numbers),
+        "picture": pictures,
+        **{column.name: [column.written(values.get(name)) for values in known] for name, column in columns.items()},
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), embeddings.shape[1]),
+    }
+
+
+def import_from(folder: Path, fingerprint: str) -> Imported:
+    """Reads what `export_to` or `lookalike embed` wrote.
+
+    Args:
+        folder: Of it.
+        fingerprint: Of the gallery that it goes into.
+
+    Raises:
+        GalleryError: Nothing such is there, it is damaged, or was made by another model.
+    """
+    if not (folder / _ABOUT).is_file():
+        raise GalleryError(f"{folder}: no {_ABOUT} there: give what gallery export or lookalike embed wrote")
+    if not (folder / _ROWS).is_file():
+        return _embedded(load_references(folder), fingerprint)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        if about["schema"] != _SCHEMA:
+            raise GalleryError(
+                f"{folder}: of schema {about['schema']}, this version reads {_SCHEMA}: pip install -U lookalike"
+            )
+        table = pq.read_table(folder / _ROWS)
+        values = {name: table[name].to_pylist() for name in table.column_names if name != "embedding"}
+        embeddings = np.array(table["embedding"].combine_chunks().flatten(), np.float32)
+        embeddings = embeddings.reshape(len(table), int(about["dimensions"]))
+        pictures = [(folder / name).read_bytes() if name else b"" for name in values["picture"]]
+        columns = {
+            name: [_Column(**column).read(value) for value in values[column["name"]]]
+            for name, column in about["columns"].items()
+        }
+        made = str(about["fingerprint"])
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, pa.ArrowException) as error:
+        raise GalleryError(f"{folder}: damaged ({str(error).splitlines()[0]}): export the gallery again") from error
+    _need_fingerprint(folder, made, fingerprint)
+    return Imported(embeddings, values["label"], values["source"], pictures, values["camera"], columns)
+
+
+def _embedded(references: References, fingerprint: str) -> Imported:
+    """Embeddings of `lookalike embed`; small pictures are made where the images are still there."""
+    _need_fingerprint(references.root, references.fingerprint, fingerprint)
+    count = len(references)
+    sources = [str(references.file(row)) for row in range(count)]
+    pictures = []
+    for source in sources:
+        try:
+            pictures.append(thumbnail(Path(source), THUMBNAIL, name=source) if Path(source).is_file() else b"")
+        except ImageError:
+            pictures.append(b"")
+    return Imported(references.embeddings, list(references.labels), sources, pictures, [None] * count, {})
+
+
+def _need_fingerprint(folder: Path, theirs: str, mine: str) -> None:
+    if theirs != mine:
+        raise GalleryError(
+            f"{folder}: was made by the model {theirs[:12]}, the gallery by {mine[:12]}: embeddings of different "
+            "weights or pixel settings cannot be compared: embed the images with the model of the gallery"
+        )

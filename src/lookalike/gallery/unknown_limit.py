@@ -1,0 +1,53 @@
+"""When a gallery says unknown: a threshold chosen from what is enrolled, as if each label in turn were not.
+
+Letters in shapes: A images that ask.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from lookalike.inference.references import GalleryError, References
+from lookalike.inference.rejection import Rejection, RejectionError
+
+_ASKING = 2000  # images, spread evenly: more tell no more about a rate
+
+
+def limit_within(references: References, rate: float, trained: Collection[str] = ()) -> Rejection:
+    """The similarity that at most a share of images of labels that are not enrolled exceed.
+
+    Every image asks as if no image of its label were there, over at most 2,000 of them.
+
+    Args:
+        references: The gallery.
+        rate: The share, above 0 and below 1.
+        trained: Labels that the network was trained on: others are asked where there are any.
+
+    Raises:
+        RejectionError: No such share.
+        GalleryError: There are fewer than two labels.
+    """
+    from lookalike.metrics.evaluate import evaluate
+    from lookalike.metrics.open_set import unknowns_of
+
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:
+        raise RejectionError(f"false_accept_rate={rate!r}: expected a share above 0 and below 1, such as 0.05")
+    labels = references.labels
+    if len(set(references.labels)) < 2:
+        raise GalleryError(
+            f"false_accept_rate={rate:g}: a threshold needs images of at least two labels, there are "
+            f"{len(set(references.labels))}: enrol more, or give threshold=<similarity>"
+        )
+    asking = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), _ASKING)).astype(np.int64))
+    result = evaluate(
+        references.embeddings[asking],
+        references.embeddings,
+        [labels[row] for row in asking.tolist()],
+        labels,
+        exclude_self=asking,
+        ks=(1,),
+    )
+    sample = unknowns_of(result.per_query.assign(known=True), trained)
+    measured, interval = sample.measured(rate)
+    facts = len(sample), sample.label_count, sample.trained
+    return Rejection(sample.limit(rate), float(rate), measured, interval, *facts)

@@ -1,0 +1,184 @@
+"""The settings of `lookalike gallery`, a class for each of its actions."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from lookalike.settings.compose import is_null
+from lookalike.settings.paths import PathText
+from lookalike.settings.training import Pixels
+from lookalike.settings.types import Count, Settings
+from lookalike.settings.verbs import Precision, UntrainedModel, Workers, bundle_alone
+
+Place = Annotated[PathText, Field(description="folder of the gallery")]
+Note = Annotated[str, Field(description="why, for the log")]
+Bundle = Annotated[PathText | None, Field(description="the model that made it, if it moved; null = where it was")]
+Device = Literal["auto", "cpu", "cuda"]
+Text = Annotated[str, Field(min_length=1)]
+Number = Annotated[int, Field(ge=1)]
+Value = str | int | float | bool | None
+KeepCopies = Annotated[bool, Field(description="enrol images once more that are there already: each of them votes")]
+
+
+class _Chosen(Settings):
+    """Which images are meant: exactly one of label, image and source."""
+
+    gallery: Place
+    label: Text | None = Field(description="all images of it")
+    image: list[Number] | None = Field(description="numbers of images, such as 7 or [7,8]")
+    source: Text | None = Field(description="the path that images were enrolled from")
+    note: Note
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number(cls, values: object) -> object:
+        return _listed(values, "image")
+
+
+class GalleryCreate(Settings):
+    """Settings of `lookalike gallery create`."""
+
+    gallery: Place
+    bundle: PathText | None = Field(description="folder of a bundle; or give model, for a network without training")
+    model: UntrainedModel | None = Field(description="a recipe, see groups; null = that of the bundle")
+    pixels: Pixels | None = Field(description="of such a network; null = as its recipe says, or else timm")
+    device: Device
+    precision: Precision
+    workers: Workers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bundle_alone(cls, values: object) -> object:
+        return bundle_alone(values)
+
+
+class GalleryAdd(Settings):
+    """Settings of `lookalike gallery add`."""
+
+    gallery: Place
+    images: PathText = Field(
+        description="a file, a folder, a quoted pattern, or a .csv, .tsv or .parquet table with path, label and more"
+    )
+    label: Text | None = Field(description="of all; null = the table's column, or the name of each file's folder")
+    camera: int | None = Field(description="what took all of them; null = the table's column, where it has one")
+    columns: dict[str, Value] = Field(description="what else is known of all of them: columns.<name>=<value>")
+    all_or_nothing: bool = Field(description="enrol nothing where an image cannot be used")
+    keep_copies: KeepCopies
+    note: Note
+    bundle: Bundle
+    device: Device
+    precision: Precision
+    workers: Workers
+
+
+class GalleryRename(Settings):
+    """Settings of `lookalike gallery rename`."""
+
+    gallery: Place
+    label: Text = Field(description="as it is")
+    to: Text = Field(description="as it shall be; a label that is there already needs merge")
+    note: Note
+
+
+class GalleryMerge(Settings):
+    """Settings of `lookalike gallery merge`."""
+
+    gallery: Place
+    labels: Annotated[list[Text], Field(min_length=1)] = Field(
+        description='those that become one, such as [Kiwi,"Kiwi, green"]'
+    )
+    to: Text = Field(description="one of them, another label or a new one")
+    note: Note
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_label(cls, values: object) -> object:
+        return _listed(values, "labels")
+
+
+class GalleryMove(Settings):
+    """Settings of `lookalike gallery move`."""
+
+    gallery: Place
+    image: Annotated[list[Number], Field(min_length=1)] = Field(
+        description="numbers of images, such as 7 or [7,8]; list label=... shows them"
+    )
+    to: Text = Field(description="their label, which may be new")
+    note: Note
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number(cls, values: object) -> object:
+        return _listed(values, "image")
+
+
+class GalleryRemove(_Chosen):
+    """Settings of `lookalike gallery remove`."""
+
+
+class GalleryForget(_Chosen):
+    """Settings of `lookalike gallery forget`."""
+
+
+class GalleryUndo(Settings):
+    """Settings of `lookalike gallery undo`."""
+
+    gallery: Place
+    change: Number = Field(description="its number, as log tells it")
+    note: Note
+
+
+class GalleryList(Settings):
+    """Settings of `lookalike gallery list`."""
+
+    gallery: Place
+    label: Text | None = Field(description="show its images; null = all labels with how many images they have")
+    at: Annotated[int, Field(ge=0)] | None = Field(description="as it was after a change; null = as it is")
+
+
+class GalleryLog(Settings):
+    """Settings of `lookalike gallery log`."""
+
+    gallery: Place
+    most: Count = Field(description="changes at most, the latest first")
+
+
+class GalleryVerify(Settings):
+    """Settings of `lookalike gallery verify`."""
+
+    gallery: Place
+
+
+class GalleryCompact(Settings):
+    """Settings of `lookalike gallery compact`."""
+
+    gallery: Place
+
+
+class GalleryExport(Settings):
+    """Settings of `lookalike gallery export`."""
+
+    gallery: Place
+    output: PathText = Field(description="folder to write")
+
+
+class GalleryImport(Settings):
+    """Settings of `lookalike gallery import`."""
+
+    gallery: Place
+    input: PathText = Field(description="folder that gallery export or lookalike embed wrote")
+    keep_copies: KeepCopies
+    note: Note
+
+
+def _listed(values: object, name: str) -> object:
+    """One value stands for a list of it."""
+    if not isinstance(values, dict) or is_null(values.get(name)):
+        return values
+    given = values[name]
+    if isinstance(given, list) or (isinstance(given, str) and given.startswith("[")):
+        return values
+    if given == "":
+        raise PydanticCustomError("whole_line", "{name}: expected a value, got an empty text", {"name": name})
+    return {**values, name: [given]}
