@@ -15,8 +15,8 @@ SOURCE = Path(lookalike.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
 ORDER = (  # each may import what stands behind it, and nothing before it
-    *("cli", "api", "model", "reports", "experiments", "training", "auditing", "datamodules", "export", "models"),
-    *("evaluation", "gallery", "inference", "data", "metrics", "settings"),
+    *("cli", "api", "gallery", "model", "reports", "experiments", "training", "auditing", "datamodules", "export"),
+    *("models", "evaluation", "inference", "data", "metrics", "settings"),
     *("pages", "palette", "devices", "parallel", "jit", "outputs", "console", "terminal", "files", "special_files"),
     *("seals", "errors"),
 )

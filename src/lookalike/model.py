@@ -192,6 +192,19 @@ class Model:
         name = f"{file.resolve().parent.name}-{file.stem}"
         return cls(name, encoder, about=about, scratch=scratch, held_out=held_out_of(file))
 
+    def keep_network(self, folder: Path) -> bool:
+        """Writes a network that has no bundle into a folder of its own, from which `own_model` of a gallery loads it.
+
+        Args:
+            folder: New.
+
+        Returns:
+            Whether it was written: not for a bundle, which is one, nor for a network that torch runs.
+        """
+        from lookalike.inference.kept_network import keep_network
+
+        return self._scratch is not None and keep_network(self.encoder, Path(self._scratch.name), folder)
+
     @property
     def references(self) -> References:
         """The images it knows.

@@ -52,6 +52,7 @@ def create(settings: "GalleryCreate") -> int:
 
 def add(settings: "GalleryAdd") -> int:
     """`lookalike gallery add`."""
+    from lookalike.cli.model_verbs import open_gallery
     from lookalike.console import progress, say
     from lookalike.data.image_files import PassedOver
     from lookalike.inference.image_table import is_table, read_image_table
@@ -71,7 +72,7 @@ def add(settings: "GalleryAdd") -> int:
         say(f"images={settings.images}: {note}")
     facts = _facts_of(settings, table)
     errors: dict[int, str] = {}
-    with _open(settings) as gallery, progress("enrolling", len(files)) as advance:
+    with open_gallery(settings) as gallery, progress("enrolling", len(files)) as advance:
         before = len(gallery)
         gallery.add(
             files,
@@ -237,18 +238,6 @@ def _opened(place: str) -> "Gallery":
     from lookalike.gallery.gallery import Gallery
 
     return Gallery.open(place)
-
-
-def _open(settings: "GalleryAdd") -> "Gallery":
-    """With the model that is given, or its own on the given device."""
-    from lookalike.gallery.gallery import Gallery
-
-    options = {"device": settings.device, "precision": settings.precision, "workers": settings.workers}
-    if settings.bundle is None:
-        return Gallery.open(settings.gallery, options=options)
-    from lookalike.model import Model
-
-    return Gallery.open(settings.gallery, Model.load(settings.bundle, **options))  # type: ignore[arg-type]
 
 
 def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:

@@ -11,11 +11,14 @@ from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.gallery.gallery import Gallery
     from lookalike.inference.image_table import ImageTable
     from lookalike.inference.predict import Predictions
     from lookalike.model import Model
-    from lookalike.settings.gallery import GalleryCreate
+    from lookalike.settings.gallery import GalleryAdd, GalleryCreate
     from lookalike.settings.verbs import EmbedCommand, EvalCommand, PredictCommand, ReportCommand
+
+    _WithBundle = EmbedCommand | EvalCommand | GalleryAdd | GalleryCreate | PredictCommand | ReportCommand
 
 
 class AssessError(LookalikeError):
@@ -31,6 +34,8 @@ def evaluate(settings: "EvalCommand") -> int:
     if settings.output:
         output = Path(settings.output)
         need_files(output, files_of(output), inputs_of(settings))
+    if settings.gallery is not None:
+        return _evaluate_gallery(settings)
     model = _model_to_measure(settings)
     kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
     kept.append("" if settings.camera_rule else "all_cameras")
@@ -52,7 +57,35 @@ def evaluate(settings: "EvalCommand") -> int:
     return 0
 
 
-def _load_model(settings: "EmbedCommand | EvalCommand | GalleryCreate | PredictCommand | ReportCommand") -> "Model":
+def _evaluate_gallery(settings: "EvalCommand") -> int:
+    """How well a gallery names the images of a data set, or of a folder."""
+    from lookalike.evaluation.assessment import files_of
+    from lookalike.evaluation.identify import Rules
+    from lookalike.gallery.measuring import measure
+    from lookalike.outputs import need_files, own_name
+
+    assert settings.gallery is not None
+    if settings.ckpt_path is not None:
+        raise AssessError("gallery and ckpt_path: a gallery is searched by the model that made it: leave ckpt_path out")
+    source, apart = _source(settings, settings.gallery)
+    usual = Path(f"reports/{Path(settings.gallery).resolve().name}-{settings.split}.json")
+    output = Path(settings.output) if settings.output else own_name(usual, source, apart)
+    need_files(output, files_of(output), inputs_of(settings))
+    rules = Rules(settings.camera_rule, settings.similarity, settings.rerank)
+    with open_gallery(settings) as gallery:
+        assessment = measure(gallery, settings.data.model_dump(), settings.split, rules)
+        show(assessment)
+        written = assessment.write(output, settings.worst, source)
+    for file in written:
+        show(f"written: {file}")
+    if settings.logger:
+        _log(settings, output.stem, assessment, written)
+    return 0
+
+
+def _load_model(
+    settings: "EmbedCommand | EvalCommand | GalleryAdd | GalleryCreate | PredictCommand | ReportCommand",
+) -> "Model":
     """The bundle of a verb, on its device."""
     from lookalike.model import Model
 
@@ -175,9 +208,7 @@ def predict_files(
     settings: "PredictCommand", files: list[Path], base: Path | None = None, table: "ImageTable | None" = None
 ) -> int:
     """`lookalike predict` for files that are chosen already, those of a table or others."""
-    from lookalike.console import progress, say
-    from lookalike.data.labels import alike_note
-    from lookalike.inference import predict as prediction
+    from lookalike.console import say
     from lookalike.inference.image_table import write_results, writes_table
     from lookalike.outputs import need_files, need_folder
 
@@ -188,6 +219,37 @@ def predict_files(
         need_folder(output, inputs_of(settings))
     if table and table.nested and output.suffix.lower() == ".csv":
         say(f"{output}: CSV holds no lists or records, left out: {', '.join(table.nested)}: .parquet keeps them")
+    if settings.gallery is not None:
+        predictions, labels = _by_gallery(settings, files, base, table)
+    else:
+        predictions, labels = _by_bundle(settings, files, base, table)
+    if table:
+        predictions = replace(predictions, items=table.with_problems(predictions.items))
+    if tabular:
+        write_results(predictions.items, output, table)
+        _tell(predictions, labels, lines=False)
+        show(f"written: {output} ({len(predictions)} rows)")
+    else:
+        written = predictions.write(output)
+        _tell(predictions, labels)
+        show(f"written: {written}")
+        _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
+    return 1 if predictions.failed else 0
+
+
+def _by_bundle(
+    settings: "PredictCommand", files: list[Path], base: Path | None, table: "ImageTable | None"
+) -> tuple["Predictions", list[str]]:
+    """By the images that a bundle knows; and their labels."""
+    from lookalike.console import progress, say
+    from lookalike.data.labels import alike_note
+    from lookalike.inference import predict as prediction
+
+    if settings.bundle is None:
+        raise AssessError("what predicts: give bundle=<folder> or gallery=<folder>, got neither")
+    for name in ("where", "unless", "keep_unknown"):
+        if getattr(settings, name):
+            raise AssessError(f"{name}: is of a gallery, and a bundle has none: give gallery=<folder>, or leave it out")
     model = _load_model(settings)
     references = model.references
     assert model.bundle is not None
@@ -210,18 +272,43 @@ def predict_files(
             base=base,
             boxes=table.boxes if table else None,
         )
-    if table:
-        predictions = replace(predictions, items=table.with_problems(predictions.items))
-    if tabular:
-        write_results(predictions.items, output, table)
-        _tell(predictions, references.labels, lines=False)
-        show(f"written: {output} ({len(predictions)} rows)")
-    else:
-        written = predictions.write(output)
-        _tell(predictions, references.labels)
-        show(f"written: {written}")
-        _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
-    return 1 if predictions.failed else 0
+    return predictions, references.labels
+
+
+def _by_gallery(
+    settings: "PredictCommand", files: list[Path], base: Path | None, table: "ImageTable | None"
+) -> tuple["Predictions", list[str]]:
+    """By the images of a gallery; and their labels."""
+    from lookalike.console import progress
+
+    if settings.gallery_root:
+        raise AssessError("gallery_root: is of a bundle, and a gallery has pictures of its own: leave it out")
+    threshold = None if settings.threshold == "off" else settings.threshold
+    rate = None if settings.false_accept_rate == "off" else settings.false_accept_rate
+    with open_gallery(settings) as gallery, progress("embedding", len(files)) as advance:
+        labels = gallery.references.labels
+        _tell_of_small_labels(settings.k, labels)
+        predictions = gallery.predict_images(
+            files,
+            settings.k,
+            threshold=threshold,
+            false_accept_rate=rate,
+            where=settings.where,
+            unless=settings.unless,
+            boxes=table.boxes if table else None,
+            base=base,
+            progress=advance,
+        )
+    return predictions, labels
+
+
+def open_gallery(settings: "EvalCommand | GalleryAdd | PredictCommand") -> "Gallery":
+    """The gallery of a verb, with the bundle that is given or its own model, on the device of the verb."""
+    from lookalike.gallery.gallery import Gallery
+
+    assert settings.gallery is not None
+    options = {"device": settings.device, "precision": settings.precision, "workers": settings.workers}
+    return Gallery.open(settings.gallery, _load_model(settings) if settings.bundle else None, options)
 
 
 def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:

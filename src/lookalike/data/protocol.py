@@ -25,6 +25,7 @@ class Protocol:
         of_training: How many references are training images, where the split brings some of its own.
         copies: How many queries have a copy of their own file, byte for byte, among the references.
         copies_kept: Whether these copies answer; else they are left out.
+        searched: What the references are where they are not of the data set, such as `the gallery shop`.
     """
 
     references: pd.DataFrame
@@ -36,6 +37,7 @@ class Protocol:
     of_training: int = 0
     copies: int = 0
     copies_kept: bool = False
+    searched: str = ""
 
     def problem(self, camera_rule: bool) -> Problem:
         """Labels, cameras and marks as a retrieval problem: which references count for each query.
@@ -65,6 +67,9 @@ class Protocol:
 
     @property
     def _sides(self) -> str:
+        if self.searched:
+            of = f" of split {self.split}" if self.split else ""
+            return f"{len(self.queries)} queries{of}, {len(self.references)} references: {self.searched}"
         if self.from_training:
             return (
                 f"{len(self.queries)} queries of split {self.split}, {len(self.references)} references: "

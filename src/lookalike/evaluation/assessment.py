@@ -3,6 +3,7 @@
 Letters in shapes: Q queries, R references, D embedding.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -60,6 +61,7 @@ class Assessment:
         about: Where the model comes from, plain values.
         embedded: What was compared.
         open_set: The thresholds of the bundle; None for a network without one.
+        thumbnails: Small JPEGs of the references, where these are kept and not their files.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Assessment:
     about: dict[str, Any]
     embedded: Embedded = field(repr=False)
     open_set: OpenSet | None = field(default=None, repr=False)
+    thumbnails: Sequence[bytes] | None = field(default=None, repr=False)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -184,12 +187,15 @@ class Assessment:
                 other = references.iloc[int(near)]
                 note = f"{rank}.  similarity {similarity:.3f}"
                 right = bool(other["label"] == query["label"])
-                cells.append(self._cell(references.iloc[[int(near)]], note, right))
+                kept = self.thumbnails[int(near)] if self.thumbnails is not None else b""
+                cells.append(self._cell(references.iloc[[int(near)]], note, right, kept))
         return cells
 
-    def _cell(self, row: pd.DataFrame, note: str, right: bool | None = None) -> Cell:
-        """One row of the data set, only its box where it has one."""
+    def _cell(self, row: pd.DataFrame, note: str, right: bool | None = None, kept: bytes = b"") -> Cell:
+        """One row of the data set, only its box where it has one; or the small picture that is kept of it."""
         facts = row.iloc[0]
+        if kept:
+            return Cell(kept, _who(facts), note, right)
         return Cell(self.manifest.file(facts["path"]), _who(facts), note, right, boxes_of(row)[0])
 
 

@@ -45,11 +45,14 @@ def evaluate_galleries(queries: References, references: References, **settings: 
     return evaluate(*given, **{"exclude_self": own if (own >= 0).any() else False, **settings})
 
 
-def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[References, list[str]]:
-    """Embeds a data set (without augmented copies) or any folder (label = name of its folder) into a gallery folder.
+def images_of(data: dict[str, Any]) -> tuple[Manifest, pd.DataFrame, tuple[str, ...]]:
+    """The images of a data set (without augmented copies), or of any folder (label = name of its folder).
+
+    Args:
+        data: The settings of a data set, plain values.
 
     Returns:
-        What was written, and the reasons of the images that could not be used and are left out.
+        The manifest, those rows of it, and the images that could not be read, in words.
 
     Raises:
         ManifestError: No image there.
@@ -79,6 +82,19 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
         rows, lost = manifest.original, manifest.lost
     if rows.empty:
         raise ManifestError(f"{root}: no image in it: give a folder of images or a .csv / .parquet table")
+    return manifest, rows, lost
+
+
+def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[References, list[str]]:
+    """Embeds a data set (without augmented copies) or any folder (label = name of its folder) into a gallery folder.
+
+    Returns:
+        What was written, and the reasons of the images that could not be used and are left out.
+
+    Raises:
+        ManifestError: No image there.
+    """
+    manifest, rows, lost = images_of(data)
     if output.exists() and not (output / "gallery.json").is_file():
         raise ManifestError(f"output={output}: exists and holds no embeddings: give the name of a new folder")
     errors: dict[int, str] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from lookalike.gallery.enrolment import (
     under_other_labels,
     unit_embeddings,
 )
-from lookalike.gallery.own_model import about_model
+from lookalike.gallery.own_model import about_model, keep_model
 from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
@@ -37,6 +37,10 @@ from lookalike.gallery.verification import Verification, verify
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.references import GalleryError, References
 from lookalike.settings.paths import path_of
+from lookalike.settings.types import split_of
+
+if TYPE_CHECKING:
+    from lookalike.evaluation.assessment import Assessment
 
 _FILE = "gallery.sqlite"
 
@@ -85,7 +89,9 @@ class Gallery(Editable):
             "model": about_model(model),
         }
         folder = path_of(path, "Gallery.create")
-        return cls(folder, model, SqliteStore.create(folder / _FILE, about))
+        store = SqliteStore.create(folder / _FILE, about)
+        keep_model(model, folder)
+        return cls(folder, model, store)
 
     @classmethod
     def open(
@@ -263,6 +269,37 @@ class Gallery(Editable):
             note=note,
             keep_copies=keep_copies,
         )
+
+    def evaluate(
+        self,
+        data: Mapping[str, Any] | str | Path,
+        split: str | None = None,
+        *,
+        camera_rule: bool = True,
+    ) -> "Assessment":
+        """How well photographs are named by the gallery as it is; one that is enrolled itself never finds itself.
+
+        Args:
+            data: Where they lie, or the settings of a data set: class folders, a table, or any folder whose folders are
+                labels; a label that is not enrolled is an unknown one.
+            split: Only the images of this split; None for all.
+            camera_rule: Leave out enrolled images of the query's own label and camera, where cameras are known.
+
+        Raises:
+            GalleryError: The gallery is empty.
+            ManifestError: No image there, or none of the split.
+            ImageError: An image cannot be used.
+        """
+        from lookalike.evaluation.identify import Rules
+        from lookalike.gallery.measuring import measure
+        from lookalike.settings.check import check
+        from lookalike.settings.compose import compose
+        from lookalike.settings.data import Data
+
+        given = dict(data) if isinstance(data, Mapping) else {"root": str(path_of(data, "Gallery.evaluate"))}
+        composed = compose("embed", [(f"data.{name}", value) for name, value in given.items()])
+        settings = check(Data, composed["data"]).model_dump()
+        return measure(self, settings, None if split is None else split_of(split), Rules(camera_rule))
 
     def verify(self) -> Verification:
         """Compares every image with its checksums, and looks for rows that belong to none."""

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.data.pixels import PixelSettings
+from lookalike.inference.kept_network import has_network, load_network
 from lookalike.inference.references import GalleryError
+
+_KEPT = "model"  # folder of a network that has no bundle
 
 if TYPE_CHECKING:
     from lookalike.model import Model
@@ -23,12 +26,23 @@ def about_model(model: object) -> str:
     return json.dumps({**facts, **files}, ensure_ascii=False)
 
 
-def model_of(about: str | None, place: str, **options: Any) -> "Model":
+def keep_model(model: object, folder: Path) -> None:
+    """Keeps a network that has no bundle in the folder of a gallery, so that it is loaded quickly and without torch.
+
+    Args:
+        model: Such as `lookalike.Model`.
+        folder: Of the gallery.
+    """
+    if (keep := getattr(model, "keep_network", None)) is not None:
+        keep(folder / _KEPT)
+
+
+def model_of(about: str | None, place: Path | str, **options: Any) -> "Model":
     """Loads it.
 
     Args:
         about: `Model.about` as JSON; None in a gallery of an earlier version.
-        place: Of the gallery, for errors.
+        place: The folder of the gallery, or where else it is.
         **options: Device, precision and workers, see `Model.load`.
 
     Raises:
@@ -39,10 +53,15 @@ def model_of(about: str | None, place: str, **options: Any) -> "Model":
 
     facts: dict[str, Any] = json.loads(about or "{}")
     source = str(facts.get("bundle") or facts.get("ckpt_path") or "")
-    if source and not Path(source).exists():
+    if source and not Path(source).exists() and not has_network(Path(place) / _KEPT):
         raise GalleryError(f"{place}: its model was {source}, which is not there any more: give bundle=<its new place>")
     if facts.get("bundle"):
         return Model.load(source, **options)
+    kept = Path(place) / _KEPT
+    if has_network(kept) and options.get("device") != "cuda":
+        encoder = load_network(kept, options.get("workers"))
+        name = str(facts.get("pretrained") or Path(source).stem or kept.name)
+        return Model(name, encoder, about={**facts, "network": str(kept.resolve())})
     options.pop("precision", None)
     model = _grouped(facts, "model")
     pixels = asdict(PixelSettings(**_grouped(facts, "pixels"))) if "pixels.height" in facts else None

@@ -5,7 +5,7 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -23,8 +23,8 @@ from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import limit_within
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
-from lookalike.inference.encoder import Encoder
-from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.predict import Prediction, Predictions, predict
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
@@ -98,7 +98,7 @@ class Searchable(ABC):
             GalleryError: It does not say which, or that is not where it was.
         """
         if self._model is None:
-            self._model = self._own(model_of(self._store.about.get("model"), str(self.path), **self._options))
+            self._model = self._own(model_of(self._store.about.get("model"), self.path, **self._options))
         return self._model
 
     @property
@@ -179,16 +179,63 @@ class Searchable(ABC):
             RejectionError: The threshold is no cosine similarity, the rate no share, or both are given.
             ImageError: A single image cannot be used; among several it gets a prediction with `error`.
         """
-        references, numbers = self._filled()
+        listed, alone = with_folders(images, "predict")
+        made = self.predict_images(
+            listed,
+            k,
+            threshold=threshold,
+            false_accept_rate=false_accept_rate,
+            where=where,
+            unless=unless,
+            strict=alone,
+        )
+        return made[0] if alone else made
+
+    def predict_images(
+        self,
+        images: Sequence[AnyImage],
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        boxes: Sequence[Box | None] | None = None,
+        base: Path | None = None,
+        strict: bool = False,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Predictions:
+        """As `predict`, for a list of images, parts of them too.
+
+        Args:
+            images: Files, arrays or pictures.
+            k: As of `predict`.
+            threshold: As of `predict`.
+            false_accept_rate: As of `predict`.
+            where: As of `predict`.
+            unless: As of `predict`.
+            boxes: Per image the part of it that is used, None for the whole.
+            base: The folder that was asked for, whose folders may be labels.
+            strict: Raise for an image that cannot be used.
+            progress: Called with the number of images done since the last call.
+        """
+        references, numbers = self.enrolled()
         ignore = self._left_out(references, numbers, where, unless)
         vote = self._vote(references) if k is None else None
         left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
-        k = None if k is None else min(checked_k(k), left)
-        limit = self._limit(threshold, false_accept_rate)
-        listed, alone = with_folders(images, "predict")
-        asked = listed[0] if alone else listed
-        return predict_any(
-            self.encoder, references, asked, k, source=str(self.path), vote_by=vote, rejection=limit, ignore=ignore
+        return predict(
+            self.encoder,
+            references,
+            images,
+            k if k is None else min(checked_k(k), left),
+            source=str(self.path),
+            vote_by=vote,
+            rejection=self._limit(threshold, false_accept_rate),
+            progress=progress,
+            strict=strict,
+            base=base,
+            boxes=boxes,
+            ignore=ignore,
         )
 
     def search(
@@ -209,7 +256,7 @@ class Searchable(ABC):
             GalleryError: The gallery is empty, k is below 1, or embeddings are of another size or not finite.
         """
         k = checked_k(k)
-        references, numbers = self._filled()
+        references, numbers = self.enrolled()
         ignore = self._left_out(references, numbers, where, unless)
         left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
         rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
@@ -227,7 +274,7 @@ class Searchable(ABC):
             RejectionError: No such share.
             GalleryError: There are fewer than two labels.
         """
-        references, _ = self._filled()
+        references, _ = self.enrolled()
         kept = self._limits.get(false_accept_rate) if isinstance(false_accept_rate, float) else None
         if kept is None or kept[0] is not references:
             trained = getattr(self.model, "labels", ())
@@ -244,6 +291,14 @@ class Searchable(ABC):
     def labels(self) -> dict[str, int]:
         """Label -> how many images it has, sorted."""
         return dict(sorted(Counter(self.references.labels).items()))
+
+    def cameras(self, numbers: np.ndarray) -> list[int | None]:
+        """What took these images, None where unknown.
+
+        Args:
+            numbers: Of them, int64.
+        """
+        return self._store.cameras(numbers.tolist())
 
     def images(self, label: str) -> list[EnrolledImage]:
         """The images of a label, in the order they were enrolled.
@@ -303,7 +358,12 @@ class Searchable(ABC):
             raise GalleryError(f"{self.path}: no image is left by {given}: ask for more")
         return ignore
 
-    def _filled(self) -> tuple[References, np.ndarray]:
+    def enrolled(self) -> tuple[References, np.ndarray]:
+        """All images of one moment, and their numbers, int64.
+
+        Raises:
+            GalleryError: There is none.
+        """
         references, numbers = self._snapshot()
         if not len(references):
             raise GalleryError(f"{self.path}: is empty, so there is nothing to find: add images first")

@@ -290,7 +290,6 @@ def predict_any(
     source: str,
     vote_by: VoteConfig | None = None,
     rejection: Rejection | None = None,
-    ignore: np.ndarray | None = None,
 ) -> Prediction | Predictions:
     """As `predict`, for one image or several.
 
@@ -302,7 +301,6 @@ def predict_any(
         source: What predicts: the folder of a bundle or a gallery.
         vote_by: As of `predict`.
         rejection: When the label is `unknown`; None for never.
-        ignore: As of `predict`.
 
     Returns:
         A prediction for one image, `Predictions` for several.
@@ -313,15 +311,7 @@ def predict_any(
     """
     listed, alone = as_list(images)
     predictions = predict(
-        encoder,
-        references,
-        listed,
-        k,
-        source=source,
-        vote_by=vote_by,
-        rejection=rejection,
-        strict=alone,
-        ignore=ignore,
+        encoder, references, listed, k, source=source, vote_by=vote_by, rejection=rejection, strict=alone
     )
     return predictions[0] if alone else predictions
 

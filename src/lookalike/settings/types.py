@@ -66,13 +66,18 @@ def _read_text(value: object, kind: object) -> object:
     if value == "null":
         return None
     if _holds_list(kind) and value.startswith("[") and value.endswith("]"):
-        if '"' in value and (parts := _json_list(value)) is not None:
+        if '"' in value and (parts := _quoted_list(value)) is not None:
             return parts
         return [part.strip(" '\"") for part in value[1:-1].split(",") if part.strip()]
     return value
 
 
-def _json_list(text: str) -> list[object] | None:
+def list_or_text(value: object) -> object:
+    """A text in brackets as the list that it is."""
+    return _read_text(value, list[str])
+
+
+def _quoted_list(text: str) -> list[object] | None:
     """A list in which values with commas are quoted; names without quotes may stand beside them."""
     try:
         parts = next(csv.reader([text[1:-1]], skipinitialspace=True, strict=True))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lookalike.settings.compose import is_null
@@ -21,7 +21,7 @@ from lookalike.settings.training import (
     Train,
     Weights,
 )
-from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, number_or_off
+from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, list_or_text, number_or_off
 
 
 class CompareCommand(Train):
@@ -68,6 +68,8 @@ Precision = Annotated[
     ),
 ]
 
+
+Filter = Annotated[str | int | float | bool | list[str] | None, BeforeValidator(list_or_text)]
 
 Workers = Annotated[
     Annotated[int, Field(ge=0)] | None,
@@ -153,7 +155,10 @@ class EmbedCommand(Settings):
 class EvalCommand(Settings):
     """Settings of `lookalike eval`."""
 
-    bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path")
+    bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path or gallery")
+    gallery: PathText | None = Field(
+        description="folder of a gallery: how well it names these images; all of them where there are no splits"
+    )
     ckpt_path: PathText | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
     ckpt_key: str | None = Field(
         description="which set of weights, where the checkpoint holds several, such as state_dict_ema; null = its own"
@@ -179,7 +184,17 @@ class EvalCommand(Settings):
 class PredictCommand(Settings):
     """Settings of `lookalike predict`."""
 
-    bundle: PathText
+    bundle: PathText | None = Field(
+        description="folder of a bundle; with a gallery the model that made it, if it moved"
+    )
+    gallery: PathText | None = Field(description="folder of a gallery that is searched; null = what the bundle knows")
+    where: dict[str, Filter] = Field(
+        description="of a gallery: search only these images: where.label, where.camera or where.<column>=<value>"
+    )
+    unless: dict[str, Filter] = Field(description="of a gallery: leave these images out: unless.camera=3")
+    keep_unknown: bool = Field(
+        description="of a gallery: keep images that are called unknown in its folder unknown, for gallery suggest"
+    )
     image: PathText = Field(
         description="a file, a folder, a glob pattern, or a .csv, .tsv or .parquet table with a column path"
     )
