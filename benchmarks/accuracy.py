@@ -157,7 +157,7 @@ def ladder(comparison: Comparison, clock: Clock) -> list[str]:
 def _against(comparison: Comparison, reference: str, group: str) -> tuple[str, str]:
     for test in comparison.tests.to_dict("records"):
         if {test["first"], test["second"]} == {reference, group}:
-            sign = 1 if test["first"] == group else -1
+            sign = 1 if test["second"] == group else -1  # a difference is second minus first
             return f"{100 * sign * test['difference']:+.1f} points", f"{test['p_holm']:.4f}"
     return "", ""
 
