@@ -7,6 +7,7 @@ In reading order:
     sqlite_store  the rows of a gallery in one SQLite file
     enrolment     what enrols: images, their labels and sources
     voting        how neighbours vote where nobody says
+    unknown       images that were called unknown, kept as files
     searchable    what can be searched and asked: a gallery now, or as it was
     gallery       `Gallery`
 """
