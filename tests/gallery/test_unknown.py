@@ -101,5 +101,5 @@ def test_an_image_that_is_gone_is_told_and_the_others_are_kept(files: list[Path]
 
 def test_a_folder_that_cannot_be_made_is_told(files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"file: nothing can be written there"):
+    with pytest.raises(ValueError, match=r"unknown: nothing can be written there"):
         keep_unknown([unknown(files[0])], tmp_path / "file" / "unknown")

@@ -1,0 +1,142 @@
+"""Which unknown images probably show the same new thing, and which to label next: arrays in, arrays out.
+
+Letters in shapes: N images, O observations, R references, D embedding.
+"""
+
+import numpy as np
+
+from lookalike.errors import needing
+
+BURST_SECONDS = 3.0  # from one image to the next
+_BETWEEN, _ANY = 0.97, 0.9  # quantiles of similarities between labels, and where there are none, of any two images
+_SAMPLE = 2000  # references that are compared with each other
+
+
+def cut_of(embeddings: np.ndarray, labels: np.ndarray | None = None) -> float:
+    """The similarity above which images count as of one thing: few images of different labels reach it.
+
+    Measured anew for every network, as similarities of one are not those of another.
+
+    Args:
+        embeddings: float32 [R, D], unit length: references, or without labels unknown images of several things.
+        labels: [R], text or whole numbers; None where there are none.
+
+    Returns:
+        A cosine similarity; 1 where there are no two images, or no two labels.
+    """
+    every = max(1, -(-len(embeddings) // _SAMPLE))
+    embeddings = embeddings[::every]
+    codes = np.arange(len(embeddings)) if labels is None else np.unique(labels[::every], return_inverse=True)[1]
+    pairs = (embeddings @ embeddings.T)[codes[:, None] != codes[None]]
+    return float(np.quantile(pairs, _ANY if labels is None else _BETWEEN)) if pairs.size else 1.0
+
+
+def bursts(embeddings: np.ndarray, cameras: np.ndarray, seconds: np.ndarray, cut: float) -> np.ndarray:
+    """Numbers observations: images that one camera took right after each other and that are alike are one.
+
+    A burst goes on while the next image of its camera comes within `BURST_SECONDS` and is more similar than `cut` to
+    its last one: unlike objects before the same camera, and unlike parts of one photograph, stay apart.
+
+    Args:
+        embeddings: float32 [N, D], unit length.
+        cameras: [N], whole numbers or text.
+        seconds: float64 [N], when they were taken; NaN where that is not known: such an image is alone.
+        cut: A cosine similarity.
+
+    Returns:
+        int64 [N], from 0, in the order of each observation's first image.
+    """
+    numbers = np.arange(len(embeddings))
+    codes = np.unique(cameras, return_inverse=True)[1]
+    order = np.lexsort((seconds, codes))  # NaN behind the others of its camera
+    ends: list[int] = []  # last images of the bursts that may still go on
+    for row in order.tolist():
+        ends = [end for end in ends if codes[end] == codes[row] and bool(seconds[row] - seconds[end] <= BURST_SECONDS)]
+        alike = embeddings[ends] @ embeddings[row]
+        best = int(np.argmax(alike)) if ends else -1
+        if ends and alike[best] > cut:
+            numbers[row] = numbers[ends[best]]
+            ends[best] = row
+        elif not np.isnan(seconds[row]):
+            ends.append(row)
+    first = np.full(len(numbers), len(numbers))
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    return np.asarray(np.unique(first[numbers], return_inverse=True)[1], np.int64)
+
+
+def observed(embeddings: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """One embedding per observation: the mean of its images.
+
+    Args:
+        embeddings: float32 [N, D], unit length.
+        numbers: int64 [N], as of `bursts`.
+
+    Returns:
+        float32 [O, D], unit length.
+    """
+    sums = np.zeros((int(numbers.max(initial=-1)) + 1, embeddings.shape[1]), np.float64)
+    np.add.at(sums, numbers, embeddings)
+    return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def grouped(embeddings: np.ndarray, cut: float) -> np.ndarray:
+    """Numbers groups: average linkage, until the mean similarity between any two groups is below the cut.
+
+    Args:
+        embeddings: float32 [O, D], unit length.
+        cut: A cosine similarity.
+
+    Returns:
+        int64 [O]; which number a group has means nothing.
+
+    Raises:
+        LookalikeError: scikit-learn is not installed.
+    """
+    if len(embeddings) < 2:
+        return np.zeros(len(embeddings), np.int64)
+    with needing("audit", "suggesting groups"):
+        from sklearn.cluster import AgglomerativeClustering
+    exact = embeddings.astype(np.float64)
+    distances = np.clip(1 - exact @ exact.T, 0, 2)
+    np.fill_diagonal(distances, 0)
+    model = AgglomerativeClustering(
+        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1 - cut
+    )
+    return np.asarray(model.fit_predict(distances), np.int64)
+
+
+def doubt(similarity: np.ndarray, second: np.ndarray, cut: float) -> np.ndarray:
+    """How uncertain each image is: near the cut, or as near to a second label as to the nearest.
+
+    Args:
+        similarity: float32 [N], cosine to the nearest reference.
+        second: float32 [N], to the nearest one of any other label.
+        cut: A cosine similarity.
+
+    Returns:
+        float64 [N], 0 to 1; 1 is most uncertain.
+    """
+    gap = np.minimum(np.abs(similarity.astype(np.float64) - cut), similarity.astype(np.float64) - second)
+    return np.clip(1 - gap, 0, 1)
+
+
+def label_next(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The order in which labels help most: greedy k-centres (Sener and Savarese, 2018), weighted.
+
+    First the image of the largest weight; then always that of the largest product of weight and distance (1 - cosine)
+    to the nearest image before it.
+
+    Args:
+        embeddings: float32 [O, D], unit length.
+        weights: float64 [O], at least 0; equal values are settled by the place.
+
+    Returns:
+        int64 [O], places; the first is to be labelled first.
+    """
+    exact, waiting = embeddings.astype(np.float64), np.ones(len(embeddings), bool)
+    order, away = np.empty(len(embeddings), np.int64), np.full(len(embeddings), 2.0)
+    for place in range(len(order)):
+        order[place] = chosen = int(np.argmax(np.where(waiting, weights * away, -1.0)))
+        waiting[chosen] = False
+        away = np.minimum(away, np.clip(1 - exact @ exact[chosen], 0, 2))
+    return order
