@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lookalike.gallery.grouping import bursts, cut_of, doubt, grouped, label_next, observed
+from lookalike.gallery.grouping import bursts, cut_of, density, doubt, grouped, label_next, observed, own_cut
 
 
 def turned(*degrees: float) -> np.ndarray:
@@ -12,20 +12,33 @@ def turned(*degrees: float) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
 
 
-def test_the_cut_is_what_few_pairs_of_different_labels_reach() -> None:
-    generator = np.random.default_rng(0)
-    embeddings = generator.normal(size=(300, 16)).astype(np.float32)
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    labels = np.arange(300) // 10
-    cut = cut_of(embeddings, labels)
-    between = (embeddings @ embeddings.T)[labels[:, None] != labels]
-    assert (between > cut).mean() == pytest.approx(0.03, abs=0.001)
-    pairs = (embeddings @ embeddings.T)[np.triu_indices(300, 1)]
-    assert (pairs > cut_of(embeddings)).mean() == pytest.approx(0.1, abs=0.001)
+def scattered(count: int, size: int) -> np.ndarray:
+    embeddings = np.random.default_rng(3).normal(size=(count, size)).astype(np.float32)
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
-def test_nothing_is_alike_where_nothing_tells() -> None:
-    assert cut_of(turned(0)) == cut_of(turned(0, 10), np.array(["a", "a"])) == cut_of(turned()) == 1.0
+def test_the_cut_is_half_way_between_labels_and_within() -> None:
+    embeddings, labels = scattered(200, 16), np.arange(200) // 10
+    similarity, same = embeddings @ embeddings.T, labels[:, None] == labels
+    within = similarity[same].sum() - len(labels)
+    expected = (np.quantile(similarity[~same], 0.97) + within / (same.sum() - len(labels))) / 2
+    assert cut_of(embeddings, labels) == pytest.approx(expected, abs=1e-5)
+    assert cut_of(embeddings, labels.astype(str)) == cut_of(embeddings, labels)
+    pairs = similarity[np.triu_indices(200, 1)]
+    assert cut_of(embeddings, np.arange(200)) == pytest.approx(np.quantile(pairs, 0.97), abs=1e-4)
+
+
+def test_the_cut_of_many_references_is_that_of_a_sample() -> None:
+    embeddings, labels = scattered(4500, 8), np.arange(4500) // 10
+    assert cut_of(embeddings, labels) == cut_of(embeddings[::3], labels[::3])
+
+
+def test_without_references_the_cut_divides_best() -> None:
+    embeddings = turned(0, 2, 4, 90, 92, 94, 180, 182, 184)
+    cut = own_cut(embeddings)
+    assert np.cos(np.deg2rad(86)) < cut < np.cos(np.deg2rad(3))
+    assert len(set(grouped(embeddings, cut).tolist())) == 3
+    assert own_cut(turned(0, 5)) == own_cut(turned(0, 0, 0)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -53,9 +66,7 @@ def test_an_observation_is_the_mean_of_its_images() -> None:
 
 
 def test_groups_are_those_of_average_linkage_written_slowly() -> None:
-    generator = np.random.default_rng(3)
-    embeddings = generator.normal(size=(24, 4)).astype(np.float32)
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    embeddings = scattered(24, 4)
     similarity, cut = embeddings.astype(float) @ embeddings.T.astype(float), 0.4
     clusters = [[row] for row in range(24)]
     while len(clusters) > 1:
@@ -87,3 +98,11 @@ def test_what_differs_most_is_labelled_next() -> None:
     assert label_next(turned(0, 1, 90, 40), np.ones(4)).tolist() == [0, 2, 3, 1]
     assert label_next(turned(0, 1, 90, 40), np.array([0.1, 1, 1, 1])).tolist() == [1, 2, 3, 0]
     assert label_next(turned(0, 0, 0), np.zeros(3)).tolist() == [0, 1, 2]
+
+
+def test_what_stands_alone_weighs_little() -> None:
+    weights = density(turned(0, 1, 2, 3, 4, 5, 180))
+    assert (weights[:6] > 0.99).all()
+    assert weights[6] == 0
+    assert density(turned(0)).tolist() == [1]
+    assert density(turned(0, 60)) == pytest.approx([0.25, 0.25], abs=1e-6)

@@ -8,27 +8,57 @@ import numpy as np
 from lookalike.errors import needing
 
 BURST_SECONDS = 3.0  # from one image to the next
-_BETWEEN, _ANY = 0.97, 0.9  # quantiles of similarities between labels, and where there are none, of any two images
+_BETWEEN = 0.97  # quantile of the similarities between different labels
+_CUTS = np.linspace(0.3, 0.98, 25)  # quantiles of the distances of all joints that are tried
+_DENSITY = 5  # observations that say whether one stands among others
 _SAMPLE = 2000  # references that are compared with each other
 
 
-def cut_of(embeddings: np.ndarray, labels: np.ndarray | None = None) -> float:
-    """The similarity above which images count as of one thing: few images of different labels reach it.
+def cut_of(embeddings: np.ndarray, labels: np.ndarray) -> float:
+    """The mean similarity above which images count as of one thing, as references tell it.
 
-    Measured anew for every network, as similarities of one are not those of another.
+    Half-way between what few pairs of different labels reach and the mean of pairs of one label. Measured anew for
+    every network, as similarities of one are not those of another.
 
     Args:
-        embeddings: float32 [R, D], unit length: references, or without labels unknown images of several things.
-        labels: [R], text or whole numbers; None where there are none.
+        embeddings: float32 [R, D], unit length.
+        labels: [R], text or whole numbers, of which at least two differ.
 
     Returns:
-        A cosine similarity; 1 where there are no two images, or no two labels.
+        A cosine similarity; what few pairs of different labels reach where no label has two images.
     """
     every = max(1, -(-len(embeddings) // _SAMPLE))
-    embeddings = embeddings[::every]
-    codes = np.arange(len(embeddings)) if labels is None else np.unique(labels[::every], return_inverse=True)[1]
-    pairs = (embeddings @ embeddings.T)[codes[:, None] != codes[None]]
-    return float(np.quantile(pairs, _ANY if labels is None else _BETWEEN)) if pairs.size else 1.0
+    embeddings, codes = embeddings[::every], np.unique(labels[::every], return_inverse=True)[1]
+    similarity, same = embeddings @ embeddings.T, codes[:, None] == codes[None]
+    between = float(np.quantile(similarity[~same], _BETWEEN))
+    within = similarity[same & ~np.eye(len(codes), dtype=bool)]
+    return (between + float(within.mean(dtype=np.float64))) / 2 if within.size else between
+
+
+def own_cut(embeddings: np.ndarray) -> float:
+    """As `cut_of` where no references tell: the cut with the largest mean silhouette (Rousseeuw, 1987).
+
+    Args:
+        embeddings: float32 [O, D], unit length.
+
+    Returns:
+        A cosine similarity; 1 where images cannot be divided into groups.
+
+    Raises:
+        LookalikeError: scikit-learn is not installed.
+    """
+    if len(embeddings) <= 2:
+        return 1.0
+    with needing("audit", "suggesting groups"):
+        from sklearn.metrics import silhouette_score
+    distances, joints = _joined(embeddings)
+    best, chosen = -1.0, 0.0
+    for height in np.unique(np.quantile(joints[:, 2], _CUTS)):
+        codes = _codes(joints, height)
+        if 1 < len(np.unique(codes)) < len(codes):
+            score = float(silhouette_score(distances, codes, metric="precomputed"))
+            best, chosen = max((best, chosen), (score, float(height)), key=lambda tried: tried[0])
+    return 1 - chosen
 
 
 def bursts(embeddings: np.ndarray, cameras: np.ndarray, seconds: np.ndarray, cut: float) -> np.ndarray:
@@ -90,19 +120,27 @@ def grouped(embeddings: np.ndarray, cut: float) -> np.ndarray:
         int64 [O]; which number a group has means nothing.
 
     Raises:
-        LookalikeError: scikit-learn is not installed.
+        LookalikeError: scikit-learn, which brings SciPy, is not installed.
     """
     if len(embeddings) < 2:
         return np.zeros(len(embeddings), np.int64)
+    return _codes(_joined(embeddings)[1], 1 - cut)
+
+
+def _joined(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances float64 [O, O] (1 - cosine), and the joints of average linkage, float64 [O - 1, 4]."""
     with needing("audit", "suggesting groups"):
-        from sklearn.cluster import AgglomerativeClustering
+        from scipy.cluster.hierarchy import linkage  # type: ignore[import-untyped]
     exact = embeddings.astype(np.float64)
     distances = np.clip(1 - exact @ exact.T, 0, 2)
     np.fill_diagonal(distances, 0)
-    model = AgglomerativeClustering(
-        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1 - cut
-    )
-    return np.asarray(model.fit_predict(distances), np.int64)
+    return distances, np.asarray(linkage(distances[np.triu_indices(len(exact), 1)], "average"), np.float64)
+
+
+def _codes(joints: np.ndarray, height: float) -> np.ndarray:
+    from scipy.cluster.hierarchy import fcluster
+
+    return np.asarray(fcluster(joints, height, "distance"), np.int64)
 
 
 def doubt(similarity: np.ndarray, second: np.ndarray, cut: float) -> np.ndarray:
@@ -140,3 +178,23 @@ def label_next(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
         waiting[chosen] = False
         away = np.minimum(away, np.clip(1 - exact @ exact[chosen], 0, 2))
     return order
+
+
+def density(embeddings: np.ndarray) -> np.ndarray:
+    """How much each observation stands among others: its mean similarity to the five nearest (of few, half), squared.
+
+    A label of an image that resembles no other helps that image alone.
+
+    Args:
+        embeddings: float32 [O, D], unit length.
+
+    Returns:
+        float64 [O], 0 to 1; 1 for a lone observation.
+    """
+    if len(embeddings) < 2:
+        return np.ones(len(embeddings))
+    similarity = embeddings @ embeddings.T
+    np.fill_diagonal(similarity, -2)
+    count = min(_DENSITY, max(1, (len(embeddings) - 1) // 2))
+    nearest = np.partition(similarity, -count, axis=1)[:, -count:].astype(np.float64)
+    return np.asarray(np.clip(nearest.mean(1), 0, 1) ** 2)

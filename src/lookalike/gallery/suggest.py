@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.data.dates import read_dates
-from lookalike.gallery.grouping import bursts, cut_of, doubt, grouped, label_next, observed
+from lookalike.gallery.grouping import bursts, cut_of, density, doubt, grouped, label_next, observed, own_cut
 from lookalike.gallery.suggestions import Group, Suggestions
 from lookalike.inference.references import GalleryError, References
 from lookalike.settings.paths import path_of
@@ -31,15 +31,15 @@ def suggest(
     times: Sequence[str] | None = None,
     least: int = 2,
 ) -> Suggestions:
-    """Groups unknown images: average linkage, cut where few known images of different labels are as similar.
+    """Groups unknown images by average linkage, cut by how similar known images of one label and of two are.
 
     Images that one camera took within seconds of each other and that are alike count as one observation.
 
     Args:
         files: N images.
         embeddings: float32 [N, D], unit length.
-        references: The known images, embedded by the same network; None where there are none: then the images are cut
-            so that a tenth of all pairs is as similar, which suits those of several things.
+        references: The known images, embedded by the same network; None where there are none: then the cut is the
+            one that divides the images best.
         cameras: N of them, text or whole numbers; None for one camera.
         times: N, when they were taken, such as 2024-05-31T14:22:33; "" where that is not known. None for what EXIF
             says.
@@ -125,7 +125,7 @@ def _seconds(texts: list[str]) -> np.ndarray:
 def _cut(embeddings: np.ndarray, references: References | None) -> float:
     """That of the references where they have two labels, else that of the images themselves."""
     if references is None or len(set(references.labels)) < 2:
-        return cut_of(embeddings)
+        return own_cut(embeddings)
     return cut_of(references.embeddings, np.asarray(references.labels))
 
 
@@ -191,7 +191,7 @@ def _order(
 ) -> np.ndarray:
     """When to label each image, from 1: the most central image of every observation first, then the others."""
     _, similarity, second = _nearest(seen, references)
-    weights = np.ones(len(seen)) if np.isnan(similarity).any() else doubt(similarity, second, cut)
+    weights = density(seen) if np.isnan(similarity).any() else density(seen) * doubt(similarity, second, cut)
     rank = np.empty(len(seen), np.int64)
     rank[label_next(seen, weights)] = np.arange(len(seen))
     central = np.einsum("nd,nd->n", embeddings, seen[numbers])

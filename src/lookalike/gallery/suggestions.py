@@ -60,7 +60,7 @@ class Suggestions:
         order: int64 [N], 1 for the image whose label helps most.
         nearest: N known labels, "" without references.
         similarity: float32 [N], cosine to the nearest reference; NaN without references.
-        cut: The mean similarity that images of a group have at least, cosine.
+        cut: The mean similarity, cosine, that the parts of a group had at least when they were joined.
     """
 
     files: tuple[Path, ...]
@@ -101,7 +101,7 @@ class Suggestions:
     def __str__(self) -> str:
         return (
             f"{len(self)} images: {len(self) - len(self.singles)} in {len(self.groups)} groups that probably show one "
-            f"new thing each, {len(self.singles)} alone (mean similarity in a group: at least {self.cut:.3f})"
+            f"new thing each, {len(self.singles)} alone (joined down to a mean similarity of {self.cut:.3f})"
         )
 
     def __repr__(self) -> str:
