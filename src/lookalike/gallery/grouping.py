@@ -91,7 +91,8 @@ def bursts(embeddings: np.ndarray, cameras: np.ndarray, seconds: np.ndarray, cut
             ends.append(row)
     first = np.full(len(numbers), len(numbers))
     np.minimum.at(first, numbers, np.arange(len(numbers)))
-    return np.asarray(np.unique(first[numbers], return_inverse=True)[1], np.int64)
+    firsts: np.ndarray = np.unique(first[numbers], return_inverse=True)[1]
+    return firsts
 
 
 def observed(embeddings: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -106,7 +107,8 @@ def observed(embeddings: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """
     sums = np.zeros((int(numbers.max(initial=-1)) + 1, embeddings.shape[1]), np.float64)
     np.add.at(sums, numbers, embeddings)
-    return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return sums.astype(np.float32)
 
 
 def grouped(embeddings: np.ndarray, cut: float) -> np.ndarray:
@@ -140,7 +142,8 @@ def _joined(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _codes(joints: np.ndarray, height: float) -> np.ndarray:
     from scipy.cluster.hierarchy import fcluster
 
-    return np.asarray(fcluster(joints, height, "distance"), np.int64)
+    codes: np.ndarray = fcluster(joints, height, "distance").astype(np.int64)
+    return codes
 
 
 def doubt(similarity: np.ndarray, second: np.ndarray, cut: float) -> np.ndarray:
@@ -154,8 +157,9 @@ def doubt(similarity: np.ndarray, second: np.ndarray, cut: float) -> np.ndarray:
     Returns:
         float64 [N], 0 to 1; 1 is most uncertain.
     """
-    gap = np.minimum(np.abs(similarity.astype(np.float64) - cut), similarity.astype(np.float64) - second)
-    return np.clip(1 - gap, 0, 1)
+    similarity = similarity.astype(np.float64)
+    gap = np.minimum(np.abs(similarity - cut), similarity - second)
+    return np.asarray(np.clip(1 - gap, 0, 1))
 
 
 def label_next(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -171,12 +175,12 @@ def label_next(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Returns:
         int64 [O], places; the first is to be labelled first.
     """
-    exact, waiting = embeddings.astype(np.float64), np.ones(len(embeddings), bool)
+    waiting = np.ones(len(embeddings), bool)
     order, away = np.empty(len(embeddings), np.int64), np.full(len(embeddings), 2.0)
     for place in range(len(order)):
         order[place] = chosen = int(np.argmax(np.where(waiting, weights * away, -1.0)))
         waiting[chosen] = False
-        away = np.minimum(away, np.clip(1 - exact @ exact[chosen], 0, 2))
+        away = np.minimum(away, np.clip(1 - embeddings @ embeddings[chosen], 0, 2))
     return order
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.data.any_image import name_of
 from lookalike.data.column_names import own_columns
 from lookalike.data.table_file import Cells, line_end, read_csv
 from lookalike.data.table_rows import rows_of
@@ -219,8 +218,9 @@ def _cells(file: Path) -> Cells:
 def _written(file: Path, folder: Path | None) -> str:
     """A path as it stands in a table: below the table's folder from there, so that both can move; else whole."""
     whole = Path(os.path.abspath(file))  # noqa: PTH100 - links keep the names that they have here
-    base = None if folder is None else Path(os.path.abspath(folder))  # noqa: PTH100
-    return name_of(whole.relative_to(base)) if base in whole.parents else name_of(whole)
+    if folder is not None and (base := Path(os.path.abspath(folder))) in whole.parents:  # noqa: PTH100
+        return whole.relative_to(base).as_posix()
+    return str(whole)
 
 
 def _is_unicode(text: str) -> bool:
