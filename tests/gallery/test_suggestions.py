@@ -144,7 +144,7 @@ def test_without_references_nothing_is_near(made: Suggestions, tmp_path: Path) -
 
 
 def test_it_tells_itself_in_a_line(made: Suggestions) -> None:
-    text = "5 images: 4 in 2 groups that probably show one new thing each, 1 alone"
+    text = "5 images: 4 in 2 groups, each probably of one new thing, 1 alone"
     assert str(made).startswith(text)
     assert repr(made).startswith(f"Suggestions({text}")
     assert made.to_dict()["items"][-1]["group"] is None

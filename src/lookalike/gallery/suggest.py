@@ -137,10 +137,11 @@ def _nearest(embeddings: np.ndarray, references: References | None) -> tuple[lis
     labels, codes = np.unique(np.asarray(references.labels), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(labels)))
-    sorted_references, names = np.asarray(references.embeddings)[order], list[str]()
+    names: list[str] = []
     for first in range(0, len(embeddings), _BLOCK):
         rows = slice(first, first + _BLOCK)
-        per_label = np.maximum.reduceat(embeddings[rows] @ sorted_references.T, starts, axis=1)  # [_BLOCK, C]
+        by_label = (embeddings[rows] @ references.embeddings.T)[:, order]
+        per_label = np.maximum.reduceat(by_label, starts, axis=1)  # [_BLOCK, C]
         winner = per_label.argmax(1)
         names += labels[winner].tolist()
         best[rows] = per_label.max(1)

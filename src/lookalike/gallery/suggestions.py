@@ -98,9 +98,11 @@ class Suggestions:
         return len(self.files)
 
     def __str__(self) -> str:
+        inside = len(self) - len(self.singles)
+        groups = "1 group" if len(self.groups) == 1 else f"{len(self.groups)} groups"
         return (
-            f"{len(self)} images: {len(self) - len(self.singles)} in {len(self.groups)} groups that probably show one "
-            f"new thing each, {len(self.singles)} alone (joined down to a mean similarity of {self.cut:.3f})"
+            f"{len(self)} images: {inside} in {groups}, each probably of one new thing, {len(self.singles)} alone "
+            f"(joined down to a mean similarity of {self.cut:.3f})"
         )
 
     def __repr__(self) -> str:
