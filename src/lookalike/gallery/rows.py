@@ -1,6 +1,7 @@
 """One image of a gallery, as it is enrolled and as it is read back; what goes wrong with a store."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 
 from lookalike.errors import LookalikeError
@@ -30,12 +31,12 @@ class Row:
     camera: int | None = None
     columns: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def picture_digest(self) -> bytes:
         """Of what it shows."""
         return digest(self.thumbnail or self.embedding)
 
-    @property
+    @cached_property
     def embedding_digest(self) -> bytes:
         """Of its embedding."""
         return digest(self.embedding)

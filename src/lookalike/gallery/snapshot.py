@@ -55,17 +55,11 @@ class Snapshot:
     def _refresh(self) -> None:
         changed, version = self._store.changed_since(self._version) if self._version >= 0 else (None, 0)
         if changed is None:
-            rows, version = self._store.labelled()
-            numbers = np.array([image for image, _ in rows], np.int64)
-            self._take(numbers, [label for _, label in rows], self._store.embeddings(numbers.tolist()))
+            self._numbers, self._labels, version = self._store.labelled()
+            self._buffer = self._store.embeddings(self._numbers)
         elif changed:
             self._apply(changed)
         self._version = version
-
-    def _take(self, numbers: np.ndarray, labels: list[str], embeddings: np.ndarray) -> None:
-        names: dict[str, str] = {}
-        self._numbers, self._buffer = numbers, embeddings
-        self._labels = [names.setdefault(label, label) for label in labels]  # one text for all of a label
 
     def _apply(self, changed: dict[int, str | None]) -> None:
         known = {image: place for place, image in enumerate(self._numbers.tolist()) if image in changed}

@@ -23,6 +23,7 @@ KEYS = ("fingerprint", "precision", "dimensions", "model")  # what a gallery say
 NEEDED = KEYS[:3]  # galleries of earlier versions do not say their model
 ERASING = "erasing"  # in about: bytes of forgotten images may still be somewhere
 _AT_ONCE = 500  # values in one statement
+_SCANNED = 20_000  # embeddings that are read at a time
 _RELOAD = "('forget', 'reembed')"  # changes after which all images are read again
 
 
@@ -126,12 +127,15 @@ class SqlStore(ABC):
             StoredRow(image, labels[image], source, self.from_vector(v), camera) for image, source, v, camera in rows
         ]
 
-    def labelled(self) -> tuple[list[tuple[int, str]], int]:
-        """Number and label of every image, in the order they were enrolled; and the last change."""
+    def labelled(self) -> tuple[np.ndarray, list[str], int]:
+        """int64 [N], the number of every image, ascending; their N labels; and the last change."""
         with self._open(), self._reading() as connection:
-            version = _number(connection, "last_change")
-            query = "SELECT id, label FROM images WHERE removed IS NULL ORDER BY id"
-            return connection.execute(query).fetchall(), version
+            return *self._numbers_and_labels(connection), _number(connection, "last_change")
+
+    def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
+        rows = connection.execute("SELECT id, label FROM images WHERE removed IS NULL ORDER BY id").fetchall()
+        names: dict[str, str] = {}  # one text for all images of a label
+        return np.array([image for image, _ in rows], np.int64), [names.setdefault(label, label) for _, label in rows]
 
     def changed_since(self, version: int) -> tuple[dict[int, str | None] | None, int]:
         """What later changes left: image -> its label, None where it is removed; and the last change.
@@ -148,27 +152,31 @@ class SqlStore(ABC):
             ).fetchall()
         return dict(events), last
 
-    def embeddings(self, images: Sequence[int]) -> np.ndarray:
+    def embeddings(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 [N, D] of these images, removed ones too, whose numbers ascend.
 
         Raises:
             StoreError: One is missing or of another size.
         """
         size = int(self.about["dimensions"])
-        vectors = np.empty((len(images), size), np.float32)
+        wanted = np.asarray(images, np.int64)
+        vectors = np.empty((len(wanted), size), np.float32)
         with self._open(), self._reading() as connection:
-            for first, part in _parts(images):
-                # One scan where many are asked for, which are mostly neighbours.
-                query = "SELECT image, embedding FROM vectors WHERE image BETWEEN ? AND ?"
-                rows = connection.execute(query, (int(part[0]), int(part[-1]))).fetchall()
-                known = {image: self.from_vector(value) for image, value in rows}
-                content = [known.get(int(image), b"") for image in part]
-                if wrong := [image for image, raw in zip(part, content, strict=True) if len(raw) != 4 * size]:
+            for first in range(0, len(wanted), _SCANNED):
+                part = wanted[first : first + _SCANNED].tolist()
+                # One scan, as they are mostly neighbours.
+                query = "SELECT image, embedding FROM vectors WHERE image BETWEEN ? AND ? ORDER BY image"
+                rows = connection.execute(query, (part[0], part[-1])).fetchall()
+                if len(rows) > len(part):
+                    chosen = set(part)
+                    rows = [row for row in rows if row[0] in chosen]
+                content = {image: self.from_vector(value) for image, value in rows}
+                if wrong := [image for image in part if len(content.get(image, b"")) != 4 * size]:
                     raise StoreError(
                         f"{self.name}: damaged, the embedding of image {wrong[0]} is missing or has not {size} values: "
                         "verify it, and bring back a copy of the gallery"
                     )
-                vectors[first : first + len(part)] = np.frombuffer(b"".join(content), "<f4").reshape(-1, size)
+                vectors[first : first + len(part)] = np.frombuffer(b"".join(content.values()), "<f4").reshape(-1, size)
         return vectors
 
     def sources(self, images: Sequence[int]) -> list[str]:

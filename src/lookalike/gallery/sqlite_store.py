@@ -20,12 +20,13 @@ from lookalike.gallery.rows import StoreError, digest
 from lookalike.gallery.sql_store import ERASING, KEYS, SCHEMA, SqlStore, check_about, first_about
 from lookalike.gallery.vector_file import VectorFile
 
+_CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
 _TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE images (id INTEGER PRIMARY KEY, label TEXT NOT NULL, camera INTEGER, source TEXT NOT NULL, "
     "time TEXT NOT NULL, picture BLOB NOT NULL, vector BLOB NOT NULL, removed INTEGER)",  # digests, see `Row`
-    "CREATE INDEX images_by_label ON images (label)",
+    "CREATE INDEX images_by_label ON images (label, removed)",
     "CREATE INDEX images_by_picture ON images (picture)",
     "CREATE INDEX images_by_source ON images (source)",
     "CREATE TABLE vectors (image INTEGER PRIMARY KEY, embedding BLOB NOT NULL)",
@@ -93,13 +94,13 @@ class SqliteStore(SqlStore):
                 connection.close()
         return cls(file)
 
-    def embeddings(self, images: Sequence[int]) -> np.ndarray:
+    def embeddings(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 [N, D] of these images, removed ones too, whose numbers ascend."""
         vectors = np.empty((len(images), int(self.about["dimensions"])), np.float32)
         numbers = np.asarray(images, np.int64)
         filled = self._vectors.read(numbers, vectors)
         if not filled.all():
-            vectors[~filled] = super().embeddings(numbers[~filled].tolist())
+            vectors[~filled] = super().embeddings(numbers[~filled])
         if self._vectors.wants(int((~filled).sum()), int(filled.sum())):
             self._keep_vectors(numbers, vectors)
         return vectors
@@ -196,6 +197,18 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("COMMIT")
 
+    def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
+        """One row per label: a Python object for each of a million images takes seconds."""
+        query = "SELECT label, group_concat(id) FROM images WHERE removed IS NULL GROUP BY label"
+        labels, parts = [], []
+        for label, numbers in connection.execute(query):
+            labels.append(label)
+            parts.append(np.fromstring(numbers, np.int64, sep=","))
+        together = np.concatenate([np.zeros(0, np.int64), *parts])
+        order = np.argsort(together, kind="stable")
+        ids = np.repeat(np.arange(len(labels)), [len(part) for part in parts])[order]
+        return together[order], [labels[place] for place in ids.tolist()]
+
     def to_vector(self, embedding: bytes) -> Any:
         """As it is."""
         return embedding
@@ -266,5 +279,6 @@ def _connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")  # digests go into an index at random places
     connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
     return connection

@@ -121,7 +121,8 @@ def export_to(store: SqlStore, folder: Path) -> int:
 
 
 def _parts(store: SqlStore) -> Iterator[list[tuple[int, str]]]:
-    rows, _ = store.labelled()
+    numbers, labels, _ = store.labelled()
+    rows = list(zip(numbers.tolist(), labels, strict=True))
     for first in range(0, len(rows), _AT_ONCE):
         yield rows[first : first + _AT_ONCE]
 

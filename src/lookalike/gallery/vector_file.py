@@ -12,13 +12,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from lookalike.files import atomic_file
 
 _HEADER = 4096
-_AT_ONCE = 2**16  # rows written at a time
+_AT_ONCE = 2**15  # rows read and written at a time
 _WRITTEN_FROM = 20_000  # embeddings that are not in the file, and a quarter of those in it: then it is written again
 
 
@@ -61,23 +62,34 @@ class VectorFile:
         places = np.minimum(np.searchsorted(numbers, images), len(numbers) - 1)
         there = numbers[places] == images
         rows, targets = places[there], np.flatnonzero(there)
-        if not len(rows):
-            return filled
         try:
             with self.file.open("rb") as handle:
-                handle.seek(_HEADER + 8 * len(numbers))
-                together = len(rows) == len(numbers) and int(targets[-1] - targets[0]) == len(targets) - 1
-                if together:
-                    part = into[targets[0] : targets[-1] + 1]
-                    if handle.readinto(part.data.cast("B")) != part.nbytes:
-                        return filled
-                else:
-                    stored = np.memmap(handle, "<f4", "r", _HEADER + 8 * len(numbers), (len(numbers), self._size))
-                    into[targets] = stored[rows]
+                for first in range(0, len(numbers), _AT_ONCE):
+                    mine = slice(*np.searchsorted(rows, (first, first + _AT_ONCE)))
+                    if mine.start < mine.stop:
+                        handle.seek(self._offset(len(numbers), first))
+                        self._read_block(handle, rows[mine] - first, targets[mine], into, filled)
         except (OSError, ValueError):
-            return filled
-        filled[targets] = into[targets].any(axis=1)
+            filled[:] = False
         return filled
+
+    def _read_block(
+        self, handle: IO[bytes], rows: np.ndarray, targets: np.ndarray, into: np.ndarray, filled: np.ndarray
+    ) -> None:
+        """Reads from where the file stands on: these rows of it to those of `into`."""
+        whole = int(rows[-1]) + 1
+        straight = whole == len(rows) == int(targets[-1] - targets[0]) + 1
+        block = into[targets[0] : targets[0] + whole] if straight else np.empty((whole, self._size), np.float32)
+        if handle.readinto(block.data.cast("B")) != block.nbytes:  # type: ignore[attr-defined]
+            raise ValueError("cut off")
+        if straight:
+            filled[targets[0] : targets[0] + whole] = block.any(axis=1)
+        else:
+            into[targets] = block[rows]
+            filled[targets] = block[rows].any(axis=1)
+
+    def _offset(self, count: int, row: int) -> int:
+        return _HEADER + 8 * count + 4 * self._size * row
 
     def wants(self, outside: int, inside: int) -> bool:
         """Whether it is to be written, as so many embeddings are not in it and so many are."""
@@ -107,7 +119,7 @@ class VectorFile:
         places = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
         with self.file.open("r+b") as handle:
             for place in places[numbers[places] == wanted].tolist():
-                handle.seek(_HEADER + 8 * len(numbers) + 4 * self._size * place)
+                handle.seek(self._offset(len(numbers), place))
                 handle.write(bytes(4 * self._size))
             handle.flush()
             os.fsync(handle.fileno())
