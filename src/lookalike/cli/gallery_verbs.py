@@ -1,5 +1,6 @@
 """The actions of the verb gallery."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
         GalleryMove,
         GalleryRemove,
         GalleryRename,
+        GallerySuggest,
         GalleryUndo,
         GalleryVerify,
     )
 
+_OF_SUGGESTIONS = {"group", "order", "similarity", "nearest_known"}  # columns that gallery suggest writes
 _OF_THE_TABLE = ("path", "label", "camera", "x1", "y1", "x2", "y2", "split", "role", "ignore")  # no further columns
 
 
@@ -54,32 +57,24 @@ def add(settings: "GalleryAdd") -> int:
     """`lookalike gallery add`."""
     from lookalike.cli.model_verbs import open_gallery
     from lookalike.console import progress, say
-    from lookalike.data.image_files import PassedOver
-    from lookalike.inference.image_table import is_table, read_image_table
-    from lookalike.inference.queries import find_queries
 
-    passed = PassedOver()
-    table = read_image_table(Path(settings.images)) if is_table(settings.images) else None
-    files = table.files if table else find_queries(settings.images, passed)
-    lost = [*passed.lost, *(table.with_problems(()) if table and not table.files else ())]
-    problems = [f"row {row + 2}: {text}" for row, text in table.problems.items()] if table else []
-    if settings.all_or_nothing and (problems or lost):
+    given = _given(settings)
+    if settings.all_or_nothing and given.problems:
         raise GalleryUsageError(
-            f"images={settings.images}: {len(problems) + len(lost)} cannot be used, so none was added; first: "
-            f"{[*problems, *lost][0]}"
+            f"images={settings.images}: {len(given.problems)} cannot be used, so none was added; first: "
+            f"{given.problems[0]}"
         )
-    for note in [*passed.notes, *problems]:
+    for note in [*given.notes, *given.problems]:
         say(f"images={settings.images}: {note}")
-    facts = _facts_of(settings, table)
     errors: dict[int, str] = {}
-    with open_gallery(settings) as gallery, progress("enrolling", len(files)) as advance:
+    with open_gallery(settings) as gallery, progress("enrolling", len(given.files)) as advance:
         before = len(gallery)
         gallery.add(
-            files,
-            facts["labels"],
-            camera=facts["camera"],
-            columns=facts["columns"],
-            boxes=table.boxes if table else None,
+            given.files,
+            given.labels,
+            camera=given.camera,
+            columns=given.columns,
+            boxes=given.boxes,
             note=settings.note,
             keep_copies=settings.keep_copies,
             errors=None if settings.all_or_nothing else errors,
@@ -88,27 +83,64 @@ def add(settings: "GalleryAdd") -> int:
         for text in errors.values():
             say(text)
         show(f"{len(gallery) - before} images added: {gallery}")
-    return 1 if errors or problems or lost else 0
+    return 1 if errors or given.problems else 0
 
 
-def _facts_of(settings: "GalleryAdd", table: "ImageTable | None") -> dict[str, Any]:
-    """Labels, cameras and columns: what is said of all wins over the table."""
-    labels: Any = settings.label
+@dataclass(frozen=True)
+class _Given:
+    """What is to be enrolled: what is said of all wins over a table; `problems` make the exit code 1."""
+
+    files: list[Path]
+    labels: str | list[str] | None
+    camera: int | list[int | None] | None
+    columns: dict[str, Any]
+    boxes: list[Any] | None = None
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def _given(settings: "GalleryAdd") -> _Given:
+    from lookalike.data.image_files import PassedOver
+    from lookalike.inference.image_table import is_table, read_image_table
+    from lookalike.inference.queries import find_queries
+
+    if is_table(settings.images):
+        return _of_table(settings, read_image_table(Path(settings.images)))
+    passed = PassedOver()
+    files = find_queries(settings.images, passed)
+    lost = tuple(passed.lost)
+    notes = tuple(note for note in passed.notes if note not in lost)
+    return _Given(files, settings.label, settings.camera, dict(settings.columns), None, notes, lost)
+
+
+def _of_table(settings: "GalleryAdd", table: "ImageTable") -> _Given:
+    rows = [row for row in range(len(table)) if row not in table.problems]
+    cells = {name.strip(): values for name, values in zip(table.names, table.columns, strict=True)}
+    labels: list[str] | None = None
+    if settings.label is None and "label" in cells:
+        labels = [cells["label"][row] for row in rows]
+    kept = [place for place in range(len(rows)) if labels is None or labels[place].strip()]
+    if not kept:
+        raise GalleryUsageError(
+            f"{settings.images}: no row has a label: write it into the column label, or give label="
+        )
     camera: Any = settings.camera
-    columns: dict[str, Any] = {}
-    if table:
-        kept = [row for row in range(len(table)) if row not in table.problems]
-        cells = {
-            name.strip(): [values[row] for row in kept] for name, values in zip(table.names, table.columns, strict=True)
-        }
-        if labels is None:
-            labels = cells.get("label")
-        if camera is None and "camera" in cells:
-            camera = [_camera(text, settings.images) for text in cells["camera"]]
-        columns = {
-            name: [text or None for text in values] for name, values in cells.items() if name not in _OF_THE_TABLE
-        }
-    return {"labels": labels, "camera": camera, "columns": {**columns, **settings.columns}}
+    if camera is None and "camera" in cells:
+        camera = [_camera(cells["camera"][rows[place]], settings.images) for place in kept]
+    own = {*_OF_THE_TABLE, *(_OF_SUGGESTIONS if set(cells) >= _OF_SUGGESTIONS else ())}
+    columns = {
+        name: [values[rows[place]] or None for place in kept] for name, values in cells.items() if name not in own
+    }
+    passed = len(rows) - len(kept)
+    return _Given(
+        [table.files[place] for place in kept],
+        settings.label if labels is None else [labels[place] for place in kept],
+        camera,
+        {**columns, **settings.columns},
+        [table.boxes[place] for place in kept],
+        (f"{passed} rows without a label passed over",) if passed else (),
+        tuple(f"row {row + 2}: {text}" for row, text in table.problems.items()),
+    )
 
 
 def _camera(text: str, table: str) -> int | None:
@@ -210,6 +242,21 @@ def compact(settings: "GalleryCompact") -> int:
     """`lookalike gallery compact`."""
     with _opened(settings.gallery) as gallery:
         show(f"{gallery.compact() / 2**20:.1f} MiB given back")
+    return 0
+
+
+def suggest(settings: "GallerySuggest") -> int:
+    """`lookalike gallery suggest`."""
+    from lookalike.cli.model_verbs import open_gallery
+    from lookalike.outputs import need_folder
+
+    need_folder(Path(settings.output), inputs_of(settings))
+    with open_gallery(settings) as gallery:
+        suggestions = gallery.suggest(settings.images, least=settings.least)
+    written = suggestions.write(settings.output)
+    show(suggestions)
+    show(f"written: {written} and {written.with_suffix('.html')}")
+    show(f"Next: edit the labels in {written}, then lookalike gallery add gallery={settings.gallery} images={written}")
     return 0
 
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from lookalike.inference.image_table import ImageTable
     from lookalike.inference.predict import Predictions
     from lookalike.model import Model
-    from lookalike.settings.gallery import GalleryAdd, GalleryCreate
+    from lookalike.settings.gallery import GalleryAdd, GalleryCreate, GallerySuggest
     from lookalike.settings.verbs import EmbedCommand, EvalCommand, PredictCommand, ReportCommand
 
-    _WithBundle = EmbedCommand | EvalCommand | GalleryAdd | GalleryCreate | PredictCommand | ReportCommand
+    _WithBundle = (
+        EmbedCommand | EvalCommand | GalleryAdd | GalleryCreate | GallerySuggest | PredictCommand | ReportCommand
+    )
 
 
 class AssessError(LookalikeError):
@@ -299,10 +301,13 @@ def _by_gallery(
             base=base,
             progress=advance,
         )
+        if settings.keep_unknown:
+            kept = gallery.keep_unknown(predictions)
+            show(f"{len(kept)} unknown images kept for lookalike gallery suggest gallery={settings.gallery}")
     return predictions, labels
 
 
-def open_gallery(settings: "EvalCommand | GalleryAdd | PredictCommand") -> "Gallery":
+def open_gallery(settings: "EvalCommand | GalleryAdd | GallerySuggest | PredictCommand") -> "Gallery":
     """The gallery of a verb, with the bundle that is given or its own model, on the device of the verb."""
     from lookalike.gallery.gallery import Gallery
 

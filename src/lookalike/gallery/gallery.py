@@ -8,6 +8,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage, name_of
+from lookalike.data.image_files import PassedOver, find_images
 from lookalike.data.labels import alike, alike_note
 from lookalike.data.thumbnail import thumbnail
 from lookalike.errors import listed
@@ -35,13 +36,16 @@ from lookalike.gallery.sqlite_store import SqliteStore
 from lookalike.gallery.transfer import export_to, import_from
 from lookalike.gallery.verification import Verification, verify
 from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.predict import Prediction
 from lookalike.inference.references import GalleryError, References
 from lookalike.settings.paths import path_of
 from lookalike.settings.types import split_of
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.gallery.suggestions import Suggestions
 
+_UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
 _FILE = "gallery.sqlite"
 
 
@@ -300,6 +304,59 @@ class Gallery(Editable):
         composed = compose("embed", [(f"data.{name}", value) for name, value in given.items()])
         settings = check(Data, composed["data"]).model_dump()
         return measure(self, settings, None if split is None else split_of(split), Rules(camera_rule))
+
+    def keep_unknown(self, predictions: Iterable[Prediction], folder: str | Path | None = None) -> list[Path]:
+        """Keeps the images that were called unknown as files, to be looked at and enrolled later, see `suggest`.
+
+        Args:
+            predictions: Of `predict`; those with a label or an error are passed over.
+            folder: None for `unknown` in the gallery's own.
+
+        Returns:
+            The files, one per content.
+
+        Raises:
+            GalleryError: An image cannot be read any more; the others are kept.
+        """
+        from lookalike.gallery.unknown import keep_unknown
+
+        return keep_unknown(predictions, self._folder_of_unknown(folder))
+
+    def suggest(self, folder: str | Path | None = None, *, least: int = 2) -> "Suggestions":
+        """Groups kept unknown images that probably show the same new thing, and says which to label next.
+
+        Args:
+            folder: Of the images; None for `unknown` in the gallery's own. Those that are enrolled are left out.
+            least: Observations that make a group, at least 1.
+
+        Raises:
+            GalleryError: There is no image, or there are too many.
+            LookalikeError: scikit-learn is not installed.
+        """
+        from lookalike.gallery.suggest import suggest
+
+        place = self._folder_of_unknown(folder)
+        files = find_images(place, PassedOver()) if place.is_dir() else []
+        sources = {source_of(file, 0): file for file in files}
+        enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
+        kept = [file for source, file in sources.items() if source not in enrolled]
+        if not kept:
+            raise GalleryError(
+                f"{place}: no unknown image there that is not enrolled: predict with keep_unknown keeps them, or give "
+                "another folder"
+            )
+        errors: dict[int, str] = {}
+        embeddings = self.encoder.embed(kept, errors=errors)
+        for text in errors.values():
+            say(text)
+        good = [place for place in range(len(kept)) if place not in errors]
+        references = self.references if len(self) else None
+        return suggest([kept[place] for place in good], embeddings[good], references=references, least=least)
+
+    def _folder_of_unknown(self, folder: str | Path | None) -> Path:
+        if folder is not None:
+            return path_of(folder, "unknown images")
+        return self.path / _UNKNOWN
 
     def verify(self) -> Verification:
         """Compares every image with its checksums, and looks for rows that belong to none."""

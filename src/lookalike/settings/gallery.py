@@ -172,6 +172,19 @@ class GalleryImport(Settings):
     note: Note
 
 
+class GallerySuggest(Settings):
+    """Settings of `lookalike gallery suggest`."""
+
+    gallery: Place
+    images: PathText | None = Field(description="folder of unknown images; null = what keep_unknown kept")
+    least: Count = Field(description="images that make a group; those of one moment count once")
+    output: PathText = Field(description="folder of suggestions.html and suggestions.csv, which gallery add reads")
+    bundle: Bundle
+    device: Device
+    precision: Precision
+    workers: Workers
+
+
 def _listed(values: object, name: str) -> object:
     """One value stands for a list of it."""
     if not isinstance(values, dict) or is_null(values.get(name)):
