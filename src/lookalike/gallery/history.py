@@ -107,11 +107,10 @@ class Writing:
     def __init__(self, connection: Connection, number: int) -> None:
         self.connection, self.number, self.touched = connection, number, 0
 
-    def added(self, images: Iterable[tuple[int, str]]) -> None:
-        """Images were enrolled: their numbers and labels."""
-        events = [(self.number, image, label) for image, label in images]
-        self.connection.executemany("INSERT INTO events VALUES (?, ?, NULL, ?)", events)
-        self.touched += len(events)
+    def added(self, first: int, last: int) -> None:
+        """Images were enrolled, with the numbers from the first to the last."""
+        statement = "INSERT INTO events SELECT ?, id, NULL, label FROM images WHERE id BETWEEN ? AND ?"
+        self._changed(statement, (self.number, first, last))
 
     def relabel(self, column: Column, value: str | int, new: str) -> int:
         """Gives the images of a label, number or source another label; returns how many."""

@@ -149,12 +149,15 @@ class SqlStore(ABC):
                 known = {image: self._from_vector(value) for image, value in rows}
                 content = [known.get(int(image), b"") for image in part]
                 if wrong := [image for image, raw in zip(part, content, strict=True) if len(raw) != 4 * size]:
-                    raise StoreError(
-                        f"{self.name}: damaged, the embedding of image {wrong[0]} is missing or has not {size} values: "
-                        "verify it, and bring back a copy of the gallery"
-                    )
+                    raise self._damaged(wrong[0])
                 vectors[first : first + len(part)] = np.frombuffer(b"".join(content), "<f4").reshape(-1, size)
         return vectors
+
+    def _damaged(self, image: int) -> StoreError:
+        return StoreError(
+            f"{self.name}: damaged, the embedding of image {image} is missing or has not {self.about['dimensions']} "
+            "values: verify it, and bring back a copy of the gallery"
+        )
 
     def sources(self, images: Sequence[int]) -> list[str]:
         """Where these images came from."""
@@ -357,7 +360,7 @@ class SqlStore(ABC):
         first = _number(writing.connection, "last_image") + 1
         self._write_rows(writing.connection, first, rows, now())
         numbers = list(range(first, first + len(rows)))
-        writing.added((number, row.label) for number, row in zip(numbers, rows, strict=True))
+        writing.added(first, numbers[-1])
         _set(writing.connection, "last_image", str(numbers[-1]))
         return numbers
 
