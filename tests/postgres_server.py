@@ -148,7 +148,9 @@ class Server:
     def url(self, gallery: str = "", user: str = "lookalike", password: str = PASSWORD, **more: str) -> str:
         """The address of a gallery; `more` may name another database, and parameters of libpq."""
         database = more.pop("database", "lookalike")
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in {"gallery": gallery, **more}.items() if value)
+        query = "&".join(
+            f"{name}={quote(value, safe='')}" for name, value in {"gallery": gallery, **more}.items() if value
+        )
         secret = f":{quote(password, safe='')}" if password else ""
         return f"postgresql://{user}{secret}@127.0.0.1:{self.port}/{database}{'?' if query else ''}{query}"
 

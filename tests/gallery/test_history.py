@@ -11,9 +11,9 @@ import pytest
 
 from earlier_galleries import write_earlier
 from lookalike import Gallery, Model
+from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.history import HistoryError, Move
 from lookalike.gallery.rows import Row, StoreError
-from lookalike.gallery.sql_store import SCHEMA
 from lookalike.gallery.sqlite_store import SqliteStore
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "8"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import processes
+from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.rows import OtherLabelError, Row, StoreError
-from lookalike.gallery.sql_store import SCHEMA
 from lookalike.gallery.sqlite_store import SqliteStore
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "2"}

@@ -1,12 +1,22 @@
-"""References that live: enrol, rename, remove, search; one module per store.
+"""References that live: enrol, rename, remove, search; in a folder or on a server.
 
 In reading order:
 
-    rows          one image, as it is enrolled and as it is read back
-    history       what was changed when, taken back, or forgotten for good
-    sqlite_store  the rows of a gallery in one SQLite file
-    enrolment     what enrols: images, their labels and sources
-    voting        how neighbours vote where nobody says
-    searchable    what can be searched and asked: a gallery now, or as it was
-    gallery       `Gallery`
+    rows              one image, as it is enrolled and as it is read back
+    history           what was changed when, taken back, or forgotten for good
+    about             what a gallery says about itself
+    same_images       which of the images to enrol are enrolled already
+    sql_store         what the stores share: rows of a gallery in an SQL database
+    vector_file       all embeddings in a flat file beside the database
+    sqlite_store      the rows of a gallery in one SQLite file
+    postgres_place    the address of a gallery on a server, shown without its password
+    postgres_session  a connection to PostgreSQL, and what is said when it refuses
+    postgres_tables   the tables of a gallery there
+    postgres_store    the rows of a gallery on a PostgreSQL server
+    stores            which store a place means
+    snapshot          enrolled images in memory, kept up to date
+    enrolment         what enrols: images, their labels and sources
+    voting            how neighbours vote where nobody says
+    searchable        what can be searched and asked: a gallery now, or as it was
+    gallery           `Gallery`
 """

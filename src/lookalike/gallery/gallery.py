@@ -27,12 +27,10 @@ from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.searchable import PastGallery, Searchable
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.gallery.sqlite_store import SqliteStore
+from lookalike.gallery.stores import create_store, open_store, shown_place
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError, References, need_same_fingerprint
-from lookalike.settings.paths import path_of
 
-_FILE = "gallery.sqlite"
 _THUMBNAIL = 160  # pixels of both sides
 
 
@@ -49,7 +47,7 @@ class Gallery(Searchable):
     whole or not at all; several processes may read while one writes. In a `with` block it is closed at the end.
 
     Args:
-        path: The folder.
+        path: The folder; of a shared gallery its address without the password.
         model: Embeds; the gallery belongs to its fingerprint.
         store: Its rows.
 
@@ -57,7 +55,7 @@ class Gallery(Searchable):
         GalleryError: The gallery was made by another model.
     """
 
-    def __init__(self, path: Path, model: HasEncoder, store: SqlStore) -> None:
+    def __init__(self, path: Path | str, model: HasEncoder, store: SqlStore) -> None:
         try:
             need_same_fingerprint(store.about["fingerprint"], model.encoder.fingerprint)
         except GalleryError as error:
@@ -77,7 +75,8 @@ class Gallery(Searchable):
         """Makes an empty gallery.
 
         Args:
-            path: A new folder, or one without a gallery.
+            path: A new folder, or one without a gallery; or `postgresql://user:password@host/database?gallery=name`,
+                for one that any number of computers share.
             model: What embeds its images.
 
         Raises:
@@ -85,15 +84,14 @@ class Gallery(Searchable):
         """
         encoder = _encoder_of(model)
         about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": str(encoder.size)}
-        folder = path_of(path, "Gallery.create")
-        return cls(folder, model, SqliteStore.create(folder / _FILE, about))
+        return cls(shown_place(path), model, create_store(path, about))
 
     @classmethod
     def open(cls, path: str | Path, model: HasEncoder) -> "Gallery":
         """Opens a gallery.
 
         Args:
-            path: Its folder.
+            path: Its folder or its address.
             model: The one that made it.
 
         Raises:
@@ -101,8 +99,7 @@ class Gallery(Searchable):
             GalleryError: Another model made it.
         """
         _encoder_of(model)
-        folder = path_of(path, "Gallery.open")
-        return cls(folder, model, SqliteStore(folder / _FILE))
+        return cls(shown_place(path), model, open_store(path))
 
     def add(
         self,
@@ -374,6 +371,6 @@ def _encoder_of(model: HasEncoder) -> Encoder:
     return model.encoder
 
 
-def _not_there(verb: str, numbers: Iterable[object], path: Path) -> GalleryError:
+def _not_there(verb: str, numbers: Iterable[object], path: Path | str) -> GalleryError:
     shown = ", ".join(map(str, list(numbers)[:5])) or "nothing"
     return GalleryError(f"{verb}: image={shown} is not in {path}: see the numbers that add gave")

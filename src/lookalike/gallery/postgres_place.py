@@ -58,7 +58,7 @@ def postgres_place(place: str) -> PostgresPlace:
     gallery = galleries[-1] if galleries else "gallery"
     if not _GALLERY.fullmatch(gallery):
         raise StoreError(
-            f"gallery={one_line(gallery, 80)!r}: expected 1 to 63 letters of A-Z, a-z, digits, _ and -: give another name"
+            f"gallery={one_line(gallery, 80)!r}: expected 1 to 63 of A-Z, a-z, 0-9, _ and -: give another name"
         )
     if gallery.lower().startswith("pg_"):
         raise StoreError(f"gallery={gallery!r}: names that begin with pg_ are PostgreSQL's own: give another name")

@@ -5,10 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg
-from pgvector.psycopg.vector import register_vector_info
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.types import TypeInfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lookalike.errors import one_line
 from lookalike.gallery.postgres_place import PostgresPlace
@@ -23,10 +21,7 @@ _PATIENCE = {
     "tcp_user_timeout": "60000",
     "fallback_application_name": "lookalike",
 }
-_TYPE = (
-    "SELECT t.oid, t.typarray, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
-    "JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'"
-)
+_HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # of COPY's binary form: no flags, no extension; -1
 _GOING = ("57P01", "57P02", "57P03", "25006")  # the server stops or starts, or has become a standby
 
 
@@ -36,37 +31,26 @@ class Session:
     Args:
         place: Where to.
 
-    Attributes:
-        vector_schema: The schema of PostgreSQL that has the extension's type; empty where there is no extension.
-
     Raises:
         StoreError: The server cannot be reached or lets nobody in.
     """
 
     def __init__(self, place: PostgresPlace) -> None:
-        self.vector_schema = ""
         try:
             given = {name: str(value) for name, value in conninfo_to_dict(place.address).items()}
+            address = make_conninfo("", **_PATIENCE | given | {"client_encoding": "utf8"})
         except psycopg.Error:  # its text may have the password
             raise StoreError(
                 f"{place.name}: expected an address that libpq reads, found unknown options or a lone %: write % in a "
                 "password as %25, and see the parameters of libpq"
             ) from None
         try:
-            self._connection = psycopg.connect("", autocommit=True, **_PATIENCE | given | {"client_encoding": "utf8"})
+            self._connection = psycopg.connect(address, autocommit=True)
         except (psycopg.Error, UnicodeError) as error:
             raise StoreError(
                 f"{place.name}: cannot be opened ({one_line(error)}): check host, port, database, user and password, "
                 "and whether the server runs"
             ) from None
-        self.learn_vectors()
-
-    def learn_vectors(self) -> None:
-        """Asks for the extension's type, once it is there."""
-        row = self._connection.execute(_TYPE).fetchone()
-        if row is not None:
-            register_vector_info(self._connection, TypeInfo("vector", row[0], row[1]))
-            self.vector_schema = str(row[2])
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
         """Does a statement, in which every `?` stands for a value."""
@@ -97,10 +81,10 @@ class Session:
             for row in rows:
                 copy.write_row(row)
 
-    def copy_out(self, query: str) -> bytes:
-        """What a query gives, in the binary form of PostgreSQL's COPY."""
-        with self._connection.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode()) as copy:
-            return b"".join(copy)
+    def copy_bytes_in(self, table: str, content: bytes) -> None:
+        """Writes rows that have the binary form of PostgreSQL's COPY already, without its head and end."""
+        with self._connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)".encode()) as copy:
+            copy.write(_HEAD + content + _END)
 
     @property
     def encoding(self) -> str:

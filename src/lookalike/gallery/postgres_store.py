@@ -9,8 +9,6 @@ Letters in shapes: N images, D embedding.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -18,41 +16,15 @@ import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
+from lookalike.gallery.about import ERASING, KEYS, check_about
 from lookalike.gallery.history import Connection
-from lookalike.gallery.postgres_place import PostgresPlace, postgres_place
+from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
+from lookalike.gallery.postgres_tables import BUSY, lock_key, make_tables, rewrite_tables
 from lookalike.gallery.rows import Row, StoreError
-from lookalike.gallery.sql_store import ERASING, KEYS, SqlStore, check_about, first_about
+from lookalike.gallery.sql_store import SqlStore
 
-_BUSY = "30s"  # how long a process waits for another that writes
-_COPIED = 50_000  # embeddings that are in memory twice while they are read
-_TEXT = 'TEXT COLLATE "C"'  # in the order of SQLite and of Python
-_TABLES = (
-    f"CREATE TABLE about (name {_TEXT} PRIMARY KEY, value {_TEXT} NOT NULL)",
-    f"CREATE TABLE images (id BIGINT PRIMARY KEY, label {_TEXT} NOT NULL, camera BIGINT, source {_TEXT} NOT NULL, "
-    f"time {_TEXT} NOT NULL, picture BYTEA NOT NULL, vector BYTEA NOT NULL, removed BIGINT)",  # digests, see `Row`
-    "CREATE INDEX images_by_label ON images (label)",
-    "CREATE INDEX images_by_picture ON images (picture)",
-    "CREATE INDEX images_by_source ON images USING hash (source)",  # a btree refuses long paths
-    "CREATE TABLE vectors (image BIGINT PRIMARY KEY, embedding {vector} NOT NULL)",
-    "CREATE TABLE thumbnails (image BIGINT PRIMARY KEY, jpeg BYTEA NOT NULL)",
-    f"CREATE TABLE extras (image BIGINT, name {_TEXT}, value {_TEXT} NOT NULL, PRIMARY KEY (image, name))",
-    "CREATE INDEX extras_by_name ON extras (name)",  # values may be longer than an index takes
-    f"CREATE TABLE changes (number BIGINT PRIMARY KEY, time {_TEXT} NOT NULL, action {_TEXT} NOT NULL, "
-    f"note {_TEXT} NOT NULL)",
-    f"CREATE TABLE events (change BIGINT, image BIGINT, before {_TEXT}, after {_TEXT}, PRIMARY KEY (image, change))",
-    "CREATE INDEX events_by_change ON events (change)",
-)
-_NAMES = ("about", "images", "vectors", "thumbnails", "extras", "changes", "events")
-# The planner's samples of a column stay in the server's catalogue, where nothing is forgotten: so none are taken.
-_UNSAMPLED = (
-    *("images.label", "images.source", "vectors.embedding", "thumbnails.jpeg", "extras.value"),
-    *("changes.note", "events.before", "events.after"),
-)
-_REWRITTEN = (  # tables that have bytes of an image, and a column to write anew
-    *(("images", "id"), ("vectors", "image"), ("thumbnails", "image"), ("extras", "image")),
-    *(("changes", "number"), ("events", "change")),
-)
+_AT_ONCE = 10_000  # embeddings that are in memory twice while they are read
 
 
 class PostgresStore(SqlStore):
@@ -98,7 +70,7 @@ class PostgresStore(SqlStore):
         where = postgres_place(place)
         session = Session(where)
         try:
-            _make(session, where, {"gallery": uuid4().hex, **about})
+            make_tables(session, where, {"gallery": uuid4().hex, **about})
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise StoreError(problem(where.name, error)) from error
         finally:
@@ -124,24 +96,16 @@ class PostgresStore(SqlStore):
             StoreError: One is missing.
         """
         size = int(self.about["dimensions"])
-        row = np.dtype(  # of COPY: two fields, 8 bytes of image, the bytes of a vector: its length, nothing, values
-            [("fields", ">i2"), ("eight", ">i4"), ("image", ">i8"), ("bytes", ">i4")]
-            + [("length", ">i2"), ("unused", ">i2"), ("values", ">f4", (size,))]
-        )
         vectors = np.empty((len(images), size), np.float32)
-        numbers = np.asarray(images, np.int64)
-        with self._open(), self._reading():
-            assert self._session is not None
-            for first in range(0, len(images), _COPIED):
-                part = numbers[first : first + _COPIED]
-                content = self._session.copy_out(
-                    "SELECT image, embedding FROM vectors WHERE image = ANY("
-                    f"'{{{','.join(map(str, part.tolist()))}}}'::bigint[]) ORDER BY image"
-                )
-                rows = np.frombuffer(content, row, (len(content) - 21) // row.itemsize, 19)  # between head and end
-                if not np.array_equal(rows["image"], part):
-                    raise self._damaged(min(set(part.tolist()) - set(rows["image"].tolist()), default=int(part[0])))
-                vectors[first : first + _COPIED] = rows["values"]
+        query = "SELECT image, embedding FROM vectors WHERE image = ANY(?) ORDER BY image"
+        with self._open(), self._reading() as connection:
+            for first in range(0, len(images), _AT_ONCE):
+                part = [int(image) for image in images[first : first + _AT_ONCE]]
+                rows = connection.execute(query, (part,)).fetchall()
+                if (numbers := [image for image, _ in rows]) != part:
+                    raise self._damaged(min(set(part).difference(numbers), default=part[0]))
+                content = b"".join(value for _, value in rows)
+                vectors[first : first + len(part)] = np.frombuffer(content, _vector_type(size))["values"]
         return vectors
 
     def erase(self) -> bool:
@@ -160,9 +124,7 @@ class PostgresStore(SqlStore):
                     return False
             try:
                 with self._writing() as connection:
-                    connection.execute("LOCK TABLE about IN ACCESS EXCLUSIVE MODE")
-                    for table, column in _REWRITTEN:
-                        connection.execute(f"ALTER TABLE {table} ALTER {column} TYPE BIGINT USING {column} + 0")
+                    rewrite_tables(connection)
                     connection.execute("DELETE FROM about WHERE name = ?", (ERASING,))
             except (errors.LockNotAvailable, errors.InsufficientPrivilege) as error:
                 raise StoreError(
@@ -171,6 +133,30 @@ class PostgresStore(SqlStore):
                     "call forget again as the owner of the gallery"
                 ) from error
         return True
+
+    def own_problems(self, images: Sequence[int]) -> list[str]:
+        """None: the server looks after its files."""
+        return []
+
+    def compact(self) -> int:
+        """Writes the tables anew without the room of what was forgotten or replaced; returns how many bytes that gave.
+
+        Raises:
+            StoreError: Another process was reading all the time, or the user does not own the tables.
+        """
+        query = (
+            "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relkind = 'r' AND n.nspname = ?"
+        )
+        with self._open():
+            sizes = []
+            for _ in range(2):
+                with self._reading() as connection:
+                    sizes.append(int(connection.execute(query, (self._place.gallery,)).fetchone()[0]))
+                if len(sizes) == 1:
+                    with self._writing() as connection:
+                        rewrite_tables(connection)
+        return sizes[0] - sizes[1]
 
     def close(self) -> None:
         """Ends the connection."""
@@ -192,7 +178,7 @@ class PostgresStore(SqlStore):
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """Whole, or taken back."""
-        locked = f"SELECT pg_advisory_xact_lock({_key(self._place.gallery)})"
+        locked = f"SELECT pg_advisory_xact_lock({lock_key(self._place.gallery)})"
         session = self._begun("ISOLATION LEVEL READ COMMITTED READ WRITE", "SET LOCAL synchronous_commit TO on", locked)
         try:
             yield session
@@ -230,7 +216,11 @@ class PostgresStore(SqlStore):
 
     def _begun(self, how: str, *statements: str) -> Session:
         """In a transaction on this gallery; on a new connection where the last was lost meanwhile."""
-        begin = [f"BEGIN {how}", f'SET LOCAL search_path TO "{self._place.gallery}"', f"SET LOCAL lock_timeout TO '{_BUSY}'"]
+        begin = [
+            f"BEGIN {how}",
+            f'SET LOCAL search_path TO "{self._place.gallery}"',
+            f"SET LOCAL lock_timeout TO '{BUSY}'",
+        ]
         last = "SELECT value FROM about WHERE name = 'gallery'"
         fresh = self._session is None
         while True:
@@ -261,12 +251,9 @@ class PostgresStore(SqlStore):
             self._session = None
         return lost
 
-    def _to_vector(self, embedding: bytes) -> Any:
-        return np.frombuffer(embedding, "<f4")
-
-    def _from_vector(self, value: Any) -> bytes:
-        content: bytes = value.to_numpy().astype("<f4").tobytes()
-        return content
+    def from_vector(self, value: bytes) -> bytes:
+        """From the binary form of pgvector."""
+        return np.frombuffer(value[4:], ">f4").astype("<f4").tobytes()
 
     def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
         assert isinstance(connection, Session)
@@ -279,8 +266,7 @@ class PostgresStore(SqlStore):
                 for image, row in numbered
             ),
         )
-        embeddings = ((image, self._to_vector(row.embedding)) for image, row in numbered)
-        connection.copy_in("vectors", ("int8", "vector"), embeddings)
+        connection.copy_bytes_in("vectors", self._vector_rows(first, [row.embedding for row in rows]))
         pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
         if pictures:
             connection.copy_in("thumbnails", ("int8", "bytea"), pictures)
@@ -288,58 +274,23 @@ class PostgresStore(SqlStore):
         if extras:
             connection.copy_in("extras", ("int8", "text", "text"), extras)
 
-
-def _key(gallery: str) -> int:
-    """Of the advisory lock of a gallery: bigint."""
-    content = blake2b(f"lookalike gallery {gallery}".encode(), digest_size=8).digest()
-    return int.from_bytes(content, "big", signed=True)
-
-
-def _make(session: Session, where: PostgresPlace, about: dict[str, str]) -> None:
-    """In one transaction; creators take turns, those of other galleries too, for the sake of the extension."""
-    if session.encoding != "UTF8":
-        raise StoreError(
-            f"{where.name}: expected a database in UTF8, found {session.encoding}: make one with CREATE DATABASE ... "
-            "ENCODING 'UTF8' TEMPLATE template0"
-        )
-    session.several(
-        [
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-            f"SET LOCAL lock_timeout TO '{_BUSY}'",
-            "SET LOCAL synchronous_commit TO on",
-            f"SELECT pg_advisory_xact_lock({_key('')}), pg_advisory_xact_lock({_key(where.gallery)})",
-        ]
-    )
-    _make_extension(session, where)
-    query = "SELECT relname FROM pg_class WHERE relnamespace = ? AND relname = ANY(?) ORDER BY relname"
-    schema = session.execute("SELECT oid FROM pg_namespace WHERE nspname = ?", (where.gallery,)).fetchone()
-    tables = [str(row[0]) for row in session.execute(query, (schema[0], list(_NAMES)))] if schema else []
-    if tables:
-        there = "a gallery is" if tables == sorted(_NAMES) else f"other tables ({', '.join(tables)}) are"
-        raise StoreError(f"{where.name}: {there} there already: use Gallery.open, or give another ?gallery=")
-    if schema is None:
-        session.execute(f'CREATE SCHEMA "{where.gallery}"')
-    session.execute(f'SET LOCAL search_path TO "{where.gallery}"')
-    vector = f'"{session.vector_schema}".vector({int(about["dimensions"])})'
-    for statement in _TABLES:
-        session.execute(statement.replace("{vector}", vector))
-    for table, column in (name.split(".") for name in _UNSAMPLED):
-        session.execute(f"ALTER TABLE {table} ALTER {column} SET STATISTICS 0")
-    session.executemany("INSERT INTO about VALUES (?, ?)", list(first_about(about).items()))
-    session.commit()
+    def _vector_rows(self, first: int, embeddings: list[bytes]) -> bytes:
+        """Rows of the table of vectors as COPY takes them: two fields, each behind its length in bytes."""
+        size = int(self.about["dimensions"])
+        if wrong := [embedding for embedding in embeddings if len(embedding) != 4 * size]:
+            raise StoreError(
+                f"{self.name}: expected embeddings of {size} values, found {len(wrong[0]) / 4:g}: embed with the model "
+                "of the gallery"
+            )
+        vector = _vector_type(size)
+        fields = [("fields", ">i2"), ("eight", ">i4"), ("image", ">i8"), ("bytes", ">i4"), ("vector", vector)]
+        rows = np.zeros(len(embeddings), np.dtype(fields))
+        rows["fields"], rows["eight"], rows["bytes"], rows["vector"]["size"] = 2, 8, vector.itemsize, size
+        rows["image"] = np.arange(first, first + len(embeddings))
+        rows["vector"]["values"] = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, size)
+        return rows.tobytes()
 
 
-def _make_extension(session: Session, where: PostgresPlace) -> None:
-    if session.vector_schema:
-        return
-    try:
-        session.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    except psycopg.Error as error:
-        if session.lost(error):
-            raise
-        raise StoreError(
-            f"{where.name}: the database has no extension vector, and it cannot be made "
-            f"({one_line(error.diag.message_primary or error)}): let an administrator install pgvector on the server "
-            "and run CREATE EXTENSION vector in this database"
-        ) from error
-    session.learn_vectors()
+def _vector_type(size: int) -> np.dtype[np.void]:
+    """How pgvector sends and takes a vector: D, nothing, D values; big-endian."""
+    return np.dtype([("size", ">i2"), ("unused", ">i2"), ("values", ">f4", (size,))])

@@ -31,11 +31,11 @@ class Searchable(ABC):
     """Enrolled images of one moment or of now.
 
     Attributes:
-        path: The folder of the gallery.
+        path: The folder of the gallery; of a shared one its address without the password.
         encoder: Embeds what is asked.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: SqlStore) -> None:
+    def __init__(self, path: Path | str, encoder: Encoder, store: SqlStore) -> None:
         self.path, self.encoder, self._store = path, encoder, store
         self._voting: tuple[References, VoteConfig] | None = None
 
@@ -148,7 +148,7 @@ class PastGallery(Searchable):
         number: Of the change.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, store: SqlStore, number: int) -> None:
+    def __init__(self, path: Path | str, encoder: Encoder, store: SqlStore, number: int) -> None:
         super().__init__(path, encoder, store)
         self.number = number
         rows = store.rows_at(number)

@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.gallery.about import ERASING
 from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
 from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError
+from lookalike.gallery.same_images import Enrolled, sorted_out
 
-SCHEMA = 3  # 1 had no history, 2 kept embeddings and thumbnails among the rows
-KEYS = ("fingerprint", "precision", "dimensions", "model")  # what a gallery says about itself, besides its schema
-NEEDED = KEYS[:3]  # galleries of earlier versions do not say their model
-ERASING = "erasing"  # in about: bytes of forgotten images may still be somewhere
 _AT_ONCE = 500  # values in one statement
 _RELOAD = "('forget', 'reembed')"  # changes after which all images are read again
 
@@ -54,11 +52,7 @@ class SqlStore(ABC):
         """A transaction that sees one moment."""
 
     @abstractmethod
-    def _to_vector(self, embedding: bytes) -> Any:
-        """How the database takes an embedding."""
-
-    @abstractmethod
-    def _from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: Any) -> bytes:
         """What the database gives for an embedding, as float32 little-endian bytes."""
 
     @abstractmethod
@@ -92,7 +86,7 @@ class SqlStore(ABC):
         with self._open(), self._reading() as connection:
             rows = connection.execute(query).fetchall()
         return [
-            StoredRow(image, label, source, self._from_vector(v), camera) for image, label, source, v, camera in rows
+            StoredRow(image, label, source, self.from_vector(v), camera) for image, label, source, v, camera in rows
         ]
 
     def rows_at(self, number: int) -> list[StoredRow]:
@@ -108,7 +102,7 @@ class SqlStore(ABC):
             labels = labels_at(connection, number, int(self.about.get("history", 0)))
             rows = [row for row in connection.execute(query).fetchall() if row[0] in labels]
         return [
-            StoredRow(image, labels[image], source, self._from_vector(v), camera) for image, source, v, camera in rows
+            StoredRow(image, labels[image], source, self.from_vector(v), camera) for image, source, v, camera in rows
         ]
 
     def labelled(self) -> tuple[list[tuple[int, str]], int]:
@@ -146,8 +140,8 @@ class SqlStore(ABC):
                 # One scan where many are asked for, which are mostly neighbours.
                 query = "SELECT image, embedding FROM vectors WHERE image BETWEEN ? AND ?"
                 rows = connection.execute(query, (int(part[0]), int(part[-1]))).fetchall()
-                known = {image: self._from_vector(value) for image, value in rows}
-                content = [known.get(int(image), b"") for image in part]
+                stored = {image: self.from_vector(value) for image, value in rows}
+                content = [stored.get(int(image), b"") for image in part]
                 if wrong := [image for image, raw in zip(part, content, strict=True) if len(raw) != 4 * size]:
                     raise self._damaged(wrong[0])
                 vectors[first : first + len(part)] = np.frombuffer(b"".join(content), "<f4").reshape(-1, size)
@@ -174,13 +168,13 @@ class SqlStore(ABC):
 
     def columns(self, images: Sequence[int]) -> list[dict[str, str]]:
         """What else is known of these images: name -> value (JSON)."""
-        known: dict[int, dict[str, str]] = {}
+        filled: dict[int, dict[str, str]] = {}
         with self._open(), self._reading() as connection:
             for _, part in _parts(images):
                 query = f"SELECT image, name, value FROM extras WHERE image IN ({_marks(part)}) ORDER BY name"
                 for image, name, value in connection.execute(query, [int(image) for image in part]):
-                    known.setdefault(image, {})[name] = value
-        return [known.get(int(image), {}) for image in images]
+                    filled.setdefault(image, {})[name] = value
+        return [filled.get(int(image), {}) for image in images]
 
     def column_names(self) -> list[str]:
         """Of all that is known of images besides label, camera and source, sorted."""
@@ -199,22 +193,22 @@ class SqlStore(ABC):
             return {int(row[0]) for row in connection.execute(query, filled)}
 
     def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
-        known: dict[int, Any] = {}
+        stored: dict[int, Any] = {}
         with self._open(), self._reading() as connection:
             for _, part in _parts(images):
                 query = f"SELECT {key}, {column} FROM {table} WHERE {key} IN ({_marks(part)})"
-                known.update(connection.execute(query, [int(image) for image in part]).fetchall())
-        return [known.get(int(image), missing) for image in images]
+                stored.update(connection.execute(query, [int(image) for image in part]).fetchall())
+        return [stored.get(int(image), missing) for image in images]
 
     def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
         """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
-        known: set[int] = set()
+        there: set[int] = set()
         with self._open(), self._reading() as connection:
             for _, part in _parts(numbers):
                 also = "" if removed else " AND removed IS NULL"
                 query = f"SELECT id FROM images WHERE id IN ({_marks(part)}){also}"
-                known.update(row[0] for row in connection.execute(query, list(part)))
-        return [number for number in numbers if number not in known]
+                there.update(row[0] for row in connection.execute(query, list(part)))
+        return [number for number in numbers if number not in there]
 
     @property
     def labels(self) -> list[str]:
@@ -241,25 +235,8 @@ class SqlStore(ABC):
         """
         keys = [(row.picture_digest, row.embedding_digest) for row in rows]
         with self._change("add", note) as writing:
-            known = _enrolled(writing.connection, [picture for picture, _ in keys])
-            new: list[Row] = []
-            places: list[int] = []  # number of an enrolled image, or minus one minus the place among the new ones
-            others: list[tuple[Row, str]] = []
-            for row, (picture, vector) in zip(rows, keys, strict=True):
-                same = [
-                    (image, label)
-                    for image, label, its_vector, source in known.get(picture, ())
-                    if its_vector == vector or source == row.source
-                ]
-                mine = [image for image, label in same if label == row.label]
-                if same and not mine:
-                    others.append((row, same[0][1]))
-                    continue
-                if not mine:
-                    mine = [-1 - len(new)]
-                    known.setdefault(picture, []).append((mine[0], row.label, vector, row.source))
-                    new.append(row)
-                places.append(mine[0])
+            enrolled = _enrolled(writing.connection, [picture for picture, _ in keys])
+            new, places, others = sorted_out(rows, keys, enrolled)
             if others:
                 raise OtherLabelError(others)
             numbers = self._insert(writing, new)
@@ -364,54 +341,14 @@ class SqlStore(ABC):
         _set(writing.connection, "last_image", str(numbers[-1]))
         return numbers
 
+    @abstractmethod
     def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
-        numbered = list(enumerate(rows, first))
-        connection.executemany(
-            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-            (
-                (image, row.label, row.camera, row.source, time, row.picture_digest, row.embedding_digest)
-                for image, row in numbered
-            ),
-        )
-        connection.executemany(
-            "INSERT INTO vectors VALUES (?, ?)", ((image, self._to_vector(row.embedding)) for image, row in numbered)
-        )
-        pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
-        if pictures:
-            connection.executemany("INSERT INTO thumbnails VALUES (?, ?)", pictures)
-        extras = [(image, name, value) for image, row in numbered for name, value in row.columns]
-        if extras:
-            connection.executemany("INSERT INTO extras VALUES (?, ?, ?)", extras)
-
-
-def check_about(name: str, about: dict[str, str]) -> int:
-    """The schema of a gallery by what it says about itself.
-
-    Args:
-        name: Where it is.
-        about: Name -> value.
-
-    Raises:
-        StoreError: Of a newer version, or it does not say what it is of.
-    """
-    schema = about.get("schema", "")
-    if not schema.isdigit() or int(schema) > SCHEMA:
-        raise StoreError(
-            f"{name}: gallery schema {schema or 'missing'}, this version reads up to {SCHEMA}: pip install -U lookalike"
-        )
-    if missing := [key for key in NEEDED if key not in about]:
-        raise StoreError(f"{name}: does not say its {', '.join(missing)}: copy the gallery again")
-    return int(schema)
+        """Enrols rows under the numbers from the first on, without telling the history."""
 
 
 def now() -> str:
     """The time of a change, with the offset of the clock."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def first_about(about: dict[str, str]) -> dict[str, str]:
-    """What a new gallery says about itself."""
-    return {"schema": str(SCHEMA), "last_change": "0", "last_image": "0", **about}
 
 
 def _number(connection: Connection, name: str) -> int:
@@ -428,17 +365,17 @@ def _count(writing: Writing, label: str) -> int:
     return int(writing.connection.execute(query, (label,)).fetchone()[0])
 
 
-def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> dict[bytes, list[tuple[int, str, bytes, str]]]:
-    """Picture -> number, label, digest of the embedding and source of the images that show it."""
-    known: dict[bytes, list[tuple[int, str, bytes, str]]] = {}
+def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> Enrolled:
+    """The images that show these pictures."""
+    enrolled: Enrolled = {}
     for _, part in _parts(pictures):
         query = (
             f"SELECT picture, id, label, vector, source FROM images WHERE picture IN ({_marks(part)}) "
             "AND removed IS NULL ORDER BY id"
         )
         for picture, image, label, vector, source in connection.execute(query, list(part)):
-            known.setdefault(bytes(picture), []).append((image, label, bytes(vector), source))
-    return known
+            enrolled.setdefault(bytes(picture), []).append((image, label, bytes(vector), source))
+    return enrolled
 
 
 def _parts(values: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
