@@ -161,6 +161,9 @@ class PostgresStore(SqlStore):
     def close(self) -> None:
         """Ends the connection."""
         self.closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -231,9 +234,16 @@ class PostgresStore(SqlStore):
             try:
                 row = session.several([*begin, *statements, last])
             except BaseException as error:
-                if self._given_up(session, error) and not fresh:
+                standby = isinstance(error, errors.FeatureNotSupported)  # "cannot set transaction read-write mode"
+                if (self._given_up(session, error) or standby) and not fresh:
                     fresh = True
+                    self._drop()
                     continue
+                if standby:
+                    raise StoreError(
+                        f"{self.name}: a standby, which only reads: name all hosts, and add "
+                        "target_session_attrs=read-write to the address"
+                    ) from error
                 raise
             if self.about and (row is None or row[0] != self.about["gallery"]):
                 session.roll_back()

@@ -107,7 +107,7 @@ def _vector_schema(session: Session, where: PostgresPlace) -> str:
                 f"({one_line(error.diag.message_primary or error)}): let an administrator install pgvector on the "
                 "server and run CREATE EXTENSION vector in this database"
             ) from error
-        row = session.execute(query).fetchone()
+        (row,) = session.execute(query).fetchall()
     return str(row[0]).replace('"', '""')
 
 
