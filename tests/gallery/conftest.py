@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lookalike import Gallery, Model
+from lookalike.gallery.rows import Row
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.stores import create_store, open_store
 from postgres_server import Server
@@ -34,6 +36,13 @@ def server() -> Iterator[Server]:
     made = Server.make()
     yield made
     made.remove()
+
+
+def numbered(label: str, number: int, **columns: str) -> Row:
+    """An image that is like no other."""
+    rng = np.random.default_rng(number)
+    embedding = rng.standard_normal(2).astype("<f4").tobytes()
+    return Row(label, f"/{number}.jpg", rng.bytes(64), embedding, number % 3, tuple(sorted(columns.items())))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lookalike.errors import LookalikeError
@@ -15,7 +14,6 @@ from lookalike.gallery import stores
 from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.postgres_store import PostgresStore
 from lookalike.gallery.rows import OtherLabelError, Row, StoreError
-from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_store import SqliteStore
 
@@ -26,13 +24,6 @@ TEXTS = ['<b>"Kiwi"</b>', "O'Brien", "two\nlines", "🍐", "'; DROP TABLE images
 
 def row(label: str, source: str = "x.jpg", camera: int | None = None) -> Row:
     return Row(label, source, b"\xff\xd8" + label.encode(), b"\x00\x00\x80\x3f\x00\x00\x00\x00", camera)
-
-
-def numbered(label: str, number: int, **columns: str) -> Row:
-    """An image that is like no other."""
-    rng = np.random.default_rng(number)
-    embedding = rng.standard_normal(2).astype("<f4").tobytes()
-    return Row(label, f"/{number}.jpg", rng.bytes(64), embedding, number % 3, tuple(sorted(columns.items())))
 
 
 @pytest.fixture
@@ -63,26 +54,6 @@ def test_what_was_enrolled_is_read_back_in_order(store: SqlStore, place: Place) 
     assert again.thumbnail(99) == b""
     assert sorted(again.labels) == sorted(TEXTS)
     again.close()
-
-
-def test_everything_is_asked_by_number(store: SqlStore) -> None:
-    rows = [numbered("a", 1, size="1.5"), numbered("b", 2), numbered("a", 3, size='"x"', colour="null")]
-    store.add(rows, "")
-    assert store.sources([3, 1]) == ["/3.jpg", "/1.jpg"]
-    assert store.cameras([1, 2, 3, 9]) == [1, 2, 0, None]
-    assert store.columns([1, 2, 3]) == [{"size": "1.5"}, {}, {"colour": "null", "size": '"x"'}]
-    assert list(store.columns([3])[0]) == ["colour", "size"]
-    assert store.column_names() == ["colour", "size"]
-    assert store.having("camera", [0, 2]) == {2, 3}
-    assert store.having("source", ["/1.jpg", "?"]) == {1}
-    assert store.having("size", ['"x"', "2"]) == {3}
-    assert store.missing([1, 7, 3], False) == [7]
-    store.remove("id", [3], "")
-    assert (store.missing([3], False), store.missing([3], True)) == ([3], [])
-    assert store.embeddings([1, 3]).tolist() == [np.frombuffer(rows[i].embedding, "<f4").tolist() for i in (0, 2)]
-    assert store.embeddings([]).shape == (0, 2)
-    with pytest.raises(StoreError, match=r"damaged, the embedding of image 7 is missing or has not 2 values: verify"):
-        store.embeddings([1, 7])
 
 
 def test_an_image_is_the_same_by_its_thumbnail_and_one_thing_more(store: SqlStore) -> None:
@@ -154,30 +125,6 @@ def test_another_connection_sees_whole_changes(store: SqlStore, place: Place) ->
         assert reader.version != before
         assert labels(reader) == ["a", "b"]
         assert reader.version == reader.version, "reading is no change"
-
-
-def test_a_snapshot_follows_what_another_connection_changes(store: SqlStore, place: Place) -> None:
-    store.add([numbered(f"label {number % 4}", number) for number in range(50)], "")
-    with closing(place.open()) as other:
-        snapshot = Snapshot(other)
-        for change in (
-            lambda: store.add([numbered("new", number) for number in range(50, 60)], ""),
-            lambda: store.rename("label 1", "renamed", ""),
-            lambda: store.merge(["label 2", "new"], "merged", ""),
-            lambda: store.move([1, 60], "moved", ""),
-            lambda: store.remove("label", ["label 3"], ""),
-            lambda: store.undo(6, ""),
-            lambda: store.forget("id", [5, 6], ""),
-        ):
-            before = snapshot.current()
-            assert snapshot.current()[0] is before[0], "nothing changed"
-            change()
-            references, numbers = snapshot.current()
-            rows = store.rows()
-            assert numbers.tolist() == [stored.id for stored in rows]
-            assert references.labels == [stored.label for stored in rows]
-            assert references.embeddings.tobytes() == b"".join(stored.embedding for stored in rows)
-            assert list(references.paths) == [stored.source for stored in rows]
 
 
 def test_a_second_gallery_in_the_same_place_is_refused(store: SqlStore, place: Place) -> None:

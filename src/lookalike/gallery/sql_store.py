@@ -52,7 +52,7 @@ class SqlStore(ABC):
         """A transaction that sees one moment."""
 
     @abstractmethod
-    def from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: bytes) -> bytes:
         """What the database gives for an embedding, as float32 little-endian bytes."""
 
     @abstractmethod

@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -190,7 +189,7 @@ class SqliteStore(SqlStore):
         if extras:
             connection.executemany("INSERT INTO extras VALUES (?, ?, ?)", extras)
 
-    def from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: bytes) -> bytes:
         """As it is."""
         return bytes(value)
 
