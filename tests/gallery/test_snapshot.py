@@ -1,4 +1,4 @@
-"""Enrolled images in memory: always those of the store, whoever changed it, and read again only where something changed."""
+"""Enrolled images in memory: those of the store, whoever changed it, and read again only where something changed."""
 
 from collections.abc import Iterator
 from contextlib import closing
