@@ -3,7 +3,8 @@
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 
 from earlier_galleries import write_earlier
 from lookalike import Gallery, Model
+from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.history import HistoryError, Move
 from lookalike.gallery.rows import Row, StoreError
-from lookalike.gallery.sql_store import SCHEMA
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_store import SqliteStore
+
+from .conftest import Place
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "8"}
 
@@ -25,15 +29,16 @@ def row(label: str, seed: int) -> Row:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SqliteStore:
-    return SqliteStore.create(tmp_path / "gallery.sqlite", ABOUT)
+def store(place: Place) -> Iterator[SqlStore]:
+    with closing(place.create(8)) as made:
+        yield made
 
 
-def state(store: SqliteStore) -> dict[int, str]:
+def state(store: SqlStore) -> dict[int, str]:
     return {stored.id: stored.label for stored in store.rows()}
 
 
-def test_every_change_is_told_with_what_it_did(store: SqliteStore) -> None:
+def test_every_change_is_told_with_what_it_did(store: SqlStore) -> None:
     store.add([row("a", 1), row("a", 2), row("b", 3)], "new shelf")
     store.rename("a", "c", "")
     store.merge(["b", "c"], "d", "one thing")
@@ -48,7 +53,7 @@ def test_every_change_is_told_with_what_it_did(store: SqliteStore) -> None:
         (Move("d", None, 2),),
         (Move(None, "d", 2),),
     ]
-    log = store.changes()
+    log = store.changes(None)
     assert [change.number for change in log] == [6, 5, 4, 3, 2, 1]
     assert [change.moves for change in reversed(log)] == moves
     assert [change.action for change in reversed(log)] == ["add", "rename", "merge", "move", "remove", "undo"]
@@ -59,7 +64,7 @@ def test_every_change_is_told_with_what_it_did(store: SqliteStore) -> None:
     assert told[3:5] == ["  move: 1 image from 'd' to 'e'", "  remove: 2 images of 'd' removed (sold out)"]
 
 
-def test_any_change_is_undone_and_the_undoing_too(store: SqliteStore) -> None:
+def test_any_change_is_undone_and_the_undoing_too(store: SqlStore) -> None:
     store.add([row("a", 1), row("b", 2)], "")
     before = state(store)
     for change in (
@@ -80,7 +85,7 @@ def test_any_change_is_undone_and_the_undoing_too(store: SqliteStore) -> None:
         assert state(store) == before
 
 
-def test_a_gallery_is_seen_as_it_was_after_any_change(store: SqliteStore) -> None:
+def test_a_gallery_is_seen_as_it_was_after_any_change(store: SqlStore) -> None:
     rng = random.Random(0)
     states = [state(store)]
     for step in range(120):
@@ -118,7 +123,7 @@ def test_a_gallery_is_seen_as_it_was_after_any_change(store: SqliteStore) -> Non
         (1, r"^change 1: its images are not as it left them, since changes 3, 2: undo 3 first$"),
     ],
 )
-def test_what_cannot_be_undone_says_why(store: SqliteStore, number: int, text: str) -> None:
+def test_what_cannot_be_undone_says_why(store: SqlStore, number: int, text: str) -> None:
     with pytest.raises(HistoryError, match=r"change 1: there is none of that number; nothing was changed yet"):
         store.undo(1, "")
     store.add([row("a", 1), row("b", 2)], "")
@@ -127,7 +132,7 @@ def test_what_cannot_be_undone_says_why(store: SqliteStore, number: int, text: s
     before = state(store)
     with pytest.raises(HistoryError, match=text):
         store.undo(number, "")
-    assert (state(store), len(store.changes())) == (before, 3)
+    assert (state(store), len(store.changes(None))) == (before, 3)
     store.undo(3, "")
     store.undo(2, "")
     assert store.undo(1, "") == 2, "what was undone does not stand in the way"
@@ -136,7 +141,7 @@ def test_what_cannot_be_undone_says_why(store: SqliteStore, number: int, text: s
         store.undo(1, "")
 
 
-def test_an_image_that_is_enrolled_again_does_not_come_back_beside_itself(store: SqliteStore) -> None:
+def test_an_image_that_is_enrolled_again_does_not_come_back_beside_itself(store: SqlStore) -> None:
     store.add([row("a", 1), row("a", 2)], "")
     store.remove("label", ["a"], "")
     assert store.add_new([row("b", 2)], "") == ([3], 1), "what was removed is not there"
@@ -182,7 +187,7 @@ def test_what_is_forgotten_is_in_no_file(tmp_path: Path, closed: bool) -> None:
     assert store.rows() == kept
     assert all(store.thumbnail(stored.id) in content for stored in kept)
     assert store.forget("label", ["Anna Katharina"], "") == 0
-    log = store.changes()
+    log = store.changes(None)
     assert (log[0].action, log[0].note) == ("forget", "asked for")
     assert Counter(change.note for change in log) == {"": 7, "asked for": 1}
     assert {stored.id for stored in store.rows_at(1)} == {stored.id for stored in kept if stored.id <= 800} | {9}
@@ -190,17 +195,18 @@ def test_what_is_forgotten_is_in_no_file(tmp_path: Path, closed: bool) -> None:
     assert len(store.rows()) == len(kept) + 1, "what others were removed with it comes back"
 
 
-def test_nothing_is_known_of_a_change_whose_images_were_forgotten(store: SqliteStore) -> None:
+def test_nothing_is_known_of_a_change_whose_images_were_forgotten(store: SqlStore) -> None:
     store.add([row("a", 1)], "")
     store.add([row("b", 2)], "")
     store.forget("label", ["a"], "")
     with pytest.raises(HistoryError, match="change 1: nothing is known of what it changed"):
         store.undo(1, "")
-    assert str(store.changes()[-1]).endswith("add: no image that is still known")
+    assert str(store.changes(None)[-1]).endswith("add: no image that is still known")
     assert [stored.label for stored in store.rows_at(2)] == ["b"]
 
 
-def test_a_reader_that_holds_the_log_is_told(store: SqliteStore) -> None:
+def test_a_reader_that_holds_the_log_is_told(tmp_path: Path) -> None:
+    store = SqliteStore.create(tmp_path / "gallery.sqlite", ABOUT)
     store.add([row("a", 1), row("b", 2)], "")
     reader = sqlite3.connect(store.file, isolation_level=None)
     reader.execute("BEGIN")

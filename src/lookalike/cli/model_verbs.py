@@ -85,9 +85,7 @@ def _evaluate_gallery(settings: "EvalCommand") -> int:
     return 0
 
 
-def _load_model(
-    settings: "EmbedCommand | EvalCommand | GalleryAdd | GalleryCreate | PredictCommand | ReportCommand",
-) -> "Model":
+def _load_model(settings: "_WithBundle") -> "Model":
     """The bundle of a verb, on its device."""
     from lookalike.model import Model
 

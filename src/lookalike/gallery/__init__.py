@@ -1,16 +1,34 @@
-"""References that live: enrol, rename, remove, search; one module per store.
+"""References that live: enrol, rename, remove, search; in a folder or on a server.
 
 In reading order:
 
-    rows          one image, as it is enrolled and as it is read back
-    history       what was changed when, taken back, or forgotten for good
-    sqlite_store  the rows of a gallery in one SQLite file
-    enrolment     what enrols: images, their labels and sources
-    voting        how neighbours vote where nobody says
-    unknown       images that were called unknown, kept as files
-    grouping      which images probably show the same new thing, and which to label next, by arrays alone
-    suggestions   groups of unknown images as a table that a person edits and a page
-    suggest       makes these groups from files and embeddings
-    searchable    what can be searched and asked: a gallery now, or as it was
-    gallery       `Gallery`
+    rows              one image, as it is enrolled and as it is read back
+    history           what was changed when, taken back, or forgotten for good
+    about             what a gallery says about itself
+    same_images       which of the images to enrol are enrolled already
+    image_facts       what a store tells of images
+    sql_store         what the stores share: rows of a gallery in an SQL database
+    vector_file       all embeddings in a flat file beside the database
+    sqlite_store      the rows of a gallery in one SQLite file
+    postgres_place    the address of a gallery on a server, shown without its password
+    postgres_session  a connection to PostgreSQL, and what is said when it refuses
+    postgres_tables   the tables of a gallery there
+    postgres_store    the rows of a gallery on a PostgreSQL server
+    stores            which store a place means
+    snapshot          enrolled images in memory, kept up to date
+    columns           what else is known of enrolled images, and filters by it
+    enrolment         what enrols: images, their labels and sources
+    voting            how neighbours vote where nobody says
+    unknown_limit     when a gallery says unknown
+    own_model         the model of a gallery, by what the gallery says of it
+    unknown           images that were called unknown, kept as files
+    grouping          which images probably show the same new thing, and which to label next, by arrays alone
+    suggestions       groups of unknown images as a table that a person edits and a page
+    suggest           makes these groups from files and embeddings
+    searchable        what can be searched and asked: a gallery now, or as it was
+    editing           what changes enrolled images
+    verification      whether a gallery is whole
+    transfer          a gallery taken elsewhere, and brought in
+    measuring         how well photographs are named by a gallery
+    gallery           `Gallery`
 """

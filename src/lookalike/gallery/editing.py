@@ -207,6 +207,6 @@ class Editable(Searchable):
         raise GalleryError(f"{self.path}: has no label {label!r}{did_you_mean(label, labels)}")
 
 
-def _not_there(verb: str, numbers: Iterable[object], path: Path) -> GalleryError:
+def _not_there(verb: str, numbers: Iterable[object], path: Path | str) -> GalleryError:
     shown = ", ".join(map(str, list(numbers)[:5])) or "nothing"
     return GalleryError(f"{verb}: image={shown} is not in {path}: see the numbers that add gave")

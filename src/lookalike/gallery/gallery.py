@@ -32,7 +32,7 @@ from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.gallery.sqlite_store import SqliteStore
+from lookalike.gallery.stores import create_store, open_store, shown_place
 from lookalike.gallery.transfer import export_to, import_from
 from lookalike.gallery.verification import Verification, verify
 from lookalike.inference.encoder import Box, Encoder
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from lookalike.gallery.suggestions import Suggestions
 
 _UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
-_FILE = "gallery.sqlite"
 
 
 class Gallery(Editable):
@@ -56,7 +55,7 @@ class Gallery(Editable):
     whole or not at all; several processes may read while one writes. In a `with` block it is closed at the end.
 
     Args:
-        path: The folder.
+        path: The folder; of a shared gallery its address without the password.
         model: Embeds; the gallery belongs to its fingerprint.
         store: Its rows.
 
@@ -65,7 +64,7 @@ class Gallery(Editable):
     """
 
     def __init__(
-        self, path: Path, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
+        self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
     ) -> None:
         try:
             super().__init__(path, model, store, options)
@@ -79,7 +78,8 @@ class Gallery(Editable):
         """Makes an empty gallery.
 
         Args:
-            path: A new folder, or one without a gallery.
+            path: A new folder, or one without a gallery; or `postgresql://user:password@host/database?gallery=name`,
+                for one that any number of computers share.
             model: What embeds its images.
 
         Raises:
@@ -92,10 +92,11 @@ class Gallery(Editable):
             "dimensions": str(encoder.size),
             "model": about_model(model),
         }
-        folder = path_of(path, "Gallery.create")
-        store = SqliteStore.create(folder / _FILE, about)
-        keep_model(model, folder)
-        return cls(folder, model, store)
+        place = shown_place(path)
+        store = create_store(path, about)
+        if isinstance(place, Path):
+            keep_model(model, place)
+        return cls(place, model, store)
 
     @classmethod
     def open(
@@ -104,7 +105,7 @@ class Gallery(Editable):
         """Opens a gallery.
 
         Args:
-            path: Its folder.
+            path: Its folder or its address.
             model: The one that made it; None to load that when it is needed, by what the gallery says of it.
             options: Device, precision and workers of its own model, see `Model.load`.
 
@@ -114,8 +115,7 @@ class Gallery(Editable):
         """
         if model is not None:
             _encoder_of(model)
-        folder = path_of(path, "Gallery.open")
-        return cls(folder, model, SqliteStore(folder / _FILE), options)
+        return cls(shown_place(path), model, open_store(path), options)
 
     def add(
         self,
@@ -356,6 +356,8 @@ class Gallery(Editable):
     def _folder_of_unknown(self, folder: str | Path | None) -> Path:
         if folder is not None:
             return path_of(folder, "unknown images")
+        if not isinstance(self.path, Path):
+            raise GalleryError(f"{self.path}: has no folder of its own for unknown images: give one")
         return self.path / _UNKNOWN
 
     def verify(self) -> Verification:

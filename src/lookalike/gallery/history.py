@@ -107,11 +107,10 @@ class Writing:
     def __init__(self, connection: Connection, number: int) -> None:
         self.connection, self.number, self.touched = connection, number, 0
 
-    def added(self, images: Iterable[tuple[int, str]]) -> None:
-        """Images were enrolled: their numbers and labels."""
-        events = [(self.number, image, label) for image, label in images]
-        self.connection.executemany("INSERT INTO events VALUES (?, ?, NULL, ?)", events)
-        self.touched += len(events)
+    def added(self, first: int, last: int) -> None:
+        """Images were enrolled, with the numbers from the first to the last."""
+        statement = "INSERT INTO events SELECT ?, id, NULL, label FROM images WHERE id BETWEEN ? AND ?"
+        self._changed(statement, (self.number, first, last))
 
     def relabel(self, column: Column, value: str | int, new: str) -> int:
         """Gives the images of a label, number or source another label; returns how many."""
@@ -220,7 +219,7 @@ def changes_of(connection: Connection, most: int | None) -> list[Change]:
     query = "SELECT change, before, after, count(*) FROM events WHERE change >= ? GROUP BY change, before, after"
     for number, before, after, images in connection.execute(query, (first,)):
         moves.setdefault(number, []).append(Move(before, after, images))
-    sorted_moves = {number: tuple(sorted(those, key=_by_labels)) for number, those in moves.items()}
+    sorted_moves = {number: tuple(sorted(parts, key=_by_labels)) for number, parts in moves.items()}
     return [Change(number, time, action, note, sorted_moves.get(number, ())) for number, time, action, note in rows]
 
 

@@ -63,7 +63,7 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
     identification = identify(embedded.queries, embedded.references, protocol, rules)
     about = {"gallery": str(gallery.path), "fingerprint": references.fingerprint, "data": str(manifest.root)}
     return Assessment(
-        gallery.path.resolve().name,
+        gallery.name,
         identification,
         manifest,
         protocol,

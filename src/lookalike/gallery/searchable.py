@@ -70,7 +70,7 @@ class Searchable(ABC):
     """Enrolled images of one moment or of now.
 
     Attributes:
-        path: The folder of the gallery.
+        path: The folder of the gallery; of a shared one its address without the password.
 
     Args:
         path: As the attribute.
@@ -83,12 +83,17 @@ class Searchable(ABC):
     """
 
     def __init__(
-        self, path: Path, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
+        self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
     ) -> None:
         self.path, self._store, self._options = path, store, dict(options or {})
         self._model = model if model is None else self._own(model)
         self._limits: dict[float, tuple[References, Rejection]] = {}
         self._voting: tuple[References, VoteConfig] | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its folder, or of the gallery on a server."""
+        return self.path.resolve().name if isinstance(self.path, Path) else self.path.rpartition("=")[2]
 
     @property
     def model(self) -> HasEncoder:
@@ -383,7 +388,7 @@ class PastGallery(Searchable):
         number: Of the change.
     """
 
-    def __init__(self, path: Path, model: HasEncoder | None, store: SqlStore, number: int) -> None:
+    def __init__(self, path: Path | str, model: HasEncoder | None, store: SqlStore, number: int) -> None:
         super().__init__(path, model, store)
         self.number = number
         rows = store.rows_at(number)

@@ -62,20 +62,20 @@ class Snapshot:
         self._version = version
 
     def _apply(self, changed: dict[int, str | None]) -> None:
-        known = {image: place for place, image in enumerate(self._numbers.tolist()) if image in changed}
+        places = {image: place for place, image in enumerate(self._numbers.tolist()) if image in changed}
         labels = list(self._labels)
-        for image, place in known.items():
+        for image, place in places.items():
             label = changed[image]
             if label is not None:
                 labels[place] = label
-        gone = [place for image, place in known.items() if changed[image] is None]
+        gone = [place for image, place in places.items() if changed[image] is None]
         count = len(self._numbers)
         if gone:
             kept = np.ones(count, bool)
             kept[gone] = False
             self._buffer, self._numbers = self._buffer[:count][kept], self._numbers[kept]
             labels = list(compress(labels, kept.tolist()))
-        new = sorted(image for image, label in changed.items() if label is not None and image not in known)
+        new = sorted(image for image, label in changed.items() if label is not None and image not in places)
         if new:
             self._grow(new)
             labels += [str(changed[image]) for image in new]

@@ -5,29 +5,24 @@ Every change is one transaction with a number, whole or not at all. Threads of a
 Letters in shapes: N images, D embedding.
 """
 
-import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from threading import RLock
-from typing import Any
 
 import numpy as np
 
+from lookalike.gallery.about import ERASING
 from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
+from lookalike.gallery.image_facts import ImageFacts, in_parts, marks_for
 from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError
+from lookalike.gallery.same_images import Enrolled, sorted_out
 
-SCHEMA = 3  # 1 had no history, 2 kept embeddings and thumbnails among the rows
-KEYS = ("fingerprint", "precision", "dimensions", "model")  # what a gallery says about itself, besides its schema
-NEEDED = KEYS[:3]  # galleries of earlier versions do not say their model
-ERASING = "erasing"  # in about: bytes of forgotten images may still be somewhere
-_AT_ONCE = 500  # values in one statement
 _SCANNED = 20_000  # embeddings that are read at a time
 _RELOAD = "('forget', 'reembed')"  # changes after which all images are read again
 
 
-class SqlStore(ABC):
+class SqlStore(ImageFacts):
     """An open gallery.
 
     Attributes:
@@ -36,31 +31,12 @@ class SqlStore(ABC):
         closed: Whether it was let go.
     """
 
-    name: str
-    about: dict[str, str]
-    closed: bool = False
-
-    def __init__(self) -> None:
-        self._turn = RLock()
-
-    @abstractmethod
-    def _explained(self) -> AbstractContextManager[None]:
-        """Says in one line what the database and the system raise."""
-
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Connection]:
         """A transaction of the only writer: whole, or taken back."""
 
     @abstractmethod
-    def _reading(self) -> AbstractContextManager[Connection]:
-        """A transaction that sees one moment."""
-
-    @abstractmethod
-    def to_vector(self, embedding: bytes) -> Any:
-        """How the database takes an embedding."""
-
-    @abstractmethod
-    def from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: bytes) -> bytes:
         """What the database gives for an embedding, as float32 little-endian bytes."""
 
     @abstractmethod
@@ -86,12 +62,6 @@ class SqlStore(ABC):
     @abstractmethod
     def compact(self) -> int:
         """Gives back the room of what was forgotten; returns how many bytes."""
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """One moment of it, for statements of others."""
-        with self._open(), self._reading() as connection:
-            yield connection
 
     @property
     def version(self) -> int:
@@ -172,79 +142,25 @@ class SqlStore(ABC):
                     rows = [row for row in rows if row[0] in chosen]
                 content = {image: self.from_vector(value) for image, value in rows}
                 if wrong := [image for image in part if len(content.get(image, b"")) != 4 * size]:
-                    raise StoreError(
-                        f"{self.name}: damaged, the embedding of image {wrong[0]} is missing or has not {size} values: "
-                        "verify it, and bring back a copy of the gallery"
-                    )
+                    raise self._damaged(wrong[0])
                 vectors[first : first + len(part)] = np.frombuffer(b"".join(content.values()), "<f4").reshape(-1, size)
         return vectors
 
-    def sources(self, images: Sequence[int]) -> list[str]:
-        """Where these images came from."""
-        return [str(value) for value in self._values("images", "id", "source", images)]
-
-    def cameras(self, images: Sequence[int]) -> list[int | None]:
-        """What took these images."""
-        return self._values("images", "id", "camera", images)
-
-    def times(self, images: Sequence[int]) -> list[str]:
-        """When these images were enrolled, ISO 8601."""
-        return [str(value) for value in self._values("images", "id", "time", images)]
-
-    def thumbnail(self, image: int) -> bytes:
-        """The small JPEG of an image, of a removed one too; empty where there is none."""
-        found_there = self._values("thumbnails", "image", "jpeg", [image], missing=b"")
-        return bytes(found_there[0])
-
-    def columns(self, images: Sequence[int]) -> list[dict[str, Any]]:
-        """What else is known of these images: name -> value."""
-        known: dict[int, dict[str, Any]] = {}
-        with self._open(), self._reading() as connection:
-            for _, part in _parts(images):
-                query = f"SELECT image, name, value FROM extras WHERE image IN ({_marks(part)}) ORDER BY name"
-                for image, name, value in connection.execute(query, [int(image) for image in part]):
-                    known.setdefault(image, {})[name] = json.loads(value)
-        return [known.get(int(image), {}) for image in images]
-
-    def column_names(self) -> list[str]:
-        """Of all that is known of images besides label, camera and source, sorted."""
-        with self._open(), self._reading() as connection:
-            return sorted(str(row[0]) for row in connection.execute("SELECT DISTINCT name FROM extras"))
-
-    def distinct(self, column: str) -> list[str]:
-        """The values (JSON) of a column, each once, sorted."""
-        with self._open(), self._reading() as connection:
-            query = "SELECT DISTINCT value FROM extras WHERE name = ?"
-            return sorted(str(row[0]) for row in connection.execute(query, (column,)))
-
-    def having(self, column: str, values: Sequence[Any]) -> set[int]:
-        """The images of which `camera`, `source` or another column has one of these values, removed ones too."""
-        if column in ("camera", "source"):
-            query = f"SELECT id FROM images WHERE {column} IN ({_marks(values)})"
-            filled = list(values)
-        else:
-            query = f"SELECT image FROM extras WHERE name = ? AND value IN ({_marks(values)})"
-            filled = [column, *values]
-        with self._open(), self._reading() as connection:
-            return {int(row[0]) for row in connection.execute(query, filled)}
-
-    def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
-        known: dict[int, Any] = {}
-        with self._open(), self._reading() as connection:
-            for _, part in _parts(images):
-                query = f"SELECT {key}, {column} FROM {table} WHERE {key} IN ({_marks(part)})"
-                known.update(connection.execute(query, [int(image) for image in part]).fetchall())
-        return [known.get(int(image), missing) for image in images]
+    def _damaged(self, image: int) -> StoreError:
+        return StoreError(
+            f"{self.name}: damaged, the embedding of image {image} is missing or has not {self.about['dimensions']} "
+            "values: verify it, and bring back a copy of the gallery"
+        )
 
     def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
         """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
-        known: set[int] = set()
+        there: set[int] = set()
         with self._open(), self._reading() as connection:
-            for _, part in _parts(numbers):
+            for _, part in in_parts(numbers):
                 also = "" if removed else " AND removed IS NULL"
-                query = f"SELECT id FROM images WHERE id IN ({_marks(part)}){also}"
-                known.update(row[0] for row in connection.execute(query, list(part)))
-        return [number for number in numbers if number not in known]
+                query = f"SELECT id FROM images WHERE id IN ({marks_for(part)}){also}"
+                there.update(row[0] for row in connection.execute(query, list(part)))
+        return [number for number in numbers if number not in there]
 
     @property
     def labels(self) -> list[str]:
@@ -271,25 +187,8 @@ class SqlStore(ABC):
         """
         keys = [(row.picture_digest, row.embedding_digest) for row in rows]
         with self._change("add", note) as writing:
-            known = _enrolled(writing.connection, [picture for picture, _ in keys])
-            new: list[Row] = []
-            places: list[int] = []  # number of an enrolled image, or minus one minus the place among the new ones
-            others: list[tuple[Row, str]] = []
-            for row, (picture, vector) in zip(rows, keys, strict=True):
-                same = [
-                    (image, label)
-                    for image, label, its_vector, source in known.get(picture, ())
-                    if its_vector == vector or source == row.source
-                ]
-                mine = [image for image, label in same if label == row.label]
-                if same and not mine:
-                    others.append((row, same[0][1]))
-                    continue
-                if not mine:
-                    mine = [-1 - len(new)]
-                    known.setdefault(picture, []).append((mine[0], row.label, vector, row.source))
-                    new.append(row)
-                places.append(mine[0])
+            enrolled = _enrolled(writing.connection, [picture for picture, _ in keys])
+            new, places, others = sorted_out(rows, keys, enrolled)
             if others:
                 raise OtherLabelError(others)
             numbers = self._insert(writing, new)
@@ -366,14 +265,6 @@ class SqlStore(ABC):
             return changes_of(connection, most)
 
     @contextmanager
-    def _open(self) -> Iterator[None]:
-        """A thread's turn."""
-        if self.closed:
-            raise StoreError(f"{self.name}: closed: open the gallery again with Gallery.open")
-        with self._turn, self._explained():
-            yield
-
-    @contextmanager
     def _change(self, action: str, note: str) -> Iterator[Writing]:
         """One transaction with a number; what changes no row leaves no trace."""
         with self._open(), self._writing() as connection:
@@ -390,58 +281,18 @@ class SqlStore(ABC):
         first = _number(writing.connection, "last_image") + 1
         self._write_rows(writing.connection, first, rows, now())
         numbers = list(range(first, first + len(rows)))
-        writing.added((number, row.label) for number, row in zip(numbers, rows, strict=True))
+        writing.added(first, numbers[-1])
         _set(writing.connection, "last_image", str(numbers[-1]))
         return numbers
 
+    @abstractmethod
     def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
-        numbered = list(enumerate(rows, first))
-        connection.executemany(
-            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-            (
-                (image, row.label, row.camera, row.source, time, row.picture_digest, row.embedding_digest)
-                for image, row in numbered
-            ),
-        )
-        connection.executemany(
-            "INSERT INTO vectors VALUES (?, ?)", ((image, self.to_vector(row.embedding)) for image, row in numbered)
-        )
-        pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
-        if pictures:
-            connection.executemany("INSERT INTO thumbnails VALUES (?, ?)", pictures)
-        extras = [(image, name, value) for image, row in numbered for name, value in row.columns]
-        if extras:
-            connection.executemany("INSERT INTO extras VALUES (?, ?, ?)", extras)
-
-
-def check_about(name: str, about: dict[str, str]) -> int:
-    """The schema of a gallery by what it says about itself.
-
-    Args:
-        name: Where it is.
-        about: Name -> value.
-
-    Raises:
-        StoreError: Of a newer version, or it does not say what it is of.
-    """
-    schema = about.get("schema", "")
-    if not schema.isdigit() or int(schema) > SCHEMA:
-        raise StoreError(
-            f"{name}: gallery schema {schema or 'missing'}, this version reads up to {SCHEMA}: pip install -U lookalike"
-        )
-    if missing := [key for key in NEEDED if key not in about]:
-        raise StoreError(f"{name}: does not say its {', '.join(missing)}: copy the gallery again")
-    return int(schema)
+        """Enrols rows under the numbers from the first on, without telling the history."""
 
 
 def now() -> str:
     """The time of a change, with the offset of the clock."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def first_about(about: dict[str, str]) -> dict[str, str]:
-    """What a new gallery says about itself."""
-    return {"schema": str(SCHEMA), "last_change": "0", "last_image": "0", **about}
 
 
 def _number(connection: Connection, name: str) -> int:
@@ -458,23 +309,14 @@ def _count(writing: Writing, label: str) -> int:
     return int(writing.connection.execute(query, (label,)).fetchone()[0])
 
 
-def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> dict[bytes, list[tuple[int, str, bytes, str]]]:
-    """Picture -> number, label, digest of the embedding and source of the images that show it."""
-    known: dict[bytes, list[tuple[int, str, bytes, str]]] = {}
-    for _, part in _parts(pictures):
+def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> Enrolled:
+    """The images that show these pictures."""
+    enrolled: Enrolled = {}
+    for _, part in in_parts(pictures):
         query = (
-            f"SELECT picture, id, label, vector, source FROM images WHERE picture IN ({_marks(part)}) "
+            f"SELECT picture, id, label, vector, source FROM images WHERE picture IN ({marks_for(part)}) "
             "AND removed IS NULL ORDER BY id"
         )
         for picture, image, label, vector, source in connection.execute(query, list(part)):
-            known.setdefault(bytes(picture), []).append((image, label, bytes(vector), source))
-    return known
-
-
-def _parts(values: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
-    for first in range(0, len(values), _AT_ONCE):
-        yield first, values[first : first + _AT_ONCE]
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))
+            enrolled.setdefault(bytes(picture), []).append((image, label, bytes(vector), source))
+    return enrolled

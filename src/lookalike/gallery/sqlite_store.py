@@ -10,14 +10,14 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
+from lookalike.gallery.about import ERASING, KEYS, SCHEMA, check_about, first_about
 from lookalike.gallery.history import Connection
-from lookalike.gallery.rows import StoreError, digest
-from lookalike.gallery.sql_store import ERASING, KEYS, SCHEMA, SqlStore, check_about, first_about
+from lookalike.gallery.rows import Row, StoreError, digest
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.vector_file import VectorFile
 
 _CACHE_KIB = 2**16
@@ -139,8 +139,8 @@ class SqliteStore(SqlStore):
     def _keep_vectors(self, images: np.ndarray, vectors: np.ndarray) -> None:
         """Writes the flat file, without what was forgotten meanwhile: nobody forgets while it is written."""
         with suppress(OSError, StoreError), self._open(), self._writing() as connection:
-            known = {row[0] for row in connection.execute("SELECT id FROM images")}
-            kept = np.array([image in known for image in images.tolist()], bool)
+            there = {row[0] for row in connection.execute("SELECT id FROM images")}
+            kept = np.array([image in there for image in images.tolist()], bool)
             self._vectors.write(images[kept], vectors[kept])
 
     def own_problems(self, images: Sequence[int]) -> list[str]:
@@ -209,11 +209,24 @@ class SqliteStore(SqlStore):
         ids = np.repeat(np.arange(len(labels)), [len(part) for part in parts])[order]
         return together[order], [labels[place] for place in ids.tolist()]
 
-    def to_vector(self, embedding: bytes) -> Any:
-        """As it is."""
-        return embedding
+    def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
+        numbered = list(enumerate(rows, first))
+        connection.executemany(
+            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+            (
+                (image, row.label, row.camera, row.source, time, row.picture_digest, row.embedding_digest)
+                for image, row in numbered
+            ),
+        )
+        connection.executemany("INSERT INTO vectors VALUES (?, ?)", ((image, row.embedding) for image, row in numbered))
+        pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
+        if pictures:
+            connection.executemany("INSERT INTO thumbnails VALUES (?, ?)", pictures)
+        extras = [(image, name, value) for image, row in numbered for name, value in row.columns]
+        if extras:
+            connection.executemany("INSERT INTO extras VALUES (?, ?, ?)", extras)
 
-    def from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: bytes) -> bytes:
         """As it is."""
         return bytes(value)
 

@@ -1,0 +1,119 @@
+"""What a store tells of images: where they came from, what took them, their pictures and columns."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from threading import RLock
+from typing import Any
+
+from lookalike.gallery.history import Connection
+from lookalike.gallery.rows import StoreError
+
+_AT_ONCE = 500  # values in one statement
+
+
+class ImageFacts(ABC):
+    """An open store, asked about images.
+
+    Attributes:
+        name: Where it is, for people.
+        about: What it says about itself.
+        closed: Whether it was let go.
+    """
+
+    name: str
+    about: dict[str, str]
+    closed: bool = False
+
+    def __init__(self) -> None:
+        self._turn = RLock()
+
+    @abstractmethod
+    def _explained(self) -> AbstractContextManager[None]:
+        """Says in one line what the database and the system raise."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees one moment."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One moment of it, for statements of others."""
+        with self._open(), self._reading() as connection:
+            yield connection
+
+    def sources(self, images: Sequence[int]) -> list[str]:
+        """Where these images came from."""
+        return [str(value) for value in self._values("images", "id", "source", images)]
+
+    def cameras(self, images: Sequence[int]) -> list[int | None]:
+        """What took these images."""
+        return self._values("images", "id", "camera", images)
+
+    def times(self, images: Sequence[int]) -> list[str]:
+        """When these images were enrolled, ISO 8601."""
+        return [str(value) for value in self._values("images", "id", "time", images)]
+
+    def thumbnail(self, image: int) -> bytes:
+        """The small JPEG of an image, of a removed one too; empty where there is none."""
+        return bytes(self._values("thumbnails", "image", "jpeg", [image], missing=b"")[0])
+
+    def columns(self, images: Sequence[int]) -> list[dict[str, Any]]:
+        """What else is filled of these images: name -> value."""
+        filled: dict[int, dict[str, Any]] = {}
+        with self._open(), self._reading() as connection:
+            for _, part in in_parts(images):
+                query = f"SELECT image, name, value FROM extras WHERE image IN ({marks_for(part)}) ORDER BY name"
+                for image, name, value in connection.execute(query, [int(image) for image in part]):
+                    filled.setdefault(image, {})[name] = json.loads(value)
+        return [filled.get(int(image), {}) for image in images]
+
+    def column_names(self) -> list[str]:
+        """Of all that is known of images besides label, camera and source, sorted."""
+        with self._open(), self._reading() as connection:
+            return sorted(str(row[0]) for row in connection.execute("SELECT DISTINCT name FROM extras"))
+
+    def distinct(self, column: str) -> list[str]:
+        """The values (JSON) of a column, each once, sorted."""
+        with self._open(), self._reading() as connection:
+            query = "SELECT DISTINCT value FROM extras WHERE name = ?"
+            return sorted(str(row[0]) for row in connection.execute(query, (column,)))
+
+    def having(self, column: str, values: Sequence[Any]) -> set[int]:
+        """The images of which `camera`, `source` or another column has one of these values, removed ones too."""
+        if column in ("camera", "source"):
+            query = f"SELECT id FROM images WHERE {column} IN ({marks_for(values)})"
+            filled = list(values)
+        else:
+            query = f"SELECT image FROM extras WHERE name = ? AND value IN ({marks_for(values)})"
+            filled = [column, *values]
+        with self._open(), self._reading() as connection:
+            return {int(row[0]) for row in connection.execute(query, filled)}
+
+    def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
+        stored: dict[int, Any] = {}
+        with self._open(), self._reading() as connection:
+            for _, part in in_parts(images):
+                query = f"SELECT {key}, {column} FROM {table} WHERE {key} IN ({marks_for(part)})"
+                stored.update(connection.execute(query, [int(image) for image in part]).fetchall())
+        return [stored.get(int(image), missing) for image in images]
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """A thread's turn."""
+        if self.closed:
+            raise StoreError(f"{self.name}: closed: open the gallery again with Gallery.open")
+        with self._turn, self._explained():
+            yield
+
+
+def in_parts(values: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
+    """As many values as one statement takes, and the place of the first of them."""
+    for first in range(0, len(values), _AT_ONCE):
+        yield first, values[first : first + _AT_ONCE]
+
+
+def marks_for(values: Sequence[Any]) -> str:
+    """What stands for these values in a statement."""
+    return ", ".join("?" * len(values))

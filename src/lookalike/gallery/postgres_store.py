@@ -1,0 +1,306 @@
+"""A gallery on a PostgreSQL server with the extension pgvector, for any number of processes and computers.
+
+Every gallery is a schema of its own in a database. A change is one transaction, and writers take turns by an advisory
+lock. What is searched is read into memory (see `snapshot`); the column `vectors.embedding` is there for others, who
+may ask it by SQL.
+
+Letters in shapes: N images, D embedding.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import uuid4
+
+import numpy as np
+import psycopg
+from psycopg import errors
+
+from lookalike.errors import one_line
+from lookalike.gallery.about import ERASING, KEYS, check_about
+from lookalike.gallery.history import Connection
+from lookalike.gallery.postgres_place import postgres_place
+from lookalike.gallery.postgres_session import Session, problem
+from lookalike.gallery.postgres_tables import BUSY, lock_key, make_tables, rewrite_tables
+from lookalike.gallery.rows import Row, StoreError
+from lookalike.gallery.sql_store import SqlStore
+
+_AT_ONCE = 10_000  # embeddings that are in memory twice while they are read
+
+
+class PostgresStore(SqlStore):
+    """An open gallery on a server.
+
+    A connection that broke between two calls is opened again by the next; with several hosts and
+    `target_session_attrs=read-write` in the address the gallery goes on where a standby was promoted.
+
+    Args:
+        place: `postgresql://user:password@host:port/database?gallery=shop`, see `postgres_place`.
+
+    Raises:
+        StoreError: There is none, the server cannot be reached, or the gallery is of a newer version.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self._place = postgres_place(place)
+        self.name = self.place = self._place.name
+        self._session: Session | None = None
+        self._reread = False  # after another server may have taken over
+        self.about = {}
+        try:
+            with self._open(), self._reading() as connection:
+                self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
+            check_about(self.name, self.about)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def create(cls, place: str, about: dict[str, str]) -> "PostgresStore":
+        """Makes the tables, and the extension where the database has it not: all of it or nothing.
+
+        Args:
+            place: As of the class; the database is there.
+            about: What the gallery is of: fingerprint, precision, dimensions, model.
+
+        Raises:
+            StoreError: A gallery is there already, the server has no pgvector, or the user lacks rights.
+        """
+        assert set(about) <= set(KEYS)
+        where = postgres_place(place)
+        session = Session(where)
+        try:
+            make_tables(session, where, {"gallery": uuid4().hex, **about})
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise StoreError(problem(where.name, error)) from error
+        finally:
+            session.close()
+        return cls(place)
+
+    @property
+    def version(self) -> int:
+        """The number of the last change, made by this process or another; below 0 where all has to be read again."""
+        number = super().version
+        return -2 if self._reread else number
+
+    def changed_since(self, version: int) -> tuple[dict[int, str | None] | None, int]:
+        """As of the base; all is read again from a server that may be another than before."""
+        changed, last = super().changed_since(version)
+        changed, self._reread = None if self._reread else changed, False
+        return changed, last
+
+    def embeddings(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
+        """float32 [N, D] of these images, removed ones too, whose numbers ascend.
+
+        Raises:
+            StoreError: One is missing.
+        """
+        size = int(self.about["dimensions"])
+        vectors = np.empty((len(images), size), np.float32)
+        query = "SELECT image, embedding FROM vectors WHERE image = ANY(?) ORDER BY image"
+        with self._open(), self._reading() as connection:
+            for first in range(0, len(images), _AT_ONCE):
+                part = [int(image) for image in images[first : first + _AT_ONCE]]
+                rows = connection.execute(query, (part,)).fetchall()
+                if (numbers := [image for image, _ in rows]) != part:
+                    raise self._damaged(min(set(part).difference(numbers), default=part[0]))
+                content = b"".join(value for _, value in rows)
+                vectors[first : first + len(part)] = np.frombuffer(content, _vector_type(size))["values"]
+        return vectors
+
+    def erase(self) -> bool:
+        """Writes every table that had bytes of forgotten images anew, with the rows that are left alone.
+
+        An ordinary VACUUM leaves them in free parts of pages, and any VACUUM keeps what an old transaction of anybody
+        could still see. Others wait meanwhile. The server's write-ahead log, its archive, standbys that lag behind and
+        backups are out of reach: they forget by the rules of whoever runs the server.
+
+        Raises:
+            StoreError: Another process was reading all the time, or the user does not own the tables.
+        """
+        with self._open():
+            with self._reading() as connection:
+                if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
+                    return False
+            try:
+                with self._writing() as connection:
+                    rewrite_tables(connection)
+                    connection.execute("DELETE FROM about WHERE name = ?", (ERASING,))
+            except (errors.LockNotAvailable, errors.InsufficientPrivilege) as error:
+                raise StoreError(
+                    f"{self.name}: forgotten, but its bytes are still in the tables "
+                    f"({one_line(error.diag.message_primary or error)}): end the process that reads all the time, and "
+                    "call forget again as the owner of the gallery"
+                ) from error
+        return True
+
+    def own_problems(self, images: Sequence[int]) -> list[str]:
+        """None: the server looks after its files."""
+        return []
+
+    def compact(self) -> int:
+        """Writes the tables anew without the room of what was forgotten or replaced; returns how many bytes that gave.
+
+        Raises:
+            StoreError: Another process was reading all the time, or the user does not own the tables.
+        """
+        query = (
+            "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relkind = 'r' AND n.nspname = ?"
+        )
+        with self._open():
+            sizes = []
+            for _ in range(2):
+                with self._reading() as connection:
+                    sizes.append(int(connection.execute(query, (self._place.gallery,)).fetchone()[0]))
+                if len(sizes) == 1:
+                    with self._writing() as connection:
+                        rewrite_tables(connection)
+        return sizes[0] - sizes[1]
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.closed = True
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _no_longer_kept(self, images: Sequence[int]) -> None:
+        """Nothing is kept beside the tables."""
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise StoreError(problem(self.name, error)) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Whole, or taken back."""
+        locked = f"SELECT pg_advisory_xact_lock({lock_key(self._place.gallery)})"
+        session = self._begun("ISOLATION LEVEL READ COMMITTED READ WRITE", "SET LOCAL synchronous_commit TO on", locked)
+        try:
+            yield session
+        except BaseException as error:
+            if self._given_up(session, error):
+                raise StoreError(
+                    f"{self.name}: the connection was lost ({one_line(error)}) before the change was whole, so nothing "
+                    "was changed: try again"
+                ) from error
+            raise
+        try:
+            session.commit()
+        except BaseException as error:
+            if self._given_up(session, error):
+                raise StoreError(
+                    f"{self.name}: the connection was lost ({one_line(error)}) while the change was committed, so it "
+                    "may be done or not: look at the log of the gallery before trying again"
+                ) from error
+            raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One moment; nobody erases meanwhile."""
+        locked = "LOCK TABLE about IN ACCESS SHARE MODE"  # before the moment is chosen, which `erase` would empty
+        session = self._begun("ISOLATION LEVEL REPEATABLE READ READ ONLY", locked)
+        try:
+            yield session
+            session.commit()
+        except BaseException as error:
+            if self._given_up(session, error):
+                raise StoreError(
+                    f"{self.name}: the connection was lost ({one_line(error)}) while the gallery was read: try again"
+                ) from error
+            raise
+
+    def _begun(self, how: str, *statements: str) -> Session:
+        """In a transaction on this gallery; on a new connection where the last was lost meanwhile."""
+        begin = [
+            f"BEGIN {how}",
+            f'SET LOCAL search_path TO "{self._place.gallery}"',
+            f"SET LOCAL lock_timeout TO '{BUSY}'",
+        ]
+        last = "SELECT value FROM about WHERE name = 'gallery'"
+        fresh = self._session is None
+        while True:
+            if self._session is None:
+                self._session = Session(self._place)
+                self._reread = bool(self.about)
+            session = self._session
+            try:
+                row = session.several([*begin, *statements, last])
+            except BaseException as error:
+                standby = isinstance(error, errors.FeatureNotSupported)  # "cannot set transaction read-write mode"
+                if (self._given_up(session, error) or standby) and not fresh:
+                    fresh = True
+                    self._drop()
+                    continue
+                if standby:
+                    raise StoreError(
+                        f"{self.name}: a standby, which only reads: name all hosts, and add "
+                        "target_session_attrs=read-write to the address"
+                    ) from error
+                raise
+            if self.about and (row is None or row[0] != self.about["gallery"]):
+                session.roll_back()
+                raise StoreError(f"{self.name}: another gallery is there now: open it again with Gallery.open")
+            return session
+
+    def _given_up(self, session: Session, error: BaseException) -> bool:
+        """Takes the transaction back; returns whether the connection was lost."""
+        lost = isinstance(error, psycopg.Error) and session.lost(error)
+        if lost or not isinstance(error, Exception):
+            session.close()
+        else:
+            session.roll_back()
+        if session.ended and self._session is session:
+            self._session = None
+        return lost
+
+    def from_vector(self, value: bytes) -> bytes:
+        """From the binary form of pgvector."""
+        return np.frombuffer(value[4:], ">f4").astype("<f4").tobytes()
+
+    def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
+        assert isinstance(connection, Session)
+        numbered = list(enumerate(rows, first))
+        connection.copy_in(
+            "images",
+            ("int8", "text", "int8", "text", "text", "bytea", "bytea", "int8"),
+            (
+                (image, row.label, row.camera, row.source, time, row.picture_digest, row.embedding_digest, None)
+                for image, row in numbered
+            ),
+        )
+        connection.copy_bytes_in("vectors", self._vector_rows(first, [row.embedding for row in rows]))
+        pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
+        if pictures:
+            connection.copy_in("thumbnails", ("int8", "bytea"), pictures)
+        extras = [(image, name, value) for image, row in numbered for name, value in row.columns]
+        if extras:
+            connection.copy_in("extras", ("int8", "text", "text"), extras)
+
+    def _vector_rows(self, first: int, embeddings: list[bytes]) -> bytes:
+        """Rows of the table of vectors as COPY takes them: two fields, each behind its length in bytes."""
+        size = int(self.about["dimensions"])
+        if wrong := [embedding for embedding in embeddings if len(embedding) != 4 * size]:
+            raise StoreError(
+                f"{self.name}: expected embeddings of {size} values, found {len(wrong[0]) / 4:g}: embed with the model "
+                "of the gallery"
+            )
+        vector = _vector_type(size)
+        fields = [("fields", ">i2"), ("eight", ">i4"), ("image", ">i8"), ("bytes", ">i4"), ("vector", vector)]
+        rows = np.zeros(len(embeddings), np.dtype(fields))
+        rows["fields"], rows["eight"], rows["bytes"], rows["vector"]["size"] = 2, 8, vector.itemsize, size
+        rows["image"] = np.arange(first, first + len(embeddings))
+        rows["vector"]["values"] = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, size)
+        return rows.tobytes()
+
+
+def _vector_type(size: int) -> np.dtype[np.void]:
+    """How pgvector sends and takes a vector: D, nothing, D values; big-endian."""
+    return np.dtype([("size", ">i2"), ("unused", ">i2"), ("values", ">f4", (size,))])
