@@ -150,7 +150,10 @@ class SqliteStore(SqlStore):
         beside = np.empty((len(images), int(self.about["dimensions"])), np.float32)
         filled = self._vectors.read(np.asarray(images, np.int64), beside)
         mine = [image for image, there in zip(images, filled.tolist(), strict=True) if there]
-        differ = (beside[filled] != super().embeddings(mine)).any(axis=1) if mine else np.zeros(0, bool)
+        try:
+            differ = (beside[filled] != super().embeddings(mine)).any(axis=1) if mine else np.zeros(0, bool)
+        except StoreError:  # one in the database is damaged, which is told of its image, or was forgotten meanwhile
+            return problems
         if differ.any():
             problems.append(
                 f"{self._vectors.file.name}: {int(differ.sum())} embeddings are not those of {self.file.name}: delete "
