@@ -73,7 +73,7 @@ def test_a_split_of_a_data_set(gallery: Gallery, digits: Path) -> None:
     assert part.identification.result.metrics == gallery.evaluate(digits / "test").identification.result.metrics
     assert (part.split, whole.split, len(part.protocol.queries)) == ("test", "all", 20)
     assert len(gallery.evaluate(digits, "val").protocol.queries) == 20
-    with pytest.raises(LookalikeError, match=r"split=night: expected train, validation"):
+    with pytest.raises(LookalikeError, match=r"split=.night.: expected train, validation"):
         gallery.evaluate(digits, "night")
 
 

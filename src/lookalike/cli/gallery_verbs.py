@@ -131,14 +131,13 @@ def list_images(settings: "GalleryList") -> int:
     """`lookalike gallery list`."""
     with _opened(settings.gallery) as gallery:
         seen = gallery if settings.at is None else gallery.at(settings.at)
-        show(seen)
-        if settings.label is None:
-            width = max(map(len, seen.labels), default=0)
-            for label, count in seen.labels.items():
-                show(f"{label:<{width}}  {count}")
-            return 0
-        for image in seen.images(settings.label):
-            show(image)
+        labels = seen.labels
+        width = max(map(len, labels), default=0)
+        lines: list[object] = [f"{label:<{width}}  {count}" for label, count in labels.items()]
+        if settings.label is not None:
+            lines = [*seen.images(settings.label)]
+        for line in [seen, *lines]:
+            show(line)
     return 0
 
 

@@ -80,9 +80,9 @@ def _having(
     values = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if name == "label":
         wanted = {as_label(str(value)) for value in values}
-        known = set(labels)
-        for label in sorted(wanted - known):
-            raise GalleryError(f"label={label!r}: is not in the gallery{did_you_mean(label, sorted(known))}")
+        enrolled = set(labels)
+        for label in sorted(wanted - enrolled):
+            raise GalleryError(f"label={label!r}: is not in the gallery{did_you_mean(label, sorted(enrolled))}")
         return np.fromiter((label in wanted for label in labels), bool, len(labels))
     if name == "camera":
         images = store.having(name, [_whole(value) for value in values])

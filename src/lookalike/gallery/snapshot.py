@@ -69,20 +69,20 @@ class Snapshot:
         self._labels = [names.setdefault(label, label) for label in labels]  # one text for all of a label
 
     def _apply(self, changed: dict[int, str | None]) -> None:
-        known = {image: place for place, image in enumerate(self._numbers.tolist()) if image in changed}
+        held = {image: place for place, image in enumerate(self._numbers.tolist()) if image in changed}
         labels = list(self._labels)
-        for image, place in known.items():
+        for image, place in held.items():
             label = changed[image]
             if label is not None:
                 labels[place] = label
-        gone = [place for image, place in known.items() if changed[image] is None]
+        gone = [place for image, place in held.items() if changed[image] is None]
         count = len(self._numbers)
         if gone:
             kept = np.ones(count, bool)
             kept[gone] = False
             self._buffer, self._numbers = self._buffer[:count][kept], self._numbers[kept]
             labels = list(compress(labels, kept.tolist()))
-        new = sorted(image for image, label in changed.items() if label is not None and image not in known)
+        new = sorted(image for image, label in changed.items() if label is not None and image not in held)
         if new:
             self._grow(new)
             labels += [str(changed[image]) for image in new]

@@ -57,6 +57,7 @@ class SqliteStore(SqlStore):
             raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
         with self._explained():
             self._connection = _connect(file)
+            self._identity = _identity(file)
             self.about = self._read_about()
         if check_about(self.name, self.about) < SCHEMA:
             with self._open(), self._writing() as connection:
@@ -138,8 +139,8 @@ class SqliteStore(SqlStore):
     def _keep_vectors(self, images: np.ndarray, vectors: np.ndarray) -> None:
         """Writes the flat file, without what was forgotten meanwhile: nobody forgets while it is written."""
         with suppress(OSError, StoreError), self._open(), self._writing() as connection:
-            known = {row[0] for row in connection.execute("SELECT id FROM images")}
-            kept = np.array([image in known for image in images.tolist()], bool)
+            there = {row[0] for row in connection.execute("SELECT id FROM images")}
+            kept = np.array([image in there for image in images.tolist()], bool)
             self._vectors.write(images[kept], vectors[kept])
 
     def own_problems(self, images: Sequence[int]) -> list[str]:
@@ -181,6 +182,8 @@ class SqliteStore(SqlStore):
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
+            if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
+                raise StoreError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -242,6 +245,15 @@ def _upgrade(connection: Connection) -> None:
     about |= {"schema": str(SCHEMA), "gallery": uuid4().hex, "last_change": str(last)}
     connection.execute("DELETE FROM about")
     connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None where there is none."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Explained:

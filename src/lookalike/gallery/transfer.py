@@ -141,7 +141,7 @@ def _table_of(
         pictures.append(f"images/{number}.jpg" if jpeg else None)
         if jpeg:
             (made / f"images/{number}.jpg").write_bytes(jpeg)
-    known = store.columns(numbers)
+    others = store.columns(numbers)
     embeddings = store.embeddings(numbers)
     return {
         "number": numbers,
@@ -150,7 +150,7 @@ def _table_of(
         "source": store.sources(numbers),
         "time": store.times(numbers),
         "picture": pictures,
-        **{column.name: [column.written(values.get(name)) for values in known] for name, column in columns.items()},
+        **{column.name: [column.written(values.get(name)) for values in others] for name, column in columns.items()},
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), embeddings.shape[1]),
     }
 
