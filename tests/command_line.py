@@ -1,6 +1,7 @@
 """What the tests of settings and of the command line share: what each verb needs, and the groups of settings."""
 
 from lookalike.cli.arguments import read_settings
+from lookalike.cli.verbs import GALLERY
 from lookalike.settings.compose import config_folder
 from lookalike.settings.training import Train
 
@@ -15,16 +16,32 @@ NEEDED = {
     "demo": [],
     "embed": [],
     "eval": [],
-    "predict": ["bundle=b", "image=i.jpg"],
+    "predict": ["image=i.jpg"],
     "audit": [],
     "compare": [],
     "tune": [],
     "report": ["bundle=b"],
+    "gallery create": ["gallery=g"],
+    "gallery add": ["gallery=g", "images=i"],
+    "gallery list": ["gallery=g"],
+    "gallery rename": ["gallery=g", "label=a", "to=b"],
+    "gallery merge": ["gallery=g", "labels=[a,b]", "to=b"],
+    "gallery move": ["gallery=g", "image=7", "to=b"],
+    "gallery remove": ["gallery=g"],
+    "gallery forget": ["gallery=g"],
+    "gallery log": ["gallery=g"],
+    "gallery undo": ["gallery=g", "change=1"],
+    "gallery verify": ["gallery=g"],
+    "gallery compact": ["gallery=g"],
+    "gallery export": ["gallery=g", "output=o"],
+    "gallery import": ["gallery=g", "input=i"],
 }
 
 
-GROUPS = {
-    folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONFIGS.iterdir() if folder.is_dir()
+GROUPS = {  # but the folder of the actions of the verb gallery
+    folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
+    for folder in CONFIGS.iterdir()
+    if folder.is_dir() and folder.name != GALLERY
 }
 
 

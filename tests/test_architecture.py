@@ -155,7 +155,7 @@ def test_predicting_loads_only_what_it_needs(bundle_path: Path, digits: Path, tm
     file = next((digits / "test").rglob("*.png"))
     loaded = loaded_by("predict", f"bundle={bundle_path}", f"image={file}", f"output={tmp_path}", "k=3")
     assert list(tmp_path.glob("*.json"))
-    assert {"cv2", "faiss", "openvino"} <= loaded <= PREDICT
+    assert {"cv2", "numba", "openvino"} <= loaded <= PREDICT
 
 
 def test_the_package_itself_loads_nothing() -> None:

@@ -242,7 +242,7 @@ def test_a_config_without_its_file_is_told(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["--imag", "i"], ["--imag=i"], ["imag=i"]])
 def test_a_misspelt_option_is_named_with_its_nearest(arguments: list[str]) -> None:
-    with pytest.raises(SettingsError, match=r"^imag: unknown setting; did you mean image\?; known here: bundle, image"):
+    with pytest.raises(SettingsError, match=r"^imag: unknown setting; did you mean image\?; known here: bundle, gall"):
         read_settings("predict", ["bundle=b", "image=i", *arguments])
 
 

@@ -20,7 +20,7 @@ def names(kind: type[BaseModel], prefix: str = "") -> list[str]:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_names_every_setting_as_it_is_typed(verb: str, capsys: pytest.CaptureFixture) -> None:
-    assert main([verb, "--help"]) == 0
+    assert main([*verb.split(), "--help"]) == 0
     text = capsys.readouterr().out
     lines = [line.strip() for line in text.splitlines()]
     for name in names(VERBS[verb].settings_type):

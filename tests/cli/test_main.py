@@ -18,7 +18,12 @@ from lookalike.errors import LookalikeError, install
     [
         (["trian"], "trian: no such verb; did you mean train?; verbs: demo, "),
         (["--nope"], "--nope: no such verb"),
-        (["predict", "image=i"], "bundle: needs a value: give bundle=..."),
+        (["predict", "bundle=b"], "image: needs a value: give image=..."),
+        (["predict", "image=i.jpg"], "what predicts: give bundle=<folder> or gallery=<folder>, got neither"),
+        (["gallery", "ad", "images=i"], "gallery ad: expected an action; did you mean add?; actions: create, add, "),
+        (["gallery", "gallery=g"], "gallery gallery=g: expected an action; actions: create, add, "),
+        (["gallery", "add", "gallery=g"], "images: needs a value: give images=..."),
+        (["gallery", "list", "gallery=/no where"], "/no where/gallery.sqlite: no gallery there: make one"),
         (["predict", "bundle=b", "image"], "image: expected setting=value; lookalike predict --help lists"),
         (["predict", "--k"], "--k: expected setting=value"),
         (["predict", "--kk", "3", "--bundle", "b", "image=i"], "kk: unknown setting; did you mean k?"),
@@ -49,7 +54,17 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 def test_help_names_every_verb(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {verb} " in text for verb in VERBS)
+    assert all(f"\n  {verb.partition(' ')[0]} " in text for verb in VERBS)
+    assert text.count("\n  gallery ") == 1
+
+
+@pytest.mark.parametrize("arguments", [["gallery"], ["gallery", "--help"], ["gallery", "-h"], ["gallery", "help"]])
+def test_help_of_galleries_names_every_action(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: lookalike gallery <action> gallery=<folder> [setting=value ...]")
+    actions = [verb.partition(" ")[2] for verb in VERBS if verb.startswith("gallery ")]
+    assert [line.split()[0] for line in text.split("actions:\n")[1].split("\n\n")[0].splitlines()] == actions
 
 
 def test_version(capsys: pytest.CaptureFixture) -> None:

@@ -10,7 +10,8 @@ import pytest
 import lookalike.cli
 from command_line import CONFIGS, NEEDED
 from lookalike.cli.arguments import read_settings
-from lookalike.cli.verbs import VERBS, Verb, find_verb
+from lookalike.cli.verbs import VERBS, Verb, find_action, find_verb, gallery_actions
+from lookalike.settings import gallery as of_galleries
 from lookalike.settings import verbs as classes
 from lookalike.settings.compose import UsageError
 from lookalike.settings.types import Settings
@@ -24,7 +25,7 @@ def named(place: str) -> object:
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
 def test_a_verb_has_defaults_settings_a_reader_and_a_function(verb: Verb) -> None:
     assert VERBS[verb.name] is verb
-    assert (CONFIGS / f"{verb.name}.yaml").is_file()
+    assert (CONFIGS / f"{verb.config}.yaml").is_file()
     assert issubclass(verb.settings_type, Settings)
     assert list(inspect.signature(named(verb.reader)).parameters) == ["verb", "arguments"]
     assert len(inspect.signature(named(verb.function)).parameters) == 1
@@ -35,13 +36,17 @@ def test_a_verb_has_defaults_settings_a_reader_and_a_function(verb: Verb) -> Non
 def test_every_class_of_settings_belongs_to_one_verb() -> None:
     used = [verb.settings for verb in VERBS.values()]
     assert len(set(used)) == len(used)
-    tree = ast.parse(Path(classes.__file__).read_text("utf-8"))
-    made = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    made = {
+        prefix + node.name
+        for prefix, module in (("", classes), ("gallery:", of_galleries))
+        for node in ast.parse(Path(module.__file__).read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    }
     assert made | {"Train"} == {*used, "UntrainedModel"}, "a group of one of them aside"
 
 
 def test_every_public_function_of_the_modules_of_verbs_is_a_verb() -> None:
-    """But the one that the demo takes from `predict`."""
+    """But what the demo takes from `predict`, and the actions of a gallery from other verbs."""
     place = Path(lookalike.cli.__file__).parent
     functions = {
         f"{file.stem}:{node.name}"
@@ -49,7 +54,8 @@ def test_every_public_function_of_the_modules_of_verbs_is_a_verb() -> None:
         for node in ast.parse(file.read_text("utf-8")).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }
-    assert functions - {"model_verbs:predict_files"} == {verb.function for verb in VERBS.values()}
+    shared = {f"model_verbs:{name}" for name in ("predict_files", "model_to_embed", "open_gallery")}
+    assert functions - shared == {verb.function for verb in VERBS.values()}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,26 @@ def test_every_public_function_of_the_modules_of_verbs_is_a_verb() -> None:
 def test_an_unknown_verb_names_the_nearest_and_all(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_verb(name)
-    assert str(caught.value) == f"{name}: no such verb{hint}; verbs: {', '.join(VERBS)}"
+    verbs = [verb for verb in VERBS if not verb.startswith("gallery ")]
+    assert str(caught.value) == f"{name}: no such verb{hint}; verbs: {', '.join([*verbs, 'gallery'])}"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("renam", "gallery renam: expected an action; did you mean rename?; actions: create, add, "),
+        ("label=a", "gallery label=a: expected an action; actions: "),
+        ("", "gallery no action: expected an action; actions: "),
+    ],
+)
+def test_an_unknown_action_names_the_nearest_and_all(name: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_action(name)
+    assert str(caught.value).startswith(said)
+    actions = [verb.removeprefix("gallery ") for verb in VERBS if verb.startswith("gallery ")]
+    assert [verb.name for verb in gallery_actions()] == [f"gallery {action}" for action in actions]
+    assert f"; actions: {', '.join(actions)}; such as lookalike gallery add gallery=<folder> im" in str(caught.value)
+    assert find_action("undo") is VERBS["gallery undo"]
 
 
 def test_a_verb_reads_its_settings_and_returns_its_exit_code(digits: Path, tmp_path: Path) -> None:

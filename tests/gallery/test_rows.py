@@ -1,18 +1,24 @@
-"""One image as it is enrolled: by which content it is known."""
+"""By what images are told apart: their picture, or their embedding where there is none."""
+
+from dataclasses import replace
 
 from lookalike.gallery.rows import OtherLabelError, Row, digest
 
 
-def test_a_picture_is_known_by_its_thumbnail_or_else_by_its_embedding() -> None:
-    row = Row("a", "x.jpg", b"jpeg", b"1234")
-    assert (row.picture_digest, row.embedding_digest) == (digest(b"jpeg"), digest(b"1234"))
-    assert Row("a", "x.jpg", b"", b"1234").picture_digest == digest(b"1234")
-    assert len(digest(b"")) == 16
-    assert digest(b"a") != digest(b"b")
+def test_a_row_is_known_by_its_picture_and_by_its_embedding() -> None:
+    row = Row("a", "a.jpg", b"jpeg", b"embedding")
+    assert (row.picture_digest, row.embedding_digest) == (digest(b"jpeg"), digest(b"embedding"))
+    assert replace(row, thumbnail=b"").picture_digest == digest(b"embedding")
+    assert replace(row, label="b", source="b.jpg", camera=1).picture_digest == row.picture_digest
+    assert (row.camera, row.columns) == (None, ())
+
+
+def test_digests_are_short_and_differ() -> None:
+    assert len({digest(bytes([value])) for value in range(256)}) == 256
+    assert {len(digest(b"x" * size)) for size in (0, 1, 10_000)} == {16}
 
 
 def test_images_under_other_labels_are_counted() -> None:
-    others = [(Row("a", "x.jpg", b"", b"1234"), "b")]
-    error = OtherLabelError(others)
+    error = OtherLabelError([(Row("a", "a.jpg", b"", b""), "b")])
     assert str(error) == "1 images have another label"
-    assert error.others == others
+    assert error.others[0][1] == "b"

@@ -28,8 +28,9 @@ def test_every_file_under_configs_is_composed_and_valid(file: Path) -> None:
     if file.suffix == ".json":
         settings = read_settings("predict", ["--config", str(file)])
         assert settings.model_dump().items() >= json.loads(file.read_text()).items()
-    elif file.parent == CONFIGS:
-        assert read_settings(option, NEEDED[option]) is not None
+    elif file.parent in (CONFIGS, CONFIGS / "gallery"):
+        verb = option if file.parent == CONFIGS else f"gallery {option}"
+        assert read_settings(verb, NEEDED[verb]) is not None
     else:
         missing = ["model.backbone=resnet18"] if option == "timm" else []
         settings = with_group(group, f"{group}={option}", *missing).model_dump()
@@ -298,7 +299,8 @@ def test_a_setting_below_a_plain_value_replaces_it() -> None:
 
 
 def test_what_has_no_value_is_left_out_and_three_question_marks_may_be_typed() -> None:
-    assert not {"bundle", "image"} & set(compose("predict", []))
+    assert not {"gallery", "images"} & set(compose("gallery/add", []))
+    assert "image" not in compose("predict", [])
     assert compose("predict", [("image", "???")])["image"] == "???"
     assert "backbone" not in compose("train", [("model", "timm")])["model"]
 

@@ -1,6 +1,7 @@
 """The actions of the verb gallery."""
 
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.gallery.gallery import Gallery
+    from lookalike.gallery.history import Change
     from lookalike.inference.image_table import ImageTable
     from lookalike.settings.gallery import (
         GalleryAdd,
@@ -147,57 +149,63 @@ def _camera(text: str, table: str) -> int | None:
     if not text.strip():
         return None
     try:
-        return int(float(text))
-    except ValueError as error:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not number.is_integer():
         raise GalleryUsageError(
             f"{table}: camera {text!r}: expected a whole number: call the column otherwise to keep it as a name"
-        ) from error
+        )
+    return int(number)
 
 
 def list_images(settings: "GalleryList") -> int:
     """`lookalike gallery list`."""
     with _opened(settings.gallery) as gallery:
         seen = gallery if settings.at is None else gallery.at(settings.at)
-        show(seen)
-        if settings.label is None:
-            width = max(map(len, seen.labels), default=0)
-            for label, count in seen.labels.items():
-                show(f"{label:<{width}}  {count}")
-            return 0
-        for image in seen.images(settings.label):
-            show(image)
+        labels = seen.labels
+        width = max(map(len, labels), default=0)
+        lines: list[object] = [f"{label:<{width}}  {count}" for label, count in labels.items()]
+        if settings.label is not None:
+            lines = [*seen.images(settings.label)]
+        for line in [seen, *lines]:
+            show(line)
     return 0
 
 
 def rename(settings: "GalleryRename") -> int:
     """`lookalike gallery rename`."""
     with _opened(settings.gallery) as gallery:
+        before = gallery.log(1)
         count = gallery.rename(settings.label, settings.to, note=settings.note)
-        show(f"{count} images are called {settings.to!r} now; {_undone(gallery)}")
+        show(f"{count} images are called {settings.to!r} now; {_undone(gallery, before)}")
     return 0
 
 
 def merge(settings: "GalleryMerge") -> int:
     """`lookalike gallery merge`."""
     with _opened(settings.gallery) as gallery:
+        before = gallery.log(1)
         count = gallery.merge(settings.labels, into=settings.to, note=settings.note)
-        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery)}")
+        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery, before)}")
     return 0
 
 
 def move(settings: "GalleryMove") -> int:
     """`lookalike gallery move`."""
     with _opened(settings.gallery) as gallery:
+        before = gallery.log(1)
         count = gallery.move(settings.image, settings.to, note=settings.note)
-        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery)}")
+        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery, before)}")
     return 0
 
 
 def remove(settings: "GalleryRemove") -> int:
     """`lookalike gallery remove`."""
     with _opened(settings.gallery) as gallery:
+        before = gallery.log(1)
         count = gallery.remove(**_chosen(settings), note=settings.note)
-        show(f"{count} images removed; {_undone(gallery)}")
+        show(f"{count} images removed; {_undone(gallery, before)}")
     return 0
 
 
@@ -225,8 +233,9 @@ def log(settings: "GalleryLog") -> int:
 def undo(settings: "GalleryUndo") -> int:
     """`lookalike gallery undo`."""
     with _opened(settings.gallery) as gallery:
+        before = gallery.log(1)
         count = gallery.undo(settings.change, note=settings.note)
-        show(f"change {settings.change} is taken back for {count} images; {_undone(gallery)}")
+        show(f"change {settings.change} is taken back for {count} images; {_undone(gallery, before)}")
     return 0
 
 
@@ -291,7 +300,7 @@ def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:
     return {"label": settings.label, "image": settings.image, "source": settings.source}
 
 
-def _undone(gallery: "Gallery") -> str:
-    """How the last change is taken back."""
+def _undone(gallery: "Gallery", before: "list[Change]") -> str:
+    """How the change is taken back that came after these; none did where all was so already."""
     changes = gallery.log(1)
-    return f"gallery undo change={changes[0].number} takes it back" if changes else "nothing was changed"
+    return "nothing was changed" if changes == before else f"gallery undo change={changes[0].number} takes it back"

@@ -37,7 +37,7 @@ def verb_help(verb: Verb) -> str:
 
     from lookalike.settings.check import as_typed, flat
 
-    values = compose(verb.config, [])
+    values, options_of = compose(verb.config, []), config_groups(verb.config, config_folder())
     lines = [f"usage: lookalike {verb.name} [setting=value ...]", "", verb.help, "", "settings and their defaults:"]
 
     def add(kind: type[BaseModel], here: dict[str, Any], prefix: str) -> None:
@@ -54,13 +54,12 @@ def verb_help(verb: Verb) -> str:
                 lines.extend(f"  {prefix}{name}.{key}={as_typed(part)}" for key, part in flat(value).items())
             else:
                 needed = name not in here and field.is_required()
-                shown = "(needed)" if needed else "none" if value == {} else as_typed(value)
+                empty = "none" if name in options_of else "{}"
+                shown = "(needed)" if needed else empty if value == {} else as_typed(value)
                 choices = " | ".join(get_args(inner)) if get_origin(inner) is Literal else ""
                 meaning = "; ".join(filter(None, (choices, field.description)))
                 lines.append(f"{f'  {prefix}{name}={shown}':<44}  {meaning}".rstrip())
 
     add(verb.settings_type, values, "")
-    groups = [
-        f"  {name}= {', '.join(options)}" for name, options in config_groups(verb.config, config_folder()).items()
-    ]
+    groups = [f"  {name}= {', '.join(options)}" for name, options in options_of.items()]
     return "\n".join([*lines, *(["", "groups (a file under configs/ each):", *groups] if groups else []), "", _OPTIONS])

@@ -12,6 +12,7 @@ import numpy as np
 
 from lookalike.data.labels import as_label
 from lookalike.errors import did_you_mean
+from lookalike.files import readable
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import GalleryError
 
@@ -35,7 +36,7 @@ def columns_for(
     """
     rows: list[dict[str, str]] = [{} for _ in range(images)]
     for name, given in (columns or {}).items():
-        if not isinstance(name, str) or not name.strip() or name in _TAKEN:
+        if not isinstance(name, str) or not name.strip() or name.strip() in _TAKEN:
             raise GalleryError(f"columns: {name!r}: expected a name other than {', '.join(_TAKEN)}: call it otherwise")
         values = [given] * images if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
         if len(values) != images:
@@ -43,7 +44,7 @@ def columns_for(
         for row, value in zip(rows, values, strict=True):
             text = _as_json(name, value)
             if text is not None:
-                row[name.strip()] = text
+                row[readable(name.strip())] = text
     return [tuple(sorted(row.items())) for row in rows]
 
 
@@ -79,14 +80,14 @@ def _having(
     values = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if name == "label":
         wanted = {as_label(str(value)) for value in values}
-        known = set(labels)
-        for label in sorted(wanted - known):
-            raise GalleryError(f"label={label!r}: is not in the gallery{did_you_mean(label, sorted(known))}")
+        enrolled = set(labels)
+        for label in sorted(wanted - enrolled):
+            raise GalleryError(f"label={label!r}: is not in the gallery{did_you_mean(label, sorted(enrolled))}")
         return np.fromiter((label in wanted for label in labels), bool, len(labels))
     if name == "camera":
         images = store.having(name, [_whole(value) for value in values])
     elif name == "source":
-        images = store.having(name, [str(value) for value in values])
+        images = store.having(name, [readable(str(value)) for value in values])
     else:
         columns = store.column_names()
         if name not in columns:
@@ -99,10 +100,15 @@ def _having(
 def _spellings(name: str, value: Value) -> set[str]:
     """How a value may be stored: a table or a command line gives text where a program gives a number."""
     text = _as_json(name, value)
-    spelt = {str(text), json.dumps(str(value), ensure_ascii=False)}
-    if isinstance(value, str):
-        with suppress(ValueError):
-            spelt.add(json.dumps(json.loads(value)))
+    if text is None:
+        raise GalleryError(f"{name}={value!r}: expected text, a number, true or false")
+    spelt = {text, str(_as_json(name, str(value)))}
+    with suppress(ValueError, OverflowError, RecursionError):  # no JSON, or none that is stored
+        plain = json.loads(value if isinstance(value, str) else text)
+        if isinstance(plain, bool):
+            spelt.add(json.dumps(plain))
+        elif isinstance(plain, int | float):
+            spelt |= {json.dumps(number) for number in (plain, float(plain), int(plain)) if number == plain}
     return spelt
 
 
@@ -112,11 +118,16 @@ def _as_json(name: str, value: Any) -> str | None:
         return None
     if not isinstance(plain, str | int | float | bool):
         raise GalleryError(f"columns: {name}: expected text, a number, true or false, got {value!r}")
-    return json.dumps(plain, ensure_ascii=False)
+    if isinstance(plain, int) and not -(2**63) <= plain < 2**63:
+        raise GalleryError(f"columns: {name}: expected a number of at most 64 bits, got a larger one: give it as text")
+    return json.dumps(readable(plain) if isinstance(plain, str) else plain, ensure_ascii=False)
 
 
 def _whole(value: Value) -> int:
     try:
-        return int(str(value))
-    except ValueError as error:
-        raise GalleryError(f"camera={value!r}: expected a whole number") from error
+        number = int(str(value))
+    except ValueError:
+        number = 2**63
+    if not -(2**63) <= number < 2**63:
+        raise GalleryError(f"camera={value!r}: expected a whole number")
+    return number

@@ -175,7 +175,7 @@ class Editable(Searchable):
         Raises:
             HistoryError: There is no such change, or an earlier version made it.
         """
-        return PastGallery(self.path, self._model, self._store, whole_number("change", change))
+        return PastGallery(self.path, self._model, self._store, self._options, whole_number("change", change))
 
     def _chosen(
         self, verb: str, label: str | None, image: int | Iterable[int] | None, source: str | Path | None

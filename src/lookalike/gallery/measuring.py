@@ -15,6 +15,7 @@ from lookalike.evaluation.assessment import Assessment, Embedded
 from lookalike.evaluation.embed import embed_rows
 from lookalike.evaluation.identify import Rules, identify
 from lookalike.evaluation.stored import images_of
+from lookalike.files import readable
 from lookalike.gallery.searchable import Searchable
 
 
@@ -47,7 +48,7 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
         )
     sources = list(references.paths)
     places = {source: row for row, source in enumerate(sources)}
-    own = [places.get(os.path.realpath(manifest.file(path)), -1) for path in queries["path"]]
+    own = [places.get(readable(os.path.realpath(manifest.file(path))), -1) for path in queries["path"]]
     answering = pd.DataFrame(
         {
             "path": sources,

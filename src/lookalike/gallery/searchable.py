@@ -314,12 +314,10 @@ class Searchable(ABC):
         Raises:
             GalleryError: There is no such label.
         """
-        references, numbers = self._snapshot()
-        store = self._store
+        (references, numbers), store = self._snapshot(), self._store
         ignore = left_out(store, numbers, references.labels, {"label": label}, None)
         assert ignore is not None
         chosen = numbers[~ignore].tolist()
-        store = self._store
         facts = zip(
             store.sources(chosen), store.cameras(chosen), store.times(chosen), store.columns(chosen), strict=True
         )
@@ -388,8 +386,10 @@ class PastGallery(Searchable):
         number: Of the change.
     """
 
-    def __init__(self, path: Path | str, model: HasEncoder | None, store: SqlStore, number: int) -> None:
-        super().__init__(path, model, store)
+    def __init__(
+        self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any], number: int
+    ) -> None:
+        super().__init__(path, model, store, options)
         self.number = number
         rows = store.rows_at(number)
         numbers = np.array([row.id for row in rows], np.int64)

@@ -46,9 +46,10 @@ class Snapshot:
                         count = len(self._numbers)
                         self._made = references_of(self._store, self._numbers, self._labels, self._buffer[:count])
                     return self._made
-                except StoreError:
-                    self._version = -1  # it may have been forgotten while it was read
-                    if attempt == _TRIES - 1 or self._store.closed:
+                except BaseException as error:
+                    self._version = -1  # half of a change may be in memory
+                    forgotten = isinstance(error, StoreError)  # perhaps, while it was read
+                    if not forgotten or attempt == _TRIES - 1 or self._store.closed:
                         raise
             raise AssertionError
 

@@ -58,6 +58,7 @@ class SqliteStore(SqlStore):
             raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
         with self._explained():
             self._connection = _connect(file)
+            self._identity = _identity(file)
             self.about = self._read_about()
         if check_about(self.name, self.about) < SCHEMA:
             with self._open(), self._writing() as connection:
@@ -151,7 +152,10 @@ class SqliteStore(SqlStore):
         beside = np.empty((len(images), int(self.about["dimensions"])), np.float32)
         filled = self._vectors.read(np.asarray(images, np.int64), beside)
         mine = [image for image, there in zip(images, filled.tolist(), strict=True) if there]
-        differ = (beside[filled] != super().embeddings(mine)).any(axis=1) if mine else np.zeros(0, bool)
+        try:
+            differ = (beside[filled] != super().embeddings(mine)).any(axis=1) if mine else np.zeros(0, bool)
+        except StoreError:  # one in the database is damaged, which is told of its image, or was forgotten meanwhile
+            return problems
         if differ.any():
             problems.append(
                 f"{self._vectors.file.name}: {int(differ.sum())} embeddings are not those of {self.file.name}: delete "
@@ -179,6 +183,8 @@ class SqliteStore(SqlStore):
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
+            if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
+                raise StoreError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -265,6 +271,15 @@ def _upgrade(connection: Connection) -> None:
     about |= {"schema": str(SCHEMA), "gallery": uuid4().hex, "last_change": str(last)}
     connection.execute("DELETE FROM about")
     connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None where there is none."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Explained:

@@ -66,10 +66,13 @@ class _Column:
 
     @classmethod
     def of(cls, store: SqlStore, name: str) -> "_Column":
-        kinds = {_KINDS[type(json.loads(value))] for value in store.distinct(name)}
-        kind = "double" if kinds == {"int64", "double"} else kinds.pop() if len(kinds) == 1 else "string"
-        mixed = bool(kinds) and kind == "string"
-        return cls(name if name not in _OWN else f"column.{name}", kind, mixed)
+        values = [json.loads(value) for value in store.distinct(name)]
+        kinds = {_KINDS[type(value)] for value in values}
+        numbers = kinds == {"int64", "double"} and all(float(value) == value for value in values)
+        kind = "double" if numbers else kinds.pop() if len(kinds) == 1 else "string"
+        mixed = kind == "string" and len(kinds) > 1
+        taken = name in _OWN or name.startswith("column.")
+        return cls(f"column.{name}" if taken else name, kind, mixed)
 
     def written(self, value: Any) -> Any:
         return json.dumps(value, ensure_ascii=False) if self.mixed and value is not None else value
@@ -139,7 +142,7 @@ def _table_of(
         pictures.append(f"images/{number}.jpg" if jpeg else None)
         if jpeg:
             (made / f"images/{number}.jpg").write_bytes(jpeg)
-    known = store.columns(numbers)
+    others = store.columns(numbers)
     embeddings = store.embeddings(numbers)
     return {
         "number": numbers,
@@ -148,7 +151,7 @@ def _table_of(
         "source": store.sources(numbers),
         "time": store.times(numbers),
         "picture": pictures,
-        **{column.name: [column.written(values.get(name)) for values in known] for name, column in columns.items()},
+        **{column.name: [column.written(values.get(name)) for values in others] for name, column in columns.items()},
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), embeddings.shape[1]),
     }
 
@@ -172,10 +175,7 @@ def import_from(folder: Path, fingerprint: str) -> Imported:
 
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        if about["schema"] != _SCHEMA:
-            raise GalleryError(
-                f"{folder}: of schema {about['schema']}, this version reads {_SCHEMA}: pip install -U lookalike"
-            )
+        _need_schema(folder, about["schema"])
         table = pq.read_table(folder / _ROWS)
         values = {name: table[name].to_pylist() for name in table.column_names if name != "embedding"}
         embeddings = np.array(table["embedding"].combine_chunks().flatten(), np.float32)
@@ -186,6 +186,8 @@ def import_from(folder: Path, fingerprint: str) -> Imported:
             for name, column in about["columns"].items()
         }
         made = str(about["fingerprint"])
+    except GalleryError:
+        raise
     except (OSError, ValueError, TypeError, LookupError, AttributeError, pa.ArrowException) as error:
         raise GalleryError(f"{folder}: damaged ({str(error).splitlines()[0]}): export the gallery again") from error
     _need_fingerprint(folder, made, fingerprint)
@@ -204,6 +206,11 @@ def _embedded(references: References, fingerprint: str) -> Imported:
         except ImageError:
             pictures.append(b"")
     return Imported(references.embeddings, list(references.labels), sources, pictures, [None] * count, {})
+
+
+def _need_schema(folder: Path, schema: object) -> None:
+    if schema != _SCHEMA:
+        raise GalleryError(f"{folder}: of schema {schema}, this version reads {_SCHEMA}: pip install -U lookalike")
 
 
 def _need_fingerprint(folder: Path, theirs: str, mine: str) -> None:

@@ -10,6 +10,7 @@ In reading order:
     rejection         when a prediction says unknown
     bundle            the deployable folder
     encoder           images -> unit embeddings
+    kept_network      a network in a folder of its own, without a bundle
     queries           the files that a file, a folder or a pattern means
     predict           the k nearest known images of a new one, as objects, a dated JSON and a picture
     image_table       a table of images to predict, and the table of what they show

@@ -13,4 +13,5 @@ In reading order:
     check         every setting of every command
     preset        what is said of a preset
     verbs         the settings of every verb
+    gallery       the settings of every action of the verb gallery
 """

@@ -65,6 +65,8 @@ def _read_text(value: object, kind: object) -> object:
         return value
     if value == "null":
         return None
+    if value == "{}" and get_origin(kind) is dict:
+        return {}
     if _holds_list(kind) and value.startswith("[") and value.endswith("]"):
         if '"' in value and (parts := _quoted_list(value)) is not None:
             return parts
@@ -83,7 +85,7 @@ def _quoted_list(text: str) -> list[object] | None:
         parts = next(csv.reader([text[1:-1]], skipinitialspace=True, strict=True))
     except (csv.Error, StopIteration):
         return None
-    return [part.strip() for part in parts]
+    return [part[1:-1] if part[:1] == part[-1:] == "'" else part for part in map(str.strip, parts)]
 
 
 def _holds_list(kind: object) -> bool:

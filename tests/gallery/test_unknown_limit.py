@@ -1,0 +1,120 @@
+"""A threshold from what is enrolled: each label in turn plays one that is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from image_folders import files_of
+from lookalike import Gallery, Model
+from lookalike.gallery.unknown_limit import limit_within
+from lookalike.inference.references import GalleryError, References
+from lookalike.inference.rejection import RejectionError
+
+
+def references(embeddings: np.ndarray, labels: list[str]) -> References:
+    unit = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
+    return References(unit, labels, [f"{row}.jpg" for row in range(len(labels))], Path(), "f" * 64, "float32")
+
+
+def strangers(known: References) -> np.ndarray:
+    """Per image the similarity of the nearest image of another label, in a plain loop."""
+    return np.array(
+        [
+            max(
+                float(known.embeddings[row] @ known.embeddings[other])
+                for other in range(len(known))
+                if known.labels[other] != known.labels[row]
+            )
+            for row in range(len(known))
+        ]
+    )
+
+
+def passing(similarity: np.ndarray, limit: float) -> float:
+    """The share above a limit, among these and the next one, which counts as above."""
+    return (int((similarity > limit).sum()) + 1) / (len(similarity) + 1)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_the_lowest_that_keeps_to_the_rate(rate: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = [f"label {number}" for number in rng.integers(0, 9, 120)]
+    known = references(rng.standard_normal((120, 6)), labels)
+    similarity = strangers(known)
+    chosen = limit_within(known, rate)
+    assert passing(similarity, chosen.similarity + 1e-6) <= rate
+    assert passing(similarity, similarity[similarity < chosen.similarity - 1e-6].max()) > rate
+    assert (chosen.promised, chosen.images, chosen.labels) == (rate, 120, len(set(labels)))
+
+
+def test_labels_that_the_network_was_not_trained_on_are_asked_where_there_are_any() -> None:
+    rng = np.random.default_rng(0)
+    labels = ["trained"] * 40 + ["new"] * 20 + ["newer"] * 20
+    known = references(rng.standard_normal((80, 6)), labels)
+    asked = limit_within(known, 0.25, ["trained", "elsewhere"])
+    assert (asked.images, asked.labels, asked.trained) == (40, 2, False)
+    similarity = strangers(known)[40:]
+    assert (similarity > asked.similarity + 1e-6).mean() <= 0.25
+    all_trained = limit_within(known, 0.25, set(labels))
+    assert (all_trained.images, all_trained.labels, all_trained.trained) == (80, 3, True)
+
+
+def test_labels_of_one_image_play_too() -> None:
+    known = references(np.eye(4) + 0.1, ["a", "b", "c", "d"])
+    chosen = limit_within(known, 0.5)
+    assert (chosen.images, chosen.labels) == (4, 4)
+    assert chosen.similarity == pytest.approx(float(known.embeddings[0] @ known.embeddings[1]), abs=1e-6)
+
+
+def test_of_very_many_images_some_ask_from_first_to_last() -> None:
+    rng = np.random.default_rng(0)
+    labels = [f"{row * 7 // 5000}" for row in range(5000)]
+    assert limit_within(references(rng.standard_normal((5000, 4)), labels), 0.1).images == 2000
+    assert limit_within(references(rng.standard_normal((5000, 4)), labels), 0.1).labels == 7
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, 1.5, float("nan"), "0.05", True, None])
+def test_a_rate_is_a_share(gallery: Gallery, rate: object) -> None:
+    with pytest.raises(RejectionError, match=r"^false_accept_rate=.*: expected a share above 0 and below 1, such as 0"):
+        gallery.unknown_limit(rate)  # type: ignore[arg-type]
+
+
+def test_two_labels_are_needed(gallery: Gallery, digits: Path) -> None:
+    file = files_of(digits, "test/digit 2/*.png")[0]
+    gallery.merge([f"digit {number}" for number in range(5)], "digit")
+    text = (
+        r"^false_accept_rate=0\.05: a threshold needs images of at least two labels, there are 1: enrol more, or give "
+        r"threshold=<similarity>$"
+    )
+    for ask in (lambda: gallery.unknown_limit(0.05), lambda: gallery.predict(file, false_accept_rate=0.05)):
+        with pytest.raises(GalleryError, match=text):
+            ask()
+    gallery.remove(label="digit")
+    with pytest.raises(GalleryError, match=r"shop: is empty, so there is nothing to find: add images first"):
+        gallery.unknown_limit(0.05)
+
+
+def test_a_gallery_chooses_again_when_its_images_changed(gallery: Gallery, model: Model, digits: Path) -> None:
+    first = gallery.unknown_limit(0.1)
+    assert gallery.unknown_limit(0.1) is first
+    assert first == limit_within(gallery.references, 0.1, model.labels)
+    gallery.add(digits / "test")
+    second = gallery.unknown_limit(0.1)
+    assert (first.images, second.images) == (50, 70)
+    assert second == limit_within(gallery.references, 0.1, model.labels)
+    assert gallery.at(1).unknown_limit(0.1) == first
+
+
+def test_predictions_keep_to_it(gallery: Gallery, digits: Path) -> None:
+    files = files_of(digits, "test/*/*.png")
+    limit = gallery.unknown_limit(0.2).similarity
+    plain = gallery.predict(files)
+    limited = gallery.predict(files, false_accept_rate=0.2)
+    assert limited.threshold == limit
+    for without, item in zip(plain, limited, strict=True):
+        near = without.neighbours[0].similarity
+        assert item.label == (without.label if near > limit else "unknown")
+    with pytest.raises(RejectionError, match=r"threshold=0\.5 and false_accept_rate=0\.2: expected one of them: leave"):
+        gallery.predict(files[0], threshold=0.5, false_accept_rate=0.2)
