@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         GalleryLog,
         GalleryMerge,
         GalleryMove,
+        GalleryReembed,
         GalleryRemove,
         GalleryRename,
         GallerySuggest,
@@ -44,11 +45,7 @@ def create(settings: "GalleryCreate") -> int:
     from lookalike.cli.model_verbs import model_to_embed
     from lookalike.gallery.gallery import Gallery
 
-    if settings.bundle is None and settings.model is None:
-        raise GalleryUsageError(
-            "what searches it: give bundle=<folder>, or model=<recipe> for a network without training, such as "
-            "model=efficientnet_lite2; got neither"
-        )
+    _need_model(settings)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         show(f"{gallery}, searched by {gallery.model}")
         show(f"Next: lookalike gallery add gallery={settings.gallery} images=<folder> label=<its name>")
@@ -252,6 +249,29 @@ def compact(settings: "GalleryCompact") -> int:
     with _opened(settings.gallery) as gallery:
         show(f"{gallery.compact() / 2**20:.1f} MiB given back")
     return 0
+
+
+def reembed(settings: "GalleryReembed") -> int:
+    """`lookalike gallery reembed`."""
+    from lookalike.cli.model_verbs import model_to_embed
+    from lookalike.console import progress
+
+    _need_model(settings)
+    with _opened(settings.gallery) as gallery:
+        model = model_to_embed(settings)
+        with progress("embedding", len(gallery)) as advance:
+            done = gallery.reembed(model, note=settings.note, progress=advance)
+        show(done)
+        show(f"{gallery}, searched by {gallery.model}")
+    return 0
+
+
+def _need_model(settings: "GalleryCreate") -> None:
+    if settings.bundle is None and settings.model is None:
+        raise GalleryUsageError(
+            "what searches it: give bundle=<folder>, or model=<recipe> for a network without training, such as "
+            "model=efficientnet_lite2; got neither"
+        )
 
 
 def suggest(settings: "GallerySuggest") -> int:

@@ -111,6 +111,7 @@ VERBS = {
                 ("forget", "forget", "delete images for good: nothing of them remains in any file"),
                 ("log", "log", "the changes, with their numbers"),
                 ("undo", "undo", "take a change back"),
+                ("reembed", "reembed", "move it to another model, while it is searched"),
                 ("suggest", "suggest", "group unknown images that show the same new thing, to be labelled and added"),
                 ("verify", "verify", "compare every image with its checksums"),
                 ("compact", "compact", "give back the room of what was forgotten"),

@@ -29,6 +29,7 @@ In reading order:
     editing           what changes enrolled images
     verification      whether a gallery is whole
     transfer          a gallery taken elsewhere, and brought in
+    reembedding       another model for a gallery
     measuring         how well photographs are named by a gallery
     gallery           `Gallery`
 """

@@ -31,3 +31,12 @@ def check_about(name: str, about: dict[str, str]) -> int:
 def first_about(about: dict[str, str]) -> dict[str, str]:
     """What a new gallery says about itself."""
     return {"schema": str(SCHEMA), "last_change": "0", "last_image": "0", **about}
+
+
+def moved(name: str) -> str:
+    """What is said where a gallery is not what was opened.
+
+    Args:
+        name: Where it is.
+    """
+    return f"{name}: another gallery is there now, or it has another model: open it again with Gallery.open"

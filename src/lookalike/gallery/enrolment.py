@@ -1,8 +1,9 @@
 """What enrols: images in any form, the labels that go with them, and where they came from."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from lookalike.data.labels import as_label as as_written
 from lookalike.files import readable
 from lookalike.gallery.columns import Value, columns_for
 from lookalike.gallery.rows import Row
+from lookalike.inference.encoder import Box
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import PathError, at_home
 
+BOX = "box"  # the column of the part of an image that was enrolled: x1 y1 x2 y2
 THUMBNAIL = 160  # pixels of both sides of the picture that is kept
 _SHOWN = 3  # pairs of labels in an error
 _UNIT = 1e-6  # by how much lengths that a model makes may differ from 1
@@ -100,6 +103,21 @@ def facts_for(
     need_one_each(len(labels), camera=cameras)
     others = columns_for(columns, len(labels))
     return [Facts(*parts) for parts in zip(labels, cameras, others, strict=True)]
+
+
+def with_boxes(facts: list[Facts], boxes: Sequence[Box | None]) -> list[Facts]:
+    """The same, with a column for the part of an image that is enrolled.
+
+    Args:
+        facts: One each.
+        boxes: x1, y1, x2, y2 in pixels, or None for the whole image, one each.
+    """
+    return [
+        fact
+        if box is None
+        else replace(fact, columns=(*fact.columns, (BOX, json.dumps(" ".join(f"{side:g}" for side in box)))))
+        for fact, box in zip(facts, boxes, strict=True)
+    ]
 
 
 def need_one_each(count: int, **values: Sized) -> None:

@@ -26,8 +26,10 @@ from lookalike.gallery.enrolment import (
     spread,
     under_other_labels,
     unit_embeddings,
+    with_boxes,
 )
 from lookalike.gallery.own_model import about_model, keep_model
+from lookalike.gallery.reembedding import Reembedding, reembed
 from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
@@ -85,13 +87,7 @@ class Gallery(Editable):
         Raises:
             StoreError: A gallery is there already.
         """
-        encoder = _encoder_of(model)
-        about = {
-            "fingerprint": encoder.fingerprint,
-            "precision": encoder.precision,
-            "dimensions": str(encoder.size),
-            "model": about_model(model),
-        }
+        about = _about(model)
         place = shown_place(path)
         store = create_store(path, about)
         if isinstance(place, Path):
@@ -157,6 +153,7 @@ class Gallery(Editable):
         note = as_note(note)
         parts: Sequence[Box | None] = [None] * len(sources) if boxes is None else boxes
         need_one_each(len(sources), boxes=parts)
+        facts = with_boxes(facts, parts)
         broken: dict[int, str] = {}
         embeddings = self.encoder.embed(sources, boxes, errors=broken, progress=progress)
         if broken and (errors is None or len(broken) == len(sources)):
@@ -360,6 +357,37 @@ class Gallery(Editable):
             raise GalleryError(f"{self.path}: has no folder of its own for unknown images: give one")
         return self.path / _UNKNOWN
 
+    def reembed(
+        self, model: HasEncoder, *, note: str = "", progress: Callable[[int], None] = lambda done: None
+    ) -> Reembedding:
+        """Moves the gallery to another model: all images are embedded anew, while others search and enrol.
+
+        The file that an image was enrolled from is used where it still shows the same, else the small picture that is
+        kept. The history stays; other processes have to open the gallery again.
+
+        Args:
+            model: The new one.
+            note: Why, for the history.
+            progress: Called with the number of images done since the last call.
+
+        Raises:
+            GalleryError: It is the model of the gallery, or an image has neither file nor picture; nothing is changed.
+        """
+        encoder = _encoder_of(model)
+        if encoder.fingerprint == self._store.about["fingerprint"]:
+            raise GalleryError(f"{self.path}: has this model already: give another")
+        kept = f"model-{encoder.fingerprint[:12]}"
+        if isinstance(self.path, Path):
+            keep_model(model, self.path, kept)
+        done = reembed(self._store, encoder, _about(model, kept), as_note(note), progress)
+        self._reopened(model)
+        return done
+
+    def _reopened(self, model: HasEncoder) -> None:
+        self._store.close()
+        self._store = self._store.opened_again()
+        self._rows, self._model, self._voting = Snapshot(self._store), self._own(model), None
+
     def verify(self) -> Verification:
         """Compares every image with its checksums, and looks for rows that belong to none."""
         return verify(self._store)
@@ -380,6 +408,17 @@ class Gallery(Editable):
 
     def _snapshot(self) -> tuple[References, np.ndarray]:
         return self._rows.current()
+
+
+def _about(model: HasEncoder, kept: str | None = None) -> dict[str, str]:
+    """What a gallery says of its model."""
+    encoder = _encoder_of(model)
+    return {
+        "fingerprint": encoder.fingerprint,
+        "precision": encoder.precision,
+        "dimensions": str(encoder.size),
+        "model": about_model(model) if kept is None else about_model(model, kept),
+    }
 
 
 def _encoder_of(model: HasEncoder) -> Encoder:

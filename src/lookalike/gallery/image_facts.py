@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import StoreError
@@ -28,6 +28,14 @@ class ImageFacts(ABC):
 
     def __init__(self) -> None:
         self._turn = RLock()
+
+    @abstractmethod
+    def opened_again(self) -> Self:
+        """The same place, opened anew.
+
+        Raises:
+            StoreError: It cannot be opened any more.
+        """
 
     @abstractmethod
     def _explained(self) -> AbstractContextManager[None]:

@@ -15,26 +15,28 @@ if TYPE_CHECKING:
     from lookalike.model import Model
 
 
-def about_model(model: object) -> str:
+def about_model(model: object, kept: str = _KEPT) -> str:
     """What a gallery says of its model, as JSON; files by their whole paths.
 
     Args:
         model: Such as `lookalike.Model`; of anything else nothing is known.
+        kept: The folder in the gallery's own in which `keep_model` keeps it.
     """
     facts: dict[str, Any] = dict(getattr(model, "about", {}))
     files = {name: str(Path(facts[name]).resolve()) for name in ("bundle", "ckpt_path") if name in facts}
-    return json.dumps({**facts, **files}, ensure_ascii=False)
+    return json.dumps({**facts, **files, **({} if kept == _KEPT else {"kept": kept})}, ensure_ascii=False)
 
 
-def keep_model(model: object, folder: Path) -> None:
+def keep_model(model: object, folder: Path, kept: str = _KEPT) -> None:
     """Keeps a network that has no bundle in the folder of a gallery, so that it is loaded quickly and without torch.
 
     Args:
         model: Such as `lookalike.Model`.
         folder: Of the gallery.
+        kept: The name of the folder in it.
     """
     if (keep := getattr(model, "keep_network", None)) is not None:
-        keep(folder / _KEPT)
+        keep(folder / kept)
 
 
 def model_of(about: str | None, place: Path | str, **options: Any) -> "Model":
@@ -53,11 +55,11 @@ def model_of(about: str | None, place: Path | str, **options: Any) -> "Model":
 
     facts: dict[str, Any] = json.loads(about or "{}")
     source = str(facts.get("bundle") or facts.get("ckpt_path") or "")
-    if source and not Path(source).exists() and not has_network(Path(place) / _KEPT):
+    kept = Path(place) / str(facts.get("kept", _KEPT))
+    if source and not Path(source).exists() and not has_network(kept):
         raise GalleryError(f"{place}: its model was {source}, which is not there any more: give bundle=<its new place>")
     if facts.get("bundle"):
         return Model.load(source, **options)
-    kept = Path(place) / _KEPT
     if has_network(kept) and options.get("device") != "cuda":
         encoder = load_network(kept, options.get("workers"))
         name = str(facts.get("pretrained") or Path(source).stem or kept.name)

@@ -16,11 +16,11 @@ import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import ERASING, KEYS, check_about
+from lookalike.gallery.about import ERASING, KEYS, check_about, moved
 from lookalike.gallery.history import Connection
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
-from lookalike.gallery.postgres_tables import BUSY, lock_key, make_tables, rewrite_tables
+from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables
 from lookalike.gallery.rows import Row, StoreError
 from lookalike.gallery.sql_store import SqlStore
 
@@ -42,7 +42,7 @@ class PostgresStore(SqlStore):
 
     def __init__(self, place: str) -> None:
         super().__init__()
-        self._place = postgres_place(place)
+        self._address, self._place = place, postgres_place(place)
         self.name = self.place = self._place.name
         self._session: Session | None = None
         self._reread = False  # after another server may have taken over
@@ -88,6 +88,10 @@ class PostgresStore(SqlStore):
         changed, last = super().changed_since(version)
         changed, self._reread = None if self._reread else changed, False
         return changed, last
+
+    def opened_again(self) -> "PostgresStore":
+        """The same gallery, by a new connection."""
+        return PostgresStore(self._address)
 
     def embeddings(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 [N, D] of these images, removed ones too, whose numbers ascend.
@@ -247,7 +251,7 @@ class PostgresStore(SqlStore):
                 raise
             if self.about and (row is None or row[0] != self.about["gallery"]):
                 session.roll_back()
-                raise StoreError(f"{self.name}: another gallery is there now: open it again with Gallery.open")
+                raise StoreError(moved(self.name))
             return session
 
     def _given_up(self, session: Session, error: BaseException) -> bool:
@@ -260,6 +264,13 @@ class PostgresStore(SqlStore):
         if session.ended and self._session is session:
             self._session = None
         return lost
+
+    def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:
+        assert isinstance(connection, Session)
+        size = embeddings.shape[1]
+        empty_vectors(connection, size)
+        content = [row.tobytes() for row in embeddings]
+        connection.copy_bytes_in("vectors", _vector_rows(self.name, size, images, content))
 
     def from_vector(self, value: bytes) -> bytes:
         """From the binary form of pgvector."""
@@ -276,7 +287,8 @@ class PostgresStore(SqlStore):
                 for image, row in numbered
             ),
         )
-        connection.copy_bytes_in("vectors", self._vector_rows(first, [row.embedding for row in rows]))
+        numbers, size = range(first, first + len(rows)), int(self.about["dimensions"])
+        connection.copy_bytes_in("vectors", _vector_rows(self.name, size, numbers, [row.embedding for row in rows]))
         pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
         if pictures:
             connection.copy_in("thumbnails", ("int8", "bytea"), pictures)
@@ -284,21 +296,21 @@ class PostgresStore(SqlStore):
         if extras:
             connection.copy_in("extras", ("int8", "text", "text"), extras)
 
-    def _vector_rows(self, first: int, embeddings: list[bytes]) -> bytes:
-        """Rows of the table of vectors as COPY takes them: two fields, each behind its length in bytes."""
-        size = int(self.about["dimensions"])
-        if wrong := [embedding for embedding in embeddings if len(embedding) != 4 * size]:
-            raise StoreError(
-                f"{self.name}: expected embeddings of {size} values, found {len(wrong[0]) / 4:g}: embed with the model "
-                "of the gallery"
-            )
-        vector = _vector_type(size)
-        fields = [("fields", ">i2"), ("eight", ">i4"), ("image", ">i8"), ("bytes", ">i4"), ("vector", vector)]
-        rows = np.zeros(len(embeddings), np.dtype(fields))
-        rows["fields"], rows["eight"], rows["bytes"], rows["vector"]["size"] = 2, 8, vector.itemsize, size
-        rows["image"] = np.arange(first, first + len(embeddings))
-        rows["vector"]["values"] = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, size)
-        return rows.tobytes()
+
+def _vector_rows(name: str, size: int, images: Sequence[int], embeddings: Sequence[bytes]) -> bytes:
+    """Rows of the table of vectors as COPY takes them: two fields, each behind its length in bytes."""
+    if wrong := [embedding for embedding in embeddings if len(embedding) != 4 * size]:
+        raise StoreError(
+            f"{name}: expected embeddings of {size} values, found {len(wrong[0]) / 4:g}: embed with the model "
+            "of the gallery"
+        )
+    vector = _vector_type(size)
+    fields = [("fields", ">i2"), ("eight", ">i4"), ("image", ">i8"), ("bytes", ">i4"), ("vector", vector)]
+    rows = np.zeros(len(embeddings), np.dtype(fields))
+    rows["fields"], rows["eight"], rows["bytes"], rows["vector"]["size"] = 2, 8, vector.itemsize, size
+    rows["image"] = images
+    rows["vector"]["values"] = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, size)
+    return rows.tobytes()
 
 
 def _vector_type(size: int) -> np.dtype[np.void]:

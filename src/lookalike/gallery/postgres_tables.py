@@ -120,3 +120,20 @@ def rewrite_tables(connection: Connection) -> None:
     connection.execute("LOCK TABLE about IN ACCESS EXCLUSIVE MODE")
     for table, column in _REWRITTEN:
         connection.execute(f"ALTER TABLE {table} ALTER {column} TYPE BIGINT USING {column} + 0")
+
+
+def empty_vectors(connection: Connection, size: int) -> None:
+    """Takes all embeddings out, and makes room for those of another size; nobody reads meanwhile.
+
+    Args:
+        connection: In the transaction of the only writer, on the gallery.
+        size: Of an embedding.
+    """
+    query = (
+        "SELECT n.nspname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+        "JOIN pg_namespace n ON n.oid = t.typnamespace WHERE a.attrelid = 'vectors'::regclass AND a.attname = ?"
+    )
+    schema = str(connection.execute(query, ("embedding",)).fetchone()[0]).replace('"', '""')
+    connection.execute("LOCK TABLE about IN ACCESS EXCLUSIVE MODE")  # an older moment would see an empty table
+    connection.execute("TRUNCATE vectors")
+    connection.execute(f'ALTER TABLE vectors ALTER embedding TYPE "{schema}".vector({int(size)})')

@@ -9,13 +9,14 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from uuid import uuid4
 
 import numpy as np
 
 from lookalike.gallery.about import ERASING
 from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
 from lookalike.gallery.image_facts import ImageFacts, in_parts, marks_for
-from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError
+from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError, digest
 from lookalike.gallery.same_images import Enrolled, sorted_out
 
 _SCANNED = 20_000  # embeddings that are read at a time
@@ -258,6 +259,48 @@ class SqlStore(ImageFacts):
                 _set(writing.connection, ERASING, "1")
         self.erase()
         return forgotten
+
+    def all_images(self) -> list[int]:
+        """The numbers of all images, removed ones too, ascending."""
+        with self._open(), self._reading() as connection:
+            return [int(row[0]) for row in connection.execute("SELECT id FROM images ORDER BY id").fetchall()]
+
+    def switch_model(self, about: dict[str, str], images: np.ndarray, embeddings: np.ndarray, note: str) -> int | None:
+        """Replaces the embeddings of all images by those of another model, as one change.
+
+        Args:
+            about: What the gallery says of the model: fingerprint, precision, dimensions, model.
+            images: int64 [N], ascending; those that were forgotten meanwhile are left out.
+            embeddings: float32 [N, D].
+            note: Why, for the history.
+
+        Returns:
+            The number of the change; None where images are not among these: then nothing is changed.
+        """
+        with self._change("reembed", note) as writing:
+            connection = writing.connection
+            query = "SELECT i.id, t.image FROM images i LEFT JOIN thumbnails t ON t.image = i.id ORDER BY i.id"
+            rows = connection.execute(query).fetchall()
+            present = np.array([image for image, _ in rows], np.int64)
+            if not np.isin(present, images).all():
+                return None
+            kept = embeddings[np.searchsorted(images, present)].astype("<f4")
+            digests = [digest(embedding.tobytes()) for embedding in kept]
+            self._replace_vectors(connection, present.tolist(), kept)
+            connection.executemany(
+                "UPDATE images SET vector = ? WHERE id = ?", list(zip(digests, present.tolist(), strict=True))
+            )
+            bare = [(code, image) for code, (image, pictured) in zip(digests, rows, strict=True) if pictured is None]
+            if bare:
+                connection.executemany("UPDATE images SET picture = ? WHERE id = ?", bare)
+            for name, value in {**about, "gallery": uuid4().hex}.items():
+                _set(connection, name, value)
+            writing.touched = 1
+        return writing.number
+
+    @abstractmethod
+    def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:
+        """Puts float32 [N, D] in the place of all embeddings, of another D perhaps."""
 
     def changes(self, most: int | None = None) -> list[Change]:
         """The changes, the latest first."""

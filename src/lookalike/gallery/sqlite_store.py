@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from lookalike.gallery.about import ERASING, KEYS, SCHEMA, check_about, first_about
+from lookalike.gallery.about import ERASING, KEYS, SCHEMA, check_about, first_about, moved
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import Row, StoreError, digest
 from lookalike.gallery.sql_store import SqlStore
@@ -94,6 +94,10 @@ class SqliteStore(SqlStore):
             finally:
                 connection.close()
         return cls(file)
+
+    def opened_again(self) -> "SqliteStore":
+        """The same file, opened anew."""
+        return SqliteStore(self.file)
 
     def embeddings(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 [N, D] of these images, removed ones too, whose numbers ascend."""
@@ -185,6 +189,7 @@ class SqliteStore(SqlStore):
         try:
             if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
                 raise StoreError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
+            self._need_same(connection)
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -198,10 +203,17 @@ class SqliteStore(SqlStore):
         connection = self._connection
         connection.execute("BEGIN")
         try:
+            self._need_same(connection)
             yield connection
         finally:
             if connection.in_transaction:
                 connection.execute("COMMIT")
+
+    def _need_same(self, connection: Connection) -> None:
+        if "gallery" in self.about:
+            row = connection.execute("SELECT value FROM about WHERE name = 'gallery'").fetchone()
+            if row is None or row[0] != self.about["gallery"]:
+                raise StoreError(moved(self.name))
 
     def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
         """One row per label: a Python object for each of a million images takes seconds."""
@@ -231,6 +243,12 @@ class SqliteStore(SqlStore):
         extras = [(image, name, value) for image, row in numbered for name, value in row.columns]
         if extras:
             connection.executemany("INSERT INTO extras VALUES (?, ?, ?)", extras)
+
+    def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:
+        self._vectors.file.unlink(missing_ok=True)  # it holds nothing of its own
+        connection.execute("DELETE FROM vectors")
+        rows = ((image, row.tobytes()) for image, row in zip(images, embeddings, strict=True))
+        connection.executemany("INSERT INTO vectors VALUES (?, ?)", rows)
 
     def from_vector(self, value: bytes) -> bytes:
         """As it is."""

@@ -172,6 +172,12 @@ class GalleryImport(Settings):
     note: Note
 
 
+class GalleryReembed(GalleryCreate):
+    """Settings of `lookalike gallery reembed`."""
+
+    note: Note
+
+
 class GallerySuggest(Settings):
     """Settings of `lookalike gallery suggest`."""
 

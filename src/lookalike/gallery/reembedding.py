@@ -1,0 +1,121 @@
+"""Another model for a gallery: all images are embedded anew while it is searched, then it switches in one change.
+
+Letters in shapes: N images, D embedding.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.data.images import ImageError
+from lookalike.data.thumbnail import thumbnail
+from lookalike.errors import listed
+from lookalike.gallery.enrolment import BOX, THUMBNAIL
+from lookalike.gallery.sql_store import SqlStore
+from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.references import GalleryError
+
+_AT_ONCE = 512  # images embedded between two looks at the store
+_TRIES = 20  # others may enrol images all the time
+
+
+@dataclass(frozen=True)
+class Reembedding:
+    """What was done.
+
+    Attributes:
+        images: How many were embedded, removed ones too.
+        from_pictures: How many of them by the small picture that is kept, as the file is gone or shows something else.
+        change: The number of the change.
+    """
+
+    images: int
+    from_pictures: int
+    change: int
+
+    def __str__(self) -> str:
+        small = f", {self.from_pictures} of them by their small pictures, as their files are not as they were"
+        return f"{self.images} images embedded anew{small if self.from_pictures else ''}; change {self.change}"
+
+
+def reembed(
+    store: SqlStore,
+    encoder: Encoder,
+    about: dict[str, str],
+    note: str = "",
+    progress: Callable[[int], None] = lambda done: None,
+) -> Reembedding:
+    """Embeds every image by another model, removed ones too, and switches the gallery to it.
+
+    The file that an image was enrolled from is used where it still shows the same, else the small picture that is kept.
+
+    Args:
+        store: Open.
+        encoder: Of the new model.
+        about: What the gallery says of it: fingerprint, precision, dimensions, model.
+        note: Why, for the history.
+        progress: Called with the number of images done since the last call.
+
+    Raises:
+        GalleryError: An image has neither, or others enrol images all the time; nothing is changed.
+    """
+    embeddings: dict[int, np.ndarray] = {}
+    small = 0
+    for _ in range(_TRIES):
+        missing = [image for image in store.all_images() if image not in embeddings]
+        for part in _parts(missing):
+            made, by_picture = _embedded(store, encoder, part)
+            embeddings.update(zip(part, made, strict=True))
+            small += by_picture
+            progress(len(part))
+        images = np.array(sorted(embeddings), np.int64)
+        stacked = np.array([embeddings[image] for image in images.tolist()], np.float32).reshape(-1, encoder.size)
+        change = store.switch_model(about, images, stacked, note)
+        if change is not None:
+            return Reembedding(len(images), small, change)
+    raise GalleryError(f"{store.name}: others enrol images all the time: try again when they are done")
+
+
+def _parts(images: Sequence[int]) -> Iterator[list[int]]:
+    for first in range(0, len(images), _AT_ONCE):
+        yield list(images[first : first + _AT_ONCE])
+
+
+def _embedded(store: SqlStore, encoder: Encoder, images: list[int]) -> tuple[np.ndarray, int]:
+    """float32 [N, D], and for how many the small picture was used."""
+    sources, columns = store.sources(images), store.columns(images)
+    boxes = [_box(str(facts[BOX])) if BOX in facts else None for facts in columns]
+    given: list[str | bytes] = []
+    used: list[Box | None] = []
+    nothing: list[str] = []
+    for image, source, box in zip(images, sources, boxes, strict=True):
+        picture = store.thumbnail(image)
+        whole = _shows(source, box, picture)
+        given.append(source if whole else picture)
+        used.append(box if whole else None)
+        if not whole and not picture:
+            nothing.append(f"image {image} from {source}")
+    if nothing:
+        raise GalleryError(
+            f"{store.name}: {len(nothing)} images have neither their file nor a picture, so they cannot be embedded "
+            f"anew: forget them first, or bring the files back:\n  {listed(nothing)}"
+        )
+    return encoder.embed(given, used), sum(isinstance(image, bytes) for image in given)
+
+
+def _shows(source: str, box: Box | None, picture: bytes) -> bool:
+    """Whether a file still shows what was enrolled from it."""
+    try:
+        return thumbnail(source, THUMBNAIL, box, source) == picture or not picture
+    except (ImageError, OSError, ValueError):
+        return False
+
+
+def _box(text: str) -> Box | None:
+    """The part of an image that was enrolled; None where the column says something else."""
+    try:
+        left, upper, right, lower = map(float, text.split())
+    except ValueError:
+        return None
+    return left, upper, right, lower
