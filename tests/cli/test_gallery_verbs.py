@@ -84,7 +84,13 @@ def test_labels_and_the_images_of_one(lookalike: Command, shop: Path, digits: Pa
         *(f"digit {number}  10" for number in range(5)),
     ]
     lookalike.done(
-        "gallery", "add", "gallery=shop", f"images={digits / 'test' / 'digit 0'}", "label=zero", "camera=3", "columns.shelf=A3"
+        "gallery",
+        "add",
+        "gallery=shop",
+        f"images={digits / 'test' / 'digit 0'}",
+        "label=zero",
+        "camera=3",
+        "columns.shelf=A3",
     )
     lines = lookalike.done("gallery", "list", "gallery=shop", "label=zero").splitlines()
     assert lines[0] == "Gallery('shop': 54 images of 6 labels)"
@@ -190,10 +196,14 @@ def test_a_search_is_filtered_and_limited(lookalike: Command, shop: Path, digits
     lookalike.done(*ask, "false_accept_rate=0.1")
     assert ",digit 3," in (tmp_path / "said.csv").read_text()
     assert lookalike.refused(*ask, "where.label=digit").startswith("label='digit': is not in the gallery; did you mean")
-    assert lookalike.refused(*ask, "where.shelf=A3").startswith("shelf: no such column; there are label, camera, source")
+    assert lookalike.refused(*ask, "where.shelf=A3").startswith(
+        "shelf: no such column; there are label, camera, source"
+    )
     assert lookalike.refused(*ask, "where.camera=door").startswith("camera='door': expected a whole number")
     assert "no image is left by camera='3'" in lookalike.refused(*ask, "where.camera=3")
-    assert lookalike.refused(*ask, "gallery_root=x").startswith("gallery_root: is of a bundle, and a gallery has pictur")
+    assert lookalike.refused(*ask, "gallery_root=x").startswith(
+        "gallery_root: is of a bundle, and a gallery has pictur"
+    )
 
 
 def test_a_bundle_has_no_filters(lookalike: Command, shop: Path, bundle_path: Path, digits: Path) -> None:
@@ -207,20 +217,29 @@ def test_a_bundle_has_no_filters(lookalike: Command, shop: Path, bundle_path: Pa
     [
         (["rename", "label=digit", "to=x"], r"^shop: has no label 'digit'; did you mean digit \d or digit \d or"),
         (["rename", "label=digit 7", "to=x"], r"^shop: has no label 'digit 7'; did you mean digit "),
-        (["rename", "label=digit 0", "to=digit 1"], r"found 'digit 1' with 10 images: merge\(\['digit 0'\], into='digit"),
+        (
+            ["rename", "label=digit 0", "to=digit 1"],
+            r"found 'digit 1' with 10 images: merge\(\['digit 0'\], into='digit",
+        ),
         (["rename", "label=digit 0", "to="], r"^to=: string should have at least 1 character"),
         (["rename", "label=digit 0", "to= "], r"^label ' ?': expected text that is not empty"),
         (["merge", "labels=[digit 0,nobody]", "to=x"], r"^shop: has no label 'nobody'"),
         (["move", "image=[1,99]", "to=x"], r"^move: image=99 is not in shop: see the numbers that add gave"),
         (["remove"], r"^remove: expected one of label=, image= and source=: give exactly one"),
         (["remove", "label=a", "image=1"], r"^remove: expected one of label=, image= and source=: give exactly one"),
-        (["remove", "source=gone.png"], r"^remove: source=gone\.png is not in shop: give the path it was enrolled from"),
+        (
+            ["remove", "source=gone.png"],
+            r"^remove: source=gone\.png is not in shop: give the path it was enrolled from",
+        ),
         (["forget"], r"^forget: expected one of label=, image= and source=: give exactly one"),
         (["forget", "image=99"], r"^forget: image=99 is not in shop"),
         (["undo", "change=9"], r"^change 9: there is none of that number; they go from 1 to 1"),
         (["list", "label=nobody"], r"^label='nobody': is not in the gallery"),
         (["list", "at=9"], r"^change 9: there is none of that number"),
-        (["import", "input=nowhere"], r"^nowhere: no gallery\.json there: give what gallery export or lookalike embed wr"),
+        (
+            ["import", "input=nowhere"],
+            r"^nowhere: no gallery\.json there: give what gallery export or lookalike embed wr",
+        ),
         (["add", "images=nowhere.png"], r"nowhere\.png"),
         (["add", "images=nowhere/*.png"], r"nowhere/\*\.png: no image there"),
         (["add", "images=nowhere.csv"], r"nowhere\.csv: no such file"),

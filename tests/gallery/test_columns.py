@@ -129,7 +129,10 @@ def test_source_is_a_column_of_every_gallery(shelved: Gallery, digits: Path) -> 
 @pytest.mark.parametrize(
     ("where", "text"),
     [
-        ({"shelv": "A3"}, r"^shelv: no such column; did you mean shelf\?; there are label, camera, source, day, ripe, "),
+        (
+            {"shelv": "A3"},
+            r"^shelv: no such column; did you mean shelf\?; there are label, camera, source, day, ripe, ",
+        ),
         ({"label": "shelve"}, r"^label='shelve': is not in the gallery; did you mean shelved\?$"),
         ({"label": ["shelved", "x"]}, r"^label='x': is not in the gallery$"),
         ({"camera": "door"}, r"^camera='door': expected a whole number$"),

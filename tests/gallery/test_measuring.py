@@ -109,9 +109,7 @@ def test_the_past_and_an_empty_gallery(gallery: Gallery, model: Model, digits: P
         gallery.evaluate(tmp_path / "strangers")
 
 
-def test_it_is_written_with_the_pictures_that_the_gallery_keeps(
-    model: Model, digits: Path, tmp_path: Path
-) -> None:
+def test_it_is_written_with_the_pictures_that_the_gallery_keeps(model: Model, digits: Path, tmp_path: Path) -> None:
     photos = Path(shutil.copytree(digits / "train", tmp_path / "photos"))
     gallery = Gallery.create(tmp_path / "g", model)
     gallery.add(photos)

@@ -64,9 +64,7 @@ def test_options_reach_its_own_model_and_that_of_the_past(gallery: Gallery, digi
         assert (opened.encoder.precision, opened.encoder.workers) == ("float32", 3)
 
 
-def test_a_bundle_that_went_away_is_named_and_can_be_given(
-    bundle_path: Path, digits: Path, tmp_path: Path
-) -> None:
+def test_a_bundle_that_went_away_is_named_and_can_be_given(bundle_path: Path, digits: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(bundle_path, tmp_path / "models" / "mine"))
     file = files_of(digits, "test/*/*.png")[0]
     with Gallery.create(tmp_path / "shop", Model.load(bundle)) as gallery:
@@ -86,7 +84,10 @@ def test_a_bundle_that_was_trained_again_is_refused(gallery: Gallery, model: Mod
     """At the place of the gallery's model stands one with another fingerprint."""
     gallery._store._connection.execute("UPDATE about SET value = ? WHERE name = 'fingerprint'", ("e" * 64,))
     gallery.close()
-    with Gallery.open(gallery.path) as opened, pytest.raises(GalleryError, match=r"made by the model eeeeeeeeeeee, the"):
+    with (
+        Gallery.open(gallery.path) as opened,
+        pytest.raises(GalleryError, match=r"made by the model eeeeeeeeeeee, the"),
+    ):
         opened.predict(files_of(digits, "test/*/*.png")[0])
 
 
@@ -95,12 +96,15 @@ def test_a_gallery_that_does_not_say_needs_to_be_told(gallery: Gallery, model: M
     expected = gallery.predict(file)
     gallery._store._connection.execute("DELETE FROM about WHERE name = 'model'")
     gallery.close()
-    with Gallery.open(gallery.path) as opened, pytest.raises(GalleryError, match="does not say which model made it: gi"):
+    with (
+        Gallery.open(gallery.path) as opened,
+        pytest.raises(GalleryError, match="does not say which model made it: gi"),
+    ):
         opened.predict(file)
     with Gallery.open(gallery.path, model) as opened:
         assert opened.predict(file) == expected
     with pytest.raises(GalleryError, match=r"here: does not say which model made it: give bundle=<folder>"):
-        model_of(None, "here")
+        model_of(None, "here", {})
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +152,9 @@ def test_a_kept_network_that_is_damaged_is_named(untrained: Model, few_produce: 
         handle.seek(100)
         handle.write(b"damaged")
     with Gallery.open(tmp_path / "shop") as opened:
-        with pytest.raises(KeptNetworkError, match=r"shop/model: not a readable network \(model\.bin: its checksum is w"):
+        with pytest.raises(
+            KeptNetworkError, match=r"shop/model: not a readable network \(model\.bin: its checksum is w"
+        ):
             opened.predict(file)
         assert opened.labels == {file.parent.name: 1}
     shutil.rmtree(tmp_path / "shop" / "model")

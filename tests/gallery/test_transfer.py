@@ -190,9 +190,12 @@ def change_about(folder: Path, **values: object) -> None:
         (lambda folder: change_about(folder, schema=2), r"out: of schema 2, this version reads 1: pip install -U look"),
         (
             lambda folder: change_about(folder, fingerprint="e" * 64),
-            r"^.*out: was made by the model eeeeeeeeeeee, the gallery by \w{12}: embeddings of different weights or pixe",
+            r"^.*out: was made by the model eeeeeeeeeeee, the gallery by \w{12}: embeddings of different weights or",
         ),
-        (lambda folder: (folder / "gallery.json").unlink(), r"out: no gallery\.json there: give what gallery export or"),
+        (
+            lambda folder: (folder / "gallery.json").unlink(),
+            r"out: no gallery\.json there: give what gallery export or",
+        ),
         (lambda folder: (folder / "rows.parquet").unlink(), r"out"),
     ],
 )
@@ -205,9 +208,7 @@ def test_what_is_damaged_enrols_nothing(odd: Gallery, gallery: Gallery, tmp_path
     assert (len(gallery), len(gallery.log())) == (50, 1)
 
 
-def test_another_model_s_embeddings_are_refused(
-    model: Model, gallery: Gallery, digits: Path, tmp_path: Path
-) -> None:
+def test_another_model_s_embeddings_are_refused(model: Model, gallery: Gallery, digits: Path, tmp_path: Path) -> None:
     output = embedded(model, digits / "test", tmp_path / "embedded")
     change_about(output, fingerprint="e" * 64)
     with pytest.raises(LookalikeError, match=r"eeeeeeeeeeee"):

@@ -9,8 +9,8 @@ import pytest
 from image_folders import files_of
 from lookalike import Gallery
 from lookalike.errors import LookalikeError
-from lookalike.gallery.verification import Verification
 from lookalike.gallery.vector_file import VectorFile
+from lookalike.gallery.verification import Verification
 
 
 def vector_file(gallery: Gallery) -> VectorFile:

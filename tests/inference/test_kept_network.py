@@ -71,7 +71,9 @@ def change_about(folder: Path, **values: object) -> None:
 )
 def test_a_changed_file_is_named(kept: Path, name: str, content: bytes, reason: str) -> None:
     (kept / name).write_bytes(content)
-    with pytest.raises(KeptNetworkError, match=rf"model: not a readable network \({reason}\): bring back a copy of the"):
+    with pytest.raises(
+        KeptNetworkError, match=rf"model: not a readable network \({reason}\): bring back a copy of the"
+    ):
         load_network(kept)
 
 

@@ -23,7 +23,16 @@ from lookalike.settings.data import Columns
 from lookalike.settings.paths import PathError, PathText, address_at_home, at_home
 from lookalike.settings.types import Settings
 
-NO_PATHS = {"backbone", "ckpt_key", "run", "name", "note", "source", "to", *Columns.model_fields}  # text that means something else
+NO_PATHS = {
+    "backbone",
+    "ckpt_key",
+    "run",
+    "name",
+    "note",
+    "source",
+    "to",
+    *Columns.model_fields,
+}  # text that means something else
 
 
 @pytest.fixture

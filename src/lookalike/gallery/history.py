@@ -220,7 +220,7 @@ def changes_of(connection: Connection, most: int | None) -> list[Change]:
     query = "SELECT change, before, after, count(*) FROM events WHERE change >= ? GROUP BY change, before, after"
     for number, before, after, images in connection.execute(query, (first,)):
         moves.setdefault(number, []).append(Move(before, after, images))
-    sorted_moves = {number: tuple(sorted(those, key=_by_labels)) for number, those in moves.items()}
+    sorted_moves = {number: tuple(sorted(alike, key=_by_labels)) for number, alike in moves.items()}
     return [Change(number, time, action, note, sorted_moves.get(number, ())) for number, time, action, note in rows]
 
 

@@ -206,7 +206,7 @@ class SqliteStore(SqlStore):
         """As it is."""
         return embedding
 
-    def from_vector(self, value: Any) -> bytes:
+    def from_vector(self, value: bytes) -> bytes:
         """As it is."""
         return bytes(value)
 
