@@ -62,3 +62,12 @@ def test_cuda_is_refused_where_there_is_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("device=cuda needs torch (")
     assert f"{install('train')}, or use device=cpu" in done.stdout
+
+
+def test_torch_runs_where_it_is_told_and_on_a_gpu_where_there_is_one() -> None:
+    import torch
+
+    from lookalike.devices import torch_device
+
+    assert (torch_device("cpu"), torch_device("cuda")) == ("cpu", "cuda")
+    assert torch_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -3,7 +3,7 @@
 import platform
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lookalike.errors import LookalikeError, install
 
@@ -74,3 +74,10 @@ def need_cuda(setting: str = "device") -> None:
         raise LookalikeError(
             f"{setting}=cuda: torch finds no CUDA device here: use {setting}=cpu, or check the driver with nvidia-smi"
         )
+
+
+def torch_device(device: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
+    """The device that is meant for torch: `auto` is a GPU where there is one."""
+    import torch
+
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"

@@ -14,9 +14,10 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage
+from lookalike.devices import torch_device
 from lookalike.errors import LookalikeError, needing
 from lookalike.inference.bundle import Bundle, load_bundle
-from lookalike.inference.encoder import Encoder, WantedPrecision, openvino_encoder
+from lookalike.inference.encoder import Encoder, WantedPrecision, need_workers, openvino_encoder
 from lookalike.inference.predict import Prediction, Predictions, predict_any
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import References
@@ -86,7 +87,7 @@ class Model:
         """
         _need_choice("device", device, get_args(Device))
         _need_choice("precision", precision, get_args(WantedPrecision))
-        _need_workers(workers)
+        need_workers(workers)
         if not isinstance(path, str | Path):
             raise LookalikeError(f"Model.load: expected the folder of a bundle such as models/mine, got {path!r}")
         bundle = load_bundle(path_of(path, "Model.load"))
@@ -122,14 +123,14 @@ class Model:
                 `train` is not installed.
         """
         _need_choice("device", device, get_args(Device))
-        _need_workers(workers)
+        need_workers(workers)
         from lookalike.export.untrained import recipe, untrained_encoder
         from lookalike.settings.check import flat
 
         settings = recipe(name, model, pixels)
         with needing("train", "Model.pretrained"):
             scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-            encoder = untrained_encoder(Path(scratch.name), settings, _device_of_torch(device))
+            encoder = untrained_encoder(Path(scratch.name), settings, torch_device(device))
         encoder = replace(encoder, workers=workers)
         built = settings.model_dump()["model"]
         about = {
@@ -171,7 +172,7 @@ class Model:
                 is not installed.
         """
         _need_choice("device", device, get_args(Device))
-        _need_workers(workers)
+        need_workers(workers)
         with needing("train", "Model.from_checkpoint"):
             from lookalike.export.network_encoder import encoder_of
             from lookalike.models.restore import held_out_of, restore
@@ -180,7 +181,7 @@ class Model:
         file = path_of(file, "Model.from_checkpoint")
         embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-        encoder = encoder_of(embedder, read_as, Path(scratch.name), _device_of_torch(device))
+        encoder = encoder_of(embedder, read_as, Path(scratch.name), torch_device(device))
         encoder = replace(encoder, workers=workers)
         about = {
             "ckpt_path": str(file),
@@ -392,19 +393,6 @@ def _gpu_encoder(bundle: Bundle, precision: WantedPrecision, compiled: bool) -> 
     from lookalike.models.torch_network import gpu_encoder
 
     return gpu_encoder(bundle, precision, compiled)
-
-
-def _device_of_torch(device: Device) -> Literal["cpu", "cuda"]:
-    import torch
-
-    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
-
-
-def _need_workers(workers: int | None) -> None:
-    if workers is not None and not (isinstance(workers, int) and workers >= 0):
-        raise LookalikeError(
-            f"workers={workers!r}: expected the number of threads that read images, 0 or more, or None"
-        )
 
 
 def _need_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

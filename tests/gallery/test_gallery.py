@@ -18,7 +18,6 @@ import processes
 from earlier_galleries import as_earlier
 from image_folders import files_of
 from lookalike import Gallery, Model
-from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import HasEncoder
 from lookalike.gallery.sqlite_store import SqliteStore, StoreError
 from lookalike.inference.encoder import Encoder
@@ -117,37 +116,6 @@ def test_a_label_that_prints_like_another_is_told(
     assert capsys.readouterr().err == "", "told when such a label comes"
 
 
-def test_a_label_is_renamed_and_never_into_one_that_is_there(gallery: Gallery) -> None:
-    assert gallery.rename("digit 1", "one") == 10
-    labels = {"digit 0": 10, "digit 2": 10, "digit 3": 10, "digit 4": 10, "one": 10}
-    assert gallery.labels == labels
-    text = r"^.*: rename: expected a label that is not there, found 'digit 2' with 10 images: merge\(\['one'\]"
-    with pytest.raises(GalleryError, match=text):
-        gallery.rename("one", " digit 2")
-    assert gallery.rename("digit 2", "digit 2") == 10
-    for gone in ("x", "digit 2"):
-        with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
-            gallery.rename("digit 1", gone)
-    with pytest.raises(GalleryError, match="label '': expected text that is not empty"):
-        gallery.rename("digit 2", "")
-    assert gallery.labels == labels
-
-
-def test_labels_are_merged_and_counted(gallery: Gallery, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gallery.merge(["digit 1", "digit 2", "digit 1"], into="digit 2") == 10
-    assert "10 images have the label 'digit 2' now that had another" in " ".join(capsys.readouterr().err.split())
-    assert gallery.labels == {"digit 0": 10, "digit 2": 20, "digit 3": 10, "digit 4": 10}
-    assert gallery.merge((name for name in ("digit 0", "digit 2")), into="low") == 30
-    merged = {"digit 3": 10, "digit 4": 10, "low": 30}
-    with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
-        gallery.merge(["digit 3", "digit 1"], into="low")
-    with pytest.raises(GalleryError, match="merge: expected one label or several, got none"):
-        gallery.merge([], into="low")
-    with pytest.raises(GalleryError, match="label ' ': expected text that is not empty"):
-        gallery.merge("low", into=" ")
-    assert gallery.labels == merged
-
-
 def test_what_is_enrolled_is_not_enrolled_again(
     gallery: Gallery, model: Model, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,36 +166,6 @@ def test_a_gallery_of_an_earlier_version_knows_its_images(
         ]
         assert old.add(query, labels="later") == [52 if schema == 2 else 51], "numbers are never used twice"
     assert b"old_images" not in (tmp_path / "old" / "gallery.sqlite").read_bytes()
-
-
-def test_images_go_by_label_number_or_source(gallery: Gallery, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gallery.remove(label="digit 0") == 10
-    first, second = files_of(digits, "train/digit 1/*.png")[:2]
-    monkeypatch.chdir(digits)
-    assert gallery.remove(source=first.relative_to(digits)) == 1
-    assert gallery.remove(source=str(second)) == 1
-    (number,) = gallery.add(first)
-    assert number == 51
-    assert gallery.remove(image=number) == 1
-    assert gallery.labels == {"digit 1": 8, "digit 2": 10, "digit 3": 10, "digit 4": 10}
-    numbers, _ = gallery.search(gallery.references.embeddings, k=1)
-    assert numbers[:, 0].tolist() == list(range(13, 51)), "the numbers of the others stay"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({}, r"remove: expected one of label=, image= and source=: give exactly one"),
-        ({"label": "a", "image": 1}, r"give exactly one"),
-        ({"label": "digit"}, r"has no label 'digit'"),
-        ({"image": 51}, r"remove: image=51 is not in .*: see the numbers that add gave"),
-        ({"source": "gone.png"}, r"remove: source=gone\.png is not in "),
-    ],
-)
-def test_what_is_not_there_cannot_be_removed(gallery: Gallery, arguments: dict[str, object], text: str) -> None:
-    with pytest.raises(GalleryError, match=text):
-        gallery.remove(**arguments)  # type: ignore[arg-type]
-    assert len(gallery) == 50
 
 
 def test_one_unusable_image_among_many_adds_nothing(gallery: Gallery, digits: Path, tmp_path: Path) -> None:
@@ -413,40 +351,6 @@ def test_a_damaged_file_is_named(gallery: Gallery, model: Model, tmp_path: Path)
     damaged = Gallery.open(gallery.path, model)
     with pytest.raises(StoreError, match=r"damaged, the embedding of image 7 is missing or has not 16 values: verify"):
         len(damaged)
-
-
-def test_several_numbers_are_removed_together_or_not_at_all(gallery: Gallery) -> None:
-    with pytest.raises(GalleryError, match=r"image=99 is not in .*: see the numbers that add gave"):
-        gallery.remove(image=[1, 2, 99])
-    for odd in (5.9, "x", [True], 10**30):
-        with pytest.raises(GalleryError, match=r"image=.*: expected a whole number"):
-            gallery.remove(image=odd)  # type: ignore[arg-type]
-    with pytest.raises(GalleryError, match="image=nothing is not in"):
-        gallery.remove(image=[])
-    assert len(gallery) == 50
-    assert gallery.remove(image=np.array([1, 2])) == 2
-    assert len(gallery) == 48
-    assert gallery.remove(image=np.array(3)) == 1
-    assert gallery.remove(image={4, 5}) == 2
-
-
-def test_texts_that_are_no_unicode_are_kept_readable(gallery: Gallery, digits: Path) -> None:
-    image = files_of(digits, "test/*/*.png")[0]
-    gallery.add(image, labels="new", note="from \udce9")
-    gallery.rename("new", "newer", note="\ud800")
-    for source in ("\ud800", "a\0b"):
-        with pytest.raises(GalleryError, match=r"remove: source=.* is not in .*: give the path it was enrolled from"):
-            gallery.remove(source=source)
-    with pytest.raises(LookalikeError, match="an address, and addresses are not fetched"):
-        gallery.remove(source="https://host/a.png")
-    assert gallery.remove(source=image) == 1
-
-
-def test_an_image_without_a_file_goes_by_its_name(gallery: Gallery, digits: Path) -> None:
-    array = cv2.imread(str(files_of(digits, "test/digit 2/*.png")[0]))
-    gallery.add(array, labels="of an array")
-    assert gallery.remove(source="image 1") == 1
-    assert "of an array" not in gallery.labels
 
 
 @pytest.mark.parametrize(

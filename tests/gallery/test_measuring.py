@@ -95,10 +95,10 @@ def test_cameras_leave_out_images_of_the_same_camera(model: Model, digits: Path,
     assert with_rule != without
 
 
-def test_the_past_and_an_empty_gallery(gallery: Gallery, model: Model, digits: Path, tmp_path: Path) -> None:
-    with Gallery.create(tmp_path / "empty", model) as empty:
-        with pytest.raises(GalleryError, match=r"empty: is empty, so there is nothing to find: add images first"):
-            empty.evaluate(digits / "test")
+def test_nothing_to_ask_or_to_find_is_refused(gallery: Gallery, model: Model, digits: Path, tmp_path: Path) -> None:
+    text = r"empty: is empty, so there is nothing to find: add images first"
+    with Gallery.create(tmp_path / "empty", model) as empty, pytest.raises(GalleryError, match=text):
+        empty.evaluate(digits / "test")
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ManifestError, match=r"nothing: no image in it"):
         gallery.evaluate(tmp_path / "nothing")

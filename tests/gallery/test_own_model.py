@@ -104,7 +104,7 @@ def test_a_gallery_that_does_not_say_needs_to_be_told(gallery: Gallery, model: M
     with Gallery.open(gallery.path, model) as opened:
         assert opened.predict(file) == expected
     with pytest.raises(GalleryError, match=r"here: does not say which model made it: give bundle=<folder>"):
-        model_of(None, "here")
+        model_of(None, "here", {})
 
 
 @pytest.fixture(scope="module")

@@ -83,9 +83,7 @@ def test_what_cannot_be_embedded_anew_is_named_and_nothing_changes(
 ) -> None:
     gallery.add_embeddings(np.eye(16, dtype=np.float32)[:2], "vector")
     before = gallery.references.embeddings.copy()
-    with pytest.raises(
-        GalleryError, match=r"(?s)2 images have neither their file nor a picture.*image 51 from"
-    ):
+    with pytest.raises(GalleryError, match=r"(?s)2 images have neither their file nor a picture.*image 51 from"):
         gallery.reembed(another)
     np.testing.assert_array_equal(gallery.references.embeddings, before)
     with pytest.raises(GalleryError, match="has this model already: give another"):

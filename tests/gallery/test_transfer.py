@@ -190,7 +190,7 @@ def change_about(folder: Path, **values: object) -> None:
         (lambda folder: change_about(folder, schema=2), r"out: of schema 2, this version reads 1: pip install -U look"),
         (
             lambda folder: change_about(folder, fingerprint="e" * 64),
-            r"^.*out: was made by the model eeeeeeeeeeee, the gallery by \w{12}: embeddings of different weights or pixe",
+            r"^.*out: was made by the model eeeeeeeeeeee, the gallery by \w{12}: embeddings of different weights or",
         ),
         (
             lambda folder: (folder / "gallery.json").unlink(),

@@ -6,7 +6,7 @@ Letters in shapes: N images.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -112,7 +112,7 @@ def _spellings(name: str, value: Value) -> set[str]:
     return spelt
 
 
-def _as_json(name: str, value: Any) -> str | None:
+def _as_json(name: str, value: object) -> str | None:
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is None or (isinstance(plain, float) and not np.isfinite(plain)):
         return None

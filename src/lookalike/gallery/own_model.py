@@ -1,6 +1,7 @@
 """The model of a gallery, found by what the gallery says of it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,13 +40,13 @@ def keep_model(model: object, folder: Path, kept: str = _KEPT) -> None:
         keep(folder / kept)
 
 
-def model_of(about: str | None, place: Path | str, **options: Any) -> "Model":
+def model_of(about: str | None, place: Path | str, given: Mapping[str, Any]) -> "Model":
     """Loads it.
 
     Args:
         about: `Model.about` as JSON; None in a gallery of an earlier version.
         place: The folder of the gallery, or where else it is.
-        **options: Device, precision and workers, see `Model.load`.
+        given: Device, precision and workers, see `Model.load`.
 
     Raises:
         GalleryError: The gallery does not say, or its model is not where it was.
@@ -54,6 +55,7 @@ def model_of(about: str | None, place: Path | str, **options: Any) -> "Model":
     from lookalike.model import Model
 
     facts: dict[str, Any] = json.loads(about or "{}")
+    options = dict(given)
     source = str(facts.get("bundle") or facts.get("ckpt_path") or "")
     kept = Path(place) / str(facts.get("kept", _KEPT))
     if source and not Path(source).exists() and not has_network(kept):

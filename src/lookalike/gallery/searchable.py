@@ -103,7 +103,7 @@ class Searchable(ABC):
             GalleryError: It does not say which, or that is not where it was.
         """
         if self._model is None:
-            self._model = self._own(model_of(self._store.about.get("model"), self.path, **self._options))
+            self._model = self._own(model_of(self._store.about.get("model"), self.path, self._options))
         return self._model
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 from lookalike.data.images import ImageError
 from lookalike.data.thumbnail import thumbnail
 from lookalike.files import as_json, atomic_folder
+from lookalike.gallery.columns import Value
 from lookalike.gallery.enrolment import THUMBNAIL
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import GalleryError, References, load_references
@@ -74,11 +75,11 @@ class _Column:
         taken = name in _OWN or name.startswith("column.")
         return cls(f"column.{name}" if taken else name, kind, mixed)
 
-    def written(self, value: Any) -> Any:
+    def written(self, value: Value) -> Value:
         return json.dumps(value, ensure_ascii=False) if self.mixed and value is not None else value
 
-    def read(self, value: Any) -> Any:
-        return json.loads(value) if self.mixed and value is not None else value
+    def read(self, value: Value) -> Value:
+        return json.loads(str(value)) if self.mixed and value is not None else value
 
 
 def export_to(store: SqlStore, folder: Path) -> int:

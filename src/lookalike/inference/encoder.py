@@ -167,3 +167,15 @@ def refuse_int8(bundle: Bundle, asked: str) -> None:
             f"{asked}: {bundle.path} is an int8 bundle, whose gallery only its own graph fits: "
             "use device=cpu precision=auto, or the bundle that it was made from"
         )
+
+
+def need_workers(workers: int | None) -> None:
+    """Refuses what is no number of threads that read images.
+
+    Raises:
+        LookalikeError: It is none.
+    """
+    if workers is not None and not (isinstance(workers, int) and workers >= 0):
+        raise LookalikeError(
+            f"workers={workers!r}: expected the number of threads that read images, 0 or more, or None"
+        )

@@ -39,7 +39,7 @@ def checked_embeddings(embeddings: Any, name: str, similarity: Similarity) -> np
     return array
 
 
-def _numbers(embeddings: Any, name: str) -> np.ndarray:
+def _numbers(embeddings: object, name: str) -> np.ndarray:
     """An array of real numbers, of any shape."""
     expected = f"{name} embeddings: expected a float array [N, D]"
     try:
