@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from lookalike.errors import LookalikeError
 
 Column = Literal["id", "label", "source"]
+_SHOWN = 4  # moves of a change on one line
 _ALL = 2**62  # rows at most, where all are asked for
 _PARTS = ("vectors", "thumbnails", "extras", "events")  # tables that say more of an image
 _TOUCHED_AGAIN = (  # later changes of images that are not as a change left them, the latest first
@@ -91,7 +92,11 @@ class Change:
     moves: tuple[Move, ...]
 
     def __str__(self) -> str:
-        done = ", ".join(_told(move) for move in self.moves) or "no image that is still known"
+        parts = [_told(move) for move in self.moves[:_SHOWN]]
+        if len(self.moves) > _SHOWN:
+            images = sum(move.images for move in self.moves[_SHOWN:])
+            parts.append(f"and {images} images of {len(self.moves) - _SHOWN} more labels")
+        done = ", ".join(parts) or "no image that is still known"
         return f"{self.number}  {self.time}  {self.action}: {done}{f' ({self.note})' if self.note else ''}"
 
 

@@ -9,7 +9,7 @@ Letters in shapes: Q queries, R references, D embedding, K neighbours.
 
 import numpy as np
 
-from lookalike.metrics.exact_grid import lengths_of, on_grid
+from lookalike.metrics.exact_grid import few_on_grid, lengths_of
 from lookalike.parallel import one_blas_thread
 
 _MANY = 48  # queries from which on the evaluator is faster than a product for each
@@ -93,6 +93,6 @@ def _at_least(product: np.ndarray, k: int) -> float:
 
 def _exact(query: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """float64 [R]: products on the grid of the evaluator, exact in any order."""
-    asking, answering = (on_grid(part, "cosine", 0.0, 1).values.astype(np.float64) for part in (query[None], reference))
+    asking, answering = (few_on_grid(part).astype(np.float64) for part in (query[None], reference))
     scores: np.ndarray = answering @ asking[0]
     return scores
