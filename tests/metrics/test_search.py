@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from lookalike.metrics.exact_grid import few_on_grid, on_grid
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranking import rank
 from lookalike.metrics.search import nearest, off_unit_length
@@ -66,13 +65,6 @@ def test_a_query_without_a_direction_is_as_far_from_all(queries: int) -> None:
     rows, similarity = nearest(np.concatenate([np.zeros((1, 8), np.float32), query]), reference, 2, ignore)
     assert (rows[0].tolist(), similarity[0].tolist()) == ([1, 2], [0.0, 0.0])
     assert (rows[-1][0], similarity[-1][0]) == (3, pytest.approx(1))
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 13, 128, 511, 1280])
-def test_the_grid_is_that_of_the_compiled_kernel_to_the_last_bit(size: int) -> None:
-    rng = np.random.default_rng(size)
-    rows = rng.standard_normal((300, size)).astype(np.float32) * rng.uniform(1e-3, 1e3, (300, 1)).astype(np.float32)
-    np.testing.assert_array_equal(few_on_grid(rows), on_grid(rows, "cosine", 0.0, 1).values)
 
 
 def test_lengths_are_measured() -> None:

@@ -51,12 +51,15 @@ def evaluate(settings: "EvalCommand") -> int:
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
-    written = assessment.write(output, settings.worst, source)
+    _told(settings, name, assessment, assessment.write(output, settings.worst, source))
+    return 0
+
+
+def _told(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> None:
     for file in written:
         show(f"written: {file}")
     if settings.logger:
         _log(settings, name, assessment, written)
-    return 0
 
 
 def _evaluate_gallery(settings: "EvalCommand") -> int:
@@ -78,10 +81,7 @@ def _evaluate_gallery(settings: "EvalCommand") -> int:
         assessment = measure(gallery, settings.data.model_dump(), settings.split, rules)
         show(assessment)
         written = assessment.write(output, settings.worst, source)
-    for file in written:
-        show(f"written: {file}")
-    if settings.logger:
-        _log(settings, output.stem, assessment, written)
+    _told(settings, output.stem, assessment, written)
     return 0
 
 
@@ -219,10 +219,8 @@ def predict_files(
         need_folder(output, inputs_of(settings))
     if table and table.nested and output.suffix.lower() == ".csv":
         say(f"{output}: CSV holds no lists or records, left out: {', '.join(table.nested)}: .parquet keeps them")
-    if settings.gallery is not None:
-        predictions, labels = _by_gallery(settings, files, base, table)
-    else:
-        predictions, labels = _by_bundle(settings, files, base, table)
+    ask = _by_bundle if settings.gallery is None else _by_gallery
+    predictions, labels = ask(settings, files, base, table)
     if table:
         predictions = replace(predictions, items=table.with_problems(predictions.items))
     if tabular:

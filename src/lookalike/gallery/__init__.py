@@ -27,6 +27,7 @@ In reading order:
     suggest           makes these groups from files and embeddings
     searchable        what can be searched and asked: a gallery now, or as it was
     editing           what changes enrolled images
+    enrolling         what adds images
     verification      whether a gallery is whole
     transfer          a gallery taken elsewhere, and brought in
     reembedding       another model for a gallery

@@ -1,43 +1,27 @@
 """`Gallery`: images that are enrolled, renamed, moved, removed and searched without training, and a way back."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookalike.console import say
-from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.image_files import PassedOver, find_images
-from lookalike.data.labels import alike, alike_note
-from lookalike.data.thumbnail import thumbnail
-from lookalike.errors import listed
-from lookalike.files import readable
-from lookalike.gallery.columns import Value
-from lookalike.gallery.editing import Editable
+from lookalike.gallery.enrolling import Enrolling
 from lookalike.gallery.enrolment import (
-    THUMBNAIL,
-    as_label,
     as_note,
-    facts_for,
-    labels_for,
-    need_one_each,
     source_of,
-    spread,
-    under_other_labels,
-    unit_embeddings,
-    with_boxes,
 )
 from lookalike.gallery.own_model import about_model, keep_model
 from lookalike.gallery.reembedding import Reembedding, reembed
-from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.stores import create_store, open_store, shown_place
 from lookalike.gallery.transfer import export_to, import_from
 from lookalike.gallery.verification import Verification, verify
-from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Prediction
 from lookalike.inference.references import GalleryError, References
 from lookalike.settings.paths import path_of
@@ -50,7 +34,7 @@ if TYPE_CHECKING:
 _UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
 
 
-class Gallery(Editable):
+class Gallery(Enrolling):
     """Known images in a folder of their own: a class is added by enrolling images of it.
 
     Made by `Gallery.create` or `Gallery.open`. The original files are not needed afterwards. Every change is written
@@ -112,124 +96,6 @@ class Gallery(Editable):
         if model is not None:
             _encoder_of(model)
         return cls(shown_place(path), model, open_store(path), options)
-
-    def add(
-        self,
-        images: AnyImage | Iterable[AnyImage],
-        labels: str | Iterable[str] | None = None,
-        *,
-        camera: int | Iterable[int | None] | None = None,
-        columns: Mapping[str, Value | Sequence[Value]] | None = None,
-        boxes: Sequence[Box | None] | None = None,
-        note: str = "",
-        keep_copies: bool = False,
-        errors: dict[int, str] | None = None,
-        progress: Callable[[int], None] = lambda done: None,
-    ) -> list[int]:
-        """Enrols images, all of them or none; one that is there already under the same label stays there once.
-
-        Args:
-            images: One or several: files, folders of images, bytes, uint8 arrays or pictures of Pillow.
-            labels: One for all, or one each; None for the name of each file's folder.
-            camera: The number of what took them; one for all, or one each.
-            columns: What else is known of them, to filter by: name -> one value for all, or one each.
-            boxes: Per image the part of it that is enrolled, x1, y1, x2, y2 in pixels of the upright image; None for
-                the whole.
-            note: Why, for the history.
-            keep_copies: Enrol images once more that are there already, under whatever label: each of them votes.
-            errors: When given, an unusable image is noted here (index -> reason), gets the number 0, and the rest are
-                enrolled.
-            progress: Called with the number of images done since the last call.
-
-        Returns:
-            The number of each image, which `remove` takes; that of an earlier call for one that was there.
-
-        Raises:
-            GalleryError: Labels are missing or of another number than the images, images cannot be used or are there
-                under another label, a camera is no whole number, or a column no plain value.
-        """
-        sources = spread(images)
-        facts = facts_for(labels_for(sources, labels), camera, columns)
-        note = as_note(note)
-        parts: Sequence[Box | None] = [None] * len(sources) if boxes is None else boxes
-        need_one_each(len(sources), boxes=parts)
-        facts = with_boxes(facts, parts)
-        broken: dict[int, str] = {}
-        embeddings = self.encoder.embed(sources, boxes, errors=broken, progress=progress)
-        if broken and (errors is None or len(broken) == len(sources)):
-            raise GalleryError(
-                f"{len(broken)} of {len(sources)} images cannot be used, so none was added:\n  "
-                f"{listed(list(broken.values()))}"
-            )
-        good = [place for place in range(len(sources)) if place not in broken]
-        rows = [
-            facts[place].row(
-                source_of(sources[place], place),
-                thumbnail(sources[place], THUMBNAIL, parts[place], name_of(sources[place], place)),
-                embeddings[place].astype("<f4").tobytes(),
-            )
-            for place in good
-        ]
-        numbers = dict(zip(good, self._enrol(rows, note, keep_copies), strict=True))
-        if errors is not None:
-            errors.update(broken)
-        return [numbers.get(place, 0) for place in range(len(sources))]
-
-    def add_embeddings(
-        self,
-        embeddings: np.ndarray,
-        labels: str | Iterable[str],
-        *,
-        sources: Iterable[str] | None = None,
-        thumbnails: Iterable[bytes] | None = None,
-        camera: int | Iterable[int | None] | None = None,
-        columns: Mapping[str, Value | Sequence[Value]] | None = None,
-        note: str = "",
-        keep_copies: bool = False,
-    ) -> list[int]:
-        """Enrols images by their embeddings, all of them or none; otherwise as `add`.
-
-        Args:
-            embeddings: float32 [N, D], made by the model of the gallery; of any length but zero.
-            labels: One for all, or N.
-            sources: N texts, where the images came from; None for `image 1` and so on.
-            thumbnails: N small JPEGs, empty where there is none; None for none.
-            camera: As of `add`.
-            columns: As of `add`.
-            note: Why, for the history.
-            keep_copies: As of `add`.
-
-        Returns:
-            The number of each image.
-
-        Raises:
-            GalleryError: Embeddings of another size, not finite or zero; numbers that differ; and as of `add`.
-        """
-        unit = unit_embeddings(embeddings, int(self._store.about["dimensions"]))
-        count = len(unit)
-        names = [labels] * count if isinstance(labels, str) else list(labels)
-        places = [f"image {place + 1}" for place in range(count)] if sources is None else list(map(str, sources))
-        pictures = [b""] * count if thumbnails is None else list(thumbnails)
-        need_one_each(count, labels=names, sources=places, thumbnails=pictures)
-        facts = facts_for([as_label(name) for name in names], camera, columns)
-        parts = zip(facts, places, pictures, unit, strict=True)
-        rows = [fact.row(readable(place), jpeg, embedding.tobytes()) for fact, place, jpeg, embedding in parts]
-        return self._enrol(rows, as_note(note), keep_copies)
-
-    def _enrol(self, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
-        try:
-            numbers, added = (
-                (self._store.add(rows, note), len(rows)) if keep_copies else self._store.add_new(rows, note)
-            )
-        except OtherLabelError as error:
-            raise GalleryError(under_other_labels(error.others, len(rows))) from error
-        if added < len(rows):
-            say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
-        names = {row.label for row in rows}
-        near = [label for group in alike(self._store.labels) if set(group) & names for label in group]
-        for text in alike_note(near):
-            say(f"{self.path}: {text}")
-        return numbers
 
     def export(self, folder: str | Path) -> int:
         """Writes all images into a folder of open formats: `rows.parquet`, small JPEGs, and what made them.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
 from lookalike.errors import LookalikeError
 
@@ -67,6 +68,33 @@ class StoredRow:
     source: str
     embedding: bytes
     camera: int | None
+
+
+@dataclass(frozen=True)
+class EnrolledImage:
+    """One enrolled image, without its picture and embedding.
+
+    Attributes:
+        number: What `remove` and `move` take.
+        label: Its class name.
+        source: Where it came from.
+        camera: What took it, None where unknown.
+        time: When it was enrolled, ISO 8601.
+        columns: What else is known of it.
+    """
+
+    number: int
+    label: str
+    source: str
+    camera: int | None
+    time: str
+    columns: dict[str, Any]
+
+    def __str__(self) -> str:
+        facts = {**({} if self.camera is None else {"camera": self.camera}), **self.columns}
+        return "  ".join(
+            [str(self.number), self.time, self.source, *(f"{name}={value}" for name, value in facts.items())]
+        )
 
 
 def digest(content: bytes) -> bytes:

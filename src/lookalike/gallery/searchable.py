@@ -6,7 +6,6 @@ Letters in shapes: Q queries, D embedding, K neighbours.
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, overload
 
@@ -18,6 +17,7 @@ from lookalike.data.labels import as_label
 from lookalike.data.thumbnail import picture
 from lookalike.gallery.columns import Filter, left_out
 from lookalike.gallery.own_model import model_of
+from lookalike.gallery.rows import EnrolledImage
 from lookalike.gallery.snapshot import references_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import limit_within
@@ -37,33 +37,6 @@ class HasEncoder(Protocol):
     """What embeds for a gallery, such as `lookalike.Model`."""
 
     encoder: Encoder
-
-
-@dataclass(frozen=True)
-class EnrolledImage:
-    """One enrolled image, without its picture and embedding.
-
-    Attributes:
-        number: What `remove` and `move` take.
-        label: Its class name.
-        source: Where it came from.
-        camera: What took it, None where unknown.
-        time: When it was enrolled, ISO 8601.
-        columns: What else is known of it.
-    """
-
-    number: int
-    label: str
-    source: str
-    camera: int | None
-    time: str
-    columns: dict[str, Any]
-
-    def __str__(self) -> str:
-        facts = {**({} if self.camera is None else {"camera": self.camera}), **self.columns}
-        return "  ".join(
-            [str(self.number), self.time, self.source, *(f"{name}={value}" for name, value in facts.items())]
-        )
 
 
 class Searchable(ABC):

@@ -24,13 +24,7 @@ _RELOAD = "('forget', 'reembed')"  # changes after which all images are read aga
 
 
 class SqlStore(ImageFacts):
-    """An open gallery.
-
-    Attributes:
-        name: Where it is, for people.
-        about: What it says about itself.
-        closed: Whether it was let go.
-    """
+    """An open gallery."""
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Connection]:
