@@ -66,12 +66,14 @@ def left_out(
     Raises:
         GalleryError: There is no such label or column, or a camera is no whole number.
     """
+    if not where and not unless:
+        return None
     ignore = np.zeros(len(numbers), bool)
     for name, values in (where or {}).items():
         ignore |= ~_having(store, numbers, labels, name, values)
     for name, values in (unless or {}).items():
         ignore |= _having(store, numbers, labels, name, values)
-    return ignore if where or unless else None
+    return ignore
 
 
 def _having(

@@ -131,12 +131,15 @@ class Enrolling(Editable):
         places = [f"image {place + 1}" for place in range(count)] if sources is None else list(map(str, sources))
         pictures = [b""] * count if thumbnails is None else list(thumbnails)
         need_one_each(count, labels=names, sources=places, thumbnails=pictures)
-        facts = facts_for([as_label(name) for name in names], camera, columns)
+        checked = {name: as_label(name) for name in dict.fromkeys(names)}
+        facts = facts_for([checked[name] for name in names], camera, columns)
         parts = zip(facts, places, pictures, unit, strict=True)
         rows = [fact.row(readable(place), jpeg, embedding.tobytes()) for fact, place, jpeg, embedding in parts]
         return self._enrol(rows, as_note(note), keep_copies)
 
     def _enrol(self, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
+        names = {row.label for row in rows}
+        held = self._store.labels_among(names)
         try:
             numbers, added = (
                 (self._store.add(rows, note), len(rows)) if keep_copies else self._store.add_new(rows, note)
@@ -145,8 +148,8 @@ class Enrolling(Editable):
             raise GalleryError(under_other_labels(error.others, len(rows))) from error
         if added < len(rows):
             say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
-        names = {row.label for row in rows}
-        near = [label for group in alike(self._store.labels) if set(group) & names for label in group]
-        for text in alike_note(near):
-            say(f"{self.path}: {text}")
+        if fresh := names - held:  # the others were compared when they came
+            near = [label for group in alike(self._store.labels) if set(group) & fresh for label in group]
+            for text in alike_note(near):
+                say(f"{self.path}: {text}")
         return numbers

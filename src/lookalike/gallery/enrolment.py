@@ -18,6 +18,7 @@ from lookalike.gallery.rows import Row
 from lookalike.inference.encoder import Box
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
+from lookalike.metrics.exact_grid import lengths_of
 from lookalike.settings.paths import PathError, at_home
 
 BOX = "box"  # the column of the part of an image that was enrolled: x1 y1 x2 y2
@@ -147,14 +148,16 @@ def unit_embeddings(embeddings: np.ndarray, size: int) -> np.ndarray:
             f"embeddings: expected numbers [N, {size}], got {given.dtype} {list(given.shape)}: embed the images with "
             "the model of the gallery"
         )
-    values = given.astype(np.float64)
-    lengths = np.linalg.norm(values, axis=1)
-    if len(values) and not (np.isfinite(lengths) & (lengths > 0)).all():
-        row = int(np.argmin(np.isfinite(lengths) & (lengths > 0)))
+    exact = given if given.dtype == np.float32 else given.astype(np.float64)
+    lengths = lengths_of(exact)
+    usable = np.isfinite(lengths) & (lengths > 0)
+    if not usable.all():
+        row = int(np.argmin(usable))
         raise GalleryError(f"embeddings: row {row} has length {lengths[row]:g}: expected a direction: leave it out")
-    near = abs(lengths - 1) <= _UNIT
-    divided = np.where(near, 1.0, lengths)[:, None]  # those of a model stay as they are, to the last bit
-    return (values / divided).astype("<f4")
+    unit = exact.astype("<f4")
+    others = abs(lengths - 1) > _UNIT  # those of a model stay as they are, to the last bit
+    unit[others] = exact[others].astype(np.float64) / lengths[others, None]
+    return unit
 
 
 def as_label(label: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
 from typing import Any, Self
@@ -81,6 +81,12 @@ class ImageFacts(ABC):
         """Of all that is known of images besides label, camera and source, sorted."""
         with self._open(), self._reading() as connection:
             return sorted(str(row[0]) for row in connection.execute("SELECT DISTINCT name FROM extras"))
+
+    def labels_among(self, labels: Iterable[str]) -> set[str]:
+        """Which of these labels are in the gallery."""
+        query = "SELECT 1 FROM images WHERE label = ? AND removed IS NULL LIMIT 1"
+        with self._open(), self._reading() as connection:
+            return {label for label in labels if connection.execute(query, (label,)).fetchone()}
 
     def distinct(self, column: str) -> list[str]:
         """The values (JSON) of a column, each once, sorted."""

@@ -63,7 +63,10 @@ class Snapshot:
         self._version = version
 
     def _apply(self, changed: dict[int, str | None]) -> None:
-        places = {image: place for place, image in enumerate(self._numbers.tolist()) if image in changed}
+        touched = np.array(sorted(changed), np.int64)
+        rows = np.minimum(np.searchsorted(self._numbers, touched), max(len(self._numbers) - 1, 0))
+        there = self._numbers[rows] == touched if len(self._numbers) else np.zeros(len(touched), bool)
+        places = dict(zip(touched[there].tolist(), rows[there].tolist(), strict=True))
         labels = list(self._labels)
         for image, place in places.items():
             label = changed[image]

@@ -158,7 +158,7 @@ def _table_of(
 
 
 def import_from(folder: Path, fingerprint: str) -> Imported:
-    """Reads what `export_to` or `lookalike embed` wrote.
+    """Reads what `export_to` or `lookalike embed` wrote, or the images that a bundle knows.
 
     Args:
         folder: Of it.
@@ -167,6 +167,8 @@ def import_from(folder: Path, fingerprint: str) -> Imported:
     Raises:
         GalleryError: Nothing such is there, it is damaged, or was made by another model.
     """
+    if (folder / "gallery" / _ABOUT).is_file():
+        folder = folder / "gallery"  # of a bundle
     if not (folder / _ABOUT).is_file():
         raise GalleryError(f"{folder}: no {_ABOUT} there: give what gallery export or lookalike embed wrote")
     if not (folder / _ROWS).is_file():

@@ -14,6 +14,7 @@ from lookalike.parallel import one_blas_thread
 
 _MANY = 48  # queries from which on the evaluator is faster than a product for each
 _BLOCK = 64  # references of which the best stands for all, to find how near the K nearest are at least
+_AT_ONCE = 2**13  # rows that are multiplied at a time: a multiple of the block
 _ROUNDING = 2.0**-24  # of float32, relative
 
 
@@ -71,24 +72,42 @@ def _ranked(
 def _one(
     query: np.ndarray, unit: np.ndarray, reference: np.ndarray, k: int, ignore: np.ndarray | None, off_unit: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    product = reference @ unit
-    if ignore is not None:
-        product[ignore] = -np.inf
     # As in `ranking`: a sum of D products of unit vectors is off by D u; the lengths of the references come on top.
     slack = 1.01 * (len(unit) + 8) * _ROUNDING + off_unit
-    least = _at_least(product, k) - 2 * slack
-    candidates = np.flatnonzero(product >= least if np.isfinite(least) else np.isfinite(product))
+    best = _best_of_blocks(unit, reference, ignore)
+    least = _at_least(best, k) - 2 * slack
+    blocks = np.flatnonzero(best >= least)
+    rows = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+    rows = rows[rows < len(reference)]
+    if ignore is not None:
+        rows = rows[~ignore[rows]]
+    candidates = rows[reference[rows] @ unit >= least]
     scores = _exact(query, reference[candidates])
     order = np.lexsort((candidates, -scores))[:k]
     return candidates[order], scores[order].astype(np.float32)
 
 
-def _at_least(product: np.ndarray, k: int) -> float:
-    """A similarity that k references reach, near the k-th highest: that of the k-th best block."""
-    whole = len(product) // _BLOCK * _BLOCK
-    best = product[:whole].reshape(-1, _BLOCK).max(1)
-    best = best if len(best) >= k else product
-    return float(np.partition(best, len(best) - k)[len(best) - k])
+def _best_of_blocks(unit: np.ndarray, reference: np.ndarray, ignore: np.ndarray | None) -> np.ndarray:
+    """The best product of every block of references, -inf where all of it is ignored.
+
+    As many rows at a time as leave their products in a core's cache: the references are read once, nothing else is.
+    """
+    count = len(reference)
+    best = np.full(-(-count // _BLOCK), -np.inf, np.float32)
+    product = np.empty(min(_AT_ONCE, count), np.float32)
+    for first in range(0, count, _AT_ONCE):
+        part = product[: min(_AT_ONCE, count - first)]
+        np.dot(reference[first : first + len(part)], unit, out=part)
+        if ignore is not None:
+            part[ignore[first : first + len(part)]] = -np.inf
+        starts = np.arange(0, len(part), _BLOCK)
+        best[first // _BLOCK : first // _BLOCK + len(starts)] = np.maximum.reduceat(part, starts)
+    return best
+
+
+def _at_least(best: np.ndarray, k: int) -> float:
+    """A product that k references reach, near the k-th highest: that of the k-th best block, if any."""
+    return float(np.partition(best, len(best) - k)[len(best) - k]) if len(best) >= k else -np.inf
 
 
 def _exact(query: np.ndarray, reference: np.ndarray) -> np.ndarray:

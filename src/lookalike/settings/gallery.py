@@ -167,7 +167,7 @@ class GalleryImport(Settings):
     """Settings of `lookalike gallery import`."""
 
     gallery: Place
-    input: PathText = Field(description="folder that gallery export or lookalike embed wrote")
+    input: PathText = Field(description="folder that gallery export or lookalike embed wrote, or a bundle")
     keep_copies: KeepCopies
     note: Note
 
