@@ -25,6 +25,7 @@ In reading order:
     grouping          which images probably show the same new thing, and which to label next, by arrays alone
     suggestions       groups of unknown images as a table that a person edits and a page
     suggest           makes these groups from files and embeddings
+    approximate       approximate search, for whoever asks for it
     searchable        what can be searched and asked: a gallery now, or as it was
     editing           what changes enrolled images
     enrolling         what adds images

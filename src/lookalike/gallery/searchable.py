@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lookalike.console import say
 from lookalike.data.any_image import AnyImage
 from lookalike.data.labels import as_label
 from lookalike.data.thumbnail import picture
+from lookalike.gallery.approximate import ApproximateSearch, IndexFacts
 from lookalike.gallery.columns import Filter, left_out
 from lookalike.gallery.own_model import model_of
 from lookalike.gallery.rows import EnrolledImage
@@ -60,6 +61,7 @@ class Searchable(ABC):
     ) -> None:
         self.path, self._store, self._options = path, store, dict(options or {})
         self._model = model if model is None else self._own(model)
+        self._approximate = ApproximateSearch(str(path))
         self._limits: dict[float, tuple[References, Rejection]] = {}
         self._voting: tuple[References, VoteConfig] | None = None
 
@@ -217,15 +219,23 @@ class Searchable(ABC):
         )
 
     def search(
-        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+        self,
+        embeddings: np.ndarray,
+        k: int = 10,
+        *,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        index: Literal["ivf"] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest enrolled images of each embedding, exactly.
+        """The k nearest enrolled images of each embedding, exactly unless asked otherwise.
 
         Args:
             embeddings: float32 [Q, D], unit length, made by the model of the gallery.
             k: K; all images in a smaller gallery, or where filters leave fewer.
             where: As of `predict`.
             unless: As of `predict`.
+            index: `ivf` for an approximate search of at least 10,000 images, without filters. It is built beside the
+                exact search, which answers until then and again after every change; `index` says how good it is.
 
         Returns:
             int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
@@ -237,8 +247,17 @@ class Searchable(ABC):
         references, numbers = self.enrolled()
         ignore = self._left_out(references, numbers, where, unless)
         left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        if index is not None and ignore is None and (built := self._approximate.over(references, index)):
+            query = references.as_query(embeddings, self.encoder.fingerprint)
+            if (near := built.search(query, min(k, left))) is not None:
+                return numbers[near[0]], near[1]
         rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
         return numbers[rows], similarity
+
+    @property
+    def index(self) -> IndexFacts | None:
+        """What is known of the approximate index; None where none was asked for, or it is not built yet."""
+        return self._approximate.facts
 
     def unknown_limit(self, false_accept_rate: float) -> Rejection:
         """The threshold that keeps to a share of unknown images that may get a name, chosen from what is enrolled.

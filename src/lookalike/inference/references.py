@@ -97,6 +97,22 @@ class References:
         """
         need_same_fingerprint(self.fingerprint, fingerprint)
         k = checked_k(k, len(self) if ignore is None else int(np.count_nonzero(~ignore)))
+        query = self.as_query(query, fingerprint)
+        from lookalike.metrics.search import nearest  # here, as the compiler of its kernels takes a while
+
+        return nearest(query, self.embeddings, k, ignore, self._off_unit if len(query) else 0.0)
+
+    def as_query(self, query: np.ndarray, fingerprint: str) -> np.ndarray:
+        """Embeddings that ask, float32 [Q, D], checked.
+
+        Args:
+            query: As given.
+            fingerprint: That of the encoder which made them.
+
+        Raises:
+            GalleryError: Another fingerprint, or a query of another size or not finite.
+        """
+        need_same_fingerprint(self.fingerprint, fingerprint)
         query = np.asarray(query)
         if query.dtype.kind not in "fiu":
             raise GalleryError(
@@ -110,9 +126,7 @@ class References:
                 f"query embeddings: expected finite values [Q, {self.embeddings.shape[1]}], got {query.shape} with "
                 f"{int((~np.isfinite(query)).sum())} that are not finite: check the weights"
             )
-        from lookalike.metrics.search import nearest  # here, as the compiler of its kernels takes a while
-
-        return nearest(query, self.embeddings, k, ignore, self._off_unit if len(query) else 0.0)
+        return query
 
     def save(self, folder: Path) -> None:
         """Writes the three files into an existing folder, each whole or not at all."""
