@@ -81,8 +81,12 @@ def _hold(handle: int, path: Path) -> bool:
         return False
 
 
-def _tidy(folder: Path) -> None:
-    """Removes what killed processes left in a folder."""
+def tidy(folder: Path) -> None:
+    """Removes what killed processes left in a folder.
+
+    Args:
+        folder: In which files were written whole or not at all.
+    """
     if fcntl is None:
         return
     _tidied.add(folder)
@@ -109,7 +113,7 @@ def _new_file(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent.absolute() not in _tidied:  # it may hold many files, of which each is written by a call
-            _tidy(path.parent.absolute())
+            tidy(path.parent.absolute())
         while True:
             temporary = _temporary(path.parent)
             handle = temporary.open("xb")
@@ -285,7 +289,7 @@ def atomic_folder(path: Path, first_wins: bool = False) -> Iterator[Path]:
 def _new_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is this process's alone; what is left of it is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(path.parent.absolute())
+    tidy(path.parent.absolute())
     handle: int | None = None
     while True:
         temporary = _temporary(path.parent)

@@ -232,6 +232,10 @@ def predict_files(
         _tell(predictions, labels)
         show(f"written: {written}")
         _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
+    if settings.keep_unknown:
+        with open_gallery(settings) as gallery:
+            kept = gallery.keep_unknown(predictions)
+        show(f"{len(kept)} unknown images kept for lookalike gallery suggest gallery={settings.gallery}")
     return 1 if predictions.failed else 0
 
 
@@ -297,9 +301,6 @@ def _by_gallery(
             base=base,
             progress=advance,
         )
-        if settings.keep_unknown:
-            kept = gallery.keep_unknown(predictions)
-            show(f"{len(kept)} unknown images kept for lookalike gallery suggest gallery={settings.gallery}")
     return predictions, labels
 
 

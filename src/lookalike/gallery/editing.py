@@ -11,6 +11,8 @@ from lookalike.gallery.history import Change, Column
 from lookalike.gallery.searchable import PastGallery, Searchable
 from lookalike.inference.references import GalleryError
 
+UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
+
 
 class Editable(Searchable):
     """Enrolled images that can be changed, and a way back."""
@@ -115,7 +117,9 @@ class Editable(Searchable):
         source: str | Path | None = None,
         note: str = "",
     ) -> int:
-        """Deletes images for good, removed ones too: nothing of them remains in any file, nor a way back.
+        """Deletes images for good, removed ones too: nothing of them remains in any file of it, nor a way back.
+
+        Copies that `keep_unknown` made in the gallery's own folder, and that were enrolled from there, go too.
 
         What the history says of them goes, too, and the notes of all changes that touched them.
 
@@ -136,11 +140,21 @@ class Editable(Searchable):
         erased = self._store.erase()  # of an earlier call that found the gallery in use
         if column == "id" and not erased:
             self._need_images("forget", values, removed=True)
+        self._forget_files(column, values)
         forgotten = self._store.forget(column, values, as_note(note))
         if erased and not forgotten:
             say(f"{self.path}: what was forgotten earlier is in no file any more")
             return 0
         return forgotten or self._refuse("forget", label, source)
+
+    def _forget_files(self, column: Column, values: list[str | int]) -> None:
+        """Deletes the copies that `keep_unknown` made of these images in the gallery's own folder."""
+        if not isinstance(self.path, Path) or not (self.path / UNKNOWN).is_dir():
+            return
+        own = (self.path / UNKNOWN).resolve()
+        for source in self._store.sources(self._store.images_of(column, values)):
+            if own in Path(source).parents:
+                Path(source).unlink(missing_ok=True)
 
     def undo(self, change: int, *, note: str = "") -> int:
         """Takes a change back, as a change of its own, which can be undone as well.

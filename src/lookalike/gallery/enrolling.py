@@ -26,6 +26,7 @@ from lookalike.gallery.enrolment import (
     with_boxes,
 )
 from lookalike.gallery.rows import OtherLabelError, Row
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box
 from lookalike.inference.references import GalleryError
 
@@ -68,6 +69,7 @@ class Enrolling(Editable):
             GalleryError: Labels are missing or of another number than the images, images cannot be used or are there
                 under another label, a camera is no whole number, or a column no plain value.
         """
+        store = self._store  # that of the model which embeds: another thread may move the gallery to another one
         sources = spread(images)
         facts = facts_for(labels_for(sources, labels), camera, columns)
         note = as_note(note)
@@ -82,15 +84,16 @@ class Enrolling(Editable):
                 f"{listed(list(broken.values()))}"
             )
         good = [place for place in range(len(sources)) if place not in broken]
+        unit = dict(zip(good, unit_embeddings(embeddings[good], self.encoder.size), strict=True))
         rows = [
             facts[place].row(
                 source_of(sources[place], place),
                 thumbnail(sources[place], THUMBNAIL, parts[place], name_of(sources[place], place)),
-                embeddings[place].astype("<f4").tobytes(),
+                unit[place].tobytes(),
             )
             for place in good
         ]
-        numbers = dict(zip(good, self._enrol(rows, note, keep_copies), strict=True))
+        numbers = dict(zip(good, self._enrol(store, rows, note, keep_copies), strict=True))
         if errors is not None:
             errors.update(broken)
         return [numbers.get(place, 0) for place in range(len(sources))]
@@ -125,7 +128,8 @@ class Enrolling(Editable):
         Raises:
             GalleryError: Embeddings of another size, not finite or zero; numbers that differ; and as of `add`.
         """
-        unit = unit_embeddings(embeddings, int(self._store.about["dimensions"]))
+        store = self._store
+        unit = unit_embeddings(embeddings, int(store.about["dimensions"]))
         count = len(unit)
         names = [labels] * count if isinstance(labels, str) else list(labels)
         places = [f"image {place + 1}" for place in range(count)] if sources is None else list(map(str, sources))
@@ -135,21 +139,19 @@ class Enrolling(Editable):
         facts = facts_for([checked[name] for name in names], camera, columns)
         parts = zip(facts, places, pictures, unit, strict=True)
         rows = [fact.row(readable(place), jpeg, embedding.tobytes()) for fact, place, jpeg, embedding in parts]
-        return self._enrol(rows, as_note(note), keep_copies)
+        return self._enrol(store, rows, as_note(note), keep_copies)
 
-    def _enrol(self, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
+    def _enrol(self, store: SqlStore, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
         names = {row.label for row in rows}
-        held = self._store.labels_among(names)
+        held = store.labels_among(names)
         try:
-            numbers, added = (
-                (self._store.add(rows, note), len(rows)) if keep_copies else self._store.add_new(rows, note)
-            )
+            numbers, added = (store.add(rows, note), len(rows)) if keep_copies else store.add_new(rows, note)
         except OtherLabelError as error:
             raise GalleryError(under_other_labels(error.others, len(rows))) from error
         if added < len(rows):
             say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
         if fresh := names - held:  # the others were compared when they came
-            near = [label for group in alike(self._store.labels) if set(group) & fresh for label in group]
+            near = [label for group in alike(store.labels) if set(group) & fresh for label in group]
             for text in alike_note(near):
                 say(f"{self.path}: {text}")
         return numbers

@@ -113,6 +113,8 @@ def with_boxes(facts: list[Facts], boxes: Sequence[Box | None]) -> list[Facts]:
         facts: One each.
         boxes: x1, y1, x2, y2 in pixels, or None for the whole image, one each.
     """
+    if any(box is not None for box in boxes) and any(name == BOX for fact in facts for name, _ in fact.columns):
+        raise GalleryError(f"columns: {BOX!r}: is where boxes= are kept: call it otherwise")
     return [
         fact
         if box is None

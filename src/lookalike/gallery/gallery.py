@@ -8,6 +8,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.data.image_files import PassedOver, find_images
+from lookalike.gallery.editing import UNKNOWN
 from lookalike.gallery.enrolling import Enrolling
 from lookalike.gallery.enrolment import (
     as_note,
@@ -18,7 +19,7 @@ from lookalike.gallery.reembedding import Reembedding, reembed
 from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.gallery.stores import create_store, open_store, shown_place
+from lookalike.gallery.stores import create_store, discard_store, open_store, shown_place
 from lookalike.gallery.transfer import export_to, import_from
 from lookalike.gallery.verification import Verification, verify
 from lookalike.inference.encoder import Encoder
@@ -30,8 +31,6 @@ from lookalike.settings.types import split_of
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
     from lookalike.gallery.suggestions import Suggestions
-
-_UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
 
 
 class Gallery(Enrolling):
@@ -74,8 +73,13 @@ class Gallery(Enrolling):
         about = _about(model)
         place = shown_place(path)
         store = create_store(path, about)
-        if isinstance(place, Path):
-            keep_model(model, place)
+        try:
+            if isinstance(place, Path):
+                keep_model(model, place)
+        except BaseException:
+            store.close()
+            discard_store(path)  # it is empty, and the same command can be given again
+            raise
         return cls(place, model, store)
 
     @classmethod
@@ -221,7 +225,7 @@ class Gallery(Enrolling):
             return path_of(folder, "unknown images")
         if not isinstance(self.path, Path):
             raise GalleryError(f"{self.path}: has no folder of its own for unknown images: give one")
-        return self.path / _UNKNOWN
+        return self.path / UNKNOWN
 
     def reembed(
         self, model: HasEncoder, *, note: str = "", progress: Callable[[int], None] = lambda done: None
@@ -253,6 +257,7 @@ class Gallery(Enrolling):
         self._store.close()
         self._store = self._store.opened_again()
         self._rows, self._model, self._voting = Snapshot(self._store), self._own(model), None
+        self._limits.clear()
 
     def verify(self) -> Verification:
         """Compares every image with its checksums, and looks for rows that belong to none."""

@@ -28,7 +28,13 @@ def cut_of(embeddings: np.ndarray, labels: np.ndarray) -> float:
         A cosine similarity; what few pairs of different labels reach where no label has two images.
     """
     every = max(1, -(-len(embeddings) // _SAMPLE))
-    embeddings, codes = embeddings[::every], np.unique(labels[::every], return_inverse=True)[1]
+    codes = np.unique(labels, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    first = np.flatnonzero(np.diff(codes[order], prepend=-1))  # of every label, however few images it has
+    kept = np.arange(0, len(codes), every)
+    if len(np.unique(codes[kept])) < len(first):
+        kept = order[np.union1d(np.arange(0, len(order), every), first[:_SAMPLE])]
+    embeddings, codes = embeddings[kept], codes[kept]
     similarity, same = embeddings @ embeddings.T, codes[:, None] == codes[None]
     between = float(np.quantile(similarity[~same], _BETWEEN))
     within = similarity[same & ~np.eye(len(codes), dtype=bool)]

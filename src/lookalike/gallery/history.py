@@ -80,7 +80,7 @@ class Change:
     Attributes:
         number: From 1; later changes have larger ones.
         time: When, ISO 8601 with the offset of the clock.
-        action: `add`, `rename`, `merge`, `move`, `remove`, `undo` or `forget`.
+        action: `add`, `rename`, `merge`, `move`, `remove`, `undo`, `forget` or `reembed`.
         note: Why.
         moves: What it did; empty for what an earlier version changed, and for images that were forgotten.
     """
@@ -96,7 +96,9 @@ class Change:
         if len(self.moves) > _SHOWN:
             images = sum(move.images for move in self.moves[_SHOWN:])
             parts.append(f"and {images} images of {len(self.moves) - _SHOWN} more labels")
-        done = ", ".join(parts) or "no image that is still known"
+        done = ", ".join(parts) or (
+            "all images by another model" if self.action == "reembed" else "no image that is still known"
+        )
         return f"{self.number}  {self.time}  {self.action}: {done}{f' ({self.note})' if self.note else ''}"
 
 
@@ -149,6 +151,8 @@ class Writing:
         events = self.connection.execute(
             "SELECT image, before, after FROM events WHERE change = ?", (number,)
         ).fetchall()
+        if not events and _action(self.connection, number) == "reembed":
+            raise HistoryError(f"change {number}: all images were embedded anew: reembed with the former model")
         if not events:
             raise HistoryError(
                 f"change {number}: nothing is known of what it changed (its images were forgotten, or an earlier "
@@ -255,6 +259,10 @@ def labels_at(connection: Connection, number: int, begins: int) -> dict[int, str
     query = "SELECT image, before FROM events WHERE change > ? ORDER BY change DESC"
     labels.update((image, before) for image, before in connection.execute(query, (number,)))
     return {image: label for image, label in labels.items() if label is not None}
+
+
+def _action(connection: Connection, number: int) -> str:
+    return str(connection.execute("SELECT action FROM changes WHERE number = ?", (number,)).fetchone()[0])
 
 
 def _need_change(connection: Connection, number: int) -> None:

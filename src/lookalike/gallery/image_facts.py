@@ -96,14 +96,16 @@ class ImageFacts(ABC):
 
     def having(self, column: str, values: Sequence[Any]) -> set[int]:
         """The images of which `camera`, `source` or another column has one of these values, removed ones too."""
-        if column in ("camera", "source"):
-            query = f"SELECT id FROM images WHERE {column} IN ({marks_for(values)})"
-            filled = list(values)
-        else:
-            query = f"SELECT image FROM extras WHERE name = ? AND value IN ({marks_for(values)})"
-            filled = [column, *values]
+        images: set[int] = set()
         with self._open(), self._reading() as connection:
-            return {int(row[0]) for row in connection.execute(query, filled)}
+            for _, part in in_parts(values):
+                if column in ("camera", "source"):
+                    query, filled = f"SELECT id FROM images WHERE {column} IN ({marks_for(part)})", list(part)
+                else:
+                    query = f"SELECT image FROM extras WHERE name = ? AND value IN ({marks_for(part)})"
+                    filled = [column, *part]
+                images.update(int(row[0]) for row in connection.execute(query, filled).fetchall())
+        return images
 
     def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
         stored: dict[int, Any] = {}

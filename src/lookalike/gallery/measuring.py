@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lookalike.data.manifest import boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.assessment import Assessment, Embedded
@@ -17,6 +18,7 @@ from lookalike.evaluation.identify import Rules, identify
 from lookalike.evaluation.stored import images_of
 from lookalike.files import readable
 from lookalike.gallery.searchable import Searchable
+from lookalike.inference.references import References
 
 
 def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules: Rules) -> Assessment:
@@ -43,12 +45,11 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
     if "camera" not in queries:
         queries = queries.assign(camera=pd.array([pd.NA] * len(queries), "Int64"))
     if queries.empty:
-        raise ManifestError(
-            f"{manifest.root}: no image of split {split} in it: give another split, or split=null for all"
-        )
+        raise ManifestError(f"{manifest.root}: no image of split {split} in it: give another split")
+    asking = embed_rows(gallery.encoder, manifest, queries, "queries")
+    files = [""] * len(queries) if any(boxes_of(queries)) else [str(manifest.file(path)) for path in queries["path"]]
+    own, copies = _enrolled(asking, files, references)
     sources = list(references.paths)
-    places = {source: row for row, source in enumerate(sources)}
-    own = [places.get(readable(os.path.realpath(manifest.file(path))), -1) for path in queries["path"]]
     answering = pd.DataFrame(
         {
             "path": sources,
@@ -58,9 +59,15 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
         }
     )
     protocol = Protocol(
-        answering, queries, np.array(own, np.int64), split or "", searched=f"the gallery {gallery.path}"
+        answering,
+        queries,
+        own,
+        split or "",
+        copies=copies,
+        copies_kept=copies > 0,
+        searched=f"the gallery {gallery.path}",
     )
-    embedded = Embedded(embed_rows(gallery.encoder, manifest, queries, "queries"), references.embeddings)
+    embedded = Embedded(asking, references.embeddings)
     identification = identify(embedded.queries, embedded.references, protocol, rules)
     about = {"gallery": str(gallery.path), "fingerprint": references.fingerprint, "data": str(manifest.root)}
     return Assessment(
@@ -74,3 +81,24 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
         embedded,
         thumbnails=references.thumbnails,
     )
+
+
+def _enrolled(asking: np.ndarray, files: list[str], references: References) -> tuple[np.ndarray, int]:
+    """The row of every query that is enrolled itself, int64 [Q], -1 for none; and how many have further copies there.
+
+    An image is known by its embedding, which every copy of its file has to the last bit, or else by its file; parts of
+    one file are several images, so they come with "" for a file.
+    """
+    rows: dict[bytes, list[int]] = {}
+    for row, embedding in enumerate(references.embeddings):
+        rows.setdefault(embedding.tobytes(), []).append(row)
+    real = [readable(os.path.realpath(file)) if file else "" for file in files]
+    wanted = set(real) - {""}
+    places = {source: row for row, source in enumerate(references.paths) if source in wanted}
+    own = np.full(len(files), -1, np.int64)
+    copies = 0
+    for query, (embedding, file) in enumerate(zip(asking, real, strict=True)):
+        same = rows.get(embedding.tobytes(), [])
+        own[query] = same[0] if same else places.get(file, -1)
+        copies += len(same) > 1
+    return own, copies

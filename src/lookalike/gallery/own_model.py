@@ -63,6 +63,8 @@ def model_of(about: str | None, place: Path | str, given: Mapping[str, Any]) -> 
     if facts.get("bundle"):
         return Model.load(source, **options)
     if has_network(kept) and options.get("device") != "cuda":
+        if options.get("precision") == "bf16":
+            raise GalleryError(f"{place}: precision=bf16: its network runs in float32: leave it out")
         encoder = load_network(kept, options.get("workers"))
         name = str(facts.get("pretrained") or Path(source).stem or kept.name)
         return Model(name, encoder, about={**facts, "network": str(kept.resolve())})

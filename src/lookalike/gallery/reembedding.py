@@ -3,9 +3,11 @@
 Letters in shapes: N images, D embedding.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from lookalike.data.images import ImageError
@@ -16,6 +18,7 @@ from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.references import GalleryError
 
+_ALIKE = 2.0  # mean difference of two small pictures of one image, of 255
 _AT_ONCE = 512  # images embedded between two looks at the store
 _TRIES = 20  # others may enrol images all the time
 
@@ -60,11 +63,16 @@ def reembed(
     Raises:
         GalleryError: An image has neither, or others enrol images all the time; nothing is changed.
     """
+    _need_something(store)
     embeddings: dict[int, np.ndarray] = {}
     small = 0
     for _ in range(_TRIES):
         missing = [image for image in store.all_images() if image not in embeddings]
-        for part in _parts(missing):
+        for asked in _parts(missing):
+            gone = set(store.missing(asked, removed=True))
+            part = [image for image in asked if image not in gone]  # forgotten meanwhile
+            if not part:
+                continue
             made, by_picture = _embedded(store, encoder, part)
             embeddings.update(zip(part, made, strict=True))
             small += by_picture
@@ -88,28 +96,46 @@ def _embedded(store: SqlStore, encoder: Encoder, images: list[int]) -> tuple[np.
     boxes = [_box(str(facts[BOX])) if BOX in facts else None for facts in columns]
     given: list[str | bytes] = []
     used: list[Box | None] = []
-    nothing: list[str] = []
     for image, source, box in zip(images, sources, boxes, strict=True):
         picture = store.thumbnail(image)
         whole = _shows(source, box, picture)
         given.append(source if whole else picture)
         used.append(box if whole else None)
-        if not whole and not picture:
-            nothing.append(f"image {image} from {source}")
+    return encoder.embed(given, used), sum(isinstance(image, bytes) for image in given)
+
+
+def _need_something(store: SqlStore) -> None:
+    """Refuses images of which neither the file nor a picture is there, before hours of work."""
+    nothing: list[str] = []
+    for part in _parts(store.all_images()):
+        for image, source in zip(part, store.sources(part), strict=True):
+            if not store.thumbnail(image) and not _is_file(source):
+                nothing.append(f"image {image} from {source}")
     if nothing:
         raise GalleryError(
             f"{store.name}: {len(nothing)} images have neither their file nor a picture, so they cannot be embedded "
             f"anew: forget them first, or bring the files back:\n  {listed(nothing)}"
         )
-    return encoder.embed(given, used), sum(isinstance(image, bytes) for image in given)
+
+
+def _is_file(source: str) -> bool:
+    return os.path.isabs(source) and os.path.isfile(source)  # noqa: PTH113, PTH117 - any text
 
 
 def _shows(source: str, box: Box | None, picture: bytes) -> bool:
-    """Whether a file still shows what was enrolled from it."""
+    """Whether a file still shows what was enrolled from it: other versions of a JPEG library give other bytes."""
+    if not picture or not _is_file(source):
+        return not picture
     try:
-        return thumbnail(source, THUMBNAIL, box, source) == picture or not picture
+        now = thumbnail(source, THUMBNAIL, box, source)
     except (ImageError, OSError, ValueError):
         return False
+    if now == picture:
+        return True
+    then, seen = (cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in (picture, now))
+    if then is None or seen is None or then.shape != seen.shape:
+        return False
+    return float(np.abs(then.astype(np.int16) - seen).mean()) <= _ALIKE
 
 
 def _box(text: str) -> Box | None:

@@ -276,6 +276,7 @@ class Searchable(ABC):
         if kept is None or kept[0] is not references:
             trained = getattr(self.model, "labels", ())
             kept = references, limit_within(references, false_accept_rate, trained)
+            self._limits = {rate: value for rate, value in self._limits.items() if value[0] is references}
             self._limits[float(false_accept_rate)] = kept
         return kept[1]
 

@@ -235,6 +235,12 @@ class SqlStore(ImageFacts):
         with self._change("undo", note) as writing:
             return writing.undo(number)
 
+    def images_of(self, column: Column, values: Sequence[str | int]) -> list[int]:
+        """The images whose id, label or source is one of the values, removed ones too, ascending."""
+        query = f"SELECT id FROM images WHERE {column} = ?"
+        with self._open(), self._reading() as connection:
+            return sorted({int(row[0]) for value in values for row in connection.execute(query, (value,)).fetchall()})
+
     def forget(self, column: Column, values: Sequence[str | int], note: str) -> int:
         """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
 
@@ -273,7 +279,7 @@ class SqlStore(ImageFacts):
         """
         with self._change("reembed", note) as writing:
             connection = writing.connection
-            query = "SELECT i.id, t.image FROM images i LEFT JOIN thumbnails t ON t.image = i.id ORDER BY i.id"
+            query = "SELECT i.id, length(t.jpeg) FROM images i LEFT JOIN thumbnails t ON t.image = i.id ORDER BY i.id"
             rows = connection.execute(query).fetchall()
             present = np.array([image for image, _ in rows], np.int64)
             if not np.isin(present, images).all():
@@ -284,7 +290,7 @@ class SqlStore(ImageFacts):
             connection.executemany(
                 "UPDATE images SET vector = ? WHERE id = ?", list(zip(digests, present.tolist(), strict=True))
             )
-            bare = [(code, image) for code, (image, pictured) in zip(digests, rows, strict=True) if pictured is None]
+            bare = [(code, image) for code, (image, pictured) in zip(digests, rows, strict=True) if not pictured]
             if bare:
                 connection.executemany("UPDATE images SET picture = ? WHERE id = ?", bare)
             for name, value in {**about, "gallery": uuid4().hex}.items():

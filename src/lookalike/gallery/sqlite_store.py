@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from lookalike.errors import LookalikeError
+from lookalike.files import tidy
 from lookalike.gallery.about import ERASING, KEYS, SCHEMA, check_about, first_about, moved
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import Row, StoreError, digest
@@ -106,7 +108,7 @@ class SqliteStore(SqlStore):
         filled = self._vectors.read(numbers, vectors)
         if not filled.all():
             vectors[~filled] = super().embeddings(numbers[~filled])
-        if self._vectors.wants(int((~filled).sum()), int(filled.sum())):
+        if self._vectors.wants(int((~filled).sum()), len(filled)):
             self._keep_vectors(numbers, vectors)
         return vectors
 
@@ -139,11 +141,12 @@ class SqliteStore(SqlStore):
         self._connection.close()
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
+        tidy(self.file.parent.absolute())  # a killed process may have left embeddings in a file of no name
         self._vectors.erase(images)
 
     def _keep_vectors(self, images: np.ndarray, vectors: np.ndarray) -> None:
         """Writes the flat file, without what was forgotten meanwhile: nobody forgets while it is written."""
-        with suppress(OSError, StoreError), self._open(), self._writing() as connection:
+        with suppress(OSError, LookalikeError), self._open(), self._writing() as connection:
             there = {row[0] for row in connection.execute("SELECT id FROM images")}
             kept = np.array([image in there for image in images.tolist()], bool)
             self._vectors.write(images[kept], vectors[kept])
@@ -228,6 +231,12 @@ class SqliteStore(SqlStore):
         return together[order], [labels[place] for place in ids.tolist()]
 
     def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
+        size = 4 * int(self.about["dimensions"])
+        if wrong := [row for row in rows if len(row.embedding) != size]:
+            raise StoreError(
+                f"{self.name}: expected embeddings of {size // 4} values, found {len(wrong[0].embedding) / 4:g}: embed "
+                "with the model of the gallery"
+            )
         numbered = list(enumerate(rows, first))
         connection.executemany(
             "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -280,7 +289,8 @@ def _upgrade(connection: Connection) -> None:
         values = (image, label, camera, source, time, digest(jpeg or embedding), digest(embedding), gone)
         connection.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
         connection.execute("INSERT INTO vectors VALUES (?, ?)", (image, embedding))
-        connection.execute("INSERT INTO thumbnails VALUES (?, ?)", (image, jpeg))
+        if jpeg:
+            connection.execute("INSERT INTO thumbnails VALUES (?, ?)", (image, jpeg))
     connection.execute("INSERT INTO changes SELECT number, time, action, note FROM old_changes")
     if "removed" in old:
         connection.execute("INSERT INTO events SELECT change, image, before, after FROM old_events")

@@ -46,6 +46,17 @@ def open_store(place: str | Path) -> SqlStore:
     return PostgresStore(str(place))
 
 
+def discard_store(place: str | Path) -> None:
+    """Removes a gallery in a folder that was just made, and holds nothing yet.
+
+    Args:
+        place: As of `create_store`; nothing is done for an address.
+    """
+    if not is_postgres(place):
+        for ending in ("", "-wal", "-shm"):
+            (path_of(place, "Gallery.create") / f"{_FILE}{ending}").unlink(missing_ok=True)
+
+
 def shown_place(place: str | Path) -> Path | str:
     """The folder of a gallery, or its address without the password.
 

@@ -8,6 +8,7 @@ Letters in shapes: N images, D embedding.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _SCHEMA = 1
 _ROWS, _ABOUT = "rows.parquet", "gallery.json"
 _OWN = ("number", "label", "camera", "source", "time", "picture", "embedding")
 _KINDS = {str: "string", int: "int64", float: "double", bool: "bool"}
+_PICTURE, _JPEG = re.compile(r"images/[0-9]+\.jpg"), b"\xff\xd8"
 _AT_ONCE = 10_000  # images
 
 
@@ -183,7 +185,7 @@ def import_from(folder: Path, fingerprint: str) -> Imported:
         values = {name: table[name].to_pylist() for name in table.column_names if name != "embedding"}
         embeddings = np.array(table["embedding"].combine_chunks().flatten(), np.float32)
         embeddings = embeddings.reshape(len(table), int(about["dimensions"]))
-        pictures = [(folder / name).read_bytes() if name else b"" for name in values["picture"]]
+        pictures = [_picture(folder, name) for name in values["picture"]]
         columns = {
             name: [_Column(**column).read(value) for value in values[column["name"]]]
             for name, column in about["columns"].items()
@@ -195,6 +197,21 @@ def import_from(folder: Path, fingerprint: str) -> Imported:
         raise GalleryError(f"{folder}: damaged ({str(error).splitlines()[0]}): export the gallery again") from error
     _need_fingerprint(folder, made, fingerprint)
     return Imported(embeddings, values["label"], values["source"], pictures, values["camera"], columns)
+
+
+def _picture(folder: Path, name: str | None) -> bytes:
+    """The JPEG of a row: never a file elsewhere, whatever the table says."""
+    if not name:
+        return b""
+    if not _PICTURE.fullmatch(name):
+        raise ValueError(f"picture {name!r}: expected images/<number>.jpg")
+    file = folder / name
+    if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
+        raise ValueError(f"{name}: expected a file")
+    content = file.read_bytes()
+    if not content.startswith(_JPEG):
+        raise ValueError(f"{name}: expected a JPEG")
+    return content
 
 
 def _embedded(references: References, fingerprint: str) -> Imported:

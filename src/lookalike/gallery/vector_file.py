@@ -39,11 +39,19 @@ class VectorFile:
         """int64 [N] of the images in it; none where it cannot be used."""
         try:
             with self.file.open("rb") as handle:
-                count = self._count(handle.read(_HEADER))
-                numbers = np.fromfile(handle, "<i8", count)
+                return self._numbers(handle)
         except (OSError, ValueError):
             return np.zeros(0, np.int64)
-        return numbers if len(numbers) == count else np.zeros(0, np.int64)
+
+    def _numbers(self, handle: IO[bytes]) -> np.ndarray:
+        """Of an open file: another process may put a newer one in its place. Raises ValueError for something else."""
+        about = json.loads(handle.read(_HEADER))
+        if about != {"gallery": self._gallery, "dimensions": self._size, "count": about["count"]}:
+            raise ValueError("of another gallery")
+        count = int(about["count"])
+        if os.fstat(handle.fileno()).st_size != _HEADER + count * (8 + 4 * self._size):
+            raise ValueError("cut off")
+        return np.frombuffer(handle.read(8 * count), "<i8")
 
     def read(self, images: np.ndarray, into: np.ndarray) -> np.ndarray:
         """Fills in the embeddings that are in it.
@@ -55,15 +63,15 @@ class VectorFile:
         Returns:
             bool [N], which were in it.
         """
-        numbers = self.numbers()
         filled = np.zeros(len(images), bool)
-        if not len(numbers) or not len(images):
-            return filled
-        places = np.minimum(np.searchsorted(numbers, images), len(numbers) - 1)
-        there = numbers[places] == images
-        rows, targets = places[there], np.flatnonzero(there)
         try:
             with self.file.open("rb") as handle:
+                numbers = self._numbers(handle)
+                if not len(numbers) or not len(images):
+                    return filled
+                places = np.minimum(np.searchsorted(numbers, images), len(numbers) - 1)
+                there = numbers[places] == images
+                rows, targets = places[there], np.flatnonzero(there)
                 for first in range(0, len(numbers), _AT_ONCE):
                     mine = slice(*np.searchsorted(rows, (first, first + _AT_ONCE)))
                     if mine.start < mine.stop:
@@ -91,9 +99,10 @@ class VectorFile:
     def _offset(self, count: int, row: int) -> int:
         return _HEADER + 8 * count + 4 * self._size * row
 
-    def wants(self, outside: int, inside: int) -> bool:
-        """Whether it is to be written, as so many embeddings are not in it and so many are."""
-        return outside > max(_WRITTEN_FROM, inside // 4)
+    def wants(self, outside: int, asked: int) -> bool:
+        """Whether it is to be written, as so many of the embeddings that were asked for are not in it."""
+        inside = len(self.numbers()) if outside > _WRITTEN_FROM else 0
+        return outside > max(_WRITTEN_FROM, inside // 4) and asked >= inside
 
     def write(self, images: np.ndarray, embeddings: np.ndarray) -> None:
         """Writes the file, whole or not at all.
@@ -123,13 +132,3 @@ class VectorFile:
                 handle.write(bytes(4 * self._size))
             handle.flush()
             os.fsync(handle.fileno())
-
-    def _count(self, header: bytes) -> int:
-        """How many rows follow a header; raises ValueError for one of something else."""
-        about = json.loads(header)
-        if about != {"gallery": self._gallery, "dimensions": self._size, "count": about["count"]}:
-            raise ValueError("of another gallery")
-        count = int(about["count"])
-        if self.file.stat().st_size != _HEADER + count * (8 + 4 * self._size):
-            raise ValueError("cut off")
-        return count

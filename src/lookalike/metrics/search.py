@@ -14,6 +14,7 @@ from lookalike.parallel import one_blas_thread
 
 _MANY = 48  # queries from which on the evaluator is faster than a product for each
 _BLOCK = 64  # references of which the best stands for all, to find how near the K nearest are at least
+_SMALL = 2**15  # references of which all may be compared exactly
 _AT_ONCE = 2**13  # rows that are multiplied at a time: a multiple of the block
 _ROUNDING = 2.0**-24  # of float32, relative
 
@@ -38,7 +39,7 @@ def nearest(
     usable = np.flatnonzero(lengths > 0)
     left = np.arange(len(reference)) if ignore is None else np.flatnonzero(~ignore)
     rows[lengths == 0], similarity[lengths == 0] = left[:k], 0
-    if len(usable) >= _MANY:
+    if len(usable) >= _MANY or (len(usable) and k * _BLOCK > len(reference) > _SMALL):
         rows[usable], similarity[usable] = _ranked(query[usable], reference, k, ignore)
         return rows, similarity
     off_unit = off_unit_length(reference) if off_unit is None else off_unit
