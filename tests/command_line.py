@@ -31,6 +31,8 @@ NEEDED = {
     "gallery forget": ["gallery=g"],
     "gallery log": ["gallery=g"],
     "gallery undo": ["gallery=g", "change=1"],
+    "gallery reembed": ["gallery=g"],
+    "gallery suggest": ["gallery=g"],
     "gallery verify": ["gallery=g"],
     "gallery compact": ["gallery=g"],
     "gallery export": ["gallery=g", "output=o"],

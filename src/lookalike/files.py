@@ -82,11 +82,7 @@ def _hold(handle: int, path: Path) -> bool:
 
 
 def tidy(folder: Path) -> None:
-    """Removes what killed processes left in a folder.
-
-    Args:
-        folder: In which files were written whole or not at all.
-    """
+    """Removes what killed processes left in `folder`."""
     if fcntl is None:
         return
     _tidied.add(folder)

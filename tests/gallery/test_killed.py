@@ -7,8 +7,6 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
-
 from lookalike import Gallery
 
 CHANGER = """
@@ -90,8 +88,3 @@ def check_after_kills(gallery: Gallery, kills: int) -> None:
 
 def test_thirty_kills_lose_nothing(gallery: Gallery) -> None:
     check_after_kills(gallery, 30)
-
-
-@pytest.mark.slow
-def test_a_hundred_kills_lose_nothing(gallery: Gallery) -> None:
-    check_after_kills(gallery, 100)

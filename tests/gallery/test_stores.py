@@ -200,9 +200,9 @@ def test_a_closed_store_says_so(store: SqlStore, place: Place) -> None:
 
 def test_the_place_says_which_store(place: Place, store: SqlStore) -> None:
     assert isinstance(store, PostgresStore if "://" in place.text else SqliteStore)
-    assert str(stores.shown_place(place.text)) == place.shown
+    assert str(stores.shown_place(place.text, "a test")) == place.shown
     if isinstance(store, SqliteStore):
-        assert isinstance(stores.shown_place(Path(place.text)), Path)
+        assert isinstance(stores.shown_place(Path(place.text), "a test"), Path)
 
 
 def test_a_missing_package_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_figures_of_a_preset_are_all_there_or_none() -> None:
     with pytest.raises(
         SettingsError, match=r"^quality\.low: has no value, and other figures of the preset have one: gi"
     ):
-        train("quality=quick", "quality.accuracy=0.9")
+        train("quality=quick", "quality.low=null")
     with pytest.raises(SettingsError, match=r"^quality\.accuracy=1\.9: expected less than or equal to 1"):
         train("quality.accuracy=1.9")
     with pytest.raises(UsageError, match=r"^quality=mine: no such option; options: best, quick, standard$"):

@@ -71,7 +71,7 @@ class Gallery(Enrolling):
             StoreError: A gallery is there already.
         """
         about = _about(model)
-        place = shown_place(path)
+        place = shown_place(path, "Gallery.create")
         store = create_store(path, about)
         try:
             if isinstance(place, Path):
@@ -99,7 +99,7 @@ class Gallery(Enrolling):
         """
         if model is not None:
             _encoder_of(model)
-        return cls(shown_place(path), model, open_store(path), options)
+        return cls(shown_place(path, "Gallery.open"), model, open_store(path), options)
 
     def export(self, folder: str | Path) -> int:
         """Writes all images into a folder of open formats: `rows.parquet`, small JPEGs, and what made them.

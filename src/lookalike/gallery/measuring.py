@@ -37,7 +37,9 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
     """
     references, numbers = gallery.enrolled()
     manifest, rows, _ = images_of(data)
-    if split is not None and "split" in rows and (rows["split"] != "").any():
+    if "split" not in rows or not (rows["split"] != "").any():
+        split = None  # a folder without splits: all of it asks
+    if split is not None:
         rows = rows[rows["split"] == split]
     if "ignore" in rows:
         rows = rows[~rows["ignore"].to_numpy(bool)]

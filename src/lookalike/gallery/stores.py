@@ -57,10 +57,11 @@ def discard_store(place: str | Path) -> None:
             (path_of(place, "Gallery.create") / f"{_FILE}{ending}").unlink(missing_ok=True)
 
 
-def shown_place(place: str | Path) -> Path | str:
+def shown_place(place: str | Path, what: str) -> Path | str:
     """The folder of a gallery, or its address without the password.
 
     Args:
         place: As of `create_store`.
+        what: Who asks, for errors.
     """
-    return postgres_place(str(place)).name if is_postgres(place) else path_of(place, "Gallery")
+    return postgres_place(str(place)).name if is_postgres(place) else path_of(place, what)
