@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from image_folders import files_of
-from lookalike import Gallery
+from lookalike import Gallery, Model
 from lookalike.errors import LookalikeError
 from lookalike.inference.references import GalleryError
 
@@ -117,3 +117,17 @@ def test_single_images_are_moved_all_or_none(gallery: Gallery) -> None:
         gallery.move(3, "")
     assert gallery.undo(gallery.log()[0].number) == 2
     assert gallery.labels == {f"digit {number}": 10 for number in range(5)}
+
+
+def test_what_was_kept_of_forgotten_images_goes_with_them(model: Model, digits: Path, tmp_path: Path) -> None:
+    """The copies that the gallery made itself; files of others stay."""
+    mine = tmp_path / "mine.png"
+    files = sorted((digits / "train" / "digit 4").glob("*.png"))[:3]
+    mine.write_bytes(files[0].read_bytes())
+    with Gallery.create(tmp_path / "shop", model) as gallery:
+        gallery.add(digits / "train" / "digit 0")
+        kept = gallery.keep_unknown(gallery.predict(files[1:], threshold=1.0))
+        assert len(kept) == 2
+        gallery.add([mine, kept[0]], "Anna")
+        assert gallery.forget(label="Anna") == 2
+        assert [file.exists() for file in (mine, *kept)] == [True, False, True]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import lookalike
 from image_folders import files_of
@@ -117,3 +118,24 @@ def test_it_is_written_with_the_pictures_that_the_gallery_keeps(model: Model, di
     written = gallery.evaluate(digits / "test").write(tmp_path / "report.json", worst=3)
     assert {file.suffix for file in written} >= {".json", ".png"}
     assert all(file.stat().st_size > 500 for file in written)
+
+
+def test_parts_of_one_photograph_do_not_find_themselves(model: Model, tmp_path: Path) -> None:
+    """Two boxes of each file are two images; copies that were enrolled once more are told."""
+    rng = np.random.default_rng(0)
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    for file in files:
+        Image.fromarray(rng.integers(0, 256, (32, 64, 3), np.uint8)).save(file)
+    boxes = [(0, 0, 32, 32), (32, 0, 64, 32)]
+    rows = [(str(file), f"label {number % 2}", *box) for number, file in enumerate(files) for box in boxes]
+    table = tmp_path / "parts.csv"
+    table.write_text("path,label,x1,y1,x2,y2\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    with Gallery.create(tmp_path / "shop", model) as gallery:
+        given = [Path(row[0]) for row in rows]
+        gallery.add(given, [row[1] for row in rows], boxes=[row[2:] for row in rows])
+        protocol = gallery.evaluate(table).protocol
+        assert (protocol.own_row.tolist(), protocol.copies) == (list(range(12)), 0)
+        gallery.add(given[:1], [rows[0][1]], boxes=[rows[0][2:]], keep_copies=True)
+        again = gallery.evaluate(table)
+        assert (again.protocol.copies, again.protocol.copies_kept) == (1, True)
+        assert "copies of 1 queries among the references still answer, so figures are too good" in str(again)

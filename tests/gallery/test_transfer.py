@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -214,3 +215,26 @@ def test_another_model_s_embeddings_are_refused(model: Model, gallery: Gallery, 
     with pytest.raises(LookalikeError, match=r"eeeeeeeeeeee"):
         gallery.import_from(output)
     assert len(gallery) == 50
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/hostname", "images/../../secret.jpg", "images/1.png"])
+def test_a_table_names_no_file_outside_its_folder(gallery: Gallery, model: Model, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"\xff\xd8 a secret")
+    gallery.export(tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out" / "rows.parquet")
+    table.loc[0, "picture"] = name
+    table.to_parquet(tmp_path / "out" / "rows.parquet")
+    with Gallery.create(tmp_path / "other", model) as other:
+        with pytest.raises(GalleryError, match=r"out: damaged \(picture .*: expected images/<number>\.jpg\): export"):
+            other.import_from(tmp_path / "out")
+        assert len(other) == 0
+
+
+def test_a_link_among_the_pictures_is_not_followed(gallery: Gallery, model: Model, tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"\xff\xd8 a secret")
+    gallery.export(tmp_path / "out")
+    picture = next((tmp_path / "out" / "images").iterdir())
+    picture.unlink()
+    picture.symlink_to(tmp_path / "secret.jpg")
+    with Gallery.create(tmp_path / "other", model) as other, pytest.raises(GalleryError, match="expected a file"):
+        other.import_from(tmp_path / "out")

@@ -1,6 +1,7 @@
 """Embeddings beside a gallery's database: a copy that may be missing, old, damaged or of something else."""
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -127,3 +128,29 @@ def test_what_a_store_forgets_is_not_beside_it_either(tmp_path: Path, monkeypatc
     (tmp_path / "gallery.vectors").unlink()
     store.embeddings(kept)
     assert VectorFile(tmp_path / "gallery.vectors", store.about["gallery"], SIZE).numbers().tolist() == kept
+
+
+def test_a_file_that_is_replaced_while_it_is_read_gives_its_own_rows(
+    file: VectorFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process puts a longer one in its place between the numbers and the rows."""
+    newer = VectorFile(file.file, "mine", SIZE)
+    plain = VectorFile._numbers
+
+    def numbers(self: VectorFile, handle: IO[bytes]) -> np.ndarray:
+        answer = plain(self, handle)
+        if self is file:
+            newer.write(np.arange(2, 12), vectors(10, 5))
+        return answer
+
+    monkeypatch.setattr(VectorFile, "_numbers", numbers)
+    into, filled = read(file, [2, 3, 7, 9])
+    assert filled == [True] * 4
+    np.testing.assert_array_equal(into, vectors(4))
+
+
+def test_a_part_of_the_images_does_not_replace_all_of_them(file: VectorFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_file, "_WRITTEN_FROM", 2)
+    assert not file.wants(3, 3), "four are in it"
+    assert file.wants(3, 7)
+    assert not file.wants(2, 7)
