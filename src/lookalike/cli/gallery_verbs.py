@@ -1,5 +1,6 @@
 """The actions of the verb gallery."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -11,7 +12,6 @@ from lookalike.terminal import show
 
 if TYPE_CHECKING:
     from lookalike.gallery.gallery import Gallery
-    from lookalike.gallery.history import Change
     from lookalike.inference.image_table import ImageTable
     from lookalike.settings.gallery import (
         GalleryAdd,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         GalleryVerify,
     )
 
-_OF_SUGGESTIONS = {"group", "order", "similarity", "nearest_known"}  # columns that gallery suggest writes
 _OF_THE_TABLE = ("path", "label", "camera", "x1", "y1", "x2", "y2", "split", "role", "ignore")  # no further columns
 
 
@@ -113,6 +112,8 @@ def _given(settings: "GalleryAdd") -> _Given:
 
 
 def _of_table(settings: "GalleryAdd", table: "ImageTable") -> _Given:
+    from lookalike.gallery.suggestions import COLUMNS  # what gallery suggest writes
+
     rows = [row for row in range(len(table)) if row not in table.problems]
     cells = {name.strip(): values for name, values in zip(table.names, table.columns, strict=True)}
     labels: list[str] | None = None
@@ -126,7 +127,8 @@ def _of_table(settings: "GalleryAdd", table: "ImageTable") -> _Given:
     camera: Any = settings.camera
     if camera is None and "camera" in cells:
         camera = [_camera(cells["camera"][rows[place]], settings.images) for place in kept]
-    own = {*_OF_THE_TABLE, *(_OF_SUGGESTIONS if set(cells) >= _OF_SUGGESTIONS else ())}
+    of_suggestions = set(COLUMNS) - set(_OF_THE_TABLE)
+    own = {*_OF_THE_TABLE, *(of_suggestions if set(cells) >= of_suggestions else ())}
     columns = {
         name: [values[rows[place]] or None for place in kept] for name, values in cells.items() if name not in own
     }
@@ -172,38 +174,27 @@ def list_images(settings: "GalleryList") -> int:
 
 def rename(settings: "GalleryRename") -> int:
     """`lookalike gallery rename`."""
-    with _opened(settings.gallery) as gallery:
-        before = gallery.log(1)
-        count = gallery.rename(settings.label, settings.to, note=settings.note)
-        show(f"{count} images are called {settings.to!r} now; {_undone(gallery, before)}")
-    return 0
+    words = f" images are called {settings.to!r} now"
+    return _changed(settings, lambda gallery: gallery.rename(settings.label, settings.to, note=settings.note), words)
 
 
 def merge(settings: "GalleryMerge") -> int:
     """`lookalike gallery merge`."""
-    with _opened(settings.gallery) as gallery:
-        before = gallery.log(1)
-        count = gallery.merge(settings.labels, into=settings.to, note=settings.note)
-        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery, before)}")
-    return 0
+    words = f" images are called {settings.to!r} now that had another label"
+    return _changed(settings, lambda gallery: gallery.merge(settings.labels, settings.to, note=settings.note), words)
 
 
 def move(settings: "GalleryMove") -> int:
     """`lookalike gallery move`."""
-    with _opened(settings.gallery) as gallery:
-        before = gallery.log(1)
-        count = gallery.move(settings.image, settings.to, note=settings.note)
-        show(f"{count} images are called {settings.to!r} now that had another label; {_undone(gallery, before)}")
-    return 0
+    words = f" images are called {settings.to!r} now that had another label"
+    return _changed(settings, lambda gallery: gallery.move(settings.image, settings.to, note=settings.note), words)
 
 
 def remove(settings: "GalleryRemove") -> int:
     """`lookalike gallery remove`."""
-    with _opened(settings.gallery) as gallery:
-        before = gallery.log(1)
-        count = gallery.remove(**_chosen(settings), note=settings.note)
-        show(f"{count} images removed; {_undone(gallery, before)}")
-    return 0
+    return _changed(
+        settings, lambda gallery: gallery.remove(**_chosen(settings), note=settings.note), " images removed"
+    )
 
 
 def forget(settings: "GalleryForget") -> int:
@@ -229,11 +220,8 @@ def log(settings: "GalleryLog") -> int:
 
 def undo(settings: "GalleryUndo") -> int:
     """`lookalike gallery undo`."""
-    with _opened(settings.gallery) as gallery:
-        before = gallery.log(1)
-        count = gallery.undo(settings.change, note=settings.note)
-        show(f"change {settings.change} is taken back for {count} images; {_undone(gallery, before)}")
-    return 0
+    before = f"change {settings.change} is taken back for "
+    return _changed(settings, lambda gallery: gallery.undo(settings.change, note=settings.note), " images", before)
 
 
 def verify(settings: "GalleryVerify") -> int:
@@ -320,7 +308,17 @@ def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:
     return {"label": settings.label, "image": settings.image, "source": settings.source}
 
 
-def _undone(gallery: "Gallery", before: "list[Change]") -> str:
-    """How the change is taken back that came after these; none did where all was so already."""
-    changes = gallery.log(1)
-    return "nothing was changed" if changes == before else f"gallery undo change={changes[0].number} takes it back"
+def _changed(
+    settings: "GalleryRename | GalleryMerge | GalleryMove | GalleryRemove | GalleryUndo",
+    change: "Callable[[Gallery], int]",
+    after: str,
+    before: str = "",
+) -> int:
+    """Makes a change; says how many images it touched, between these words, and how it is taken back."""
+    with _opened(settings.gallery) as gallery:
+        last = gallery.log(1)
+        count = change(gallery)
+        changes = gallery.log(1)
+        undone = f"gallery undo change={changes[0].number} takes it back" if changes != last else "nothing was changed"
+        show(f"{before}{count}{after}; {undone}")
+    return 0

@@ -33,11 +33,11 @@ def evaluate(settings: "EvalCommand") -> int:
     from lookalike.evaluation.assessment import files_of
     from lookalike.outputs import need_files, own_name
 
+    if settings.gallery is not None:
+        return _evaluate_gallery(settings)
     if settings.output:
         output = Path(settings.output)
         need_files(output, files_of(output), inputs_of(settings))
-    if settings.gallery is not None:
-        return _evaluate_gallery(settings)
     model = _model_to_measure(settings)
     kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
     kept.append("" if settings.camera_rule else "all_cameras")
@@ -51,15 +51,15 @@ def evaluate(settings: "EvalCommand") -> int:
     rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
-    _told(settings, name, assessment, assessment.write(output, settings.worst, source))
-    return 0
+    return _told(settings, name, assessment, assessment.write(output, settings.worst, source))
 
 
-def _told(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> None:
+def _told(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> int:
     for file in written:
         show(f"written: {file}")
     if settings.logger:
         _log(settings, name, assessment, written)
+    return 0
 
 
 def _evaluate_gallery(settings: "EvalCommand") -> int:
@@ -80,9 +80,7 @@ def _evaluate_gallery(settings: "EvalCommand") -> int:
     with open_gallery(settings) as gallery:
         assessment = measure(gallery, settings.data.model_dump(), settings.split, rules)
         show(assessment)
-        written = assessment.write(output, settings.worst, source)
-    _told(settings, output.stem, assessment, written)
-    return 0
+        return _told(settings, output.stem, assessment, assessment.write(output, settings.worst, source))
 
 
 def _load_model(settings: "_WithBundle") -> "Model":
@@ -233,7 +231,9 @@ def predict_files(
         show(f"written: {written}")
         _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
     if settings.keep_unknown:
-        with open_gallery(settings) as gallery:
+        from lookalike.gallery.gallery import Gallery
+
+        with Gallery.open(str(settings.gallery)) as gallery:  # its model is not needed for that
             kept = gallery.keep_unknown(predictions)
         show(f"{len(kept)} unknown images kept for lookalike gallery suggest gallery={settings.gallery}")
     return 1 if predictions.failed else 0

@@ -33,6 +33,7 @@ from lookalike.inference.bundle_config import (
 from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import References
+from lookalike.metrics.evenly import evenly
 from lookalike.metrics.result import RetrievalResult
 from lookalike.metrics.votes import choose_vote
 from lookalike.models.embedder import Embedder
@@ -140,7 +141,7 @@ def _encoder(
 ) -> tuple[Encoder, Parity]:
     """Compared with torch on up to 64 validation queries."""
     asking = protocol.queries
-    rows = asking.iloc[np.unique(np.linspace(0, len(asking) - 1, _PARITY_IMAGES).astype(int))]
+    rows = asking.iloc[evenly(len(asking), _PARITY_IMAGES)]
     files = [manifest.file(path) for path in rows["path"]]
     images = [read_image(file, trained.pixels, box) for file, box in zip(files, boxes_of(rows), strict=True)]
     return agreeing_encoder(

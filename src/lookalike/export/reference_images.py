@@ -11,6 +11,7 @@ from lookalike.evaluation.thresholds import same_images
 from lookalike.export.nncf_int8 import QuantizeError
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import References
+from lookalike.metrics.evenly import evenly
 
 _CHECKED = 16  # images that are embedded once more in float32
 _SAME = 0.001  # cosine by which another embedding may be nearer to one of them than its own
@@ -42,7 +43,7 @@ class ReferenceImages:
             QuantizeError: Some are gone, or others than those that the references were made of.
         """
         self._refuse({row: f"{file}: no such file" for row, file in enumerate(self.files) if not file.is_file()})
-        rows = np.unique(np.linspace(0, len(self.files) - 1, _CHECKED).astype(int)).tolist()
+        rows = evenly(len(self.files), _CHECKED).tolist()
         now = self._embed(float32, rows)
         similarity = now @ self.references.embeddings.T
         own = similarity[np.arange(len(rows)), rows]

@@ -1,5 +1,7 @@
 """What a gallery says about itself: a table of names and values in every store."""
 
+from uuid import uuid4
+
 from lookalike.gallery.rows import StoreError
 
 SCHEMA = 3  # 1 had no history, 2 kept embeddings and thumbnails among the rows
@@ -29,8 +31,13 @@ def check_about(name: str, about: dict[str, str]) -> int:
 
 
 def first_about(about: dict[str, str]) -> dict[str, str]:
-    """What a new gallery says about itself."""
-    return {"schema": str(SCHEMA), "last_change": "0", "last_image": "0", **about}
+    """What a new gallery says about itself, under a name that no other has.
+
+    Args:
+        about: What it is of: fingerprint, precision, dimensions, model.
+    """
+    assert set(about) <= set(KEYS)
+    return {"schema": str(SCHEMA), "gallery": uuid4().hex, "last_change": "0", "last_image": "0", **about}
 
 
 def moved(name: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from lookalike.console import say
 from lookalike.inference.references import GalleryError, References
+from lookalike.metrics.evenly import evenly
 from lookalike.metrics.search import nearest
 
 if TYPE_CHECKING:
@@ -115,16 +116,16 @@ class ApproximateIndex:
         chosen = np.random.default_rng(_SEED).choice(count, min(count, _TRAINED_ON * cells), replace=False)
         index.train(embeddings[np.sort(chosen)])
         index.add(embeddings)
-        asking = np.unique(np.linspace(0, count - 1, _ASKED).astype(np.int64))
+        asking = evenly(count, _ASKED)
         true, _ = nearest(embeddings[asking], embeddings, _DEPTH + 1)
-        recall, probes = 0.0, 1
-        while recall < _WANTED:
+        probes = 1
+        while True:
             index.nprobe = probes
             _, rows = index.search(embeddings[asking], _DEPTH + 1)
             recall = _recall(rows, true, asking)
-            if probes >= cells:
+            if recall >= _WANTED or probes == cells:
                 break
-            probes = min(2 * probes, cells) if recall < _WANTED else probes
+            probes = min(2 * probes, cells)
         self._index = index
         self.facts = IndexFacts(count, cells, int(index.nprobe), recall, time.perf_counter() - start)
         say(f"{self._name}: {self.facts}")

@@ -10,11 +10,8 @@ from lookalike.console import say
 from lookalike.data.image_files import PassedOver, find_images
 from lookalike.gallery.editing import UNKNOWN
 from lookalike.gallery.enrolling import Enrolling
-from lookalike.gallery.enrolment import (
-    as_note,
-    source_of,
-)
-from lookalike.gallery.own_model import about_model, keep_model
+from lookalike.gallery.enrolment import as_note, source_of
+from lookalike.gallery.own_model import KEPT, about_model, keep_model
 from lookalike.gallery.reembedding import Reembedding, reembed
 from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
@@ -281,14 +278,14 @@ class Gallery(Enrolling):
         return self._rows.current()
 
 
-def _about(model: HasEncoder, kept: str | None = None) -> dict[str, str]:
+def _about(model: HasEncoder, kept: str = KEPT) -> dict[str, str]:
     """What a gallery says of its model."""
     encoder = _encoder_of(model)
     return {
         "fingerprint": encoder.fingerprint,
         "precision": encoder.precision,
         "dimensions": str(encoder.size),
-        "model": about_model(model) if kept is None else about_model(model, kept),
+        "model": about_model(model, kept),
     }
 
 

@@ -5,12 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import StoreError
 
 _AT_ONCE = 500  # values in one statement
+_Value = TypeVar("_Value")
 
 
 class ImageFacts(ABC):
@@ -47,7 +48,7 @@ class ImageFacts(ABC):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One moment of it, for statements of others."""
+        """One moment of it, in a thread's turn."""
         with self._open(), self._reading() as connection:
             yield connection
 
@@ -65,13 +66,21 @@ class ImageFacts(ABC):
 
     def thumbnail(self, image: int) -> bytes:
         """The small JPEG of an image, of a removed one too; empty where there is none."""
-        return bytes(self._values("thumbnails", "image", "jpeg", [image], missing=b"")[0])
+        return self.thumbnails([image])[0]
+
+    def thumbnails(self, images: Sequence[int]) -> list[bytes]:
+        """As `thumbnail`, of several images."""
+        return [bytes(jpeg) for jpeg in self._values("thumbnails", "image", "jpeg", images, missing=b"")]
+
+    def pictured(self, images: Sequence[int]) -> list[bool]:
+        """Which of these images have a small JPEG."""
+        return [bool(size) for size in self._values("thumbnails", "image", "length(jpeg)", images, missing=0)]
 
     def columns(self, images: Sequence[int]) -> list[dict[str, Any]]:
-        """What else is filled of these images: name -> value."""
+        """What else is known of these images: name -> value."""
         filled: dict[int, dict[str, Any]] = {}
-        with self._open(), self._reading() as connection:
-            for _, part in in_parts(images):
+        with self.reading() as connection:
+            for part in in_parts(images):
                 query = f"SELECT image, name, value FROM extras WHERE image IN ({marks_for(part)}) ORDER BY name"
                 for image, name, value in connection.execute(query, [int(image) for image in part]):
                     filled.setdefault(image, {})[name] = json.loads(value)
@@ -79,26 +88,26 @@ class ImageFacts(ABC):
 
     def column_names(self) -> list[str]:
         """Of all that is known of images besides label, camera and source, sorted."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             return sorted(str(row[0]) for row in connection.execute("SELECT DISTINCT name FROM extras"))
 
     def labels_among(self, labels: Iterable[str]) -> set[str]:
         """Which of these labels are in the gallery."""
         query = "SELECT 1 FROM images WHERE label = ? AND removed IS NULL LIMIT 1"
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             return {label for label in labels if connection.execute(query, (label,)).fetchone()}
 
     def distinct(self, column: str) -> list[str]:
         """The values (JSON) of a column, each once, sorted."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             query = "SELECT DISTINCT value FROM extras WHERE name = ?"
             return sorted(str(row[0]) for row in connection.execute(query, (column,)))
 
     def having(self, column: str, values: Sequence[Any]) -> set[int]:
         """The images of which `camera`, `source` or another column has one of these values, removed ones too."""
         images: set[int] = set()
-        with self._open(), self._reading() as connection:
-            for _, part in in_parts(values):
+        with self.reading() as connection:
+            for part in in_parts(values):
                 if column in ("camera", "source"):
                     query, filled = f"SELECT id FROM images WHERE {column} IN ({marks_for(part)})", list(part)
                 else:
@@ -109,8 +118,8 @@ class ImageFacts(ABC):
 
     def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
         stored: dict[int, Any] = {}
-        with self._open(), self._reading() as connection:
-            for _, part in in_parts(images):
+        with self.reading() as connection:
+            for part in in_parts(images):
                 query = f"SELECT {key}, {column} FROM {table} WHERE {key} IN ({marks_for(part)})"
                 stored.update(connection.execute(query, [int(image) for image in part]).fetchall())
         return [stored.get(int(image), missing) for image in images]
@@ -124,10 +133,10 @@ class ImageFacts(ABC):
             yield
 
 
-def in_parts(values: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
-    """As many values as one statement takes, and the place of the first of them."""
-    for first in range(0, len(values), _AT_ONCE):
-        yield first, values[first : first + _AT_ONCE]
+def in_parts(values: Sequence[_Value], at_once: int = _AT_ONCE) -> Iterator[Sequence[_Value]]:
+    """So many values at a time, as many as one statement takes unless told otherwise."""
+    for first in range(0, len(values), at_once):
+        yield values[first : first + at_once]
 
 
 def marks_for(values: Sequence[Any]) -> str:

@@ -91,16 +91,17 @@ def _enrolled(asking: np.ndarray, files: list[str], references: References) -> t
     An image is known by its embedding, which every copy of its file has to the last bit, or else by its file; parts of
     one file are several images, so they come with "" for a file.
     """
-    rows: dict[bytes, list[int]] = {}
+    rows: dict[bytes, list[int]] = {embedding.tobytes(): [] for embedding in asking}
     for row, embedding in enumerate(references.embeddings):
-        rows.setdefault(embedding.tobytes(), []).append(row)
+        if (same := rows.get(embedding.tobytes())) is not None:
+            same.append(row)
     real = [readable(os.path.realpath(file)) if file else "" for file in files]
     wanted = set(real) - {""}
     places = {source: row for row, source in enumerate(references.paths) if source in wanted}
     own = np.full(len(files), -1, np.int64)
     copies = 0
     for query, (embedding, file) in enumerate(zip(asking, real, strict=True)):
-        same = rows.get(embedding.tobytes(), [])
+        same = rows[embedding.tobytes()]
         own[query] = same[0] if same else places.get(file, -1)
         copies += len(same) > 1
     return own, copies

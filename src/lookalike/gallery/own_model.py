@@ -10,13 +10,13 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.inference.kept_network import has_network, load_network
 from lookalike.inference.references import GalleryError
 
-_KEPT = "model"  # folder of a network that has no bundle
+KEPT = "model"  # folder of a network that has no bundle
 
 if TYPE_CHECKING:
     from lookalike.model import Model
 
 
-def about_model(model: object, kept: str = _KEPT) -> str:
+def about_model(model: object, kept: str = KEPT) -> str:
     """What a gallery says of its model, as JSON; files by their whole paths.
 
     Args:
@@ -25,10 +25,10 @@ def about_model(model: object, kept: str = _KEPT) -> str:
     """
     facts: dict[str, Any] = dict(getattr(model, "about", {}))
     files = {name: str(Path(facts[name]).resolve()) for name in ("bundle", "ckpt_path") if name in facts}
-    return json.dumps({**facts, **files, **({} if kept == _KEPT else {"kept": kept})}, ensure_ascii=False)
+    return json.dumps({**facts, **files, **({} if kept == KEPT else {"kept": kept})}, ensure_ascii=False)
 
 
-def keep_model(model: object, folder: Path, kept: str = _KEPT) -> None:
+def keep_model(model: object, folder: Path, kept: str = KEPT) -> None:
     """Keeps a network that has no bundle in the folder of a gallery, so that it is loaded quickly and without torch.
 
     Args:
@@ -57,7 +57,7 @@ def model_of(about: str | None, place: Path | str, given: Mapping[str, Any]) -> 
     facts: dict[str, Any] = json.loads(about or "{}")
     options = dict(given)
     source = str(facts.get("bundle") or facts.get("ckpt_path") or "")
-    kept = Path(place) / str(facts.get("kept", _KEPT))
+    kept = Path(place) / str(facts.get("kept", KEPT))
     if source and not Path(source).exists() and not has_network(kept):
         raise GalleryError(f"{place}: its model was {source}, which is not there any more: give bundle=<its new place>")
     if facts.get("bundle"):

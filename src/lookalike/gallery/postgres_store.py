@@ -9,14 +9,13 @@ Letters in shapes: N images, D embedding.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from uuid import uuid4
 
 import numpy as np
 import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import ERASING, KEYS, check_about, moved
+from lookalike.gallery.about import ERASING, check_about, moved
 from lookalike.gallery.history import Connection
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
@@ -48,7 +47,7 @@ class PostgresStore(SqlStore):
         self._reread = False  # after another server may have taken over
         self.about = {}
         try:
-            with self._open(), self._reading() as connection:
+            with self.reading() as connection:
                 self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
             check_about(self.name, self.about)
         except BaseException:
@@ -66,11 +65,10 @@ class PostgresStore(SqlStore):
         Raises:
             StoreError: A gallery is there already, the server has no pgvector, or the user lacks rights.
         """
-        assert set(about) <= set(KEYS)
         where = postgres_place(place)
         session = Session(where)
         try:
-            make_tables(session, where, {"gallery": uuid4().hex, **about})
+            make_tables(session, where, about)
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise StoreError(problem(where.name, error)) from error
         finally:
@@ -102,7 +100,7 @@ class PostgresStore(SqlStore):
         size = int(self.about["dimensions"])
         vectors = np.empty((len(images), size), np.float32)
         query = "SELECT image, embedding FROM vectors WHERE image = ANY(?) ORDER BY image"
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             for first in range(0, len(images), _AT_ONCE):
                 part = [int(image) for image in images[first : first + _AT_ONCE]]
                 rows = connection.execute(query, (part,)).fetchall()
@@ -270,7 +268,7 @@ class PostgresStore(SqlStore):
         size = embeddings.shape[1]
         empty_vectors(connection, size)
         content = [row.tobytes() for row in embeddings]
-        connection.copy_bytes_in("vectors", _vector_rows(self.name, size, images, content))
+        connection.copy_bytes_in("vectors", _vector_rows(size, images, content))
 
     def from_vector(self, value: bytes) -> bytes:
         """From the binary form of pgvector."""
@@ -288,7 +286,7 @@ class PostgresStore(SqlStore):
             ),
         )
         numbers, size = range(first, first + len(rows)), int(self.about["dimensions"])
-        connection.copy_bytes_in("vectors", _vector_rows(self.name, size, numbers, [row.embedding for row in rows]))
+        connection.copy_bytes_in("vectors", _vector_rows(size, numbers, [row.embedding for row in rows]))
         pictures = [(image, row.thumbnail) for image, row in numbered if row.thumbnail]
         if pictures:
             connection.copy_in("thumbnails", ("int8", "bytea"), pictures)
@@ -297,13 +295,8 @@ class PostgresStore(SqlStore):
             connection.copy_in("extras", ("int8", "text", "text"), extras)
 
 
-def _vector_rows(name: str, size: int, images: Sequence[int], embeddings: Sequence[bytes]) -> bytes:
+def _vector_rows(size: int, images: Sequence[int], embeddings: Sequence[bytes]) -> bytes:
     """Rows of the table of vectors as COPY takes them: two fields, each behind its length in bytes."""
-    if wrong := [embedding for embedding in embeddings if len(embedding) != 4 * size]:
-        raise StoreError(
-            f"{name}: expected embeddings of {size} values, found {len(wrong[0]) / 4:g}: embed with the model "
-            "of the gallery"
-        )
     vector = _vector_type(size)
     fields = [("fields", ">i2"), ("eight", ">i4"), ("image", ">i8"), ("bytes", ">i4"), ("vector", vector)]
     rows = np.zeros(len(embeddings), np.dtype(fields))

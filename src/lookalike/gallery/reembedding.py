@@ -4,7 +4,7 @@ Letters in shapes: N images, D embedding.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +14,7 @@ from lookalike.data.images import ImageError
 from lookalike.data.thumbnail import thumbnail
 from lookalike.errors import listed
 from lookalike.gallery.enrolment import BOX, THUMBNAIL
+from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.references import GalleryError
@@ -68,7 +69,7 @@ def reembed(
     small = 0
     for _ in range(_TRIES):
         missing = [image for image in store.all_images() if image not in embeddings]
-        for asked in _parts(missing):
+        for asked in in_parts(missing, _AT_ONCE):
             gone = set(store.missing(asked, removed=True))
             part = [image for image in asked if image not in gone]  # forgotten meanwhile
             if not part:
@@ -85,19 +86,13 @@ def reembed(
     raise GalleryError(f"{store.name}: others enrol images all the time: try again when they are done")
 
 
-def _parts(images: Sequence[int]) -> Iterator[list[int]]:
-    for first in range(0, len(images), _AT_ONCE):
-        yield list(images[first : first + _AT_ONCE])
-
-
 def _embedded(store: SqlStore, encoder: Encoder, images: list[int]) -> tuple[np.ndarray, int]:
     """float32 [N, D], and for how many the small picture was used."""
     sources, columns = store.sources(images), store.columns(images)
     boxes = [_box(str(facts[BOX])) if BOX in facts else None for facts in columns]
     given: list[str | bytes] = []
     used: list[Box | None] = []
-    for image, source, box in zip(images, sources, boxes, strict=True):
-        picture = store.thumbnail(image)
+    for source, box, picture in zip(sources, boxes, store.thumbnails(images), strict=True):
         whole = _shows(source, box, picture)
         given.append(source if whole else picture)
         used.append(box if whole else None)
@@ -107,9 +102,9 @@ def _embedded(store: SqlStore, encoder: Encoder, images: list[int]) -> tuple[np.
 def _need_something(store: SqlStore) -> None:
     """Refuses images of which neither the file nor a picture is there, before hours of work."""
     nothing: list[str] = []
-    for part in _parts(store.all_images()):
-        for image, source in zip(part, store.sources(part), strict=True):
-            if not store.thumbnail(image) and not _is_file(source):
+    for part in in_parts(store.all_images(), _AT_ONCE):
+        for image, source, pictured in zip(part, store.sources(part), store.pictured(part), strict=True):
+            if not pictured and not _is_file(source):
                 nothing.append(f"image {image} from {source}")
     if nothing:
         raise GalleryError(

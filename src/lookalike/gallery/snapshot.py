@@ -139,7 +139,6 @@ def references_of(
         embeddings: float32 [N, D].
     """
     about = store.about
-    thumbnails = Lazily(lambda images: [store.thumbnail(image) for image in images], numbers)
     made = References(
         embeddings,
         labels,
@@ -147,7 +146,7 @@ def references_of(
         Path(),
         about["fingerprint"],
         about["precision"],
-        thumbnails,
+        Lazily(store.thumbnails, numbers),
         _OFF_UNIT,
     )
     return made, numbers

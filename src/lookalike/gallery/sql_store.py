@@ -61,7 +61,7 @@ class SqlStore(ImageFacts):
     @property
     def version(self) -> int:
         """The number of the last change, made by this process or another."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             return _number(connection, "last_change")
 
     def rows(self) -> list[StoredRow]:
@@ -70,7 +70,7 @@ class SqlStore(ImageFacts):
             "SELECT i.id, i.label, i.source, v.embedding, i.camera FROM images i JOIN vectors v ON v.image = i.id "
             "WHERE removed IS NULL ORDER BY i.id"
         )
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).fetchall()
         return [
             StoredRow(image, label, source, self.from_vector(v), camera) for image, label, source, v, camera in rows
@@ -85,7 +85,7 @@ class SqlStore(ImageFacts):
         query = (
             "SELECT i.id, i.source, v.embedding, i.camera FROM images i JOIN vectors v ON v.image = i.id ORDER BY i.id"
         )
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             labels = labels_at(connection, number, int(self.about.get("history", 0)))
             rows = [row for row in connection.execute(query).fetchall() if row[0] in labels]
         return [
@@ -94,7 +94,7 @@ class SqlStore(ImageFacts):
 
     def labelled(self) -> tuple[np.ndarray, list[str], int]:
         """int64 [N], the number of every image, ascending; their N labels; and the last change."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             return *self._numbers_and_labels(connection), _number(connection, "last_change")
 
     def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
@@ -107,7 +107,7 @@ class SqlStore(ImageFacts):
 
         The first is None where all images have to be read again.
         """
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             last = _number(connection, "last_change")
             query = f"SELECT 1 FROM changes WHERE number > ? AND action IN {_RELOAD}"
             if connection.execute(query, (version,)).fetchone():
@@ -126,7 +126,7 @@ class SqlStore(ImageFacts):
         size = int(self.about["dimensions"])
         wanted = np.asarray(images, np.int64)
         vectors = np.empty((len(wanted), size), np.float32)
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             for first in range(0, len(wanted), _SCANNED):
                 part = wanted[first : first + _SCANNED].tolist()
                 # One scan, as they are mostly neighbours.
@@ -150,8 +150,8 @@ class SqlStore(ImageFacts):
     def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
         """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
         there: set[int] = set()
-        with self._open(), self._reading() as connection:
-            for _, part in in_parts(numbers):
+        with self.reading() as connection:
+            for part in in_parts(numbers):
                 also = "" if removed else " AND removed IS NULL"
                 query = f"SELECT id FROM images WHERE id IN ({marks_for(part)}){also}"
                 there.update(row[0] for row in connection.execute(query, list(part)))
@@ -160,7 +160,7 @@ class SqlStore(ImageFacts):
     @property
     def labels(self) -> list[str]:
         """Every label once."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute("SELECT DISTINCT label FROM images WHERE removed IS NULL").fetchall()
         return [str(row[0]) for row in rows]
 
@@ -237,9 +237,8 @@ class SqlStore(ImageFacts):
 
     def images_of(self, column: Column, values: Sequence[str | int]) -> list[int]:
         """The images whose id, label or source is one of the values, removed ones too, ascending."""
-        query = f"SELECT id FROM images WHERE {column} = ?"
-        with self._open(), self._reading() as connection:
-            return sorted({int(row[0]) for value in values for row in connection.execute(query, (value,)).fetchall()})
+        with self.reading() as connection:
+            return _images_of(connection, column, values)
 
     def forget(self, column: Column, values: Sequence[str | int], note: str) -> int:
         """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
@@ -248,12 +247,7 @@ class SqlStore(ImageFacts):
             StoreError: They are deleted, but see `erase`.
         """
         with self._change("forget", note) as writing:
-            chosen = [
-                int(row[0])
-                for value in values
-                for row in writing.connection.execute(f"SELECT id FROM images WHERE {column} = ?", (value,))
-            ]
-            self._no_longer_kept(sorted(chosen))
+            self._no_longer_kept(_images_of(writing.connection, column, values))
             forgotten = writing.forget(column, values)
             if writing.touched:
                 _set(writing.connection, ERASING, "1")
@@ -262,7 +256,7 @@ class SqlStore(ImageFacts):
 
     def all_images(self) -> list[int]:
         """The numbers of all images, removed ones too, ascending."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             return [int(row[0]) for row in connection.execute("SELECT id FROM images ORDER BY id").fetchall()]
 
     def switch_model(self, about: dict[str, str], images: np.ndarray, embeddings: np.ndarray, note: str) -> int | None:
@@ -304,7 +298,7 @@ class SqlStore(ImageFacts):
 
     def changes(self, most: int | None = None) -> list[Change]:
         """The changes, the latest first."""
-        with self._open(), self._reading() as connection:
+        with self.reading() as connection:
             return changes_of(connection, most)
 
     @contextmanager
@@ -321,6 +315,12 @@ class SqlStore(ImageFacts):
     def _insert(self, writing: Writing, rows: Sequence[Row]) -> list[int]:
         if not rows:
             return []
+        size = 4 * int(self.about["dimensions"])
+        if wrong := [row for row in rows if len(row.embedding) != size]:
+            raise StoreError(
+                f"{self.name}: expected embeddings of {size // 4} values, found {len(wrong[0].embedding) / 4:g}: embed "
+                "with the model of the gallery"
+            )
         first = _number(writing.connection, "last_image") + 1
         self._write_rows(writing.connection, first, rows, now())
         numbers = list(range(first, first + len(rows)))
@@ -352,10 +352,15 @@ def _count(writing: Writing, label: str) -> int:
     return int(writing.connection.execute(query, (label,)).fetchone()[0])
 
 
+def _images_of(connection: Connection, column: Column, values: Sequence[str | int]) -> list[int]:
+    query = f"SELECT id FROM images WHERE {column} = ?"
+    return sorted({int(row[0]) for value in values for row in connection.execute(query, (value,)).fetchall()})
+
+
 def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> Enrolled:
     """The images that show these pictures."""
     enrolled: Enrolled = {}
-    for _, part in in_parts(pictures):
+    for part in in_parts(pictures):
         query = (
             f"SELECT picture, id, label, vector, source FROM images WHERE picture IN ({marks_for(part)}) "
             "AND removed IS NULL ORDER BY id"

@@ -8,7 +8,7 @@ Letters in shapes: N images, D embedding.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.files import tidy
-from lookalike.gallery.about import ERASING, KEYS, SCHEMA, check_about, first_about, moved
+from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, moved
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import Row, StoreError, digest
 from lookalike.gallery.sql_store import SqlStore
@@ -80,7 +80,6 @@ class SqliteStore(SqlStore):
         Raises:
             StoreError: A gallery stands there, or something else.
         """
-        assert set(about) <= set(KEYS)
         with _explained(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(file)
@@ -90,7 +89,7 @@ class SqliteStore(SqlStore):
                     raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
                 for statement in _TABLES:
                     connection.execute(statement)
-                rows = first_about({"gallery": uuid4().hex, **about}).items()
+                rows = first_about(about).items()
                 connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
                 connection.execute("COMMIT")
             finally:
@@ -181,7 +180,7 @@ class SqliteStore(SqlStore):
     def _read_about(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM about").fetchall())
 
-    def _explained(self) -> "_Explained":
+    def _explained(self) -> AbstractContextManager[None]:
         return _explained(self.file)
 
     @contextmanager
@@ -231,12 +230,6 @@ class SqliteStore(SqlStore):
         return together[order], [labels[place] for place in ids.tolist()]
 
     def _write_rows(self, connection: Connection, first: int, rows: Sequence[Row], time: str) -> None:
-        size = 4 * int(self.about["dimensions"])
-        if wrong := [row for row in rows if len(row.embedding) != size]:
-            raise StoreError(
-                f"{self.name}: expected embeddings of {size // 4} values, found {len(wrong[0].embedding) / 4:g}: embed "
-                "with the model of the gallery"
-            )
         numbered = list(enumerate(rows, first))
         connection.executemany(
             "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -310,25 +303,17 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class _Explained:
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
     """Says in one line what SQLite and the system raise: damaged, locked, a full disk, no permission."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.Error | OSError):
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(
-                f"{self._file}: cannot be used ({reason}): check the disk and its permissions, and whether another "
-                "process holds the gallery"
-            ) from error
-
-
-def _explained(file: Path) -> _Explained:
-    return _Explained(file)
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{file}: cannot be used ({reason}): check the disk and its permissions, and whether another process holds "
+            "the gallery"
+        ) from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:

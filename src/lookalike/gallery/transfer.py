@@ -9,7 +9,7 @@ Letters in shapes: N images, D embedding.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lookalike.data.thumbnail import thumbnail
 from lookalike.files import as_json, atomic_folder
 from lookalike.gallery.columns import Value
 from lookalike.gallery.enrolment import THUMBNAIL
+from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import GalleryError, References, load_references
 
@@ -126,22 +127,19 @@ def export_to(store: SqlStore, folder: Path) -> int:
     return count
 
 
-def _parts(store: SqlStore) -> Iterator[list[tuple[int, str]]]:
+def _parts(store: SqlStore) -> Iterator[Sequence[tuple[int, str]]]:
     numbers, labels, _ = store.labelled()
-    rows = list(zip(numbers.tolist(), labels, strict=True))
-    for first in range(0, len(rows), _AT_ONCE):
-        yield rows[first : first + _AT_ONCE]
+    return in_parts(list(zip(numbers.tolist(), labels, strict=True)), _AT_ONCE)
 
 
 def _table_of(
-    store: SqlStore, part: list[tuple[int, str]], columns: dict[str, "_Column"], made: Path
+    store: SqlStore, part: Sequence[tuple[int, str]], columns: dict[str, "_Column"], made: Path
 ) -> dict[str, Any]:
     import pyarrow as pa
 
     numbers = [number for number, _ in part]
     pictures: list[str | None] = []
-    for number in numbers:
-        jpeg = store.thumbnail(number)
+    for number, jpeg in zip(numbers, _jpegs(store, numbers), strict=True):
         pictures.append(f"images/{number}.jpg" if jpeg else None)
         if jpeg:
             (made / f"images/{number}.jpg").write_bytes(jpeg)
@@ -157,6 +155,12 @@ def _table_of(
         **{column.name: [column.written(values.get(name)) for values in others] for name, column in columns.items()},
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), embeddings.shape[1]),
     }
+
+
+def _jpegs(store: SqlStore, numbers: Sequence[int]) -> Iterator[bytes]:
+    """Small pictures, a few hundred in memory at a time."""
+    for part in in_parts(numbers):
+        yield from store.thumbnails(part)
 
 
 def import_from(folder: Path, fingerprint: str) -> Imported:

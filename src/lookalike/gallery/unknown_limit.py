@@ -5,10 +5,9 @@ Letters in shapes: A images that ask.
 
 from collections.abc import Collection
 
-import numpy as np
-
 from lookalike.inference.references import GalleryError, References
 from lookalike.inference.rejection import Rejection, RejectionError
+from lookalike.metrics.evenly import evenly
 
 _ASKING = 2000  # images, spread evenly: more tell no more about a rate
 
@@ -33,12 +32,12 @@ def limit_within(references: References, rate: float, trained: Collection[str] =
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:
         raise RejectionError(f"false_accept_rate={rate!r}: expected a share above 0 and below 1, such as 0.05")
     labels = references.labels
-    if len(set(references.labels)) < 2:
+    if (different := len(set(labels))) < 2:
         raise GalleryError(
             f"false_accept_rate={rate:g}: a threshold needs images of at least two labels, there are "
-            f"{len(set(references.labels))}: enrol more, or give threshold=<similarity>"
+            f"{different}: enrol more, or give threshold=<similarity>"
         )
-    asking = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), _ASKING)).astype(np.int64))
+    asking = evenly(len(labels), _ASKING)
     result = evaluate(
         references.embeddings[asking],
         references.embeddings,

@@ -1,11 +1,12 @@
 """Whether a gallery is whole: every image with its embedding and picture as they were enrolled, and nothing besides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lookalike.gallery.history import Connection
+from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.rows import digest
 from lookalike.gallery.sql_store import SqlStore
 
@@ -44,8 +45,8 @@ def verify(store: SqlStore) -> Verification:
     with store.reading() as connection:
         images = [int(row[0]) for row in connection.execute("SELECT id FROM images ORDER BY id").fetchall()]
         problems = [*_orphans(connection), *_numbers(connection, images)]
-        for first in range(0, len(images), _AT_ONCE):
-            problems += _of_images(store, connection, images[first : first + _AT_ONCE])
+        for part in in_parts(images, _AT_ONCE):
+            problems += _of_images(store, connection, part)
     return Verification(len(images), (*problems, *store.own_problems(images)))
 
 
@@ -69,7 +70,7 @@ def _numbers(connection: Connection, images: list[int]) -> Iterator[str]:
             yield f"{name} is {about[name]}, but there is {most}"
 
 
-def _of_images(store: SqlStore, connection: Connection, images: list[int]) -> Iterator[str]:
+def _of_images(store: SqlStore, connection: Connection, images: Sequence[int]) -> Iterator[str]:
     query = (
         "SELECT i.id, i.label, i.vector, i.picture, v.embedding, t.jpeg FROM images i "
         "LEFT JOIN vectors v ON v.image = i.id LEFT JOIN thumbnails t ON t.image = i.id "

@@ -7,6 +7,7 @@ import numpy as np
 
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.references import References
+from lookalike.metrics.evenly import evenly
 from lookalike.metrics.votes import SHOWN, choose_vote
 
 _ASKING = 200  # images, spread evenly: a larger gallery is not read longer for it
@@ -24,7 +25,7 @@ def vote_within(references: References) -> VoteConfig:
     count = len(references)
     if count < 3:
         return VoteConfig(k=1, weighted=True)
-    asking = np.unique(np.linspace(0, count - 1, min(count, _ASKING)).astype(np.int64))
+    asking = evenly(count, _ASKING)
     most = min(SHOWN, count - 1)
     rows, similarity = references.search(references.embeddings[asking], most + 1, references.fingerprint)
     own = rows == asking[:, None]

@@ -7,6 +7,7 @@ In reading order:
     columns           one value per row as people have them, brought into one form
     inputs            what people give to an evaluation, checked and brought into one form
     problem           who asks, who answers, and which references count for each query
+    evenly            rows spread evenly over many
     intervals         resampling of labels
     unknowns          similarities of images that nobody knows, and the threshold that keeps to a rate
     open_set          queries whose label nobody has enrolled

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lookalike.metrics.evenly import evenly
 from lookalike.metrics.open_set import without_rounding_noise
 from lookalike.metrics.unknowns import rate_of
 
@@ -96,7 +97,7 @@ class Curve:
     def to_dict(self) -> dict[str, list[float | None]]:
         """Plain values for JSON, at most 200 thresholds; null is the one that accepts everything."""
         last = len(self.similarity) - 1
-        rows = np.unique(np.linspace(0, last, min(_STEPS, last + 1)).astype(int))
+        rows = evenly(last + 1, _STEPS)
         columns = {
             "threshold": self.similarity,
             "unknown_accepted": self.unknown_accepted,

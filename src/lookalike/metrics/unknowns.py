@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookalike.metrics.evenly import evenly
+
 _FOLDS = 10  # of labels, for the measured rate
 _Z = 1.959964  # 95 %
 _LABELS = 5  # fewer tell nothing about other labels
@@ -67,7 +69,7 @@ class Unknowns:
     def thinned(self) -> "Unknowns":
         """At most 2,000 of them, evenly along their order, highest first."""
         order = np.argsort(-self.similarity, kind="stable")
-        kept = order[np.unique(np.linspace(0, len(order) - 1, min(_KEPT, len(order))).astype(int))]
+        kept = order[evenly(len(order), _KEPT)]
         return Unknowns(self.similarity[kept], self.labels[kept], self.trained)
 
 

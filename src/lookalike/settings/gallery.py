@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from lookalike.settings.compose import is_null
 from lookalike.settings.paths import PathText
 from lookalike.settings.training import Pixels
 from lookalike.settings.types import Count, Settings
@@ -21,19 +20,25 @@ Value = str | int | float | bool | None
 KeepCopies = Annotated[bool, Field(description="enrol images once more that are there already: each of them votes")]
 
 
+def _listed(value: object, info: ValidationInfo) -> object:
+    """One value stands for a list of it."""
+    if value == "":
+        raise PydanticCustomError(
+            "whole_line", "{name}: expected a value, got an empty text", {"name": str(info.field_name)}
+        )
+    return value if value is None or isinstance(value, list) else [value]
+
+
 class _Chosen(Settings):
     """Which images are meant: exactly one of label, image and source."""
 
     gallery: Place
     label: Text | None = Field(description="all images of it")
-    image: list[Number] | None = Field(description="numbers of images, such as 7 or [7,8]")
+    image: Annotated[list[Number] | None, BeforeValidator(_listed)] = Field(
+        description="numbers of images, such as 7 or [7,8]"
+    )
     source: Text | None = Field(description="the path that images were enrolled from")
     note: Note
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_number(cls, values: object) -> object:
-        return _listed(values, "image")
 
 
 class GalleryCreate(Settings):
@@ -85,32 +90,22 @@ class GalleryMerge(Settings):
     """Settings of `lookalike gallery merge`."""
 
     gallery: Place
-    labels: Annotated[list[Text], Field(min_length=1)] = Field(
+    labels: Annotated[list[Text], Field(min_length=1), BeforeValidator(_listed)] = Field(
         description='those that become one, such as [Kiwi,"Kiwi, green"]'
     )
     to: Text = Field(description="one of them, another label or a new one")
     note: Note
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_label(cls, values: object) -> object:
-        return _listed(values, "labels")
 
 
 class GalleryMove(Settings):
     """Settings of `lookalike gallery move`."""
 
     gallery: Place
-    image: Annotated[list[Number], Field(min_length=1)] = Field(
+    image: Annotated[list[Number], Field(min_length=1), BeforeValidator(_listed)] = Field(
         description="numbers of images, such as 7 or [7,8]; list label=... shows them"
     )
     to: Text = Field(description="their label, which may be new")
     note: Note
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_number(cls, values: object) -> object:
-        return _listed(values, "image")
 
 
 class GalleryRemove(_Chosen):
@@ -189,15 +184,3 @@ class GallerySuggest(Settings):
     device: Device
     precision: Precision
     workers: Workers
-
-
-def _listed(values: object, name: str) -> object:
-    """One value stands for a list of it."""
-    if not isinstance(values, dict) or is_null(values.get(name)):
-        return values
-    given = values[name]
-    if isinstance(given, list) or (isinstance(given, str) and given.startswith("[")):
-        return values
-    if given == "":
-        raise PydanticCustomError("whole_line", "{name}: expected a value, got an empty text", {"name": name})
-    return {**values, name: [given]}
