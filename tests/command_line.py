@@ -21,6 +21,7 @@ NEEDED = {
     "compare": [],
     "tune": [],
     "report": ["bundle=b"],
+    "serve": [],
     "gallery create": ["gallery=g"],
     "gallery add": ["gallery=g", "images=i"],
     "gallery list": ["gallery=g"],

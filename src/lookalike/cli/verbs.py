@@ -98,6 +98,12 @@ VERBS = {
             "training_verbs:quantize",
         ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "model_verbs:embed"),
+        Verb(
+            "serve",
+            "answer programs and browsers from a gallery",
+            "serving:ServeCommand",
+            "serve_verb:serve",
+        ),
         *(
             Verb(f"{GALLERY} {action}", text, f"gallery:Gallery{action.capitalize()}", f"gallery_verbs:{function}")
             for action, function, text in (

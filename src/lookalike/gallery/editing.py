@@ -172,6 +172,11 @@ class Editable(Searchable):
         """
         return self._store.undo(whole_number("change", change), as_note(note))
 
+    @property
+    def last_change(self) -> int | None:
+        """The number of what this thread changed last, for `undo`; None where nothing was changed by it."""
+        return self._store.change_of_thread
+
     def log(self, most: int | None = None) -> list[Change]:
         """The changes, the latest first.
 

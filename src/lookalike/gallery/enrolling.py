@@ -42,6 +42,7 @@ class Enrolling(Editable):
         camera: int | Iterable[int | None] | None = None,
         columns: Mapping[str, Value | Sequence[Value]] | None = None,
         boxes: Sequence[Box | None] | None = None,
+        sources: Sequence[str] | None = None,
         note: str = "",
         keep_copies: bool = False,
         errors: dict[int, str] | None = None,
@@ -56,6 +57,7 @@ class Enrolling(Editable):
             columns: What else is known of them, to filter by: name -> one value for all, or one each.
             boxes: Per image the part of it that is enrolled, x1, y1, x2, y2 in pixels of the upright image; None for
                 the whole.
+            sources: Where each came from, a text each; None for its path, or `image 1` for one that has none.
             note: Why, for the history.
             keep_copies: Enrol images once more that are there already, under whatever label: each of them votes.
             errors: When given, an unusable image is noted here (index -> reason), gets the number 0, and the rest are
@@ -70,25 +72,26 @@ class Enrolling(Editable):
                 under another label, a camera is no whole number, or a column no plain value.
         """
         store = self._store  # that of the model which embeds: another thread may move the gallery to another one
-        sources = spread(images)
-        facts = facts_for(labels_for(sources, labels), camera, columns)
+        given = spread(images)
+        facts = facts_for(labels_for(given, labels), camera, columns)
         note = as_note(note)
-        parts: Sequence[Box | None] = [None] * len(sources) if boxes is None else boxes
-        need_one_each(len(sources), boxes=parts)
+        parts: Sequence[Box | None] = [None] * len(given) if boxes is None else boxes
+        origins = [source_of(image, place) for place, image in enumerate(given)] if sources is None else sources
+        need_one_each(len(given), boxes=parts, sources=origins)
         facts = with_boxes(facts, parts)
         broken: dict[int, str] = {}
-        embeddings = self.encoder.embed(sources, boxes, errors=broken, progress=progress)
-        if broken and (errors is None or len(broken) == len(sources)):
+        embeddings = self.encoder.embed(given, boxes, errors=broken, progress=progress)
+        if broken and (errors is None or len(broken) == len(given)):
             raise GalleryError(
-                f"{len(broken)} of {len(sources)} images cannot be used, so none was added:\n  "
+                f"{len(broken)} of {len(given)} images cannot be used, so none was added:\n  "
                 f"{listed(list(broken.values()))}"
             )
-        good = [place for place in range(len(sources)) if place not in broken]
+        good = [place for place in range(len(given)) if place not in broken]
         unit = dict(zip(good, unit_embeddings(embeddings[good], self.encoder.size), strict=True))
         rows = [
             facts[place].row(
-                source_of(sources[place], place),
-                thumbnail(sources[place], THUMBNAIL, parts[place], name_of(sources[place], place)),
+                readable(origins[place]),
+                thumbnail(given[place], THUMBNAIL, parts[place], name_of(given[place], place)),
                 unit[place].tobytes(),
             )
             for place in good
@@ -96,7 +99,7 @@ class Enrolling(Editable):
         numbers = dict(zip(good, self._enrol(store, rows, note, keep_copies), strict=True))
         if errors is not None:
             errors.update(broken)
-        return [numbers.get(place, 0) for place in range(len(sources))]
+        return [numbers.get(place, 0) for place in range(len(given))]
 
     def add_embeddings(
         self,

@@ -199,15 +199,11 @@ class Gallery(Enrolling):
         """
         from lookalike.gallery.suggest import suggest
 
-        place = self._folder_of_unknown(folder)
-        files = find_images(place, PassedOver()) if place.is_dir() else []
-        sources = {source_of(file, 0): file for file in files}
-        enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
-        kept = [file for source, file in sources.items() if source not in enrolled]
+        kept = self.unknown_files(folder)
         if not kept:
             raise GalleryError(
-                f"{place}: no unknown image there that is not enrolled: predict with keep_unknown keeps them, or give "
-                "another folder"
+                f"{self._folder_of_unknown(folder)}: no unknown image there that is not enrolled: predict with "
+                "keep_unknown keeps them, or give another folder"
             )
         errors: dict[int, str] = {}
         embeddings = self.encoder.embed(kept, errors=errors)
@@ -216,6 +212,18 @@ class Gallery(Enrolling):
         good = [place for place in range(len(kept)) if place not in errors]
         references = self.references if len(self) else None
         return suggest([kept[place] for place in good], embeddings[good], references=references, least=least)
+
+    def unknown_files(self, folder: str | Path | None = None) -> list[Path]:
+        """The kept unknown images that are not enrolled, sorted.
+
+        Args:
+            folder: Of the images; None for `unknown` in the gallery's own.
+        """
+        place = self._folder_of_unknown(folder)
+        files = find_images(place, PassedOver()) if place.is_dir() else []
+        sources = {source_of(file, 0): file for file in files}
+        enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
+        return [file for source, file in sources.items() if source not in enrolled]
 
     def _folder_of_unknown(self, folder: str | Path | None) -> Path:
         if folder is not None:

@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from threading import RLock
+from threading import RLock, local
 from typing import Any, Self, TypeVar
 
 from lookalike.gallery.history import Connection
@@ -29,6 +29,7 @@ class ImageFacts(ABC):
 
     def __init__(self) -> None:
         self._turn = RLock()
+        self._of_thread = local()
 
     @abstractmethod
     def opened_again(self) -> Self:

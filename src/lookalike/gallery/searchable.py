@@ -25,7 +25,7 @@ from lookalike.gallery.unknown_limit import limit_within
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box, Encoder
-from lookalike.inference.predict import Prediction, Predictions, predict
+from lookalike.inference.predict import Neighbour, Prediction, Predictions, neighbours_of, predict
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
@@ -254,6 +254,34 @@ class Searchable(ABC):
         rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
         return numbers[rows], similarity
 
+    def neighbours(
+        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+    ) -> list[tuple[Neighbour, ...]]:
+        """As `search`, exactly, with what is known of the images found.
+
+        Args:
+            embeddings: As of `search`.
+            k: As of `search`.
+            where: As of `predict`.
+            unless: As of `predict`.
+
+        Returns:
+            Q rows of K neighbours, nearest first.
+
+        Raises:
+            GalleryError: As `search`.
+        """
+        references, numbers = self.enrolled()
+        ignore = self._left_out(references, numbers, where, unless)
+        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        rows, similarity = references.search(embeddings, min(checked_k(k), left), references.fingerprint, ignore)
+        return [neighbours_of(references, rows[place], similarity[place]) for place in range(len(rows))]
+
+    @property
+    def version(self) -> int:
+        """The number of its last change, by whichever process."""
+        return self._store.version
+
     @property
     def index(self) -> IndexFacts | None:
         """What is known of the approximate index; None where none was asked for, or it is not built yet."""
@@ -297,6 +325,10 @@ class Searchable(ABC):
             numbers: Of them, int64.
         """
         return self._store.cameras(numbers.tolist())
+
+    def thumbnail(self, number: int) -> bytes:
+        """The small JPEG of an image, of a removed one too; empty where there is none."""
+        return self._store.thumbnail(number)
 
     def images(self, label: str) -> list[EnrolledImage]:
         """The images of a label, in the order they were enrolled.

@@ -148,5 +148,6 @@ def references_of(
         about["precision"],
         Lazily(store.thumbnails, numbers),
         _OFF_UNIT,
+        numbers,
     )
     return made, numbers

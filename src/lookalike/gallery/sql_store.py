@@ -34,6 +34,12 @@ class SqlStore(ImageFacts):
     def from_vector(self, value: bytes) -> bytes:
         """What the database gives for an embedding, as float32 little-endian bytes."""
 
+    @property
+    def change_of_thread(self) -> int | None:
+        """The number of what this thread changed last; None where that changed nothing."""
+        number: int | None = getattr(self._of_thread, "change", None)
+        return number
+
     @abstractmethod
     def erase(self) -> bool:
         """Takes what was forgotten out of every file; returns whether there was anything to do.
@@ -304,6 +310,7 @@ class SqlStore(ImageFacts):
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[Writing]:
         """One transaction with a number; what changes no row leaves no trace."""
+        self._of_thread.change = None
         with self._open(), self._writing() as connection:
             writing = Writing(connection, _number(connection, "last_change") + 1)
             yield writing
@@ -311,6 +318,7 @@ class SqlStore(ImageFacts):
                 values = (writing.number, now(), action, note)
                 connection.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
                 _set(connection, "last_change", str(writing.number))
+        self._of_thread.change = writing.number if writing.touched else None
 
     def _insert(self, writing: Writing, rows: Sequence[Row]) -> list[int]:
         if not rows:

@@ -40,6 +40,7 @@ class Neighbour:
         path: Its file.
         similarity: Cosine with the query, -1 to 1.
         thumbnail: A small JPEG where one is kept, else empty.
+        number: Of the image in its gallery, which `Gallery.move` and `Gallery.remove` take; None in a bundle.
     """
 
     rank: int
@@ -47,10 +48,12 @@ class Neighbour:
     path: str
     similarity: float
     thumbnail: bytes = field(default=b"", repr=False, compare=False)
+    number: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"rank": self.rank, "label": self.label, "path": self.path, "similarity": self.similarity}
+        """Plain values for JSON; `number` only where there is one."""
+        values = {"rank": self.rank, "label": self.label, "path": self.path, "similarity": self.similarity}
+        return values if self.number is None else {**values, "number": self.number}
 
 
 @dataclass(frozen=True)
@@ -272,7 +275,7 @@ def predict(
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
         if i in errors
-        else _prediction(image, i, _neighbours(references, rows[i], similarity[i]), labels, rejection, base, voting)
+        else _prediction(image, i, neighbours_of(references, rows[i], similarity[i]), labels, rejection, base, voting)
         for i, image in enumerate(images)
     )
     if boxes:
@@ -322,8 +325,15 @@ def draw(items: Sequence[Prediction], file: Path) -> None:
         draw_rows([item.cells() for item in items]).save(handle, format="PNG")
 
 
-def _neighbours(references: References, rows: np.ndarray, similarity: np.ndarray) -> tuple[Neighbour, ...]:
-    thumbnails = references.thumbnails
+def neighbours_of(references: References, rows: np.ndarray, similarity: np.ndarray) -> tuple[Neighbour, ...]:
+    """Rows that were found, as objects, nearest first.
+
+    Args:
+        references: That were searched.
+        rows: int64 [K].
+        similarity: float32 [K].
+    """
+    thumbnails, numbers = references.thumbnails, references.numbers
     return tuple(
         Neighbour(
             rank,
@@ -331,6 +341,7 @@ def _neighbours(references: References, rows: np.ndarray, similarity: np.ndarray
             str(references.file(int(row))),
             float(value),
             thumbnails[int(row)] if thumbnails is not None else b"",
+            None if numbers is None else int(numbers[row]),
         )
         for rank, (row, value) in enumerate(zip(rows, similarity, strict=True), start=1)
     )

@@ -44,6 +44,7 @@ class References:
         precision: Of the arithmetic that made them, "" where it is not known.
         thumbnails: R small JPEGs where they are kept, None otherwise.
         off_unit: By how much a length of `embeddings` differs from 1 at most; None where it is to be measured.
+        numbers: int64 [R] of the images in their gallery, None in a bundle.
     """
 
     embeddings: np.ndarray
@@ -54,6 +55,7 @@ class References:
     precision: str = ""
     thumbnails: Sequence[bytes] | None = None
     off_unit: float | None = None
+    numbers: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not len(self.embeddings) == len(self.labels) == len(self.paths):

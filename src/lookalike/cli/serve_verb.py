@@ -1,0 +1,44 @@
+"""The verb serve."""
+
+from typing import TYPE_CHECKING
+
+from lookalike.errors import LookalikeError, needing
+from lookalike.terminal import show
+
+if TYPE_CHECKING:
+    from lookalike.gallery.gallery import Gallery
+    from lookalike.settings.serving import ServeCommand
+
+
+class ServeError(LookalikeError):
+    """It is not clear what is to be served."""
+
+
+def serve(settings: "ServeCommand") -> int:
+    """`lookalike serve`."""
+    if (settings.gallery is None) != settings.demo:
+        given = "both" if settings.gallery else "neither"
+        raise ServeError(f"what is served: give gallery=<folder>, or demo=true for example photographs, got {given}")
+    with needing("serve", "lookalike serve"):
+        from lookalike.serving.start import run_service
+
+    def opened() -> "Gallery":
+        from lookalike.gallery.gallery import Gallery
+        from lookalike.model import Model
+
+        if settings.gallery is None:
+            from lookalike.serving.demo import demo_gallery
+
+            return Gallery.open(demo_gallery())
+        options = {"device": settings.device, "precision": settings.precision}
+        model = None
+        if settings.bundle:
+            model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
+        return Gallery.open(settings.gallery, model, options)
+
+    def ready(address: str, gallery: "Gallery") -> None:
+        show(f"{gallery}, searched by {gallery.model}")
+        show(f"serving at {address}  (Ctrl-C ends it)")
+
+    run_service(settings, opened, ready)
+    return 0

@@ -1,0 +1,335 @@
+"""What a service takes and gives, as types: the text of its OpenAPI document, and the check of what is sent."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lookalike.serving.uploads import Options, json_field
+
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Note = Annotated[str, Field(max_length=2000, description="why, for the log")]
+Number = Annotated[int, Field(ge=1, lt=2**63)]
+Most = Annotated[int, Field(ge=1, le=10_000)]
+Scalar = str | int | float | bool | None
+Filter = dict[str, Scalar | list[Scalar]]
+K = Annotated[int, Field(ge=1, le=1000)]
+_EXAMPLE = {"label": ["Kiwi", "Leek"]}
+
+
+class PredictOptions(Options):
+    """Beside the images of /v1/predict."""
+
+    k: K | None = Field(default=None, description="neighbours, each with one vote; none = ten, voting as was best")
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        default=None, description="similarity that the nearest must exceed, else the label is unknown"
+    )
+    false_accept_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="share of unknown images that may get a name; chooses the threshold"
+    )
+    where: Filter | None = json_field(f"JSON: search only images with these values, such as {_EXAMPLE}")
+    unless: Filter | None = json_field('JSON: leave out images with these values, such as {"camera": 3}')
+    keep_unknown: bool = Field(default=False, description="keep images that are called unknown; needs a write token")
+
+
+class AddOptions(Options):
+    """Beside the images of /v1/gallery/add."""
+
+    label: Text = Field(description="of all images of the request")
+    camera: int | None = Field(default=None, description="what took them")
+    columns: dict[str, Scalar] | None = json_field('JSON: what else is known of them, such as {"shelf": "B3"}')
+    note: Note = ""
+    keep_copies: bool = Field(default=False, description="enrol images once more that are there already")
+
+
+class SearchOptions(Options):
+    """The body of /v1/search."""
+
+    embeddings: Annotated[list[list[float]], Field(min_length=1, max_length=1000)] = Field(
+        description="float32 [Q, D] of unit length, made by the model of the gallery"
+    )
+    k: K = 10
+    where: Filter | None = None
+    unless: Filter | None = None
+
+
+class RenameOptions(Options):
+    """The body of /v1/gallery/rename."""
+
+    label: Text
+    to: Text
+    note: Note = ""
+
+
+class MergeOptions(Options):
+    """The body of /v1/gallery/merge."""
+
+    labels: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    to: Text
+    note: Note = ""
+
+
+class MoveOptions(Options):
+    """The body of /v1/gallery/move."""
+
+    images: Annotated[list[Number], Field(min_length=1, max_length=10_000)]
+    to: Text
+    note: Note = ""
+
+
+class RemoveOptions(Options):
+    """The body of /v1/gallery/remove and /v1/gallery/forget: exactly one of label, images and source."""
+
+    label: Text | None = None
+    images: Annotated[list[Number], Field(min_length=1, max_length=10_000)] | None = None
+    source: Text | None = None
+    note: Note = ""
+
+
+class UndoOptions(Options):
+    """The body of /v1/gallery/undo."""
+
+    change: Number
+    note: Note = ""
+
+
+class EnrolUnknownOptions(Options):
+    """The body of /v1/unknown/enrol."""
+
+    names: Annotated[list[Text], Field(min_length=1, max_length=1000)] = Field(description="of kept images")
+    label: Text
+    note: Note = ""
+
+
+class DiscardUnknownOptions(Options):
+    """The body of /v1/unknown/discard."""
+
+    names: Annotated[list[Text], Field(min_length=1, max_length=1000)] = Field(description="of kept images")
+
+
+class NoOptions(Options):
+    """Nothing stands in the address."""
+
+
+class ImagesOptions(Options):
+    """The address of /v1/gallery/images."""
+
+    label: Text
+    first: Annotated[int, Field(ge=0)] = 0
+    most: Most = 100
+
+
+class LogOptions(Options):
+    """The address of /v1/gallery/log."""
+
+    most: Most = 50
+
+
+class UnknownOptions(Options):
+    """The address of /v1/unknown."""
+
+    least: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="images that make a group")
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorText(_Answer):
+    """Why not."""
+
+    kind: str = Field(examples=["gallery"])
+    message: str = Field(examples=["shop: has no label 'leek'; did you mean Leek?"])
+
+
+class ErrorAnswer(_Answer):
+    """What is answered where nothing is done."""
+
+    error: ErrorText
+
+
+class NeighbourAnswer(_Answer):
+    """An enrolled image near a query."""
+
+    rank: int = Field(examples=[1])
+    label: str = Field(examples=["Kiwi"])
+    path: str = Field(examples=["/photos/Kiwi/Kiwi_001.jpg"])
+    similarity: float = Field(examples=[0.91])
+    number: int | None = Field(default=None, examples=[17])
+
+
+class ItemAnswer(_Answer):
+    """What one image shows; `error` where it could not be used."""
+
+    image: str = Field(examples=["new.jpg"])
+    box: list[float] | None = None
+    label: str | None = Field(examples=["Kiwi"])
+    score: float | None = Field(examples=[1.0])
+    truth: str | None = None
+    neighbours: list[NeighbourAnswer]
+    error: str | None = None
+
+
+class PredictAnswer(_Answer):
+    """What `lookalike predict` writes."""
+
+    schema_: int = Field(alias="schema", examples=[1])
+    created: str = Field(examples=["2026-05-04T09:30:00+02:00"])
+    bundle: str = Field(examples=["shop"])
+    fingerprint: str
+    precision: str = Field(examples=["float32"])
+    k: int = Field(examples=[10])
+    vote: dict[str, Any] | None = None
+    threshold: float | None = None
+    unknown: dict[str, Any] | None = None
+    kept: list[str] | None = Field(default=None, description="names of unknown images that were kept")
+    items: list[ItemAnswer]
+
+
+class EmbeddedItem(_Answer):
+    """The embedding of an image, or why there is none."""
+
+    image: str
+    embedding: list[float] | None = None
+    error: str | None = None
+
+
+class EmbedAnswer(_Answer):
+    """Embeddings of unit length."""
+
+    fingerprint: str
+    precision: str
+    dimensions: int
+    items: list[EmbeddedItem]
+
+
+class FoundItem(_Answer):
+    """The nearest of an embedding."""
+
+    neighbours: list[NeighbourAnswer]
+
+
+class SearchAnswer(_Answer):
+    """One item per embedding."""
+
+    items: list[FoundItem]
+
+
+class GalleryAnswer(_Answer):
+    """The gallery of a service."""
+
+    name: str
+    images: int
+    labels: int
+    fingerprint: str
+    dimensions: int
+    last_change: int
+    model: dict[str, Any]
+    version: str
+    right: str = Field(description="read or write: what this token may do")
+    keeps_unknown: bool
+
+
+class LabelAnswer(_Answer):
+    """A label and how many images it has."""
+
+    label: str
+    images: int
+
+
+class LabelsAnswer(_Answer):
+    """All labels, sorted."""
+
+    labels: list[LabelAnswer]
+
+
+class EnrolledAnswer(_Answer):
+    """An enrolled image."""
+
+    number: int
+    label: str
+    source: str
+    camera: int | None
+    time: str
+    columns: dict[str, Any]
+
+
+class ImagesAnswer(_Answer):
+    """Some images of a label, in the order they were enrolled."""
+
+    total: int
+    images: list[EnrolledAnswer]
+
+
+class ChangeAnswer(_Answer):
+    """What was changed: `change` takes it back, null where nothing was changed."""
+
+    change: int | None
+    images: int
+
+
+class AddAnswer(ChangeAnswer):
+    """What was enrolled: the number of each image, 0 for one that could not be used."""
+
+    numbers: list[int]
+    errors: dict[str, str]
+
+
+class LoggedAnswer(_Answer):
+    """A change of the log."""
+
+    number: int
+    time: str
+    action: str
+    note: str
+    text: str
+    images: int
+
+
+class LogAnswer(_Answer):
+    """The latest changes, the latest first."""
+
+    changes: list[LoggedAnswer]
+
+
+class UnknownGroup(_Answer):
+    """Kept images that probably show the same."""
+
+    suggestion: str
+    nearest: str | None
+    similarity: float | None
+    images: list[str]
+
+
+class UnknownAnswer(_Answer):
+    """Kept unknown images, in groups."""
+
+    total: int
+    groups: list[UnknownGroup]
+    alone: list[str]
+
+
+class DayAnswer(_Answer):
+    """One day of a service."""
+
+    day: str
+    images: int
+    unknown: int
+
+
+class WrongAnswer(_Answer):
+    """An enrolled image that its neighbours call otherwise."""
+
+    number: int
+    label: str
+    suggestion: str
+    similarity: float
+
+
+class HealthAnswer(_Answer):
+    """How well a gallery is kept."""
+
+    images: int
+    looked_at: int
+    few: list[LabelAnswer]
+    wrong: list[WrongAnswer]
+    days: list[DayAnswer]

@@ -1,0 +1,279 @@
+"""The application: addresses, what they take and give, and the OpenAPI document of it."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from lookalike import __version__
+from lookalike.errors import LookalikeError
+from lookalike.serving import answers
+from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_query
+from lookalike.serving.figures import CONTENT_TYPE
+from lookalike.serving.guard import need_write
+from lookalike.serving.refusals import RefusalError, refusal_of
+from lookalike.serving.service import Service
+from lookalike.serving.uploads import query_of, read_json, read_upload
+from lookalike.serving.work import Work
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": answers.ErrorAnswer} for status in (400, 401, 403, 408, 409, 413, 415, 421, 422, 503)
+}
+_KEPT = {"Cache-Control": "private, max-age=3600"}
+_KINDS = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+}
+
+
+def build_app(service: Service, asking: Work, changing: Work, most_images: int) -> FastAPI:
+    """The application of a service.
+
+    Args:
+        service: What it does.
+        asking: Threads for the network.
+        changing: Threads for the gallery.
+        most_images: In one request.
+    """
+    app = FastAPI(
+        title="lookalike",
+        version=__version__,
+        summary="Name images by their nearest known ones; keep a gallery of them.",
+        docs_url=None,  # their pages come from other hosts
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    _refuse(app)
+    _asking(app, service, asking, most_images)
+    _reading(app, service, changing)
+    _changing(app, service, asking, changing, most_images)
+    _unknown(app, service, asking, changing)
+    _watching(app, service, asking, changing)
+    _page(app)
+    return app
+
+
+def _refuse(app: FastAPI) -> None:
+    """One form for everything that is not done."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        if isinstance(error, LookalikeError):
+            error = refusal_of(error)
+        elif isinstance(error, HTTPException):
+            text = f"{request.method[:16]} {request.url.path[:100]}: {error.detail}: see /v1/openapi.json"
+            kind = "no_such_address" if error.status_code == 404 else "method"
+            error = RefusalError(error.status_code, kind, text, dict(error.headers or {}))
+        assert isinstance(error, RefusalError)
+        return JSONResponse(error.body(), error.status, error.headers)
+
+    for kind in (RefusalError, LookalikeError, HTTPException):
+        app.add_exception_handler(kind, refused)
+
+
+def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
+    route = partial(_route, app, tag="ask")
+
+    async def predict(request: Request) -> Any:
+        upload = await read_upload(request, most)
+        options = upload.options(answers.PredictOptions)
+        if options.keep_unknown and request.scope["state"]["right"] != "write":
+            raise need_write()
+        return await work.run(lambda: service.predict(upload.images, upload.names, options))
+
+    async def embed(request: Request) -> Any:
+        upload = await read_upload(request, most)
+        upload.options(answers.NoOptions)
+        return await work.run(lambda: service.embed(upload.images, upload.names))
+
+    async def search(request: Request) -> Any:
+        options = await read_json(request, answers.SearchOptions)
+        return await work.run(lambda: service.search(options))
+
+    form = asked_by_form(answers.PredictOptions)
+    route("POST", "/v1/predict", predict, "Name images by their nearest", answers.PredictAnswer, form)
+    route("POST", "/v1/embed", embed, "Embed images", answers.EmbedAnswer, asked_by_form(answers.NoOptions))
+    body = asked_by_body(answers.SearchOptions)
+    route("POST", "/v1/search", search, "Search by embeddings", answers.SearchAnswer, body)
+
+
+def _reading(app: FastAPI, service: Service, work: Work) -> None:
+    route = partial(_route, app, tag="gallery")
+
+    async def about(request: Request) -> Any:
+        query_of(request, answers.NoOptions)
+        right = request.scope["state"]["right"]
+        return await work.run(lambda: service.about(right))
+
+    async def labels(request: Request) -> Any:
+        query_of(request, answers.NoOptions)
+        return await work.run(service.labels)
+
+    async def images(request: Request) -> Any:
+        options = query_of(request, answers.ImagesOptions)
+        return await work.run(lambda: service.images(options))
+
+    async def log(request: Request) -> Any:
+        options = query_of(request, answers.LogOptions)
+        return await work.run(lambda: service.log(options.most))
+
+    async def health(request: Request) -> Any:
+        query_of(request, answers.NoOptions)
+        return await work.run(service.health)
+
+    async def thumbnail(request: Request) -> Response:
+        text = request.path_params["number"]
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+        jpeg = await work.run(lambda: service.thumbnail(number)) if number else b""
+        if not jpeg:
+            raise RefusalError(404, "no_image", f"image {text[:40]}: has no picture here: see /v1/gallery/images")
+        return Response(jpeg, media_type="image/jpeg", headers=_KEPT)
+
+    route("GET", "/v1/gallery", about, "What the gallery is", answers.GalleryAnswer, {})
+    route("GET", "/v1/labels", labels, "Its labels", answers.LabelsAnswer, {})
+    query = asked_by_query(answers.ImagesOptions)
+    route("GET", "/v1/gallery/images", images, "The images of a label", answers.ImagesAnswer, query)
+    route("GET", "/v1/gallery/log", log, "The latest changes", answers.LogAnswer, asked_by_query(answers.LogOptions))
+    route("GET", "/v1/gallery/health", health, "What should be looked at", answers.HealthAnswer, {})
+    route("GET", "/v1/images/{number}/thumbnail", thumbnail, "The small picture of an image", None, {})
+
+
+def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: int) -> None:
+    route = partial(_route, app, tag="change")
+
+    async def add(request: Request) -> Any:
+        upload = await read_upload(request, most)
+        options = upload.options(answers.AddOptions)
+        return await asking.run(lambda: service.add(upload.images, upload.names, options))
+
+    form = asked_by_form(answers.AddOptions)
+    route("POST", "/v1/gallery/add", add, "Enrol images under a label", answers.AddAnswer, form)
+    verbs: tuple[tuple[str, str, type[Any], Callable[[Any], Any]], ...] = (
+        ("rename", "Give a label another name", answers.RenameOptions, service.rename),
+        ("merge", "Make several labels one", answers.MergeOptions, service.merge),
+        ("move", "Give single images another label", answers.MoveOptions, service.move),
+        ("remove", "Take images out; undo brings them back", answers.RemoveOptions, service.remove),
+        ("forget", "Delete images for good", answers.RemoveOptions, service.forget),
+        ("undo", "Take a change back", answers.UndoOptions, service.undo),
+    )
+    for verb, text, kind, function in verbs:
+        body, address = asked_by_body(kind), f"/v1/gallery/{verb}"
+        route("POST", address, _verb(work, kind, function), text, answers.ChangeAnswer, body)
+
+
+def _verb(work: Work, kind: type[Any], function: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Any]]:
+    async def verb(request: Request) -> Any:
+        options = await read_json(request, kind)
+        return await work.run(lambda: function(options))
+
+    return verb
+
+
+def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work) -> None:
+    route = partial(_route, app, tag="unknown")
+
+    async def groups(request: Request) -> Any:
+        options = query_of(request, answers.UnknownOptions)
+        return await asking.run(lambda: service.unknowns.groups(options.least))
+
+    async def picture(request: Request) -> Response:
+        name = request.path_params["name"]
+        jpeg = await changing.run(lambda: service.unknowns.picture(name))
+        return Response(jpeg, media_type="image/jpeg", headers=_KEPT)
+
+    query = asked_by_query(answers.UnknownOptions)
+    route("GET", "/v1/unknown", groups, "Kept unknown images, in groups", answers.UnknownAnswer, query)
+    route("GET", "/v1/unknown/{name}/thumbnail", picture, "The small picture of one", None, {})
+    for verb, text, kind, function in (
+        ("enrol", "Enrol some of them", answers.EnrolUnknownOptions, service.enrol_unknown),
+        ("discard", "Delete some of them", answers.DiscardUnknownOptions, service.discard_unknown),
+    ):
+        made, body = _verb(asking, kind, function), asked_by_body(kind)
+        route("POST", f"/v1/unknown/{verb}", made, text, answers.ChangeAnswer, body)
+
+
+def _watching(app: FastAPI, service: Service, asking: Work, changing: Work) -> None:
+    async def healthz(request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(request: Request) -> Response:
+        images = await changing.run(service.ready)
+        return JSONResponse({"status": "ready", "images": images})
+
+    async def metrics(request: Request) -> Response:
+        await changing.run(service.ready)
+        service.figures.waiting.set(asking.inside)
+        return Response(service.figures.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    for address, function in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        app.add_route(address, function, methods=["GET"], include_in_schema=False)
+
+
+def _page(app: FastAPI) -> None:
+    """The files of the page, by the names that they have in the package: no path comes from a request."""
+    for file in sorted(files("lookalike.serving").joinpath("page").iterdir(), key=lambda file: file.name):
+        ending = file.name.rpartition(".")[2]
+        if ending not in _KINDS:
+            continue
+        content = file.read_bytes()
+        address = "/" if file.name == "index.html" else f"/static/{file.name}"
+        app.add_route(
+            address, _file(content, f"{_KINDS[ending]}; charset=utf-8"), methods=["GET"], include_in_schema=False
+        )
+
+
+def _file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Type": kind}
+
+    async def file(request: Request) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers)
+
+    return file
+
+
+def _route(
+    app: FastAPI,
+    method: str,
+    address: str,
+    function: Callable[[Request], Awaitable[Any]],
+    summary: str,
+    answer: type[BaseModel] | None,
+    asked: dict[str, Any],
+    *,
+    tag: str,
+) -> None:
+    """An address that answers with JSON; what it gives is not copied through its model, which tests hold it to."""
+
+    async def answered(request: Request) -> Response:
+        made = await function(request)
+        return made if isinstance(made, Response) else Response(_json(made), media_type="application/json")
+
+    responses: dict[int | str, dict[str, Any]] = dict(_ERRORS)
+    responses[200] = {"model": answer} if answer else {"content": {"image/jpeg": {}}}
+    app.add_api_route(
+        address,
+        answered,
+        methods=[method],
+        summary=summary,
+        responses=responses,
+        openapi_extra=asked,
+        tags=[tag],
+        operation_id=address.strip("/").replace("/", "_").replace("{", "").replace("}", ""),
+        response_class=Response,
+    )
+
+
+def _json(values: Any) -> bytes:
+    return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()

@@ -1,0 +1,44 @@
+"""A gallery of example photographs, without training, for `lookalike serve demo=true`."""
+
+from collections import Counter
+from pathlib import Path
+
+import pooch
+
+from lookalike.console import progress, say
+from lookalike.data.dataset import Dataset
+from lookalike.data.example import find_example
+from lookalike.gallery.gallery import Gallery
+from lookalike.model import Model
+
+_PER_LABEL = 6  # images: enough to vote, and quickly enrolled
+
+
+def demo_gallery(folder: Path | None = None) -> Path:
+    """Makes it where it is not there yet; returns its folder.
+
+    Args:
+        folder: New; None for one in the user's cache.
+    """
+    place = folder or Path(pooch.os_cache("lookalike")) / "demo-gallery"
+    if (place / "gallery.sqlite").is_file():
+        return place
+    example = find_example(None)
+    data = Dataset(str(example.root))
+    table = data.manifest.table
+    table = table[(table["split"] == "train") & (table["role"] != "query")]
+    counts: Counter[str] = Counter()
+    paths: list[Path] = []
+    labels: list[str] = []
+    for path, label in zip(table["path"], table["label"], strict=True):
+        counts[label] += 1
+        if counts[label] <= _PER_LABEL:
+            paths.append(Path(data.source["root"], path) if not Path(path).is_absolute() else Path(path))
+            labels.append(label)
+    say(f"{place}: making a gallery of {len(paths)} example photographs of {len(counts)} labels, without training")
+    with (
+        Gallery.create(place, Model.pretrained("efficientnet_lite0")) as gallery,
+        progress("enrolling", len(paths)) as advance,
+    ):
+        gallery.add(paths, labels, note="example photographs", progress=advance)
+    return place

@@ -1,0 +1,334 @@
+"""What a service does with a gallery, as plain values: called by its threads, knows nothing of HTTP."""
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from lookalike import __version__
+from lookalike.data.images import ImageError
+from lookalike.errors import LookalikeError
+from lookalike.gallery.gallery import Gallery
+from lookalike.gallery.health import health_of
+from lookalike.inference.predict import Predictions
+from lookalike.inference.references import GalleryError
+from lookalike.serving.answers import (
+    AddOptions,
+    DiscardUnknownOptions,
+    EnrolUnknownOptions,
+    ImagesOptions,
+    MergeOptions,
+    MoveOptions,
+    PredictOptions,
+    RemoveOptions,
+    RenameOptions,
+    SearchOptions,
+    UndoOptions,
+)
+from lookalike.serving.day_counts import DayCounts
+from lookalike.serving.figures import Figures
+from lookalike.serving.shared_calls import for_requests
+from lookalike.serving.unknowns import Unknowns
+from lookalike.serving.work import BusyError
+
+_Result = TypeVar("_Result")
+_DAYS = 60  # of which the page is told
+_DOUBTS = 60
+_USUAL_RATE = 0.05  # of false acceptance, that the page asks with
+
+
+class Service:
+    """A gallery, open, and its model.
+
+    Args:
+        gallery: Open; it is closed by `close`.
+        figures: What is counted.
+    """
+
+    def __init__(self, gallery: Gallery, figures: Figures) -> None:
+        self.gallery, self.figures = gallery, figures
+        encoder = gallery.encoder
+        self.encoder = replace(encoder, network=for_requests(encoder))
+        gallery.model.encoder = self.encoder
+        folder = gallery.path if isinstance(gallery.path, Path) else None
+        self.keeps_unknown = folder is not None
+        self.unknowns = Unknowns(gallery)
+        self._warm = False
+        self._days = DayCounts(folder / "days.json" if folder else None)
+
+    def warm_up(self) -> None:
+        """Loads and compiles what the first requests would otherwise wait for."""
+        with suppress(LookalikeError):  # an empty gallery, or one of one label
+            self.gallery.unknown_limit(_USUAL_RATE)
+        blank = np.zeros((self.encoder.pixels.height, self.encoder.pixels.width, 3), np.uint8)
+        content = io.BytesIO()
+        Image.fromarray(blank).save(content, "JPEG")
+        with suppress(LookalikeError):
+            self.gallery.predict(content.getvalue())
+        self._warm = True
+
+    def ready(self) -> int:
+        """How many images there are.
+
+        Raises:
+            BusyError: It is not warm yet.
+            StoreError: The gallery cannot be read.
+        """
+        if not self._warm:
+            raise BusyError("it is being loaded: ask again in a second")
+        references = self.gallery.references
+        self.figures.enrolled.set(len(references))
+        self.figures.labels.set(len(set(references.labels)))
+        return len(references)
+
+    def predict(self, images: Sequence[bytes], names: Sequence[str], options: PredictOptions) -> dict[str, Any]:
+        """As `lookalike predict` writes it, with the number of every neighbour.
+
+        Args:
+            images: Files, their bytes.
+            names: Of each.
+            options: How.
+
+        Raises:
+            ImageError: None of the images can be used.
+            LookalikeError: As `Gallery.predict`.
+        """
+        made = self.gallery.predict_images(
+            list(images),
+            options.k,
+            threshold=options.threshold,
+            false_accept_rate=options.false_accept_rate,
+            where=options.where,
+            unless=options.unless,
+        )
+        made = _named(made, names)
+        _need_one(len(made.failed), len(made), [item.error or "" for item in made.failed])
+        unknown = sum(item.unknown for item in made)
+        self.figures.images.inc(len(made))
+        self.figures.unknown.inc(unknown)
+        if made.rejection is not None:
+            self._days.add(len(made) - len(made.failed), unknown)
+        answer = made.to_dict()
+        if options.keep_unknown:
+            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made)]
+        return answer
+
+    def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
+        """Embeddings of images.
+
+        Args:
+            images: Files, their bytes.
+            names: Of each.
+
+        Raises:
+            ImageError: None of the images can be used.
+        """
+        errors: dict[int, str] = {}
+        embeddings = self.encoder.embed(list(images), errors=errors)
+        _need_one(len(errors), len(images), list(errors.values()))
+        self.figures.images.inc(len(images))
+        items = [
+            {"image": name, "error": errors[place]}
+            if place in errors
+            else {"image": name, "embedding": embeddings[place].tolist()}
+            for place, name in enumerate(names)
+        ]
+        encoder = self.encoder
+        about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": encoder.size}
+        return {**about, "items": items}
+
+    def search(self, options: SearchOptions) -> dict[str, Any]:
+        """The nearest of embeddings.
+
+        Args:
+            options: What is searched.
+
+        Raises:
+            GalleryError: As `Gallery.search`.
+        """
+        widths = {len(row) for row in options.embeddings}
+        if len(widths) > 1:
+            raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
+        embeddings = np.array(options.embeddings, np.float64)
+        near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
+        return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
+
+    def about(self, right: str) -> dict[str, Any]:
+        """What the gallery is.
+
+        Args:
+            right: Of who asks.
+        """
+        gallery = self.gallery
+        model = dict(getattr(gallery.model, "about", {}))
+        return {
+            "name": gallery.name,
+            "images": len(gallery),
+            "labels": len(gallery.labels),
+            "fingerprint": self.encoder.fingerprint,
+            "dimensions": self.encoder.size,
+            "last_change": gallery.version,
+            "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
+            "version": __version__,
+            "right": right,
+            "keeps_unknown": self.keeps_unknown,
+        }
+
+    def labels(self) -> dict[str, Any]:
+        """Each label with its count."""
+        return {"labels": [{"label": label, "images": count} for label, count in self.gallery.labels.items()]}
+
+    def images(self, options: ImagesOptions) -> dict[str, Any]:
+        """The images of a label.
+
+        Args:
+            options: Which.
+        """
+        enrolled = self.gallery.images(options.label)
+        shown = enrolled[options.first : options.first + options.most]
+        return {"total": len(enrolled), "images": [vars(image) for image in shown]}
+
+    def log(self, most: int) -> dict[str, Any]:
+        """The latest changes.
+
+        Args:
+            most: How many.
+        """
+        changes = self.gallery.log(most)
+        return {
+            "changes": [
+                {
+                    "number": change.number,
+                    "time": change.time,
+                    "action": change.action,
+                    "note": change.note,
+                    "text": str(change),
+                    "images": sum(move.images for move in change.moves),
+                }
+                for change in changes
+            ]
+        }
+
+    def thumbnail(self, number: int) -> bytes:
+        """The small JPEG of an image; empty where there is none."""
+        return self.gallery.thumbnail(number)
+
+    def add(self, images: Sequence[bytes], names: Sequence[str], options: AddOptions) -> dict[str, Any]:
+        """Enrols images.
+
+        Args:
+            images: Files, their bytes.
+            names: Of each.
+            options: Their label and more.
+
+        Raises:
+            ImageError: None of the images can be used.
+            LookalikeError: As `Gallery.add`.
+        """
+        errors: dict[int, str] = {}
+
+        def enrol() -> list[int]:
+            try:
+                return self.gallery.add(
+                    list(images),
+                    options.label,
+                    camera=options.camera,
+                    columns=options.columns,
+                    sources=list(names),
+                    note=options.note,
+                    keep_copies=options.keep_copies,
+                    errors=errors,
+                )
+            except GalleryError:
+                _need_one(len(errors), len(images), list(errors.values()))
+                raise
+
+        numbers, change = self._changed("add", enrol)
+        self.figures.images.inc(len(images))
+        told = {names[place]: text for place, text in errors.items()}
+        return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": told}
+
+    def rename(self, options: RenameOptions) -> dict[str, Any]:
+        """Gives a label another name."""
+        return self._count("rename", lambda: self.gallery.rename(options.label, options.to, note=options.note))
+
+    def merge(self, options: MergeOptions) -> dict[str, Any]:
+        """Makes several labels one."""
+        return self._count("merge", lambda: self.gallery.merge(options.labels, options.to, note=options.note))
+
+    def move(self, options: MoveOptions) -> dict[str, Any]:
+        """Gives single images another label."""
+        return self._count("move", lambda: self.gallery.move(options.images, options.to, note=options.note))
+
+    def remove(self, options: RemoveOptions) -> dict[str, Any]:
+        """Takes images out; `undo` brings them back."""
+        return self._count("remove", lambda: self.gallery.remove(**_chosen(options)))
+
+    def forget(self, options: RemoveOptions) -> dict[str, Any]:
+        """Deletes images for good."""
+        return self._count("forget", lambda: self.gallery.forget(**_chosen(options)))
+
+    def undo(self, options: UndoOptions) -> dict[str, Any]:
+        """Takes a change back."""
+        return self._count("undo", lambda: self.gallery.undo(options.change, note=options.note))
+
+    def enrol_unknown(self, options: EnrolUnknownOptions) -> dict[str, Any]:
+        """Enrols kept unknown images."""
+        return self._count("add", lambda: len(self.unknowns.enrol(options)))
+
+    def discard_unknown(self, options: DiscardUnknownOptions) -> dict[str, Any]:
+        """Deletes kept unknown images."""
+        return {"change": None, "images": self.unknowns.discard(options)}
+
+    def health(self) -> dict[str, Any]:
+        """What should be looked at."""
+        references, numbers = self.gallery.enrolled()
+        health = health_of(references, numbers)
+        return {
+            "images": health.images,
+            "looked_at": health.asked,
+            "few": [{"label": label, "images": count} for label, count in health.few.items()],
+            "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
+            "days": [
+                {"day": day, "images": images, "unknown": unknown}
+                for day, images, unknown in self._days.days()[-_DAYS:]
+            ],
+        }
+
+    def close(self) -> None:
+        """Lets go of the gallery."""
+        self._days.save()
+        self.gallery.close()
+        if (close := getattr(self.encoder.network, "close", None)) is not None:
+            close()
+
+    def _count(self, action: str, change: Callable[[], int]) -> dict[str, Any]:
+        images, number = self._changed(action, change)
+        return {"change": number, "images": images}
+
+    def _changed(self, action: str, change: Callable[[], _Result]) -> tuple[_Result, int | None]:
+        result = change()
+        number = self.gallery.last_change
+        if number is not None:
+            self.figures.changes.labels(action).inc()
+        return result, number
+
+
+def _chosen(options: RemoveOptions) -> dict[str, Any]:
+    return {"label": options.label, "image": options.images, "source": options.source, "note": options.note}
+
+
+def _named(made: Predictions, names: Sequence[str]) -> Predictions:
+    """With the names that the images were sent under."""
+    items = tuple(replace(item, image=name) for item, name in zip(made.items, names, strict=True))
+    return replace(made, items=items)
+
+
+def _need_one(failed: int, count: int, errors: list[str]) -> None:
+    if failed == count:
+        raise ImageError(errors[0] if count == 1 else f"none of {count} images can be used; first: {errors[0]}")

@@ -1,0 +1,96 @@
+"""Puts a service together from its settings, and runs it."""
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from threadpoolctl import threadpool_limits
+
+from lookalike.gallery.gallery import Gallery
+from lookalike.parallel import cores
+from lookalike.serving.app import build_app
+from lookalike.serving.figures import Figures
+from lookalike.serving.guard import Guard, Limits
+from lookalike.serving.server import listen, serve
+from lookalike.serving.service import Service
+from lookalike.serving.tokens import LOOPBACK, Tokens, need_tokens, read_tokens
+from lookalike.serving.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lookalike.settings.serving import ServeCommand
+
+_MEGABYTE = 1_000_000
+_READERS = 4  # threads for the gallery: its store lets one in at a time
+
+
+class Assembled:
+    """A service, ready to be served.
+
+    Attributes:
+        app: What answers.
+        service: What it does.
+
+    Args:
+        settings: Of the verb.
+        gallery: Open.
+        tokens: Those that are asked for.
+    """
+
+    def __init__(self, settings: "ServeCommand", gallery: Gallery, tokens: Tokens) -> None:
+        figures = Figures()
+        self.service = Service(gallery, figures)
+        self._asking = Work("asking", 2 * cores(), settings.waiting, settings.seconds)
+        self._changing = Work("changing", _READERS, settings.waiting, settings.seconds)
+        limits = Limits(int(settings.max_megabytes * _MEGABYTE), settings.seconds, settings.max_images)
+        hosts = tuple(settings.hosts) if settings.host in LOOPBACK else (*settings.hosts, settings.host)
+        app = build_app(self.service, self._asking, self._changing, settings.max_images)
+        self.app = Guard(app, limits, tokens, hosts, figures)
+
+    def close(self) -> None:
+        """Waits for what is being done, and lets go of the gallery."""
+        self._asking.close()
+        self._changing.close()
+        self.service.close()
+
+
+def run_service(
+    settings: "ServeCommand", gallery: "Callable[[], Gallery]", ready: "Callable[[str, Gallery], None]"
+) -> None:
+    """Answers until it is ended.
+
+    Args:
+        settings: Of the verb.
+        gallery: Opens the gallery, when the address and the tokens are known to be right.
+        ready: Called with the address of the page when it answers.
+
+    Raises:
+        TokenError: No token where one is needed.
+        ListenError: The address cannot be had.
+        LookalikeError: The gallery cannot be opened, or its model cannot be loaded.
+    """
+    tokens = read_tokens(settings.tokens) if settings.tokens else Tokens()
+    need_tokens(settings.host, tokens)
+    listening = listen(settings.host, settings.port)
+    threadpool_limits(limits=1, user_api="blas")  # threads of ours multiply side by side
+    try:
+        opened = gallery()
+        assembled = Assembled(settings, opened, tokens)
+    except BaseException:
+        listening.close()
+        raise
+    threading.Thread(target=assembled.service.warm_up, name="warm-up", daemon=True).start()
+    ready(address_of(listening, settings.host), opened)
+    serve(assembled.app, listening, assembled.close)
+
+
+def address_of(listening: socket.socket, host: str) -> str:
+    """What is typed into a browser.
+
+    Args:
+        listening: That answers.
+        host: As it was asked for.
+    """
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}/"
