@@ -2,16 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lookalike.serving.uploads import Options, json_field
+from lookalike.serving.uploads import Options, few, json_field
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Note = Annotated[str, Field(max_length=2000, description="why, for the log")]
 Number = Annotated[int, Field(ge=1, lt=2**63)]
 Most = Annotated[int, Field(ge=1, le=10_000)]
 Scalar = str | int | float | bool | None
-Filter = dict[str, Scalar | list[Scalar]]
+Names = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=1000)]
+Numbers = Annotated[list[Number], Field(fail_fast=True, min_length=1, max_length=10_000)]
+_Row = Annotated[list[float], Field(fail_fast=True)]  # a list of a million wrong values is one error, not a million
+_Values = Annotated[list[Scalar], Field(fail_fast=True, max_length=10_000)]
+Columns = Annotated[dict[str, Scalar], BeforeValidator(few)]
+Filter = Annotated[dict[str, Scalar | _Values], BeforeValidator(few)]
 K = Annotated[int, Field(ge=1, le=1000)]
 _EXAMPLE = {"label": ["Kiwi", "Leek"]}
 
@@ -36,7 +41,7 @@ class AddOptions(Options):
 
     label: Text = Field(description="of all images of the request")
     camera: int | None = Field(default=None, description="what took them")
-    columns: dict[str, Scalar] | None = json_field('JSON: what else is known of them, such as {"shelf": "B3"}')
+    columns: Columns | None = json_field('JSON: what else is known of them, such as {"shelf": "B3"}')
     note: Note = ""
     keep_copies: bool = Field(default=False, description="enrol images once more that are there already")
 
@@ -44,7 +49,7 @@ class AddOptions(Options):
 class SearchOptions(Options):
     """The body of /v1/search."""
 
-    embeddings: Annotated[list[list[float]], Field(min_length=1, max_length=1000)] = Field(
+    embeddings: Annotated[list[_Row], Field(fail_fast=True, min_length=1, max_length=1000)] = Field(
         description="float32 [Q, D] of unit length, made by the model of the gallery"
     )
     k: K = 10
@@ -63,7 +68,7 @@ class RenameOptions(Options):
 class MergeOptions(Options):
     """The body of /v1/gallery/merge."""
 
-    labels: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    labels: Names
     to: Text
     note: Note = ""
 
@@ -71,7 +76,7 @@ class MergeOptions(Options):
 class MoveOptions(Options):
     """The body of /v1/gallery/move."""
 
-    images: Annotated[list[Number], Field(min_length=1, max_length=10_000)]
+    images: Numbers
     to: Text
     note: Note = ""
 
@@ -80,7 +85,7 @@ class RemoveOptions(Options):
     """The body of /v1/gallery/remove and /v1/gallery/forget: exactly one of label, images and source."""
 
     label: Text | None = None
-    images: Annotated[list[Number], Field(min_length=1, max_length=10_000)] | None = None
+    images: Numbers | None = None
     source: Text | None = None
     note: Note = ""
 
@@ -95,7 +100,7 @@ class UndoOptions(Options):
 class EnrolUnknownOptions(Options):
     """The body of /v1/unknown/enrol."""
 
-    names: Annotated[list[Text], Field(min_length=1, max_length=1000)] = Field(description="of kept images")
+    names: Names = Field(description="of kept images")
     label: Text
     note: Note = ""
 
@@ -103,7 +108,7 @@ class EnrolUnknownOptions(Options):
 class DiscardUnknownOptions(Options):
     """The body of /v1/unknown/discard."""
 
-    names: Annotated[list[Text], Field(min_length=1, max_length=1000)] = Field(description="of kept images")
+    names: Names = Field(description="of kept images")
 
 
 class NoOptions(Options):
@@ -114,7 +119,7 @@ class ImagesOptions(Options):
     """The address of /v1/gallery/images."""
 
     label: Text
-    first: Annotated[int, Field(ge=0)] = 0
+    first: Annotated[int, Field(ge=0, lt=2**63)] = 0
     most: Most = 100
 
 

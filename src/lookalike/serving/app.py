@@ -18,7 +18,7 @@ from lookalike.serving import answers
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import need_write
-from lookalike.serving.refusals import RefusalError, refusal_of
+from lookalike.serving.refusals import RefusalError, fault, refusal_of
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import query_of, read_json, read_upload
 from lookalike.serving.work import Work
@@ -52,6 +52,7 @@ def build_app(service: Service, asking: Work, changing: Work, most_images: int) 
         docs_url=None,  # their pages come from other hosts
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # to where the header Host says
     )
     _refuse(app)
     _asking(app, service, asking, most_images)
@@ -73,10 +74,11 @@ def _refuse(app: FastAPI) -> None:
             text = f"{request.method[:16]} {request.url.path[:100]}: {error.detail}: see /v1/openapi.json"
             kind = "no_such_address" if error.status_code == 404 else "method"
             error = RefusalError(error.status_code, kind, text, dict(error.headers or {}))
-        assert isinstance(error, RefusalError)
+        elif not isinstance(error, RefusalError):
+            error = fault()
         return JSONResponse(error.body(), error.status, error.headers)
 
-    for kind in (RefusalError, LookalikeError, HTTPException):
+    for kind in (RefusalError, LookalikeError, HTTPException, Exception):
         app.add_exception_handler(kind, refused)
 
 

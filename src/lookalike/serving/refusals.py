@@ -17,6 +17,7 @@ _STATUS: tuple[tuple[type[LookalikeError], int, str], ...] = (  # the first that
     (GalleryError, 422, "gallery"),
     (LookalikeError, 422, "refused"),
 )
+_MOST_TEXT = 1000  # letters of a message, which may repeat what was sent
 _AGAIN = 1  # seconds after which a busy service may be asked again
 
 
@@ -36,7 +37,25 @@ class RefusalError(Exception):
 
     def body(self) -> dict[str, dict[str, str]]:
         """As JSON."""
-        return {"error": {"kind": self.kind, "message": visible_line(self.message)}}
+        text = visible_line(self.message)
+        if len(text) > _MOST_TEXT:
+            text = f"{text[: _MOST_TEXT // 2]} ... {text[-_MOST_TEXT // 2 :]}"
+        return {"error": {"kind": self.kind, "message": text}}
+
+
+def busy(reason: str) -> RefusalError:
+    """What is answered when there is too much to do.
+
+    Args:
+        reason: Of what there is too much.
+    """
+    return RefusalError(503, "busy", f"{reason}: send it again in a second", {"Retry-After": str(_AGAIN)})
+
+
+def fault() -> RefusalError:
+    """What is answered when the program is at fault."""
+    text = "a fault of this service, not of the request: report the line of its log with the number in X-Request-Id"
+    return RefusalError(500, "fault", text)
 
 
 def refusal_of(error: LookalikeError) -> RefusalError:

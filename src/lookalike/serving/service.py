@@ -13,6 +13,7 @@ from PIL import Image
 from lookalike import __version__
 from lookalike.data.images import ImageError
 from lookalike.errors import LookalikeError
+from lookalike.gallery.enrolment import unit_embeddings
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.predict import Predictions
@@ -154,7 +155,8 @@ class Service:
         widths = {len(row) for row in options.embeddings}
         if len(widths) > 1:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
-        embeddings = np.array(options.embeddings, np.float64)
+        with np.errstate(over="ignore"):  # a long vector has a direction, too
+            embeddings = unit_embeddings(np.array(options.embeddings, np.float64), self.encoder.size)
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
         return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
 
