@@ -263,8 +263,8 @@ def need_as_before(threads: set[threading.Thread], files: list[str]) -> None:
     wait_until(lambda: len(open_files()) <= len(files), f"open files: {files} before, now {open_files()}")
     pools = ("asking", "changing", "AnyIO", "ThreadPool")  # which grow to their size, and no further
     wait_until(
-        lambda: not [t for t in set(threading.enumerate()) - threads if not t.name.startswith(pools)],
-        "threads: more than before",
+        lambda: not [thread for thread in set(threading.enumerate()) - threads if not thread.name.startswith(pools)],
+        f"threads: more than before: {set(threading.enumerate()) - threads}",
     )
 
 

@@ -5,7 +5,6 @@ import random
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -94,9 +93,9 @@ class Writer:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     make_gallery(tmp_path / "shop", usual_model()).close()
-    yield tmp_path / "shop"
+    return tmp_path / "shop"
 
 
 def check_gallery(folder: Path, writers: list[Writer], unanswered: int) -> None:

@@ -18,7 +18,7 @@ from lookalike.serving import answers
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import need_write
-from lookalike.serving.refusals import RefusalError, fault, refusal_of
+from lookalike.serving.refusals import RefusalError, disk_of, fault, refusal_of
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import query_of, read_json, read_upload
 from lookalike.serving.work import Work
@@ -74,11 +74,13 @@ def _refuse(app: FastAPI) -> None:
             text = f"{request.method[:16]} {request.url.path[:100]}: {error.detail}: see /v1/openapi.json"
             kind = "no_such_address" if error.status_code == 404 else "method"
             error = RefusalError(error.status_code, kind, text, dict(error.headers or {}))
+        elif isinstance(error, OSError):
+            error = disk_of(error)
         elif not isinstance(error, RefusalError):
             error = fault()
         return JSONResponse(error.body(), error.status, error.headers)
 
-    for kind in (RefusalError, LookalikeError, HTTPException, Exception):
+    for kind in (RefusalError, LookalikeError, HTTPException, OSError, Exception):
         app.add_exception_handler(kind, refused)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import sys
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 
@@ -15,9 +16,15 @@ from lookalike.serving.guard import HEADERS
 from lookalike.serving.log_lines import LOG
 from lookalike.serving.refusals import RefusalError, busy
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 HEAD_SECONDS = 15.0  # for the head of a request, and for a client that takes nothing of its answer
 LINGER_SECONDS = 2.0  # for what a refused client still sends, so that it reads why
 CONNECTIONS = 1000
+_TOLD_AT_ONCE = 20  # of more connections that are told why; others are ended without a word
 _OWN_FILES = 100  # that a process opens beside its connections
 
 
@@ -31,7 +38,10 @@ class Connection(H11Protocol):
         self._began: float | None = self.loop.time()  # of a head that is not whole yet
         self._left, self._left_since = 0, self.loop.time()  # bytes of an answer that are not taken
         self._refused = False
-        if len(self.connections) > _most():
+        if len(self.connections) > _most() + _TOLD_AT_ONCE:
+            self._refused = True
+            transport.abort()
+        elif len(self.connections) > _most():
             self._refuse(busy(f"{_most()} connections are open already"))
 
     def data_received(self, data: bytes) -> None:
@@ -96,15 +106,21 @@ class Connection(H11Protocol):
         LOG.info(json.dumps({"request": number, "client": client, "status": refusal.status, "kind": refusal.kind}))
 
 
+def claim_files() -> None:
+    """Lets this process have a file open for each connection, where the system allows it."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = CONNECTIONS + 2 * _OWN_FILES
+        if 0 <= soft < wanted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
 @cache
 def _most() -> int:
     """Connections at once: each is an open file, of which a process may have so many."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return CONNECTIONS
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return min(CONNECTIONS, max(files - _OWN_FILES, files // 2)) if files > 0 else CONNECTIONS
+    files = -1 if resource is None else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return CONNECTIONS if files < 0 else min(CONNECTIONS, max(files - 2 * _OWN_FILES, files // 2))
 
 
 def _as_sent(refusal: RefusalError, number: str) -> bytes:

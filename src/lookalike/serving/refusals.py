@@ -1,7 +1,10 @@
 """What a service answers when it does not do what was asked: a status, a kind for programs, a line for people."""
 
+from pathlib import PurePath
+
 from lookalike.data.images import ImageError
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, one_line
+from lookalike.files import DiskFullError
 from lookalike.gallery.history import HistoryError
 from lookalike.gallery.rows import StoreError
 from lookalike.inference.references import GalleryError
@@ -13,6 +16,7 @@ _STATUS: tuple[tuple[type[LookalikeError], int, str], ...] = (  # the first that
     (TooLateError, 503, "too_late"),
     (HistoryError, 409, "history"),
     (StoreError, 503, "store"),
+    (DiskFullError, 503, "store"),
     (ImageError, 422, "image"),
     (GalleryError, 422, "gallery"),
     (LookalikeError, 422, "refused"),
@@ -52,6 +56,18 @@ def busy(reason: str) -> RefusalError:
     return RefusalError(503, "busy", f"{reason}: send it again in a second", {"Retry-After": str(_AGAIN)})
 
 
+def disk_of(error: OSError) -> RefusalError:
+    """What is answered when a file cannot be read or written.
+
+    Args:
+        error: Of the system.
+    """
+    name = visible_line(PurePath(str(error.filename or "a file")).name)
+    reason = one_line(error.strerror or type(error).__name__)
+    text = f"{name}: cannot be used ({reason}): check the disk and its permissions, then send it again"
+    return RefusalError(503, "store", text, {"Retry-After": str(_AGAIN)})
+
+
 def fault() -> RefusalError:
     """What is answered when the program is at fault."""
     text = "a fault of this service, not of the request: report the line of its log with the number in X-Request-Id"
@@ -65,4 +81,6 @@ def refusal_of(error: LookalikeError) -> RefusalError:
         error: What it says.
     """
     status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
+    if kind == "refused" and isinstance(error.__cause__, OSError):  # by a disk, not by what was sent
+        status, kind = 503, "store"
     return RefusalError(status, kind, str(error), {"Retry-After": str(_AGAIN)} if status == 503 else None)

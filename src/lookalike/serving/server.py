@@ -8,7 +8,7 @@ from collections.abc import Callable
 import uvicorn
 
 from lookalike.errors import LookalikeError
-from lookalike.serving.connections import Connection
+from lookalike.serving.connections import Connection, claim_files
 from lookalike.serving.guard import App
 from lookalike.serving.log_lines import log_to
 
@@ -37,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(1024)
+            listening.listen(128)
         except BaseException:
             listening.close()
             raise
@@ -61,7 +61,7 @@ def server_of(app: App) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=1024,
+        backlog=128,  # as many are accepted in one go, before the first of them can be refused
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_STOP_SECONDS,
         proxy_headers=False,
@@ -77,6 +77,7 @@ def serve(app: App, listening: socket.socket, stopped: Callable[[], None]) -> No
         listening: See `listen`.
         stopped: Called when the last request is answered.
     """
+    claim_files()
     server = server_of(app)
     numbers = (signal.SIGINT, signal.SIGTERM)
     # uvicorn raises the signal again once it has ended in order, which would end this process before `stopped`

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ async def read_json(request: Request, kind: type[_Options]) -> _Options:
         if least > most:
             raise RefusalError(413, "too_large", f"the body: expected JSON of at most {most} {text}: send it in parts")
     try:
-        values = _from_json(body.decode("utf-8-sig"))
+        values = _from_json(body.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError) as error:
         raise RefusalError(400, "json", f"the body is no JSON ({_first(error)}): send an object") from error
     return checked(kind, values, strict=True)
