@@ -27,9 +27,11 @@ In reading order:
     suggest           makes these groups from files and embeddings
     approximate       approximate search, for whoever asks for it
     searchable        what can be searched and asked: a gallery now, or as it was
+    past              a gallery as it was after one of its changes
     editing           what changes enrolled images
     enrolling         what adds images
     verification      whether a gallery is whole
+    health            how well a gallery is kept
     transfer          a gallery taken elsewhere, and brought in
     reembedding       another model for a gallery
     measuring         how well photographs are named by a gallery

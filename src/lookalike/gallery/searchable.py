@@ -19,7 +19,6 @@ from lookalike.gallery.approximate import ApproximateSearch, IndexFacts
 from lookalike.gallery.columns import Filter, left_out
 from lookalike.gallery.own_model import model_of
 from lookalike.gallery.rows import EnrolledImage
-from lookalike.gallery.snapshot import references_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import limit_within
 from lookalike.gallery.voting import vote_within
@@ -243,15 +242,12 @@ class Searchable(ABC):
         Raises:
             GalleryError: The gallery is empty, k is below 1, or embeddings are of another size or not finite.
         """
-        k = checked_k(k)
-        references, numbers = self.enrolled()
-        ignore = self._left_out(references, numbers, where, unless)
-        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        references, numbers, ignore, k = self._asked(k, where, unless)
         if index is not None and ignore is None and (built := self._approximate.over(references, index)):
             query = references.as_query(embeddings, self.encoder.fingerprint)
-            if (near := built.search(query, min(k, left))) is not None:
+            if (near := built.search(query, k)) is not None:
                 return numbers[near[0]], near[1]
-        rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
+        rows, similarity = references.search(embeddings, k, self.encoder.fingerprint, ignore)
         return numbers[rows], similarity
 
     def neighbours(
@@ -271,10 +267,8 @@ class Searchable(ABC):
         Raises:
             GalleryError: As `search`.
         """
-        references, numbers = self.enrolled()
-        ignore = self._left_out(references, numbers, where, unless)
-        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
-        rows, similarity = references.search(embeddings, min(checked_k(k), left), references.fingerprint, ignore)
+        references, _, ignore, k = self._asked(k, where, unless)
+        rows, similarity = references.search(embeddings, k, references.fingerprint, ignore)
         return [neighbours_of(references, rows[place], similarity[place]) for place in range(len(rows))]
 
     @property
@@ -330,19 +324,20 @@ class Searchable(ABC):
         """The small JPEG of an image, of a removed one too; empty where there is none."""
         return self._store.thumbnail(number)
 
-    def images(self, label: str) -> list[EnrolledImage]:
+    def images(self, label: str, *, first: int = 0, most: int | None = None) -> list[EnrolledImage]:
         """The images of a label, in the order they were enrolled.
 
         Args:
             label: As it is.
+            first: How many are passed over.
+            most: How many at most; None for all.
 
         Raises:
             GalleryError: There is no such label.
         """
         (references, numbers), store = self._snapshot(), self._store
         ignore = left_out(store, numbers, references.labels, {"label": label}, None)
-        assert ignore is not None
-        chosen = numbers[~ignore].tolist()
+        chosen = numbers[~np.asarray(ignore)][first : None if most is None else first + most].tolist()
         facts = zip(
             store.sources(chosen), store.cameras(chosen), store.times(chosen), store.columns(chosen), strict=True
         )
@@ -377,6 +372,15 @@ class Searchable(ABC):
             return self.unknown_limit(rate)
         return None if threshold is None else Rejection(checked_threshold(threshold))
 
+    def _asked(
+        self, k: int, where: Filter | None, unless: Filter | None
+    ) -> tuple[References, np.ndarray, np.ndarray | None, int]:
+        """What is searched: all images, their numbers, which are left out, and K."""
+        k, (references, numbers) = checked_k(k), self.enrolled()
+        ignore = self._left_out(references, numbers, where, unless)
+        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        return references, numbers, ignore, min(k, left)
+
     def _left_out(
         self, references: References, numbers: np.ndarray, where: Filter | None, unless: Filter | None
     ) -> np.ndarray | None:
@@ -402,29 +406,3 @@ class Searchable(ABC):
         if self._voting is None or self._voting[0] is not references:
             self._voting = references, vote_within(references)
         return self._voting[1]
-
-
-class PastGallery(Searchable):
-    """A gallery as it was after one of its changes; made by `Gallery.at`.
-
-    Attributes:
-        number: Of the change.
-    """
-
-    def __init__(
-        self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any], number: int
-    ) -> None:
-        super().__init__(path, model, store, options)
-        self.number = number
-        rows = store.rows_at(number)
-        numbers = np.array([row.id for row in rows], np.int64)
-        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(
-            len(rows), int(store.about["dimensions"])
-        )
-        self._read = references_of(store, numbers, [row.label for row in rows], embeddings)
-
-    def _snapshot(self) -> tuple[References, np.ndarray]:
-        return self._read
-
-    def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]} after change {self.number})"
