@@ -198,15 +198,13 @@ class Searchable(ABC):
             strict: Raise for an image that cannot be used.
             progress: Called with the number of images done since the last call.
         """
-        references, numbers = self.enrolled()
-        ignore = self._left_out(references, numbers, where, unless)
+        references, _, ignore, most = self._asked(1 if k is None else k, where, unless)
         vote = self._vote(references) if k is None else None
-        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
         return predict(
             self.encoder,
             references,
             images,
-            k if k is None else min(checked_k(k), left),
+            None if k is None else most,
             source=str(self.path),
             vote_by=vote,
             rejection=self._limit(threshold, false_accept_rate),
@@ -253,16 +251,13 @@ class Searchable(ABC):
     def neighbours(
         self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
     ) -> list[tuple[Neighbour, ...]]:
-        """As `search`, exactly, with what is known of the images found.
+        """Q rows of K neighbours, nearest first: as `search`, exactly, with what is known of the images.
 
         Args:
             embeddings: As of `search`.
             k: As of `search`.
             where: As of `predict`.
             unless: As of `predict`.
-
-        Returns:
-            Q rows of K neighbours, nearest first.
 
         Raises:
             GalleryError: As `search`.
@@ -296,8 +291,7 @@ class Searchable(ABC):
         references, _ = self.enrolled()
         kept = self._limits.get(false_accept_rate) if isinstance(false_accept_rate, float) else None
         if kept is None or kept[0] is not references:
-            trained = getattr(self.model, "labels", ())
-            kept = references, limit_within(references, false_accept_rate, trained)
+            kept = references, limit_within(references, false_accept_rate, getattr(self.model, "labels", ()))
             self._limits = {rate: value for rate, value in self._limits.items() if value[0] is references}
             self._limits[float(false_accept_rate)] = kept
         return kept[1]
@@ -338,10 +332,8 @@ class Searchable(ABC):
         (references, numbers), store = self._snapshot(), self._store
         ignore = left_out(store, numbers, references.labels, {"label": label}, None)
         chosen = numbers[~np.asarray(ignore)][first : None if most is None else first + most].tolist()
-        facts = zip(
-            store.sources(chosen), store.cameras(chosen), store.times(chosen), store.columns(chosen), strict=True
-        )
-        return [EnrolledImage(image, as_label(label), *fact) for image, fact in zip(chosen, facts, strict=True)]
+        facts = zip(chosen, store.described(chosen), strict=True)
+        return [EnrolledImage(image, as_label(label), *fact) for image, fact in facts]
 
     def __len__(self) -> int:
         return len(self.references)
