@@ -258,6 +258,16 @@ class Gallery(Enrolling):
         self._reopened(model)
         return done
 
+    def opened_again(self) -> "Gallery":
+        """The same place, opened anew: by its own model where another process moved it to another than this one's.
+
+        Raises:
+            StoreError: It cannot be opened any more.
+        """
+        store = self._store.opened_again()
+        same = self._model is not None and store.about["fingerprint"] == self._model.encoder.fingerprint
+        return Gallery(self.path, self._model if same else None, store, self._options)
+
     def _reopened(self, model: HasEncoder) -> None:
         self._store.close()
         self._store = self._store.opened_again()
