@@ -93,7 +93,7 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
         options = upload.options(answers.PredictOptions)
         if options.keep_unknown and request.scope["state"]["right"] != "write":
             raise need_write()
-        return await work.run(lambda: service.predict(upload.images, upload.names, options))
+        return await work.run(lambda: service.predict(upload, options))
 
     async def embed(request: Request) -> Any:
         upload = await read_upload(request, most)
