@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from services import Running, running
 
 from lookalike import Client, Gallery, Model
+from services import Running, running
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A client of a service does what its gallery does: one script over both, every result compared."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from services import Running, running, write_tokens
 
 from lookalike import Client, Gallery, LookalikeError, Model, Prediction, Predictions, ServiceError
 from lookalike.data.images import ImageError
 from lookalike.gallery.health import health_of
 from lookalike.inference.references import GalleryError
+from services import Running, running, write_tokens
 
 Either = Gallery | Client
 OWN = {"created", "bundle", "time", "query", "thumbnail", "days"}  # what differs between two galleries
@@ -89,7 +88,9 @@ def script(digits: Path, broken: Path) -> list[Callable[[Either], Any]]:
         lambda g: g.neighbours(embedded(g, test[:2]).astype(np.float64), 2),
         lambda g: g.search(np.zeros((1, 15), np.float32), 3),
         lambda g: g.search(np.zeros((1, 16), np.float32), 0),
-        lambda g: g.add(test[:4], "new digits", camera=[1, None, 2, 2], columns={"shelf": "B3", "day": [1, 2, None, 4]}),
+        lambda g: g.add(
+            test[:4], "new digits", camera=[1, None, 2, 2], columns={"shelf": "B3", "day": [1, 2, None, 4]}
+        ),
         lambda g: g.last_change,
         lambda g: g.images("new digits"),
         lambda g: g.predict(test[5:7], where={"shelf": "B3", "camera": 2}),
@@ -157,7 +158,10 @@ def test_what_a_gallery_does_its_client_does(
     digit_gallery.close()
     split = "max_images=2" in limits  # a change for each request: its own numbers, and parts of what is refused
     own = Gallery.open(tmp_path / "a" / "shop", digit_model)
-    with running(Gallery.open(tmp_path / "b" / "shop", digit_model), *limits) as service, Client(service.address) as client:
+    with (
+        running(Gallery.open(tmp_path / "b" / "shop", digit_model), *limits) as service,
+        Client(service.address) as client,
+    ):
         for place, done in enumerate(script(digits, broken)[: 19 if split else None]):
             expected = result_of(done, own, tmp_path / "a" / "shop")
             got = result_of(done, client, tmp_path / "b" / "shop")
@@ -165,3 +169,67 @@ def test_what_a_gallery_does_its_client_does(
                 assert expected[0] == "refused", place
             elif expected is not None and got is not None:
                 assert got == expected, place
+
+
+def test_a_long_list_is_sent_in_parts(digit_gallery: Gallery, digits: Path, broken: Path) -> None:
+    test = sorted((digits / "test").rglob("*.png"))
+    expected = digit_gallery.predict([*test, broken])
+    with running(digit_gallery, "max_images=3") as service, Client(service.address) as client:
+        assert plain(client.predict([*test, broken])) == plain(expected)
+        assert len(client.add(test, "test", note="seven times")) == len(test)
+        assert [change.note for change in client.log(8)] == [*["seven times"] * 7, ""]
+        assert client.last_change == 8
+        with pytest.raises(
+            ServiceError, match=r"cannot be used.*; images before were added as change 9, which undo tak"
+        ):
+            client.add([*[file.read_bytes() for file in test[:3]], broken], "once more", keep_copies=True)
+        assert client.undo(9) == 3
+        with pytest.raises(ImageError, match=r"predict: none of 4 images can be used:\n  .*broken\.png: not an image"):
+            client.predict([broken] * 4)
+
+
+def test_what_it_says_of_itself(client: Client, served: Running) -> None:
+    assert repr(client) == f"Client('{served.address.rstrip('/')}')"
+    assert bool(Client("http://127.0.0.1:1")), "without asking"
+    with pytest.raises(GalleryError, match=r"embeddings: expected finite float32 \[Q, D\], got float32 \[1, 16\]"):
+        client.search(np.full((1, 16), np.nan, np.float32))
+    with pytest.raises(GalleryError, match=r"where=.*: expected finite numbers"):
+        client.predict(b"", where={"day": float("nan")})
+
+
+def test_rights_of_tokens(digit_gallery: Gallery, digits: Path, tmp_path: Path) -> None:
+    read, write = "read-" + "r" * 20, "write-" + "w" * 20
+    tokens = write_tokens(tmp_path / "tokens.txt", f"read {read}", f"write {write}")
+    with running(digit_gallery, f"tokens={tokens}") as service:
+        assert Client(service.address, token=write).rename("digit 1", "one") == 10
+        reader = Client(service.address, token=read)
+        assert reader.predict(digits / "test" / "digit 1").items[0].label == "one"
+        with pytest.raises(ServiceError, match="this token may ask and not change: use a write token") as raised:
+            reader.remove(label="one")
+        assert (raised.value.status, raised.value.kind) == (403, "read_only")
+        with pytest.raises(ServiceError, match="asks for a token: the one that was given is not among them"):
+            len(Client(service.address, token="x" * 30))
+
+
+ASKED = """
+import sys
+for name in "torch fastapi starlette uvicorn openvino faiss prometheus_client python_multipart sklearn".split():
+    sys.modules[name] = None  # importing it fails
+from lookalike import Client
+address, image = sys.argv[1:]
+with Client(address) as client:
+    assert client.predict(image, 3).label
+    assert client.embed(image).shape == (1, 16)
+    assert client.search(client.embed(image), 3)[0].shape == (1, 3)
+    assert client.add(image, "new") == [51]
+    assert client.undo(client.last_change) == 1
+    assert len(client) == 50 and client.health().images == 50
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"numba", "pandas", "hydra", "pyarrow"}))
+"""
+
+
+def test_it_needs_no_network_and_no_server(served: Running, digits: Path) -> None:
+    file = next((digits / "test").rglob("*.png"))
+    command = [sys.executable, "-c", ASKED, served.address, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
