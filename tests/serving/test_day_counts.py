@@ -54,17 +54,9 @@ def test_old_days_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"{",
-        b"[]",
-        b"7",
-        b"\xff",
-        b'{"yesterday": [1, 2]}',
-        b'{"2026-01-01": 3}',
-        b'{"2026-01-01": [1]}',
-        b"[" * 10**5,
-    ]
-    + [b'{"2026-01-01": ["x", 2]}', b'{"2026-01-01": [1, null]}'],
+        *(b"", b"{", b"[]", b"7", b"\xff", b"[" * 10**5, b'{"yesterday": [1, 2]}', b'{"2026-01-01": 3}'),
+        *(b'{"2026-01-01": [1]}', b'{"2026-01-01": ["x", 2]}', b'{"2026-01-01": [1, null]}'),
+    ],
 )
 def test_a_damaged_file_is_told(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "days.json"

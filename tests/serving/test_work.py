@@ -65,7 +65,7 @@ def test_what_takes_too_long_goes_on_and_what_waited_is_not_called() -> None:
         waited = asyncio.ensure_future(work.run(lambda: called.append("waited")))
         for late in (began, waited):
             with pytest.raises(
-                TooLateError, match="took longer than 0.1 seconds: send fewer images at a time, or start"
+                TooLateError, match=r"took longer than 0\.1 seconds: send fewer images at a time, or start"
             ):
                 await late
         assert work.inside == 1, "the thread still works"

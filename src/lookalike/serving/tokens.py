@@ -63,8 +63,8 @@ def read_tokens(file: str | Path) -> Tokens:
         raise TokenError(f"tokens={file}: {reason}: make it, such as by {_EXAMPLE}") from error
     except BeyondLimitError as error:
         raise TokenError(
-            f"tokens={file}: expected a small file of text, found a pipe, a device or a large one: make one, such as by "
-            f"{_EXAMPLE}"
+            f"tokens={file}: expected a small file of text, found a pipe, a device or a large one: make one, such as "
+            f"by {_EXAMPLE}"
         ) from error
     if loose:
         raise TokenError(f"tokens={file}: others on this computer can read it: chmod 600 {file}")
