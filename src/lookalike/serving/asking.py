@@ -139,8 +139,7 @@ class Asking:
             items[place] = Prediction(name_of(given[place], place), None, None, None, (), text, given[place])
         if not parts:
             raise ImageError(f"predict: none of {len(given)} images can be used:\n  {listed(list(errors.values()))}")
-        if len({part.fingerprint for part in parts}) > 1:
-            raise ServiceError(f"{self._connection.address}: has another model since it began to answer: ask again")
+        self._need_one_model({part.fingerprint for part in parts})
         made = replace(parts[0], items=tuple(items[place] for place in range(len(given))))
         return made[0] if alone else made
 
@@ -159,17 +158,23 @@ class Asking:
             ImageError: An image cannot be used and `errors` is None.
         """
         given, _ = with_folders(images, "embed")
-        size = int(self._connection.about()["dimensions"])
-        embeddings = np.zeros((len(given), size), np.float32)
         unusable: dict[int, str] = {}
-        for batch, rows in self._sent("/v1/embed", given, _embeddings, lambda _: {}, unusable):
+        made: dict[int, list[float]] = {}
+        models: set[str] = set()
+        for batch, (model, rows) in self._sent("/v1/embed", given, _embeddings, lambda _: {}, unusable):
+            models.add(model)
             for image, row in zip(batch, rows, strict=True):
                 if isinstance(row, str):
                     unusable[image.place] = image.told(row)
                 else:
-                    embeddings[image.place] = row
+                    made[image.place] = row
         if unusable and errors is None:
             raise ImageError(listed([unusable[place] for place in sorted(unusable)]))
+        self._need_one_model(models)
+        size = len(next(iter(made.values()))) if made else int(self._connection.ask_about()["dimensions"])
+        embeddings = np.zeros((len(given), size), np.float32)
+        if made:
+            embeddings[list(made)] = list(made.values())
         if errors is not None:
             errors.update(sorted(unusable.items()))
         return embeddings
@@ -286,6 +291,10 @@ class Asking:
     def __bool__(self) -> bool:
         return True  # without asking the service how many images there are
 
+    def _need_one_model(self, fingerprints: set[str]) -> None:
+        if len(fingerprints) > 1:
+            raise ServiceError(f"{self._connection.address}: got another model while it answered: ask again")
+
     def _sent(
         self,
         path: str,
@@ -338,11 +347,12 @@ def _predictions(values: dict[str, Any], count: int) -> Predictions:
     return made
 
 
-def _embeddings(values: dict[str, Any], count: int) -> list[list[float] | str]:
-    """The row of each image, or why there is none."""
+def _embeddings(values: dict[str, Any], count: int) -> tuple[str, list[list[float] | str]]:
+    """Which model, and the row of each image, or why there is none."""
     items: list[dict[str, Any]] = values["items"]
     _need_count(len(items), count)
-    return [str(item["error"]) if item.get("embedding") is None else item["embedding"] for item in items]
+    rows = [str(item["error"]) if item.get("embedding") is None else item["embedding"] for item in items]
+    return str(values["fingerprint"]), rows
 
 
 def _neighbours(count: int) -> Callable[[dict[str, Any]], list[tuple[Neighbour, ...]]]:
