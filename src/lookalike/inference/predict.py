@@ -333,17 +333,13 @@ def neighbours_of(references: References, rows: np.ndarray, similarity: np.ndarr
         rows: int64 [K].
         similarity: float32 [K].
     """
-    thumbnails, numbers = references.thumbnails, references.numbers
+    chosen, numbers = rows.tolist(), references.numbers
+    facts = zip(chosen, references.files(chosen), references.pictures(chosen), similarity.tolist(), strict=True)
     return tuple(
         Neighbour(
-            rank,
-            references.labels[row],
-            str(references.file(int(row))),
-            float(value),
-            thumbnails[int(row)] if thumbnails is not None else b"",
-            None if numbers is None else int(numbers[row]),
+            rank, references.labels[row], str(file), value, picture, None if numbers is None else int(numbers[row])
         )
-        for rank, (row, value) in enumerate(zip(rows, similarity, strict=True), start=1)
+        for rank, (row, file, picture, value) in enumerate(facts, start=1)
     )
 
 
