@@ -73,7 +73,7 @@ def test_many_threads_get_what_one_thread_gets(bundle_path: Path) -> None:
 def test_a_graph_is_compared_with_what_its_bundle_says(bundle_path: Path) -> None:
     graph = bundle_path / "model.xml"
     OpenVinoNetwork(graph, "float32", PixelSettings(32, 32), 16)
-    text = r"model\.xml: expected float32 embeddings \[4, 9\] of length 1, found float32 \[4, 16\] of lengths .*: copy"
+    text = r"model\.xml: expected float32 embeddings \[2, 9\] of length 1, found float32 \[2, 16\] of lengths .*: copy"
     with pytest.raises(NetworkError, match=text):
         OpenVinoNetwork(graph, "float32", PixelSettings(32, 32), 9)
     text = r"model\.xml: expected images uint8 \['B', 33, 32, 3\] and one output, found \['u8'\] .* and 1 outputs: copy"
