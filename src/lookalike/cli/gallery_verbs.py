@@ -47,7 +47,7 @@ def create(settings: "GalleryCreate") -> int:
     _need_model(settings)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         show(f"{gallery}, searched by {gallery.model}")
-        show(f"Next: lookalike gallery add gallery={settings.gallery} images=<folder> label=<its name>")
+        show(f"Next: lookalike gallery add gallery={gallery.path} images=<folder> label=<its name>")
     return 0
 
 
@@ -273,7 +273,7 @@ def suggest(settings: "GallerySuggest") -> int:
     written = suggestions.write(settings.output)
     show(suggestions)
     show(f"written: {written} and {written.with_suffix('.html')}")
-    show(f"Next: edit the labels in {written}, then lookalike gallery add gallery={settings.gallery} images={written}")
+    show(f"Next: edit the labels in {written}, then lookalike gallery add gallery={gallery.path} images={written}")
     return 0
 
 

@@ -27,6 +27,7 @@ In reading order:
     suggest           makes these groups from files and embeddings
     approximate       approximate search, for whoever asks for it
     searchable        what can be searched and asked: a gallery now, or as it was
+    past              a gallery as it was after one of its changes
     editing           what changes enrolled images
     enrolling         what adds images
     verification      whether a gallery is whole

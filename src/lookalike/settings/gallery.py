@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from lookalike.settings.paths import PathText
+from lookalike.settings.paths import PathText, PlaceText
 from lookalike.settings.training import Pixels
 from lookalike.settings.types import Count, Settings
 from lookalike.settings.verbs import Precision, UntrainedModel, Workers, bundle_alone
 
-Place = Annotated[PathText, Field(description="folder of the gallery")]
+Place = Annotated[
+    PlaceText, Field(description="folder of the gallery, or its address: postgresql://...?gallery=<name>")
+]
 Note = Annotated[str, Field(description="why, for the log")]
 Bundle = Annotated[PathText | None, Field(description="the model that made it, if it moved; null = where it was")]
 Device = Literal["auto", "cpu", "cuda"]

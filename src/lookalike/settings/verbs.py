@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data
-from lookalike.settings.paths import PathText
+from lookalike.settings.paths import PathText, PlaceText, SwitchOrPath
 from lookalike.settings.search_space import Objective, Space
 from lookalike.settings.training import (
     Augment,
@@ -156,8 +156,8 @@ class EvalCommand(Settings):
     """Settings of `lookalike eval`."""
 
     bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path or gallery")
-    gallery: PathText | None = Field(
-        description="folder of a gallery: how well it names these images; all of them where there are no splits"
+    gallery: PlaceText | None = Field(
+        description="folder or address of a gallery: how well it names these images; all where there are no splits"
     )
     ckpt_path: PathText | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
     ckpt_key: str | None = Field(
@@ -187,13 +187,20 @@ class PredictCommand(Settings):
     bundle: PathText | None = Field(
         description="folder of a bundle; with a gallery the model that made it, if it moved"
     )
-    gallery: PathText | None = Field(description="folder of a gallery that is searched; null = what the bundle knows")
+    gallery: PlaceText | None = Field(
+        description="folder or address of a gallery to search; null = what the bundle knows"
+    )
     where: dict[str, Filter] = Field(
         description="of a gallery: search only these images: where.label, where.camera or where.<column>=<value>"
     )
     unless: dict[str, Filter] = Field(description="of a gallery: leave these images out: unless.camera=3")
-    keep_unknown: bool = Field(
-        description="of a gallery: keep images that are called unknown in its folder unknown, for gallery suggest"
+    index: Literal["ivf"] | None = Field(
+        description="of a gallery: ivf = approximate search of at least 10,000 images, whose index is built first; it "
+        "pays for very many images to predict; null = exact"
+    )
+    keep_unknown: SwitchOrPath = Field(
+        description="of a gallery: keep images that are called unknown in its folder unknown, for gallery suggest; or "
+        "the folder, which a gallery on a server needs"
     )
     image: PathText = Field(
         description="a file, a folder, a glob pattern, or a .csv, .tsv or .parquet table with a column path"
