@@ -109,39 +109,14 @@ class UntrainedModel(Settings):
         return {name: value for name, value in values.items() if name not in of_training}
 
 
-def bundle_alone(values: object) -> object:
-    """Refuses a network or pixels beside a bundle, which has its own.
-
-    Args:
-        values: The settings of a verb that embeds, plain.
-    """
-    if not isinstance(values, dict):
-        return values
-    given = {name: values.get(name) for name in ("model", "pixels")}
-    model = given["model"]
-    if isinstance(model, dict) and all(is_null(value) for value in model.values()):
-        given["model"] = None
-    bundle = not is_null(values.get("bundle"))
-    others = [name for name, value in given.items() if value is not None]
-    if bundle and others:
-        raise PydanticCustomError(
-            "whole_line",
-            "bundle={bundle}: has a network and pixels of its own: leave out {others}, or the bundle",
-            {"bundle": str(values["bundle"]), "others": " and ".join(others)},
-        )
-    return {**values, **given}
-
-
-class EmbedCommand(Settings):
-    """Settings of `lookalike embed`."""
+class Embedding(Settings):
+    """What embeds: a bundle, or a network without training."""
 
     bundle: PathText | None = Field(description="folder of a bundle; or give model, for a network without training")
     model: UntrainedModel | None = Field(
         description="a recipe, see groups: its network as it is before training; null = that of the bundle"
     )
     pixels: Pixels | None = Field(description="of such a network; null = as its recipe says, or else timm")
-    data: Data
-    output: PathText = Field(description="folder to write")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     workers: Workers
@@ -149,7 +124,29 @@ class EmbedCommand(Settings):
     @model_validator(mode="before")
     @classmethod
     def _bundle_alone(cls, values: object) -> object:
-        return bundle_alone(values)
+        """Refuses a network or pixels beside a bundle, which has its own."""
+        if not isinstance(values, dict):
+            return values
+        given = {name: values.get(name) for name in ("model", "pixels")}
+        model = given["model"]
+        if isinstance(model, dict) and all(is_null(value) for value in model.values()):
+            given["model"] = None
+        bundle = not is_null(values.get("bundle"))
+        others = [name for name, value in given.items() if value is not None]
+        if bundle and others:
+            raise PydanticCustomError(
+                "whole_line",
+                "bundle={bundle}: has a network and pixels of its own: leave out {others}, or the bundle",
+                {"bundle": str(values["bundle"]), "others": " and ".join(others)},
+            )
+        return {**values, **given}
+
+
+class EmbedCommand(Embedding):
+    """Settings of `lookalike embed`."""
+
+    data: Data
+    output: PathText = Field(description="folder to write")
 
 
 class EvalCommand(Settings):
