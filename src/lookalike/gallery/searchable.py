@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from lookalike.console import say
 from lookalike.data.any_image import AnyImage
 from lookalike.data.labels import as_label
 from lookalike.data.thumbnail import picture
-from lookalike.gallery.approximate import ApproximateSearch, IndexFacts
+from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
 from lookalike.gallery.columns import Filter, left_out
 from lookalike.gallery.own_model import model_of
 from lookalike.gallery.rows import EnrolledImage
-from lookalike.gallery.snapshot import references_of
 from lookalike.gallery.sql_store import SqlStore
+from lookalike.gallery.stores import name_of
 from lookalike.gallery.unknown_limit import limit_within
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
@@ -29,6 +29,7 @@ from lookalike.inference.predict import Neighbour, Prediction, Predictions, neig
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
+from lookalike.inference.search_facts import IndexFacts
 from lookalike.pages import snippet
 
 _LABELS_SHOWN = 12  # in a notebook
@@ -68,7 +69,7 @@ class Searchable(ABC):
     @property
     def name(self) -> str:
         """Of its folder, or of the gallery on a server."""
-        return self.path.resolve().name if isinstance(self.path, Path) else self.path.rpartition("=")[2]
+        return name_of(self.path)
 
     @property
     def model(self) -> HasEncoder:
@@ -114,6 +115,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> Prediction: ...
 
     @overload
@@ -126,6 +128,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> Predictions: ...
 
     def predict(
@@ -137,6 +140,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> Prediction | Predictions:
         """Names images by their k nearest enrolled ones.
 
@@ -150,6 +154,7 @@ class Searchable(ABC):
             where: Column -> the value, or values, of the images that are searched: `label`, `camera`, `source` or what
                 was given to `add` as columns; all of several columns must fit.
             unless: Column -> the value, or values, of images that are left out.
+            index: As of `search`; `Predictions.index` says how it was searched.
 
         Returns:
             A prediction for one image, `Predictions` for several and for a folder.
@@ -167,6 +172,7 @@ class Searchable(ABC):
             false_accept_rate=false_accept_rate,
             where=where,
             unless=unless,
+            index=index,
             strict=alone,
         )
         return made[0] if alone else made
@@ -180,6 +186,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
         boxes: Sequence[Box | None] | None = None,
         base: Path | None = None,
         strict: bool = False,
@@ -194,6 +201,7 @@ class Searchable(ABC):
             false_accept_rate: As of `predict`.
             where: As of `predict`.
             unless: As of `predict`.
+            index: As of `predict`.
             boxes: Per image the part of it that is used, None for the whole.
             base: The folder that was asked for, whose folders may be labels.
             strict: Raise for an image that cannot be used.
@@ -216,6 +224,7 @@ class Searchable(ABC):
             base=base,
             boxes=boxes,
             ignore=ignore,
+            search=lambda embeddings, most: self._approximate.search(references, embeddings, most, ignore, index),
         )
 
     def search(
@@ -225,17 +234,18 @@ class Searchable(ABC):
         *,
         where: Filter | None = None,
         unless: Filter | None = None,
-        index: Literal["ivf"] | None = None,
+        index: Kind | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly unless asked otherwise.
 
         Args:
-            embeddings: float32 [Q, D], unit length, made by the model of the gallery.
+            embeddings: float32 [Q, D], unit length, made by the model of the gallery, which is not loaded for that.
             k: K; all images in a smaller gallery, or where filters leave fewer.
             where: As of `predict`.
             unless: As of `predict`.
             index: `ivf` for an approximate search of at least 10,000 images, without filters. It is built beside the
-                exact search, which answers until then and again after every change; `index` says how good it is.
+                exact search, which answers until then and again after every change, see `build_index`; `index` says
+                how good it is.
 
         Returns:
             int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
@@ -247,11 +257,7 @@ class Searchable(ABC):
         references, numbers = self.enrolled()
         ignore = self._left_out(references, numbers, where, unless)
         left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
-        if index is not None and ignore is None and (built := self._approximate.over(references, index)):
-            query = references.as_query(embeddings, self.encoder.fingerprint)
-            if (near := built.search(query, min(k, left))) is not None:
-                return numbers[near[0]], near[1]
-        rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
+        rows, similarity, _ = self._approximate.search(references, embeddings, min(k, left), ignore, index)
         return numbers[rows], similarity
 
     def neighbours(
@@ -281,6 +287,20 @@ class Searchable(ABC):
     def version(self) -> int:
         """The number of its last change, by whichever process."""
         return self._store.version
+
+    def build_index(self, index: Kind = KIND) -> IndexFacts | None:
+        """Builds the approximate index of what is enrolled now and waits for it.
+
+        Args:
+            index: `ivf`.
+
+        Returns:
+            What is known of it; None where there are fewer than 10,000 images, which are searched exactly.
+
+        Raises:
+            GalleryError: The gallery is empty, or there is no such index.
+        """
+        return self._approximate.build(self.enrolled()[0], index)
 
     @property
     def index(self) -> IndexFacts | None:
@@ -402,29 +422,3 @@ class Searchable(ABC):
         if self._voting is None or self._voting[0] is not references:
             self._voting = references, vote_within(references)
         return self._voting[1]
-
-
-class PastGallery(Searchable):
-    """A gallery as it was after one of its changes; made by `Gallery.at`.
-
-    Attributes:
-        number: Of the change.
-    """
-
-    def __init__(
-        self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any], number: int
-    ) -> None:
-        super().__init__(path, model, store, options)
-        self.number = number
-        rows = store.rows_at(number)
-        numbers = np.array([row.id for row in rows], np.int64)
-        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(
-            len(rows), int(store.about["dimensions"])
-        )
-        self._read = references_of(store, numbers, [row.label for row in rows], embeddings)
-
-    def _snapshot(self) -> tuple[References, np.ndarray]:
-        return self._read
-
-    def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]} after change {self.number})"
