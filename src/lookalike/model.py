@@ -18,7 +18,7 @@ from lookalike.devices import torch_device
 from lookalike.errors import LookalikeError, needing
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, need_workers, openvino_encoder
-from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.predict import Prediction, Predictions, predict
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Off
@@ -298,12 +298,11 @@ class Model:
         """
         references = self.references
         assert self.bundle is not None
-        limit, source = self.bundle.rejection(threshold, false_accept_rate), str(self.bundle.path)
+        limit, vote = self.bundle.rejection(threshold, false_accept_rate), self.bundle.config.vote
         listed, alone = with_folders(images, "predict")
-        asked = listed[0] if alone else listed
-        return predict_any(
-            self.encoder, references, asked, k, source=source, vote_by=self.bundle.config.vote, rejection=limit
-        )
+        source = str(self.bundle.path)
+        made = predict(self.encoder, references, listed, k, source=source, vote_by=vote, rejection=limit, strict=alone)
+        return made[0] if alone else made
 
     def evaluate(
         self,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from services import running
 
 from lookalike import Gallery, Model
 from postgres_server import Server
+from services import running
 
 
 @pytest.fixture(scope="module")

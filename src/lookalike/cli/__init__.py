@@ -8,6 +8,7 @@ In reading order:
     predict_verb    the verb predict
     gallery_verbs   the actions of the verb gallery
     training_verbs  the verbs that train
+    serve_verb      the verb serve
     verbs           the table of verbs
     settings_file   settings from a YAML or JSON file
     arguments       from what a person types to checked settings

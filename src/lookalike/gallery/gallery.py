@@ -9,11 +9,11 @@ import numpy as np
 from lookalike.console import say
 from lookalike.data.image_files import PassedOver, find_images
 from lookalike.gallery.editing import UNKNOWN
+from lookalike.gallery.enrolled import HasEncoder
 from lookalike.gallery.enrolling import Enrolling
 from lookalike.gallery.enrolment import as_note, source_of
 from lookalike.gallery.own_model import KEPT, about_model, keep_model
 from lookalike.gallery.reembedding import Reembedding, reembed
-from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.stores import create_store, discard_store, open_store, shown_place
@@ -269,6 +269,16 @@ class Gallery(Enrolling):
         done = reembed(self._store, encoder, _about(model, kept), as_note(note), progress)
         self._reopened(model)
         return done
+
+    def opened_again(self) -> "Gallery":
+        """The same place, opened anew: by its own model where another process moved it to another than this one's.
+
+        Raises:
+            StoreError: It cannot be opened any more.
+        """
+        store = self._store.opened_again()
+        same = self._model is not None and store.about["fingerprint"] == self._model.encoder.fingerprint
+        return Gallery(self.path, self._model if same else None, store, self._options)
 
     def _reopened(self, model: HasEncoder) -> None:
         self._store.close()

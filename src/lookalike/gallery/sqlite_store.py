@@ -15,9 +15,9 @@ from uuid import uuid4
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, moved
+from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, replaced
 from lookalike.gallery.history import Connection
-from lookalike.gallery.rows import Row, StoreError, digest
+from lookalike.gallery.rows import ReplacedError, Row, StoreError, digest
 from lookalike.gallery.sql_store import SqlStore, last_change, reloaded_since
 from lookalike.gallery.vector_file import VectorFile
 
@@ -200,7 +200,7 @@ class SqliteStore(SqlStore):
         connection.execute("BEGIN IMMEDIATE")
         try:
             if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
-                raise StoreError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
+                raise ReplacedError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
             self._need_same(connection)
             yield connection
             connection.execute("COMMIT")
@@ -225,7 +225,7 @@ class SqliteStore(SqlStore):
         if "gallery" in self.about:
             row = connection.execute("SELECT value FROM about WHERE name = 'gallery'").fetchone()
             if row is None or row[0] != self.about["gallery"]:
-                raise StoreError(moved(self.name))
+                raise replaced(self.name)
 
     def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
         """One row per label: a Python object for each of a million images takes seconds."""

@@ -7,6 +7,7 @@ In reading order:
     picture           queries and their neighbours as one picture, readable without colour
     references        the images a model knows
     bundle_config     the settings of a bundle, typed
+    prediction_json   predictions as they stand in JSON, to be read back
     rejection         when a prediction says unknown
     bundle            the deployable folder
     encoder           images -> unit embeddings

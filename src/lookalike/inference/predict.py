@@ -3,7 +3,7 @@
 One unreadable image gives a prediction with `error`; the rest go on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +12,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.data.any_image import AnyImage, as_list, name_of, truth_of
+from lookalike.data.any_image import AnyImage, name_of, truth_of
 from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.picture import Cell, draw_rows
+from lookalike.inference.prediction_json import (
+    SCHEMA,
+    NeighbourJson,
+    PredictionJson,
+    PredictionsJson,
+    need_schema,
+    read_back,
+)
 from lookalike.inference.queries import PredictError
 from lookalike.inference.references import References, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
@@ -26,7 +34,6 @@ from lookalike.pages import snippet
 from lookalike.settings.paths import at_home
 from lookalike.terminal import visible_line
 
-SCHEMA = 1
 UNKNOWN = "unknown"
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray, IndexFacts | ExactInstead | None]]
 _ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
@@ -56,6 +63,15 @@ class Neighbour:
         """Plain values for JSON; `number` only where there is one."""
         values = {"rank": self.rank, "label": self.label, "path": self.path, "similarity": self.similarity}
         return values if self.number is None else {**values, "number": self.number}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Neighbour":
+        """What `to_dict` gave, without the small picture.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind.
+        """
+        return cls(**vars(read_back(NeighbourJson, values)))
 
 
 @dataclass(frozen=True)
@@ -104,6 +120,20 @@ class Prediction:
             "neighbours": [neighbour.to_dict() for neighbour in self.neighbours],
         }
         return values if self.error is None else {**values, "error": self.error}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Prediction":
+        """What `to_dict` gave; pictures are read from the paths that it names.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind.
+        """
+        return cls._of(read_back(PredictionJson, values))
+
+    @classmethod
+    def _of(cls, item: PredictionJson) -> "Prediction":
+        neighbours = tuple(Neighbour(**vars(neighbour)) for neighbour in item.neighbours)
+        return cls(**{**vars(item), "neighbours": neighbours})
 
     def figure(self) -> Image.Image:
         """The query and its neighbours as a picture."""
@@ -191,6 +221,20 @@ class Predictions:
             **({} if self.rejection is None else {"threshold": self.threshold, "unknown": self.rejection.to_dict()}),
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Predictions":
+        """What `to_dict` gave, and `write` wrote.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind, or they are of another schema.
+        """
+        need_schema(values)
+        given = read_back(PredictionsJson, values)
+        rejection = None if given.unknown is None else Rejection.from_dict(vars(given.unknown))
+        items = tuple(map(Prediction._of, given.items))
+        head = (given.created, given.bundle, given.fingerprint, given.k)
+        return cls(*head, items, rejection, given.precision, given.vote)
 
     def write(self, folder: str | Path) -> Path:
         """Writes `<folder>/<YYYY-MM-DDTHH-MM-SS>.json`; returns its path.
@@ -294,41 +338,6 @@ def predict(
         items = tuple(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen, index)
-
-
-def predict_any(
-    encoder: Encoder,
-    references: References,
-    images: AnyImage | Iterable[AnyImage],
-    k: int | None,
-    *,
-    source: str,
-    vote_by: VoteConfig | None = None,
-    rejection: Rejection | None = None,
-) -> Prediction | Predictions:
-    """As `predict`, for one image or several.
-
-    Args:
-        encoder: The network.
-        references: Made by the same network.
-        images: One image, or an iterable of them.
-        k: As of `predict`.
-        source: What predicts: the folder of a bundle or a gallery.
-        vote_by: As of `predict`.
-        rejection: When the label is `unknown`; None for never.
-
-    Returns:
-        A prediction for one image, `Predictions` for several.
-
-    Raises:
-        GalleryError: k is larger than the number of references, or they are of another fingerprint.
-        ImageError: The one image cannot be used; of several such a one gets a prediction with `error`.
-    """
-    listed, alone = as_list(images)
-    predictions = predict(
-        encoder, references, listed, k, source=source, vote_by=vote_by, rejection=rejection, strict=alone
-    )
-    return predictions[0] if alone else predictions
 
 
 def draw(items: Sequence[Prediction], file: Path) -> None:

@@ -72,6 +72,8 @@ def read_tokens(file: str | Path) -> Tokens:
             raise TokenError(f"tokens={file}: line {number}: expected `read <token>` or `write <token>`: correct it")
         if len(words[1]) < _LEAST:
             raise TokenError(f"tokens={file}: line {number}: a token has {_LEAST} letters or more: make another")
+        if not words[1].isascii():
+            raise TokenError(f"tokens={file}: line {number}: a token is of ASCII letters, as headers are: make another")
         digests.append((sha256(words[1].encode()).digest(), "write" if words[0] == "write" else "read"))
     if not digests:
         raise TokenError(f"tokens={file}: holds no token: add a line, such as by {_EXAMPLE}")

@@ -1,5 +1,6 @@
 """Images that were called unknown and kept: looked at in groups, enrolled, or thrown away."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,12 +16,16 @@ class Unknowns:
     """The kept images of a gallery in a folder. Clients name them as they are listed: no path comes from a request.
 
     Args:
-        gallery: Open.
+        opened: Gives the gallery.
     """
 
-    def __init__(self, gallery: Gallery) -> None:
-        self._gallery, self._lock = gallery, Lock()
+    def __init__(self, opened: Callable[[], Gallery]) -> None:
+        self._opened, self._lock = opened, Lock()
         self._grouped: tuple[object, dict[str, Any]] | None = None
+
+    @property
+    def _gallery(self) -> Gallery:
+        return self._opened()
 
     def groups(self, least: int) -> dict[str, Any]:
         """Those that are not enrolled, in groups that probably show the same.
