@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 def inputs_of(settings: "Settings") -> dict[str, Path]:
     """Setting -> the file or folder that it names, of all that are only read; `exclude.csv` where there is one."""
     named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image", "gallery")}
+    if not isinstance(named["gallery"], str):
+        named["gallery"] = None  # of training: the group of that name, which is no place
     weights = getattr(getattr(settings, "model", None), "weights", None)
     named["model.weights"] = None if weights in ("auto", "package", "none") else weights
     data: Data | None = getattr(settings, "data", None)
