@@ -38,7 +38,7 @@ def test_every_class_of_settings_belongs_to_one_verb() -> None:
     assert len(set(used)) == len(used)
     made = {
         prefix + node.name
-        for prefix, module in (("", classes), ("gallery:", of_galleries))
+        for prefix, module in (("", classes), ("gallery:", of_galleries), ("serving:", of_services))
         for node in ast.parse(Path(module.__file__).read_text("utf-8")).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }

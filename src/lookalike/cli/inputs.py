@@ -16,8 +16,8 @@ def inputs_of(settings: "Settings") -> dict[str, Path]:
     The address of a gallery on a server is neither.
     """
     named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image", "gallery")}
-    if is_postgres(named["gallery"]):
-        del named["gallery"]
+    if not isinstance(named["gallery"], str) or is_postgres(named["gallery"]):
+        del named["gallery"]  # of training it is the group of that name, which is no place
     weights = getattr(getattr(settings, "model", None), "weights", None)
     named["model.weights"] = None if weights in ("auto", "package", "none") else weights
     data: Data | None = getattr(settings, "data", None)

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
@@ -83,6 +83,36 @@ class References:
     def pictures(self, rows: Sequence[int]) -> list[bytes]:
         """Their small JPEGs, read together; empty where none are kept."""
         return [b""] * len(rows) if self.thumbnails is None else _together(self.thumbnails, rows)
+
+    def first(self, count: int) -> "References":
+        """So many of them, those that stand first; their thumbnails are left out."""
+        return replace(
+            self,
+            embeddings=self.embeddings[:count],
+            labels=self.labels[:count],
+            paths=self.paths[:count],
+            thumbnails=None,
+            off_unit=None,
+            numbers=None,
+        )
+
+    def followed_by(self, embeddings: np.ndarray, labels: Sequence[str], paths: Sequence[str]) -> "References":
+        """The same with others behind them, of the same root, made by the same network.
+
+        Args:
+            embeddings: float32 [N, D], unit length.
+            labels: N labels.
+            paths: N paths.
+        """
+        return replace(
+            self,
+            embeddings=np.concatenate([self.embeddings, embeddings]),
+            labels=[*self.labels, *labels],
+            paths=[*self.paths, *paths],
+            thumbnails=None,
+            off_unit=None,
+            numbers=None,
+        )
 
     @cached_property
     def _off_unit(self) -> float:
