@@ -12,6 +12,7 @@ from command_line import CONFIGS, NEEDED
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.verbs import VERBS, Verb, find_action, find_verb, gallery_actions
 from lookalike.settings import gallery as of_galleries
+from lookalike.settings import serving as of_services
 from lookalike.settings import verbs as classes
 from lookalike.settings.compose import UsageError
 from lookalike.settings.types import Settings

@@ -26,6 +26,7 @@ from lookalike.settings.types import Settings
 NO_PATHS = {
     "backbone",
     "ckpt_key",
+    "host",
     "run",
     "name",
     "note",

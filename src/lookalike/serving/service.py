@@ -56,14 +56,15 @@ class Service:
     Args:
         gallery: Open; it is closed by `close`.
         figures: What is counted.
+        unknown: Folder of kept unknown images; None for the gallery's own.
     """
 
-    def __init__(self, gallery: Gallery, figures: Figures) -> None:
-        self.figures = figures
+    def __init__(self, gallery: Gallery, figures: Figures, unknown: Path | None = None) -> None:
+        self.figures, self._unknown = figures, unknown
         folder = gallery.path if isinstance(gallery.path, Path) else None
-        self.keeps_unknown = folder is not None
+        self.keeps_unknown = bool(folder or unknown)
         self.kept = KeptOpen(gallery)
-        self.unknowns = Unknowns(lambda: self.gallery)
+        self.unknowns = Unknowns(lambda: self.gallery, unknown)
         self._warm = False
         self._days = DayCounts(folder / "days.json" if folder else None)
 
@@ -131,7 +132,7 @@ class Service:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
         if options.keep_unknown:
-            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made)]
+            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
         return answer
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
