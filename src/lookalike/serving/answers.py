@@ -155,6 +155,7 @@ class NeighbourAnswer(_Answer):
     path: str = Field(examples=["/photos/Kiwi/Kiwi_001.jpg"])
     similarity: float = Field(examples=[0.91])
     number: int | None = Field(default=None, examples=[17])
+    camera: int | None = Field(default=None, description="what took it, where that is known")
 
 
 class ItemAnswer(_Answer):
@@ -227,6 +228,7 @@ class GalleryAnswer(_Answer):
     version: str
     right: str = Field(description="read or write: what this token may do")
     keeps_unknown: bool
+    unknown: int = Field(description="kept unknown images that are not enrolled")
 
 
 class LabelAnswer(_Answer):
@@ -234,6 +236,7 @@ class LabelAnswer(_Answer):
 
     label: str
     images: int
+    number: int = Field(description="of its first image, whose picture stands for it")
 
 
 class LabelsAnswer(_Answer):
@@ -274,6 +277,14 @@ class AddAnswer(ChangeAnswer):
     errors: dict[str, str]
 
 
+class MovedAnswer(_Answer):
+    """Images that a change treated alike; a label is null where they were not in the gallery."""
+
+    before: str | None
+    after: str | None
+    images: int
+
+
 class LoggedAnswer(_Answer):
     """A change of the log."""
 
@@ -283,6 +294,7 @@ class LoggedAnswer(_Answer):
     note: str
     text: str
     images: int
+    moves: list[MovedAnswer] = Field(description="what it did; empty where nothing of it is known any more")
 
 
 class LogAnswer(_Answer):

@@ -1,6 +1,7 @@
 """What a service does with a gallery, as plain values: called by its threads, knows nothing of HTTP."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.predict import Predictions
-from lookalike.inference.references import GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.serving.answers import (
     AddOptions,
     DiscardUnknownOptions,
@@ -114,9 +115,16 @@ class Service:
         if made.rejection is not None:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
+        self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
             answer["kept"] = [path.name for path in self.gallery.keep_unknown(made)]
         return answer
+
+    def _tell_cameras(self, neighbours: list[dict[str, Any]]) -> None:
+        cameras = self.gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
+        for neighbour, camera in zip(neighbours, cameras, strict=True):
+            if camera is not None:
+                neighbour["camera"] = camera
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
         """Embeddings of images.
@@ -156,7 +164,9 @@ class Service:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
         embeddings = np.array(options.embeddings, np.float64)
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
-        return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
+        items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
+        self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
+        return {"items": items}
 
     def about(self, right: str) -> dict[str, Any]:
         """What the gallery is.
@@ -177,11 +187,13 @@ class Service:
             "version": __version__,
             "right": right,
             "keeps_unknown": self.keeps_unknown,
+            "unknown": self.unknowns.count(),
         }
 
     def labels(self) -> dict[str, Any]:
         """Each label with its count."""
-        return {"labels": [{"label": label, "images": count} for label, count in self.gallery.labels.items()]}
+        references = self.gallery.references
+        return {"labels": _counted(dict(sorted(Counter(references.labels).items())), references)}
 
     def images(self, options: ImagesOptions) -> dict[str, Any]:
         """The images of a label.
@@ -209,6 +221,7 @@ class Service:
                     "note": change.note,
                     "text": str(change),
                     "images": sum(move.images for move in change.moves),
+                    "moves": [vars(move) for move in change.moves],
                 }
                 for change in changes
             ]
@@ -292,7 +305,7 @@ class Service:
         return {
             "images": health.images,
             "looked_at": health.asked,
-            "few": [{"label": label, "images": count} for label, count in health.few.items()],
+            "few": _counted(health.few, references),
             "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
             "days": [
                 {"day": day, "images": images, "unknown": unknown}
@@ -317,6 +330,13 @@ class Service:
         if number is not None:
             self.figures.changes.labels(action).inc()
         return result, number
+
+
+def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
+    """Labels with their counts, each with the number of its first image."""
+    assert references.numbers is not None, "a gallery numbers its images"
+    first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
+    return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
 
 
 def _chosen(options: RemoveOptions) -> dict[str, Any]:

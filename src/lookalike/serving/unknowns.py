@@ -22,6 +22,10 @@ class Unknowns:
         self._gallery, self._lock = gallery, Lock()
         self._grouped: tuple[object, dict[str, Any]] | None = None
 
+    def count(self) -> int:
+        """How many there are that are not enrolled."""
+        return len(self._files())
+
     def groups(self, least: int) -> dict[str, Any]:
         """Those that are not enrolled, in groups that probably show the same.
 

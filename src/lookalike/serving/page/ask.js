@@ -1,0 +1,73 @@
+// The first part: photographs are asked, each answer is a card.
+
+import { answerCard } from "./answer.js";
+import { send } from "./api.js";
+import { takeFiles } from "./choosing.js";
+import { one } from "./elements.js";
+import { known, refresh } from "./known.js";
+import { when } from "./news.js";
+import { asking, renewOptions, startOptions } from "./options.js";
+import { view } from "./router.js";
+import { text } from "./texts.js";
+
+const SIDE_BY_SIDE = 2; // photographs on their way
+const cards = new Set();
+const queue = [];
+let running = 0;
+
+export function startAsk() {
+  view("ask", renewed);
+  startOptions();
+  takeFiles(take, () => !one("view-ask").hidden && !one("dialog").open);
+  one("clear").addEventListener("click", () => {
+    for (const card of [...cards]) card.close();
+    one("choose").focus();
+  });
+  when("known", renewed);
+  when("undone", (change) => cards.forEach((card) => card.takenBack(change)));
+}
+
+function renewed() {
+  if (!known.about) return;
+  renewOptions();
+  one("ask-empty").hidden = known.about.images > 0;
+}
+
+function take(files) {
+  const made = files.map((file) => {
+    const card = answerCard(file, () => {
+      cards.delete(card);
+      one("clear").hidden = cards.size < 2;
+    });
+    cards.add(card);
+    return card;
+  });
+  one("answers").prepend(...made.map((card) => card.element));
+  one("clear").hidden = cards.size < 2;
+  made[0].element.scrollIntoView({ block: matchMedia("(max-width: 719px)").matches ? "start" : "nearest" });
+  queue.push(...made);
+  next();
+}
+
+function next() {
+  while (running < SIDE_BY_SIDE && queue.length) {
+    running++;
+    ask(queue.shift()).finally(() => {
+      running--;
+      next();
+    });
+  }
+}
+
+async function ask(card) {
+  if (!cards.has(card)) return;
+  if (!known.about.images) return card.nothingKnown();
+  try {
+    const answer = await send("/v1/predict", [card.file], asking());
+    card.answered(answer);
+    one("status").textContent = text("ask.said", { name: card.file.name, label: card.said() });
+    if (answer.kept?.length) await refresh();
+  } catch (error) {
+    card.failed(error);
+  }
+}
