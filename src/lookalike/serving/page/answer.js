@@ -24,6 +24,7 @@ export function answerCard(file, closed) {
   parts.close.addEventListener("click", close);
 
   const teach = async (label) => {
+    const inside = parts.actions.contains(document.activeElement);
     parts.actions.inert = true;
     const change = await enrol([file], label);
     parts.actions.inert = false;
@@ -35,6 +36,7 @@ export function answerCard(file, closed) {
       make("a", { href: labelAddress(label), text: "answer.open" }),
     );
     parts.taught.hidden = false;
+    if (inside) parts.taught.focus();
   };
   const offer = (item) => parts.actions.replaceChildren(...teaching(item, teach));
 
@@ -76,7 +78,7 @@ function made(file, image) {
   const waiting = make("div", { class: "waiting", "aria-hidden": "true" });
   const told = make("div", { class: "told" });
   const actions = make("div", { class: "teach write" });
-  const taught = make("p", { class: "taught", hidden: true, role: "status" });
+  const taught = make("p", { class: "taught", hidden: true, tabindex: -1 });
   const wrong = make("p", { class: "error", role: "alert", hidden: true });
   const name = make("p", { class: "file soft small", data: file.name });
   const near = make("div", { class: "near" });

@@ -56,7 +56,7 @@ function row({ label, images, number }) {
 }
 
 async function mergeChosen(labels) {
-  const to = await askLabel(["gallery.merge.title", { count: labels.length }], "gallery.merge", labels[0]);
+  const to = await askLabel(["gallery.merge.title", { count: labels.length }], "gallery.merge", labels.length > 1 ? labels[0] : "");
   if (to && (await merge(labels, to)) !== undefined) selection.clear();
 }
 

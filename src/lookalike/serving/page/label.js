@@ -12,6 +12,7 @@ import { tell } from "./texts.js";
 
 const AT_ONCE = 48;
 let shown = { label: "", total: 0, images: [] };
+let wanted = "";
 let selection;
 let heir = null; // what the label is called next, while it is renamed
 
@@ -39,7 +40,9 @@ export function startLabel() {
 async function show(label) {
   if (!known.labels.some((there) => there.label === label)) return heir ? go("label", heir) : go("gallery");
   const most = label === shown.label ? Math.max(AT_ONCE, shown.images.length) : AT_ONCE;
+  wanted = label;
   const answer = await get("/v1/gallery/images", { label, most });
+  if (label !== wanted) return; // a later one is shown already, or will be
   if (label !== shown.label) selection.clear();
   shown = { label, ...answer };
   selection.keep(answer.images.map(({ number }) => number));

@@ -23,7 +23,7 @@ async function enter() {
     return;
   }
   document.body.dataset.state = "ready";
-  await route({ focus: false });
+  await route({ arrived: false });
 }
 
 const ready = () => document.body.dataset.state === "ready";

@@ -1,11 +1,11 @@
 // Which part of the page is shown: the address after # says it, so that the browser's own Back works.
 
-import { fault, one } from "./elements.js";
 import { Refusal } from "./api.js";
+import { fault, one } from "./elements.js";
+import { refresh } from "./known.js";
 
 const views = new Map(); // name -> what shows it
 const OVER = { label: "gallery", log: "gallery" }; // parts inside another
-let current = null;
 
 export function view(name, show = () => {}) {
   views.set(name, show);
@@ -18,33 +18,42 @@ export function go(name, argument = "") {
 
 export const labelAddress = (label) => `#/label/${encodeURIComponent(label)}`;
 
-/** Shows what the address says; a heading gets the focus where a person came by a link. */
-export async function route({ focus = true } = {}) {
-  const [name, argument] = place();
+/** Shows what the address says; where a person came by a link, its heading gets the focus. */
+export async function route({ arrived = true } = {}) {
+  const [name] = place();
   for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== `view-${name}`;
   for (const link of one("nav").children)
     if (link.dataset.view === (OVER[name] || name)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  const moved = current !== location.hash;
-  current = location.hash;
-  await again();
-  if (moved && focus) {
-    document.querySelector(`#view-${name} h1`).focus({ preventScroll: true });
-    scrollTo(0, 0);
-  }
-  return argument;
+  await tried(async () => {
+    if (arrived) await refresh(); // others change the gallery, too
+    await shown();
+  });
+  if (!arrived) return;
+  heading().focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
-/** Shows the same part anew, as something changed. */
+/** Shows the same part anew, as something changed; what had the focus may be gone. */
 export async function again() {
+  await tried(shown);
+  if (document.activeElement === document.body) heading().focus({ preventScroll: true });
+}
+
+const heading = () => document.querySelector(`#view-${place()[0]} h1`);
+
+async function shown() {
   const [name, argument] = place();
+  await views.get(name)(argument);
+}
+
+async function tried(work) {
   fault(one("failed"), "");
   try {
-    await views.get(name)(argument);
+    await work();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (error.status === 401) return;
-    fault(one("failed"), error.line);
+    if (error.status !== 401) fault(one("failed"), error.line);
   }
 }
 

@@ -10,6 +10,8 @@ import { tell } from "./texts.js";
 
 let drawn = ""; // what is on the page: a change elsewhere leaves half-made choices alone
 
+const choices = new Map(); // name -> whether a person chose it; kept when the groups are drawn anew
+
 export function startUnknown() {
   view("unknown", show);
 }
@@ -55,7 +57,8 @@ function card(title, images, all, group = {}) {
 
 function box(name, checked) {
   const made = make("input", { type: "checkbox", class: "write", value: name });
-  made.checked = checked;
+  made.checked = choices.get(name) ?? checked;
+  made.addEventListener("change", () => choices.set(name, made.checked));
   named(made, "label.choose", { name });
   return made;
 }
