@@ -148,6 +148,7 @@ def test_photographs_are_dropped_and_pasted(screen: Opened, produce: Path, way: 
 
 def test_the_keyboard_alone_is_enough(screen: Opened, shop: Running, produce: Path) -> None:
     page = screen.page
+    page.on("filechooser", lambda chooser: None)  # that they are caught is asked of the browser now, and takes a while
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")

@@ -68,11 +68,11 @@ def test_both_languages_say_the_same() -> None:
     english, russian = texts("en"), texts("ru")
     assert list(english) == list(russian)
     for key in english:
-        one, other = english[key], russian[key]
-        assert isinstance(one, str) or set(one) == PLURALS["en"], key
+        said, other = english[key], russian[key]
+        assert isinstance(said, str) or set(said) == PLURALS["en"], key
         assert isinstance(other, str) or set(other) == PLURALS["ru"], key
-        assert isinstance(one, str) == isinstance(other, str), key
-        assert places(one) == places(other), key
+        assert isinstance(said, str) == isinstance(other, str), key
+        assert places(said) == places(other), key
         words = other if isinstance(other, str) else "".join(other.values())
         assert re.search("[а-яё]", words.lower()) or not re.sub(r"\{.*?\}|[\W\d]", "", words), f"{key}: {words}"
 

@@ -76,7 +76,7 @@ function made(file, image) {
   const close = make("button", { type: "button", class: "plain close", label: ["answer.close", { name: file.name }] }, icon("close"));
   const label = make("h2", { id, class: "verdict", text: "answer.looking" });
   const waiting = make("div", { class: "waiting", "aria-hidden": "true" });
-  const told = make("div", { class: "told" });
+  const reasons = make("div", { class: "reasons" });
   const actions = make("div", { class: "teach write" });
   const taught = make("p", { class: "taught", hidden: true, tabindex: -1 });
   const wrong = make("p", { class: "error", role: "alert", hidden: true });
@@ -85,10 +85,10 @@ function made(file, image) {
   const element = make(
     "article", { class: "card answer", "aria-labelledby": id },
     make("div", { class: "photograph" }, image),
-    make("div", { class: "words" }, name, label, waiting, wrong, told, actions, taught),
+    make("div", { class: "words" }, name, label, waiting, wrong, reasons, actions, taught),
     near, close,
   );
-  return { element, close, label, waiting, told, actions, taught, near, fault: wrong };
+  return { element, close, label, waiting, reasons, actions, taught, near, fault: wrong };
 }
 
 function verdict(parts, answer, item) {
@@ -103,9 +103,9 @@ function verdict(parts, answer, item) {
     ["answer.nearest", nearest == null ? null : ["value.similarity", { value: nearest }]],
     ["answer.threshold", answer.threshold == null ? ["answer.off"] : ["value.similarity", { value: answer.threshold }]],
   ];
-  parts.told.replaceChildren(make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(fact)));
-  if (answer.threshold != null && nearest != null) parts.told.append(scale(nearest, answer.threshold));
-  if (answer.kept?.length) parts.told.append(make("p", { class: "small" }, make("a", { href: "#/unknown", text: "answer.kept" })));
+  parts.reasons.replaceChildren(make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(fact)));
+  if (answer.threshold != null && nearest != null) parts.reasons.append(scale(nearest, answer.threshold));
+  if (answer.kept?.length) parts.reasons.append(make("p", { class: "small" }, make("a", { href: "#/unknown", text: "answer.kept" })));
   parts.near.replaceChildren(...neighbourList(item));
 }
 

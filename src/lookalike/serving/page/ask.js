@@ -3,8 +3,8 @@
 import { answerCard } from "./answer.js";
 import { send } from "./api.js";
 import { takeFiles } from "./choosing.js";
-import { one } from "./elements.js";
-import { known, refresh } from "./known.js";
+import { byId } from "./elements.js";
+import { state, refresh } from "./state.js";
 import { when } from "./news.js";
 import { asking, renewOptions, startOptions } from "./options.js";
 import { view } from "./router.js";
@@ -18,32 +18,32 @@ let running = 0;
 export function startAsk() {
   view("ask", renewed);
   startOptions();
-  takeFiles(take, () => !one("view-ask").hidden && !one("dialog").open);
-  one("clear").addEventListener("click", () => {
+  takeFiles(take, () => !byId("view-ask").hidden && !byId("dialog").open);
+  byId("clear").addEventListener("click", () => {
     for (const card of [...cards]) card.close();
-    one("choose").focus();
+    byId("choose").focus();
   });
-  when("known", renewed);
+  when("refreshed", renewed);
   when("undone", (change) => cards.forEach((card) => card.takenBack(change)));
 }
 
 function renewed() {
-  if (!known.about) return;
+  if (!state.about) return;
   renewOptions();
-  one("ask-empty").hidden = known.about.images > 0;
+  byId("ask-empty").hidden = state.about.images > 0;
 }
 
 function take(files) {
   const made = files.map((file) => {
     const card = answerCard(file, () => {
       cards.delete(card);
-      one("clear").hidden = cards.size < 2;
+      byId("clear").hidden = cards.size < 2;
     });
     cards.add(card);
     return card;
   });
-  one("answers").prepend(...made.map((card) => card.element));
-  one("clear").hidden = cards.size < 2;
+  byId("answers").prepend(...made.map((card) => card.element));
+  byId("clear").hidden = cards.size < 2;
   made[0].element.scrollIntoView({ block: matchMedia("(max-width: 719px)").matches ? "start" : "nearest" });
   queue.push(...made);
   next();
@@ -61,11 +61,11 @@ function next() {
 
 async function ask(card) {
   if (!cards.has(card)) return;
-  if (!known.about.images) return card.nothingKnown();
+  if (!state.about.images) return card.nothingKnown();
   try {
     const answer = await send("/v1/predict", [card.file], asking());
     card.answered(answer);
-    one("status").textContent = text("ask.said", { name: card.file.name, label: card.said() });
+    byId("status").textContent = text("ask.said", { name: card.file.name, label: card.said() });
     if (answer.kept?.length) await refresh();
   } catch (error) {
     card.failed(error);

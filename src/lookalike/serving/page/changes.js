@@ -1,7 +1,7 @@
-// The verbs that change a gallery: each is told with a way back, and the other parts of the page hear of it.
+// The verbs that change a gallery: each is report with a way back, and the other parts of the page hear of it.
 
 import { post, send } from "./api.js";
-import { changed } from "./known.js";
+import { changed } from "./state.js";
 import { done, failed } from "./toasts.js";
 
 const MOST_BYTES = 40e6; // of one request; a service takes 64 MB unless it was started otherwise
@@ -21,24 +21,24 @@ export async function enrol(files, label) {
   for (const batch of batches([...files])) {
     const answer = await tried(() => send("/v1/gallery/add", batch, { label }));
     if (!answer) return undefined;
-    change = await told(answer, answer.change ? "done.add" : "done.there", { to: label });
+    change = await report(answer, answer.change ? "done.add" : "done.there", { to: label });
   }
   return change;
 }
 
 export async function enrolUnknown(names, label) {
   const answer = await tried(() => post("/v1/unknown/enrol", { names, label }));
-  return answer && told(answer, answer.change ? "done.add" : "done.there", { to: label });
+  return answer && report(answer, answer.change ? "done.add" : "done.there", { to: label });
 }
 
 export async function discardUnknown(names) {
   const answer = await tried(() => post("/v1/unknown/discard", { names }));
-  return answer && told(answer, "done.discard", {});
+  return answer && report(answer, "done.discard", {});
 }
 
 async function verb(name, values, key, words = {}, back = true) {
   const answer = await tried(() => post(`/v1/gallery/${name}`, values));
-  return answer && told(answer, answer.images ? key : "done.nothing", words, back);
+  return answer && report(answer, answer.images ? key : "done.nothing", words, back);
 }
 
 async function tried(work) {
@@ -50,7 +50,7 @@ async function tried(work) {
   }
 }
 
-async function told({ change, images }, key, words, back = true) {
+async function report({ change, images }, key, words, back = true) {
   done(key, { ...words, count: images }, back ? change : null);
   await tried(changed);
   return change;

@@ -1,11 +1,11 @@
 // How photographs come in: chosen, taken with the camera, dropped anywhere on the page, or pasted.
 
-import { one } from "./elements.js";
+import { byId } from "./elements.js";
 
 /** Calls `take` with the files, whichever way they come; dropped and pasted ones only while `open` says so. */
 export function takeFiles(take, open) {
   for (const id of ["photograph", "choose"])
-    one(id).addEventListener("change", ({ target }) => {
+    byId(id).addEventListener("change", ({ target }) => {
       const files = [...target.files];
       target.value = ""; // the same photograph may be chosen again
       if (files.length) take(files);
@@ -21,7 +21,7 @@ export function takeFiles(take, open) {
 
 function takeDropped(take, open) {
   let inside = 0; // entered elements: each child tells of its own
-  const over = (change) => one("drop").classList.toggle("over", (inside += change) > 0);
+  const over = (change) => byId("drop").classList.toggle("over", (inside += change) > 0);
   const files = (event) => open() && event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragenter", (event) => files(event) && over(1));
   document.addEventListener("dragleave", (event) => files(event) && over(-1));

@@ -1,6 +1,6 @@
 // Questions that wait for an answer: a name, or yes.
 
-import { button, labelField, make, one } from "./elements.js";
+import { button, labelField, make, byId } from "./elements.js";
 
 /** Asks for a label; gives it, or null. */
 export function askLabel(title, action, value = "") {
@@ -15,7 +15,7 @@ export function confirm(title, text, action) {
 }
 
 function asked(title, parts, action, value) {
-  const dialog = one("dialog");
+  const dialog = byId("dialog");
   const cancel = button("cancel", () => dialog.close());
   const form = make(
     "form", { class: "stack" }, make("h2", { id: "dialog-title", text: title }), ...parts,

@@ -4,18 +4,18 @@ import { tell, text } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export const one = (id) => document.getElementById(id);
+export const byId = (id) => document.getElementById(id);
 
 /**
  * An element.
  * `text` is the key of a text, or [key, values]; `data` is text as it is; `label` names it for a screen reader;
  * `on` holds what listens; all else are attributes, those that are false or null aside.
  */
-export function make(tag, { text: told, data, label, on = {}, ...attributes } = {}, ...children) {
+export function make(tag, { text: words, data, label, on = {}, ...attributes } = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes))
     if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
-  if (told) tell(element, ...[told].flat());
+  if (words) tell(element, ...[words].flat());
   if (data != null) element.textContent = data;
   if (label) named(element, ...[label].flat());
   for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);

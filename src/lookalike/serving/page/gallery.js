@@ -1,10 +1,10 @@
-// The labels of the gallery: found, opened, made one, taken out.
+// The labels of the gallery: matching, opened, made byId, taken out.
 
 import { get } from "./api.js";
 import { forgetLabel, merge, removeImages } from "./changes.js";
 import { askLabel, confirm } from "./dialogs.js";
-import { make, one } from "./elements.js";
-import { known } from "./known.js";
+import { make, byId } from "./elements.js";
+import { state } from "./state.js";
 import { enrolled } from "./pictures.js";
 import { labelAddress, view } from "./router.js";
 import { Selection } from "./selection.js";
@@ -17,32 +17,32 @@ let most = AT_ONCE;
 let selection;
 
 export function startGallery() {
-  selection = new Selection(one("label-bar"), [
+  selection = new Selection(byId("label-bar"), [
     ["gallery.merge", mergeChosen, "primary"],
     ["gallery.remove", removeChosen],
     ["gallery.forget", forgetChosen, "danger"],
   ]);
-  one("search").addEventListener("input", () => {
+  byId("search").addEventListener("input", () => {
     most = AT_ONCE;
     show();
   });
-  one("more-labels").addEventListener("click", () => {
-    const next = one("label-list").children.length;
+  byId("more-labels").addEventListener("click", () => {
+    const next = byId("label-list").children.length;
     most += AT_ONCE;
     show();
-    one("label-list").children[next]?.querySelector("a").focus();
+    byId("label-list").children[next]?.querySelector("a").focus();
   });
   view("gallery", show);
 }
 
 function show() {
-  const wanted = folded(one("search").value.trim());
-  const found = known.labels.filter(({ label }) => folded(label).includes(wanted));
-  selection.keep(known.labels.map(({ label }) => label));
-  one("label-list").replaceChildren(...found.slice(0, most).map(row));
-  one("more-labels").hidden = found.length <= most;
-  if (!known.labels.length) tell(one("gallery-shown"), "gallery.empty");
-  else tell(one("gallery-shown"), wanted ? "gallery.found" : "gallery.count", { count: found.length });
+  const wanted = folded(byId("search").value.trim());
+  const matching = state.labels.filter(({ label }) => folded(label).includes(wanted));
+  selection.keep(state.labels.map(({ label }) => label));
+  byId("label-list").replaceChildren(...matching.slice(0, most).map(row));
+  byId("more-labels").hidden = matching.length <= most;
+  if (!state.labels.length) tell(byId("gallery-shown"), "gallery.empty");
+  else tell(byId("gallery-shown"), wanted ? "gallery.found" : "gallery.count", { count: matching.length });
 }
 
 const folded = (label) => label.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
@@ -71,7 +71,7 @@ async function removeChosen(labels) {
 }
 
 async function forgetChosen(labels) {
-  const count = known.labels.reduce((sum, { label, images }) => sum + (labels.includes(label) ? images : 0), 0);
+  const count = state.labels.reduce((sum, { label, images }) => sum + (labels.includes(label) ? images : 0), 0);
   if (!(await confirm(["forget.title", { count }], "forget.text", "forget.do"))) return;
   for (const label of labels) if ((await forgetLabel(label)) === undefined) return;
 }

@@ -3,8 +3,8 @@
 import { get } from "./api.js";
 import { move, removeImages } from "./changes.js";
 import { dayChart } from "./days.js";
-import { button, make, one } from "./elements.js";
-import { known } from "./known.js";
+import { button, make, byId } from "./elements.js";
+import { state } from "./state.js";
 import { enrolled } from "./pictures.js";
 import { labelAddress, view } from "./router.js";
 import { tell } from "./texts.js";
@@ -14,14 +14,14 @@ export function startHealth() {
 }
 
 async function show() {
-  if (!known.about.images) {
-    tell(one("health-text"), "gallery.empty");
-    return one("health-parts").replaceChildren();
+  if (!state.about.images) {
+    tell(byId("health-text"), "gallery.empty");
+    return byId("health-parts").replaceChildren();
   }
-  if (!one("health-parts").children.length) tell(one("health-text"), "health.looking");
+  if (!byId("health-parts").children.length) tell(byId("health-text"), "health.looking");
   const health = await get("/v1/gallery/health");
-  tell(one("health-text"), "health.count", { count: health.looked_at, all: health.images });
-  one("health-parts").replaceChildren(wrong(health.wrong), few(health.few), days(health.days));
+  tell(byId("health-text"), "health.count", { count: health.looked_at, all: health.images });
+  byId("health-parts").replaceChildren(wrong(health.wrong), few(health.few), days(health.days));
 }
 
 function part(title, text, empty, ...children) {

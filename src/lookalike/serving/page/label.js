@@ -3,8 +3,8 @@
 import { get } from "./api.js";
 import { enrol, forgetImages, forgetLabel, merge, move, removeImages, removeLabel, rename } from "./changes.js";
 import { askLabel, confirm } from "./dialogs.js";
-import { button, make, one } from "./elements.js";
-import { known } from "./known.js";
+import { button, make, byId } from "./elements.js";
+import { state } from "./state.js";
 import { enrolled } from "./pictures.js";
 import { go, view } from "./router.js";
 import { Selection } from "./selection.js";
@@ -17,7 +17,7 @@ let selection;
 let heir = null; // what the label is called next, while it is renamed
 
 export function startLabel() {
-  selection = new Selection(one("image-bar"), [
+  selection = new Selection(byId("image-bar"), [
     ["label.move", moveChosen, "primary"],
     ["label.remove", removeImages],
     ["label.forget", forgetChosen, "danger"],
@@ -27,18 +27,18 @@ export function startLabel() {
     enrol([...files.files], shown.label);
     files.value = "";
   });
-  one("label-actions").replaceChildren(
+  byId("label-actions").replaceChildren(
     make("label", { class: "button" }, files, make("span", { text: "label.add" })),
     button("label.rename", renameShown),
     button("label.removeAll", () => removeLabel(shown.label)),
     button("label.forgetAll", forgetShown, "danger"),
   );
-  one("more-images").addEventListener("click", more);
+  byId("more-images").addEventListener("click", more);
   view("label", show);
 }
 
 async function show(label) {
-  if (!known.labels.some((there) => there.label === label)) return heir ? go("label", heir) : go("gallery");
+  if (!state.labels.some((there) => there.label === label)) return heir ? go("label", heir) : go("gallery");
   const most = label === shown.label ? Math.max(AT_ONCE, shown.images.length) : AT_ONCE;
   wanted = label;
   const answer = await get("/v1/gallery/images", { label, most });
@@ -46,9 +46,9 @@ async function show(label) {
   if (label !== shown.label) selection.clear();
   shown = { label, ...answer };
   selection.keep(answer.images.map(({ number }) => number));
-  one("label-title").textContent = label;
-  one("image-list").replaceChildren(...answer.images.map(row));
-  told();
+  byId("label-title").textContent = label;
+  byId("image-list").replaceChildren(...answer.images.map(row));
+  count();
 }
 
 async function more() {
@@ -56,14 +56,14 @@ async function more() {
   const { total, images } = await get("/v1/gallery/images", { label: shown.label, first, most: AT_ONCE });
   shown = { ...shown, total, images: [...shown.images, ...images] };
   const rows = images.map(row);
-  one("image-list").append(...rows);
-  told();
+  byId("image-list").append(...rows);
+  count();
   rows[0]?.querySelector("input")?.focus();
 }
 
-function told() {
-  tell(one("label-count"), "images", { count: shown.total });
-  one("more-images").hidden = shown.images.length >= shown.total;
+function count() {
+  tell(byId("label-count"), "images", { count: shown.total });
+  byId("more-images").hidden = shown.images.length >= shown.total;
 }
 
 function row({ number, source, camera, time }) {
@@ -93,7 +93,7 @@ async function renameShown() {
   const { label } = shown;
   const to = await askLabel(["label.rename.title", { label }], "label.rename", label);
   if (!to || to === label) return;
-  const there = known.labels.some((other) => other.label === to);
+  const there = state.labels.some((other) => other.label === to);
   if (there && !(await confirm(["label.same.title", { label, to }], ["label.same.text", { to }], "gallery.merge"))) return;
   heir = to;
   await (there ? merge([label], to) : rename(label, to));

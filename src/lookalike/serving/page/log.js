@@ -1,7 +1,7 @@
 // What was changed when, the latest first; each change can be taken back.
 
 import { get } from "./api.js";
-import { button, make, one } from "./elements.js";
+import { button, make, byId } from "./elements.js";
 import { view } from "./router.js";
 import { undo } from "./toasts.js";
 
@@ -12,7 +12,7 @@ let most = AT_ONCE;
 
 export function startLog() {
   view("log", show);
-  one("more-log").addEventListener("click", () => {
+  byId("more-log").addEventListener("click", () => {
     most += AT_ONCE;
     show();
   });
@@ -20,12 +20,12 @@ export function startLog() {
 
 async function show() {
   const { changes } = await get("/v1/gallery/log", { most });
-  one("log-list").replaceChildren(...changes.map(row));
-  one("more-log").hidden = changes.length < most;
+  byId("log-list").replaceChildren(...changes.map(row));
+  byId("more-log").hidden = changes.length < most;
 }
 
 function row({ number, time, action, note, moves }) {
-  const lines = moves.slice(0, SHOWN).map((move) => make("li", { text: told(move) }));
+  const lines = moves.slice(0, SHOWN).map((move) => make("li", { text: line(move) }));
   const rest = moves.slice(SHOWN).reduce((sum, { images }) => sum + images, 0);
   if (rest) lines.push(make("li", { text: ["log.rest", { count: rest }] }));
   const back = button("undo", () => undo(number), "write");
@@ -43,7 +43,7 @@ function row({ number, time, action, note, moves }) {
   );
 }
 
-function told({ before, after, images: count }) {
+function line({ before, after, images: count }) {
   if (before == null) return ["log.added", { count, after }];
   if (after == null) return ["log.removed", { count, before }];
   return ["log.moved", { count, before, after }];

@@ -2,10 +2,10 @@
 
 import { Refusal } from "./api.js";
 import { startAsk } from "./ask.js";
-import { fault, one } from "./elements.js";
+import { fault, byId } from "./elements.js";
 import { startGallery } from "./gallery.js";
 import { startHealth } from "./health.js";
-import { refresh } from "./known.js";
+import { refresh } from "./state.js";
 import { startLabel } from "./label.js";
 import { startLog } from "./log.js";
 import { when } from "./news.js";
@@ -19,7 +19,7 @@ async function enter() {
     await refresh();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (error.status !== 401) fault(one("failed"), error.line);
+    if (error.status !== 401) fault(byId("failed"), error.line);
     return;
   }
   document.body.dataset.state = "ready";
@@ -29,11 +29,11 @@ async function enter() {
 const ready = () => document.body.dataset.state === "ready";
 
 await speak();
-one("language").value = language();
-one("language").addEventListener("change", ({ target }) => speak(target.value));
+byId("language").value = language();
+byId("language").addEventListener("change", ({ target }) => speak(target.value));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the part of the address behind # is the router's
-  one("main").focus();
+  byId("main").focus();
 });
 for (const start of [startAsk, startGallery, startLabel, startLog, startUnknown, startHealth]) start();
 startSignIn(enter);

@@ -1,4 +1,4 @@
-// What one part of the page tells the others: "changed" (the gallery is another), "undone", "signed-out", "known".
+// What one part of the page tells the others: "changed" (the gallery is another), "undone", "signed-out", "refreshed".
 
 const news = new EventTarget();
 

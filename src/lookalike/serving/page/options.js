@@ -1,7 +1,7 @@
 // How photographs are asked: the limit below which a thing is unknown, whether unknown ones are kept, which labels.
 
-import { icon, make, one } from "./elements.js";
-import { known } from "./known.js";
+import { icon, make, byId } from "./elements.js";
+import { state } from "./state.js";
 
 const REMEMBERED = "lookalike-asking";
 const USUAL = { limit: true, percent: 5, keep: false };
@@ -10,7 +10,7 @@ const only = new Set();
 
 /** What is sent beside a photograph. */
 export function asking() {
-  const { labels, right, keeps_unknown: keeps } = known.about;
+  const { labels, right, keeps_unknown: keeps } = state.about;
   const limited = chosen.limit && labels > 1; // a limit is chosen from how two labels or more differ
   return {
     ...(limited ? { false_accept_rate: chosen.percent / 100 } : {}),
@@ -26,27 +26,27 @@ export function startOptions() {
     chosen = USUAL;
   }
   show();
-  one("keep").addEventListener("change", ({ target }) => keep({ keep: target.checked }));
-  one("limit-on").addEventListener("change", ({ target }) => keep({ limit: target.checked }));
-  one("rate").addEventListener("change", ({ target }) => {
+  byId("keep").addEventListener("change", ({ target }) => keep({ keep: target.checked }));
+  byId("limit-on").addEventListener("change", ({ target }) => keep({ limit: target.checked }));
+  byId("rate").addEventListener("change", ({ target }) => {
     const percent = target.valueAsNumber;
     keep({ percent: target.validity.valid && percent ? percent : USUAL.percent });
   });
-  one("only-form").addEventListener("submit", (event) => {
+  byId("only-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const label = one("only").value.trim();
-    if (!known.labels.some((there) => there.label === label)) return one("only").focus();
+    const label = byId("only").value.trim();
+    if (!state.labels.some((there) => there.label === label)) return byId("only").focus();
     only.add(label);
-    one("only").value = "";
+    byId("only").value = "";
     showOnly();
   });
 }
 
 /** Labels may be gone, and a service may keep no unknown images. */
 export function renewOptions() {
-  const there = new Set(known.labels.map(({ label }) => label));
+  const there = new Set(state.labels.map(({ label }) => label));
   for (const label of only) if (!there.has(label)) only.delete(label);
-  one("keep-field").hidden = !known.about.keeps_unknown;
+  byId("keep-field").hidden = !state.about.keeps_unknown;
   showOnly();
 }
 
@@ -57,10 +57,10 @@ function keep(values) {
 }
 
 function show() {
-  one("keep").checked = chosen.keep && chosen.limit;
-  one("keep").disabled = one("rate").disabled = !chosen.limit;
-  one("limit-on").checked = chosen.limit;
-  one("rate").value = chosen.percent;
+  byId("keep").checked = chosen.keep && chosen.limit;
+  byId("keep").disabled = byId("rate").disabled = !chosen.limit;
+  byId("limit-on").checked = chosen.limit;
+  byId("rate").value = chosen.percent;
 }
 
 function showOnly() {
@@ -68,11 +68,11 @@ function showOnly() {
     const leave = () => {
       only.delete(label);
       showOnly();
-      one("only").focus();
+      byId("only").focus();
     };
     const close = make("button", { type: "button", class: "plain close", label: ["ask.only.leave", { label }], on: { click: leave } });
     close.append(icon("close"));
     return make("li", { class: "chip" }, make("span", { data: label }), close);
   });
-  one("only-list").replaceChildren(...chips);
+  byId("only-list").replaceChildren(...chips);
 }

@@ -1,8 +1,8 @@
 // Which part of the page is shown: the address after # says it, so that the browser's own Back works.
 
 import { Refusal } from "./api.js";
-import { fault, one } from "./elements.js";
-import { refresh } from "./known.js";
+import { fault, byId } from "./elements.js";
+import { refresh } from "./state.js";
 
 const views = new Map(); // name -> what shows it
 const OVER = { label: "gallery", log: "gallery" }; // parts inside another
@@ -22,7 +22,7 @@ export const labelAddress = (label) => `#/label/${encodeURIComponent(label)}`;
 export async function route({ arrived = true } = {}) {
   const [name] = place();
   for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== `view-${name}`;
-  for (const link of one("nav").children)
+  for (const link of byId("nav").children)
     if (link.dataset.view === (OVER[name] || name)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   await tried(async () => {
@@ -48,12 +48,12 @@ async function shown() {
 }
 
 async function tried(work) {
-  fault(one("failed"), "");
+  fault(byId("failed"), "");
   try {
     await work();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (error.status !== 401) fault(one("failed"), error.line);
+    if (error.status !== 401) fault(byId("failed"), error.line);
   }
 }
 

@@ -32,8 +32,8 @@ export async function speak(chosen) {
 
 /** A text. `{count}` stands for a value, `{share:percent}` for one in that form; `count` chooses the plural. */
 export function text(key, values = {}) {
-  const found = texts[key] ?? key;
-  const pattern = typeof found === "string" ? found : found[plurals.select(values.count)];
+  const entry = texts[key] ?? key;
+  const pattern = typeof entry === "string" ? entry : entry[plurals.select(values.count)];
   return pattern.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name, form) => shown(values[name], form));
 }
 

@@ -1,8 +1,8 @@
 // What was done, with one button that takes it back; and what went wrong.
 
 import { post, Refusal } from "./api.js";
-import { button, icon, make, one } from "./elements.js";
-import { changed } from "./known.js";
+import { button, icon, make, byId } from "./elements.js";
+import { changed } from "./state.js";
 import { announce } from "./news.js";
 
 const SECONDS = 15;
@@ -11,7 +11,7 @@ const SECONDS = 15;
 export function done(key, values, change = null) {
   const toast = made([key, values]);
   if (change) toast.prepend(toast.firstChild, button("undo", () => undo(change, toast)));
-  shown(one("toasts"), toast);
+  shown(byId("toasts"), toast);
 }
 
 /** Tells what went wrong; other errors than the service's are faults of ours, and go on. */
@@ -20,7 +20,7 @@ export function failed(error) {
   if (error.status === 401) return;
   const toast = made(null, error.line);
   toast.classList.add("wrong");
-  shown(one("alerts"), toast);
+  shown(byId("alerts"), toast);
 }
 
 export async function undo(change, toast = null) {
@@ -35,9 +35,9 @@ export async function undo(change, toast = null) {
   }
 }
 
-function made(told, data) {
+function made(words, data) {
   const close = make("button", { type: "button", class: "plain close", label: "close" }, icon("close"));
-  const toast = make("div", { class: "toast" }, make("span", { text: told, data }), close);
+  const toast = make("div", { class: "toast" }, make("span", { text: words, data }), close);
   close.addEventListener("click", () => toast.remove());
   return toast;
 }

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { discardUnknown, enrolUnknown } from "./changes.js";
 import { confirm } from "./dialogs.js";
-import { button, labelField, make, named, one } from "./elements.js";
+import { button, labelField, make, named, byId } from "./elements.js";
 import { kept } from "./pictures.js";
 import { view } from "./router.js";
 import { tell } from "./texts.js";
@@ -17,15 +17,15 @@ export function startUnknown() {
 }
 
 async function show() {
-  if (!one("unknown-groups").children.length) tell(one("unknown-text"), "unknown.looking");
+  if (!byId("unknown-groups").children.length) tell(byId("unknown-text"), "unknown.looking");
   const answer = await get("/v1/unknown");
-  tell(one("unknown-text"), answer.total ? "unknown.count" : "unknown.empty", { count: answer.total });
+  tell(byId("unknown-text"), answer.total ? "unknown.count" : "unknown.empty", { count: answer.total });
   const now = JSON.stringify(answer);
   if (now === drawn) return;
   drawn = now;
   const groups = answer.groups.map((group, place) => card(["unknown.group", { number: place + 1 }], group.images, true, group));
   if (answer.alone.length) groups.push(card(["unknown.alone"], answer.alone, false));
-  one("unknown-groups").replaceChildren(...groups);
+  byId("unknown-groups").replaceChildren(...groups);
 }
 
 function card(title, images, all, group = {}) {
