@@ -5,6 +5,7 @@ import { announce } from "./news.js";
 
 const KEPT = "lookalike-token";
 const TRIES = 4;
+const SAID = ["token", "read_only", "busy"]; // of which the service's own words tell a person no more
 
 /** Why the service did not do it, in words for a person. */
 export class Refusal extends Error {
@@ -18,7 +19,7 @@ export class Refusal extends Error {
   get line() {
     const key = `error.${this.kind}`;
     const own = hasText(key) ? text(key) : text("error.other");
-    return this.message ? `${own} (${this.message})` : own;
+    return this.message && !SAID.includes(this.kind) ? `${own} (${this.message})` : own;
   }
 }
 

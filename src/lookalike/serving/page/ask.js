@@ -37,16 +37,22 @@ function take(files) {
   const made = files.map((file) => {
     const card = answerCard(file, () => {
       cards.delete(card);
-      byId("clear").hidden = cards.size < 2;
+      arranged();
     });
     cards.add(card);
     return card;
   });
   byId("answers").prepend(...made.map((card) => card.element));
-  byId("clear").hidden = cards.size < 2;
+  arranged();
   made[0].element.scrollIntoView({ block: matchMedia("(max-width: 719px)").matches ? "start" : "nearest" });
   queue.push(...made);
   next();
+}
+
+/** Answers have the room, once there are any. */
+function arranged() {
+  byId("drop").classList.toggle("compact", cards.size > 0);
+  byId("clear").hidden = cards.size < 2;
 }
 
 function next() {
