@@ -1,6 +1,7 @@
 """What a service does with a gallery, as plain values: called by its threads, knows nothing of HTTP."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Predictions
-from lookalike.inference.references import GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.serving.answers import (
     AddOptions,
     DiscardUnknownOptions,
@@ -131,9 +132,16 @@ class Service:
         if made.rejection is not None:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
+        self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
             answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
         return answer
+
+    def _tell_cameras(self, neighbours: list[dict[str, Any]]) -> None:
+        cameras = self.gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
+        for neighbour, camera in zip(neighbours, cameras, strict=True):
+            if camera is not None:
+                neighbour["camera"] = camera
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
         """Embeddings of images.
@@ -173,7 +181,9 @@ class Service:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
         embeddings = np.array(options.embeddings, np.float64)
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
-        return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
+        items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
+        self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
+        return {"items": items}
 
     def about(self) -> dict[str, Any]:
         """What the gallery is."""
@@ -189,11 +199,13 @@ class Service:
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
             "version": __version__,
             "keeps_unknown": self.keeps_unknown,
+            "unknown": self.unknowns.count(),
         }
 
     def labels(self) -> dict[str, Any]:
         """Each label with its count."""
-        return {"labels": [{"label": label, "images": count} for label, count in self.gallery.labels.items()]}
+        references = self.gallery.references
+        return {"labels": _counted(dict(sorted(Counter(references.labels).items())), references)}
 
     def images(self, options: ImagesOptions) -> dict[str, Any]:
         """The images of a label.
@@ -305,7 +317,7 @@ class Service:
         return {
             "images": health.images,
             "looked_at": health.asked,
-            "few": [{"label": label, "images": count} for label, count in health.few.items()],
+            "few": _counted(health.few, references),
             "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
             "days": [
                 {"day": day, "images": images, "unknown": unknown}
@@ -328,6 +340,13 @@ class Service:
         if number is not None:
             self.figures.changes.labels(action).inc()
         return result, number
+
+
+def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
+    """Labels with their counts, each with the number of its first image."""
+    assert references.numbers is not None, "a gallery numbers its images"
+    first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
+    return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
 
 
 def _chosen(options: RemoveOptions) -> dict[str, Any]:
