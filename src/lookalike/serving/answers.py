@@ -310,14 +310,6 @@ class MovedAnswer(_Answer):
     images: int
 
 
-class MovedAnswer(_Answer):
-    """Images that a change treated alike; a label is null where they were not in the gallery."""
-
-    before: str | None
-    after: str | None
-    images: int
-
-
 class LoggedAnswer(_Answer):
     """A change of the log."""
 

@@ -16,7 +16,7 @@ from lookalike import __version__
 from lookalike.errors import LookalikeError
 from lookalike.palette import VARIABLES
 from lookalike.serving import answers
-from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_query
+from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import Limits, need_write
 from lookalike.serving.refusals import RefusalError, refusal_of
@@ -54,6 +54,7 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
         docs_url=None,  # their pages come from other hosts
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # to wherever the header Host says
     )
     _refuse(app)
     _asking(app, service, asking, limits.images)
@@ -95,7 +96,7 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
         options = upload.options(answers.PredictOptions)
         if options.keep_unknown and request.scope["state"]["right"] != "write":
             raise need_write()
-        return await work.run(lambda: service.predict(upload.images, upload.names, options))
+        return await work.run(lambda: service.predict(upload, options))
 
     async def embed(request: Request) -> Any:
         upload = await read_upload(request, most)
@@ -148,11 +149,12 @@ def _reading(app: FastAPI, service: Service, work: Work, limits: Limits) -> None
 
     route("GET", "/v1/gallery", about, "What the gallery is", answers.GalleryAnswer, {})
     route("GET", "/v1/labels", labels, "Its labels", answers.LabelsAnswer, {})
+    number = asked_by_path("number", "of the image")
     query = asked_by_query(answers.ImagesOptions)
     route("GET", "/v1/gallery/images", images, "The images of a label", answers.ImagesAnswer, query)
     route("GET", "/v1/gallery/log", log, "The latest changes", answers.LogAnswer, asked_by_query(answers.LogOptions))
     route("GET", "/v1/gallery/health", health, "What should be looked at", answers.HealthAnswer, {})
-    route("GET", "/v1/images/{number}/thumbnail", thumbnail, "The small picture of an image", None, {})
+    route("GET", "/v1/images/{number}/thumbnail", thumbnail, "The small picture of an image", None, number)
 
 
 def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: int) -> None:
@@ -198,9 +200,10 @@ def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work) -> No
         jpeg = await changing.run(lambda: service.unknowns.picture(name))
         return Response(jpeg, media_type="image/jpeg", headers=_NOT_KEPT)
 
+    named = asked_by_path("name", "as it is listed")
     query = asked_by_query(answers.UnknownOptions)
     route("GET", "/v1/unknown", groups, "Kept unknown images, in groups", answers.UnknownAnswer, query)
-    route("GET", "/v1/unknown/{name}/thumbnail", picture, "The small picture of one", None, {})
+    route("GET", "/v1/unknown/{name}/thumbnail", picture, "The small picture of one", None, named)
     for verb, text, kind, function in (
         ("enrol", "Enrol some of them", answers.EnrolUnknownOptions, service.enrol_unknown),
         ("discard", "Delete some of them", answers.DiscardUnknownOptions, service.discard_unknown),

@@ -37,6 +37,7 @@ from lookalike.serving.day_counts import DayCounts
 from lookalike.serving.figures import Figures
 from lookalike.serving.kept_open import KeptOpen
 from lookalike.serving.unknowns import Unknowns
+from lookalike.serving.uploads import Upload
 from lookalike.serving.work import BusyError
 
 _Result = TypeVar("_Result")
@@ -104,12 +105,11 @@ class Service:
         self.figures.labels.set(len(set(references.labels)))
         return len(references)
 
-    def predict(self, images: Sequence[bytes], names: Sequence[str], options: PredictOptions) -> dict[str, Any]:
+    def predict(self, upload: Upload, options: PredictOptions) -> dict[str, Any]:
         """As `lookalike predict` writes it, with the number of every neighbour.
 
         Args:
-            images: Files, their bytes.
-            names: Of each.
+            upload: The images.
             options: How.
 
         Raises:
@@ -117,14 +117,14 @@ class Service:
             LookalikeError: As `Gallery.predict`.
         """
         made = self.gallery.predict_images(
-            list(images),
+            list(upload.images),
             options.k,
             threshold=options.threshold,
             false_accept_rate=options.false_accept_rate,
             where=options.where,
             unless=options.unless,
         )
-        made = _named(made, names)
+        made = self._named(made, upload)
         _need_one(len(made.failed), len(made), [item.error or "" for item in made.failed])
         unknown = sum(item.unknown for item in made)
         self.figures.images.inc(len(made))
@@ -142,6 +142,16 @@ class Service:
         for neighbour, camera in zip(neighbours, cameras, strict=True):
             if camera is not None:
                 neighbour["camera"] = camera
+
+    def _named(self, made: Predictions, upload: Upload) -> Predictions:
+        """With what the client calls its images, and the truth where a folder of it is a label here."""
+        labels = set(self.gallery.references.labels) if any(upload.folders) else set()
+        items = []
+        for item, name, folder in zip(made, upload.names, upload.folders, strict=True):
+            error = None if item.error is None else f"{name}: {item.error.removeprefix(f'{item.image}: ')}"
+            truth = as_label(folder) if error is None and as_label(folder) in labels else None
+            items.append(replace(item, image=name, truth=truth, error=error))
+        return replace(made, items=tuple(items))
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
         """Embeddings of images.
@@ -351,14 +361,6 @@ def _counted(counts: dict[str, int], references: References) -> list[dict[str, A
 
 def _chosen(options: RemoveOptions) -> dict[str, Any]:
     return {"label": options.label, "image": options.images, "source": options.source, "note": options.note}
-
-
-def _named(made: Predictions, names: Sequence[str]) -> Predictions:
-    """With the names that the images were sent under."""
-    texts = ["" if item.error is None else item.error.removeprefix(f"{item.image}: ") for item in made]
-    errors = [f"{name}: {text}" if text else None for text, name in zip(texts, names, strict=True)]
-    items = [replace(item, image=name, error=error) for item, name, error in zip(made, names, errors, strict=True)]
-    return replace(made, items=tuple(items))
 
 
 def _need_one(failed: int, count: int, errors: list[str]) -> None:
