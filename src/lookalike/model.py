@@ -3,7 +3,6 @@
 Letters in shapes: N images, D embedding.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -348,9 +347,8 @@ class Model:
         """Says how many queries are images that the model was trained on: the figures are too good by these."""
         if self.bundle is None or split == "train":
             return
-        references = {os.path.realpath(self.references.file(row)) for row in range(len(self.references))}
         queries = data.protocol(split).queries["path"]
-        trained_on = sum(os.path.realpath(data.manifest.file(path)) in references for path in queries)
+        trained_on = self.bundle.trained_on(map(data.manifest.file, queries))
         if trained_on:
             say(
                 f"{trained_on} of {len(queries)} queries are images that {self.name} was trained on: figures are too "

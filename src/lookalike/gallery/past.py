@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.gallery.searchable import HasEncoder, Searchable
+from lookalike.gallery.enrolled import HasEncoder
+from lookalike.gallery.searchable import Searchable
 from lookalike.gallery.snapshot import references_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import References

@@ -26,14 +26,16 @@ from lookalike.inference.prediction_json import (
     read_back,
 )
 from lookalike.inference.queries import PredictError
-from lookalike.inference.references import References
+from lookalike.inference.references import References, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
+from lookalike.inference.search_facts import ExactInstead, IndexFacts
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
 from lookalike.settings.paths import at_home
 from lookalike.terminal import visible_line
 
 UNKNOWN = "unknown"
+Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray, IndexFacts | ExactInstead | None]]
 _ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
 
 
@@ -182,6 +184,7 @@ class Predictions:
         rejection: When an image is called unknown, None for never.
         precision: Of the network's arithmetic.
         vote: How neighbours voted where no k was given, else None: each of the k once.
+        index: How the images of a gallery were searched where an approximate index was asked for, else None: exactly.
     """
 
     created: str
@@ -192,6 +195,7 @@ class Predictions:
     rejection: Rejection | None = None
     precision: str = "float32"
     vote: VoteConfig | None = None
+    index: IndexFacts | ExactInstead | None = None
 
     @property
     def threshold(self) -> float | None:
@@ -213,6 +217,7 @@ class Predictions:
             "precision": self.precision,
             "k": self.k,
             **({} if self.vote is None else {"vote": self.vote.model_dump()}),
+            **({} if self.index is None else {"index": self.index.to_dict()}),
             **({} if self.rejection is None else {"threshold": self.threshold, "unknown": self.rejection.to_dict()}),
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
@@ -285,6 +290,7 @@ def predict(
     base: Path | None = None,
     boxes: Sequence[Box | None] | None = None,
     ignore: np.ndarray | None = None,
+    search: Search | None = None,
 ) -> Predictions:
     """Finds the k nearest references of every image.
 
@@ -301,20 +307,26 @@ def predict(
         base: The folder that was asked for, see `truth_of`.
         boxes: Per image the part of it that is used, None for the whole.
         ignore: bool [R], references that are not searched; None for none.
+        search: Takes embeddings and k; gives rows, similarities and how it searched. None for the exact search.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
         ImageError: An image cannot be used, and `strict` was asked for.
     """
+    need_same_fingerprint(references.fingerprint, encoder.fingerprint)
     voting = vote_by if k is None and vote_by is not None else VoteConfig(k=len(references))
     chosen = vote_by if k is None else None
     left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
     k = min(SHOWN, left) if k is None else k
-    # Refuses a wrong k before any work.
-    references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint, ignore)
+
+    def exactly(asking: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, None]:
+        return *references.search(asking, most, references.fingerprint, ignore), None
+
+    nearest: Search = exactly if search is None else search
+    nearest(np.zeros((0, encoder.size), np.float32), k)  # refuses a wrong k before any work
     errors: dict[int, str] = {}
     embeddings = encoder.embed(images, boxes, errors=None if strict else errors, progress=progress)
-    rows, similarity = references.search(embeddings, k, encoder.fingerprint, ignore)
+    rows, similarity, index = nearest(embeddings, k)
     labels = set(references.labels)
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
@@ -325,7 +337,7 @@ def predict(
     if boxes:
         items = tuple(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen)
+    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen, index)
 
 
 def draw(items: Sequence[Prediction], file: Path) -> None:
@@ -342,17 +354,13 @@ def neighbours_of(references: References, rows: np.ndarray, similarity: np.ndarr
         rows: int64 [K].
         similarity: float32 [K].
     """
-    thumbnails, numbers = references.thumbnails, references.numbers
+    chosen, numbers = rows.tolist(), references.numbers
+    facts = zip(chosen, references.files(chosen), references.pictures(chosen), similarity.tolist(), strict=True)
     return tuple(
         Neighbour(
-            rank,
-            references.labels[row],
-            str(references.file(int(row))),
-            float(value),
-            thumbnails[int(row)] if thumbnails is not None else b"",
-            None if numbers is None else int(numbers[row]),
+            rank, references.labels[row], str(file), value, picture, None if numbers is None else int(numbers[row])
         )
-        for rank, (row, value) in enumerate(zip(rows, similarity, strict=True), start=1)
+        for rank, (row, file, picture, value) in enumerate(facts, start=1)
     )
 
 

@@ -1,6 +1,7 @@
 """What a service does with a gallery, as plain values: called by its threads, knows nothing of HTTP."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Predictions
-from lookalike.inference.references import GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.serving.answers import (
     AddOptions,
     DiscardUnknownOptions,
@@ -57,14 +58,15 @@ class Service:
     Args:
         gallery: Open; it is closed by `close`.
         figures: What is counted.
+        unknown: Folder of kept unknown images; None for the gallery's own.
     """
 
-    def __init__(self, gallery: Gallery, figures: Figures) -> None:
-        self.figures = figures
+    def __init__(self, gallery: Gallery, figures: Figures, unknown: Path | None = None) -> None:
+        self.figures, self._unknown = figures, unknown
         folder = gallery.path if isinstance(gallery.path, Path) else None
-        self.keeps_unknown = folder is not None
+        self.keeps_unknown = bool(folder or unknown)
         self.kept = KeptOpen(gallery)
-        self.unknowns = Unknowns(lambda: self.gallery)
+        self.unknowns = Unknowns(lambda: self.gallery, unknown)
         self._warm = False
         self._days = DayCounts(folder / "days.json" if folder else None)
 
@@ -130,9 +132,16 @@ class Service:
         if made.rejection is not None:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
+        self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
-            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made)]
+            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
         return answer
+
+    def _tell_cameras(self, neighbours: list[dict[str, Any]]) -> None:
+        cameras = self.gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
+        for neighbour, camera in zip(neighbours, cameras, strict=True):
+            if camera is not None:
+                neighbour["camera"] = camera
 
     def _named(self, made: Predictions, upload: Upload) -> Predictions:
         """With what the client calls its images, and the truth where a folder of it is a label here."""
@@ -182,7 +191,9 @@ class Service:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
         embeddings = np.array(options.embeddings, np.float64)
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
-        return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
+        items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
+        self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
+        return {"items": items}
 
     def about(self) -> dict[str, Any]:
         """What the gallery is."""
@@ -198,11 +209,13 @@ class Service:
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
             "version": __version__,
             "keeps_unknown": self.keeps_unknown,
+            "unknown": self.unknowns.count(),
         }
 
     def labels(self) -> dict[str, Any]:
         """Each label with its count."""
-        return {"labels": [{"label": label, "images": count} for label, count in self.gallery.labels.items()]}
+        references = self.gallery.references
+        return {"labels": _counted(dict(sorted(Counter(references.labels).items())), references)}
 
     def images(self, options: ImagesOptions) -> dict[str, Any]:
         """The images of a label.
@@ -314,7 +327,7 @@ class Service:
         return {
             "images": health.images,
             "looked_at": health.asked,
-            "few": [{"label": label, "images": count} for label, count in health.few.items()],
+            "few": _counted(health.few, references),
             "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
             "days": [
                 {"day": day, "images": images, "unknown": unknown}
@@ -337,6 +350,13 @@ class Service:
         if number is not None:
             self.figures.changes.labels(action).inc()
         return result, number
+
+
+def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
+    """Labels with their counts, each with the number of its first image."""
+    assert references.numbers is not None, "a gallery numbers its images"
+    first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
+    return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
 
 
 def _chosen(options: RemoveOptions) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
@@ -40,7 +41,7 @@ class Assembled:
 
     def __init__(self, settings: "ServeCommand", gallery: Gallery, tokens: Tokens) -> None:
         figures = Figures()
-        self.service = Service(gallery, figures)
+        self.service = Service(gallery, figures, Path(settings.unknown) if settings.unknown else None)
         caller = self.service.kept.call
         self._asking = Work("asking", 2 * cores(), settings.waiting, settings.seconds, caller)
         self._changing = Work("changing", _READERS, settings.waiting, settings.seconds, caller)

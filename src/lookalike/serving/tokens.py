@@ -56,7 +56,7 @@ def read_tokens(file: str | Path) -> Tokens:
     path = Path(file)
     try:
         content = read_bytes(path)
-        loose = path.stat().st_mode & 0o077
+        loose = path.stat().st_mode & 0o007
         lines = content[:_MOST_BYTES].decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = one_line(getattr(error, "strerror", None) or "not UTF-8")
@@ -67,7 +67,7 @@ def read_tokens(file: str | Path) -> Tokens:
             f"by {_EXAMPLE}"
         ) from error
     if loose:
-        raise TokenError(f"tokens={file}: others on this computer can read it: chmod 600 {file}")
+        raise TokenError(f"tokens={file}: everybody on this computer can read it: chmod 600 {file}")
     digests: list[tuple[bytes, Right]] = []
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()

@@ -17,15 +17,20 @@ class Unknowns:
 
     Args:
         opened: Gives the gallery.
+        folder: Of the images; None for the gallery's own.
     """
 
-    def __init__(self, opened: Callable[[], Gallery]) -> None:
-        self._opened, self._lock = opened, Lock()
+    def __init__(self, opened: Callable[[], Gallery], folder: Path | None = None) -> None:
+        self._opened, self._folder, self._lock = opened, folder, Lock()
         self._grouped: tuple[object, dict[str, Any]] | None = None
 
     @property
     def _gallery(self) -> Gallery:
         return self._opened()
+
+    def count(self) -> int:
+        """How many there are that are not enrolled."""
+        return len(self._files())
 
     def groups(self, least: int) -> dict[str, Any]:
         """Those that are not enrolled, in groups that probably show the same.
@@ -43,7 +48,7 @@ class Unknowns:
     def _suggested(self, kept: dict[str, Path], least: int) -> dict[str, Any]:
         if not kept:
             return {"total": 0, "groups": [], "alone": []}
-        made = self._gallery.suggest(least=least)
+        made = self._gallery.suggest(self._folder, least=least)
         groups = [
             {
                 "suggestion": group.label,
@@ -95,6 +100,6 @@ class Unknowns:
         return [kept[name] for name in dict.fromkeys(names)]
 
     def _files(self) -> dict[str, Path]:
-        if not isinstance(self._gallery.path, Path):
+        if self._folder is None and not isinstance(self._gallery.path, Path):
             return {}
-        return {path.name: path for path in self._gallery.unknown_files()}
+        return {path.name: path for path in self._gallery.unknown_files(self._folder)}
