@@ -53,7 +53,7 @@ def test_files_of_tokens_that_cannot_be_used(capsys: pytest.CaptureFixture[str],
     file.write_text(f"write {TOKEN}\n")
     file.chmod(0o644)
     said = refused(capsys, f"gallery={tmp_path}", f"tokens={file}")
-    assert f"tokens={file}: others on this computer can read it: chmod 600 {file}" in said
+    assert f"tokens={file}: everybody on this computer can read it: chmod 600 {file}" in said
     file.chmod(0o600)
     file.write_text(f"all {TOKEN}\n")
     said = refused(capsys, f"gallery={tmp_path}", f"tokens={file}")
