@@ -151,7 +151,7 @@ AS_BODY = [
     if name != "gif of frames"
 ]
 AS_FORM = [
-    attack(f"{name} to {where}", as_form(where, part("image", content, "a.jpg"), *more), 422, text="image|label")
+    attack(f"{name} to {where}", as_form(where, part("image", content, "a.jpg"), *more), 422, text="^a.jpg: ")
     for name, content in {**NO_IMAGE, **BOMBS}.items()
     if name != "gif of frames"
     for where, more in (("/v1/embed", []), ("/v1/gallery/add", [part("label", b"Kiwi")]))

@@ -67,7 +67,7 @@ class OpenVinoNetwork:
         precision: Of the arithmetic, whatever the processor would prefer. The normalisation stays in float32.
         pixels: How images will be read, to be compared with the graph; None where it was made for them just now.
         size: D that is expected, likewise.
-        batch: B. A tenth quicker with 4 than with 1 where many images are embedded, and no slower than with more.
+        batch: B. Measured from 1 to 8 (docs/decisions.md): 2 is quickest or near it for networks of every size.
 
     Raises:
         NetworkError: It is damaged, or takes or gives something else.
@@ -79,7 +79,7 @@ class OpenVinoNetwork:
         precision: Precision = "float32",
         pixels: PixelSettings | None = None,
         size: int | None = None,
-        batch: int = 4,
+        batch: int = 2,
     ) -> None:
         self.batch, self._graph, self._precision = batch, graph, precision
         try:

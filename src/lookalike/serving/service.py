@@ -1,6 +1,7 @@
 """What a service does with a gallery, as plain values: called by its threads, knows nothing of HTTP."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,12 +13,13 @@ from PIL import Image
 
 from lookalike import __version__
 from lookalike.data.images import ImageError
+from lookalike.data.labels import as_label
 from lookalike.errors import LookalikeError
-from lookalike.gallery.enrolment import unit_embeddings
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
+from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Predictions
-from lookalike.inference.references import GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.serving.answers import (
     AddOptions,
     DiscardUnknownOptions,
@@ -33,8 +35,9 @@ from lookalike.serving.answers import (
 )
 from lookalike.serving.day_counts import DayCounts
 from lookalike.serving.figures import Figures
-from lookalike.serving.shared_calls import for_requests
+from lookalike.serving.kept_open import KeptOpen
 from lookalike.serving.unknowns import Unknowns
+from lookalike.serving.uploads import Upload
 from lookalike.serving.work import BusyError
 
 _Result = TypeVar("_Result")
@@ -46,21 +49,36 @@ _USUAL_RATE = 0.05  # of false acceptance, that the page asks with
 class Service:
     """A gallery, open, and its model.
 
+    Attributes:
+        figures: What is counted.
+        kept: The gallery.
+        keeps_unknown: Whether it has a folder for unknown images.
+        unknowns: That are kept there.
+
     Args:
         gallery: Open; it is closed by `close`.
         figures: What is counted.
+        unknown: Folder of kept unknown images; None for the gallery's own.
     """
 
-    def __init__(self, gallery: Gallery, figures: Figures) -> None:
-        self.gallery, self.figures = gallery, figures
-        encoder = gallery.encoder
-        self.encoder = replace(encoder, network=for_requests(encoder))
-        gallery.model.encoder = self.encoder
+    def __init__(self, gallery: Gallery, figures: Figures, unknown: Path | None = None) -> None:
+        self.figures, self._unknown = figures, unknown
         folder = gallery.path if isinstance(gallery.path, Path) else None
-        self.keeps_unknown = folder is not None
-        self.unknowns = Unknowns(gallery)
+        self.keeps_unknown = bool(folder or unknown)
+        self.kept = KeptOpen(gallery)
+        self.unknowns = Unknowns(lambda: self.gallery, unknown)
         self._warm = False
         self._days = DayCounts(folder / "days.json" if folder else None)
+
+    @property
+    def gallery(self) -> Gallery:
+        """As it was opened last."""
+        return self.kept.gallery
+
+    @property
+    def encoder(self) -> Encoder:
+        """Of its model, made for requests."""
+        return self.kept.encoder
 
     def warm_up(self) -> None:
         """Loads and compiles what the first requests would otherwise wait for."""
@@ -87,12 +105,11 @@ class Service:
         self.figures.labels.set(len(set(references.labels)))
         return len(references)
 
-    def predict(self, images: Sequence[bytes], names: Sequence[str], options: PredictOptions) -> dict[str, Any]:
+    def predict(self, upload: Upload, options: PredictOptions) -> dict[str, Any]:
         """As `lookalike predict` writes it, with the number of every neighbour.
 
         Args:
-            images: Files, their bytes.
-            names: Of each.
+            upload: The images.
             options: How.
 
         Raises:
@@ -100,14 +117,14 @@ class Service:
             LookalikeError: As `Gallery.predict`.
         """
         made = self.gallery.predict_images(
-            list(images),
+            list(upload.images),
             options.k,
             threshold=options.threshold,
             false_accept_rate=options.false_accept_rate,
             where=options.where,
             unless=options.unless,
         )
-        made = _named(made, names)
+        made = self._named(made, upload)
         _need_one(len(made.failed), len(made), [item.error or "" for item in made.failed])
         unknown = sum(item.unknown for item in made)
         self.figures.images.inc(len(made))
@@ -115,9 +132,26 @@ class Service:
         if made.rejection is not None:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
+        self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
-            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made)]
+            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
         return answer
+
+    def _tell_cameras(self, neighbours: list[dict[str, Any]]) -> None:
+        cameras = self.gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
+        for neighbour, camera in zip(neighbours, cameras, strict=True):
+            if camera is not None:
+                neighbour["camera"] = camera
+
+    def _named(self, made: Predictions, upload: Upload) -> Predictions:
+        """With what the client calls its images, and the truth where a folder of it is a label here."""
+        labels = set(self.gallery.references.labels) if any(upload.folders) else set()
+        items = []
+        for item, name, folder in zip(made, upload.names, upload.folders, strict=True):
+            error = None if item.error is None else f"{name}: {item.error.removeprefix(f'{item.image}: ')}"
+            truth = as_label(folder) if error is None and as_label(folder) in labels else None
+            items.append(replace(item, image=name, truth=truth, error=error))
+        return replace(made, items=tuple(items))
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
         """Embeddings of images.
@@ -130,7 +164,8 @@ class Service:
             ImageError: None of the images can be used.
         """
         errors: dict[int, str] = {}
-        embeddings = self.encoder.embed(list(images), errors=errors)
+        encoder = self.encoder
+        embeddings = encoder.embed(list(images), names=names, errors=errors)
         _need_one(len(errors), len(images), list(errors.values()))
         self.figures.images.inc(len(images))
         items = [
@@ -139,7 +174,6 @@ class Service:
             else {"image": name, "embedding": embeddings[place].tolist()}
             for place, name in enumerate(names)
         ]
-        encoder = self.encoder
         about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": encoder.size}
         return {**about, "items": items}
 
@@ -155,17 +189,17 @@ class Service:
         widths = {len(row) for row in options.embeddings}
         if len(widths) > 1:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
-        with np.errstate(over="ignore"):  # a long vector has a direction, too
-            embeddings = unit_embeddings(np.array(options.embeddings, np.float64), self.encoder.size)
+        embeddings = np.array(options.embeddings, np.float64)
+        zero = np.abs(embeddings).max(axis=1, initial=0) < np.finfo(np.float32).tiny
+        if zero.any() and embeddings.shape[1] == self.encoder.size:  # else the gallery says what is wrong
+            raise GalleryError(f"embeddings: row {int(np.argmax(zero))} is zero, expected a direction: leave it out")
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
-        return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
+        items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
+        self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
+        return {"items": items}
 
-    def about(self, right: str) -> dict[str, Any]:
-        """What the gallery is.
-
-        Args:
-            right: Of who asks.
-        """
+    def about(self) -> dict[str, Any]:
+        """What the gallery is."""
         gallery = self.gallery
         model = dict(getattr(gallery.model, "about", {}))
         return {
@@ -177,13 +211,14 @@ class Service:
             "last_change": gallery.version,
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
             "version": __version__,
-            "right": right,
             "keeps_unknown": self.keeps_unknown,
+            "unknown": self.unknowns.count(),
         }
 
     def labels(self) -> dict[str, Any]:
         """Each label with its count."""
-        return {"labels": [{"label": label, "images": count} for label, count in self.gallery.labels.items()]}
+        references = self.gallery.references
+        return {"labels": _counted(dict(sorted(Counter(references.labels).items())), references)}
 
     def images(self, options: ImagesOptions) -> dict[str, Any]:
         """The images of a label.
@@ -191,9 +226,9 @@ class Service:
         Args:
             options: Which.
         """
-        enrolled = self.gallery.images(options.label)
-        shown = enrolled[options.first : options.first + options.most]
-        return {"total": len(enrolled), "images": [vars(image) for image in shown]}
+        shown = self.gallery.images(options.label, first=options.first, most=options.most)
+        total = self.gallery.references.labels.count(as_label(options.label))
+        return {"total": total, "images": [vars(image) for image in shown]}
 
     def log(self, most: int) -> dict[str, Any]:
         """The latest changes.
@@ -211,6 +246,7 @@ class Service:
                     "note": change.note,
                     "text": str(change),
                     "images": sum(move.images for move in change.moves),
+                    "moves": [vars(move) for move in change.moves],
                 }
                 for change in changes
             ]
@@ -238,13 +274,13 @@ class Service:
             try:
                 return self.gallery.add(
                     list(images),
-                    options.label,
-                    camera=options.camera,
+                    options.label if options.labels is None else options.labels,
+                    camera=options.camera if options.cameras is None else options.cameras,
                     columns=options.columns,
                     sources=list(names),
                     note=options.note,
                     keep_copies=options.keep_copies,
-                    errors=errors,
+                    errors=None if options.all_or_none else errors,
                 )
             except GalleryError:
                 _need_one(len(errors), len(images), list(errors.values()))
@@ -252,8 +288,8 @@ class Service:
 
         numbers, change = self._changed("add", enrol)
         self.figures.images.inc(len(images))
-        told = {names[place]: text for place, text in errors.items()}
-        return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": told}
+        unusable = [{"place": place, "image": names[place], "error": text} for place, text in errors.items()]
+        return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": unusable}
 
     def rename(self, options: RenameOptions) -> dict[str, Any]:
         """Gives a label another name."""
@@ -294,7 +330,7 @@ class Service:
         return {
             "images": health.images,
             "looked_at": health.asked,
-            "few": [{"label": label, "images": count} for label, count in health.few.items()],
+            "few": _counted(health.few, references),
             "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
             "days": [
                 {"day": day, "images": images, "unknown": unknown}
@@ -305,9 +341,7 @@ class Service:
     def close(self) -> None:
         """Lets go of the gallery."""
         self._days.save()
-        self.gallery.close()
-        if (close := getattr(self.encoder.network, "close", None)) is not None:
-            close()
+        self.kept.close()
 
     def _count(self, action: str, change: Callable[[], int]) -> dict[str, Any]:
         images, number = self._changed(action, change)
@@ -321,14 +355,15 @@ class Service:
         return result, number
 
 
+def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
+    """Labels with their counts, each with the number of its first image."""
+    assert references.numbers is not None, "a gallery numbers its images"
+    first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
+    return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
+
+
 def _chosen(options: RemoveOptions) -> dict[str, Any]:
     return {"label": options.label, "image": options.images, "source": options.source, "note": options.note}
-
-
-def _named(made: Predictions, names: Sequence[str]) -> Predictions:
-    """With the names that the images were sent under."""
-    items = tuple(replace(item, image=name) for item, name in zip(made.items, names, strict=True))
-    return replace(made, items=items)
 
 
 def _need_one(failed: int, count: int, errors: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Images that were called unknown and kept: looked at in groups, enrolled, or thrown away."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,12 +17,21 @@ class Unknowns:
     """The kept images of a gallery in a folder. Clients name them as they are listed: no path comes from a request.
 
     Args:
-        gallery: Open.
+        opened: Gives the gallery.
+        folder: Of the images; None for the gallery's own.
     """
 
-    def __init__(self, gallery: Gallery) -> None:
-        self._gallery, self._lock = gallery, Lock()
+    def __init__(self, opened: Callable[[], Gallery], folder: Path | None = None) -> None:
+        self._opened, self._folder, self._lock = opened, folder, Lock()
         self._grouped: tuple[object, dict[str, Any]] | None = None
+
+    @property
+    def _gallery(self) -> Gallery:
+        return self._opened()
+
+    def count(self) -> int:
+        """How many there are that are not enrolled."""
+        return len(self._files())
 
     def groups(self, least: int) -> dict[str, Any]:
         """Those that are not enrolled, in groups that probably show the same.
@@ -40,7 +50,7 @@ class Unknowns:
         if not kept:
             return {"total": 0, "groups": [], "alone": []}
         try:
-            made = self._gallery.suggest(least=least)
+            made = self._gallery.suggest(self._folder, least=least)
         except GalleryError:
             if (now := self._files()) == kept:
                 raise
@@ -96,6 +106,6 @@ class Unknowns:
         return [kept[name] for name in dict.fromkeys(names)]
 
     def _files(self) -> dict[str, Path]:
-        if not isinstance(self._gallery.path, Path):
+        if self._folder is None and not isinstance(self._gallery.path, Path):
             return {}
-        return {path.name: path for path in self._gallery.unknown_files()}
+        return {path.name: path for path in self._gallery.unknown_files(self._folder)}

@@ -19,7 +19,7 @@ from lookalike.files import readable
 from lookalike.serving.refusals import RefusalError
 
 _MOST_FIELDS = 32
-_MOST_TEXT = 1 << 16  # bytes of one field
+_MOST_TEXT = 1 << 18  # bytes of one field, such as 64 labels of 1,000 letters
 _MOST_JSON, _MOST_VALUES, _MOST_LISTS = 1 << 25, 4_000_000, 100_000  # a thousand long embeddings; all else is less
 _MOST_NAMES = 100  # of columns
 _MOST_NAME = 200  # letters of a file's name
@@ -43,11 +43,13 @@ class Upload:
     Attributes:
         images: The bytes of each file.
         names: The name of each, without folders; it is data, and no path.
+        folders: What the client says of the folder of each, which may be its label; empty for most.
         fields: The other parts, and what stands in the address.
     """
 
     images: list[bytes]
     names: list[str]
+    folders: list[str]
     fields: dict[str, str]
 
     def options(self, kind: type[_Options]) -> _Options:
@@ -87,7 +89,7 @@ async def read_upload(request: Request, most: int) -> Upload:
     body = await request.body()
     if kind.startswith("image/") or kind == "application/octet-stream":
         name = fields.pop("name", "")
-        return Upload([body], [_as_name(name, 0)], fields)
+        return Upload([body], [_as_name(name, 0)], [""], fields)
     if kind != "multipart/form-data":
         raise RefusalError(
             415,
@@ -97,6 +99,7 @@ async def read_upload(request: Request, most: int) -> Upload:
         )
     images: list[bytes] = []
     names: list[str] = []
+    folders: list[str] = []
     for field, value in await _parts(request, body, most):
         if not isinstance(value, UploadFile):
             if field in fields:
@@ -107,9 +110,10 @@ async def read_upload(request: Request, most: int) -> Upload:
             raise RefusalError(422, "options", f"{field}: expected files in parts named image, got one named {field}")
         images.append(await value.read())
         names.append(_as_name(value.filename or "", len(names)))
+        folders.append(_as_text(PurePosixPath(value.filename or "").parent.name))
     if not images:
         raise RefusalError(422, "no_image", "no image came: send at least one file in a part named image")
-    return Upload(images, names, fields)
+    return Upload(images, names, folders, fields)
 
 
 async def read_json(request: Request, kind: type[_Options]) -> _Options:
@@ -158,7 +162,7 @@ def query_of(request: Request, kind: type[_Options]) -> _Options:
     return checked(kind, _once(list(request.query_params.multi_items())))
 
 
-def checked(kind: type[_Options], values: Any, *, strict: bool = False) -> _Options:
+def checked(kind: type[_Options], values: object, *, strict: bool = False) -> _Options:
     """Values as the options that they are.
 
     Args:
@@ -210,10 +214,8 @@ def _boundary_of(content_type: str) -> str:
         raise RefusalError(415, "content_type", f"charset: expected utf-8, got {charset[:40]}: send text in UTF-8")
     boundary = parameters.get(b"boundary", b"").decode("latin-1")
     if not _BOUNDARY.fullmatch(boundary):
-        text = (
-            f"boundary: expected 1 to 70 letters in Content-Type, got {boundary[:80] or 'none'}: let the client set it"
-        )
-        raise RefusalError(400, "form", text)
+        reason = f"Missing boundary, expected 1 to 70 letters, got {boundary[:80] or 'none'}"
+        raise RefusalError(400, "form", f"the form cannot be read ({reason}): let the client set its Content-Type")
     return boundary
 
 
@@ -266,15 +268,18 @@ def _no_constant(name: str) -> float:
 def _as_name(name: str, place: int) -> str:
     """The last part of what a client calls its file, whatever its system; it is only shown and stored as text."""
     last = PureWindowsPath(PurePosixPath(name).name).name.strip()
-    text = readable("".join(letter if letter.isprintable() else "?" for letter in last))[-_MOST_NAME:]
-    return text or f"image {place + 1}"
+    return _as_text(last) or f"image {place + 1}"
+
+
+def _as_text(name: str) -> str:
+    return readable("".join(letter if letter.isprintable() else "?" for letter in name))[-_MOST_NAME:]
 
 
 def _first(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
-def few(values: Any) -> Any:
+def few(values: object) -> object:
     """An object of not too many names, before each of them is looked at.
 
     Args:
