@@ -5,7 +5,9 @@ import random
 import signal
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -123,6 +125,20 @@ def check_gallery(folder: Path, writers: list[Writer], unanswered: int) -> None:
                 opened.load()
 
 
+def have_changed(writers: list[Writer], number: int) -> bool:
+    return sum(len(writer.changes) for writer in writers) >= number
+
+
+def wait_for(state: Callable[[], bool], running: list[Future[None]]) -> None:
+    """Waits for writers, none of whom may end before."""
+    while not state():
+        for future in running:
+            if future.done():
+                future.result()
+                raise AssertionError("a writer ended before the service did")
+        threading.Event().wait(0.002)
+
+
 @pytest.mark.slow
 def test_what_was_answered_outlives_a_kill(folder: Path) -> None:
     writers: list[Writer] = []
@@ -132,12 +148,8 @@ def test_what_was_answered_outlives_a_kill(folder: Path) -> None:
         with served(folder) as service, ThreadPoolExecutor(WRITERS) as threads:
             mine = [Writer(service.address, WRITERS * number + place) for place in range(WRITERS)]
             writers += mine
-            for writer in mine:
-                threads.submit(writer.run)
-            enough = chance.randint(3, 30)
-            while sum(len(writer.changes) for writer in mine) < enough:
-                assert service.process.poll() is None, service.log
-                threading.Event().wait(0.002)
+            running = [threads.submit(writer.run) for writer in mine]
+            wait_for(partial(have_changed, mine, chance.randint(3, 30)), running)
             threading.Event().wait(chance.random() * 0.1)
             service.kill()
         statuses = [status for writer in mine for status in writer.statuses]
@@ -150,11 +162,8 @@ def load_until_ended(service: Served, enough: int) -> tuple[list[Writer], int]:
     """Ends a service in the middle of the work of many; their answers, and its exit code."""
     writers = [Writer(service.address, place) for place in range(WRITERS)]
     with ThreadPoolExecutor(WRITERS) as threads:
-        for writer in writers:
-            threads.submit(writer.run)
-        while sum(len(writer.statuses) for writer in writers) < enough:
-            assert service.process.poll() is None, service.log
-            threading.Event().wait(0.002)
+        running = [threads.submit(writer.run) for writer in writers]
+        wait_for(lambda: sum(len(writer.statuses) for writer in writers) >= enough, running)
         code = service.end(signal.SIGTERM)
     return writers, code
 

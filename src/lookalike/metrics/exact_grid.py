@@ -52,9 +52,10 @@ def few_on_grid(embeddings: np.ndarray) -> np.ndarray:
 
     Without compiled code where none is loaded yet: a search for one image starts sooner than the compiler does.
     """
-    if (kernel := sys.modules.get("lookalike.metrics.kernels.grid")) is not None:
+    kernel = sys.modules.get("lookalike.metrics.kernels.grid")
+    if (to_grid := getattr(kernel, "to_grid", None)) is not None:  # it is there, and no thread is still loading it
         compiled = np.empty(embeddings.shape, np.float32)
-        kernel.to_grid(np.ascontiguousarray(embeddings), True, 1.0, _GRID, compiled, np.zeros(len(embeddings)))
+        to_grid(np.ascontiguousarray(embeddings), True, 1.0, _GRID, compiled, np.zeros(len(embeddings)))
         return compiled
     values = embeddings.astype(np.float64)
     whole = values.shape[1] // 4 * 4
