@@ -17,13 +17,16 @@ from attacks import (
     besieged,
     connected,
     exchange,
+    make_gallery,
     need_honest,
     picture,
     reply_of,
     request,
+    usual_model,
     wait_until,
 )
 from lookalike.parallel import cores
+from service_processes import served
 
 PREDICT = request("POST", "/v1/predict?k=1", picture(1), JPEG)
 LABELS = request("GET", "/v1/labels")
@@ -175,3 +178,13 @@ def test_bodies_of_all_requests_together_have_a_limit(shop: Besieged) -> None:
     reply = exchange(shop.address, request("POST", "/v1/embed", picture(), JPEG))
     assert reply is not None
     assert reply.status == 200
+
+
+def test_the_first_requests_may_come_all_at_once(tmp_path: Path) -> None:
+    """Before anything is loaded that they need."""
+    make_gallery(tmp_path / "shop", usual_model()).close()
+    kept = request("POST", "/v1/predict?threshold=1&keep_unknown=true", picture(7), JPEG)
+    with served(tmp_path / "shop") as service, ThreadPoolExecutor(12) as threads:
+        first = [threads.submit(exchange, service.address, sent) for sent in [PREDICT, LABELS, kept] * 4]
+        assert statuses([future.result(PATIENCE) for future in first]) == [200] * 12
+        assert service.end() == 0
