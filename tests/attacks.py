@@ -236,7 +236,8 @@ def besieged(folder: Path, *arguments: str, model: Model | None = None) -> Itera
         need_good(both)
         need_as_before(*before)
         assert gallery.verify()
-        assert not [line for line in both.lines() if line.get("status") == 500 or "fault" in line]
+        faults = [line for line in both.lines() if line.get("status") == 500 or "fault" in line]
+        assert not faults, faults
 
 
 def need_good(service: Besieged, headers: dict[str, str] | None = None) -> None:

@@ -20,7 +20,6 @@ from attacks import (
     picture,
     reply_of,
     request,
-    rest_of,
     rows,
 )
 
@@ -136,30 +135,6 @@ def test_what_no_address_does_is_refused(shop: Besieged, shot: Attack) -> None:
     fired(shop, shot)
 
 
-def test_half_of_a_head_then_nothing(shop: Besieged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.serving.connections.HEAD_SECONDS", 0.3)
-    for sent in (b"", b"G", b"POST /v1/search HTTP/1.1\r\nHost: local"):
-        error = need_honest(exchange(shop.address, sent), 408, text="the head of the request .* 0.3 seconds")
-        assert error["kind"] == "slow"
-
-
-def test_a_head_letter_by_letter_has_no_more_time_than_one_at_once(
-    shop: Besieged, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lookalike.serving.connections.HEAD_SECONDS", 0.5)
-    with connected(shop.address) as connection:
-        connection.settimeout(0.05)
-        answer = b""
-        for letter in head("X-A: " + "a" * 5000):
-            try:
-                connection.sendall(bytes([letter]))
-                answer = connection.recv(100)
-                break
-            except TimeoutError:
-                continue
-        assert answer.startswith(b"HTTP/1.1 408"), answer
-
-
 @pytest.mark.parametrize("sent", [b"", b"{", b'{"embeddings": '])
 def test_a_body_that_does_not_come(tmp_path: Path, sent: bytes) -> None:
     with besieged(tmp_path / "shop", "seconds=0.5") as service:
@@ -187,34 +162,6 @@ def test_a_connection_that_is_cut(shop: Besieged, sent: bytes) -> None:
 
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     need_honest(exchange(shop.address, as_json("/v1/search", [])), 422)
-
-
-def test_garbage_behind_a_good_request(shop: Besieged) -> None:
-    with connected(shop.address) as connection:
-        connection.sendall(ALIVE.replace(b"Connection: close\r\n", b"") + b"\0\1\2 garbage\r\n\r\n")
-        good, separator, bad = rest_of(connection).rpartition(b"HTTP/1.1 400 ")
-    assert good.startswith(b"HTTP/1.1 200 ")
-    assert separator
-    assert b'"kind": "no_request"' in bad
-
-
-def test_garbage_while_an_answer_is_made(shop: Besieged) -> None:
-    """In the middle of a body whose head is refused already, and behind a request that is worked on."""
-    early = request("POST", "/v1/predict", picture(), JPEG).replace(b"Connection: close\r\n", b"")
-    for number in range(5):
-        with connected(shop.address) as connection:
-            connection.sendall(early)
-            connection.sendall(b"\0" * (1 + 10_000 * number) + b"\r\n\r\n")
-            good = reply_of(connection)
-            assert good is not None
-            assert good.status == 200
-
-
-def test_many_requests_at_once_on_a_connection(shop: Besieged) -> None:
-    with connected(shop.address) as connection:
-        connection.sendall(ALIVE.replace(b"Connection: close\r\n", b"") * 50 + ALIVE)
-        content = rest_of(connection)
-    assert content.count(b"HTTP/1.1 200 OK") == 51
 
 
 def test_expecting_to_be_asked_for_a_body(shop: Besieged) -> None:

@@ -17,7 +17,7 @@ from attacks import LABELS, PATIENCE, logged_lines, make_gallery, picture, usual
 from lookalike import Gallery
 from service_processes import Served, served
 
-KILLS = int(os.environ.get("LOOKALIKE_KILLS", "4"))  # 20 were done once, see docs/decisions.md
+KILLS = int(os.environ.get("LOOKALIKE_KILLS", "4"))  # more of them: LOOKALIKE_KILLS=20
 WRITERS = 4
 SIZES = (1, 4)  # images of an `add`, by which half of one would be seen
 _SEEDS = count(1000)

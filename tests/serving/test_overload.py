@@ -17,17 +17,13 @@ from attacks import (
     besieged,
     connected,
     exchange,
-    make_gallery,
     need_honest,
     picture,
     reply_of,
     request,
-    rest_of,
-    usual_model,
     wait_until,
 )
 from lookalike.parallel import cores
-from service_processes import served
 
 PREDICT = request("POST", "/v1/predict?k=1", picture(1), JPEG)
 LABELS = request("GET", "/v1/labels")
@@ -179,72 +175,3 @@ def test_bodies_of_all_requests_together_have_a_limit(shop: Besieged) -> None:
     reply = exchange(shop.address, request("POST", "/v1/embed", picture(), JPEG))
     assert reply is not None
     assert reply.status == 200
-
-
-def test_more_connections_than_there_may_be(shop: Besieged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.serving.connections._most", lambda: 5)
-    idle = [connected(shop.address) for _ in range(5)]
-    try:
-        for _ in range(3):
-            assert (
-                need_honest(exchange(shop.address, b""), 503, text="5 connections are open already")["kind"] == "busy"
-            )
-        idle[0].sendall(LABELS)
-        good = reply_of(idle[0])
-        assert good is not None
-        assert good.status == 200
-    finally:
-        for connection in idle:
-            connection.close()
-
-    def answered() -> bool:
-        reply = exchange(shop.address, LABELS)
-        return reply is not None and reply.status == 200
-
-    wait_until(answered, "answers again")
-
-
-def test_a_client_that_takes_no_answer_is_let_go(shop: Besieged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.serving.connections.HEAD_SECONDS", 0.5)
-    page = request("GET", "/v1/openapi.json").replace(b"Connection: close\r\n", b"")
-    with connected(shop.address) as connection:
-        connection.settimeout(0.2)
-        try:
-            for _ in range(2000):  # tens of megabytes of answers, of which none is read
-                connection.sendall(page)
-        except (TimeoutError, ConnectionError):
-            pass
-        threading.Event().wait(2)
-        connection.settimeout(PATIENCE)
-        content = rest_of(connection)
-    assert content.count(b"HTTP/1.1 200") < 2000
-    reply = exchange(shop.address, LABELS)
-    assert reply is not None
-    assert reply.status == 200
-
-
-def test_a_process_with_few_open_files_stays_alive(tmp_path: Path) -> None:
-    """Connections are open files: when there are no more, a service could neither read its gallery nor say so."""
-    make_gallery(tmp_path / "shop", usual_model()).close()
-    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))"
-    with served(tmp_path / "shop", before=few) as service:
-        service.wait_ready()
-        idle = [connected(service.address) for _ in range(300)]
-        try:
-            idle[0].sendall(PREDICT)
-            good = reply_of(idle[0])
-            assert good is not None
-            assert good.status == 200
-            need_honest(reply_of(idle[110]), 503, text="100 connections are open already")
-            assert rest_of(idle[200]) == b""
-        finally:
-            for connection in idle:
-                connection.close()
-
-        def answered() -> bool:
-            reply = exchange(service.address, PREDICT)
-            return reply is not None and reply.status == 200
-
-        wait_until(answered, "answers again")
-        assert service.end() == 0
-    assert '"status": 500' not in service.log

@@ -100,7 +100,8 @@ class Connection(H11Protocol):
                 return
         number = secrets.token_hex(8)
         self.transport.write(_as_sent(refusal, number))
-        self.transport.write_eof()
+        with suppress(OSError):  # the client has gone
+            self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         client = (self.client or ("", 0))[0]
         LOG.info(json.dumps({"request": number, "client": client, "status": refusal.status, "kind": refusal.kind}))
