@@ -140,7 +140,7 @@ def test_what_is_forgotten_is_in_no_file(lookalike: Command, shop: Path, digits:
     lookalike.done("gallery", "add", "gallery=shop", f"images={file}", "label=Erika Mustermann")
     assert "Erika Mustermann" in lookalike.done("gallery", "list", "gallery=shop")
     said = lookalike.done("gallery", "forget", "gallery=shop", "label=Erika Mustermann")
-    assert said == "1 images deleted for good; copies, exports and backups of the gallery still hold them\n"
+    assert said == "1 image deleted for good; copies, exports and backups of the gallery still hold them\n"
     assert not [path for path in shop.rglob("*") if path.is_file() and b"Mustermann" in path.read_bytes()]
     assert re.fullmatch(r"\d+\.\d MiB given back\n", lookalike.done("gallery", "compact", "gallery=shop"))
     refused = lookalike.refused("gallery", "undo", "gallery=shop", "change=2")
@@ -410,3 +410,91 @@ def test_a_network_without_a_bundle(lookalike: Command, few_produce: Path, tmp_p
     file = files_of(few_produce, "train/*/*1.jpg")[0]
     lookalike.done("predict", "gallery=shop", f"image={file}", "output=said.csv")
     assert f",{file.parent.name}," in (tmp_path / "said.csv").read_text()
+
+
+def test_who_adds_the_same_at_the_same_time_says_what_it_really_added(
+    lookalike: Command, shop: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process enrols the images between the look and the transaction."""
+    from lookalike.gallery.sqlite_store import SqliteStore
+
+    add_new, images = SqliteStore.add_new, digits / "test"
+
+    def late(store: SqliteStore, rows: list, note: str) -> tuple[list[int], int]:
+        monkeypatch.setattr(SqliteStore, "add_new", add_new)
+        with Gallery.open(shop) as other:
+            other.add(images)
+            assert other.last_added == 20
+            other.rename("digit 0", "zero")
+            other.rename("zero", "digit 0")
+        return add_new(store, rows, note)
+
+    monkeypatch.setattr(SqliteStore, "add_new", late)
+    said = lookalike.done("gallery", "add", "gallery=shop", f"images={images}")
+    assert said == "0 images added: Gallery('shop': 70 images of 5 labels)\n"
+
+
+def test_the_change_that_is_told_is_that_of_the_command(
+    lookalike: Command, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Gallery.rename
+
+    def overtaken(gallery: Gallery, *words: str, note: str) -> int:
+        count = rename(gallery, *words, note=note)
+        with Gallery.open(shop) as other:
+            other.remove(image=1)
+        return count
+
+    monkeypatch.setattr(Gallery, "rename", overtaken)
+    said = lookalike.done("gallery", "rename", "gallery=shop", "label=digit 1", "to=one")
+    assert said == "10 images are called 'one' now; gallery undo change=2 takes it back\n"
+
+
+def test_enrolled_images_and_labels_that_are_not_known_are_told(
+    lookalike: Command, shop: Path, digits: Path, tmp_path: Path
+) -> None:
+    photos = Path(shutil.copytree(digits / "test", tmp_path / "photos"))
+    (photos / "digit 4").rename(photos / "letter x")
+    shutil.copytree(digits / "train" / "digit 3", photos / "digit 3", dirs_exist_ok=True)
+    said = lookalike.done("predict", "gallery=shop", "image=photos", "k=1", "picture_rows=0")
+    assert "10 images not counted as right or wrong: known images themselves, which find themselves\n" in said
+    assert re.search(r"\d+ of 16 right, .* as the label; 4 more are of labels that are not known\n", said)
+    said = lookalike.done("predict", "gallery=shop", "image=photos", "k=1", "picture_rows=0", "threshold=1")
+    assert "; 4 more are of labels that are not known, 4 of them called unknown\n" in said
+
+
+@pytest.mark.parametrize("by", ["gallery", "bundle"])
+def test_a_tables_own_labels_say_what_is_right(
+    lookalike: Command, shop: Path, bundle_path: Path, digits: Path, tmp_path: Path, by: str
+) -> None:
+    files = files_of(digits, "test/digit 1/*.png")[:3]
+    rows = [f"{files[0]},digit 1", f"{files[1]},digit 2", "gone.png,digit 1", f"{files[2]},letter x"]
+    (tmp_path / "photos.csv").write_text("\n".join(["path,Label", *rows]) + "\n")
+    model = "gallery=shop" if by == "gallery" else f"bundle={bundle_path}"
+    code, said, _ = lookalike("predict", model, "image=photos.csv", "k=1", "picture_rows=0")
+    assert code == 1, "one file is not there"
+    assert "of 2 right, taking the column label of the table as the label; 1 more is of labels that are not" in said
+    (file,) = (tmp_path / "predictions").glob("*.json")
+    items = json.loads(file.read_text())["items"]
+    assert [item["truth"] for item in items] == ["digit 1", "digit 2", None, None]
+
+
+@pytest.mark.parametrize("limit", [[], ["threshold=off"], ["false_accept_rate=off"]])
+def test_unknown_images_are_kept_only_where_there_is_a_limit(
+    lookalike: Command, shop: Path, digits: Path, limit: list[str]
+) -> None:
+    ask = ("predict", "gallery=shop", f"image={digits / 'test'}", "keep_unknown=true", *limit)
+    assert lookalike.refused(*ask).startswith(
+        "keep_unknown: no image is called unknown without a limit, so none would be kept: give false_accept_rate=0.05"
+    )
+    assert not (shop / "unknown").exists()
+
+
+def test_more_neighbours_than_images_are_told(lookalike: Command, shop: Path, digits: Path) -> None:
+    file = files_of(digits, "test/digit 1/*.png")[0]
+    code, _, err = lookalike("predict", "gallery=shop", f"image={file}", "k=500", "picture_rows=0")
+    assert code == 0
+    assert (
+        "k=500: 5 of 5 labels have fewer images (least: 10), so others can outvote them; there are 50 images, so all "
+        "of them vote: leave k out, or give a smaller one" in err
+    )

@@ -59,8 +59,25 @@ def test_plain_values() -> None:
     given = rejection(EARLIER, None, 0.1)
     assert given is not None
     values = json.loads(json.dumps(given.to_dict()))
-    assert list(values) == ["similarity", "promised", "measured", "images", "trained", "warning"]
+    assert list(values) == ["similarity", "promised", "measured", "images", "trained", "supported", "warning"]
     assert Rejection(0.5).to_dict() == {"similarity": 0.5, "images": 0, "trained": True}
+
+
+def test_a_rate_that_cannot_be_supported_is_asked_and_not_promised() -> None:
+    given = rejection(NOW, None, 0.0001)
+    assert given is not None
+    assert not given.supported
+    assert "false accept rate 0.0001 asked, " in str(given)
+    assert "99 images cannot support 0.0001: the least that can be promised from so many is 0.01: ask" in given.warning
+    values = given.to_dict()
+    assert (values["promised"], values["supported"], values["least_supported"]) == (0.0001, False, 0.01)
+    kept = rejection(NOW, None, 0.01)
+    assert kept is not None
+    assert kept.supported
+    assert "false accept rate 0.01 promised, " in str(kept)
+    few = Rejection(0.5, 0.1, images=200, labels=2, trained=False)
+    assert not few.supported
+    assert "least_supported" not in few.to_dict(), "more images of these labels would not do"
 
 
 @pytest.mark.parametrize(

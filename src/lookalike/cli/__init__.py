@@ -4,6 +4,7 @@ In reading order:
 
     inputs          the files and folders that a verb reads
     data_verbs      the verbs about data
+    predict_notes   what is told of predictions
     model_verbs     the verbs that use a model
     gallery_verbs   the actions of the verb gallery
     training_verbs  the verbs that train

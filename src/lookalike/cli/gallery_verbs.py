@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
-from lookalike.terminal import show
+from lookalike.terminal import counted, show
 
 if TYPE_CHECKING:
     from lookalike.gallery.gallery import Gallery
@@ -66,7 +66,6 @@ def add(settings: "GalleryAdd") -> int:
         say(f"images={settings.images}: {note}")
     errors: dict[int, str] = {}
     with open_gallery(settings) as gallery, progress("enrolling", len(given.files)) as advance:
-        before = len(gallery)
         gallery.add(
             given.files,
             given.labels,
@@ -80,7 +79,7 @@ def add(settings: "GalleryAdd") -> int:
         )
         for text in errors.values():
             say(text)
-        show(f"{len(gallery) - before} images added: {gallery}")
+        show(f"{counted(gallery.last_added, 'image')} added: {gallery}")
     return 1 if errors or given.problems else 0
 
 
@@ -291,9 +290,8 @@ def export(settings: "GalleryExport") -> int:
 def import_images(settings: "GalleryImport") -> int:
     """`lookalike gallery import`."""
     with _opened(settings.gallery) as gallery:
-        before = len(gallery)
         gallery.import_from(settings.input, note=settings.note, keep_copies=settings.keep_copies)
-        show(f"{len(gallery) - before} images added: {gallery}")
+        show(f"{counted(gallery.last_added, 'image')} added: {gallery}")
     return 0
 
 
@@ -316,9 +314,8 @@ def _changed(
 ) -> int:
     """Makes a change; says how many images it touched, between these words, and how it is taken back."""
     with _opened(settings.gallery) as gallery:
-        last = gallery.log(1)
         count = change(gallery)
-        changes = gallery.log(1)
-        undone = f"gallery undo change={changes[0].number} takes it back" if changes != last else "nothing was changed"
+        number = gallery.last_change  # of this process: another one may have made later ones meanwhile
+        undone = "nothing was changed" if number is None else f"gallery undo change={number} takes it back"
         show(f"{before}{count}{after}; {undone}")
     return 0

@@ -1,6 +1,7 @@
 """What enrols: images in any form, or embeddings that were made elsewhere."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import local
 
 import numpy as np
 
@@ -33,6 +34,13 @@ from lookalike.inference.references import GalleryError
 
 class Enrolling(Editable):
     """Enrolled images, to which others are added."""
+
+    _of_thread: local
+
+    @property
+    def last_added(self) -> int:
+        """How many images this thread's last `add`, `add_embeddings` or `import_from` enrolled that were not there."""
+        return int(getattr(self._of_thread, "added", 0))
 
     def add(
         self,
@@ -145,12 +153,14 @@ class Enrolling(Editable):
         return self._enrol(store, rows, as_note(note), keep_copies)
 
     def _enrol(self, store: SqlStore, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
+        self._of_thread.added = 0
         names = {row.label for row in rows}
         held = store.labels_among(names)
         try:
             numbers, added = (store.add(rows, note), len(rows)) if keep_copies else store.add_new(rows, note)
         except OtherLabelError as error:
             raise GalleryError(under_other_labels(error.others, len(rows))) from error
+        self._of_thread.added = added
         if added < len(rows):
             say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
         if fresh := names - held:  # the others were compared when they came

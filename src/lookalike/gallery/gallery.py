@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class Gallery(Enrolling):
     def __init__(
         self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
     ) -> None:
+        self._of_thread = local()
         try:
             super().__init__(path, model, store, options)
         except BaseException:
