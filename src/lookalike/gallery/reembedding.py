@@ -16,6 +16,7 @@ from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.references import GalleryError
+from lookalike.terminal import counted
 
 _AT_ONCE = 512  # images embedded between two looks at the store
 _TRIES = 20  # others may enrol images all the time
@@ -37,7 +38,9 @@ class Reembedding:
 
     def __str__(self) -> str:
         small = f", {self.from_pictures} of them by their small pictures, as their files are not as they were"
-        return f"{self.images} images embedded anew{small if self.from_pictures else ''}; change {self.change}"
+        return (
+            f"{counted(self.images, 'image')} embedded anew{small if self.from_pictures else ''}; change {self.change}"
+        )
 
 
 def reembed(
