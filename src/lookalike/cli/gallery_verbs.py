@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
@@ -47,7 +48,7 @@ def create(settings: "GalleryCreate") -> int:
     _need_model(settings)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         show(f"{gallery}, searched by {gallery.model}")
-        show(f"Next: lookalike gallery add gallery={settings.gallery} images=<folder> label=<its name>")
+        show(f"Next: lookalike gallery add gallery={quote(settings.gallery)} images=<folder> label=<its name>")
     return 0
 
 
@@ -138,7 +139,7 @@ def _of_table(settings: "GalleryAdd", table: "ImageTable") -> _Given:
         camera,
         {**columns, **settings.columns},
         [table.boxes[place] for place in kept],
-        (f"{passed} rows without a label passed over",) if passed else (),
+        (f"{counted(passed, 'row')} without a label passed over",) if passed else (),
         tuple(f"row {row + 2}: {text}" for row, text in table.problems.items()),
     )
 
@@ -173,26 +174,41 @@ def list_images(settings: "GalleryList") -> int:
 
 def rename(settings: "GalleryRename") -> int:
     """`lookalike gallery rename`."""
-    words = f" images are called {settings.to!r} now"
-    return _changed(settings, lambda gallery: gallery.rename(settings.label, settings.to, note=settings.note), words)
+    return _changed(
+        settings,
+        lambda gallery: gallery.rename(settings.label, settings.to, note=settings.note),
+        lambda count: f"{_are(count)} called {settings.to!r} now",
+    )
 
 
 def merge(settings: "GalleryMerge") -> int:
     """`lookalike gallery merge`."""
-    words = f" images are called {settings.to!r} now that had another label"
-    return _changed(settings, lambda gallery: gallery.merge(settings.labels, settings.to, note=settings.note), words)
+    return _changed(
+        settings,
+        lambda gallery: gallery.merge(settings.labels, settings.to, note=settings.note),
+        lambda count: f"{_are(count)} called {settings.to!r} now that had another label",
+    )
 
 
 def move(settings: "GalleryMove") -> int:
     """`lookalike gallery move`."""
-    words = f" images are called {settings.to!r} now that had another label"
-    return _changed(settings, lambda gallery: gallery.move(settings.image, settings.to, note=settings.note), words)
+    return _changed(
+        settings,
+        lambda gallery: gallery.move(settings.image, settings.to, note=settings.note),
+        lambda count: f"{_are(count)} called {settings.to!r} now that had another label",
+    )
+
+
+def _are(count: int) -> str:
+    return f"{counted(count, 'image')} {'is' if count == 1 else 'are'}"
 
 
 def remove(settings: "GalleryRemove") -> int:
     """`lookalike gallery remove`."""
     return _changed(
-        settings, lambda gallery: gallery.remove(**_chosen(settings), note=settings.note), " images removed"
+        settings,
+        lambda gallery: gallery.remove(**_chosen(settings), note=settings.note),
+        lambda count: f"{counted(count, 'image')} removed",
     )
 
 
@@ -200,7 +216,10 @@ def forget(settings: "GalleryForget") -> int:
     """`lookalike gallery forget`."""
     with _opened(settings.gallery) as gallery:
         count = gallery.forget(**_chosen(settings), note=settings.note)
-        show(f"{count} images deleted for good; copies, exports and backups of the gallery still hold them")
+        them = "it" if count == 1 else "them"
+        show(
+            f"{counted(count, 'image')} deleted for good; copies, exports and backups of the gallery still hold {them}"
+        )
     return 0
 
 
@@ -219,8 +238,18 @@ def log(settings: "GalleryLog") -> int:
 
 def undo(settings: "GalleryUndo") -> int:
     """`lookalike gallery undo`."""
-    before = f"change {settings.change} is taken back for "
-    return _changed(settings, lambda gallery: gallery.undo(settings.change, note=settings.note), " images", before)
+    with _opened(settings.gallery) as gallery:
+        latest = gallery.log(1) if settings.change is None else []
+        if settings.change is None and not latest:
+            raise GalleryUsageError(f"{settings.gallery}: nothing was changed yet, so there is nothing to take back")
+        number = latest[0].number if settings.change is None else settings.change
+        for change in latest:
+            show(f"the last change: {change}")
+    return _changed(
+        settings,
+        lambda gallery: gallery.undo(number, note=settings.note),
+        lambda count: f"change {number} is taken back for {counted(count, 'image')}",
+    )
 
 
 def verify(settings: "GalleryVerify") -> int:
@@ -272,7 +301,8 @@ def suggest(settings: "GallerySuggest") -> int:
     written = suggestions.write(settings.output)
     show(suggestions)
     show(f"written: {written} and {written.with_suffix('.html')}")
-    show(f"Next: edit the labels in {written}, then lookalike gallery add gallery={settings.gallery} images={written}")
+    typed = f"gallery={quote(settings.gallery)} images={quote(str(written))}"
+    show(f"Next: edit the labels in {written}, then lookalike gallery add {typed}")
     return 0
 
 
@@ -283,7 +313,7 @@ def export(settings: "GalleryExport") -> int:
     need_folder(Path(settings.output), inputs_of(settings), replaced=True)
     with _opened(settings.gallery) as gallery:
         count = gallery.export(settings.output)
-    show(f"{count} images in {settings.output}: rows.parquet, images/, gallery.json")
+    show(f"{counted(count, 'image')} in {settings.output}: rows.parquet, images/, gallery.json")
     return 0
 
 
@@ -309,13 +339,12 @@ def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:
 def _changed(
     settings: "GalleryRename | GalleryMerge | GalleryMove | GalleryRemove | GalleryUndo",
     change: "Callable[[Gallery], int]",
-    after: str,
-    before: str = "",
+    said: Callable[[int], str],
 ) -> int:
-    """Makes a change; says how many images it touched, between these words, and how it is taken back."""
+    """Makes a change; says how many images it touched, in such words, and how it is taken back."""
     with _opened(settings.gallery) as gallery:
         count = change(gallery)
         number = gallery.last_change  # of this process: another one may have made later ones meanwhile
         undone = "nothing was changed" if number is None else f"gallery undo change={number} takes it back"
-        show(f"{before}{count}{after}; {undone}")
+        show(f"{said(count)}; {undone}")
     return 0

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
@@ -238,7 +239,8 @@ def predict_files(
 
         with Gallery.open(str(settings.gallery)) as gallery:  # its model is not needed for that
             kept = gallery.keep_unknown(predictions)
-        show(f"{len(kept)} unknown images kept for lookalike gallery suggest gallery={settings.gallery}")
+        what = counted(len(kept), "unknown image")
+        show(f"{what} kept for lookalike gallery suggest gallery={quote(str(settings.gallery))}")
     return 1 if predictions.failed else 0
 
 

@@ -68,7 +68,7 @@ def tell_predictions(predictions: "Predictions", labels: list[str], rightness: "
     for item in predictions if lines else predictions.failed:
         show(item)
     if predictions.failed:
-        show(f"{len(predictions.failed)} of {len(predictions)} images could not be used")
+        show(f"{len(predictions.failed)} of {counted(len(predictions), 'image')} could not be used")
     if predictions.rejection is not None:
         count = sum(item.unknown for item in predictions)
         usable = len(predictions) - len(predictions.failed)

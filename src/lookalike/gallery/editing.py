@@ -10,6 +10,7 @@ from lookalike.gallery.enrolment import as_label, as_note, several, source_of, w
 from lookalike.gallery.history import Change, Column
 from lookalike.gallery.searchable import PastGallery, Searchable
 from lookalike.inference.references import GalleryError
+from lookalike.terminal import counted
 
 UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
 
@@ -60,7 +61,8 @@ class Editable(Searchable):
         moved, missing = self._store.merge(list(dict.fromkeys(names)), as_label(into), as_note(note))
         if missing:
             return self._refuse_label(missing[0])
-        say(f"{self.path}: {moved} images have the label {as_label(into)!r} now that had another")
+        have = f"{counted(moved, 'image')} {'has' if moved == 1 else 'have'}"
+        say(f"{self.path}: {have} the label {as_label(into)!r} now that had another")
         return moved
 
     def move(self, image: int | Iterable[int], label: str, *, note: str = "") -> int:

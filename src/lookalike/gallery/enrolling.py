@@ -30,6 +30,7 @@ from lookalike.gallery.rows import OtherLabelError, Row
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box
 from lookalike.inference.references import GalleryError
+from lookalike.terminal import counted
 
 
 class Enrolling(Editable):
@@ -91,7 +92,7 @@ class Enrolling(Editable):
         embeddings = self.encoder.embed(given, boxes, errors=broken, progress=progress)
         if broken and (errors is None or len(broken) == len(given)):
             raise GalleryError(
-                f"{len(broken)} of {len(given)} images cannot be used, so none was added:\n  "
+                f"{len(broken)} of {counted(len(given), 'image')} cannot be used, so none was added:\n  "
                 f"{listed(list(broken.values()))}"
             )
         good = [place for place in range(len(given)) if place not in broken]
@@ -162,7 +163,9 @@ class Enrolling(Editable):
             raise GalleryError(under_other_labels(error.others, len(rows))) from error
         self._of_thread.added = added
         if added < len(rows):
-            say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
+            there = len(rows) - added
+            again = "is there already and was" if there == 1 else "are there already and were"
+            say(f"{self.path}: {there} of {counted(len(rows), 'image')} {again} not added again")
         if fresh := names - held:  # the others were compared when they came
             near = [label for group in alike(store.labels) if set(group) & fresh for label in group]
             for text in alike_note(near):

@@ -20,6 +20,7 @@ from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.metrics.exact_grid import lengths_of
 from lookalike.settings.paths import PathError, at_home
+from lookalike.terminal import counted
 
 BOX = "box"  # the column of the part of an image that was enrolled: x1 y1 x2 y2
 THUMBNAIL = 160  # pixels of both sides of the picture that is kept
@@ -191,10 +192,11 @@ def under_other_labels(others: list[tuple[Row, str]], given: int) -> str:
     pairs = Counter((label, row.label) for row, label in others)
     shown = ", ".join(f"{count} as {label!r}, given as {new!r}" for (label, new), count in pairs.most_common(_SHOWN))
     more = f" and {len(pairs) - _SHOWN} more pairs of labels" if len(pairs) > _SHOWN else ""
+    those = f"{len(others)} of {counted(given, 'image')} {'is' if len(others) == 1 else 'are'}"
     return (
-        f"add: {len(others)} of {given} images are in the gallery already under another label, so none was added: "
+        f"add: {those} in the gallery already under another label, so none was added: "
         f"{shown}{more} (first: {others[0][0].source}): remove them or rename their label first, or give "
-        "keep_copies=True"
+        "keep_copies=true (True in Python)"
     )
 
 

@@ -30,6 +30,7 @@ from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
 from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
 from lookalike.pages import snippet
+from lookalike.terminal import counted
 
 _LABELS_SHOWN = 12  # in a notebook
 
@@ -354,7 +355,8 @@ class Searchable(ABC):
     def __repr__(self) -> str:
         if self._store.closed:
             return f"Gallery({str(self.path)!r}: closed)"
-        return f"Gallery({str(self.path)!r}: {len(self)} images of {len(self.labels)} labels)"
+        held = f"{counted(len(self), 'image')} of {counted(len(self.labels), 'label')}"
+        return f"Gallery({str(self.path)!r}: {held})"
 
     def _repr_html_(self) -> str:
         """In a notebook: its first labels, with a picture of each."""
@@ -364,7 +366,7 @@ class Searchable(ABC):
         pictures = []
         for label in shown:
             row = references.labels.index(label)
-            pictures.append(picture(thumbnails[row], label, (f"{counts[label]} images",)))
+            pictures.append(picture(thumbnails[row], label, (counted(counts[label], "image"),)))
         more = f"; the first {len(shown)}" if len(shown) < len(counts) else ""
         return snippet(f"{self!r}{more}", pictures=[pictures])
 

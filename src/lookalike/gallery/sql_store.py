@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 
 from lookalike.gallery.about import ERASING
-from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
+from lookalike.gallery.history import FORGOTTEN, Change, Column, Connection, Writing, changes_of, labels_at
 from lookalike.gallery.image_facts import ImageFacts, in_parts, marks_for
 from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError, digest
 from lookalike.gallery.same_images import Enrolled, sorted_out
@@ -257,6 +257,7 @@ class SqlStore(ImageFacts):
             forgotten = writing.forget(column, values)
             if writing.touched:
                 _set(writing.connection, ERASING, "1")
+                _set(writing.connection, f"{FORGOTTEN}{writing.number}", str(forgotten))
         self.erase()
         return forgotten
 

@@ -9,6 +9,7 @@ from lookalike.gallery.history import Connection
 from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.rows import digest
 from lookalike.gallery.sql_store import SqlStore
+from lookalike.terminal import counted
 
 _AT_ONCE = 2000  # images
 _ORPHANS = ("vectors", "thumbnails", "extras", "events")
@@ -30,8 +31,8 @@ class Verification:
         return not self.problems
 
     def __str__(self) -> str:
-        head = f"{self.images} images, removed ones too: " + (
-            f"{len(self.problems)} problems" if self.problems else "every checksum is right"
+        head = f"{counted(self.images, 'image')}, removed ones too: " + (
+            counted(len(self.problems), "problem") if self.problems else "every checksum is right"
         )
         return "\n".join([head, *self.problems])
 

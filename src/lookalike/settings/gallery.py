@@ -120,7 +120,7 @@ class GalleryUndo(Settings):
     """Settings of `lookalike gallery undo`."""
 
     gallery: Place
-    change: Number = Field(description="its number, as log tells it")
+    change: Number | None = Field(description="its number, as log tells it; null = the last one")
     note: Note
 
 
