@@ -15,7 +15,19 @@ SOURCE = Path(lookalike.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
 ORDER = (  # each may import what stands behind it, and nothing before it
-    *("cli", "serving", "api", "gallery", "model", "reports", "experiments", "training", "auditing", "datamodules", "export"),
+    *(
+        "cli",
+        "serving",
+        "api",
+        "gallery",
+        "model",
+        "reports",
+        "experiments",
+        "training",
+        "auditing",
+        "datamodules",
+        "export",
+    ),
     *("models", "evaluation", "inference", "data", "metrics", "settings"),
     *("pages", "palette", "devices", "parallel", "jit", "outputs", "console", "terminal", "files", "special_files"),
     *("seals", "errors"),

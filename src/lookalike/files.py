@@ -55,7 +55,7 @@ def _translate(error: OSError, path: Path) -> Exception:
     return error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes a rename durable; a no-op where folders cannot be opened (Windows)."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
@@ -150,7 +150,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         if os.name != "posix":
             handle.close()  # an open file cannot be renamed there
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -187,7 +187,7 @@ def write_new(path: Path, content: bytes, beside: tuple[str, ...] = ()) -> Path:
         for candidate in numbered(path):
             taken = any(os.path.lexists(candidate.with_suffix(suffix)) for suffix in beside)
             if not taken and _claim(temporary, candidate):
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
                 return candidate
     raise AssertionError("names do not run out")
 
@@ -209,7 +209,7 @@ def set_aside_for(path: Path, content: bytes) -> Path | None:
             if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
                 break
             aside = set_aside(path) or aside
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return aside
 
 
@@ -277,7 +277,7 @@ def atomic_folder(path: Path, first_wins: bool = False, kept: list[Path] | None 
                         raise
                     if first_wins:
                         break
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         raise _translate(error, path) from error
 

@@ -3,7 +3,6 @@
 Letters in shapes: N images, D embedding.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from lookalike.devices import torch_device
 from lookalike.errors import LookalikeError, needing
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, need_workers, openvino_encoder
-from lookalike.inference.predict import Prediction, Predictions, predict_any
+from lookalike.inference.predict import Prediction, Predictions, predict
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import References
 from lookalike.inference.rejection import Off
@@ -298,12 +297,11 @@ class Model:
         """
         references = self.references
         assert self.bundle is not None
-        limit, source = self.bundle.rejection(threshold, false_accept_rate), str(self.bundle.path)
+        limit, vote = self.bundle.rejection(threshold, false_accept_rate), self.bundle.config.vote
         listed, alone = with_folders(images, "predict")
-        asked = listed[0] if alone else listed
-        return predict_any(
-            self.encoder, references, asked, k, source=source, vote_by=self.bundle.config.vote, rejection=limit
-        )
+        source = str(self.bundle.path)
+        made = predict(self.encoder, references, listed, k, source=source, vote_by=vote, rejection=limit, strict=alone)
+        return made[0] if alone else made
 
     def evaluate(
         self,
@@ -349,9 +347,8 @@ class Model:
         """Says how many queries are images that the model was trained on: the figures are too good by these."""
         if self.bundle is None or split == "train":
             return
-        references = {os.path.realpath(self.references.file(row)) for row in range(len(self.references))}
         queries = data.protocol(split).queries["path"]
-        trained_on = sum(os.path.realpath(data.manifest.file(path)) in references for path in queries)
+        trained_on = self.bundle.trained_on(map(data.manifest.file, queries))
         if trained_on:
             say(
                 f"{trained_on} of {len(queries)} queries are images that {self.name} was trained on: figures are too "

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,31 @@ def test_what_is_trained_on_and_what_a_gallery_holds(tmp_path: Path) -> None:
     assert manifest.gallery_rows["path"].tolist() == ["1.png", "5.png"]
     assert manifest.labels == ["a", "c"]
     assert manifest.protocol("test").references.equals(manifest.gallery_rows)
+
+
+def test_what_can_join_a_gallery_is_original_not_junk_and_no_copy_of_what_is_there(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{number}.png" for number in range(1, 9)))
+    for copy in ("3.png", "8.png"):
+        shutil.copyfile(tmp_path / "1.png", tmp_path / copy)
+    file = csv(
+        tmp_path,
+        "path,label,split,role,ignore,source\n1.png,a,train,,,\n2.png,a,validation,query,,\n"
+        "3.png,a,validation,query,,\n4.png,new,validation,reference,,\n5.png,a,validation,,,\n"
+        "6.png,-1,validation,reference,1,\n7.png,a,validation,query,,2.png\n8.png,b,validation,both,,\n",
+    )
+    manifest = read_manifest(file)
+    assert manifest.joining_rows["path"].tolist() == ["2.png", "4.png", "5.png"]
+    kept = replace(manifest, keep_copies=True)
+    assert kept.joining_rows["path"].tolist() == ["2.png", "3.png", "4.png", "5.png", "8.png"]
+    alone = replace(manifest, table=manifest.table[manifest.table["split"] == "train"])
+    assert alone.joining_rows.empty
+    assert manifest.protocol("validation").queries["path"].tolist() == ["2.png", "3.png", "8.png"], "which stays"
+
+
+def test_parts_of_one_photograph_join_one_by_one(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png")
+    file = csv(
+        tmp_path,
+        "path,label,split,x1,y1,x2,y2\n1.png,a,train,0,0,4,4\n1.png,b,validation,4,4,8,8\n1.png,a,validation,0,4,4,8\n",
+    )
+    assert read_manifest(file).joining_rows["label"].tolist() == ["a", "b"]

@@ -79,7 +79,7 @@ def test_thresholds_of_cosines_are_not_tried_on_other_similarities(
     far = Model.load(bundle_path, device="cpu").evaluate(strangers, "validation", similarity="euclidean")
     assert far.unknown_queries is not None
     assert far.unknown_queries.at_thresholds == ()
-    assert "those of a bundle are cosine similarities without re-ranking" in str(far.unknown_queries)
+    assert "thresholds are cosine similarities without re-ranking" in str(far.unknown_queries)
     assert far.unknown_queries.to_dict()["no_thresholds"]
     result = assessment.identification.result
     for open_set, missing in ((None, "a checkpoint has none"), (OpenSet(), "the bundle has none")):

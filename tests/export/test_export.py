@@ -1,5 +1,6 @@
 """A network becomes a bundle: the same weights, a graph that agrees, references and figures made by that graph."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lookalike.export.export import Trained, export, write_weights
 from lookalike.export.graph import ExportError, write_graph
 from lookalike.files import sha256_of
 from lookalike.inference.bundle import Bundle, fingerprint_of, load_bundle
-from lookalike.inference.bundle_config import NetworkConfig, TrainingSummary
+from lookalike.inference.bundle_config import IncludedConfig, NetworkConfig, TrainingSummary
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder, load_embedder
@@ -171,3 +172,41 @@ def test_a_graph_takes_any_number_of_images_of_its_size(tmp_path: Path) -> None:
     assert str(graph.inputs[0].partial_shape) == "[?,32,40,3]"
     assert graph.inputs[0].get_element_type().get_type_name() == "u8"
     assert graph.outputs[0].get_element_type().get_type_name() == "f32"
+
+
+def test_validation_images_join_once_all_is_measured(
+    exported: tuple[Bundle, RetrievalResult], manifest: Manifest, tmp_path: Path
+) -> None:
+    usual, result = exported
+    bundle, again = export(tmp_path / "mine", trained(), manifest, 0.1, include_validation=True)
+    assert again.to_dict() == result.to_dict()
+    assert bundle.config.model_copy(update={"included": None}) == usual.config
+    assert len(bundle.references) == 70
+    fresh = openvino_encoder(bundle).embed([bundle.references.file(row) for row in range(70)])
+    assert np.array_equal(bundle.references.embeddings, fresh)
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    assert f"\n\nGallery: {bundle.config.included}.\nA validation image finds itself now" in card
+
+
+def test_with_roles_all_of_validation_joins(manifest: Manifest, tmp_path: Path) -> None:
+    """Those that answer, too, and those that neither ask nor answer."""
+    table = manifest.table.copy()
+    asking = table["split"] == "validation"
+    table.loc[asking, "role"] = ["query", "reference", "both", ""] * 5
+    bundle, result = export(tmp_path / "r", trained(), replace(manifest, table=table), include_validation=True)
+    assert (result.counts["queries"], result.counts["references"]) == (10, 10)
+    assert bundle.references.paths == [*manifest.gallery_rows["path"], *table.loc[asking, "path"]]
+    fresh = openvino_encoder(bundle).embed([bundle.references.file(row) for row in range(70)])
+    assert np.array_equal(bundle.references.embeddings, fresh)
+
+
+def test_where_all_are_copies_none_joins_and_that_is_told(digits: Path, tmp_path: Path) -> None:
+    root = tmp_path / "d"
+    for split in ("train", "validation"):
+        shutil.copytree(digits / "train", root / split)
+    bundle, _ = export(tmp_path / "r", trained(), read_manifest(root), include_validation=True)
+    assert len(bundle.references) == 50
+    assert bundle.config.included == IncludedConfig(images=0, copies=50)
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    assert "Gallery: no validation image joined the gallery: all of them are copies of images in it.\n" in card
+    assert "image finds itself now" not in card

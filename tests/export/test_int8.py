@@ -23,6 +23,8 @@ from lookalike.export.int8 import Comparison, quantize
 from lookalike.export.nncf_int8 import QuantizeError
 from lookalike.files import sha256_of
 from lookalike.inference.bundle import Bundle, fingerprint_of, load_bundle
+from lookalike.inference.bundle_config import IncludedConfig
+from lookalike.inference.bundle_writer import BundleParts, write_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict
 from lookalike.training.run import train
@@ -268,3 +270,22 @@ def test_photographs_keep_their_figures(few_produce: Path, tmp_path: Path) -> No
     assert comparison.mean_cosine > 0.97
     assert made.config.quantized.images == len(bundle.references) < 300
     assert np.allclose(np.linalg.norm(made.references.embeddings, axis=1), 1, atol=1e-5)
+
+
+def test_images_of_validation_that_joined_stay_in_and_change_no_figure(
+    made: tuple[Bundle, Bundle, Comparison], manifest: Manifest, tmp_path: Path
+) -> None:
+    before, after, _ = made
+    rows = manifest.joining_rows
+    queries, _ = embed_protocol(openvino_encoder(before, "float32"), manifest, manifest.protocol("validation"))
+    known = before.references.followed_by(queries, rows["label"].tolist(), rows["path"].tolist())
+    told = before.config.model_copy(update={"included": IncludedConfig(images=20, labels=5)})
+    whole = write_bundle(tmp_path / "tiny", told, BundleParts(before.weights, before.graph, known, "card"))
+    again, _ = quantize(whole, manifest, tmp_path / "tiny-int8", images=20, max_loss=0.2)
+    assert again.config.model_copy(update={"included": None}) == after.config
+    assert again.config.included == told.included
+    assert np.array_equal(again.references.embeddings[:50], after.references.embeddings)
+    assert again.references.paths == known.paths
+    fresh = openvino_encoder(again).embed([known.file(row) for row in range(50, 70)])
+    assert np.array_equal(again.references.embeddings[50:], fresh)
+    assert f"Gallery: {told.included}." in (again.path / "README.md").read_text(encoding="utf-8")

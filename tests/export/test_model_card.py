@@ -93,3 +93,17 @@ def test_the_card_in_a_bundle_is_that_of_its_settings(bundle_path: Path) -> None
     result = text.partition("```\n")[2].partition("\n```")[0]
     assert text == model_card(bundle_path.name, bundle.config, result)
     assert f"accuracy@1    {bundle.config.metrics['validation'].metrics['accuracy@1']:.4f}" in result
+
+
+def test_images_of_validation_in_the_gallery_are_told_below_the_figures() -> None:
+    usual, more = (
+        model_card("x", settings(**given), "same")
+        for given in ({}, {"included": {"images": 196, "labels": 40, "copies": 3}})
+    )
+    added = (
+        "Gallery: 196 validation images of 40 labels joined the gallery after all was measured: no figure, threshold "
+        "or vote is of the gallery that holds them; 3 more are copies of images in it.\n"
+        "A validation image finds itself now, and among more images more unknown ones get a name than a false accept "
+        "rate promises.\n"
+    )
+    assert more == usual.replace("same\n```\n", f"same\n```\n\n{added}")

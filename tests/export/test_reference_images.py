@@ -104,3 +104,19 @@ def test_boxes_of_the_data_are_cut_again(digits: Path, tmp_path: Path, encoder: 
     images = ReferenceImages(references, manifest)
     assert images.boxes[1] == (32.0, 0.0, 64.0, 32.0)
     images.check(encoder)
+
+
+def test_images_of_validation_that_joined_are_found_again_with_the_others(
+    references: References, digits: Path, moved: Path, encoder: Encoder
+) -> None:
+    manifest = read_manifest(digits)
+    rows, protocol = manifest.joining_rows, manifest.protocol("validation")
+    queries, answering = embed_protocol(encoder, manifest, protocol)
+    more = references.followed_by(queries, rows["label"].tolist(), rows["path"].tolist())
+    images = ReferenceImages(more, read_manifest(moved), 20)
+    assert (images.root, images.trained, len(images.files)) == (moved.resolve(), 50, 70)
+    images.check(encoder)
+    again = images.embed(encoder, protocol, answering)
+    assert np.array_equal(again.embeddings, np.concatenate([answering, queries]))
+    next((moved / "validation").rglob("*.png")).unlink()
+    assert ReferenceImages(more, read_manifest(moved), 20).root == references.root

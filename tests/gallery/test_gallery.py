@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,10 +19,12 @@ import processes
 from earlier_galleries import as_earlier
 from image_folders import files_of
 from lookalike import Gallery, Model
+from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import HasEncoder
 from lookalike.gallery.sqlite_store import SqliteStore, StoreError
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError
+from postgres_server import Server
 
 AWKWARD = ['<b onclick="x">Kiwi</b>', "O'Brien & sons", "two\nlines", "🍐 pear", "日本", '{"a": 1}']
 
@@ -377,3 +380,46 @@ def test_what_embeds_nothing_makes_no_gallery(tmp_path: Path) -> None:
         with pytest.raises(GalleryError, match=r"expected a model that embeds, got 'models/mine': give Model\.load"):
             make(tmp_path / "shop", "models/mine")  # type: ignore[arg-type]
     assert not (tmp_path / "shop").exists()
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "missing", "error"),
+    [
+        (2, 3, "", r"^suggest: expected 1 to 3 images, found 4: label some of them first, and give fewer$"),
+        (0, 5000, "", r"^least=0: expected a whole number from 1$"),
+        (2, 5000, "sklearn", r"^suggesting groups needs the package sklearn: pip install .*\[audit\]"),
+    ],
+)
+def test_what_cannot_be_grouped_is_said_before_it_is_embedded(
+    gallery: Gallery,
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    least: int,
+    most: int,
+    missing: str,
+    error: str,
+) -> None:
+    shutil.copytree(digits / "test" / "digit 1", tmp_path / "unknown")
+    monkeypatch.setattr("lookalike.gallery.suggest.MOST", most)
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    with Gallery.open(gallery.path) as opened:
+        with pytest.raises(LookalikeError, match=error):
+            opened.suggest(tmp_path / "unknown", least=least)
+        assert opened._model is None, "not even the model was loaded"
+
+
+def test_a_gallery_on_a_server_has_no_folder_for_unknown_images(
+    server: Server, model: Model, digits: Path, tmp_path: Path
+) -> None:
+    shown = f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery=unknowns"
+    with Gallery.create(server.url("unknowns"), model) as gallery:
+        gallery.add(digits / "train")
+        asked = gallery.predict(digits / "test" / "digit 1", threshold=1.0)
+        for ask in (lambda: gallery.keep_unknown(asked), gallery.suggest, gallery.unknown_folder):
+            with pytest.raises(GalleryError, match=f"^{re.escape(shown)}: expected a folder for unknown images, as"):
+                ask()
+        assert len(gallery.keep_unknown(asked, tmp_path / "kept")) == 4
+        assert len(gallery.suggest(tmp_path / "kept")) == 4
+        assert gallery.unknown_folder(tmp_path / "kept") == tmp_path / "kept"

@@ -67,6 +67,30 @@ def test_labels_that_are_not_enrolled_are_unknown_ones(gallery: Gallery, model: 
     assert result.per_query.loc[~result.per_query["known"], "label"].tolist() == ["digit 3"] * 4
 
 
+def test_limits_of_the_gallery_are_tried_on_unknown_labels(gallery: Gallery, digits: Path) -> None:
+    gallery.remove(label="digit 3")
+    assessment = gallery.evaluate(digits / "test")
+    per_query = assessment.identification.result.per_query
+    tried = assessment.unknown_queries
+    assert tried is not None
+    assert [entry.promised for entry in tried.at_thresholds] == [0.01, 0.02, 0.05, 0.1, 0.2]
+    for entry in tried.at_thresholds:
+        limit = gallery.unknown_limit(entry.promised).similarity
+        assert entry.acceptance.similarity == limit
+        above = per_query["similarity"] > limit
+        assert entry.acceptance.unknown_accepted.value == above[per_query["label"] == "digit 3"].mean()
+    text = str(assessment)
+    assert "none is in use: predict names all unless threshold= or false_accept_rate= is given" in text
+    assert "checkpoint" not in text
+    assert "bundle" not in text
+    assert len(assessment.to_dict()["open_set"]["thresholds"]) == 5
+    gallery.remove(label="digit 0")
+    gallery.merge(["digit 1", "digit 2", "digit 4"], "digit 1")
+    text = str(gallery.evaluate(digits / "test"))
+    assert "no threshold was tried on them: a gallery has thresholds from two labels on" in text
+    assert gallery.evaluate(digits / "train").without_thresholds == "a gallery has thresholds from two labels on"
+
+
 def test_a_split_of_a_data_set(gallery: Gallery, digits: Path) -> None:
     whole = gallery.evaluate(digits)
     assert len(whole.protocol.queries) == 5 * 18

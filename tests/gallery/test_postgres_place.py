@@ -2,8 +2,9 @@
 
 import pytest
 
-from lookalike.gallery.postgres_place import is_postgres, postgres_place
+from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.rows import StoreError
+from lookalike.settings.paths import is_postgres
 
 SECRET = "hunter2"
 

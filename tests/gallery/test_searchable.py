@@ -1,6 +1,7 @@
 """What a gallery answers: neighbours, names and unknowns, now and as it was."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from lookalike import Gallery, Model
 from lookalike.gallery.history import Change
 from lookalike.inference.references import GalleryError
 from lookalike.inference.rejection import RejectionError
+
+from .conftest import Place
 
 
 def test_an_empty_gallery_has_nothing_to_find(model: Model, digits: Path, tmp_path: Path) -> None:
@@ -100,3 +103,19 @@ def test_a_gallery_answers_as_it_did(bundle_path: Path, digits: Path, tmp_path: 
     assert gallery.labels == past.labels
     assert [change.action for change in gallery.log()] == ["undo"] * 3 + ["remove", "move", "merge", "add", "add"]
     assert isinstance(gallery.log()[0], Change)
+
+
+def test_a_search_by_embeddings_needs_no_model(place: Place, gallery: Gallery, tmp_path: Path) -> None:
+    """The bundle is gone, and embeddings are all that is asked."""
+    embeddings, labels = gallery.references.embeddings, gallery.references.labels
+    model = SimpleNamespace(encoder=gallery.encoder, about={"bundle": str(tmp_path / "gone")})
+    with Gallery.create(place.text, model) as made:
+        numbers = made.add_embeddings(embeddings, labels)
+    with Gallery.open(place.text) as opened:
+        nearest, similarity = opened.search(embeddings, 1)
+        assert nearest[:, 0].tolist() == numbers
+        assert np.allclose(similarity, 1, atol=1e-5)
+        with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\], got \(1, 8\)"):
+            opened.search(np.ones((1, 8), np.float32))
+        with pytest.raises(GalleryError, match=r"its model was .*gone, which is not there any more: give bundle="):
+            opened.predict(tmp_path / "x.png")

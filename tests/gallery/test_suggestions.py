@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from browser import needs_browser, opened, stands_alone
-from lookalike.gallery.suggestions import COLUMNS, Group, Suggestions, read_suggestions
+from lookalike.gallery.enrolment_table import read_enrolment
+from lookalike.gallery.suggestions import COLUMNS, Group, Suggestions
 from lookalike.inference.references import GalleryError
 from lookalike.outputs import OutputError
 
@@ -26,6 +27,14 @@ def made(digits: Path, tmp_path: Path) -> Suggestions:
     order, similarity = np.array([2, 1, 5, 4, 3]), np.array([0.5, 0.25, 0.123456, 0.2, -0.1], np.float32)
     nearest = ("<i>Lemon</i>", "Leek", "<i>Lemon</i>", "Leek", "Crème")
     return Suggestions(tuple(files), groups, (4,), order, nearest, similarity, 0.65)
+
+
+def enrolled_by(table: Path) -> list[tuple[Path, str]]:
+    """What is to be enrolled, and as what."""
+    read = read_enrolment(table)
+    assert (read.problems, read.columns) == ((), {}), "what suggest says of an image is no column of it"
+    assert isinstance(read.labels, list)
+    return list(zip(read.files, read.labels, strict=True))
 
 
 def rows_in(file: Path) -> list[dict[str, str]]:
@@ -49,14 +58,14 @@ def test_the_table_has_groups_then_what_is_alone(made: Suggestions, tmp_path: Pa
 def test_what_was_written_reads_back(made: Suggestions, tmp_path: Path) -> None:
     files = made.files
     expected = [(files[2], "new 1"), (files[0], "new 1"), (files[1], "new 2"), (files[3], "new 2")]
-    assert read_suggestions(made.write(tmp_path)) == expected
-    assert read_suggestions(made.write(tmp_path / "elsewhere")) == expected, "whole paths"
+    assert enrolled_by(made.write(tmp_path)) == expected
+    assert enrolled_by(made.write(tmp_path / "elsewhere")) == expected, "whole paths"
 
 
 def test_folder_and_table_may_move_together(made: Suggestions, tmp_path: Path) -> None:
     made.write(tmp_path / "unknown")
     (tmp_path / "unknown").rename(tmp_path / "moved")
-    assert [path.name for path, _ in read_suggestions(tmp_path / "moved" / "suggestions.csv")][1] == "a.png"
+    assert [path.name for path, _ in enrolled_by(tmp_path / "moved" / "suggestions.csv")][1] == "a.png"
 
 
 def test_two_writings_are_the_same_and_an_edited_table_is_kept(made: Suggestions, tmp_path: Path) -> None:
@@ -68,45 +77,7 @@ def test_two_writings_are_the_same_and_an_edited_table_is_kept(made: Suggestions
     made.write(tmp_path)
     assert table.read_bytes() == before[0]
     (kept,) = set(tmp_path.glob("suggestions*.csv*")) - {table}
-    assert read_suggestions(kept) == [(made.files[0], "Pear")]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-@pytest.mark.parametrize("separator", [";", ",", "\t"])
-def test_tables_as_excel_writes_them_are_read(made: Suggestions, tmp_path: Path, encoding: str, separator: str) -> None:
-    lines = [
-        ["Label", "note", "Path", "similarity"],
-        ["Crème brûlée", "", "unknown/a.png", '"0,5"'],
-        [" Leek ", "x", "unknown\\b.png", '"0,1"'],
-        ["  ", "", "unknown/gone.png", ""],
-    ]
-    file = tmp_path / "edited.csv"
-    file.write_bytes("\r\n".join(separator.join(line) for line in lines).encode(encoding))
-    assert read_suggestions(file) == [(made.files[0], "Crème brûlée"), (made.files[1], "Leek")]
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("path,group\na.png,1\n", r"expected the columns path and label, found path, group: give the column label"),
-        ("label\nPear\n", "found label: give the column path"),
-        ("path,label,label\na.png,x,y\n", "the columns label and label both mean label: keep one of them"),
-        ("", r"expected a CSV with the columns path and label, it cannot be read \(it is empty\)"),
-        ("path,label\nunknown/gone.png,Pear\n", "1 rows .*row 2: no such image: unknown/gone.png: move it back, or"),
-        ("path,label\n,Pear\n", "row 2: label 'Pear' and no path: give the image, or clear the label"),
-        ("path,label\nunknown/a.png,Pear\nunknown/a.png,Plum\n", "row 3: unknown/a.png: label 'Plum' here, 'Pear'"),
-    ],
-)
-def test_what_cannot_be_enrolled_is_told(made: Suggestions, tmp_path: Path, text: str, error: str) -> None:
-    file = tmp_path / "edited.csv"
-    file.write_text(text)
-    with pytest.raises(GalleryError, match=f"(?s){error}"):
-        read_suggestions(file)
-
-
-def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(GalleryError, match=r"no\.csv: .*\(No such file or directory\): give the suggestions\.csv"):
-        read_suggestions(tmp_path / "no.csv")
+    assert enrolled_by(kept) == [(made.files[0], "Pear")]
 
 
 def test_names_that_are_no_unicode_are_told(made: Suggestions, tmp_path: Path) -> None:

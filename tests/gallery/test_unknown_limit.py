@@ -7,7 +7,7 @@ import pytest
 
 from image_folders import files_of
 from lookalike import Gallery, Model
-from lookalike.gallery.unknown_limit import limit_within
+from lookalike.gallery.unknown_limit import limit_within, limits_within
 from lookalike.inference.references import GalleryError, References
 from lookalike.inference.rejection import RejectionError
 
@@ -118,3 +118,16 @@ def test_predictions_keep_to_it(gallery: Gallery, digits: Path) -> None:
         assert item.label == (without.label if near > limit else "unknown")
     with pytest.raises(RejectionError, match=r"threshold=0\.5 and false_accept_rate=0\.2: expected one of them: leave"):
         gallery.predict(files[0], threshold=0.5, false_accept_rate=0.2)
+
+
+def test_the_thresholds_of_a_gallery_are_those_of_its_rates() -> None:
+    rng = np.random.default_rng(5)
+    given = references(rng.standard_normal((120, 6)), [f"label {number}" for number in rng.integers(0, 9, 120)])
+    offered = limits_within(given)
+    assert offered.false_accept_rate is None, "nothing is unknown unless a limit is asked for"
+    assert [threshold.false_accept_rate for threshold in offered.thresholds] == [0.01, 0.02, 0.05, 0.1, 0.2]
+    for threshold in offered.thresholds:
+        alone = limit_within(given, threshold.false_accept_rate)
+        assert (threshold.similarity, threshold.measured_false_accept_rate) == (alone.similarity, alone.measured)
+        assert (threshold.queries, threshold.labels, threshold.trained) == (alone.images, alone.labels, alone.trained)
+    assert limits_within(references(rng.standard_normal((5, 6)), ["a"] * 5)).thresholds == []

@@ -17,7 +17,9 @@ def vector_file(gallery: Gallery) -> VectorFile:
     """The flat file of all its images, written."""
     beside = VectorFile(gallery.path / "gallery.vectors", gallery._store.about["gallery"], 16)
     references, numbers = gallery.enrolled()
-    beside.write(numbers, references.embeddings)
+    with beside.begun() as handle:
+        beside.fill(handle, numbers, references.embeddings)
+        beside.put(handle, len(numbers))
     return beside
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lookalike.data.pixels import PixelSettings
 from lookalike.files import sha256_of
 from lookalike.inference.bundle import Bundle, BundleError, checksum_of, fingerprint_of, load_bundle
-from lookalike.inference.bundle_config import OpenSet
+from lookalike.inference.bundle_config import IncludedConfig, OpenSet
 from lookalike.inference.rejection import RejectionError
 
 
@@ -120,3 +121,23 @@ def test_its_files_have_their_places(bundle_path: Path) -> None:
     assert (bundle.weights, bundle.graph) == (bundle_path / "model.safetensors", bundle_path / "model.xml")
     assert bundle.references is bundle.references, "read once"
     assert bundle.references.labels == sorted(bundle.references.labels)
+
+
+def test_images_that_joined_are_known_and_not_trained_on(bundle_path: Path) -> None:
+    usual = load_bundle(bundle_path)
+    assert usual.training_references is usual.references
+    files = [usual.references.file(row) for row in range(50)]
+    assert usual.trained_on(files) == 50
+    more = replace(usual, config=usual.config.model_copy(update={"included": IncludedConfig(images=8)}))
+    assert len(more.references) == 50
+    assert more.training_references.paths == usual.references.paths[:42]
+    assert more.trained_on([*files, Path("elsewhere.jpg")]) == 42
+
+
+def test_more_images_than_there_are_cannot_have_joined(bundle_path: Path) -> None:
+    usual = load_bundle(bundle_path)
+    wrong = replace(usual, config=usual.config.model_copy(update={"included": IncludedConfig(images=51)}))
+    with pytest.raises(
+        BundleError, match=r"config\.json: included: expected at most the 50 images of the gallery, found 51: copy"
+    ):
+        _ = wrong.references

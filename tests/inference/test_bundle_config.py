@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lookalike.inference.bundle import BundleError, checksum_of, load_bundle
-from lookalike.inference.bundle_config import SCHEMA, BundleConfig
+from lookalike.inference.bundle_config import SCHEMA, BundleConfig, IncludedConfig
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.inference.predict import predict
 
@@ -107,3 +107,21 @@ def test_a_way_to_scale_that_does_not_exist_is_refused(tmp_path: Path, pixels: d
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(BundleError, match=r"config\.json: pixels.*area.*: written by a program"):
         load_bundle(folder)
+
+
+def test_validation_images_in_a_gallery_are_told_where_there_are_some() -> None:
+    content = json.loads((OLD / "config.json").read_text())
+    del content["files"], content["checksum"]
+    earlier = BundleConfig.model_validate(content)
+    assert earlier.included is None
+    assert "included" not in earlier.to_json()
+    joined = {"images": 9, "labels": 4, "untrained_labels": 1, "copies": 2}
+    later = BundleConfig.model_validate({**content, "included": joined})
+    assert later.to_json()["included"] == joined
+    assert str(later.included) == (
+        "9 validation images of 4 labels (1 of them not trained on) joined the gallery after all was measured: no "
+        "figure, threshold or vote is of the gallery that holds them; 2 more are copies of images in it"
+    )
+    assert str(IncludedConfig(images=0, copies=2)) == (
+        "no validation image joined the gallery: all of them are copies of images in it"
+    )

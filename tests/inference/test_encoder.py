@@ -132,7 +132,7 @@ def test_progress_counts_every_image_once(bundle_path: Path, digits: Path) -> No
     done: list[int] = []
     encoder.embed(good[:49], progress=done.append)
     assert sum(done) == 49
-    assert len(done) == 13, "batches of four, the last one smaller"
+    assert len(done) == 25, "batches of two, the last one smaller"
     assert encoder.embed([]).shape == (0, 16)
 
 

@@ -4,13 +4,13 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike import Model
 from lookalike.data.any_image import truth_of
 from lookalike.data.dataset import Dataset
 from lookalike.data.images import ImageError
@@ -22,7 +22,6 @@ from lookalike.inference.predict import (
     Predictions,
     draw,
     predict,
-    predict_any,
 )
 from lookalike.inference.queries import PredictError, find_queries, query_base
 from lookalike.inference.references import GalleryError
@@ -241,12 +240,11 @@ def test_a_pattern_or_folder_without_images_is_refused(
 
 
 def test_one_image_or_several(bundle_path: Path, digits: Path) -> None:
-    bundle = load_bundle(bundle_path)
+    model = Model.load(bundle_path)
     file = find_queries(str(digits / "test"))[0]
-    given: dict[str, Any] = {"k": 2, "source": "tiny"}
-    alone = predict_any(openvino_encoder(bundle), bundle.references, file, **given)
+    alone = model.predict(file, k=2)
     assert isinstance(alone, Prediction)
     for several in ([file], (file,), iter([file]), np.array([str(file)])):
-        among = predict_any(openvino_encoder(bundle), bundle.references, several, **given)
+        among = model.predict(several, k=2)
         assert isinstance(among, Predictions)
         assert among[0] == alone

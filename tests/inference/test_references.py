@@ -225,3 +225,19 @@ def test_the_files_can_be_read_without_lookalike(tmp_path: Path) -> None:
     hashes = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("embeddings.npy", "rows.csv")}
     assert about.pop("files") == hashes
     assert about == {"schema": 1, "fingerprint": "f" * 64, "precision": "", "root": "/photos"}
+
+
+def test_references_are_followed_by_others_and_cut_off_again() -> None:
+    rng = np.random.default_rng(0)
+    first, more = gallery(exact(rng, 5)), exact(rng, 3)
+    whole = first.followed_by(more, ["x", "y", "z"], ["x.jpg", "y.jpg", "z.jpg"])
+    assert len(whole) == 8
+    assert whole.labels == [*first.labels, "x", "y", "z"]
+    assert (whole.root, whole.fingerprint, whole.precision) == (first.root, first.fingerprint, first.precision)
+    assert np.array_equal(whole.embeddings, np.concatenate([first.embeddings, more]))
+    again = whole.first(5)
+    assert np.array_equal(again.embeddings, first.embeddings)
+    assert (again.labels, again.paths) == (first.labels, first.paths)
+    assert len(whole.first(0)) == 0
+    with pytest.raises(GalleryError, match=r"got 8 embeddings, 6 labels, 8 paths: write the gallery again"):
+        first.followed_by(more, ["x"], ["x.jpg", "y.jpg", "z.jpg"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lookalike.inference.bundle_config import IncludedConfig
 from lookalike.reports.model_report import Report
 from lookalike.reports.model_tables import (
     MOST_PAIRS,
@@ -114,3 +115,11 @@ def test_the_card_names_the_model(report: Report) -> None:
     plain = config.model_copy(update={"loss": {"name": "triplet"}})
     bundle = replace(report.bundle, config=plain)
     assert dict(card_table(replace(report, bundle=bundle)).rows)["loss"] == "triplet"
+
+
+def test_the_card_tells_of_validation_images_in_the_gallery(report: Report) -> None:
+    known = dict(card_table(report).rows)["known images in the bundle"]
+    assert known == "50"
+    config = report.bundle.config.model_copy(update={"included": IncludedConfig(images=20, labels=5)})
+    more = replace(report, bundle=replace(report.bundle, config=config))
+    assert dict(card_table(more).rows)["known images in the bundle"] == f"50; {config.included}"

@@ -1,19 +1,15 @@
 """What a service answers: the same JSON as `lookalike predict`, and the gallery's verbs."""
 
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import requests
-from PIL import Image
 from pydantic import BaseModel
-from services import Running, running
 
 from lookalike import Gallery, Model
 from lookalike.serving import answers
+from services import Running, running
 
 
 @pytest.fixture(scope="module")

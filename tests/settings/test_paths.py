@@ -26,6 +26,7 @@ from lookalike.settings.types import Settings
 NO_PATHS = {
     "backbone",
     "ckpt_key",
+    "host",
     "run",
     "name",
     "note",
@@ -57,6 +58,40 @@ def text_settings(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str
         if any(option is str or (get_origin(option) is Annotated and str in get_args(option)) for option in options):
             expands = any("BeforeValidator" in repr(option) for option in (*options, *field.metadata))
             yield prefix + name, expands
+
+
+@pytest.mark.parametrize("verb", ["predict", "eval", "gallery list", "gallery create"])
+@pytest.mark.parametrize("address", ["postgresql://anna:s3cret@h:1/db?gallery=shop", "POSTGRES:/h", "postgresql://~/x"])
+def test_a_gallery_may_be_an_address(verb: str, address: str) -> None:
+    needed = [argument for argument in NEEDED[verb] if not argument.startswith("gallery=")]
+    assert read_settings(verb, [*needed, f"gallery={address}"]).gallery == address
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["image=postgresql://anna:s3cret@h/db", "image=https://anna:s3cret@h/x.jpg", "index=postgresql://anna:s3cret@h/db"],
+)
+def test_no_error_shows_a_password(argument: str) -> None:
+    with pytest.raises(SettingsError, match=r"^(image|index)=.*://h/.*: expected|: an address") as caught:
+        read_settings("predict", ["gallery=g", "image=i.jpg", argument])
+    assert "s3cret" not in str(caught.value)
+    assert "anna" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("true", True),
+        ("True", True),
+        ("no", False),
+        ("false", False),
+        ("./true", "./true"),
+        ("new things", "new things"),
+    ],
+)
+def test_a_switch_or_a_folder(typed: str, kept: bool | str, home: Path) -> None:
+    assert read_settings("predict", ["image=i.jpg", f"keep_unknown={typed}"]).keep_unknown == kept
+    assert read_settings("predict", ["image=i.jpg", "keep_unknown=~/x"]).keep_unknown == str(home / "x")
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))

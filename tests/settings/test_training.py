@@ -3,6 +3,7 @@
 import pytest
 
 from command_line import train
+from lookalike.cli.arguments import read_settings
 from lookalike.settings.check import SettingsError
 from lookalike.settings.training import needed_setting, unknown_setting
 
@@ -98,3 +99,33 @@ def test_how_images_are_scaled_is_the_usual_way_unless_asked_for() -> None:
     asked = train("pixels.interpolation=bicubic", "pixels.antialias=false").pixels
     assert (asked.interpolation, asked.antialias) == ("bicubic", False)
     assert train("pixels.interpolation=area", "pixels.antialias=true").pixels.antialias
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune"])
+@pytest.mark.parametrize(
+    ("given", "splits"),
+    [
+        ("[train]", ["train"]),
+        ("train", ["train"]),
+        ("[train,validation]", ["train", "validation"]),
+        ("[VAL, Training]", ["train", "validation"]),
+        ("[train,valid,train]", ["train", "validation"]),
+    ],
+)
+def test_a_bundle_takes_along_training_images_or_those_of_validation_too(
+    verb: str, given: str, splits: list[str]
+) -> None:
+    gallery = read_settings(verb, [f"gallery.include={given}"]).gallery
+    assert (gallery.include, gallery.validation) == (splits, len(splits) == 2)
+    assert read_settings(verb, []).gallery.include == ["train"]
+
+
+@pytest.mark.parametrize("given", ["[validation]", "[]", "[train,test]", "[train,validation,test]", "all", "[train,3]"])
+def test_no_other_splits_join_a_gallery(given: str) -> None:
+    shown = given if given.startswith("[") else f"[{given}]"
+    with pytest.raises(SettingsError) as caught:
+        train(f"gallery.include={given}")
+    expected = "expected [train] or [train,validation] (also val, valid)"
+    assert str(caught.value) == f"gallery.include={shown}: {expected}"
+    with pytest.raises(SettingsError, match=r"^include: unknown setting; did you mean gallery\.include\?"):
+        train(f"include={given}")

@@ -70,6 +70,7 @@ def test_every_free_name_is_that_of_a_setting(digits: Path, name: str) -> None:
         ("models_dir=elsewhere", False),
         ("resume=never", False),
         ("trainer.trunk_cache=false", False),
+        ("gallery.include=[train,validation]", False),
         ("trainer.batch_size=9", True),
         ("seed=1", True),
         ("loss=cosface", True),

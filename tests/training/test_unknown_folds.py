@@ -17,7 +17,9 @@ from lookalike.training.unknown_folds import unknowns_by_folds
 
 @pytest.fixture
 def plan(digits: Path) -> Plan:
-    settings = read_settings("train", [f"data.root={digits}", "run=r", "false_accept_rate=0.1", *TINY])
+    settings = read_settings(
+        "train", [f"data.root={digits}", "run=r", "false_accept_rate=0.1", "gallery.include=[train,val]", *TINY]
+    )
     return Plan(settings, read_manifest(digits))
 
 
@@ -50,6 +52,7 @@ def test_every_fold_is_trained_without_other_labels(plan: Plan, bundle_path: Pat
         assert fold.checkpoint.is_relative_to(plan.checkpoint)
         assert fold.target.is_relative_to(plan.checkpoint)
         assert settings.trainer == plan.settings.trainer
+        assert settings.gallery.include == ["train"], "its bundle is for measuring"
     assert set(plan.manifest.labels) == {f"digit {number}" for number in range(5)}, "the run keeps all of them"
 
 

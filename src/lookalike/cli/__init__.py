@@ -4,10 +4,12 @@ In reading order:
 
     inputs          the files and folders that a verb reads
     data_verbs      the verbs about data
-    predict_notes   what is told of predictions
     model_verbs     the verbs that use a model
+    predict_notes   what is told of predictions
+    predict_verb    the verb predict
     gallery_verbs   the actions of the verb gallery
     training_verbs  the verbs that train
+    serve_verb      the verb serve
     verbs           the table of verbs
     settings_file   settings from a YAML or JSON file
     arguments       from what a person types to checked settings

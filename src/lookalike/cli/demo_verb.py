@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from lookalike.cli.arguments import read_settings
-from lookalike.cli.model_verbs import evaluate, predict_files
+from lookalike.cli.model_verbs import evaluate
+from lookalike.cli.predict_verb import predict_files
 from lookalike.cli.training_verbs import train
 from lookalike.terminal import show
 

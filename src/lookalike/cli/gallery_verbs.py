@@ -1,8 +1,6 @@
 """The actions of the verb gallery."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import nan
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -12,8 +10,8 @@ from lookalike.errors import LookalikeError
 from lookalike.terminal import counted, show
 
 if TYPE_CHECKING:
+    from lookalike.gallery.enrolment_table import ToEnrol
     from lookalike.gallery.gallery import Gallery
-    from lookalike.inference.image_table import ImageTable
     from lookalike.settings.gallery import (
         GalleryAdd,
         GalleryCompact,
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
         GalleryVerify,
     )
 
-_OF_THE_TABLE = ("path", "label", "camera", "x1", "y1", "x2", "y2", "split", "role", "ignore")  # no further columns
-
 
 class GalleryUsageError(LookalikeError):
     """It is not clear what is to be done with a gallery."""
@@ -48,7 +44,7 @@ def create(settings: "GalleryCreate") -> int:
     _need_model(settings)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         show(f"{gallery}, searched by {gallery.model}")
-        show(f"Next: lookalike gallery add gallery={quote(settings.gallery)} images=<folder> label=<its name>")
+        show(f"Next: lookalike gallery add gallery={quote(str(gallery.path))} images=<folder> label=<its name>")
     return 0
 
 
@@ -84,78 +80,20 @@ def add(settings: "GalleryAdd") -> int:
     return 1 if errors or given.problems else 0
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What is to be enrolled: what is said of all wins over a table; `problems` make the exit code 1."""
-
-    files: list[Path]
-    labels: str | list[str] | None
-    camera: int | list[int | None] | None
-    columns: dict[str, Any]
-    boxes: list[Any] | None = None
-    notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-
-
-def _given(settings: "GalleryAdd") -> _Given:
+def _given(settings: "GalleryAdd") -> "ToEnrol":
+    """What is to be enrolled; its problems make the exit code 1."""
     from lookalike.data.image_files import PassedOver
-    from lookalike.inference.image_table import is_table, read_image_table
+    from lookalike.gallery.enrolment_table import ToEnrol, read_enrolment
+    from lookalike.inference.image_table import is_table
     from lookalike.inference.queries import find_queries
 
     if is_table(settings.images):
-        return _of_table(settings, read_image_table(Path(settings.images)))
+        return read_enrolment(settings.images, settings.label, settings.camera, settings.columns)
     passed = PassedOver()
     files = find_queries(settings.images, passed)
     lost = tuple(passed.lost)
     notes = tuple(note for note in passed.notes if note not in lost)
-    return _Given(files, settings.label, settings.camera, dict(settings.columns), None, notes, lost)
-
-
-def _of_table(settings: "GalleryAdd", table: "ImageTable") -> _Given:
-    from lookalike.gallery.suggestions import COLUMNS  # what gallery suggest writes
-
-    rows = [row for row in range(len(table)) if row not in table.problems]
-    cells = {name.strip(): values for name, values in zip(table.names, table.columns, strict=True)}
-    labels: list[str] | None = None
-    if settings.label is None and "label" in cells:
-        labels = [cells["label"][row] for row in rows]
-    kept = [place for place in range(len(rows)) if labels is None or labels[place].strip()]
-    if not kept:
-        raise GalleryUsageError(
-            f"{settings.images}: no row has a label: write it into the column label, or give label="
-        )
-    camera: Any = settings.camera
-    if camera is None and "camera" in cells:
-        camera = [_camera(cells["camera"][rows[place]], settings.images) for place in kept]
-    of_suggestions = set(COLUMNS) - set(_OF_THE_TABLE)
-    own = {*_OF_THE_TABLE, *(of_suggestions if set(cells) >= of_suggestions else ())}
-    columns = {
-        name: [values[rows[place]] or None for place in kept] for name, values in cells.items() if name not in own
-    }
-    passed = len(rows) - len(kept)
-    return _Given(
-        [table.files[place] for place in kept],
-        settings.label if labels is None else [labels[place] for place in kept],
-        camera,
-        {**columns, **settings.columns},
-        [table.boxes[place] for place in kept],
-        (f"{counted(passed, 'row')} without a label passed over",) if passed else (),
-        tuple(f"row {row + 2}: {text}" for row, text in table.problems.items()),
-    )
-
-
-def _camera(text: str, table: str) -> int | None:
-    if not text.strip():
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = nan
-    if not number.is_integer():
-        raise GalleryUsageError(
-            f"{table}: camera {text!r}: expected a whole number: call the column otherwise to keep it as a name"
-        )
-    return int(number)
+    return ToEnrol(files, settings.label, settings.camera, dict(settings.columns), None, notes, lost)
 
 
 def list_images(settings: "GalleryList") -> int:
@@ -301,7 +239,7 @@ def suggest(settings: "GallerySuggest") -> int:
     written = suggestions.write(settings.output)
     show(suggestions)
     show(f"written: {written} and {written.with_suffix('.html')}")
-    typed = f"gallery={quote(settings.gallery)} images={quote(str(written))}"
+    typed = f"gallery={quote(str(gallery.path))} images={quote(str(written))}"
     show(f"Next: edit the labels in {written}, then lookalike gallery add {typed}")
     return 0
 

@@ -3,14 +3,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.settings.paths import is_postgres
+
 if TYPE_CHECKING:
     from lookalike.settings.data import Data
     from lookalike.settings.types import Settings
 
 
 def inputs_of(settings: "Settings") -> dict[str, Path]:
-    """Setting -> the file or folder that it names, of all that are only read; `exclude.csv` where there is one."""
+    """Setting -> the file or folder that it names, of all that are only read; `exclude.csv` where there is one.
+
+    The address of a gallery on a server is neither.
+    """
     named = {name: getattr(settings, name, None) for name in ("bundle", "ckpt_path", "image", "gallery")}
+    if not isinstance(named["gallery"], str) or is_postgres(named["gallery"]):
+        del named["gallery"]  # of training it is the group of that name, which is no place
     weights = getattr(getattr(settings, "model", None), "weights", None)
     named["model.weights"] = None if weights in ("auto", "package", "none") else weights
     data: Data | None = getattr(settings, "data", None)

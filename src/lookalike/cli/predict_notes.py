@@ -67,6 +67,8 @@ def tell_predictions(predictions: "Predictions", labels: list[str], rightness: "
 
     for item in predictions if lines else predictions.failed:
         show(item)
+    if predictions.index is not None:
+        show(predictions.index)
     if predictions.failed:
         show(f"{len(predictions.failed)} of {counted(len(predictions), 'image')} could not be used")
     if predictions.rejection is not None:

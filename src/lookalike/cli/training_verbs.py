@@ -22,6 +22,8 @@ def train(settings: "Train") -> int:
         show(
             f"arithmetic: {training_arithmetic} in training, {bundle.config.precision} in the bundle and these figures"
         )
+        if bundle.config.included is not None:
+            show(f"gallery: {bundle.config.included}")
     show(f"bundle: {bundle.path}")
     return 0
 

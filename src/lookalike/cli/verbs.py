@@ -90,7 +90,7 @@ VERBS = {
             "ReportCommand",
             "model_verbs:report",
         ),
-        Verb("predict", "name the nearest known images of new ones", "PredictCommand", "model_verbs:predict"),
+        Verb("predict", "name the nearest known images of new ones", "PredictCommand", "predict_verb:predict"),
         Verb(
             "quantize",
             "write the int8 form of a bundle, if its figures stay",

@@ -79,6 +79,19 @@ class Manifest:
         """The original images among the training rows: what a gallery holds, and what answers without roles."""
         return original_rows(self.training_rows)
 
+    @property
+    def joining_rows(self) -> pd.DataFrame:
+        """The original images of validation that a gallery of `gallery_rows` can take, too; files are looked at.
+
+        Ignored ones stay out, and so do copies of what is there, byte for byte: they would vote twice, or for another
+        label than their own picture.
+        """
+        rows, there = self.original, self.gallery_rows
+        rows = rows[(rows["split"] == "validation") & ~rows["ignore"]]
+        asking = Protocol(there, rows, np.full(len(rows), -1, np.int64))
+        compared = without_copies(asking, self.file, (boxes_of(rows), boxes_of(there)), self.keep_copies)
+        return rows[compared.own_row < 0]
+
     @cached_property
     def labels(self) -> list[str]:
         """The sorted training labels; a label's id is its place in this list."""

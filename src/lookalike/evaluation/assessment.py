@@ -60,7 +60,8 @@ class Assessment:
         camera_rule: Whether references of the query's own label and camera were left out.
         about: Where the model comes from, plain values.
         embedded: What was compared.
-        open_set: The thresholds of the bundle; None for a network without one.
+        open_set: The thresholds of the bundle or the gallery; None for a network without one.
+        without_thresholds: What is said where `open_set` has none.
         thumbnails: Small JPEGs of the references, where these are kept and not their files.
     """
 
@@ -73,6 +74,7 @@ class Assessment:
     about: dict[str, Any]
     embedded: Embedded = field(repr=False)
     open_set: OpenSet | None = field(default=None, repr=False)
+    without_thresholds: str = field(default="the bundle has none", repr=False)
     thumbnails: Sequence[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -88,7 +90,7 @@ class Assessment:
     @cached_property
     def unknown_queries(self) -> UnknownQueries | None:
         """How well queries of labels without a reference are told from the others; None where there are none."""
-        return unknown_queries(self.identification.result, self.open_set)
+        return unknown_queries(self.identification.result, self.open_set, self.without_thresholds)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: where the figures come from, the figures, and those of every label."""

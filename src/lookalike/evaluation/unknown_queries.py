@@ -11,7 +11,7 @@ from lookalike.metrics.result import RetrievalResult
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """What one threshold of a bundle does to the queries.
+    """What one threshold of a bundle or a gallery does to the queries.
 
     Attributes:
         promised: The false accept rate that it was chosen for.
@@ -39,8 +39,8 @@ class UnknownQueries:
         auroc: The probability that a known query is more similar to its nearest reference than an unknown one.
         detection_rates: False accept rate on these queries -> share of known ones accepted and named rightly.
         curve: All thresholds.
-        at_thresholds: Those of the bundle.
-        missing: Why there are none of a bundle; empty where there are.
+        at_thresholds: Those of the bundle or the gallery.
+        missing: Why there are none; empty where there are.
     """
 
     enrolled: int
@@ -96,21 +96,24 @@ class UnknownQueries:
         return "\n".join(lines)
 
 
-def unknown_queries(result: RetrievalResult, open_set: OpenSet | None) -> UnknownQueries | None:
+def unknown_queries(
+    result: RetrievalResult, open_set: OpenSet | None, without: str = "the bundle has none"
+) -> UnknownQueries | None:
     """How well queries of unknown labels are told from the others; None where there are only the ones or the others.
 
     Args:
         result: Of the evaluation.
-        open_set: Of the bundle that was measured; None for a network without one.
+        open_set: Of the bundle or the gallery that was measured; None for a network without one.
+        without: What is said of an `open_set` without thresholds.
     """
     if "auroc" not in result.metrics:
         return None
     per_query, conditions = result.per_query, result.conditions
     missing = ""
     if conditions.similarity != "cosine" or conditions.rerank != "none":
-        missing = "those of a bundle are cosine similarities without re-ranking"
+        missing = "thresholds are cosine similarities without re-ranking"
     elif open_set is None or not open_set.thresholds:
-        missing = "a checkpoint has none" if open_set is None else "the bundle has none"
+        missing = "a checkpoint has none" if open_set is None else without
     entries = [] if missing or open_set is None else open_set.thresholds
     used = open_set.false_accept_rate if open_set else None
     strangers = per_query.loc[~per_query["known"].astype(bool), "label"]

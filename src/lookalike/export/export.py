@@ -1,4 +1,7 @@
-"""A trained embedder becomes a bundle: graph, parity with torch, references, figures on validation, model card."""
+"""A trained embedder becomes a bundle: graph, parity with torch, references, figures on validation, model card.
+
+Letters in shapes: N images, Q queries, D embedding.
+"""
 
 import importlib.metadata
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors.torch import save
 
 from lookalike.data.images import read_image
@@ -23,6 +27,7 @@ from lookalike.files import sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, fingerprint_of
 from lookalike.inference.bundle_config import (
     BundleConfig,
+    IncludedConfig,
     MeasuredConfig,
     NetworkConfig,
     Parity,
@@ -67,6 +72,7 @@ def export(
     manifest: Manifest,
     false_accept_rate: float | None = None,
     folds: UnknownsConfig | None = None,
+    include_validation: bool = False,
 ) -> tuple[Bundle, RetrievalResult]:
     """Writes a bundle, whole or not at all, and measures it on validation through its own graph.
 
@@ -76,6 +82,7 @@ def export(
         manifest: The data set; its original training images become the references.
         false_accept_rate: What `predict` keeps to unless told otherwise; None lets it never say unknown.
         folds: Unknown images that thresholds are chosen by; None for those of validation.
+        include_validation: The images of validation join the references once everything is measured without them.
 
     Returns:
         The bundle and its validation result.
@@ -93,6 +100,7 @@ def export(
         queries, references = embed_protocol(encoder, manifest, protocol)
         result = evaluate_rows(queries, references, protocol)
         gallery = _references(encoder, manifest, protocol, references)
+        joining = manifest.joining_rows if include_validation else None
         config = BundleConfig(
             run=path.name,
             model=trained.model.model_copy(update={"dimensions": embedder.embedding_size}),
@@ -116,8 +124,12 @@ def export(
             ),
             vote=vote_of(result, protocol),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+            included=None if joining is None else _included(manifest, joining),
         )
         card = model_card(path.name, config, str(result))
+        if joining is not None:
+            also = _also(encoder, manifest, joining, protocol, queries)
+            gallery = gallery.followed_by(also, joining["label"].tolist(), joining["path"].tolist())
         return write_bundle(path, config, BundleParts(weights, graph, gallery, card)), result
 
 
@@ -161,3 +173,24 @@ def _references(encoder: Encoder, manifest: Manifest, protocol: Protocol, refere
         encoder.fingerprint,
         encoder.precision,
     )
+
+
+def _included(manifest: Manifest, joining: pd.DataFrame) -> IncludedConfig:
+    """What is told of the images of validation that join."""
+    original = manifest.original
+    there = (original["split"] == "validation") & ~original["ignore"]
+    labels = set(joining["label"])
+    return IncludedConfig(
+        images=len(joining),
+        labels=len(labels),
+        untrained_labels=len(labels - set(manifest.labels)),
+        copies=int(there.sum()) - len(joining),
+    )
+
+
+def _also(
+    encoder: Encoder, manifest: Manifest, joining: pd.DataFrame, protocol: Protocol, queries: np.ndarray
+) -> np.ndarray:
+    """The images that join, float32 [N, D]; embedded already where they all asked."""
+    rows = protocol.queries.index.get_indexer(joining.index)
+    return queries[rows] if (rows >= 0).all() else embed_rows(encoder, manifest, joining, "gallery")

@@ -170,7 +170,7 @@ def quantize(
         )
     protocol = manifest.protocol("validation")
     nncf = import_nncf()
-    originals = ReferenceImages(bundle.references, manifest)
+    originals = ReferenceImages(bundle.references, manifest, len(bundle.references) - len(bundle.training_references))
     float32 = Encoder(OpenVinoNetwork(bundle.graph), bundle.pixels, bundle.fingerprint, bundle.config.model.size)
     originals.check(float32)
     examples = _examples(manifest, bundle, images, seed)
@@ -178,7 +178,8 @@ def quantize(
         attempts = _Attempts(nncf, bundle.graph, float32, examples, Path(scratch))
         accepted = attempts.first_accepted(manifest, protocol, max_loss)
         references = originals.embed(accepted.encoder, protocol, accepted.references)
-        config = _config(bundle, accepted, references, protocol, {"images": len(examples), "seed": seed})
+        trained, about = references.first(originals.trained), {"images": len(examples), "seed": seed}
+        config = _config(bundle, accepted, trained, protocol, about)
         card = model_card(output.name, config, str(accepted.comparison.after))
         made = write_bundle(output, config, BundleParts(bundle.weights, accepted.graph, references, card))
     return made, accepted.comparison
@@ -187,7 +188,7 @@ def quantize(
 def _config(
     bundle: Bundle, accepted: _Accepted, references: References, protocol: Protocol, about: dict[str, int]
 ) -> BundleConfig:
-    """Everything that the graph made is made anew, the rest is kept."""
+    """Everything that the graph made is made anew, the rest is kept; `references` are those of training."""
     comparison, old = accepted.comparison, bundle.config
     versions = {name: importlib.metadata.version(name) for name in ("openvino", "nncf")}
     unknowns, rate = old.open_set.unknowns, old.open_set.false_accept_rate

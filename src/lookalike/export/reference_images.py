@@ -4,6 +4,7 @@ Letters in shapes: N rows, R references, D embedding.
 """
 
 import numpy as np
+import pandas as pd
 
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
@@ -20,16 +21,18 @@ _SAME = 0.001  # cosine by which another embedding may be nearer to one of them 
 class ReferenceImages:
     """The images that a bundle's references were made of.
 
-    They are the training images of the data set (with their boxes, wherever that stands now), or else files where the
-    references say they are.
+    They are the training images of the data set (with their boxes, wherever that stands now) and those of validation
+    that joined them, or else files where the references say they are.
 
     Args:
         references: Of the bundle.
         manifest: The data set.
+        joined: How many of the references, the last ones, are of validation.
     """
 
-    def __init__(self, references: References, manifest: Manifest) -> None:
-        rows = manifest.gallery_rows
+    def __init__(self, references: References, manifest: Manifest, joined: int = 0) -> None:
+        rows = pd.concat([manifest.gallery_rows, manifest.joining_rows]) if joined else manifest.gallery_rows
+        self.trained = len(references) - joined
         of_data = references.paths == rows["path"].tolist() and references.labels == rows["label"].tolist()
         self.references = references
         self.boxes = boxes_of(rows) if of_data else [None] * len(references)
@@ -58,10 +61,13 @@ class ReferenceImages:
 
     def embed(self, encoder: Encoder, protocol: Protocol, references: np.ndarray) -> References:
         """The same references by another encoder; `references` [R, D] are used where they are the same images."""
-        if same_images(self.references, protocol):
+        if not same_images(self.references.first(self.trained), protocol):
+            embeddings = self._embed(encoder, list(range(len(self.files))))
+        elif self.trained == len(self.files):
             embeddings = references
         else:
-            embeddings = self._embed(encoder, list(range(len(self.files))))
+            joined = list(range(self.trained, len(self.files)))
+            embeddings = np.concatenate([references, self._embed(encoder, joined)])
         labels, paths = self.references.labels, self.references.paths
         return References(embeddings, labels, paths, self.root, encoder.fingerprint, encoder.precision)
 

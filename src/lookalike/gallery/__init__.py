@@ -24,12 +24,16 @@ In reading order:
     unknown           images that were called unknown, kept as files
     grouping          which images probably show the same new thing, and which to label next, by arrays alone
     suggestions       groups of unknown images as a table that a person edits and a page
+    enrolment_table   what a table says of images to enrol, an edited one of suggestions too
     suggest           makes these groups from files and embeddings
     approximate       approximate search, for whoever asks for it
-    searchable        what can be searched and asked: a gallery now, or as it was
+    enrolled          which images there are, now or as it was
+    searchable        what searches and asks them
+    past              a gallery as it was after one of its changes
     editing           what changes enrolled images
     enrolling         what adds images
     verification      whether a gallery is whole
+    health            how well a gallery is kept
     transfer          a gallery taken elsewhere, and brought in
     reembedding       another model for a gallery
     measuring         how well photographs are named by a gallery

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from lookalike.gallery.rows import StoreError
+from lookalike.gallery.rows import ReplacedError, StoreError
 
 SCHEMA = 3  # 1 had no history, 2 kept embeddings and thumbnails among the rows
 KEYS = ("fingerprint", "precision", "dimensions", "model")  # what a gallery says about itself, besides its schema
@@ -40,10 +40,12 @@ def first_about(about: dict[str, str]) -> dict[str, str]:
     return {"schema": str(SCHEMA), "gallery": uuid4().hex, "last_change": "0", "last_image": "0", **about}
 
 
-def moved(name: str) -> str:
-    """What is said where a gallery is not what was opened.
+def replaced(name: str) -> ReplacedError:
+    """What is raised where a gallery is not what was opened.
 
     Args:
         name: Where it is.
     """
-    return f"{name}: another gallery is there now, or it has another model: open it again with Gallery.open"
+    return ReplacedError(
+        f"{name}: another gallery is there now, or it has another model: open it again with Gallery.open"
+    )

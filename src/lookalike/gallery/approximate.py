@@ -7,52 +7,28 @@ Letters in shapes: Q queries, R references, D embedding, K neighbours.
 """
 
 import time
-from dataclasses import dataclass
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from lookalike.console import say
 from lookalike.inference.references import GalleryError, References
+from lookalike.inference.search_facts import ExactInstead, IndexFacts
 from lookalike.metrics.evenly import evenly
 from lookalike.metrics.search import nearest
 
 if TYPE_CHECKING:
     import faiss
 
-KIND = "ivf"
+Kind = Literal["ivf"]
+KIND: Kind = "ivf"
 LEAST = 10_000  # images from which on it is worth building
 _ASKED = 200  # images that measure it, spread evenly
 _DEPTH = 10  # of the recall
 _WANTED = 0.99  # recall for which as many cells as needed are searched
 _TRAINED_ON = 64  # images per cell
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class IndexFacts:
-    """What is known of an approximate index.
-
-    Attributes:
-        images: R.
-        cells: Into which they are put.
-        probes: Cells that are searched for a query.
-        recall: Share of the true ten nearest images that are found, over 200 enrolled images, themselves left out.
-        seconds: It took to build.
-    """
-
-    images: int
-    cells: int
-    probes: int
-    recall: float
-    seconds: float
-
-    def __str__(self) -> str:
-        return (
-            f"approximate search of {self.images} images: finds {self.recall:.4f} of the true ten nearest "
-            f"({self.probes} of {self.cells} cells searched; built in {self.seconds:.1f} s)"
-        )
 
 
 class ApproximateIndex:
@@ -112,7 +88,7 @@ class ApproximateIndex:
         count, size = embeddings.shape
         cells = int(4 * np.sqrt(count))
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, cells, faiss.METRIC_INNER_PRODUCT)
-        index.cp.seed = _SEED
+        index.cp.seed, index.cp.min_points_per_centroid = _SEED, 1  # it prints a warning below 39
         chosen = np.random.default_rng(_SEED).choice(count, min(count, _TRAINED_ON * cells), replace=False)
         index.train(embeddings[np.sort(chosen)])
         index.add(embeddings)
@@ -142,8 +118,36 @@ class ApproximateSearch:
         self._name = name
         self._index: ApproximateIndex | None = None
 
-    def over(self, references: References, kind: str) -> ApproximateIndex | None:
-        """The index of these images, begun where there is none; None where there are too few.
+    def search(
+        self, references: References, embeddings: np.ndarray, k: int, ignore: np.ndarray | None, kind: Kind | None
+    ) -> tuple[np.ndarray, np.ndarray, IndexFacts | ExactInstead | None]:
+        """The k nearest images, by the index where it is asked for and can answer, else exactly.
+
+        Args:
+            references: Of this moment.
+            embeddings: float32 [Q, D], unit length.
+            k: K.
+            ignore: bool [R], images that are not to be found; None for none.
+            kind: `ivf`; None for the exact search.
+
+        Returns:
+            int64 [Q, K] rows, float32 [Q, K] cosine similarities, and how they were searched where a kind was given.
+
+        Raises:
+            GalleryError: There is no such kind; and as `References.search`.
+        """
+        instead = None
+        if kind is not None:
+            index = self.over(references, kind) if ignore is None else None
+            if index is not None and (facts := index.facts) is not None:
+                near = index.search(references.as_query(embeddings, references.fingerprint), k)
+                if near is not None:
+                    return *near, facts
+            instead = ExactInstead(_reason(references, ignore, index, k, _checked(kind)))
+        return *references.search(embeddings, k, references.fingerprint, ignore), instead
+
+    def build(self, references: References, kind: Kind) -> IndexFacts | None:
+        """Builds the index of these images and waits for it; returns what is known of it, None where they are too few.
 
         Args:
             references: Of this moment.
@@ -152,8 +156,24 @@ class ApproximateSearch:
         Raises:
             GalleryError: There is no such kind.
         """
-        if kind != KIND:
-            raise GalleryError(f"index={kind!r}: expected {KIND} or None, which searches exactly")
+        while (index := self.over(references, kind)) is None and self._index is not None and self._index.building:
+            self._index.wait()  # that of an earlier moment
+        if index is None:
+            return None
+        index.wait()
+        return index.facts
+
+    def over(self, references: References, kind: Kind) -> ApproximateIndex | None:
+        """The index of these images, begun where there is none; None for too few, or while another is being built.
+
+        Args:
+            references: Of this moment.
+            kind: `ivf`.
+
+        Raises:
+            GalleryError: There is no such kind.
+        """
+        _checked(kind)
         if len(references) < LEAST:
             return None
         if self._index is None or (self._index.references is not references and not self._index.building):
@@ -164,6 +184,25 @@ class ApproximateSearch:
     def facts(self) -> IndexFacts | None:
         """Of the latest index that is built."""
         return None if self._index is None else self._index.facts
+
+
+def _checked(kind: Kind) -> Kind:
+    if kind != KIND:
+        raise GalleryError(f"index={kind!r}: expected {KIND} or None, which searches exactly")
+    return kind
+
+
+def _reason(
+    references: References, ignore: np.ndarray | None, index: ApproximateIndex | None, k: int, kind: Kind
+) -> str:
+    """Why an index does not answer."""
+    if ignore is not None:
+        return f"where and unless leave images out, and index={kind} searches all"
+    if len(references) < LEAST:
+        return f"{len(references)} images, and index={kind} is of at least {LEAST}"
+    if index is None or index.facts is None:
+        return f"index={kind} is not built yet"
+    return f"index={kind} finds fewer than {k} for some"
 
 
 def _recall(rows: np.ndarray, true: np.ndarray, asking: np.ndarray) -> float:

@@ -8,7 +8,8 @@ from lookalike.errors import did_you_mean
 from lookalike.files import readable
 from lookalike.gallery.enrolment import as_label, as_note, several, source_of, whole_number
 from lookalike.gallery.history import Change, Column
-from lookalike.gallery.searchable import PastGallery, Searchable
+from lookalike.gallery.past import PastGallery
+from lookalike.gallery.searchable import Searchable
 from lookalike.inference.references import GalleryError
 from lookalike.terminal import counted
 

@@ -66,7 +66,8 @@ class Enrolling(Editable):
             columns: What else is known of them, to filter by: name -> one value for all, or one each.
             boxes: Per image the part of it that is enrolled, x1, y1, x2, y2 in pixels of the upright image; None for
                 the whole.
-            sources: Where each came from, a text each; None for its path, or `image 1` for one that has none.
+            sources: Where each came from, a text each, which also names it in errors; None for its path, or `image 1`
+                for one that has none.
             note: Why, for the history.
             keep_copies: Enrol images once more that are there already, under whatever label: each of them votes.
             errors: When given, an unusable image is noted here (index -> reason), gets the number 0, and the rest are
@@ -89,7 +90,8 @@ class Enrolling(Editable):
         need_one_each(len(given), boxes=parts, sources=origins)
         facts = with_boxes(facts, parts)
         broken: dict[int, str] = {}
-        embeddings = self.encoder.embed(given, boxes, errors=broken, progress=progress)
+        names = [name_of(image, place) for place, image in enumerate(given)] if sources is None else sources
+        embeddings = self.encoder.embed(given, boxes, names=names, errors=broken, progress=progress)
         if broken and (errors is None or len(broken) == len(given)):
             raise GalleryError(
                 f"{len(broken)} of {counted(len(given), 'image')} cannot be used, so none was added:\n  "
@@ -100,7 +102,7 @@ class Enrolling(Editable):
         rows = [
             facts[place].row(
                 readable(origins[place]),
-                thumbnail(given[place], THUMBNAIL, parts[place], name_of(given[place], place)),
+                thumbnail(given[place], THUMBNAIL, parts[place], names[place]),
                 unit[place].tobytes(),
             )
             for place in good

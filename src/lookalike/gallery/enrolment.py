@@ -192,9 +192,9 @@ def under_other_labels(others: list[tuple[Row, str]], given: int) -> str:
     pairs = Counter((label, row.label) for row, label in others)
     shown = ", ".join(f"{count} as {label!r}, given as {new!r}" for (label, new), count in pairs.most_common(_SHOWN))
     more = f" and {len(pairs) - _SHOWN} more pairs of labels" if len(pairs) > _SHOWN else ""
-    those = f"{len(others)} of {counted(given, 'image')} {'is' if len(others) == 1 else 'are'}"
+    which = f"{len(others)} of {counted(given, 'image')} {'is' if len(others) == 1 else 'are'}"
     return (
-        f"add: {those} in the gallery already under another label, so none was added: "
+        f"add: {which} in the gallery already under another label, so none was added: "
         f"{shown}{more} (first: {others[0][0].source}): remove them or rename their label first, or give "
         "keep_copies=true (True in Python)"
     )

@@ -10,11 +10,11 @@ import numpy as np
 from lookalike.console import say
 from lookalike.data.image_files import PassedOver, find_images
 from lookalike.gallery.editing import UNKNOWN
+from lookalike.gallery.enrolled import HasEncoder
 from lookalike.gallery.enrolling import Enrolling
 from lookalike.gallery.enrolment import as_note, source_of
 from lookalike.gallery.own_model import KEPT, about_model, keep_model
 from lookalike.gallery.reembedding import Reembedding, reembed
-from lookalike.gallery.searchable import HasEncoder
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.stores import create_store, discard_store, open_store, shown_place
@@ -182,11 +182,11 @@ class Gallery(Enrolling):
             The files, one per content.
 
         Raises:
-            GalleryError: An image cannot be read any more; the others are kept.
+            GalleryError: An image cannot be read any more; the others are kept. Or as `unknown_folder`.
         """
         from lookalike.gallery.unknown import keep_unknown
 
-        return keep_unknown(predictions, self._folder_of_unknown(folder))
+        return keep_unknown(predictions, self.unknown_folder(folder))
 
     def suggest(self, folder: str | Path | None = None, *, least: int = 2) -> "Suggestions":
         """Groups kept unknown images that probably show the same new thing, and says which to label next.
@@ -196,17 +196,18 @@ class Gallery(Enrolling):
             least: Observations that make a group, at least 1.
 
         Raises:
-            GalleryError: There is no image, or there are too many.
+            GalleryError: There is no image, or there are too many, `least` is below 1, or as `unknown_folder`.
             LookalikeError: scikit-learn is not installed.
         """
-        from lookalike.gallery.suggest import suggest
+        from lookalike.gallery.suggest import need_suggestible, suggest
 
         kept = self.unknown_files(folder)
         if not kept:
             raise GalleryError(
-                f"{self._folder_of_unknown(folder)}: no unknown image there that is not enrolled: predict with "
+                f"{self.unknown_folder(folder)}: no unknown image there that is not enrolled: predict with "
                 "keep_unknown keeps them, or give another folder"
             )
+        need_suggestible(len(kept), least)  # before they are embedded
         errors: dict[int, str] = {}
         embeddings = self.encoder.embed(kept, errors=errors)
         for text in errors.values():
@@ -221,17 +222,28 @@ class Gallery(Enrolling):
         Args:
             folder: Of the images; None for `unknown` in the gallery's own.
         """
-        place = self._folder_of_unknown(folder)
+        place = self.unknown_folder(folder)
         files = find_images(place, PassedOver()) if place.is_dir() else []
         sources = {source_of(file, 0): file for file in files}
         enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
         return [file for source, file in sources.items() if source not in enrolled]
 
-    def _folder_of_unknown(self, folder: str | Path | None) -> Path:
+    def unknown_folder(self, folder: str | Path | None = None) -> Path:
+        """Where `keep_unknown` keeps images.
+
+        Args:
+            folder: None for `unknown` in the gallery's own.
+
+        Raises:
+            GalleryError: No folder is given, and a gallery on a server has none.
+        """
         if folder is not None:
             return path_of(folder, "unknown images")
         if not isinstance(self.path, Path):
-            raise GalleryError(f"{self.path}: has no folder of its own for unknown images: give one")
+            raise GalleryError(
+                f"{self.path}: expected a folder for unknown images, as a gallery on a server has none of its own: "
+                "give one, on the command line predict keep_unknown=<folder> and gallery suggest images=<folder>"
+            )
         return self.path / UNKNOWN
 
     def reembed(
@@ -259,6 +271,16 @@ class Gallery(Enrolling):
         done = reembed(self._store, encoder, _about(model, kept), as_note(note), progress)
         self._reopened(model)
         return done
+
+    def opened_again(self) -> "Gallery":
+        """The same place, opened anew: by its own model where another process moved it to another than this one's.
+
+        Raises:
+            StoreError: It cannot be opened any more.
+        """
+        store = self._store.opened_again()
+        same = self._model is not None and store.about["fingerprint"] == self._model.encoder.fingerprint
+        return Gallery(self.path, self._model if same else None, store, self._options)
 
     def _reopened(self, model: HasEncoder) -> None:
         self._store.close()

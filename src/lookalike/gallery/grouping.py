@@ -14,6 +14,16 @@ _DENSITY = 5  # observations that say whether one stands among others
 _SAMPLE = 2000  # references that are compared with each other
 
 
+def need_grouping() -> None:
+    """Sees that images can be grouped.
+
+    Raises:
+        LookalikeError: scikit-learn is not installed.
+    """
+    with needing("audit", "suggesting groups"):
+        import sklearn  # noqa: F401
+
+
 def cut_of(embeddings: np.ndarray, labels: np.ndarray) -> float:
     """The mean similarity above which images count as of one thing, as references tell it.
 

@@ -87,6 +87,10 @@ class ImageFacts(ABC):
                     filled.setdefault(image, {})[name] = json.loads(value)
         return [filled.get(int(image), {}) for image in images]
 
+    def described(self, images: Sequence[int]) -> Iterator[tuple[str, int | None, str, dict[str, Any]]]:
+        """Source, camera, time and columns of each of these images."""
+        return zip(self.sources(images), self.cameras(images), self.times(images), self.columns(images), strict=True)
+
     def column_names(self) -> list[str]:
         """Of all that is known of images besides label, camera and source, sorted."""
         with self.reading() as connection:

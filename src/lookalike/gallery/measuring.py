@@ -18,6 +18,7 @@ from lookalike.evaluation.identify import Rules, identify
 from lookalike.evaluation.stored import images_of
 from lookalike.files import readable
 from lookalike.gallery.searchable import Searchable
+from lookalike.gallery.unknown_limit import limits_within
 from lookalike.inference.references import References
 
 
@@ -81,7 +82,9 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
         rules.camera_rule,
         about,
         embedded,
-        thumbnails=references.thumbnails,
+        limits_within(references, getattr(gallery.model, "labels", ())) if "auroc" in identification.metrics else None,
+        "a gallery has thresholds from two labels on",
+        references.thumbnails,
     )
 
 

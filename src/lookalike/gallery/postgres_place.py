@@ -8,7 +8,6 @@ from lookalike.errors import one_line
 from lookalike.gallery.rows import StoreError
 
 _ADDRESS = re.compile(r"(postgres(?:ql)?)://(?:([^@/]*)@)?([^/?]*)(?:/([^?]*))?(?:\?(.*))?", re.DOTALL)
-_LOOKS_LIKE = re.compile(r"postgres(ql)?:/", re.IGNORECASE)
 _GALLERY = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _FORM = "postgresql://user:password@host:port/database?gallery=shop"
 
@@ -26,11 +25,6 @@ class PostgresPlace:
     name: str
     gallery: str
     address: str = field(repr=False)
-
-
-def is_postgres(place: object) -> bool:
-    """Whether a place is meant as an address of PostgreSQL, well written or not."""
-    return _LOOKS_LIKE.match(str(place)) is not None
 
 
 def postgres_place(place: str) -> PostgresPlace:

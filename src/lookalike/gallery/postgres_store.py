@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import ERASING, check_about, moved
+from lookalike.gallery.about import ERASING, check_about, replaced
 from lookalike.gallery.history import Connection
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
@@ -249,7 +249,7 @@ class PostgresStore(SqlStore):
                 raise
             if self.about and (row is None or row[0] != self.about["gallery"]):
                 session.roll_back()
-                raise StoreError(moved(self.name))
+                raise replaced(self.name)
             return session
 
     def _given_up(self, session: Session, error: BaseException) -> bool:

@@ -12,6 +12,10 @@ class StoreError(LookalikeError):
     """What keeps a gallery cannot be used."""
 
 
+class ReplacedError(StoreError):
+    """Something else stands where the gallery was, or it has another model: it has to be opened again."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One image to enrol.

@@ -1,109 +1,40 @@
-"""Images that can be searched and asked: those of a gallery, as they are or as they were.
+"""Enrolled images that are searched and asked: those of a gallery, as they are or as they were.
 
 Letters in shapes: Q queries, D embedding, K neighbours.
 """
 
-from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 
-from lookalike.console import say
 from lookalike.data.any_image import AnyImage
-from lookalike.data.labels import as_label
-from lookalike.data.thumbnail import picture
-from lookalike.gallery.approximate import ApproximateSearch, IndexFacts
+from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
 from lookalike.gallery.columns import Filter, left_out
-from lookalike.gallery.own_model import model_of
-from lookalike.gallery.rows import EnrolledImage
-from lookalike.gallery.snapshot import references_of
+from lookalike.gallery.enrolled import Enrolled, HasEncoder
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import limit_within
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
-from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.encoder import Box
 from lookalike.inference.predict import Neighbour, Prediction, Predictions, neighbours_of, predict
 from lookalike.inference.queries import with_folders
-from lookalike.inference.references import GalleryError, References, checked_k, need_same_fingerprint
+from lookalike.inference.references import GalleryError, References, checked_k
 from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
-from lookalike.pages import snippet
-from lookalike.terminal import counted
-
-_LABELS_SHOWN = 12  # in a notebook
+from lookalike.inference.search_facts import IndexFacts
 
 
-class HasEncoder(Protocol):
-    """What embeds for a gallery, such as `lookalike.Model`."""
-
-    encoder: Encoder
-
-
-class Searchable(ABC):
-    """Enrolled images of one moment or of now.
-
-    Attributes:
-        path: The folder of the gallery; of a shared one its address without the password.
-
-    Args:
-        path: As the attribute.
-        model: Embeds; the gallery belongs to its fingerprint. None to load the gallery's own when it is needed.
-        store: The rows.
-        options: Device, precision and workers of its own model, see `Model.load`.
-
-    Raises:
-        GalleryError: The gallery was made by another model.
-    """
+class Searchable(Enrolled):
+    """Enrolled images that can be searched and asked; made as `Enrolled`."""
 
     def __init__(
         self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
     ) -> None:
-        self.path, self._store, self._options = path, store, dict(options or {})
-        self._model = model if model is None else self._own(model)
+        super().__init__(path, model, store, options)
         self._approximate = ApproximateSearch(str(path))
         self._limits: dict[float, tuple[References, Rejection]] = {}
         self._voting: tuple[References, VoteConfig] | None = None
-
-    @property
-    def name(self) -> str:
-        """Of its folder, or of the gallery on a server."""
-        return self.path.resolve().name if isinstance(self.path, Path) else self.path.rpartition("=")[2]
-
-    @property
-    def model(self) -> HasEncoder:
-        """What embeds for it; its own is loaded when it is first needed.
-
-        Raises:
-            GalleryError: It does not say which, or that is not where it was.
-        """
-        if self._model is None:
-            self._model = self._own(model_of(self._store.about.get("model"), self.path, self._options))
-        return self._model
-
-    @property
-    def encoder(self) -> Encoder:
-        """Embeds what is asked."""
-        return self.model.encoder
-
-    def _own(self, model: HasEncoder) -> HasEncoder:
-        """The model, if it made the gallery."""
-        about, encoder = self._store.about, model.encoder
-        try:
-            need_same_fingerprint(about["fingerprint"], encoder.fingerprint)
-        except GalleryError as error:
-            raise GalleryError(f"{self.path}: {error}") from error
-        if about["precision"] != encoder.precision:
-            say(
-                f"{self.path}: made in {about['precision']}, the model runs in {encoder.precision}: similarities "
-                "differ a little"
-            )
-        return model
-
-    @abstractmethod
-    def _snapshot(self) -> tuple[References, np.ndarray]:
-        """All images of one moment, and their numbers, int64."""
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
@@ -115,6 +46,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> Prediction: ...
 
     @overload
@@ -127,6 +59,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> Predictions: ...
 
     def predict(
@@ -138,6 +71,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> Prediction | Predictions:
         """Names images by their k nearest enrolled ones.
 
@@ -151,6 +85,7 @@ class Searchable(ABC):
             where: Column -> the value, or values, of the images that are searched: `label`, `camera`, `source` or what
                 was given to `add` as columns; all of several columns must fit.
             unless: Column -> the value, or values, of images that are left out.
+            index: As of `search`; `Predictions.index` says how it was searched.
 
         Returns:
             A prediction for one image, `Predictions` for several and for a folder.
@@ -168,6 +103,7 @@ class Searchable(ABC):
             false_accept_rate=false_accept_rate,
             where=where,
             unless=unless,
+            index=index,
             strict=alone,
         )
         return made[0] if alone else made
@@ -181,6 +117,7 @@ class Searchable(ABC):
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
         boxes: Sequence[Box | None] | None = None,
         base: Path | None = None,
         strict: bool = False,
@@ -195,20 +132,19 @@ class Searchable(ABC):
             false_accept_rate: As of `predict`.
             where: As of `predict`.
             unless: As of `predict`.
+            index: As of `predict`.
             boxes: Per image the part of it that is used, None for the whole.
             base: The folder that was asked for, whose folders may be labels.
             strict: Raise for an image that cannot be used.
             progress: Called with the number of images done since the last call.
         """
-        references, numbers = self.enrolled()
-        ignore = self._left_out(references, numbers, where, unless)
+        references, _, ignore, most = self._asked(1 if k is None else k, where, unless)
         vote = self._vote(references) if k is None else None
-        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
         return predict(
             self.encoder,
             references,
             images,
-            k if k is None else min(checked_k(k), left),
+            None if k is None else most,
             source=str(self.path),
             vote_by=vote,
             rejection=self._limit(threshold, false_accept_rate),
@@ -217,6 +153,7 @@ class Searchable(ABC):
             base=base,
             boxes=boxes,
             ignore=ignore,
+            search=lambda embeddings, most: self._approximate.search(references, embeddings, most, ignore, index),
         )
 
     def search(
@@ -226,17 +163,18 @@ class Searchable(ABC):
         *,
         where: Filter | None = None,
         unless: Filter | None = None,
-        index: Literal["ivf"] | None = None,
+        index: Kind | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest enrolled images of each embedding, exactly unless asked otherwise.
 
         Args:
-            embeddings: float32 [Q, D], unit length, made by the model of the gallery.
+            embeddings: float32 [Q, D], unit length, made by the model of the gallery, which is not loaded for that.
             k: K; all images in a smaller gallery, or where filters leave fewer.
             where: As of `predict`.
             unless: As of `predict`.
             index: `ivf` for an approximate search of at least 10,000 images, without filters. It is built beside the
-                exact search, which answers until then and again after every change; `index` says how good it is.
+                exact search, which answers until then and again after every change, see `build_index`; `index` says
+                how good it is.
 
         Returns:
             int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
@@ -244,21 +182,14 @@ class Searchable(ABC):
         Raises:
             GalleryError: The gallery is empty, k is below 1, or embeddings are of another size or not finite.
         """
-        k = checked_k(k)
-        references, numbers = self.enrolled()
-        ignore = self._left_out(references, numbers, where, unless)
-        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
-        if index is not None and ignore is None and (built := self._approximate.over(references, index)):
-            query = references.as_query(embeddings, self.encoder.fingerprint)
-            if (near := built.search(query, min(k, left))) is not None:
-                return numbers[near[0]], near[1]
-        rows, similarity = references.search(embeddings, min(k, left), self.encoder.fingerprint, ignore)
+        references, numbers, ignore, k = self._asked(k, where, unless)
+        rows, similarity, _ = self._approximate.search(references, embeddings, k, ignore, index)
         return numbers[rows], similarity
 
     def neighbours(
         self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
     ) -> list[tuple[Neighbour, ...]]:
-        """As `search`, exactly, with what is known of the images found.
+        """Q rows of K neighbours, nearest first: as `search`, exactly, with what is known of the images.
 
         Args:
             embeddings: As of `search`.
@@ -266,22 +197,26 @@ class Searchable(ABC):
             where: As of `predict`.
             unless: As of `predict`.
 
-        Returns:
-            Q rows of K neighbours, nearest first.
-
         Raises:
             GalleryError: As `search`.
         """
-        references, numbers = self.enrolled()
-        ignore = self._left_out(references, numbers, where, unless)
-        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
-        rows, similarity = references.search(embeddings, min(checked_k(k), left), references.fingerprint, ignore)
+        references, _, ignore, k = self._asked(k, where, unless)
+        rows, similarity = references.search(embeddings, k, references.fingerprint, ignore)
         return [neighbours_of(references, rows[place], similarity[place]) for place in range(len(rows))]
 
-    @property
-    def version(self) -> int:
-        """The number of its last change, by whichever process."""
-        return self._store.version
+    def build_index(self, index: Kind = KIND) -> IndexFacts | None:
+        """Builds the approximate index of what is enrolled now and waits for it.
+
+        Args:
+            index: `ivf`.
+
+        Returns:
+            What is known of it; None where there are fewer than 10,000 images, which are searched exactly.
+
+        Raises:
+            GalleryError: The gallery is empty, or there is no such index.
+        """
+        return self._approximate.build(self.enrolled()[0], index)
 
     @property
     def index(self) -> IndexFacts | None:
@@ -303,72 +238,10 @@ class Searchable(ABC):
         references, _ = self.enrolled()
         kept = self._limits.get(false_accept_rate) if isinstance(false_accept_rate, float) else None
         if kept is None or kept[0] is not references:
-            trained = getattr(self.model, "labels", ())
-            kept = references, limit_within(references, false_accept_rate, trained)
+            kept = references, limit_within(references, false_accept_rate, getattr(self.model, "labels", ()))
             self._limits = {rate: value for rate, value in self._limits.items() if value[0] is references}
             self._limits[float(false_accept_rate)] = kept
         return kept[1]
-
-    @property
-    def references(self) -> References:
-        """Its images as arrays, read again when they changed."""
-        return self._snapshot()[0]
-
-    @property
-    def labels(self) -> dict[str, int]:
-        """Label -> how many images it has, sorted."""
-        return dict(sorted(Counter(self.references.labels).items()))
-
-    def cameras(self, numbers: np.ndarray) -> list[int | None]:
-        """What took these images, None where unknown.
-
-        Args:
-            numbers: Of them, int64.
-        """
-        return self._store.cameras(numbers.tolist())
-
-    def thumbnail(self, number: int) -> bytes:
-        """The small JPEG of an image, of a removed one too; empty where there is none."""
-        return self._store.thumbnail(number)
-
-    def images(self, label: str) -> list[EnrolledImage]:
-        """The images of a label, in the order they were enrolled.
-
-        Args:
-            label: As it is.
-
-        Raises:
-            GalleryError: There is no such label.
-        """
-        (references, numbers), store = self._snapshot(), self._store
-        ignore = left_out(store, numbers, references.labels, {"label": label}, None)
-        assert ignore is not None
-        chosen = numbers[~ignore].tolist()
-        facts = zip(
-            store.sources(chosen), store.cameras(chosen), store.times(chosen), store.columns(chosen), strict=True
-        )
-        return [EnrolledImage(image, as_label(label), *fact) for image, fact in zip(chosen, facts, strict=True)]
-
-    def __len__(self) -> int:
-        return len(self.references)
-
-    def __repr__(self) -> str:
-        if self._store.closed:
-            return f"Gallery({str(self.path)!r}: closed)"
-        held = f"{counted(len(self), 'image')} of {counted(len(self.labels), 'label')}"
-        return f"Gallery({str(self.path)!r}: {held})"
-
-    def _repr_html_(self) -> str:
-        """In a notebook: its first labels, with a picture of each."""
-        references, counts = self.references, self.labels
-        shown = list(counts)[:_LABELS_SHOWN]
-        thumbnails = references.thumbnails or [b""] * len(references)
-        pictures = []
-        for label in shown:
-            row = references.labels.index(label)
-            pictures.append(picture(thumbnails[row], label, (counted(counts[label], "image"),)))
-        more = f"; the first {len(shown)}" if len(shown) < len(counts) else ""
-        return snippet(f"{self!r}{more}", pictures=[pictures])
 
     def _limit(self, threshold: float | None, rate: float | None) -> Rejection | None:
         if threshold is not None and rate is not None:
@@ -379,6 +252,15 @@ class Searchable(ABC):
             return self.unknown_limit(rate)
         return None if threshold is None else Rejection(checked_threshold(threshold))
 
+    def _asked(
+        self, k: int, where: Filter | None, unless: Filter | None
+    ) -> tuple[References, np.ndarray, np.ndarray | None, int]:
+        """What is searched: all images, their numbers, which are left out, and K."""
+        k, (references, numbers) = checked_k(k), self.enrolled()
+        ignore = self._left_out(references, numbers, where, unless)
+        left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
+        return references, numbers, ignore, min(k, left)
+
     def _left_out(
         self, references: References, numbers: np.ndarray, where: Filter | None, unless: Filter | None
     ) -> np.ndarray | None:
@@ -388,45 +270,8 @@ class Searchable(ABC):
             raise GalleryError(f"{self.path}: no image is left by {given}: ask for more")
         return ignore
 
-    def enrolled(self) -> tuple[References, np.ndarray]:
-        """All images of one moment, and their numbers, int64.
-
-        Raises:
-            GalleryError: There is none.
-        """
-        references, numbers = self._snapshot()
-        if not len(references):
-            raise GalleryError(f"{self.path}: is empty, so there is nothing to find: add images first")
-        return references, numbers
-
     def _vote(self, references: References) -> VoteConfig:
         """Chosen again when its images changed."""
         if self._voting is None or self._voting[0] is not references:
             self._voting = references, vote_within(references)
         return self._voting[1]
-
-
-class PastGallery(Searchable):
-    """A gallery as it was after one of its changes; made by `Gallery.at`.
-
-    Attributes:
-        number: Of the change.
-    """
-
-    def __init__(
-        self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any], number: int
-    ) -> None:
-        super().__init__(path, model, store, options)
-        self.number = number
-        rows = store.rows_at(number)
-        numbers = np.array([row.id for row in rows], np.int64)
-        embeddings = np.frombuffer(b"".join(row.embedding for row in rows), "<f4").reshape(
-            len(rows), int(store.about["dimensions"])
-        )
-        self._read = references_of(store, numbers, [row.label for row in rows], embeddings)
-
-    def _snapshot(self) -> tuple[References, np.ndarray]:
-        return self._read
-
-    def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]} after change {self.number})"

@@ -115,6 +115,10 @@ class Lazily(Sequence[_Value]):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def together(self, rows: Sequence[int]) -> list[_Value]:
+        """The values of some rows, in their order, read at once."""
+        return self._read([int(self._numbers[row]) for row in rows])
+
     @overload
     def __getitem__(self, row: int) -> _Value: ...
 

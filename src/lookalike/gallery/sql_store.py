@@ -68,7 +68,7 @@ class SqlStore(ImageFacts):
     def version(self) -> int:
         """The number of the last change, made by this process or another."""
         with self.reading() as connection:
-            return _number(connection, "last_change")
+            return last_change(connection)
 
     def rows(self) -> list[StoredRow]:
         """All rows, in the order they were enrolled."""
@@ -101,7 +101,7 @@ class SqlStore(ImageFacts):
     def labelled(self) -> tuple[np.ndarray, list[str], int]:
         """int64 [N], the number of every image, ascending; their N labels; and the last change."""
         with self.reading() as connection:
-            return *self._numbers_and_labels(connection), _number(connection, "last_change")
+            return *self._numbers_and_labels(connection), last_change(connection)
 
     def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
         rows = connection.execute("SELECT id, label FROM images WHERE removed IS NULL ORDER BY id").fetchall()
@@ -114,9 +114,8 @@ class SqlStore(ImageFacts):
         The first is None where all images have to be read again.
         """
         with self.reading() as connection:
-            last = _number(connection, "last_change")
-            query = f"SELECT 1 FROM changes WHERE number > ? AND action IN {_RELOAD}"
-            if connection.execute(query, (version,)).fetchone():
+            last = last_change(connection)
+            if reloaded_since(connection, version):
                 return None, last
             events = connection.execute(
                 "SELECT image, after FROM events WHERE change > ? ORDER BY change", (version,)
@@ -313,7 +312,7 @@ class SqlStore(ImageFacts):
         """One transaction with a number; what changes no row leaves no trace."""
         self._of_thread.change = None
         with self._open(), self._writing() as connection:
-            writing = Writing(connection, _number(connection, "last_change") + 1)
+            writing = Writing(connection, last_change(connection) + 1)
             yield writing
             if writing.touched:
                 values = (writing.number, now(), action, note)
@@ -345,6 +344,26 @@ class SqlStore(ImageFacts):
 def now() -> str:
     """The time of a change, with the offset of the clock."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def last_change(connection: Connection) -> int:
+    """The number of the last change, 0 before the first.
+
+    Args:
+        connection: Of the gallery.
+    """
+    return _number(connection, "last_change")
+
+
+def reloaded_since(connection: Connection, version: int) -> bool:
+    """Whether images were forgotten, or embedded anew, after a change: then all are read again.
+
+    Args:
+        connection: Of the gallery.
+        version: The number of the change.
+    """
+    query = f"SELECT 1 FROM changes WHERE number > ? AND action IN {_RELOAD}"
+    return connection.execute(query, (version,)).fetchone() is not None
 
 
 def _number(connection: Connection, name: str) -> int:

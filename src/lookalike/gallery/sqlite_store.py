@@ -15,11 +15,10 @@ from uuid import uuid4
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.files import tidy
-from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, moved
+from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, replaced
 from lookalike.gallery.history import Connection
-from lookalike.gallery.rows import Row, StoreError, digest
-from lookalike.gallery.sql_store import SqlStore
+from lookalike.gallery.rows import ReplacedError, Row, StoreError, digest
+from lookalike.gallery.sql_store import SqlStore, last_change, reloaded_since
 from lookalike.gallery.vector_file import VectorFile
 
 _CACHE_KIB = 2**16
@@ -121,6 +120,7 @@ class SqliteStore(SqlStore):
             connection = self._connection
             if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
                 return False
+            self._vectors.discard()
             if not self._log_emptied():
                 raise StoreError(
                     f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
@@ -140,15 +140,25 @@ class SqliteStore(SqlStore):
         self._connection.close()
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
-        tidy(self.file.parent.absolute())  # a killed process may have left embeddings in a file of no name
         self._vectors.erase(images)
 
     def _keep_vectors(self, images: np.ndarray, vectors: np.ndarray) -> None:
-        """Writes the flat file, without what was forgotten meanwhile: nobody forgets while it is written."""
-        with suppress(OSError, LookalikeError), self._open(), self._writing() as connection:
-            there = {row[0] for row in connection.execute("SELECT id FROM images")}
-            kept = np.array([image in there for image in images.tolist()], bool)
-            self._vectors.write(images[kept], vectors[kept])
+        """Writes the flat file while others may change the gallery, and without what they forget meanwhile.
+
+        What was forgotten before the new file was begun is not written. When something is forgotten later, `erase`
+        removes the new file, or the change is seen here, in a moment in which nobody writes.
+        """
+        with suppress(OSError, LookalikeError), self._vectors.begun() as handle:
+            with self.reading() as connection:
+                before = last_change(connection)
+                there = np.array([row[0] for row in connection.execute("SELECT id FROM images")], np.int64)
+            kept = np.isin(images, there)
+            if not kept.all():
+                images, vectors = images[kept], vectors[kept]
+            self._vectors.fill(handle, images, vectors)
+            with self._open(), self._writing() as connection:
+                if not reloaded_since(connection, before):
+                    self._vectors.put(handle, len(images))
 
     def own_problems(self, images: Sequence[int]) -> list[str]:
         """What SQLite says of its file, and embeddings in the flat file that are not those of the database."""
@@ -190,7 +200,7 @@ class SqliteStore(SqlStore):
         connection.execute("BEGIN IMMEDIATE")
         try:
             if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
-                raise StoreError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
+                raise ReplacedError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
             self._need_same(connection)
             yield connection
             connection.execute("COMMIT")
@@ -215,7 +225,7 @@ class SqliteStore(SqlStore):
         if "gallery" in self.about:
             row = connection.execute("SELECT value FROM about WHERE name = 'gallery'").fetchone()
             if row is None or row[0] != self.about["gallery"]:
-                raise StoreError(moved(self.name))
+                raise replaced(self.name)
 
     def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
         """One row per label: a Python object for each of a million images takes seconds."""

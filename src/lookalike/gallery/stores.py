@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lookalike.errors import needing
-from lookalike.gallery.postgres_place import is_postgres, postgres_place
+from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_store import SqliteStore
-from lookalike.settings.paths import path_of
+from lookalike.settings.paths import is_postgres, path_of
 
 _FILE = "gallery.sqlite"
 
@@ -55,6 +55,15 @@ def discard_store(place: str | Path) -> None:
     if not is_postgres(place):
         for ending in ("", "-wal", "-shm"):
             (path_of(place, "Gallery.create") / f"{_FILE}{ending}").unlink(missing_ok=True)
+
+
+def name_of(place: Path | str) -> str:
+    """The name of a gallery: of its folder, or what its address calls it.
+
+    Args:
+        place: As `shown_place` gives it.
+    """
+    return place.resolve().name if isinstance(place, Path) else place.rpartition("=")[2]
 
 
 def shown_place(place: str | Path, what: str) -> Path | str:

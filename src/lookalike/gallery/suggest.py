@@ -11,7 +11,17 @@ import numpy as np
 from PIL import Image
 
 from lookalike.data.dates import read_dates
-from lookalike.gallery.grouping import bursts, cut_of, density, doubt, grouped, label_next, observed, own_cut
+from lookalike.gallery.grouping import (
+    bursts,
+    cut_of,
+    density,
+    doubt,
+    grouped,
+    label_next,
+    need_grouping,
+    observed,
+    own_cut,
+)
 from lookalike.gallery.suggestions import Group, Suggestions
 from lookalike.inference.references import GalleryError, References
 from lookalike.settings.paths import path_of
@@ -67,6 +77,27 @@ def suggest(
     return Suggestions(paths, tuple(groups), tuple(alone), order, tuple(nearest), similarity, cut)
 
 
+def need_suggestible(count: int, least: int) -> None:
+    """Sees that so many images can be put into groups, before any work is spent on them.
+
+    Args:
+        count: Of images.
+        least: As of `suggest`.
+
+    Raises:
+        GalleryError: There is no image or there are too many, or `least` is below 1.
+        LookalikeError: scikit-learn is not installed.
+    """
+    if isinstance(least, bool) or not isinstance(least, int) or least < 1:
+        raise GalleryError(f"least={least!r}: expected a whole number from 1")
+    if not 0 < count <= MOST:
+        raise GalleryError(
+            f"suggest: expected 1 to {MOST} images, found {count}: "
+            + ("label some of them first, and give fewer" if count else "keep unknown images first, see keep_unknown")
+        )
+    need_grouping()
+
+
 def taken(files: Sequence[Path]) -> list[str]:
     """When photographs were taken, as EXIF says; "" where it does not. A file's own time says when it was copied.
 
@@ -84,13 +115,7 @@ def taken(files: Sequence[Path]) -> list[str]:
 
 def _checked(paths: tuple[Path, ...], embeddings: np.ndarray, references: References | None, least: int) -> np.ndarray:
     """The embeddings as float32 [N, D]."""
-    if isinstance(least, bool) or not isinstance(least, int) or least < 1:
-        raise GalleryError(f"least={least!r}: expected a whole number from 1")
-    if not 0 < len(paths) <= MOST:
-        raise GalleryError(
-            f"suggest: expected 1 to {MOST} images, found {len(paths)}: "
-            + ("label some of them first, and give fewer" if paths else "keep unknown images first, see keep_unknown")
-        )
+    need_suggestible(len(paths), least)
     embeddings = np.asarray(embeddings)
     size = embeddings.shape[-1] if references is None else references.embeddings.shape[1]
     if embeddings.dtype.kind != "f" or embeddings.shape != (len(paths), size):

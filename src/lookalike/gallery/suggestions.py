@@ -1,4 +1,4 @@
-"""`Suggestions`: groups of unknown images as a table that a person edits and a page beside it, and the table read back.
+"""`Suggestions`: groups of unknown images as a table that a person edits and a page beside it.
 
 Letters in shapes: N images.
 """
@@ -12,13 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.data.column_names import own_columns
-from lookalike.data.table_file import Cells, line_end, read_csv
-from lookalike.data.table_rows import rows_of
-from lookalike.data.tables import forms_of
+from lookalike.data.table_file import line_end
 from lookalike.data.thumbnail import picture
-from lookalike.errors import listed
-from lookalike.gallery.enrolment import as_label
 from lookalike.inference.references import GalleryError
 from lookalike.outputs import need_folder, write_files
 from lookalike.pages import Picture, render
@@ -162,62 +157,6 @@ class Suggestions:
         return picture(self.files[row], f"{self.order[row]}.", (self.files[row].name, *hint))
 
 
-def read_suggestions(table: str | Path) -> list[tuple[Path, str]]:
-    """Reads an edited `suggestions.csv`: what is to be enrolled, and as what.
-
-    Columns may be separated as Excel does, and stand in any order; all but path and label are passed over.
-
-    Args:
-        table: The file; paths in it start from its folder.
-
-    Returns:
-        Image and label of every row that has a label.
-
-    Raises:
-        GalleryError: The file is not there or no such table, an image is gone, or one has two labels.
-    """
-    file = path_of(table, "read_suggestions")
-    cells = _cells(file)
-    try:
-        places = own_columns(cells.names, {}, ("path", "label"))
-    except ValueError as error:
-        raise GalleryError(f"{file}: {error}") from error
-    for name in ("path", "label"):
-        if name not in places:
-            raise GalleryError(
-                f"{file}: expected the columns path and label, found {', '.join(cells.names)}: give the column {name}"
-            )
-    labels: dict[Path, str] = {}
-    problems: list[str] = []
-    for row, (path, label) in enumerate(zip(*(cells.columns[places[name]] for name in ("path", "label")), strict=True)):
-        if not label.strip():
-            continue
-        line, name = rows_of([row]), as_label(label)
-        image = next((file.parent / form for form in forms_of(path) if _is_file(file.parent / form)), None)
-        if not path.strip():
-            problems.append(f"{line}: label {name!r} and no path: give the image, or clear the label")
-        elif image is None:
-            problems.append(f"{line}: no such image: {path}: move it back, or clear its label")
-        elif labels.setdefault(image, as_label(label)) != as_label(label):
-            problems.append(
-                f"{rows_of([row])}: {path}: label {as_label(label)!r} here, {labels[image]!r} above: keep one"
-            )
-    if problems:
-        raise GalleryError(f"{file}: {len(problems)} rows cannot be enrolled:\n  {listed(problems)}")
-    return list(labels.items())
-
-
-def _cells(file: Path) -> Cells:
-    try:
-        return read_csv(file)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise GalleryError(
-            f"{file}: expected a CSV with the columns path and label, it cannot be read ({reason}): give the "
-            "suggestions.csv that was written"
-        ) from error
-
-
 def _written(file: Path, folder: Path | None) -> str:
     """A path as it stands in a table: below the table's folder from there, so that both can move; else whole."""
     whole = Path(os.path.abspath(file))  # noqa: PTH100 - links keep the names that they have here
@@ -228,10 +167,3 @@ def _written(file: Path, folder: Path | None) -> str:
 
 def _is_unicode(text: str) -> bool:
     return text.encode("utf-8", "replace").decode() == text
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or with a NUL
-        return False

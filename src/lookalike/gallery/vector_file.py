@@ -5,18 +5,22 @@ read, and it is written again when many embeddings are not in it. It starts with
 with spaces), then come int64 [N] numbers of images, ascending, and float32 [N, D]. An image that was forgotten is a row
 of zeros, which no embedding is.
 
+A new one is written beside it by one process at a time, while others change the gallery, and takes its place in a
+moment in which nobody does. Whoever forgets images removes a new one that is not finished: so none of its bytes stay.
+
 Letters in shapes: N images, D embedding.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from lookalike.files import atomic_file
+from lookalike.files import only_one, sync_folder
 
 _HEADER = 4096
 _AT_ONCE = 2**15  # rows read and written at a time
@@ -34,6 +38,7 @@ class VectorFile:
 
     def __init__(self, file: Path, gallery: str, size: int) -> None:
         self.file, self._gallery, self._size = file, gallery, size
+        self._new = file.with_name(f"{file.name}.new")
 
     def numbers(self) -> np.ndarray:
         """int64 [N] of the images in it; none where it cannot be used."""
@@ -44,14 +49,18 @@ class VectorFile:
             return np.zeros(0, np.int64)
 
     def _numbers(self, handle: IO[bytes]) -> np.ndarray:
-        """Of an open file: another process may put a newer one in its place. Raises ValueError for something else."""
+        """Of an open file: another process may put a newer one in its place."""
+        return np.frombuffer(handle.read(8 * self._count(handle)), "<i8")
+
+    def _count(self, handle: IO[bytes]) -> int:
+        """N of an open file, which stands behind its header then. Raises ValueError for something else."""
         about = json.loads(handle.read(_HEADER))
         if about != {"gallery": self._gallery, "dimensions": self._size, "count": about["count"]}:
             raise ValueError("of another gallery")
         count = int(about["count"])
         if os.fstat(handle.fileno()).st_size != _HEADER + count * (8 + 4 * self._size):
             raise ValueError("cut off")
-        return np.frombuffer(handle.read(8 * count), "<i8")
+        return count
 
     def read(self, images: np.ndarray, into: np.ndarray) -> np.ndarray:
         """Fills in the embeddings that are in it.
@@ -104,19 +113,61 @@ class VectorFile:
         inside = len(self.numbers()) if outside > _WRITTEN_FROM else 0
         return outside > max(_WRITTEN_FROM, inside // 4) and asked >= inside
 
-    def write(self, images: np.ndarray, embeddings: np.ndarray) -> None:
-        """Writes the file, whole or not at all.
+    @contextmanager
+    def begun(self) -> Iterator[IO[bytes]]:
+        """A new file beside it, empty; what `put` did not put in its place is removed at the end.
+
+        Raises:
+            LookalikeError: Another process writes one.
+        """
+        with only_one(self.file.with_name(f".{self.file.name}.lock"), f"{self.file}: another process writes it"):
+            self.discard()
+            try:
+                with self._new.open("xb") as handle:
+                    yield handle
+            finally:
+                self.discard()
+
+    def fill(self, handle: IO[bytes], images: np.ndarray, embeddings: np.ndarray) -> None:
+        """Writes a new file, until it is on the disk.
 
         Args:
+            handle: Of `begun`.
             images: int64 [N], ascending.
             embeddings: float32 [N, D].
         """
         header = {"gallery": self._gallery, "dimensions": self._size, "count": len(images)}
-        with atomic_file(self.file) as handle:
-            handle.write(json.dumps(header).encode().ljust(_HEADER))
-            handle.write(np.ascontiguousarray(images, "<i8").tobytes())
-            for first in range(0, len(images), _AT_ONCE):
-                handle.write(np.ascontiguousarray(embeddings[first : first + _AT_ONCE], "<f4").tobytes())
+        handle.write(json.dumps(header).encode().ljust(_HEADER))
+        handle.write(np.ascontiguousarray(images, "<i8").tobytes())
+        for first in range(0, len(images), _AT_ONCE):
+            handle.write(np.ascontiguousarray(embeddings[first : first + _AT_ONCE], "<f4").tobytes())
+        handle.flush()
+        os.fsync(handle.fileno())
+
+    def put(self, handle: IO[bytes], count: int) -> None:
+        """Puts a new file in its place, unless one of more images came there meanwhile; nobody may forget just then.
+
+        Args:
+            handle: Of `begun`, filled.
+            count: N.
+
+        Raises:
+            FileNotFoundError: Whoever forgot images meanwhile has removed it.
+        """
+        try:
+            with self.file.open("rb") as other:
+                if self._count(other) > count:
+                    return
+        except (OSError, ValueError):  # there is none that can be used
+            pass
+        if os.name != "posix":
+            handle.close()  # an open file cannot be renamed there
+        self._new.replace(self.file)
+        sync_folder(self.file.parent)  # else a power failure may bring back the former one, with what is forgotten next
+
+    def discard(self) -> None:
+        """Removes a new file, of whatever process, that is not in its place yet."""
+        self._new.unlink(missing_ok=True)
 
     def erase(self, images: Sequence[int]) -> None:
         """Overwrites embeddings with zeros, for good when it returns."""

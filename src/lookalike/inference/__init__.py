@@ -7,11 +7,13 @@ In reading order:
     picture           queries and their neighbours as one picture, readable without colour
     references        the images a model knows
     bundle_config     the settings of a bundle, typed
+    prediction_json   predictions as they stand in JSON, to be read back
     rejection         when a prediction says unknown
     bundle            the deployable folder
     encoder           images -> unit embeddings
     kept_network      a network in a folder of its own, without a bundle
     queries           the files that a file, a folder or a pattern means
+    search_facts      how images were searched where an approximate index was asked for
     predict           the k nearest known images of a new one, as objects, a dated JSON and a picture
     rightness         how many predictions are right, where folders or a table name the truth
     image_table       a table of images to predict, and the table of what they show

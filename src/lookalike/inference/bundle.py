@@ -4,7 +4,8 @@
       config.json          see `bundle_config`; also the sha256 of every other file, and its own checksum
       model.safetensors    the weights, for torch
       model.xml, model.bin the OpenVINO graph: uint8 [B, H, W, 3] in, unit embedding [B, D] out
-      gallery/             embeddings of the original training images (see `references`)
+      gallery/             embeddings of the original training images (see `references`); behind them those of
+                           validation where they were included
       README.md            the model card
 
 Reading one needs no torch. `bundle_writer` writes it.
@@ -12,7 +13,9 @@ Reading one needs no torch. `bundle_writer` writes it.
 
 import hashlib
 import json
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -80,7 +83,14 @@ class Bundle:
         Raises:
             RejectionError: Both are given, or no threshold can be chosen.
         """
-        return rejection(self.config.open_set, threshold, false_accept_rate, str(self.path))
+        chosen = rejection(self.config.open_set, threshold, false_accept_rate, str(self.path))
+        if chosen is None or chosen.measured is None or not self._joined:
+            return chosen
+        joined = (
+            f"measured before {self._joined} validation images joined the gallery: among more images more unknown ones "
+            f"get a name; a gallery of them (lookalike gallery import input={self.path}) chooses by all"
+        )
+        return replace(chosen, note="; ".join(filter(None, [chosen.note, joined])))
 
     def threshold(self, false_accept_rate: float | Off | None = None) -> float | None:
         """The similarity alone, of a false accept rate; see `rejection`."""
@@ -102,7 +112,37 @@ class Bundle:
                 f"{self.path / REFERENCES}: expected embeddings of {expected} dimensions made by "
                 f"{self.fingerprint[:12]}, found {made} made by {references.fingerprint[:12]}: copy the bundle again"
             )
+        if self._joined > len(references):
+            raise BundleError(
+                f"{self.path / CONFIG}: included: expected at most the {len(references)} images of the gallery, found "
+                f"{self._joined}: copy the bundle again"
+            )
         return references
+
+    @property
+    def training_references(self) -> References:
+        """The images it knows that it was trained on: all but those of validation that joined.
+
+        Raises:
+            LookalikeError: As `references`.
+        """
+        references = self.references
+        return references.first(len(references) - self._joined) if self._joined else references
+
+    def trained_on(self, files: Iterable[Path]) -> int:
+        """How many of these files it was trained on.
+
+        Raises:
+            LookalikeError: As `references`.
+        """
+        trained = self.training_references
+        places = {os.path.realpath(trained.file(row)) for row in range(len(trained))}
+        return sum(os.path.realpath(file) in places for file in files)
+
+    @property
+    def _joined(self) -> int:
+        """How many images of validation joined."""
+        return self.config.included.images if self.config.included else 0
 
 
 def fingerprint_of(weights_sha256: str, pixels: PixelSettings) -> str:

@@ -263,6 +263,32 @@ class Quantized(_Part):
     mean_cosine: Cosine
 
 
+class IncludedConfig(_Part):
+    """Images of validation that joined the gallery after everything was measured; they are its last ones.
+
+    Attributes:
+        images: How many.
+        labels: Of how many labels.
+        untrained_labels: How many of these labels were not trained on.
+        copies: Validation images that did not join, as the gallery holds their very pictures.
+    """
+
+    images: Count
+    labels: Count = 0
+    untrained_labels: Count = 0
+    copies: Count = 0
+
+    def __str__(self) -> str:
+        if not self.images:
+            return "no validation image joined the gallery: all of them are copies of images in it"
+        untrained = f" ({self.untrained_labels} of them not trained on)" if self.untrained_labels else ""
+        copies = f"; {self.copies} more are copies of images in it" if self.copies else ""
+        return (
+            f"{self.images} validation images of {self.labels} labels{untrained} joined the gallery after all was "
+            f"measured: no figure, threshold or vote is of the gallery that holds them{copies}"
+        )
+
+
 class BundleConfig(_Part):
     """The content of `config.json`.
 
@@ -282,6 +308,7 @@ class BundleConfig(_Part):
         vote: How neighbours vote where no k is given; None in bundles from before it was chosen: ten, each once.
         versions: Package -> version that wrote the bundle.
         quantized: For an int8 bundle, else None.
+        included: Validation images in the gallery; None where it holds training images alone.
     """
 
     schema_version: Annotated[int, Field(alias="schema")] = _FIRST_SCHEMA
@@ -299,6 +326,7 @@ class BundleConfig(_Part):
     vote: VoteConfig | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     quantized: Quantized | None = None
+    included: IncludedConfig | None = None
 
     @field_validator("pixels")
     @classmethod
@@ -325,7 +353,7 @@ class BundleConfig(_Part):
         values["pixels"] = self.pixels.to_dict()
         if self.pixels.kernel:  # earlier versions would read images by area averaging, and say nothing
             values["schema"] = SCHEMA
-        for name in ("quantized", "vote"):
+        for name in ("quantized", "vote", "included"):
             if values[name] is None:
                 del values[name]
         if self.parity.bf16 is None:

@@ -55,6 +55,7 @@ class Encoder:
         images: Sequence[AnyImage],
         boxes: Sequence[Box | None] | None = None,
         *,
+        names: Sequence[str] | None = None,
         errors: dict[int, str] | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> np.ndarray:
@@ -63,6 +64,7 @@ class Encoder:
         Args:
             images: N files, arrays or pictures, see `data.any_image`.
             boxes: N boxes (x1, y1, x2, y2 in pixels) or None for the whole image.
+            names: N, what images without a path are called in errors; None for `image 1` and so on.
             errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
             progress: Called with the number of images done since the last call, by one thread at a time.
 
@@ -82,7 +84,8 @@ class Encoder:
             for i in range(first, min(first + batch, len(images))):
                 try:
                     box = boxes[i] if boxes else None
-                    pixels[i - first] = read_any(images[i], self.pixels, box, name_of(images[i], i))
+                    name = name_of(images[i], i) if names is None else names[i]
+                    pixels[i - first] = read_any(images[i], self.pixels, box, name)
                     usable.append(i)
                 except ImageError as error:
                     if errors is None:

@@ -3,7 +3,7 @@
 One unreadable image gives a prediction with `error`; the rest go on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,21 +12,30 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.data.any_image import AnyImage, as_list, name_of, truth_of
+from lookalike.data.any_image import AnyImage, name_of, truth_of
 from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.picture import Cell, draw_rows
+from lookalike.inference.prediction_json import (
+    SCHEMA,
+    NeighbourJson,
+    PredictionJson,
+    PredictionsJson,
+    need_schema,
+    read_back,
+)
 from lookalike.inference.queries import PredictError
-from lookalike.inference.references import References
+from lookalike.inference.references import References, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
+from lookalike.inference.search_facts import ExactInstead, IndexFacts
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
 from lookalike.settings.paths import at_home
 from lookalike.terminal import visible_line
 
-SCHEMA = 1
 UNKNOWN = "unknown"
+Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray, IndexFacts | ExactInstead | None]]
 _ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
 
 
@@ -54,6 +63,15 @@ class Neighbour:
         """Plain values for JSON; `number` only where there is one."""
         values = {"rank": self.rank, "label": self.label, "path": self.path, "similarity": self.similarity}
         return values if self.number is None else {**values, "number": self.number}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Neighbour":
+        """What `to_dict` gave, without the small picture.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind.
+        """
+        return cls(**vars(read_back(NeighbourJson, values)))
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,20 @@ class Prediction:
             "neighbours": [neighbour.to_dict() for neighbour in self.neighbours],
         }
         return values if self.error is None else {**values, "error": self.error}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Prediction":
+        """What `to_dict` gave; pictures are read from the paths that it names.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind.
+        """
+        return cls._of(read_back(PredictionJson, values))
+
+    @classmethod
+    def _of(cls, item: PredictionJson) -> "Prediction":
+        neighbours = tuple(Neighbour(**vars(neighbour)) for neighbour in item.neighbours)
+        return cls(**{**vars(item), "neighbours": neighbours})
 
     def figure(self) -> Image.Image:
         """The query and its neighbours as a picture."""
@@ -152,6 +184,7 @@ class Predictions:
         rejection: When an image is called unknown, None for never.
         precision: Of the network's arithmetic.
         vote: How neighbours voted where no k was given, else None: each of the k once.
+        index: How the images of a gallery were searched where an approximate index was asked for, else None: exactly.
     """
 
     created: str
@@ -162,6 +195,7 @@ class Predictions:
     rejection: Rejection | None = None
     precision: str = "float32"
     vote: VoteConfig | None = None
+    index: IndexFacts | ExactInstead | None = None
 
     @property
     def threshold(self) -> float | None:
@@ -183,9 +217,24 @@ class Predictions:
             "precision": self.precision,
             "k": self.k,
             **({} if self.vote is None else {"vote": self.vote.model_dump()}),
+            **({} if self.index is None else {"index": self.index.to_dict()}),
             **({} if self.rejection is None else {"threshold": self.threshold, "unknown": self.rejection.to_dict()}),
         }
         return {**head, "items": [item.to_dict() for item in self.items]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Predictions":
+        """What `to_dict` gave, and `write` wrote.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind, or they are of another schema.
+        """
+        need_schema(values)
+        given = read_back(PredictionsJson, values)
+        rejection = None if given.unknown is None else Rejection.from_dict(vars(given.unknown))
+        items = tuple(map(Prediction._of, given.items))
+        head = (given.created, given.bundle, given.fingerprint, given.k)
+        return cls(*head, items, rejection, given.precision, given.vote)
 
     def write(self, folder: str | Path) -> Path:
         """Writes `<folder>/<YYYY-MM-DDTHH-MM-SS>.json`; returns its path.
@@ -241,6 +290,7 @@ def predict(
     base: Path | None = None,
     boxes: Sequence[Box | None] | None = None,
     ignore: np.ndarray | None = None,
+    search: Search | None = None,
 ) -> Predictions:
     """Finds the k nearest references of every image.
 
@@ -257,20 +307,26 @@ def predict(
         base: The folder that was asked for, see `truth_of`.
         boxes: Per image the part of it that is used, None for the whole.
         ignore: bool [R], references that are not searched; None for none.
+        search: Takes embeddings and k; gives rows, similarities and how it searched. None for the exact search.
 
     Raises:
         GalleryError: k is larger than the number of references, or they are of another fingerprint.
         ImageError: An image cannot be used, and `strict` was asked for.
     """
+    need_same_fingerprint(references.fingerprint, encoder.fingerprint)
     voting = vote_by if k is None and vote_by is not None else VoteConfig(k=len(references))
     chosen = vote_by if k is None else None
     left = len(references) if ignore is None else int(np.count_nonzero(~ignore))
     k = min(SHOWN, left) if k is None else k
-    # Refuses a wrong k before any work.
-    references.search(np.zeros((0, encoder.size), np.float32), k, encoder.fingerprint, ignore)
+
+    def exactly(asking: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, None]:
+        return *references.search(asking, most, references.fingerprint, ignore), None
+
+    nearest: Search = exactly if search is None else search
+    nearest(np.zeros((0, encoder.size), np.float32), k)  # refuses a wrong k before any work
     errors: dict[int, str] = {}
     embeddings = encoder.embed(images, boxes, errors=None if strict else errors, progress=progress)
-    rows, similarity = references.search(embeddings, k, encoder.fingerprint, ignore)
+    rows, similarity, index = nearest(embeddings, k)
     labels = set(references.labels)
     items = tuple(
         Prediction(name_of(image, i), None, None, None, (), errors[i], image)
@@ -281,42 +337,7 @@ def predict(
     if boxes:
         items = tuple(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen)
-
-
-def predict_any(
-    encoder: Encoder,
-    references: References,
-    images: AnyImage | Iterable[AnyImage],
-    k: int | None,
-    *,
-    source: str,
-    vote_by: VoteConfig | None = None,
-    rejection: Rejection | None = None,
-) -> Prediction | Predictions:
-    """As `predict`, for one image or several.
-
-    Args:
-        encoder: The network.
-        references: Made by the same network.
-        images: One image, or an iterable of them.
-        k: As of `predict`.
-        source: What predicts: the folder of a bundle or a gallery.
-        vote_by: As of `predict`.
-        rejection: When the label is `unknown`; None for never.
-
-    Returns:
-        A prediction for one image, `Predictions` for several.
-
-    Raises:
-        GalleryError: k is larger than the number of references, or they are of another fingerprint.
-        ImageError: The one image cannot be used; of several such a one gets a prediction with `error`.
-    """
-    listed, alone = as_list(images)
-    predictions = predict(
-        encoder, references, listed, k, source=source, vote_by=vote_by, rejection=rejection, strict=alone
-    )
-    return predictions[0] if alone else predictions
+    return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen, index)
 
 
 def draw(items: Sequence[Prediction], file: Path) -> None:
@@ -333,17 +354,13 @@ def neighbours_of(references: References, rows: np.ndarray, similarity: np.ndarr
         rows: int64 [K].
         similarity: float32 [K].
     """
-    thumbnails, numbers = references.thumbnails, references.numbers
+    chosen, numbers = rows.tolist(), references.numbers
+    facts = zip(chosen, references.files(chosen), references.pictures(chosen), similarity.tolist(), strict=True)
     return tuple(
         Neighbour(
-            rank,
-            references.labels[row],
-            str(references.file(int(row))),
-            float(value),
-            thumbnails[int(row)] if thumbnails is not None else b"",
-            None if numbers is None else int(numbers[row]),
+            rank, references.labels[row], str(file), value, picture, None if numbers is None else int(numbers[row])
         )
-        for rank, (row, value) in enumerate(zip(rows, similarity, strict=True), start=1)
+        for rank, (row, file, picture, value) in enumerate(facts, start=1)
     )
 
 

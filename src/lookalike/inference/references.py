@@ -9,11 +9,12 @@ Letters in shapes: R references, Q queries, D embedding, K neighbours.
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _ABOUT = {"schema", "fingerprint", "precision", "root", "files"}
 _FILES = ("embeddings.npy", "rows.csv")
 FILES = ("embeddings.npy", "rows.csv", "gallery.json")
 _LENGTH_TOLERANCE = 0.01
+_Value = TypeVar("_Value")
 
 
 class GalleryError(LookalikeError):
@@ -73,6 +75,44 @@ class References:
     def file(self, row: int) -> Path:
         """Where the image of a row lies."""
         return self.root / self.paths[row]
+
+    def files(self, rows: Sequence[int]) -> list[Path]:
+        """Where the images of some rows lie, read together."""
+        return [self.root / path for path in _together(self.paths, rows)]
+
+    def pictures(self, rows: Sequence[int]) -> list[bytes]:
+        """Their small JPEGs, read together; empty where none are kept."""
+        return [b""] * len(rows) if self.thumbnails is None else _together(self.thumbnails, rows)
+
+    def first(self, count: int) -> "References":
+        """So many of them, those that stand first; their thumbnails are left out."""
+        return replace(
+            self,
+            embeddings=self.embeddings[:count],
+            labels=self.labels[:count],
+            paths=self.paths[:count],
+            thumbnails=None,
+            off_unit=None,
+            numbers=None,
+        )
+
+    def followed_by(self, embeddings: np.ndarray, labels: Sequence[str], paths: Sequence[str]) -> "References":
+        """The same with others behind them, of the same root, made by the same network.
+
+        Args:
+            embeddings: float32 [N, D], unit length.
+            labels: N labels.
+            paths: N paths.
+        """
+        return replace(
+            self,
+            embeddings=np.concatenate([self.embeddings, embeddings]),
+            labels=[*self.labels, *labels],
+            paths=[*self.paths, *paths],
+            thumbnails=None,
+            off_unit=None,
+            numbers=None,
+        )
 
     @cached_property
     def _off_unit(self) -> float:
@@ -146,6 +186,12 @@ class References:
             "files": {name: sha256_of(folder / name) for name in _FILES},
         }
         write_json(folder / "gallery.json", about)
+
+
+def _together(values: Sequence[_Value], rows: Sequence[int]) -> list[_Value]:
+    """The values of some rows; what reads them from a database reads all of them at once."""
+    together: Callable[[Sequence[int]], list[_Value]] | None = getattr(values, "together", None)
+    return [values[row] for row in rows] if together is None else together(rows)
 
 
 def checked_k(k: int, most: int | None = None) -> int:

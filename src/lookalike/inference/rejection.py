@@ -1,11 +1,13 @@
 """When a prediction says unknown: a given similarity, or the one that keeps to a false accept rate, or never."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
 from lookalike.errors import LookalikeError
 from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
+from lookalike.inference.prediction_json import RejectionJson, read_back
 from lookalike.metrics.unknowns import doubt, least_of, supports
 
 OFF = "off"
@@ -60,6 +62,18 @@ class Rejection:
         if self.promised is not None and not supports(self.promised, self.images):
             values["least_supported"] = least_of(self.images)
         return {**values, "warning": self.warning} if self.warning else values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Rejection":
+        """What `to_dict` gave.
+
+        Raises:
+            NoPredictionError: Something is missing or of another kind.
+        """
+        fields = vars(read_back(RejectionJson, values))
+        warning = fields.pop("warning")
+        made = cls(**fields)
+        return replace(made, note=warning.removesuffix(made.warning).removesuffix("; "))
 
     def __str__(self) -> str:
         words = [f"threshold: a similarity of {self.similarity:.3f} to the nearest known image"]

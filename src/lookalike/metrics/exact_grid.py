@@ -3,6 +3,7 @@
 Letters in shapes: N rows, D embedding, Q queries, K neighbours kept.
 """
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -47,10 +48,14 @@ def on_grid(embeddings: np.ndarray, similarity: Similarity, longest: float, thre
 
 
 def few_on_grid(embeddings: np.ndarray) -> np.ndarray:
-    """Unit vectors of a few embeddings on the grid, float32 [N, D], as `on_grid` gives them, without compiled code.
+    """Unit vectors of a few embeddings on the grid, float32 [N, D], as `on_grid` gives them.
 
-    A search for one image starts sooner than the compiler of the kernels does.
+    Without compiled code where none is loaded yet: a search for one image starts sooner than the compiler does.
     """
+    if (kernel := sys.modules.get("lookalike.metrics.kernels.grid")) is not None:
+        compiled = np.empty(embeddings.shape, np.float32)
+        kernel.to_grid(np.ascontiguousarray(embeddings), True, 1.0, _GRID, compiled, np.zeros(len(embeddings)))
+        return compiled
     values = embeddings.astype(np.float64)
     whole = values.shape[1] // 4 * 4
     # The sums of the kernel, in its order: four side by side, the rest on the first.

@@ -110,9 +110,14 @@ def card_table(report: Report) -> Sheet:
         ("trained on", f"{training.images} images of {len(config.labels)} labels"),
         ("best epoch", f"{training.best_epoch} of {training.epochs}, seed {training.seed}"),
         ("arithmetic", f"{training.arithmetic} in training, {config.precision} in the bundle"),
-        ("known images in the bundle", str(len(report.bundle.references))),
+        ("known images in the bundle", _known_images(report)),
         ("fingerprint", report.bundle.fingerprint),
         ("versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())),
     ]
     names, values = zip(*rows, strict=True)
     return Sheet([Column("", names), Column("", values)])
+
+
+def _known_images(report: Report) -> str:
+    included = report.bundle.config.included
+    return f"{len(report.bundle.references)}{f'; {included}' if included else ''}"

@@ -1,5 +1,25 @@
 """A gallery as a service: HTTP for other programs, and a page for people.
 
-In reading order: tokens, work, shared_calls, refusals, uploads, answers, figures, guard, day_counts, service,
-documents, app, server, demo, start.
+In reading order:
+
+    tokens         who may ask and who may change
+    work           threads, a bounded queue, a limit on time
+    shared_calls   images of concurrent requests share a call of the network
+    refusals       what is answered where nothing is done
+    uploads        images and options of a request
+    answers        what is taken and given, as types
+    figures        what is counted, for Prometheus
+    guard          what every request passes, and every answer
+    kept_open      a gallery that stays open when it gets another model
+    day_counts     images and unknown ones per day
+    unknowns       unknown images that were kept
+    service        what a service does with a gallery
+    documents      options, for the OpenAPI document
+    app            the application
+    server         listens
+    demo           a gallery of example photographs
+    start          puts a service together and runs it
+    sent_images    images as a client sends them
+    connection     requests to a service, and what goes wrong with them
+    client         `Client`
 """

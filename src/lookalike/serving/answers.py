@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lookalike.serving.uploads import Options, json_field
 
@@ -13,6 +13,7 @@ Most = Annotated[int, Field(ge=1, le=10_000)]
 Scalar = str | int | float | bool | None
 Filter = dict[str, Scalar | list[Scalar]]
 K = Annotated[int, Field(ge=1, le=1000)]
+SCHEMA = 1  # of all answers: raised when a client of an earlier version would misread one
 _EXAMPLE = {"label": ["Kiwi", "Leek"]}
 
 
@@ -34,11 +35,24 @@ class PredictOptions(Options):
 class AddOptions(Options):
     """Beside the images of /v1/gallery/add."""
 
-    label: Text = Field(description="of all images of the request")
+    label: Text | None = Field(default=None, description="of all images of the request")
+    labels: list[Text] | None = json_field("JSON: a label for each image, in place of label")
     camera: int | None = Field(default=None, description="what took them")
-    columns: dict[str, Scalar] | None = json_field('JSON: what else is known of them, such as {"shelf": "B3"}')
+    cameras: list[int | None] | None = json_field("JSON: what took each image, in place of camera")
+    columns: Filter | None = json_field(
+        'JSON: what else is known of them, such as {"shelf": "B3"}: a value for all, or a list of one each'
+    )
     note: Note = ""
     keep_copies: bool = Field(default=False, description="enrol images once more that are there already")
+    all_or_none: bool = Field(default=False, description="enrol none where one image cannot be used")
+
+    @model_validator(mode="after")
+    def _clear(self) -> "AddOptions":
+        if (self.label is None) == (self.labels is None):
+            raise ValueError("expected label, or labels with one for each image")
+        if self.camera is not None and self.cameras is not None:
+            raise ValueError("expected camera, or cameras with one for each image, got both")
+        return self
 
 
 class SearchOptions(Options):
@@ -217,6 +231,7 @@ class SearchAnswer(_Answer):
 class GalleryAnswer(_Answer):
     """The gallery of a service."""
 
+    schema_: int = Field(alias="schema", examples=[1], description="of all answers")
     name: str
     images: int
     labels: int
@@ -225,6 +240,8 @@ class GalleryAnswer(_Answer):
     last_change: int
     model: dict[str, Any]
     version: str
+    max_images: int = Field(description="in one request")
+    max_bytes: int = Field(description="of one request")
     right: str = Field(description="read or write: what this token may do")
     keeps_unknown: bool
 
@@ -267,11 +284,27 @@ class ChangeAnswer(_Answer):
     images: int
 
 
+class UnusableAnswer(_Answer):
+    """An image that could not be used."""
+
+    place: int = Field(description="among those of the request, from 0")
+    image: str = Field(examples=["new.jpg"])
+    error: str
+
+
 class AddAnswer(ChangeAnswer):
     """What was enrolled: the number of each image, 0 for one that could not be used."""
 
     numbers: list[int]
-    errors: dict[str, str]
+    errors: list[UnusableAnswer]
+
+
+class MovedAnswer(_Answer):
+    """Images that a change treated alike; a label is null where they were not in the gallery."""
+
+    before: str | None
+    after: str | None
+    images: int
 
 
 class LoggedAnswer(_Answer):
@@ -283,6 +316,7 @@ class LoggedAnswer(_Answer):
     note: str
     text: str
     images: int
+    moves: list[MovedAnswer] = Field(description="what it did; empty where nothing of it is known any more")
 
 
 class LogAnswer(_Answer):

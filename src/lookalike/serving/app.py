@@ -17,7 +17,7 @@ from lookalike.errors import LookalikeError
 from lookalike.serving import answers
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
-from lookalike.serving.guard import need_write
+from lookalike.serving.guard import Limits, need_write
 from lookalike.serving.refusals import RefusalError, refusal_of
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import query_of, read_json, read_upload
@@ -36,14 +36,14 @@ _KINDS = {
 }
 
 
-def build_app(service: Service, asking: Work, changing: Work, most_images: int) -> FastAPI:
+def build_app(service: Service, asking: Work, changing: Work, limits: Limits) -> FastAPI:
     """The application of a service.
 
     Args:
         service: What it does.
         asking: Threads for the network.
         changing: Threads for the gallery.
-        most_images: In one request.
+        limits: Of a request.
     """
     app = FastAPI(
         title="lookalike",
@@ -54,9 +54,9 @@ def build_app(service: Service, asking: Work, changing: Work, most_images: int) 
         openapi_url="/v1/openapi.json",
     )
     _refuse(app)
-    _asking(app, service, asking, most_images)
-    _reading(app, service, changing)
-    _changing(app, service, asking, changing, most_images)
+    _asking(app, service, asking, limits.images)
+    _reading(app, service, changing, limits)
+    _changing(app, service, asking, changing, limits.images)
     _unknown(app, service, asking, changing)
     _watching(app, service, asking, changing)
     _page(app)
@@ -76,8 +76,13 @@ def _refuse(app: FastAPI) -> None:
         assert isinstance(error, RefusalError)
         return JSONResponse(error.body(), error.status, error.headers)
 
+    async def failed(request: Request, error: Exception) -> Response:
+        text = "a fault of the service: nobody asked for it wrongly; its log says more"
+        return JSONResponse(RefusalError(500, "fault", text).body(), 500)
+
     for kind in (RefusalError, LookalikeError, HTTPException):
         app.add_exception_handler(kind, refused)
+    app.add_exception_handler(Exception, failed)
 
 
 def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
@@ -106,13 +111,14 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
     route("POST", "/v1/search", search, "Search by embeddings", answers.SearchAnswer, body)
 
 
-def _reading(app: FastAPI, service: Service, work: Work) -> None:
+def _reading(app: FastAPI, service: Service, work: Work, limits: Limits) -> None:
     route = partial(_route, app, tag="gallery")
 
     async def about(request: Request) -> Any:
         query_of(request, answers.NoOptions)
-        right = request.scope["state"]["right"]
-        return await work.run(lambda: service.about(right))
+        about = await work.run(service.about)
+        own = {"schema": answers.SCHEMA, "max_images": limits.images, "max_bytes": limits.body}
+        return {**about, **own, "right": request.scope["state"]["right"]}
 
     async def labels(request: Request) -> Any:
         query_of(request, answers.NoOptions)
@@ -275,5 +281,5 @@ def _route(
     )
 
 
-def _json(values: Any) -> bytes:
+def _json(values: object) -> bytes:
     return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()

@@ -35,7 +35,7 @@ class DayCounts:
             try:
                 values = json.loads(file.read_text(encoding="utf-8"))
                 self._days = {str(date.fromisoformat(day)): _Day(int(a), int(b)) for day, (a, b) in values.items()}
-            except (OSError, ValueError, TypeError, AttributeError) as error:
+            except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
                 say(f"{file}: not readable ({one_line(error)}): counting begins anew")
 
     def add(self, images: int, unknown: int) -> None:
@@ -68,4 +68,6 @@ class DayCounts:
         try:
             write_json(self._file, {day: [images, unknown] for day, images, unknown in kept})
         except (OSError, LookalikeError) as error:
+            with self._lock:
+                self._changed = True
             say(f"{self._file}: the counts of unknown images cannot be kept: {one_line(error)}")

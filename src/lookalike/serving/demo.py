@@ -8,6 +8,7 @@ import pooch
 from lookalike.console import progress, say
 from lookalike.data.dataset import Dataset
 from lookalike.data.example import find_example
+from lookalike.files import atomic_folder
 from lookalike.gallery.gallery import Gallery
 from lookalike.model import Model
 
@@ -36,8 +37,10 @@ def demo_gallery(folder: Path | None = None) -> Path:
             paths.append(Path(data.source["root"], path) if not Path(path).is_absolute() else Path(path))
             labels.append(label)
     say(f"{place}: making a gallery of {len(paths)} example photographs of {len(counts)} labels, without training")
+    model = Model.pretrained("efficientnet_lite0")
     with (
-        Gallery.create(place, Model.pretrained("efficientnet_lite0")) as gallery,
+        atomic_folder(place, first_wins=True) as whole,  # half a gallery would be served from then on
+        Gallery.create(whole, model) as gallery,
         progress("enrolling", len(paths)) as advance,
     ):
         gallery.add(paths, labels, note="example photographs", progress=advance)

@@ -12,9 +12,11 @@ from PIL import Image
 
 from lookalike import __version__
 from lookalike.data.images import ImageError
+from lookalike.data.labels import as_label
 from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
+from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Predictions
 from lookalike.inference.references import GalleryError
 from lookalike.serving.answers import (
@@ -32,7 +34,7 @@ from lookalike.serving.answers import (
 )
 from lookalike.serving.day_counts import DayCounts
 from lookalike.serving.figures import Figures
-from lookalike.serving.shared_calls import for_requests
+from lookalike.serving.kept_open import KeptOpen
 from lookalike.serving.unknowns import Unknowns
 from lookalike.serving.work import BusyError
 
@@ -45,21 +47,36 @@ _USUAL_RATE = 0.05  # of false acceptance, that the page asks with
 class Service:
     """A gallery, open, and its model.
 
+    Attributes:
+        figures: What is counted.
+        kept: The gallery.
+        keeps_unknown: Whether it has a folder for unknown images.
+        unknowns: That are kept there.
+
     Args:
         gallery: Open; it is closed by `close`.
         figures: What is counted.
+        unknown: Folder of kept unknown images; None for the gallery's own.
     """
 
-    def __init__(self, gallery: Gallery, figures: Figures) -> None:
-        self.gallery, self.figures = gallery, figures
-        encoder = gallery.encoder
-        self.encoder = replace(encoder, network=for_requests(encoder))
-        gallery.model.encoder = self.encoder
+    def __init__(self, gallery: Gallery, figures: Figures, unknown: Path | None = None) -> None:
+        self.figures, self._unknown = figures, unknown
         folder = gallery.path if isinstance(gallery.path, Path) else None
-        self.keeps_unknown = folder is not None
-        self.unknowns = Unknowns(gallery)
+        self.keeps_unknown = bool(folder or unknown)
+        self.kept = KeptOpen(gallery)
+        self.unknowns = Unknowns(lambda: self.gallery, unknown)
         self._warm = False
         self._days = DayCounts(folder / "days.json" if folder else None)
+
+    @property
+    def gallery(self) -> Gallery:
+        """As it was opened last."""
+        return self.kept.gallery
+
+    @property
+    def encoder(self) -> Encoder:
+        """Of its model, made for requests."""
+        return self.kept.encoder
 
     def warm_up(self) -> None:
         """Loads and compiles what the first requests would otherwise wait for."""
@@ -115,7 +132,7 @@ class Service:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
         if options.keep_unknown:
-            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made)]
+            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
         return answer
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
@@ -129,7 +146,8 @@ class Service:
             ImageError: None of the images can be used.
         """
         errors: dict[int, str] = {}
-        embeddings = self.encoder.embed(list(images), errors=errors)
+        encoder = self.encoder
+        embeddings = encoder.embed(list(images), names=names, errors=errors)
         _need_one(len(errors), len(images), list(errors.values()))
         self.figures.images.inc(len(images))
         items = [
@@ -138,7 +156,6 @@ class Service:
             else {"image": name, "embedding": embeddings[place].tolist()}
             for place, name in enumerate(names)
         ]
-        encoder = self.encoder
         about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": encoder.size}
         return {**about, "items": items}
 
@@ -158,12 +175,8 @@ class Service:
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
         return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
 
-    def about(self, right: str) -> dict[str, Any]:
-        """What the gallery is.
-
-        Args:
-            right: Of who asks.
-        """
+    def about(self) -> dict[str, Any]:
+        """What the gallery is."""
         gallery = self.gallery
         model = dict(getattr(gallery.model, "about", {}))
         return {
@@ -175,7 +188,6 @@ class Service:
             "last_change": gallery.version,
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
             "version": __version__,
-            "right": right,
             "keeps_unknown": self.keeps_unknown,
         }
 
@@ -189,9 +201,9 @@ class Service:
         Args:
             options: Which.
         """
-        enrolled = self.gallery.images(options.label)
-        shown = enrolled[options.first : options.first + options.most]
-        return {"total": len(enrolled), "images": [vars(image) for image in shown]}
+        shown = self.gallery.images(options.label, first=options.first, most=options.most)
+        total = self.gallery.references.labels.count(as_label(options.label))
+        return {"total": total, "images": [vars(image) for image in shown]}
 
     def log(self, most: int) -> dict[str, Any]:
         """The latest changes.
@@ -209,6 +221,7 @@ class Service:
                     "note": change.note,
                     "text": str(change),
                     "images": sum(move.images for move in change.moves),
+                    "moves": [vars(move) for move in change.moves],
                 }
                 for change in changes
             ]
@@ -236,13 +249,13 @@ class Service:
             try:
                 return self.gallery.add(
                     list(images),
-                    options.label,
-                    camera=options.camera,
+                    options.label if options.labels is None else options.labels,
+                    camera=options.camera if options.cameras is None else options.cameras,
                     columns=options.columns,
                     sources=list(names),
                     note=options.note,
                     keep_copies=options.keep_copies,
-                    errors=errors,
+                    errors=None if options.all_or_none else errors,
                 )
             except GalleryError:
                 _need_one(len(errors), len(images), list(errors.values()))
@@ -250,8 +263,8 @@ class Service:
 
         numbers, change = self._changed("add", enrol)
         self.figures.images.inc(len(images))
-        told = {names[place]: text for place, text in errors.items()}
-        return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": told}
+        unusable = [{"place": place, "image": names[place], "error": text} for place, text in errors.items()]
+        return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": unusable}
 
     def rename(self, options: RenameOptions) -> dict[str, Any]:
         """Gives a label another name."""
@@ -303,9 +316,7 @@ class Service:
     def close(self) -> None:
         """Lets go of the gallery."""
         self._days.save()
-        self.gallery.close()
-        if (close := getattr(self.encoder.network, "close", None)) is not None:
-            close()
+        self.kept.close()
 
     def _count(self, action: str, change: Callable[[], int]) -> dict[str, Any]:
         images, number = self._changed(action, change)
@@ -325,8 +336,10 @@ def _chosen(options: RemoveOptions) -> dict[str, Any]:
 
 def _named(made: Predictions, names: Sequence[str]) -> Predictions:
     """With the names that the images were sent under."""
-    items = tuple(replace(item, image=name) for item, name in zip(made.items, names, strict=True))
-    return replace(made, items=items)
+    texts = ["" if item.error is None else item.error.removeprefix(f"{item.image}: ") for item in made]
+    errors = [f"{name}: {text}" if text else None for text, name in zip(texts, names, strict=True)]
+    items = [replace(item, image=name, error=error) for item, name, error in zip(made, names, errors, strict=True)]
+    return replace(made, items=tuple(items))
 
 
 def _need_one(failed: int, count: int, errors: list[str]) -> None:

@@ -8,11 +8,12 @@ Letters in shapes: B batch, H height, W width, D embedding.
 
 import threading
 from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic
 
 import numpy as np
 
+from lookalike.errors import LookalikeError
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import Network, OpenVinoNetwork
 
@@ -29,20 +30,29 @@ class SharedCalls:
     batch = 1
 
     def __init__(self, network: Network) -> None:
-        self._network = network
+        self._network, self._closing, self._closed = network, threading.Lock(), False
         self._queue: SimpleQueue[tuple[np.ndarray, Future[np.ndarray]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="shared-calls", daemon=True)
         self._thread.start()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """float32 [1, D] of uint8 [1, H, W, 3]; waits for its batch."""
+        """float32 [1, D] of uint8 [1, H, W, 3]; waits for its batch.
+
+        Raises:
+            LookalikeError: It was closed.
+        """
         answer: Future[np.ndarray] = Future()
-        self._queue.put((images, answer))
+        with self._closing:  # what is behind the end of the queue would wait for ever
+            if self._closed:
+                raise LookalikeError("the network was closed: load the model again")
+            self._queue.put((images, answer))
         return answer.result()
 
     def close(self) -> None:
         """Answers what waits, and ends."""
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
 
     def _serve(self) -> None:
@@ -52,7 +62,7 @@ class SharedCalls:
             while len(waiting) < self._network.batch and (left := until - monotonic()) > 0:
                 try:
                     item = self._queue.get(timeout=left)
-                except Exception:
+                except Empty:
                     break
                 if item is None:
                     ended = True
@@ -63,10 +73,10 @@ class SharedCalls:
                 return
 
     def _answer(self, waiting: list[tuple[np.ndarray, "Future[np.ndarray]"]]) -> None:
-        batch = np.zeros((self._network.batch, *waiting[0][0].shape[1:]), np.uint8)
-        for place, (image, _) in enumerate(waiting):
-            batch[place] = image[0]
         try:
+            batch = np.zeros((self._network.batch, *waiting[0][0].shape[1:]), np.uint8)
+            for place, (image, _) in enumerate(waiting):
+                batch[place] = image[0]
             embeddings = self._network(batch)
         except BaseException as error:
             for _, answer in waiting:
@@ -82,6 +92,7 @@ def for_requests(encoder: Encoder) -> Network:
     Args:
         encoder: Of a model.
     """
-    if isinstance(encoder.network, OpenVinoNetwork):
-        return encoder.network.in_batches_of(1)
-    return encoder.network if encoder.network.batch == 1 else SharedCalls(encoder.network)
+    network = encoder.network
+    if network.batch == 1:
+        return network
+    return network.in_batches_of(1) if isinstance(network, OpenVinoNetwork) else SharedCalls(network)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
@@ -40,12 +41,13 @@ class Assembled:
 
     def __init__(self, settings: "ServeCommand", gallery: Gallery, tokens: Tokens) -> None:
         figures = Figures()
-        self.service = Service(gallery, figures)
-        self._asking = Work("asking", 2 * cores(), settings.waiting, settings.seconds)
-        self._changing = Work("changing", _READERS, settings.waiting, settings.seconds)
+        self.service = Service(gallery, figures, Path(settings.unknown) if settings.unknown else None)
+        caller = self.service.kept.call
+        self._asking = Work("asking", 2 * cores(), settings.waiting, settings.seconds, caller)
+        self._changing = Work("changing", _READERS, settings.waiting, settings.seconds, caller)
         limits = Limits(int(settings.max_megabytes * _MEGABYTE), settings.seconds, settings.max_images)
         hosts = tuple(settings.hosts) if settings.host in LOOPBACK else (*settings.hosts, settings.host)
-        app = build_app(self.service, self._asking, self._changing, settings.max_images)
+        app = build_app(self.service, self._asking, self._changing, limits)
         self.app = Guard(app, limits, tokens, hosts, figures)
 
     def close(self) -> None:

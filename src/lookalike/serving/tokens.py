@@ -56,13 +56,13 @@ def read_tokens(file: str | Path) -> Tokens:
     path = Path(file)
     try:
         content = read_bytes(path)
-        loose = path.stat().st_mode & 0o077
+        loose = path.stat().st_mode & 0o007
         lines = content[:_MOST_BYTES].decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = one_line(getattr(error, "strerror", None) or "not UTF-8")
         raise TokenError(f"tokens={file}: {reason}: make it, such as by {_EXAMPLE}") from error
     if loose:
-        raise TokenError(f"tokens={file}: others on this computer can read it: chmod 600 {file}")
+        raise TokenError(f"tokens={file}: everybody on this computer can read it: chmod 600 {file}")
     digests: list[tuple[bytes, Right]] = []
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()
@@ -72,6 +72,8 @@ def read_tokens(file: str | Path) -> Tokens:
             raise TokenError(f"tokens={file}: line {number}: expected `read <token>` or `write <token>`: correct it")
         if len(words[1]) < _LEAST:
             raise TokenError(f"tokens={file}: line {number}: a token has {_LEAST} letters or more: make another")
+        if not words[1].isascii():
+            raise TokenError(f"tokens={file}: line {number}: a token is of ASCII letters, as headers are: make another")
         digests.append((sha256(words[1].encode()).digest(), "write" if words[0] == "write" else "read"))
     if not digests:
         raise TokenError(f"tokens={file}: holds no token: add a line, such as by {_EXAMPLE}")

@@ -1,5 +1,6 @@
 """Images that were called unknown and kept: looked at in groups, enrolled, or thrown away."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,12 +16,17 @@ class Unknowns:
     """The kept images of a gallery in a folder. Clients name them as they are listed: no path comes from a request.
 
     Args:
-        gallery: Open.
+        opened: Gives the gallery.
+        folder: Of the images; None for the gallery's own.
     """
 
-    def __init__(self, gallery: Gallery) -> None:
-        self._gallery, self._lock = gallery, Lock()
+    def __init__(self, opened: Callable[[], Gallery], folder: Path | None = None) -> None:
+        self._opened, self._folder, self._lock = opened, folder, Lock()
         self._grouped: tuple[object, dict[str, Any]] | None = None
+
+    @property
+    def _gallery(self) -> Gallery:
+        return self._opened()
 
     def groups(self, least: int) -> dict[str, Any]:
         """Those that are not enrolled, in groups that probably show the same.
@@ -38,7 +44,7 @@ class Unknowns:
     def _suggested(self, kept: dict[str, Path], least: int) -> dict[str, Any]:
         if not kept:
             return {"total": 0, "groups": [], "alone": []}
-        made = self._gallery.suggest(least=least)
+        made = self._gallery.suggest(self._folder, least=least)
         groups = [
             {
                 "suggestion": group.label,
@@ -90,6 +96,6 @@ class Unknowns:
         return [kept[name] for name in dict.fromkeys(names)]
 
     def _files(self) -> dict[str, Path]:
-        if not isinstance(self._gallery.path, Path):
+        if self._folder is None and not isinstance(self._gallery.path, Path):
             return {}
-        return {path.name: path for path in self._gallery.unknown_files()}
+        return {path.name: path for path in self._gallery.unknown_files(self._folder)}

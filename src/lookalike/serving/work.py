@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lookalike.errors import LookalikeError
 
@@ -18,6 +18,19 @@ class TooLateError(LookalikeError):
     """A request took longer than it may; what it began goes on, and is whole or not at all."""
 
 
+class Caller(Protocol):
+    """Calls a function and gives what that gives."""
+
+    def __call__(self, function: Callable[[], _Result], /) -> _Result:
+        """What the function gives."""
+        ...
+
+
+def at_once(function: Callable[[], _Result]) -> _Result:
+    """As it is."""
+    return function()
+
+
 class Work:
     """Threads that answer requests; used from one event loop.
 
@@ -26,10 +39,11 @@ class Work:
         threads: That work side by side.
         waiting: Requests that may wait for one of them.
         seconds: That a request may take, waiting included.
+        caller: Calls the functions, in the threads.
     """
 
-    def __init__(self, name: str, threads: int, waiting: int, seconds: float) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    def __init__(self, name: str, threads: int, waiting: int, seconds: float, caller: Caller = at_once) -> None:
+        self._pool, self._caller = ThreadPoolExecutor(threads, thread_name_prefix=name), caller
         self.threads, self.waiting, self.seconds, self.inside = threads, waiting, seconds, 0
 
     async def run(self, function: Callable[[], _Result]) -> _Result:
@@ -45,7 +59,7 @@ class Work:
         if self.inside >= self.threads + self.waiting:
             raise BusyError(f"{self.waiting} requests wait already: send it again in a second, or fewer at a time")
         self.inside += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, function)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, self._caller, function)
         future.add_done_callback(self._left)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self.seconds)

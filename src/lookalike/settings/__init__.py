@@ -14,4 +14,5 @@ In reading order:
     preset        what is said of a preset
     verbs         the settings of every verb
     gallery       the settings of every action of the verb gallery
+    serving       the settings of the verb serve
 """

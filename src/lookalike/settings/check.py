@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from lookalike.errors import LookalikeError, listed
+from lookalike.settings.paths import without_login
 from lookalike.settings.training import needed_setting, unknown_setting
 from lookalike.settings.types import Settings
 
@@ -68,8 +69,9 @@ def check(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
 
 
 def _printed(value: object) -> str:
-    """A value on one line, with neither its end where it is long nor what would move a terminal's cursor."""
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value)[: _LONGEST + 1])
+    """A value on one line, without a password, its end where it is long, and what would move a terminal's cursor."""
+    text = without_login(str(value))[: _LONGEST + 1]
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -2,15 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from lookalike.settings.paths import PathText
-from lookalike.settings.training import Pixels
+from lookalike.settings.paths import PathText, PlaceText
 from lookalike.settings.types import Count, Settings
-from lookalike.settings.verbs import Precision, UntrainedModel, Workers, bundle_alone
+from lookalike.settings.verbs import Embedding, Precision, Workers
 
-Place = Annotated[PathText, Field(description="folder of the gallery")]
+Place = Annotated[
+    PlaceText, Field(description="folder of the gallery, or its address: postgresql://...?gallery=<name>")
+]
 Note = Annotated[str, Field(description="why, for the log")]
 Bundle = Annotated[PathText | None, Field(description="the model that made it, if it moved; null = where it was")]
 Device = Literal["auto", "cpu", "cuda"]
@@ -41,21 +42,14 @@ class _Chosen(Settings):
     note: Note
 
 
-class GalleryCreate(Settings):
-    """Settings of `lookalike gallery create`."""
+class _Named(Settings):
+    """Which gallery is meant."""
 
     gallery: Place
-    bundle: PathText | None = Field(description="folder of a bundle; or give model, for a network without training")
-    model: UntrainedModel | None = Field(description="a recipe, see groups; null = that of the bundle")
-    pixels: Pixels | None = Field(description="of such a network; null = as its recipe says, or else timm")
-    device: Device
-    precision: Precision
-    workers: Workers
 
-    @model_validator(mode="before")
-    @classmethod
-    def _bundle_alone(cls, values: object) -> object:
-        return bundle_alone(values)
+
+class GalleryCreate(Embedding, _Named):  # the gallery stands first
+    """Settings of `lookalike gallery create`."""
 
 
 class GalleryAdd(Settings):

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import LookalikeError
@@ -16,6 +16,9 @@ _LOCAL_ADDRESS = re.compile(r"(sqlite:///|file:(?:///?)?)(~.*)", re.DOTALL)
 _ADDRESS = re.compile(
     r"(?:(https?|ftps?|sftp|s3a?|gs|hdfs|abfss?|hf|file):/+|([a-z][a-z0-9+.-]+)://)(.*)", re.DOTALL | re.IGNORECASE
 )
+_SWITCH = TypeAdapter(bool)
+_LOGIN = re.compile(r"(?<=://)[^/]*@")
+_POSTGRES = re.compile(r"postgres(ql)?:/", re.IGNORECASE)
 _EMPTY = "expected a path, found an empty text, as a variable of the shell that is not set: give one"
 
 
@@ -55,9 +58,14 @@ def address_advice(text: str) -> str:
     address = _ADDRESS.fullmatch(text)
     if address is None:
         return ""
-    scheme, place = (address[1] or address[2]).lower(), address[3]
+    scheme, place = (address[1] or address[2]).lower(), without_login(f"://{address[3]}")[3:]
     advice = f"write the path alone, /{place.lstrip('/')}" if scheme == "file" else "download it and give the path"
     return f"{scheme}://{place}: an address, and addresses are not fetched: {advice}"
+
+
+def without_login(text: str) -> str:
+    """An address without user and password, any other text as it is."""
+    return _LOGIN.sub("", text)
 
 
 def path_of(path: str | Path, what: str) -> Path:
@@ -100,11 +108,31 @@ def _as_path(value: object) -> object:
     try:
         return at_home(text)
     except PathError as error:
-        reason = str(error).removeprefix(f"{text}: ")
+        reason = str(error).removeprefix(f"{text}: ").removeprefix(f"{without_login(text)}: ")
         raise PydanticCustomError("path", "{reason}", {"reason": reason}) from error
 
 
+def is_postgres(place: object) -> bool:
+    """Whether a place is meant as an address of a PostgreSQL server, well written or not."""
+    return _POSTGRES.match(str(place)) is not None
+
+
+def _as_place(value: object) -> object:
+    """The address of a server as it is, as whoever opens it says what is wrong with it without its password."""
+    return value if isinstance(value, str) and is_postgres(value) else _as_path(value)
+
+
+def _as_switch_or_path(value: object) -> object:
+    """What is written for true or false as that, else a path."""
+    try:
+        return _SWITCH.validate_python(value)
+    except ValidationError:
+        return _as_path(value)
+
+
 PathText = Annotated[str, BeforeValidator(_as_path)]  # every setting that is a path has this type
+PlaceText = Annotated[str, BeforeValidator(_as_place)]  # and every one that is a gallery: a folder or an address
+SwitchOrPath = Annotated[bool | str, BeforeValidator(_as_switch_or_path)]
 
 
 def address_at_home(address: str, what: str = "uri") -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lookalike.settings.gallery import Bundle
-from lookalike.settings.paths import PathText
+from lookalike.settings.paths import PathText, PlaceText
 from lookalike.settings.types import Count, Settings
 from lookalike.settings.verbs import Precision
 
@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 class ServeCommand(Settings):
     """Settings of `lookalike serve`."""
 
-    gallery: PathText | None = Field(description="folder of a gallery, or its address; null with demo=true")
+    gallery: PlaceText | None = Field(description="folder of a gallery, or its address; null with demo=true")
     demo: bool = Field(description="serve example photographs, without training; they are put into a gallery")
     bundle: Bundle
     host: Annotated[str, Field(min_length=1)] = Field(
@@ -31,5 +31,8 @@ class ServeCommand(Settings):
     max_images: Count = Field(description="in one request")
     waiting: Annotated[int, Field(ge=0)] = Field(description="requests that may wait for their turn; more get 503")
     seconds: Seconds = Field(description="that a request may take to arrive, and then to be answered")
+    unknown: PathText | None = Field(
+        description="folder of unknown images that are kept; null = that of the gallery, which one on a server has not"
+    )
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision

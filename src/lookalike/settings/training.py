@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import did_you_mean
 from lookalike.settings.data import Data
 from lookalike.settings.losses import Loss
 from lookalike.settings.paths import PathError, PathText, address_at_home, text_of_path
+from lookalike.settings.split_names import split_named
 from lookalike.settings.types import Count, Positive, Seed, Settings, Share, Side, Spread, Unit
 
 
@@ -163,6 +164,35 @@ class Trainer(Settings):
     )
 
 
+def _splits_of_gallery(value: object) -> list[str]:
+    """Our names of the splits, in the order of `SPLITS`; one name stands for a list of it."""
+    listed = value if isinstance(value, list) else [value]
+    splits = {split_named(name) or name if isinstance(name, str) else None for name in listed}
+    if splits == {"train"}:
+        return ["train"]
+    if splits == {"train", "validation"}:
+        return ["train", "validation"]
+    raise PydanticCustomError(
+        "whole_line",
+        "gallery.include=[{given}]: expected [train] or [train,validation] (also val, valid)",
+        {"given": ",".join(map(str, listed))[:200]},
+    )
+
+
+class Gallery(Settings):
+    """The images that a bundle takes along."""
+
+    include: Annotated[list[str], BeforeValidator(_splits_of_gallery)] = Field(
+        description="splits whose images the bundle knows: [train], or [train,validation], where those of validation "
+        "join after everything was measured without them"
+    )
+
+    @property
+    def validation(self) -> bool:
+        """Whether the images of validation join."""
+        return "validation" in self.include
+
+
 class Quality(Settings):
     """A preset, and what it reached where it was measured."""
 
@@ -206,6 +236,7 @@ class Train(Settings):
         description="with false_accept_rate, and no unknown labels in validation: how many other trainings without a "
         "fifth of the labels each show what unknown images look like; 0 = choose by labels that were trained on"
     )
+    gallery: Gallery
     logger: Logger
     data: Data
     pixels: Pixels

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data
-from lookalike.settings.paths import PathText
+from lookalike.settings.paths import PathText, PlaceText, SwitchOrPath
 from lookalike.settings.search_space import Objective, Space
 from lookalike.settings.training import (
     Augment,
@@ -109,39 +109,14 @@ class UntrainedModel(Settings):
         return {name: value for name, value in values.items() if name not in of_training}
 
 
-def bundle_alone(values: object) -> object:
-    """Refuses a network or pixels beside a bundle, which has its own.
-
-    Args:
-        values: The settings of a verb that embeds, plain.
-    """
-    if not isinstance(values, dict):
-        return values
-    given = {name: values.get(name) for name in ("model", "pixels")}
-    model = given["model"]
-    if isinstance(model, dict) and all(is_null(value) for value in model.values()):
-        given["model"] = None
-    bundle = not is_null(values.get("bundle"))
-    others = [name for name, value in given.items() if value is not None]
-    if bundle and others:
-        raise PydanticCustomError(
-            "whole_line",
-            "bundle={bundle}: has a network and pixels of its own: leave out {others}, or the bundle",
-            {"bundle": str(values["bundle"]), "others": " and ".join(others)},
-        )
-    return {**values, **given}
-
-
-class EmbedCommand(Settings):
-    """Settings of `lookalike embed`."""
+class Embedding(Settings):
+    """What embeds: a bundle, or a network without training."""
 
     bundle: PathText | None = Field(description="folder of a bundle; or give model, for a network without training")
     model: UntrainedModel | None = Field(
         description="a recipe, see groups: its network as it is before training; null = that of the bundle"
     )
     pixels: Pixels | None = Field(description="of such a network; null = as its recipe says, or else timm")
-    data: Data
-    output: PathText = Field(description="folder to write")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     workers: Workers
@@ -149,15 +124,37 @@ class EmbedCommand(Settings):
     @model_validator(mode="before")
     @classmethod
     def _bundle_alone(cls, values: object) -> object:
-        return bundle_alone(values)
+        """Refuses a network or pixels beside a bundle, which has its own."""
+        if not isinstance(values, dict):
+            return values
+        given = {name: values.get(name) for name in ("model", "pixels")}
+        model = given["model"]
+        if isinstance(model, dict) and all(is_null(value) for value in model.values()):
+            given["model"] = None
+        bundle = not is_null(values.get("bundle"))
+        others = [name for name, value in given.items() if value is not None]
+        if bundle and others:
+            raise PydanticCustomError(
+                "whole_line",
+                "bundle={bundle}: has a network and pixels of its own: leave out {others}, or the bundle",
+                {"bundle": str(values["bundle"]), "others": " and ".join(others)},
+            )
+        return {**values, **given}
+
+
+class EmbedCommand(Embedding):
+    """Settings of `lookalike embed`."""
+
+    data: Data
+    output: PathText = Field(description="folder to write")
 
 
 class EvalCommand(Settings):
     """Settings of `lookalike eval`."""
 
     bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path or gallery")
-    gallery: PathText | None = Field(
-        description="folder of a gallery: how well it names these images; all of them where there are no splits"
+    gallery: PlaceText | None = Field(
+        description="folder or address of a gallery: how well it names these images; all where there are no splits"
     )
     ckpt_path: PathText | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
     ckpt_key: str | None = Field(
@@ -187,13 +184,20 @@ class PredictCommand(Settings):
     bundle: PathText | None = Field(
         description="folder of a bundle; with a gallery the model that made it, if it moved"
     )
-    gallery: PathText | None = Field(description="folder of a gallery that is searched; null = what the bundle knows")
+    gallery: PlaceText | None = Field(
+        description="folder or address of a gallery to search; null = what the bundle knows"
+    )
     where: dict[str, Filter] = Field(
         description="of a gallery: search only these images: where.label, where.camera or where.<column>=<value>"
     )
     unless: dict[str, Filter] = Field(description="of a gallery: leave these images out: unless.camera=3")
-    keep_unknown: bool = Field(
-        description="of a gallery: keep images that are called unknown in its folder unknown, for gallery suggest"
+    index: Literal["ivf"] | None = Field(
+        description="of a gallery: ivf = approximate search of at least 10,000 images, whose index is built first; it "
+        "pays for very many images to predict; null = exact"
+    )
+    keep_unknown: SwitchOrPath = Field(
+        description="of a gallery: keep images that are called unknown in its folder unknown, for gallery suggest; or "
+        "the folder, which a gallery on a server needs"
     )
     image: PathText = Field(
         description="a file, a folder, a glob pattern, or a .csv, .tsv or .parquet table with a column path"

@@ -64,7 +64,8 @@ def finish(
         settings.loss.model_dump(),
         summary,
     )
-    bundle, result = export(plan.target, trained, plan.manifest, settings.false_accept_rate, folds)
+    include = settings.gallery.validation
+    bundle, result = export(plan.target, trained, plan.manifest, settings.false_accept_rate, folds, include)
     if text := two_figures(history, result, summary.arithmetic, bundle.config.precision):
         say(text)
     return bundle, result

@@ -28,6 +28,7 @@ FREE = (
     "augment.threads",
     "quality",  # what it chose is in the settings
     "unknown_folds",  # of the thresholds alone
+    "gallery.include",  # a finished run writes its bundle again where another is asked for
 )
 Watch = Callable[[list[dict[str, float]]], bool]
 

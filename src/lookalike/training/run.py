@@ -81,8 +81,12 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
     history = state["lookalike"]["history"] if state else []
     done = finished(history, settings.trainer.max_epochs, settings.trainer.patience)
     if done and plan.target.exists():
-        say(f"run {plan.run} is finished: nothing to do; give run=<another name>, or resume=never to start over")
-        return load_bundle(plan.target), None
+        bundle = load_bundle(plan.target)
+        if (bundle.config.included is not None) == settings.gallery.validation:
+            say(f"run {plan.run} is finished: nothing to do; give run=<another name>, or resume=never to start over")
+            return bundle, None
+        include = ",".join(settings.gallery.include)
+        say(f"run {plan.run} is finished: only its bundle is written again, with gallery.include=[{include}]")
     if state:
         check_best(plan.checkpoint, state)
     _check_images(plan.manifest)

@@ -62,6 +62,7 @@ def _fold(plan: Plan, number: int, labels: list[str]) -> Plan:
     if batches_by_label(plan.settings):
         left, trainer = len(plan.manifest.labels) - len(labels), plan.settings.trainer
         changes["trainer"] = trainer.model_copy(update={"labels_per_batch": min(trainer.labels_per_batch, left)})
+    changes["gallery"] = plan.settings.gallery.model_copy(update={"include": ["train"]})  # it is measured, then left
     settings = plan.settings.model_copy(update={**changes, "false_accept_rate": None, "logger": {}, "resume": "auto"})
     table = hold_out_labels(plan.manifest.table, labels)
     return Plan(settings, replace(plan.manifest, table=table))
