@@ -359,11 +359,14 @@ def test_unknown_images_of_any_gallery_are_kept_grouped_and_enrolled(
     shown = shown_place(shop, "test")
     ask = ("predict", f"gallery={shop}", f"image={digits / 'test'}", "threshold=1", "picture_rows=0", "output=.")
     printed = said(capsys, *ask, "keep_unknown=new things")
-    line = f"20 unknown images kept for lookalike gallery suggest gallery={quote_shell(shown)} images='new things'"
+    line = f"20 unknown images kept for lookalike gallery suggest gallery={quote_shell(str(shown))} images='new things'"
     assert printed.partition("\nwritten: ")[2].splitlines()[1] == line
     assert len(list((here / "new things").iterdir())) == 20
     grouped = said(capsys, "gallery", "suggest", f"gallery={shop}", "images=new things", "output=.")
-    assert f"\nNext: edit the labels in suggestions.csv, then lookalike gallery add gallery={quote_shell(shown)} images=" in grouped
+    assert (
+        f"\nNext: edit the labels in suggestions.csv, then lookalike gallery add gallery={quote_shell(str(shown))} im"
+        in grouped
+    )
     table = here / "suggestions.csv"
     table.write_text(
         "path,label\n" + "".join(f"new things/{file.name},new\n" for file in (here / "new things").iterdir())
@@ -398,7 +401,7 @@ def test_no_command_shows_the_password_of_a_gallery(
     place = server.url(f"predict-{next(_NUMBERS)}")
     shown = shown_place(place, "test")
     made = said(capsys, "gallery", "create", f"gallery={place}", f"bundle={bundle_path}")
-    assert f"Next: lookalike gallery add gallery={quote_shell(shown)} images=<folder>" in made
+    assert f"Next: lookalike gallery add gallery={quote_shell(str(shown))} images=<folder>" in made
     said(capsys, "gallery", "add", f"gallery={place}", f"images={digits / 'train'}")
     said(capsys, "predict", f"gallery={place}", f"image={digits / 'test'}", "output=.")
     measured = said(capsys, "eval", f"gallery={place}", f"data.root={digits}", "split=test", "logger=[csv]")

@@ -40,8 +40,10 @@ def create(settings: "GalleryCreate") -> int:
     """`lookalike gallery create`."""
     from lookalike.cli.model_verbs import model_to_embed
     from lookalike.gallery.gallery import Gallery
+    from lookalike.gallery.stores import need_no_gallery
 
     _need_model(settings)
+    need_no_gallery(settings.gallery)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         show(f"{gallery}, searched by {gallery.model}")
         show(f"Next: lookalike gallery add gallery={quote(str(gallery.path))} images=<folder> label=<its name>")
@@ -90,7 +92,7 @@ def _given(settings: "GalleryAdd") -> "ToEnrol":
     if is_table(settings.images):
         return read_enrolment(settings.images, settings.label, settings.camera, settings.columns)
     passed = PassedOver()
-    files = find_queries(settings.images, passed)
+    files = find_queries(settings.images, passed, setting="images")
     lost = tuple(passed.lost)
     notes = tuple(note for note in passed.notes if note not in lost)
     return ToEnrol(files, settings.label, settings.camera, dict(settings.columns), None, notes, lost)

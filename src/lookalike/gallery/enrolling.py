@@ -15,18 +15,18 @@ from lookalike.gallery.columns import Value
 from lookalike.gallery.editing import Editable
 from lookalike.gallery.enrolment import (
     THUMBNAIL,
-    as_label,
+    as_new_label,
     as_note,
     facts_for,
     labels_for,
     need_one_each,
-    source_of,
     spread,
     under_other_labels,
     unit_embeddings,
     with_boxes,
 )
 from lookalike.gallery.rows import OtherLabelError, Row
+from lookalike.gallery.sources import source_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box
 from lookalike.inference.references import GalleryError
@@ -149,7 +149,7 @@ class Enrolling(Editable):
         places = [f"image {place + 1}" for place in range(count)] if sources is None else list(map(str, sources))
         pictures = [b""] * count if thumbnails is None else list(thumbnails)
         need_one_each(count, labels=names, sources=places, thumbnails=pictures)
-        checked = {name: as_label(name) for name in dict.fromkeys(names)}
+        checked = {name: as_new_label(name) for name in dict.fromkeys(names)}
         facts = facts_for([checked[name] for name in names], camera, columns)
         parts = zip(facts, places, pictures, unit, strict=True)
         rows = [fact.row(readable(place), jpeg, embedding.tobytes()) for fact, place, jpeg, embedding in parts]

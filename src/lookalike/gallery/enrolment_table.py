@@ -125,6 +125,6 @@ def _camera(text: str, table: str) -> int | None:
         number = nan
     if not number.is_integer():
         raise GalleryError(
-            f"{table}: camera {text!r}: expected a whole number: call the column otherwise to keep it as a name"
+            f"{table}: camera {text!r}: expected a whole number: call the column otherwise (place, say) to keep names"
         )
     return int(number)

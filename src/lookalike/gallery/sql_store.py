@@ -149,7 +149,7 @@ class SqlStore(ImageFacts):
     def _damaged(self, image: int) -> StoreError:
         return StoreError(
             f"{self.name}: damaged, the embedding of image {image} is missing or has not {self.about['dimensions']} "
-            "values: verify it, and bring back a copy of the gallery"
+            "values: lookalike gallery verify names all that are damaged, and what to do"
         )
 
     def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:

@@ -9,6 +9,7 @@ from lookalike.errors import LookalikeError
 from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
 from lookalike.inference.prediction_json import RejectionJson, read_back
 from lookalike.metrics.unknowns import doubt, least_of, supports
+from lookalike.settings.types import SHARE_EXPECTED
 
 OFF = "off"
 Off = Literal["off"]
@@ -115,7 +116,7 @@ def rejection(
         return _given(open_set, checked_threshold(threshold))
     rate = open_set.false_accept_rate
     if false_accept_rate is not None:
-        rate = _between("false_accept_rate", false_accept_rate, 0, "a share, 0 to 1, or off")
+        rate = checked_rate(false_accept_rate)
     return None if rate is None else _of_rate(open_set, rate, name)
 
 
@@ -126,6 +127,21 @@ def checked_threshold(threshold: object) -> float:
         RejectionError: None that there is, or no number.
     """
     return _between("threshold", threshold, -1, "a cosine similarity, -1 to 1")
+
+
+def checked_rate(rate: object) -> float:
+    """A false accept rate.
+
+    Args:
+        rate: As it was given.
+
+    Raises:
+        RejectionError: No share above 0 and below 1.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < float(rate) < 1:
+        shown = f"{rate:g}" if isinstance(rate, float) else repr(rate)
+        raise RejectionError(f"false_accept_rate={shown}: {SHARE_EXPECTED}")
+    return float(rate)
 
 
 def _between(name: str, value: object, least: float, expected: str) -> float:
