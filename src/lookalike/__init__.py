@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from lookalike.metrics.evaluate import evaluate
     from lookalike.metrics.result import RetrievalResult
     from lookalike.model import Model
+    from lookalike.serving.client import Client
+    from lookalike.serving.connection import ServiceError
 
 _PLACES = {
     "Assessment": "evaluation.assessment",
     "Audit": "auditing.audit",
+    "Client": "serving.client",
     "Dataset": "data.dataset",
     "Gallery": "gallery.gallery",
     "LookalikeError": "errors",
@@ -41,6 +44,7 @@ _PLACES = {
     "Prediction": "inference.predict",
     "Predictions": "inference.predict",
     "RetrievalResult": "metrics.result",
+    "ServiceError": "serving.connection",
     "audit": "api",
     "evaluate": "metrics.evaluate",
     "train": "api",
@@ -48,6 +52,7 @@ _PLACES = {
 __all__ = [
     "Assessment",
     "Audit",
+    "Client",
     "Dataset",
     "Gallery",
     "LookalikeError",
@@ -56,6 +61,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "RetrievalResult",
+    "ServiceError",
     "audit",
     "evaluate",
     "train",

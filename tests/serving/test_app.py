@@ -1,49 +1,229 @@
-"""What a service answers: the same JSON as `lookalike predict`, and the gallery's verbs."""
+"""What every address of a service answers: its model in `answers`, or an error of one form; the document of them."""
 
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 from pydantic import BaseModel
 
-from lookalike import Gallery, Model
+from lookalike import Gallery
 from lookalike.serving import answers
+from lookalike.serving.answers import ErrorAnswer
 from services import Running, running
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return Model.pretrained("efficientnet_lite0")
+Request = dict[str, Any]
 
 
 @pytest.fixture
-def shop(tmp_path: Path, model: Model, produce: Path) -> Iterator[Running]:
-    gallery = Gallery.create(tmp_path / "shop", model)
-    for label in ("Kiwi", "Leek", "Banana"):
-        gallery.add(sorted((produce / "train" / label).iterdir())[:4], label)
-    with running(gallery) as service:
-        yield service
+def file(digits: Path) -> bytes:
+    return sorted((digits / "test" / "digit 3").iterdir())[0].read_bytes()
 
 
-def images(produce: Path, label: str, first: int, last: int) -> list[tuple[str, tuple[str, bytes, str]]]:
-    files = sorted((produce / "train" / label).iterdir())[first:last]
-    return [("image", (file.name, file.read_bytes(), "image/jpeg")) for file in files]
-
-
-def checked(kind: type[BaseModel], answer: requests.Response) -> dict:
+def checked(kind: type[BaseModel], answer: requests.Response) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
     kind.model_validate(answer.json(), strict=True)
-    return answer.json()
+    values: dict[str, Any] = answer.json()
+    return values
 
 
-def test_an_image_is_named_as_the_gallery_names_it(shop: Running, produce: Path) -> None:
-    file = sorted((produce / "train" / "Kiwi").iterdir())[5]
-    answer = requests.post(f"{shop.address}v1/predict", params={"k": 3}, files={"image": file.open("rb")})
-    made = checked(answers.PredictAnswer, answer)
-    expected = shop.service.gallery.predict([file], 3).to_dict()
-    assert made["items"][0]["image"] == file.name
-    assert made["items"][0]["neighbours"] == expected["items"][0]["neighbours"]
-    assert {name: made[name] for name in ("fingerprint", "k", "bundle")} == {
-        name: expected[name] for name in ("fingerprint", "k", "bundle")
+def sent(*contents: bytes, name: str = "new.png", **fields: str) -> Request:
+    return {"files": [("image", (name, content, "image/png")) for content in contents], "data": fields}
+
+
+def requests_of(file: bytes, unknown: str) -> dict[tuple[str, str], tuple[type[BaseModel] | None, Request]]:
+    """A right request for every operation."""
+    embeddings = [[1.0] + [0.0] * 15]
+    return {
+        ("POST", "/v1/predict"): (answers.PredictAnswer, sent(file, k="3")),
+        ("POST", "/v1/embed"): (answers.EmbedAnswer, sent(file, b"none")),
+        ("POST", "/v1/search"): (answers.SearchAnswer, {"json": {"embeddings": embeddings, "k": 2}}),
+        ("GET", "/v1/gallery"): (answers.GalleryAnswer, {}),
+        ("GET", "/v1/labels"): (answers.LabelsAnswer, {}),
+        ("GET", "/v1/gallery/images"): (answers.ImagesAnswer, {"params": {"label": "digit 2", "first": 8}}),
+        ("GET", "/v1/gallery/log"): (answers.LogAnswer, {"params": {"most": 3}}),
+        ("GET", "/v1/gallery/health"): (answers.HealthAnswer, {}),
+        ("GET", "/v1/images/{number}/thumbnail"): (None, {}),
+        ("POST", "/v1/gallery/add"): (answers.AddAnswer, sent(file, b"none", label="new")),
+        ("POST", "/v1/gallery/rename"): (answers.ChangeAnswer, {"json": {"label": "digit 1", "to": "one"}}),
+        ("POST", "/v1/gallery/merge"): (answers.ChangeAnswer, {"json": {"labels": ["one", "new"], "to": "digit 1"}}),
+        ("POST", "/v1/gallery/move"): (answers.ChangeAnswer, {"json": {"images": [3], "to": "moved"}}),
+        ("POST", "/v1/gallery/remove"): (answers.ChangeAnswer, {"json": {"images": [3], "note": "bad"}}),
+        ("POST", "/v1/gallery/undo"): (answers.ChangeAnswer, {"json": {"change": 6}}),
+        ("POST", "/v1/gallery/forget"): (answers.ChangeAnswer, {"json": {"label": "moved"}}),
+        ("GET", "/v1/unknown"): (answers.UnknownAnswer, {}),
+        ("GET", "/v1/unknown/{name}/thumbnail"): (None, {}),
+        ("POST", "/v1/unknown/enrol"): (answers.ChangeAnswer, {"json": {"names": [unknown], "label": "kept"}}),
+        ("POST", "/v1/unknown/discard"): (answers.ChangeAnswer, {"json": {"names": []}}),
     }
+
+
+def document(served: Running) -> dict[str, Any]:
+    values: dict[str, Any] = requests.get(f"{served.address}v1/openapi.json", timeout=30).json()
+    return values
+
+
+def operations(served: Running) -> list[tuple[str, str]]:
+    return [(method.upper(), path) for path, item in document(served)["paths"].items() for method in item]
+
+
+def test_every_operation_answers_what_the_document_says(served: Running, digits: Path, file: bytes) -> None:
+    kept = served.service.gallery.keep_unknown(
+        served.service.gallery.predict(sorted((digits / "test" / "digit 4").iterdir())[:2], threshold=1.0)
+    )
+    given = requests_of(file, kept[0].name)
+    assert sorted(given) == sorted(operations(served))
+    for (method, path), (kind, options) in given.items():
+        if path.endswith("discard"):
+            options["json"]["names"] = [kept[1].name]
+        address = served.address.rstrip("/") + path.format(number=1, name=kept[1].name)
+        answer = requests.request(method, address, timeout=30, **options)
+        if kind is None:
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg"), path
+            assert Image.open(io.BytesIO(answer.content)).size == (160, 160)
+        else:
+            values = checked(kind, answer)
+            assert json.dumps(values, allow_nan=False), path
+
+
+def references_in(values: Any) -> Iterator[str]:
+    if isinstance(values, dict):
+        yield from [values["$ref"]] if "$ref" in values else []
+        values = list(values.values())
+    if isinstance(values, list):
+        for part in values:
+            yield from references_in(part)
+
+
+def test_the_document_is_whole(served: Running) -> None:
+    whole = document(served)
+    assert whole["openapi"].startswith("3.1.")
+    assert set(whole["info"]) >= {"title", "version"}
+    for reference in references_in(whole):
+        place: Any = whole
+        for name in reference.removeprefix("#/").split("/"):
+            place = place[name]
+        assert place["type"] == "object", reference
+    names = [operation["operationId"] for item in whole["paths"].values() for operation in item.values()]
+    assert len(names) == len(set(names))
+    for path, item in whole["paths"].items():
+        for operation in item.values():
+            assert {"200", "401", "422", "503"} <= set(operation["responses"]), path
+            assert all("description" in response for response in operation["responses"].values())
+            written = [name.strip("{}") for name in path.split("/") if name.startswith("{")]
+            named = [(part["name"], part["in"]) for part in operation.get("parameters", [])]
+            assert len(named) == len(set(named))
+            assert written == [name for name, where in named if where == "path"], path
+
+
+def test_the_document_shows_right_examples(served: Running) -> None:
+    """Every example that is given for an answer has the type that it is an example of."""
+    for name, schema in document(served)["components"]["schemas"].items():
+        kind = getattr(answers, name, None)
+        for field, about in schema["properties"].items() if kind else []:
+            for example in about.get("examples", []):
+                part = kind.model_fields[field if field in kind.model_fields else f"{field}_"]
+                assert isinstance(example, part.annotation) or part.annotation is not type(example)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind", "text"),
+    [
+        ("GET", "/v2/labels", 404, "no_such_address", "GET /v2/labels: Not Found: see /v1/openapi.json"),
+        ("GET", "/v1/labels/", 404, "no_such_address", "see /v1/openapi.json"),
+        ("GET", "/static/none.js", 404, "no_such_address", "see /v1/openapi.json"),
+        ("GET", "/docs", 404, "no_such_address", "see /v1/openapi.json"),
+        ("DELETE", "/v1/gallery", 405, "method", "DELETE /v1/gallery: Method Not Allowed: see /v1/openapi.json"),
+        ("GET", "/v1/predict", 405, "method", "Method Not Allowed"),
+        ("POST", "/healthz", 405, "method", "Method Not Allowed"),
+        ("GET", "/v1/images/9999/thumbnail", 404, "no_image", "image 9999: has no picture here"),
+        ("GET", "/v1/images/-1/thumbnail", 404, "no_image", "image -1: has no picture here"),
+        ("GET", f"/v1/images/{'9' * 30}/thumbnail", 404, "no_image", "has no picture here"),
+        ("GET", "/v1/images/%D9%A3/thumbnail", 404, "no_image", "has no picture here"),
+        ("GET", "/v1/unknown/none.png/thumbnail", 404, "no_image", "none.png: no kept image of this name"),
+        ("GET", "/v1/gallery?x=1", 422, "options", "x: Extra inputs are not permitted"),
+        ("GET", "/v1/gallery/images", 422, "options", "label: Field required"),
+        ("GET", "/v1/gallery/images?label=none", 422, "gallery", "label='none': is not in the gallery"),
+        ("GET", "/v1/gallery/log?most=0", 422, "options", "most: Input should be greater than or equal to 1"),
+        ("POST", "/v1/gallery/rename", 415, "content_type", "Content-Type: expected application/json, got none"),
+        ("POST", "/v1/predict", 415, "content_type", "expected multipart/form-data with files named image"),
+    ],
+)
+def test_what_is_not_done_is_told_in_one_form(
+    served: Running, method: str, path: str, status: int, kind: str, text: str
+) -> None:
+    answer = requests.request(method, served.address.rstrip("/") + path, timeout=30)
+    error = ErrorAnswer.model_validate(answer.json(), strict=True).error
+    assert (answer.status_code, error.kind) == (status, kind)
+    assert text in error.message
+    assert "\n" not in error.message
+    assert answer.headers["x-request-id"]
+
+
+def test_undo_of_what_cannot_be_undone_is_a_conflict(served: Running) -> None:
+    answer = requests.post(f"{served.address}v1/gallery/undo", json={"change": 99}, timeout=30)
+    error = ErrorAnswer.model_validate(answer.json(), strict=True).error
+    assert (answer.status_code, error.kind) == (409, "history")
+    assert error.message == "change 99: there is none of that number; they go from 1 to 1"
+
+
+def test_a_fault_is_told_without_its_text(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("a secret of the programmer")
+
+    monkeypatch.setattr(Gallery, "labels", property(lambda gallery: fails()))
+    monkeypatch.setattr(type(served.service), "labels", lambda service: fails())
+    answer = requests.get(f"{served.address}v1/labels", timeout=30)
+    error = ErrorAnswer.model_validate(answer.json(), strict=True).error
+    assert (answer.status_code, error.kind) == (500, "fault")
+    assert "secret" not in answer.text
+    assert requests.get(f"{served.address}v1/gallery/log", timeout=30).status_code == 200
+
+
+def test_files_of_the_page_are_sent_once(served: Running) -> None:
+    whole = requests.get(served.address, timeout=30)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert whole.headers["cache-control"] == "no-cache"
+    again = requests.get(served.address, headers={"If-None-Match": whole.headers["etag"]}, timeout=30)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", whole.headers["etag"])
+    assert requests.get(served.address, headers={"If-None-Match": '"other"'}, timeout=30).content == whole.content
+    assert requests.head(served.address, timeout=30).headers["etag"] == whole.headers["etag"]
+
+
+def test_an_image_as_the_whole_body(served: Running, file: bytes) -> None:
+    headers = {"Content-Type": "image/png"}
+    address = f"{served.address}v1/predict?k=2&name=folder/new.png"
+    made = checked(answers.PredictAnswer, requests.post(address, data=file, headers=headers, timeout=30))
+    assert made["items"][0]["image"] == "new.png"
+    form = requests.post(f"{served.address}v1/predict", **sent(file, k="2"), timeout=30)
+    assert checked(answers.PredictAnswer, form)["items"] == made["items"]
+
+
+def test_an_image_is_named_as_the_gallery_names_it(served: Running, digits: Path) -> None:
+    file = sorted((digits / "test" / "digit 0").iterdir())[2]
+    answer = requests.post(f"{served.address}v1/predict?k=3", files={"image": file.open("rb")}, timeout=30)
+    made = checked(answers.PredictAnswer, answer)
+    expected = served.service.gallery.predict([file], 3).to_dict()
+    assert made["items"][0]["image"] == file.name
+    for name in ("fingerprint", "k", "bundle", "precision"):
+        assert made[name] == expected[name]
+    assert [(near["number"], near["similarity"]) for near in made["items"][0]["neighbours"]] == [
+        (near["number"], near["similarity"]) for near in expected["items"][0]["neighbours"]
+    ]
+
+
+def test_limits_are_told(digit_gallery: Gallery) -> None:
+    with running(digit_gallery, "max_images=5", "max_megabytes=2") as service:
+        about = checked(answers.GalleryAnswer, requests.get(f"{service.address}v1/gallery", timeout=30))
+    assert (about["schema"], about["max_images"], about["max_bytes"], about["right"]) == (1, 5, 2_000_000, "write")
+
+
+def test_alive_ready_and_figures(served: Running) -> None:
+    assert requests.get(f"{served.address}healthz", timeout=30).json() == {"status": "alive"}
+    assert requests.get(f"{served.address}readyz", timeout=30).json() == {"status": "ready", "images": 50}
+    assert "lookalike_gallery_images 50.0" in requests.get(f"{served.address}metrics", timeout=30).text

@@ -108,6 +108,22 @@ def read_any(
             raise ImageError(f"{name}: {str(error).removeprefix('image: ')}", error.kind) from error
     if box is not None:
         raise ImageError(f"{name}: a box is for files, cut the array instead: array[y1:y2, x1:x2]", "box")
+    return np.ascontiguousarray(resize(pixels_of(image, name), pixels))
+
+
+def pixels_of(image: np.ndarray | Image.Image, name: str = "an image") -> Pixels:
+    """The upright pixels of an array or a picture, at its own size.
+
+    Args:
+        image: uint8 [H, W, 3] (RGB), [H, W, 4] (RGBA) or [H, W] (grey), or Pillow's.
+        name: What it is called in errors.
+
+    Returns:
+        uint8 RGB [H, W, 3].
+
+    Raises:
+        ImageError: It cannot be used.
+    """
     if isinstance(image, np.ndarray):
         image = _picture_of(image, name)
     if not isinstance(image, Image.Image):
@@ -116,7 +132,7 @@ def read_any(
             f"{': give its bytes, .read()' if hasattr(image, 'read') else ''}",
             "format",
         )
-    return np.ascontiguousarray(resize(_rgb_of(image, name), pixels))
+    return _rgb_of(image, name)
 
 
 def _picture_of(array: np.ndarray, name: str) -> Image.Image:

@@ -96,6 +96,25 @@ def read_image(
         raise ImageError(f"{name}: too little memory to decode it: scale the picture down first", "size") from error
 
 
+def content_of(file: Path) -> bytes:
+    """The bytes of an image's file, whatever they are.
+
+    Args:
+        file: Of any kind.
+
+    Raises:
+        ImageError: It cannot be read, is no regular file, or is larger than any image.
+    """
+    try:
+        return read_bytes(file)
+    except OSError as error:
+        raise ImageError(
+            f"{file}: cannot be read ({error.strerror}): check that it exists and its permissions", "unreadable"
+        ) from error
+    except BeyondLimitError as error:
+        raise ImageError(f"{file}: {error}", "size") from error
+
+
 def _read(
     source: Path | bytes,
     name: str,
@@ -104,12 +123,7 @@ def _read(
     crop: Callable[[int, int], Region] | None,
     claimed: Claim,
 ) -> Pixels:
-    try:
-        data = read_bytes(source) if isinstance(source, Path) else source
-    except OSError as error:
-        raise ImageError(
-            f"{name}: cannot be read ({error.strerror}): check that it exists and its permissions", "unreadable"
-        ) from error
+    data = content_of(source) if isinstance(source, Path) else source
     if not data:
         raise ImageError(f"{name}: zero bytes, expected an image: replace or remove the file", "empty")
 

@@ -92,6 +92,8 @@ class Enrolling(Editable):
         broken: dict[int, str] = {}
         names = [name_of(image, place) for place, image in enumerate(given)] if sources is None else sources
         embeddings = self.encoder.embed(given, boxes, names=names, errors=broken, progress=progress)
+        if errors is not None:
+            errors.update(broken)
         if broken and (errors is None or len(broken) == len(given)):
             raise GalleryError(
                 f"{len(broken)} of {counted(len(given), 'image')} cannot be used, so none was added:\n  "
@@ -108,8 +110,6 @@ class Enrolling(Editable):
             for place in good
         ]
         numbers = dict(zip(good, self._enrol(store, rows, note, keep_copies), strict=True))
-        if errors is not None:
-            errors.update(broken)
         return [numbers.get(place, 0) for place in range(len(given))]
 
     def add_embeddings(

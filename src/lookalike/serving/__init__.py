@@ -21,5 +21,6 @@ In reading order:
     start          puts a service together and runs it
     sent_images    images as a client sends them
     connection     requests to a service, and what goes wrong with them
+    asking         what a client asks
     client         `Client`
 """

@@ -169,6 +169,7 @@ class NeighbourAnswer(_Answer):
     path: str = Field(examples=["/photos/Kiwi/Kiwi_001.jpg"])
     similarity: float = Field(examples=[0.91])
     number: int | None = Field(default=None, examples=[17])
+    camera: int | None = Field(default=None, description="what took it, where that is known")
 
 
 class ItemAnswer(_Answer):
@@ -244,6 +245,7 @@ class GalleryAnswer(_Answer):
     max_bytes: int = Field(description="of one request")
     right: str = Field(description="read or write: what this token may do")
     keeps_unknown: bool
+    unknown: int = Field(description="kept unknown images that are not enrolled")
 
 
 class LabelAnswer(_Answer):
@@ -251,6 +253,7 @@ class LabelAnswer(_Answer):
 
     label: str
     images: int
+    number: int = Field(description="of its first image, whose picture stands for it")
 
 
 class LabelsAnswer(_Answer):

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 
 from lookalike import __version__
 from lookalike.errors import LookalikeError
+from lookalike.palette import VARIABLES
 from lookalike.serving import answers
-from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_query
+from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import Limits, need_write
 from lookalike.serving.refusals import RefusalError, refusal_of
@@ -26,7 +27,8 @@ from lookalike.serving.work import Work
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.ErrorAnswer} for status in (400, 401, 403, 408, 409, 413, 415, 421, 422, 503)
 }
-_KEPT = {"Cache-Control": "private, max-age=3600"}
+_NOT_KEPT = {"Cache-Control": "no-store"}  # a forgotten image is in no browser
+_CSS = "text/css; charset=utf-8"
 _KINDS = {
     "html": "text/html",
     "css": "text/css",
@@ -52,6 +54,7 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
         docs_url=None,  # their pages come from other hosts
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # to wherever the header Host says
     )
     _refuse(app)
     _asking(app, service, asking, limits.images)
@@ -93,7 +96,7 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
         options = upload.options(answers.PredictOptions)
         if options.keep_unknown and request.scope["state"]["right"] != "write":
             raise need_write()
-        return await work.run(lambda: service.predict(upload.images, upload.names, options))
+        return await work.run(lambda: service.predict(upload, options))
 
     async def embed(request: Request) -> Any:
         upload = await read_upload(request, most)
@@ -142,15 +145,16 @@ def _reading(app: FastAPI, service: Service, work: Work, limits: Limits) -> None
         jpeg = await work.run(lambda: service.thumbnail(number)) if number else b""
         if not jpeg:
             raise RefusalError(404, "no_image", f"image {text[:40]}: has no picture here: see /v1/gallery/images")
-        return Response(jpeg, media_type="image/jpeg", headers=_KEPT)
+        return Response(jpeg, media_type="image/jpeg", headers=_NOT_KEPT)
 
     route("GET", "/v1/gallery", about, "What the gallery is", answers.GalleryAnswer, {})
     route("GET", "/v1/labels", labels, "Its labels", answers.LabelsAnswer, {})
+    number = asked_by_path("number", "of the image")
     query = asked_by_query(answers.ImagesOptions)
     route("GET", "/v1/gallery/images", images, "The images of a label", answers.ImagesAnswer, query)
     route("GET", "/v1/gallery/log", log, "The latest changes", answers.LogAnswer, asked_by_query(answers.LogOptions))
     route("GET", "/v1/gallery/health", health, "What should be looked at", answers.HealthAnswer, {})
-    route("GET", "/v1/images/{number}/thumbnail", thumbnail, "The small picture of an image", None, {})
+    route("GET", "/v1/images/{number}/thumbnail", thumbnail, "The small picture of an image", None, number)
 
 
 def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: int) -> None:
@@ -194,11 +198,12 @@ def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work) -> No
     async def picture(request: Request) -> Response:
         name = request.path_params["name"]
         jpeg = await changing.run(lambda: service.unknowns.picture(name))
-        return Response(jpeg, media_type="image/jpeg", headers=_KEPT)
+        return Response(jpeg, media_type="image/jpeg", headers=_NOT_KEPT)
 
+    named = asked_by_path("name", "as it is listed")
     query = asked_by_query(answers.UnknownOptions)
     route("GET", "/v1/unknown", groups, "Kept unknown images, in groups", answers.UnknownAnswer, query)
-    route("GET", "/v1/unknown/{name}/thumbnail", picture, "The small picture of one", None, {})
+    route("GET", "/v1/unknown/{name}/thumbnail", picture, "The small picture of one", None, named)
     for verb, text, kind, function in (
         ("enrol", "Enrol some of them", answers.EnrolUnknownOptions, service.enrol_unknown),
         ("discard", "Delete some of them", answers.DiscardUnknownOptions, service.discard_unknown),
@@ -226,6 +231,7 @@ def _watching(app: FastAPI, service: Service, asking: Work, changing: Work) -> N
 
 def _page(app: FastAPI) -> None:
     """The files of the page, by the names that they have in the package: no path comes from a request."""
+    app.add_route("/static/colours.css", _file(_colours(), _CSS), methods=["GET"], include_in_schema=False)
     for file in sorted(files("lookalike.serving").joinpath("page").iterdir(), key=lambda file: file.name):
         ending = file.name.rpartition(".")[2]
         if ending not in _KINDS:
@@ -235,6 +241,15 @@ def _page(app: FastAPI) -> None:
         app.add_route(
             address, _file(content, f"{_KINDS[ending]}; charset=utf-8"), methods=["GET"], include_in_schema=False
         )
+
+
+def _colours() -> bytes:
+    """The palette as names that style sheets use."""
+    light, dark = (
+        "".join(f"--{name}:{getattr(colour, paper)};" for name, colour in VARIABLES.items())
+        for paper in ("light", "dark")
+    )
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}".encode()
 
 
 def _file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:

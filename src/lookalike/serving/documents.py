@@ -47,6 +47,19 @@ def asked_by_query(options: type[BaseModel]) -> dict[str, Any]:
     }
 
 
+def asked_by_path(name: str, description: str) -> dict[str, Any]:
+    """As a part of the path.
+
+    Args:
+        name: As it stands there.
+        description: What it is.
+    """
+    schema = {"type": "string"}
+    return {
+        "parameters": [{"name": name, "in": "path", "required": True, "description": description, "schema": schema}]
+    }
+
+
 def _inlined(options: type[BaseModel]) -> dict[str, Any]:
     """Its schema, without definitions elsewhere."""
     schema = options.model_json_schema()

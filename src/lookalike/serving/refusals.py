@@ -46,4 +46,5 @@ def refusal_of(error: LookalikeError) -> RefusalError:
         error: What it says.
     """
     status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
-    return RefusalError(status, kind, str(error), {"Retry-After": str(_AGAIN)} if status == 503 else None)
+    text = str(error).replace("\n  ", " ")  # of several problems: no name in them begins a line
+    return RefusalError(status, kind, text, {"Retry-After": str(_AGAIN)} if status == 503 else None)

@@ -110,11 +110,11 @@ def serve(app: App, listening: socket.socket, stopped: Callable[[], None]) -> No
         stopped: Called when the last request is answered.
     """
     _log_lines()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    # uvicorn raises the signal again once it has ended in order: the process would end before the gallery is closed.
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
         server_of(app).run(sockets=[listening])
-    except KeyboardInterrupt:  # uvicorn raises the signal again once it has ended in order
-        pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """What a service does with a gallery, as plain values: called by its threads, knows nothing of HTTP."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Predictions
-from lookalike.inference.references import GalleryError
+from lookalike.inference.references import GalleryError, References
 from lookalike.serving.answers import (
     AddOptions,
     DiscardUnknownOptions,
@@ -36,6 +37,7 @@ from lookalike.serving.day_counts import DayCounts
 from lookalike.serving.figures import Figures
 from lookalike.serving.kept_open import KeptOpen
 from lookalike.serving.unknowns import Unknowns
+from lookalike.serving.uploads import Upload
 from lookalike.serving.work import BusyError
 
 _Result = TypeVar("_Result")
@@ -103,12 +105,11 @@ class Service:
         self.figures.labels.set(len(set(references.labels)))
         return len(references)
 
-    def predict(self, images: Sequence[bytes], names: Sequence[str], options: PredictOptions) -> dict[str, Any]:
+    def predict(self, upload: Upload, options: PredictOptions) -> dict[str, Any]:
         """As `lookalike predict` writes it, with the number of every neighbour.
 
         Args:
-            images: Files, their bytes.
-            names: Of each.
+            upload: The images.
             options: How.
 
         Raises:
@@ -116,14 +117,14 @@ class Service:
             LookalikeError: As `Gallery.predict`.
         """
         made = self.gallery.predict_images(
-            list(images),
+            list(upload.images),
             options.k,
             threshold=options.threshold,
             false_accept_rate=options.false_accept_rate,
             where=options.where,
             unless=options.unless,
         )
-        made = _named(made, names)
+        made = self._named(made, upload)
         _need_one(len(made.failed), len(made), [item.error or "" for item in made.failed])
         unknown = sum(item.unknown for item in made)
         self.figures.images.inc(len(made))
@@ -131,9 +132,26 @@ class Service:
         if made.rejection is not None:
             self._days.add(len(made) - len(made.failed), unknown)
         answer = made.to_dict()
+        self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
             answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
         return answer
+
+    def _tell_cameras(self, neighbours: list[dict[str, Any]]) -> None:
+        cameras = self.gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
+        for neighbour, camera in zip(neighbours, cameras, strict=True):
+            if camera is not None:
+                neighbour["camera"] = camera
+
+    def _named(self, made: Predictions, upload: Upload) -> Predictions:
+        """With what the client calls its images, and the truth where a folder of it is a label here."""
+        labels = set(self.gallery.references.labels) if any(upload.folders) else set()
+        items = []
+        for item, name, folder in zip(made, upload.names, upload.folders, strict=True):
+            error = None if item.error is None else f"{name}: {item.error.removeprefix(f'{item.image}: ')}"
+            truth = as_label(folder) if error is None and as_label(folder) in labels else None
+            items.append(replace(item, image=name, truth=truth, error=error))
+        return replace(made, items=tuple(items))
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
         """Embeddings of images.
@@ -173,7 +191,9 @@ class Service:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
         embeddings = np.array(options.embeddings, np.float64)
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
-        return {"items": [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]}
+        items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
+        self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
+        return {"items": items}
 
     def about(self) -> dict[str, Any]:
         """What the gallery is."""
@@ -189,11 +209,13 @@ class Service:
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
             "version": __version__,
             "keeps_unknown": self.keeps_unknown,
+            "unknown": self.unknowns.count(),
         }
 
     def labels(self) -> dict[str, Any]:
         """Each label with its count."""
-        return {"labels": [{"label": label, "images": count} for label, count in self.gallery.labels.items()]}
+        references = self.gallery.references
+        return {"labels": _counted(dict(sorted(Counter(references.labels).items())), references)}
 
     def images(self, options: ImagesOptions) -> dict[str, Any]:
         """The images of a label.
@@ -305,7 +327,7 @@ class Service:
         return {
             "images": health.images,
             "looked_at": health.asked,
-            "few": [{"label": label, "images": count} for label, count in health.few.items()],
+            "few": _counted(health.few, references),
             "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
             "days": [
                 {"day": day, "images": images, "unknown": unknown}
@@ -330,16 +352,15 @@ class Service:
         return result, number
 
 
+def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
+    """Labels with their counts, each with the number of its first image."""
+    assert references.numbers is not None, "a gallery numbers its images"
+    first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
+    return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
+
+
 def _chosen(options: RemoveOptions) -> dict[str, Any]:
     return {"label": options.label, "image": options.images, "source": options.source, "note": options.note}
-
-
-def _named(made: Predictions, names: Sequence[str]) -> Predictions:
-    """With the names that the images were sent under."""
-    texts = ["" if item.error is None else item.error.removeprefix(f"{item.image}: ") for item in made]
-    errors = [f"{name}: {text}" if text else None for text, name in zip(texts, names, strict=True)]
-    items = [replace(item, image=name, error=error) for item, name, error in zip(made, names, errors, strict=True)]
-    return replace(made, items=tuple(items))
 
 
 def _need_one(failed: int, count: int, errors: list[str]) -> None:

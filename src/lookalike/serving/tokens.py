@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from lookalike.data.image_limits import read_bytes
+from lookalike.data.image_limits import BeyondLimitError, read_bytes
 from lookalike.errors import LookalikeError, one_line
 
 Right = Literal["read", "write"]
@@ -61,6 +61,11 @@ def read_tokens(file: str | Path) -> Tokens:
     except (OSError, UnicodeDecodeError) as error:
         reason = one_line(getattr(error, "strerror", None) or "not UTF-8")
         raise TokenError(f"tokens={file}: {reason}: make it, such as by {_EXAMPLE}") from error
+    except BeyondLimitError as error:
+        raise TokenError(
+            f"tokens={file}: expected a small file of text, found a pipe, a device or a large one: make one, such as "
+            f"by {_EXAMPLE}"
+        ) from error
     if loose:
         raise TokenError(f"tokens={file}: everybody on this computer can read it: chmod 600 {file}")
     digests: list[tuple[bytes, Right]] = []

@@ -28,6 +28,10 @@ class Unknowns:
     def _gallery(self) -> Gallery:
         return self._opened()
 
+    def count(self) -> int:
+        """How many there are that are not enrolled."""
+        return len(self._files())
+
     def groups(self, least: int) -> dict[str, Any]:
         """Those that are not enrolled, in groups that probably show the same.
 

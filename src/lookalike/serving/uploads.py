@@ -34,11 +34,13 @@ class Upload:
     Attributes:
         images: The bytes of each file.
         names: The name of each, without folders; it is data, and no path.
+        folders: What the client says of the folder of each, which may be its label; empty for most.
         fields: The other parts, and what stands in the address.
     """
 
     images: list[bytes]
     names: list[str]
+    folders: list[str]
     fields: dict[str, str]
 
     def options(self, kind: type[_Options]) -> _Options:
@@ -72,7 +74,7 @@ async def read_upload(request: Request, most: int) -> Upload:
     body = await request.body()
     if kind.startswith("image/") or kind == "application/octet-stream":
         name = fields.pop("name", "")
-        return Upload([body], [_as_name(name, 0)], fields)
+        return Upload([body], [_as_name(name, 0)], [""], fields)
     if kind != "multipart/form-data":
         raise RefusalError(
             415,
@@ -82,6 +84,7 @@ async def read_upload(request: Request, most: int) -> Upload:
         )
     images: list[bytes] = []
     names: list[str] = []
+    folders: list[str] = []
     for field, value in await _parts(request, body, most):
         if not isinstance(value, UploadFile):
             if field in fields:
@@ -92,9 +95,10 @@ async def read_upload(request: Request, most: int) -> Upload:
             raise RefusalError(422, "options", f"{field}: expected files in parts named image, got one named {field}")
         images.append(await value.read())
         names.append(_as_name(value.filename or "", len(names)))
+        folders.append(_as_text(PurePosixPath(value.filename or "").parent.name))
     if not images:
         raise RefusalError(422, "no_image", "no image came: send at least one file in a part named image")
-    return Upload(images, names, fields)
+    return Upload(images, names, folders, fields)
 
 
 async def read_json(request: Request, kind: type[_Options]) -> _Options:
@@ -197,8 +201,11 @@ def _no_constant(name: str) -> float:
 def _as_name(name: str, place: int) -> str:
     """The last part of what a client calls its file, whatever its system; it is only shown and stored as text."""
     last = PureWindowsPath(PurePosixPath(name).name).name.strip()
-    text = readable("".join(letter if letter.isprintable() else "?" for letter in last))[-_MOST_NAME:]
-    return text or f"image {place + 1}"
+    return _as_text(last) or f"image {place + 1}"
+
+
+def _as_text(name: str) -> str:
+    return readable("".join(letter if letter.isprintable() else "?" for letter in name))[-_MOST_NAME:]
 
 
 def _first(error: BaseException) -> str:

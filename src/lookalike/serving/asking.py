@@ -1,0 +1,391 @@
+"""What a client asks a service: the questions of a gallery, answered as `Gallery` answers them.
+
+Letters in shapes: N images, Q queries, D embedding, K neighbours.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, overload
+from urllib.parse import quote
+
+import numpy as np
+
+from lookalike.data.any_image import AnyImage, name_of
+from lookalike.data.images import ImageError
+from lookalike.errors import listed
+from lookalike.gallery.columns import Filter
+from lookalike.gallery.health import Doubt, Health
+from lookalike.gallery.history import Change, Move
+from lookalike.gallery.rows import EnrolledImage
+from lookalike.inference.predict import Neighbour, Prediction, Predictions
+from lookalike.inference.queries import with_folders
+from lookalike.inference.references import GalleryError, checked_k
+from lookalike.serving.connection import Connection, ServiceError
+from lookalike.serving.sent_images import SentImage, fields_of, in_requests, plain_filter, sent
+
+_PAGE = 1000  # images or embeddings of one question
+_MOST_CHANGES = 10_000  # that a service tells at once
+_DIGITS = 26  # bytes of a number in JSON
+_Value = TypeVar("_Value")
+Fields = Callable[[list[SentImage]], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of a service.
+
+    Attributes:
+        day: Such as 2026-05-04.
+        images: That were asked for with a limit.
+        unknown: Of which were called unknown.
+    """
+
+    day: str
+    images: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class ServiceHealth(Health):
+    """What should be looked at in a gallery, and what its service was asked.
+
+    Attributes:
+        days: The oldest first.
+    """
+
+    days: tuple[Day, ...] = ()
+
+
+class Asking:
+    """The questions of `Client`.
+
+    Args:
+        connection: To the service.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # text is a path, never an iterable of images
+        self,
+        images: AnyImage,
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        keep_unknown: bool = False,
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self,
+        images: Iterable[AnyImage],
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        keep_unknown: bool = False,
+    ) -> Predictions: ...
+
+    def predict(
+        self,
+        images: AnyImage | Iterable[AnyImage],
+        k: int | None = None,
+        *,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        keep_unknown: bool = False,
+    ) -> Prediction | Predictions:
+        """Names images by their k nearest enrolled ones, as `Gallery.predict` does.
+
+        Args:
+            images: One image or several; a folder stands for the images in it, sorted. Of a file go its content, its
+                name and that of its folder, which may be a label.
+            k: Neighbours, each with one vote; None for ten, of which vote as names most enrolled images rightly.
+            threshold: Similarity that the nearest must exceed, else the label is `unknown`; None for no limit.
+            false_accept_rate: In place of a threshold, the share of unknown images that may get a name.
+            where: Column -> the value, or values, of the images that are searched.
+            unless: Column -> the value, or values, of images that are left out.
+            keep_unknown: Let the service keep those that are called unknown; needs a write token.
+
+        Returns:
+            A prediction for one image, `Predictions` for several and for a folder.
+
+        Raises:
+            ServiceError: As the service says; also of a single image that it cannot use.
+            ImageError: A single image cannot be read here, or none of several can be used.
+        """
+        given, alone = with_folders(images, "predict")
+        options = {"k": k, "threshold": threshold, "false_accept_rate": false_accept_rate}
+        filters = {"where": plain_filter(where), "unless": plain_filter(unless)}
+        fields = fields_of(**options, **filters, keep_unknown=keep_unknown or None)
+        errors: dict[int, str] = {}
+        parts: list[Predictions] = []
+        items: dict[int, Prediction] = {}
+        unusable = None if alone else errors
+        for batch, part in self._sent("/v1/predict", given, _predictions, lambda _: fields, unusable, folders=True):
+            parts.append(part)
+            for image, item in zip(batch, part, strict=True):
+                error = None if item.error is None else image.told(item.error)
+                items[image.place] = replace(item, image=image.name, error=error, query=image.image)
+        for place, text in errors.items():
+            items[place] = Prediction(name_of(given[place], place), None, None, None, (), text, given[place])
+        if not parts:
+            raise ImageError(f"predict: none of {len(given)} images can be used:\n  {listed(list(errors.values()))}")
+        self._need_one_model({part.fingerprint for part in parts})
+        made = replace(parts[0], items=tuple(items[place] for place in range(len(given))))
+        return made[0] if alone else made
+
+    def embed(self, images: AnyImage | Iterable[AnyImage], *, errors: dict[int, str] | None = None) -> np.ndarray:
+        """Embeds images by the model of the gallery.
+
+        Args:
+            images: One or several; a folder stands for the images in it, sorted.
+            errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
+
+        Returns:
+            float32 [N, D], unit length.
+
+        Raises:
+            ServiceError: As the service says.
+            ImageError: An image cannot be used and `errors` is None.
+        """
+        given, _ = with_folders(images, "embed")
+        unusable: dict[int, str] = {}
+        made: dict[int, list[float]] = {}
+        models: set[str] = set()
+        for batch, (model, rows) in self._sent("/v1/embed", given, _embeddings, lambda _: {}, unusable):
+            models.add(model)
+            for image, row in zip(batch, rows, strict=True):
+                if isinstance(row, str):
+                    unusable[image.place] = image.told(row)
+                else:
+                    made[image.place] = row
+        if unusable and errors is None:
+            raise ImageError(listed([unusable[place] for place in sorted(unusable)]))
+        self._need_one_model(models)
+        size = len(next(iter(made.values()))) if made else int(self._connection.ask_about()["dimensions"])
+        embeddings = np.zeros((len(given), size), np.float32)
+        if made:
+            embeddings[list(made)] = list(made.values())
+        if errors is not None:
+            errors.update(sorted(unusable.items()))
+        return embeddings
+
+    def search(
+        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest enrolled images of each embedding, exactly.
+
+        Args:
+            embeddings: float32 [Q, D], unit length, made by the model of the gallery.
+            k: K; all images in a smaller gallery, or where filters leave fewer.
+            where: As of `predict`.
+            unless: As of `predict`.
+
+        Returns:
+            int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
+
+        Raises:
+            ServiceError: As the service says.
+            GalleryError: k is below 1, or embeddings are no finite numbers [Q, D].
+        """
+        near = self.neighbours(embeddings, k, where=where, unless=unless)
+        most = len(near[0]) if near else min(k, len(self))
+        numbers = [[neighbour.number for neighbour in row] for row in near]
+        similarity = [[neighbour.similarity for neighbour in row] for row in near]
+        return np.array(numbers, np.int64).reshape(-1, most), np.array(similarity, np.float32).reshape(-1, most)
+
+    def neighbours(
+        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+    ) -> list[tuple[Neighbour, ...]]:
+        """Q rows of K neighbours, nearest first: as `search`, with what is known of the images.
+
+        Args:
+            embeddings: As of `search`.
+            k: As of `search`.
+            where: As of `predict`.
+            unless: As of `predict`.
+        """
+        given = np.asarray(embeddings)
+        if given.dtype.kind not in "fiu" or given.ndim != 2 or not np.isfinite(given).all():
+            raise GalleryError(
+                f"embeddings: expected finite float32 [Q, D], got {given.dtype} {list(given.shape)}: embed the images "
+                "first"
+            )
+        options = {"k": checked_k(k), "where": plain_filter(where), "unless": plain_filter(unless)}
+        fitting = int(self._connection.about()["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
+        at_once = max(1, min(_PAGE, fitting))
+        near: list[tuple[Neighbour, ...]] = []
+        for first in range(0, len(given), at_once):
+            rows = given[first : first + at_once].astype(np.float32).tolist()
+            body = {**options, "embeddings": rows}
+            near += self._connection.post("/v1/search", _neighbours(len(rows)), body, changes=False)
+        return near
+
+    @property
+    def name(self) -> str:
+        """Of the gallery."""
+        return str(self._connection.about()["name"])
+
+    @property
+    def version(self) -> int:
+        """The number of the last change, by whomever."""
+        return int(self._connection.ask_about()["last_change"])
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Label -> how many images it has, sorted."""
+        return self._connection.get(
+            "/v1/labels", lambda values: {str(item["label"]): int(item["images"]) for item in values["labels"]}
+        )
+
+    def images(self, label: str) -> list[EnrolledImage]:
+        """The images of a label, in the order they were enrolled.
+
+        Args:
+            label: As it is.
+        """
+        enrolled: list[EnrolledImage] = []
+        total = 1
+        while len(enrolled) < total:
+            total, page = self._connection.get(
+                "/v1/gallery/images", _page_of_images, label=label, first=len(enrolled), most=_PAGE
+            )
+            if not page:
+                break
+            enrolled += page
+        return enrolled
+
+    def thumbnail(self, number: int) -> bytes:
+        """The small JPEG of an image, of a removed one too; empty where there is none.
+
+        Args:
+            number: Of the image.
+        """
+        return self._connection.picture(f"/v1/images/{quote(str(number), safe='')}/thumbnail")
+
+    def log(self, most: int | None = None) -> list[Change]:
+        """The changes, the latest first.
+
+        Args:
+            most: How many at most; None for all, of which a service tells the latest 10,000.
+        """
+        asked = _MOST_CHANGES if most is None else most
+        return self._connection.get("/v1/gallery/log", _changes, most=asked)
+
+    def health(self) -> ServiceHealth:
+        """What should be looked at: labels with few images, images that their neighbours call otherwise; and days."""
+        return self._connection.get("/v1/gallery/health", _health)
+
+    def __len__(self) -> int:
+        return int(self._connection.ask_about()["images"])
+
+    def __bool__(self) -> bool:
+        return True  # without asking the service how many images there are
+
+    def _need_one_model(self, fingerprints: set[str]) -> None:
+        if len(fingerprints) > 1:
+            raise ServiceError(f"{self._connection.address}: got another model while it answered: ask again")
+
+    def _sent(
+        self,
+        path: str,
+        images: Sequence[AnyImage],
+        parse: Callable[[dict[str, Any], int], _Value],
+        fields: Fields,
+        errors: dict[int, str] | None,
+        *,
+        folders: bool = False,
+        changes: bool = False,
+    ) -> Iterator[tuple[list[SentImage], _Value]]:
+        """Images in as many requests as they need, and what is answered to each.
+
+        Args:
+            path: Below the address.
+            images: As they were given.
+            parse: Takes an answer, and the number of its images.
+            fields: Gives what is sent beside some of them.
+            errors: As of `sent_images.sent`; also for those that the service cannot use.
+            folders: Whether the names of their folders go with them.
+            changes: Whether the gallery is changed.
+        """
+
+        def asked(part: list[SentImage]) -> _Value:
+            form = fields(part), [image.part(folders) for image in part]
+            return self._connection.post(path, lambda values: parse(values, len(part)), form, changes=changes)
+
+        about = self._connection.about()
+        waiting = list[list[SentImage]]()
+        for batch in in_requests(sent(images, errors), int(about["max_images"]), int(about["max_bytes"])):
+            waiting = [batch]
+            while waiting:
+                part = waiting.pop(0)
+                try:
+                    answer = asked(part)
+                except ServiceError as error:
+                    if error.kind != "image" or errors is None:
+                        raise
+                    if len(part) > 1:  # none of them can be used: each says why
+                        waiting += [[image] for image in part]
+                    else:
+                        errors[part[0].place] = part[0].told(str(error))
+                    continue
+                yield part, answer
+
+
+def _predictions(values: dict[str, Any], count: int) -> Predictions:
+    made = Predictions.from_dict(values)
+    _need_count(len(made), count)
+    return made
+
+
+def _embeddings(values: dict[str, Any], count: int) -> tuple[str, list[list[float] | str]]:
+    """Which model, and the row of each image, or why there is none."""
+    items: list[dict[str, Any]] = values["items"]
+    _need_count(len(items), count)
+    rows = [str(item["error"]) if item.get("embedding") is None else item["embedding"] for item in items]
+    return str(values["fingerprint"]), rows
+
+
+def _neighbours(count: int) -> Callable[[dict[str, Any]], list[tuple[Neighbour, ...]]]:
+    def parse(values: dict[str, Any]) -> list[tuple[Neighbour, ...]]:
+        _need_count(len(values["items"]), count)
+        return [tuple(map(Neighbour.from_dict, item["neighbours"])) for item in values["items"]]
+
+    return parse
+
+
+def _page_of_images(values: dict[str, Any]) -> tuple[int, list[EnrolledImage]]:
+    names = ("number", "label", "source", "camera", "time", "columns")
+    return int(values["total"]), [EnrolledImage(*(item[name] for name in names)) for item in values["images"]]
+
+
+def _changes(values: dict[str, Any]) -> list[Change]:
+    return [
+        Change(item["number"], item["time"], item["action"], item["note"], tuple(map(_move, item["moves"])))
+        for item in values["changes"]
+    ]
+
+
+def _move(values: dict[str, Any]) -> Move:
+    return Move(values["before"], values["after"], values["images"])
+
+
+def _health(values: dict[str, Any]) -> ServiceHealth:
+    doubts = [Doubt(item["number"], item["label"], item["suggestion"], item["similarity"]) for item in values["wrong"]]
+    few = {item["label"]: item["images"] for item in values["few"]}
+    days = [Day(item["day"], item["images"], item["unknown"]) for item in values["days"]]
+    return ServiceHealth(values["images"], values["looked_at"], few, tuple(doubts), tuple(days))
+
+
+def _need_count(count: int, expected: int) -> None:
+    if count != expected:
+        raise ValueError(f"{count} items for {expected}")

@@ -1,0 +1,71 @@
+// The verbs that change a gallery: each is report with a way back, and the other parts of the page hear of it.
+
+import { post, send } from "./api.js";
+import { changed } from "./state.js";
+import { done, failed } from "./toasts.js";
+
+const MOST_BYTES = 40e6; // of one request; a service takes 64 MB unless it was started otherwise
+const MOST_FILES = 32;
+
+export const rename = (label, to) => verb("rename", { label, to }, "done.rename", { to });
+export const merge = (labels, to) => verb("merge", { labels, to }, "done.merge", { to });
+export const move = (images, to) => verb("move", { images, to }, "done.move", { to });
+export const removeImages = (images) => verb("remove", { images }, "done.remove");
+export const removeLabel = (label) => verb("remove", { label }, "done.remove");
+export const forgetImages = (images) => verb("forget", { images }, "done.forget", {}, false);
+export const forgetLabel = (label) => verb("forget", { label }, "done.forget", {}, false);
+
+/** Enrols photographs under a label; gives the number of the change, or undefined where it failed. */
+export async function enrol(files, label) {
+  let change;
+  for (const batch of batches([...files])) {
+    const answer = await tried(() => send("/v1/gallery/add", batch, { label }));
+    if (!answer) return undefined;
+    change = await report(answer, answer.change ? "done.add" : "done.there", { to: label });
+  }
+  return change;
+}
+
+export async function enrolUnknown(names, label) {
+  const answer = await tried(() => post("/v1/unknown/enrol", { names, label }));
+  return answer && report(answer, answer.change ? "done.add" : "done.there", { to: label });
+}
+
+export async function discardUnknown(names) {
+  const answer = await tried(() => post("/v1/unknown/discard", { names }));
+  return answer && report(answer, "done.discard", {});
+}
+
+async function verb(name, values, key, words = {}, back = true) {
+  const answer = await tried(() => post(`/v1/gallery/${name}`, values));
+  return answer && report(answer, answer.images ? key : "done.nothing", words, back);
+}
+
+async function tried(work) {
+  try {
+    return await work();
+  } catch (error) {
+    failed(error);
+    return undefined;
+  }
+}
+
+async function report({ change, images }, key, words, back = true) {
+  done(key, { ...words, count: images }, back ? change : null);
+  await tried(changed);
+  return change;
+}
+
+function batches(files) {
+  const made = [[]];
+  let bytes = 0;
+  for (const file of files) {
+    if (made.at(-1).length && (bytes + file.size > MOST_BYTES || made.at(-1).length >= MOST_FILES)) {
+      made.push([]);
+      bytes = 0;
+    }
+    made.at(-1).push(file);
+    bytes += file.size;
+  }
+  return made;
+}

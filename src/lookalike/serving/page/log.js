@@ -1,0 +1,50 @@
+// What was changed when, the latest first; each change can be taken back.
+
+import { get } from "./api.js";
+import { button, make, byId } from "./elements.js";
+import { view } from "./router.js";
+import { undo } from "./toasts.js";
+
+const AT_ONCE = 50;
+const SHOWN = 4; // moves of a change
+const FOR_GOOD = ["forget", "reembed"];
+let most = AT_ONCE;
+
+export function startLog() {
+  view("log", show);
+  byId("more-log").addEventListener("click", () => {
+    most += AT_ONCE;
+    show();
+  });
+}
+
+async function show() {
+  const { changes } = await get("/v1/gallery/log", { most });
+  byId("log-list").replaceChildren(...changes.map(row));
+  byId("more-log").hidden = changes.length < most;
+}
+
+function row({ number, time, action, note, moves }) {
+  const lines = moves.slice(0, SHOWN).map((move) => make("li", { text: line(move) }));
+  const rest = moves.slice(SHOWN).reduce((sum, { images }) => sum + images, 0);
+  if (rest) lines.push(make("li", { text: ["log.rest", { count: rest }] }));
+  const back = button("undo", () => undo(number), "write");
+  back.setAttribute("aria-describedby", `change-${number}`);
+  return make(
+    "li", { class: "card" },
+    make(
+      "div", { class: "what" },
+      make("h2", { id: `change-${number}`, text: `action.${action}` }),
+      make("p", { class: "soft small", text: ["log.when", { number, time }] }),
+      lines.length ? make("ul", {}, ...lines) : null,
+      note ? make("p", { class: "note", data: note }) : null,
+    ),
+    moves.length && !FOR_GOOD.includes(action) ? back : null,
+  );
+}
+
+function line({ before, after, images: count }) {
+  if (before == null) return ["log.added", { count, after }];
+  if (after == null) return ["log.removed", { count, before }];
+  return ["log.moved", { count, before, after }];
+}

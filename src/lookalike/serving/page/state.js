@@ -1,0 +1,29 @@
+// What the page knows of the gallery: its name, what this person may do, and its labels.
+
+import { get } from "./api.js";
+import { make, byId } from "./elements.js";
+import { announce } from "./news.js";
+import { tell } from "./texts.js";
+
+const MOST_OFFERED = 2000; // labels in the lists of fields: browsers grow slow with more
+
+export const state = { about: null, labels: [] };
+
+/** Asks again; the other parts of the page hear of it. */
+export async function refresh() {
+  const [about, { labels }] = await Promise.all([get("/v1/gallery"), get("/v1/labels")]);
+  Object.assign(state, { about, labels });
+  document.body.dataset.right = about.right;
+  byId("name").textContent = about.name;
+  tell(byId("counts"), "counts", { count: about.images, labels: about.labels });
+  byId("unknown-count").textContent = about.unknown;
+  byId("unknown-count").hidden = !about.unknown;
+  byId("labels").replaceChildren(...labels.slice(0, MOST_OFFERED).map(({ label }) => make("option", { value: label })));
+  announce("refreshed");
+}
+
+/** To be called when the gallery was changed: everything that is shown becomes what it is now. */
+export async function changed() {
+  await refresh();
+  announce("changed");
+}

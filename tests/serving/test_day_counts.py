@@ -1,0 +1,96 @@
+"""Counts per day: kept over a restart; a damaged file and a full disk cost them alone, which is told."""
+
+import errno
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from lookalike.serving import day_counts
+from lookalike.serving.day_counts import DayCounts
+
+TODAY = date.today().isoformat()
+
+
+def test_kept_over_a_restart(tmp_path: Path) -> None:
+    counts = DayCounts(tmp_path / "days.json")
+    counts.add(5, 1)
+    counts.add(2, 2)
+    counts.save()
+    again = DayCounts(tmp_path / "days.json")
+    assert again.days() == [(TODAY, 7, 3)]
+    again.add(1, 0)
+    again.save()
+    assert json.loads((tmp_path / "days.json").read_text()) == {TODAY: [8, 3]}
+
+
+def test_written_once_a_minute_and_only_when_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(day_counts, "monotonic", lambda: now[0])
+    file = tmp_path / "days.json"
+    counts = DayCounts(file)
+    counts.save()
+    counts.add(1, 0)
+    assert not file.exists()
+    now[0] = 61.0
+    counts.add(1, 1)
+    assert json.loads(file.read_text()) == {TODAY: [2, 1]}
+
+
+def test_old_days_go(tmp_path: Path) -> None:
+    file = tmp_path / "days.json"
+    days = {date.fromordinal(730_000 + day).isoformat(): [day, 0] for day in range(500)}
+    file.write_text(json.dumps(days))
+    counts = DayCounts(file)
+    counts.add(1, 0)
+    counts.save()
+    kept = json.loads(file.read_text())
+    assert len(kept) == 400
+    assert list(kept) == sorted(kept)
+    assert TODAY in kept
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[]", b"7", b"\xff", b"[" * 10**5, b'{"yesterday": [1, 2]}', b'{"2026-01-01": 3}'),
+        *(b'{"2026-01-01": [1]}', b'{"2026-01-01": ["x", 2]}', b'{"2026-01-01": [1, null]}'),
+    ],
+)
+def test_a_damaged_file_is_told(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "days.json"
+    file.write_bytes(content)
+    counts = DayCounts(file)
+    assert f"{file}: not readable (" in " ".join(capsys.readouterr().err.split())
+    assert counts.days() == []
+    counts.add(1, 1)
+    counts.save()
+    assert json.loads(file.read_text()) == {TODAY: [1, 1]}
+
+
+def test_a_full_disk_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(file: Path, content: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    file = tmp_path / "days.json"
+    counts = DayCounts(file)
+    counts.add(3, 1)
+    with monkeypatch.context() as disk:
+        disk.setattr(day_counts, "write_json", full)
+        counts.save()
+    assert "the counts of unknown images cannot be kept: [Errno 28] No space left" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert counts.days() == [(TODAY, 3, 1)]
+    counts.save()
+    assert json.loads(file.read_text()) == {TODAY: [3, 1]}
+
+
+def test_without_a_file_they_are_in_memory() -> None:
+    counts = DayCounts(None)
+    counts.add(3, 1)
+    counts.save()
+    assert counts.days() == [(TODAY, 3, 1)]

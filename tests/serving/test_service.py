@@ -1,0 +1,187 @@
+"""What a service does with its gallery, as plain values."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lookalike import Gallery
+from lookalike.data.images import ImageError
+from lookalike.inference.references import GalleryError
+from lookalike.serving import answers
+from lookalike.serving.figures import Figures
+from lookalike.serving.service import Service
+from lookalike.serving.uploads import Upload
+from lookalike.serving.work import BusyError
+from services import Running
+
+
+@pytest.fixture
+def service(served: Running) -> Service:
+    return served.service
+
+
+@pytest.fixture
+def files(digits: Path) -> list[bytes]:
+    return [file.read_bytes() for file in sorted((digits / "test").rglob("*.png"))]
+
+
+def upload(*images: bytes, folders: list[str] | None = None) -> Upload:
+    names = [f"{place}.png" for place in range(len(images))]
+    return Upload(list(images), names, folders or [""] * len(images), {})
+
+
+def test_it_is_not_ready_before_it_is_warm(digit_gallery: Gallery) -> None:
+    service = Service(digit_gallery, Figures())
+    with pytest.raises(BusyError, match="it is being loaded: ask again in a second"):
+        service.ready()
+    service.warm_up()
+    assert service.ready() == 50
+    service.close()
+
+
+def test_an_empty_gallery_becomes_warm(digit_gallery: Gallery, files: list[bytes]) -> None:
+    for label in digit_gallery.labels:
+        digit_gallery.remove(label=label)
+    service = Service(digit_gallery, Figures())
+    service.warm_up()
+    assert service.ready() == 0
+    assert service.labels() == {"labels": []}
+    assert service.about()["images"] == 0
+    with pytest.raises(GalleryError, match="is empty, so there is nothing to find: add images first"):
+        service.predict(upload(files[0]), answers.PredictOptions())
+    with pytest.raises(GalleryError, match="is empty"):
+        service.health()
+    made = service.add(files[:1], ["a.png"], answers.AddOptions(label="a"))
+    assert (made["images"], service.predict(upload(files[0]), answers.PredictOptions())["items"][0]["label"]) == (
+        1,
+        "a",
+    )
+    service.close()
+
+
+def test_images_are_named_as_they_were_sent(service: Service, files: list[bytes]) -> None:
+    made = service.predict(upload(files[0], b"none", files[1]), answers.PredictOptions(k=2))
+    assert [item["image"] for item in made["items"]] == ["0.png", "1.png", "2.png"]
+    assert made["items"][1]["error"].startswith("1.png: not an image, whatever its name says")
+    made = service.embed([files[0], b"none"], ["a.png", "b.png"])
+    assert made["items"][1]["error"].startswith("b.png: not an image")
+    made = service.add([files[0], b"none"], ["a.png", "a.png"], answers.AddOptions(label="x"))
+    assert made["numbers"] == [51, 0]
+    assert [(error["place"], error["image"]) for error in made["errors"]] == [(1, "a.png")]
+
+
+def test_a_folder_that_is_a_label_is_the_truth(service: Service, files: list[bytes]) -> None:
+    folders = ["digit 0", " digit 0 ", "elsewhere", "", "digit 0"]
+    made = service.predict(upload(*files[:4], b"none", folders=folders), answers.PredictOptions())
+    assert [item["truth"] for item in made["items"]] == ["digit 0", "digit 0", None, None, None]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_none_that_can_be_used_is_an_error(count: int, service: Service) -> None:
+    text = "^0.png: not an image" if count == 1 else "^none of 3 images can be used; first: 0.png: not an image"
+    images = [b"none"] * count
+    with pytest.raises(ImageError, match=text):
+        service.predict(upload(*images), answers.PredictOptions())
+    with pytest.raises(ImageError, match=text):
+        service.embed(images, upload(*images).names)
+    with pytest.raises(ImageError, match=text):
+        service.add(images, upload(*images).names, answers.AddOptions(label="x"))
+    assert service.about()["last_change"] == 1
+
+
+def test_all_or_none(service: Service, files: list[bytes]) -> None:
+    options = answers.AddOptions(label="x", all_or_none=True)
+    with pytest.raises(GalleryError, match=r"1 of 2 images cannot be used, so none was added:\n  b\.png: not an image"):
+        service.add([files[0], b"none"], ["a.png", "b.png"], options)
+    assert "x" not in service.gallery.labels
+
+
+def test_a_page_of_images_reads_no_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    store: Any = service.gallery._store
+    read: list[int] = []
+    facts = store.described
+    monkeypatch.setattr(store, "described", lambda images: read.extend(images) or facts(images))
+    made = service.images(answers.ImagesOptions(label="digit 2", first=4, most=3))
+    whole = service.gallery.images("digit 2")
+    assert (made["total"], made["images"]) == (10, [vars(image) for image in whole[4:7]])
+    assert read[:3] == [image.number for image in whole[4:7]]
+    assert len(read) == 3 + 10
+    assert service.images(answers.ImagesOptions(label="digit 2", first=10)) == {"total": 10, "images": []}
+
+
+def test_searching(service: Service) -> None:
+    rows = service.gallery.references.embeddings[:2].tolist()
+    made = service.search(answers.SearchOptions(embeddings=rows, k=2))
+    assert [item["neighbours"][0]["number"] for item in made["items"]] == [1, 2]
+    with pytest.raises(GalleryError, match=r"embeddings: expected rows of one length, got \[2, 3\]: send whole ones"):
+        service.search(answers.SearchOptions(embeddings=[[1.0, 0.0], [1.0, 0.0, 0.0]]))
+    with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\]"):
+        service.search(answers.SearchOptions(embeddings=[[1.0, 0.0]]))
+    with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\]"):
+        service.search(answers.SearchOptions(embeddings=[[1e300] * 16]))
+
+
+def test_changes_have_numbers_and_nothing_has_none(service: Service) -> None:
+    assert service.rename(answers.RenameOptions(label="digit 1", to="one", note="x")) == {"change": 2, "images": 10}
+    assert service.move(answers.MoveOptions(images=[3, 4], to="two")) == {"change": 3, "images": 2}
+    assert service.move(answers.MoveOptions(images=[3, 4], to="two")) == {"change": None, "images": 0}
+    assert service.merge(answers.MergeOptions(labels=["two"], to="one")) == {"change": 4, "images": 2}
+    assert service.remove(answers.RemoveOptions(images=[5, 6])) == {"change": 5, "images": 2}
+    assert service.undo(answers.UndoOptions(change=5)) == {"change": 6, "images": 2}
+    assert service.forget(answers.RemoveOptions(label="one")) == {"change": 7, "images": 12}
+    for options in (answers.RemoveOptions(), answers.RemoveOptions(label="digit 0", images=[1])):
+        with pytest.raises(GalleryError, match="remove: expected one of label=, image= and source=: give exactly one"):
+            service.remove(options)
+    told = service.log(2)["changes"]
+    assert [change["action"] for change in told] == ["forget", "undo"]
+    assert told[1]["moves"] == [{"before": None, "after": "digit 0", "images": 2}]
+
+
+def test_every_answer_is_plain(service: Service, files: list[bytes]) -> None:
+    made = [
+        service.about(),
+        service.labels(),
+        service.log(5),
+        service.health(),
+        service.predict(upload(files[0]), answers.PredictOptions(false_accept_rate=0.1)),
+    ]
+    for values in made:
+        assert json.loads(json.dumps(values, allow_nan=False)) == json.loads(json.dumps(values))
+    assert not any("bundle" in name or name == "network" for name in made[0]["model"])
+
+
+def test_unknown_images_are_counted_by_day_where_a_limit_was_given(service: Service, files: list[bytes]) -> None:
+    service.predict(upload(*files[:3]), answers.PredictOptions())
+    assert service.health()["days"] == []
+    service.predict(upload(*files[:3], b"none"), answers.PredictOptions(threshold=1.0))
+    service.predict(upload(files[0]), answers.PredictOptions(threshold=-1.0))
+    (day,) = service.health()["days"]
+    assert (day["images"], day["unknown"]) == (4, 3)
+
+
+def test_counts_stay_when_it_is_closed(digit_gallery: Gallery, files: list[bytes], tmp_path: Path) -> None:
+    service = Service(digit_gallery, Figures())
+    service.predict(upload(*files[:3]), answers.PredictOptions(threshold=1.0))
+    service.close()
+    assert list(json.loads((tmp_path / "shop" / "days.json").read_text()).values()) == [[3, 3]]
+
+
+def test_kept_unknown_images(service: Service, files: list[bytes]) -> None:
+    options = answers.PredictOptions(threshold=1.0, keep_unknown=True)
+    made = service.predict(upload(*files[:3]), options)
+    assert len(made["kept"]) == 3
+    assert service.enrol_unknown(answers.EnrolUnknownOptions(names=made["kept"][:2], label="new")) == {
+        "change": 2,
+        "images": 2,
+    }
+    assert service.discard_unknown(answers.DiscardUnknownOptions(names=made["kept"][2:])) == {
+        "change": None,
+        "images": 1,
+    }
+
+
+def test_thumbnails(service: Service) -> None:
+    assert service.thumbnail(1).startswith(b"\xff\xd8")
+    assert service.thumbnail(10**9) == b""
