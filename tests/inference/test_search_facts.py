@@ -13,7 +13,8 @@ EXACT = ExactInstead("it is not built yet")
 
 def test_words() -> None:
     assert str(BUILT) == (
-        "approximate search of 20000 images: finds 0.9875 of the true ten nearest (8 of 100 cells searched; built in 1.2 s)"
+        "approximate search of 20000 images: finds 0.9875 of the true ten nearest "
+        "(8 of 100 cells searched; built in 1.2 s)"
     )
     assert str(EXACT) == "searched exactly: it is not built yet"
 
