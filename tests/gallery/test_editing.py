@@ -16,7 +16,9 @@ def test_a_label_is_renamed_and_never_into_one_that_is_there(gallery: Gallery) -
     assert gallery.rename("digit 1", "one") == 10
     labels = {"digit 0": 10, "digit 2": 10, "digit 3": 10, "digit 4": 10, "one": 10}
     assert gallery.labels == labels
-    text = r"^.*: rename: expected a label that is not there, found 'digit 2' with 10 images: merge\(\['one'\]"
+    text = (
+        r"^.*: rename: expected a label that is not there, found 'digit 2' with 10 images: gallery merge makes them one"
+    )
     with pytest.raises(GalleryError, match=text):
         gallery.rename("one", " digit 2")
     assert gallery.rename("digit 2", "digit 2") == 10
@@ -63,7 +65,7 @@ def test_images_go_by_label_number_or_source(gallery: Gallery, digits: Path, mon
         ({}, r"remove: expected one of label=, image= and source=: give exactly one"),
         ({"label": "a", "image": 1}, r"give exactly one"),
         ({"label": "digit"}, r"has no label 'digit'"),
-        ({"image": 51}, r"remove: image=51 is not in .*: see the numbers that add gave"),
+        ({"image": 51}, r"remove: image=51 is not in .*: gallery list label=<label> shows the numbers of its images"),
         ({"source": "gone.png"}, r"remove: source=gone\.png is not in "),
     ],
 )
@@ -74,7 +76,9 @@ def test_what_is_not_there_cannot_be_removed(gallery: Gallery, arguments: dict[s
 
 
 def test_several_numbers_are_removed_together_or_not_at_all(gallery: Gallery) -> None:
-    with pytest.raises(GalleryError, match=r"image=99 is not in .*: see the numbers that add gave"):
+    with pytest.raises(
+        GalleryError, match=r"image=99 is not in .*: gallery list label=<label> shows the numbers of its images"
+    ):
         gallery.remove(image=[1, 2, 99])
     for odd in (5.9, "x", [True], 10**30):
         with pytest.raises(GalleryError, match=r"image=.*: expected a whole number"):
@@ -111,7 +115,10 @@ def test_single_images_are_moved_all_or_none(gallery: Gallery) -> None:
     assert gallery.move([1, 2, 11], "digit 1") == 2, "one had it"
     assert gallery.labels["digit 1"] == 12
     for numbers in ([3, 99], 99):
-        with pytest.raises(GalleryError, match=r"^move: image=99 is not in .*: see the numbers that add gave$"):
+        with pytest.raises(
+            GalleryError,
+            match=r"^move: image=99 is not in .*: gallery list label=<label> shows the numbers of its images$",
+        ):
             gallery.move(numbers, "x")
     with pytest.raises(GalleryError, match=r"^label '': expected text that is not empty$"):
         gallery.move(3, "")
@@ -131,3 +138,53 @@ def test_what_was_kept_of_forgotten_images_goes_with_them(model: Model, digits: 
         gallery.add([mine, kept[0]], "Anna")
         assert gallery.forget(label="Anna") == 2
         assert [file.exists() for file in (mine, *kept)] == [True, False, True]
+
+
+def test_several_labels_are_removed_and_forgotten_together_or_not_at_all(gallery: Gallery) -> None:
+    for verb in (gallery.remove, gallery.forget):
+        with pytest.raises(GalleryError, match=r"has no label 'nobody'"):
+            verb(label=["digit 0", "nobody"])
+        with pytest.raises(GalleryError, match=r": label=\[\]: expected a label or several"):
+            verb(label=[])
+    assert len(gallery) == 50
+    assert gallery.remove(label=["digit 0", "digit 1"]) == 20
+    assert gallery.forget(label=("digit 1", "digit 2")) == 20, "those that were removed, too"
+    assert list(gallery.labels) == ["digit 3", "digit 4"]
+
+
+def test_labels_that_are_joined_by_a_comma_are_told_to_stand_in_brackets(gallery: Gallery) -> None:
+    with pytest.raises(
+        GalleryError, match=r"has no label 'digit 0,digit 1': several are given in brackets, \[digit 0,digit"
+    ):
+        gallery.merge("digit 0,digit 1", "x")
+
+
+def test_labels_of_predictions_and_of_several_lines_are_given_to_nothing(gallery: Gallery) -> None:
+    for change in (
+        lambda label: gallery.rename("digit 0", label),
+        lambda label: gallery.merge(["digit 0"], label),
+        lambda label: gallery.move(1, label),
+        lambda label: gallery.add_embeddings(gallery.references.embeddings[:1], label),
+    ):
+        with pytest.raises(GalleryError, match=r"^label 'unknown': is what predictions say"):
+            change("unknown")
+        with pytest.raises(GalleryError, match=r"expected one line of text"):
+            change("two\nlines")
+    assert gallery.version == 1
+
+
+def test_a_past_gallery_is_not_changed(gallery: Gallery) -> None:
+    past = gallery.at(1)
+    with pytest.raises(
+        GalleryError, match=r"^remove: the gallery as it was after change 1 is searched and never changed: cha"
+    ):
+        past.remove(image=1)  # type: ignore[attr-defined]
+    assert not hasattr(past, "remove")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        past.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_number_of_changes_is_none_below_zero(gallery: Gallery) -> None:
+    assert gallery.log(0) == []
+    with pytest.raises(GalleryError, match=r"^most=-1: expected how many changes, from 0, or None for all$"):
+        gallery.log(-1)

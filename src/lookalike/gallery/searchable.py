@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.data.any_image import AnyImage
 from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
-from lookalike.gallery.columns import Filter, left_out
+from lookalike.gallery.columns import Filter, left_out, nothing_left
 from lookalike.gallery.enrolled import Enrolled, HasEncoder
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import limit_within
@@ -266,8 +266,7 @@ class Searchable(Enrolled):
     ) -> np.ndarray | None:
         ignore = left_out(self._store, numbers, references.labels, where, unless)
         if ignore is not None and ignore.all():
-            given = ", ".join(f"{name}={value!r}" for name, value in [*(where or {}).items(), *(unless or {}).items()])
-            raise GalleryError(f"{self.path}: no image is left by {given}: ask for more")
+            raise GalleryError(f"{self.path}: {nothing_left(self._store, numbers, references.labels, where, unless)}")
         return ignore
 
     def _vote(self, references: References) -> VoteConfig:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 
 from lookalike.gallery.about import ERASING
-from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
+from lookalike.gallery.history import FORGOTTEN, Change, Column, Connection, Writing, changes_of, labels_at
 from lookalike.gallery.image_facts import ImageFacts, in_parts, marks_for
 from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError, digest
 from lookalike.gallery.same_images import Enrolled, sorted_out
@@ -149,7 +149,7 @@ class SqlStore(ImageFacts):
     def _damaged(self, image: int) -> StoreError:
         return StoreError(
             f"{self.name}: damaged, the embedding of image {image} is missing or has not {self.about['dimensions']} "
-            "values: verify it, and bring back a copy of the gallery"
+            "values: lookalike gallery verify names all that are damaged, and what to do"
         )
 
     def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
@@ -256,6 +256,7 @@ class SqlStore(ImageFacts):
             forgotten = writing.forget(column, values)
             if writing.touched:
                 _set(writing.connection, ERASING, "1")
+                _set(writing.connection, f"{FORGOTTEN}{writing.number}", str(forgotten))
         self.erase()
         return forgotten
 

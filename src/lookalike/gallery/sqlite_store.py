@@ -8,7 +8,7 @@ Letters in shapes: N images, D embedding.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,8 +19,10 @@ from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, r
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import ReplacedError, Row, StoreError, digest
 from lookalike.gallery.sql_store import SqlStore, last_change, reloaded_since
+from lookalike.gallery.sqlite_place import make_one, need_folder, no_gallery, there_already
 from lookalike.gallery.vector_file import VectorFile
 
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
 _TABLES = (
@@ -56,9 +58,12 @@ class SqliteStore(SqlStore):
         super().__init__()
         self.file, self.name = file, str(file)
         if not file.is_file():
-            raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
+            raise StoreError(no_gallery(file))
         with self._explained():
             self._connection = _connect(file)
+            if not _has_tables(self._connection):
+                self._connection.close()
+                raise StoreError(f"{file}: holds no gallery, as where one was never finished: {make_one(file.parent)}")
             self._identity = _identity(file)
             self.about = self._read_about()
         if check_about(self.name, self.about) < SCHEMA:
@@ -79,13 +84,14 @@ class SqliteStore(SqlStore):
         Raises:
             StoreError: A gallery stands there, or something else.
         """
+        need_folder(file.parent)
         with _explained(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(file)
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
+                if _has_tables(connection):
+                    raise StoreError(there_already(file))
                 for statement in _TABLES:
                     connection.execute(statement)
                 rows = first_about(about).items()
@@ -180,12 +186,20 @@ class SqliteStore(SqlStore):
         return problems
 
     def compact(self) -> int:
-        """Writes the file anew without the room of what was forgotten; returns how many bytes that gave."""
+        """Writes the file anew without the room of what was forgotten; returns how many bytes that gave.
+
+        While another process reads it is 0: the file becomes smaller when that ends.
+        """
         with self._open():
-            before = self.file.stat().st_size
+            before = self._size()
             self._connection.execute("VACUUM")
             self._log_emptied()
-        return before - self.file.stat().st_size
+            return max(0, before - self._size())
+
+    def _size(self) -> int:
+        """Of the file and its log."""
+        files = (self.file, self.file.with_name(f"{self.file.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def _read_about(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM about").fetchall())
@@ -267,6 +281,27 @@ class SqliteStore(SqlStore):
         return bytes(value)
 
 
+def need_none(file: Path) -> None:
+    """Refuses a place where a gallery stands, or something else, before the work of making one.
+
+    Args:
+        file: New.
+
+    Raises:
+        StoreError: A gallery stands there, or something else.
+    """
+    need_folder(file.parent)
+    if not file.is_file():
+        return
+    with _explained(file), closing(_connect(file)) as connection:
+        if _has_tables(connection):
+            raise StoreError(there_already(file))
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
+
+
 def _upgrade(connection: Connection) -> None:
     """A gallery of an earlier version; of two processes one does it."""
     about = dict(connection.execute("SELECT name, value FROM about").fetchall())
@@ -320,6 +355,8 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
+        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+            raise StoreError(f"{file}: no gallery, or a damaged one ({reason}): bring back a backup of it") from error
         raise StoreError(
             f"{file}: cannot be used ({reason}): check the disk and its permissions, and whether another process holds "
             "the gallery"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
 from lookalike.inference.references import GalleryError, References
-from lookalike.inference.rejection import Rejection, RejectionError
+from lookalike.inference.rejection import Rejection, checked_rate
 from lookalike.metrics.evenly import evenly
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def limit_within(references: References, rate: float, trained: Collection[str] =
     """
     from lookalike.metrics.open_set import unknowns_of
 
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:
-        raise RejectionError(f"false_accept_rate={rate!r}: expected a share above 0 and below 1, such as 0.05")
+    rate = checked_rate(rate)
     if (different := len(set(references.labels))) < 2:
         raise GalleryError(
             f"false_accept_rate={rate:g}: a threshold needs images of at least two labels, there are "
