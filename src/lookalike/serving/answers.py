@@ -326,6 +326,7 @@ class LoggedAnswer(_Answer):
     note: str
     text: str
     images: int
+    forgotten: int | None = Field(description="images that it forgot; null for any other change")
     moves: list[MovedAnswer] = Field(description="what it did; empty where nothing of it is known any more")
 
 

@@ -247,6 +247,7 @@ class Service:
                     "note": change.note,
                     "text": str(change),
                     "images": sum(move.images for move in change.moves),
+                    "forgotten": change.forgotten,
                     "moves": [vars(move) for move in change.moves],
                 }
                 for change in changes
