@@ -12,10 +12,28 @@ from lookalike.terminal import visible_line
 
 _PLAIN_SECONDS = 10.0
 console = Console(stderr=True, highlight=False, emoji=False)
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def said_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """What `say` would print goes to a function instead until the block ends, in all threads of this process.
+
+    Args:
+        listener: Is given each line.
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def say(text: str) -> None:
     """Prints one plain line to standard error, which is kept for what is being done (results go to standard output)."""
+    if _listeners:
+        _listeners[-1](visible_line(text))
+        return
     line = visible_line(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
     console.print(line, markup=False, soft_wrap=True)
 

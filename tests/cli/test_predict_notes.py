@@ -15,7 +15,11 @@ LABELS = ["Kiwi"] * 3 + ["Leek"] * 5
         (None, True, ""),
         (3, True, ""),
         (4, True, "k=4: 1 of 2 labels have fewer images (least: 3), so others can outvote them: leave k out"),
-        (9, True, "k=9: 2 of 2 labels have fewer images (least: 3), so others can outvote them; there are 8 images,"),
+        (
+            9,
+            True,
+            "k=9: 2 of 2 labels have fewer images (least: 3), so others can outvote them; there are 8 images, so",
+        ),
         (9, False, ""),
     ],
 )

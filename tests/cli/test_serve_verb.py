@@ -62,9 +62,7 @@ def test_files_of_tokens_that_cannot_be_used(capsys: pytest.CaptureFixture[str],
 
 
 def test_there_is_no_gallery(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert f"{tmp_path / 'none'}: no gallery there" in refused(
-        capsys, f"gallery={tmp_path / 'none'}"
-    )
+    assert f"{tmp_path / 'none'}: no gallery there" in refused(capsys, f"gallery={tmp_path / 'none'}")
 
 
 def test_another_model_made_the_gallery(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

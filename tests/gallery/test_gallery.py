@@ -360,7 +360,9 @@ def test_a_damaged_file_is_named(gallery: Gallery, model: Model, tmp_path: Path)
     store._connection.execute("UPDATE vectors SET embedding = x'00' WHERE image = 7")
     store.close()
     damaged = Gallery.open(gallery.path, model)
-    with pytest.raises(StoreError, match=r"damaged, the embedding of image 7 is missing or has not 16 values: lookalike gallery verify"):
+    with pytest.raises(
+        StoreError, match=r"damaged, the embedding of image 7 is missing or has not 16 values: lookalike gallery verify"
+    ):
         len(damaged)
 
 

@@ -9,7 +9,6 @@ from lookalike.console import say
 from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.labels import alike, alike_note
 from lookalike.data.thumbnail import thumbnail
-from lookalike.errors import listed
 from lookalike.files import readable
 from lookalike.gallery.columns import Value
 from lookalike.gallery.editing import Editable
@@ -20,6 +19,7 @@ from lookalike.gallery.enrolment import (
     facts_for,
     labels_for,
     need_one_each,
+    none_added,
     spread,
     under_other_labels,
     unit_embeddings,
@@ -95,10 +95,7 @@ class Enrolling(Editable):
         if errors is not None:
             errors.update(broken)
         if broken and (errors is None or len(broken) == len(given)):
-            raise GalleryError(
-                f"{len(broken)} of {counted(len(given), 'image')} cannot be used, so none was added:\n  "
-                f"{listed(list(broken.values()))}"
-            )
+            raise none_added(list(broken.values()), len(given))
         good = [place for place in range(len(given)) if place not in broken]
         unit = dict(zip(good, unit_embeddings(embeddings[good], self.encoder.size), strict=True))
         rows = [

@@ -14,6 +14,7 @@ import numpy as np
 from lookalike.data.any_image import AnyImage, folder_label
 from lookalike.data.labels import as_label as as_written
 from lookalike.data.labels import written
+from lookalike.errors import listed
 from lookalike.files import readable
 from lookalike.gallery.columns import Value, columns_for
 from lookalike.gallery.rows import Row
@@ -47,12 +48,12 @@ def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
             "lookalike.gallery.enrolment_table and add its files, labels and columns, as lookalike gallery add does"
         )
     try:
-        listed, _ = with_folders(images, "add")
+        images_there, _ = with_folders(images, "add")
     except PredictError:
-        listed = []
-    if not listed:
+        images_there = []
+    if not images_there:
         raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
-    return listed
+    return images_there
 
 
 def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> list[str]:
@@ -137,6 +138,18 @@ def with_boxes(facts: list[Facts], boxes: Sequence[Box | None]) -> list[Facts]:
         else replace(fact, columns=(*fact.columns, (BOX, json.dumps(" ".join(f"{side:g}" for side in box)))))
         for fact, box in zip(facts, boxes, strict=True)
     ]
+
+
+def none_added(problems: list[str], count: int) -> GalleryError:
+    """What is raised where images cannot be used.
+
+    Args:
+        problems: One of each such image.
+        count: How many images were given.
+    """
+    return GalleryError(
+        f"{len(problems)} of {counted(count, 'image')} cannot be used, so none was added:\n  {listed(problems)}"
+    )
 
 
 def need_one_each(count: int, **values: Sized) -> None:

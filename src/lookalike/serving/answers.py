@@ -2,16 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lookalike.serving.uploads import Options, json_field
+from lookalike.serving.uploads import Options, few, json_field
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Note = Annotated[str, Field(max_length=2000, description="why, for the log")]
 Number = Annotated[int, Field(ge=1, lt=2**63)]
 Most = Annotated[int, Field(ge=1, le=10_000)]
 Scalar = str | int | float | bool | None
-Filter = dict[str, Scalar | list[Scalar]]
+Names = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=1000)]
+Numbers = Annotated[list[Number], Field(fail_fast=True, min_length=1, max_length=10_000)]
+_Row = Annotated[list[float], Field(fail_fast=True)]  # a list of a million wrong values is one error, not a million
+_Values = Annotated[list[Scalar], Field(fail_fast=True, max_length=10_000)]
+Columns = Annotated[dict[str, Scalar], BeforeValidator(few)]
+Filter = Annotated[dict[str, Scalar | _Values], BeforeValidator(few)]
 K = Annotated[int, Field(ge=1, le=1000)]
 SCHEMA = 1  # of all answers: raised when a client of an earlier version would misread one
 _EXAMPLE = {"label": ["Kiwi", "Leek"]}
@@ -36,9 +41,11 @@ class AddOptions(Options):
     """Beside the images of /v1/gallery/add."""
 
     label: Text | None = Field(default=None, description="of all images of the request")
-    labels: list[Text] | None = json_field("JSON: a label for each image, in place of label")
+    labels: Names | None = json_field("JSON: a label for each image, in place of label")
     camera: int | None = Field(default=None, description="what took them")
-    cameras: list[int | None] | None = json_field("JSON: what took each image, in place of camera")
+    cameras: Annotated[list[int | None], Field(fail_fast=True)] | None = json_field(
+        "JSON: what took each image, in place of camera"
+    )
     columns: Filter | None = json_field(
         'JSON: what else is known of them, such as {"shelf": "B3"}: a value for all, or a list of one each'
     )
@@ -58,7 +65,7 @@ class AddOptions(Options):
 class SearchOptions(Options):
     """The body of /v1/search."""
 
-    embeddings: Annotated[list[list[float]], Field(min_length=1, max_length=1000)] = Field(
+    embeddings: Annotated[list[_Row], Field(fail_fast=True, min_length=1, max_length=1000)] = Field(
         description="float32 [Q, D] of unit length, made by the model of the gallery"
     )
     k: K = 10
@@ -77,7 +84,7 @@ class RenameOptions(Options):
 class MergeOptions(Options):
     """The body of /v1/gallery/merge."""
 
-    labels: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    labels: Names
     to: Text
     note: Note = ""
 
@@ -85,7 +92,7 @@ class MergeOptions(Options):
 class MoveOptions(Options):
     """The body of /v1/gallery/move."""
 
-    images: Annotated[list[Number], Field(min_length=1, max_length=10_000)]
+    images: Numbers
     to: Text
     note: Note = ""
 
@@ -94,7 +101,7 @@ class RemoveOptions(Options):
     """The body of /v1/gallery/remove and /v1/gallery/forget: exactly one of label, images and source."""
 
     label: Text | None = None
-    images: Annotated[list[Number], Field(min_length=1, max_length=10_000)] | None = None
+    images: Numbers | None = None
     source: Text | None = None
     note: Note = ""
 
@@ -109,7 +116,7 @@ class UndoOptions(Options):
 class EnrolUnknownOptions(Options):
     """The body of /v1/unknown/enrol."""
 
-    names: Annotated[list[Text], Field(min_length=1, max_length=1000)] = Field(description="of kept images")
+    names: Names = Field(description="of kept images")
     label: Text
     note: Note = ""
 
@@ -117,7 +124,7 @@ class EnrolUnknownOptions(Options):
 class DiscardUnknownOptions(Options):
     """The body of /v1/unknown/discard."""
 
-    names: Annotated[list[Text], Field(min_length=1, max_length=1000)] = Field(description="of kept images")
+    names: Names = Field(description="of kept images")
 
 
 class NoOptions(Options):
@@ -128,7 +135,7 @@ class ImagesOptions(Options):
     """The address of /v1/gallery/images."""
 
     label: Text
-    first: Annotated[int, Field(ge=0)] = 0
+    first: Annotated[int, Field(ge=0, lt=2**63)] = 0
     most: Most = 100
 
 
@@ -319,6 +326,7 @@ class LoggedAnswer(_Answer):
     note: str
     text: str
     images: int
+    forgotten: int | None = Field(description="images that it forgot; null for any other change")
     moves: list[MovedAnswer] = Field(description="what it did; empty where nothing of it is known any more")
 
 

@@ -19,7 +19,7 @@ from lookalike.serving import answers
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import Limits, need_write
-from lookalike.serving.refusals import RefusalError, refusal_of
+from lookalike.serving.refusals import RefusalError, disk_of, fault, refusal_of
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import query_of, read_json, read_upload
 from lookalike.serving.work import Work
@@ -54,7 +54,7 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
         docs_url=None,  # their pages come from other hosts
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        redirect_slashes=False,  # to wherever the header Host says
+        redirect_slashes=False,  # to where the header Host says
     )
     _refuse(app)
     _asking(app, service, asking, limits.images)
@@ -76,16 +76,14 @@ def _refuse(app: FastAPI) -> None:
             text = f"{request.method[:16]} {request.url.path[:100]}: {error.detail}: see /v1/openapi.json"
             kind = "no_such_address" if error.status_code == 404 else "method"
             error = RefusalError(error.status_code, kind, text, dict(error.headers or {}))
-        assert isinstance(error, RefusalError)
+        elif isinstance(error, OSError):
+            error = disk_of(error)
+        elif not isinstance(error, RefusalError):
+            error = fault()
         return JSONResponse(error.body(), error.status, error.headers)
 
-    async def failed(request: Request, error: Exception) -> Response:
-        text = "a fault of the service: nobody asked for it wrongly; its log says more"
-        return JSONResponse(RefusalError(500, "fault", text).body(), 500)
-
-    for kind in (RefusalError, LookalikeError, HTTPException):
+    for kind in (RefusalError, LookalikeError, HTTPException, OSError, Exception):
         app.add_exception_handler(kind, refused)
-    app.add_exception_handler(Exception, failed)
 
 
 def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:

@@ -370,7 +370,14 @@ def _page_of_images(values: dict[str, Any]) -> tuple[int, list[EnrolledImage]]:
 
 def _changes(values: dict[str, Any]) -> list[Change]:
     return [
-        Change(item["number"], item["time"], item["action"], item["note"], tuple(map(_move, item["moves"])))
+        Change(
+            item["number"],
+            item["time"],
+            item["action"],
+            item["note"],
+            tuple(map(_move, item["moves"])),
+            item["forgotten"],
+        )
         for item in values["changes"]
     ]
 

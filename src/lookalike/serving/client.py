@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.data.any_image import AnyImage
-from lookalike.errors import LookalikeError, listed
+from lookalike.errors import LookalikeError
 from lookalike.gallery.columns import Value
-from lookalike.gallery.enrolment import Facts, as_note, facts_for, labels_for, several, spread, whole_number
-from lookalike.inference.references import GalleryError
+from lookalike.gallery.enrolment import (
+    Facts,
+    as_note,
+    facts_for,
+    labels_for,
+    none_added,
+    several,
+    spread,
+    whole_number,
+)
 from lookalike.serving.asking import Asking
 from lookalike.serving.connection import Connection, ServiceError
 from lookalike.serving.sent_images import SentImage, fields_of
@@ -103,10 +111,7 @@ class Client(Asking):
             text = f"{error}; images before were added as change {made}, which undo takes back"
             raise ServiceError(text, getattr(error, "status", None), getattr(error, "kind", "image")) from error
         if len(unusable) == len(given):
-            raise GalleryError(
-                f"{len(given)} of {len(given)} images cannot be used, so none was added:\n  "
-                f"{listed([unusable[place] for place in sorted(unusable)])}"
-            )
+            raise none_added([unusable[place] for place in sorted(unusable)], len(given))
         if errors is not None:
             errors.update(sorted(unusable.items()))
         return numbers

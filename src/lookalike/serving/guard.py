@@ -6,7 +6,6 @@ framework would read the body before it asks who sends it.
 
 import asyncio
 import json
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from time import perf_counter
 from typing import Any
 
 from lookalike.serving.figures import Figures
-from lookalike.serving.refusals import RefusalError
+from lookalike.serving.log_lines import LOG, fault_of
+from lookalike.serving.refusals import RefusalError, busy, fault
 from lookalike.serving.tokens import LOOPBACK, Right, Tokens
 
 Scope = MutableMapping[str, Any]
@@ -23,17 +23,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LOG = logging.getLogger("lookalike.serving")
 _OPEN = ("/", "/healthz", "/readyz")  # and /static/: they tell nothing of the gallery
 _ASKING = ("/v1/predict", "/v1/embed", "/v1/search")
 _BODIES = 4  # bodies of the largest size that are in memory at once, all requests together
-_UNREAD = (401, 403, 408, 413, 421)  # refused before all of the request was there
 _DRAIN_SECONDS = 2.0  # for what a refused client still sends, so that it reads why
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = (
+HEADERS = (  # of every answer
     (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -90,20 +88,25 @@ class Guard:
             scope["state"]["right"] = self._right(scope, headers)
             body = await self._body(headers, receive)
             held = len(body)
-            await self._app(scope, _given(body, receive), answer.send)
+            await _while_there(self._app(scope, _given(body, receive), answer.send), receive)
         except RefusalError as refusal:
-            if refusal.status in _UNREAD:
-                await self._drain(receive)  # an answer amid a request that is still sent would often be lost
-            await answer.refuse(refusal)
+            # an answer amid a request that is still sent would often be lost
+            whole = "expect" not in headers and await self._drain(receive)
+            await answer.refuse(refusal, whole)
+        except Exception as error:  # a fault of the program, which its log tells about
+            answer.fault = fault_of(error)
+            await answer.refuse(fault(), whole=True)
         finally:
             self._held -= held
-            self._note(scope, headers, answer, perf_counter() - began, held)
+            self._note(scope, answer, perf_counter() - began, held)
 
     def _right(self, scope: Scope, headers: dict[str, str]) -> Right:
         """What the sender may do, refused where that is not enough."""
-        path, method = scope["path"], scope["method"]
+        path, method, version = scope["path"], scope["method"], scope["http_version"]
+        if version not in ("1.0", "1.1"):
+            raise RefusalError(505, "version", f"HTTP/{version}: expected HTTP/1.1: send it as that")
         if not self._tokens:
-            self._need_own_page(headers)
+            self._need_own_page(path, headers)
             return "write"
         if path in _OPEN or path.startswith("/static/"):
             return "read"
@@ -120,7 +123,7 @@ class Guard:
             raise need_write()
         return right
 
-    def _need_own_page(self, headers: dict[str, str]) -> None:
+    def _need_own_page(self, path: str, headers: dict[str, str]) -> None:
         """Without tokens, only programs of this computer and the service's own page may ask, not other pages."""
         host = headers.get("host", "")
         if _name_of(host) not in self._hosts:
@@ -135,10 +138,18 @@ class Guard:
             raise RefusalError(
                 403, "origin", f"Origin: {origin[:100]} is another page: other pages may not ask without a token"
             )
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path not in _OPEN:
+            raise RefusalError(
+                403, "origin", "Sec-Fetch-Site: asked for by another page: other pages may not ask without a token"
+            )
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
         """All of it, within the limits."""
         said = headers.get("content-length", "")
+        if said and "transfer-encoding" in headers:
+            raise RefusalError(
+                400, "length", "Content-Length: expected alone, came with Transfer-Encoding: send one of them"
+            )
         if said.isdigit() and len(said) < 20 and int(said) > self._limits.body:
             raise self._too_large()
         parts: list[bytes] = []
@@ -156,9 +167,7 @@ class Guard:
                     if size > self._limits.body:
                         raise self._too_large()
                     if self._held > _BODIES * self._limits.body:
-                        raise RefusalError(
-                            503, "busy", "too many bytes of requests are in memory: send it again", {"Retry-After": "1"}
-                        )
+                        raise busy("too many bytes of requests are in memory")
                     if not message.get("more_body", False):
                         return b"".join(parts)
         except TimeoutError:
@@ -178,7 +187,8 @@ class Guard:
             "service with a larger max_megabytes=",
         )
 
-    async def _drain(self, receive: Receive) -> None:
+    async def _drain(self, receive: Receive) -> bool:
+        """Takes what is still sent, for a while; whether the request ended."""
         left = self._limits.body
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -186,11 +196,12 @@ class Guard:
                     message = await receive()
                     left -= len(message.get("body", b"")) or 1
                     if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                        return
+                        return True
         except TimeoutError:
-            return
+            pass
+        return False
 
-    def _note(self, scope: Scope, headers: dict[str, str], answer: "_Answer", seconds: float, held: int) -> None:
+    def _note(self, scope: Scope, answer: "_Answer", seconds: float, held: int) -> None:
         route = getattr(scope.get("route"), "path", None) or "other"
         self._figures.requests.labels(route, _known_method(scope["method"]), str(answer.status)).inc()
         self._figures.seconds.labels(route).observe(seconds)
@@ -200,12 +211,13 @@ class Guard:
             "request": answer.number,
             "client": (scope.get("client") or ("", 0))[0],
             "method": scope["method"][:16],
-            "path": scope["path"][:200],
+            "path": scope["path"][:200] if scope["path"].startswith("/") else "",  # else it may hold a password
             "status": answer.status,
             "milliseconds": round(1000 * seconds, 1),
             "bytes_in": held,
             "bytes_out": answer.size,
             **({"kind": answer.kind} if answer.kind else {}),
+            **answer.fault,
         }
         LOG.info(json.dumps(line))
 
@@ -216,24 +228,25 @@ class _Answer:
     def __init__(self, send: Send, number: str) -> None:
         self._send, self.number = send, number
         self.status, self.size, self.kind, self._began = 0, 0, "", False
+        self.fault: dict[str, str] = {}
 
     async def send(self, message: Message) -> None:
         """As ASGI's."""
         if message["type"] == "http.response.start":
             self.status, self._began = message["status"], True
-            own = [*_HEADERS, (b"x-request-id", self.number.encode())]
+            own = [*HEADERS, (b"x-request-id", self.number.encode())]
             message = {**message, "headers": [*message.get("headers", []), *own]}
         self.size += len(message.get("body", b""))
         await self._send(message)
 
-    async def refuse(self, refusal: RefusalError) -> None:
-        """Answers with it, if nothing was answered yet."""
+    async def refuse(self, refusal: RefusalError, whole: bool) -> None:
+        """Answers with it, if nothing was answered yet; the connection goes on where the request was read whole."""
         self.kind = refusal.kind
         if self._began:
             return
         body = json.dumps(refusal.body()).encode()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
-        if refusal.status in _UNREAD:
+        if not whole:
             headers["connection"] = "close"
         pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
@@ -257,6 +270,31 @@ def _given(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return given
+
+
+async def _while_there(answering: Awaitable[None], receive: Receive) -> None:
+    """Answers while the client is there: what still waits for its turn when it goes is not begun.
+
+    Raises:
+        RefusalError: The client has gone.
+    """
+    answered = asyncio.ensure_future(answering)
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait((answered, gone), return_when=asyncio.FIRST_COMPLETED)
+        if answered.done():
+            answered.result()
+        else:
+            raise RefusalError(400, "cut_off", "the connection ended before the answer was there")
+    finally:
+        for task in (answered, gone):
+            task.cancel()
+        await asyncio.wait((answered, gone))
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _name_of(host: str) -> str:

@@ -11,7 +11,7 @@ from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.rows import ReplacedError, StoreError
 from lookalike.inference.encoder import Encoder
-from lookalike.serving.guard import LOG
+from lookalike.serving.log_lines import LOG
 from lookalike.serving.shared_calls import for_requests
 
 _Result = TypeVar("_Result")

@@ -1,7 +1,10 @@
 """What a service answers when it does not do what was asked: a status, a kind for programs, a line for people."""
 
+from pathlib import PurePath
+
 from lookalike.data.images import ImageError
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, one_line
+from lookalike.files import DiskFullError
 from lookalike.gallery.history import HistoryError
 from lookalike.gallery.rows import StoreError
 from lookalike.inference.references import GalleryError
@@ -13,10 +16,12 @@ _STATUS: tuple[tuple[type[LookalikeError], int, str], ...] = (  # the first that
     (TooLateError, 503, "too_late"),
     (HistoryError, 409, "history"),
     (StoreError, 503, "store"),
+    (DiskFullError, 503, "store"),
     (ImageError, 422, "image"),
     (GalleryError, 422, "gallery"),
     (LookalikeError, 422, "refused"),
 )
+_MOST_TEXT = 1000  # letters of a message, which may repeat what was sent
 _AGAIN = 1  # seconds after which a busy service may be asked again
 
 
@@ -36,7 +41,37 @@ class RefusalError(Exception):
 
     def body(self) -> dict[str, dict[str, str]]:
         """As JSON."""
-        return {"error": {"kind": self.kind, "message": visible_line(self.message)}}
+        text = visible_line(self.message)
+        if len(text) > _MOST_TEXT:
+            text = f"{text[: _MOST_TEXT // 2]} ... {text[-_MOST_TEXT // 2 :]}"
+        return {"error": {"kind": self.kind, "message": text}}
+
+
+def busy(reason: str) -> RefusalError:
+    """What is answered when there is too much to do.
+
+    Args:
+        reason: Of what there is too much.
+    """
+    return RefusalError(503, "busy", f"{reason}: send it again in a second", {"Retry-After": str(_AGAIN)})
+
+
+def disk_of(error: OSError) -> RefusalError:
+    """What is answered when a file cannot be read or written.
+
+    Args:
+        error: Of the system.
+    """
+    name = visible_line(PurePath(str(error.filename or "a file")).name)
+    reason = one_line(error.strerror or type(error).__name__)
+    text = f"{name}: cannot be used ({reason}): check the disk and its permissions, then send it again"
+    return RefusalError(503, "store", text, {"Retry-After": str(_AGAIN)})
+
+
+def fault() -> RefusalError:
+    """What is answered when the program is at fault."""
+    text = "a fault of this service, not of the request: report the line of its log with the number in X-Request-Id"
+    return RefusalError(500, "fault", text)
 
 
 def refusal_of(error: LookalikeError) -> RefusalError:
@@ -46,5 +81,7 @@ def refusal_of(error: LookalikeError) -> RefusalError:
         error: What it says.
     """
     status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
+    if kind == "refused" and isinstance(error.__cause__, OSError):  # by a disk, not by what was sent
+        status, kind = 503, "store"
     text = str(error).replace("\n  ", " ")  # of several problems: no name in them begins a line
     return RefusalError(status, kind, text, {"Retry-After": str(_AGAIN)} if status == 503 else None)

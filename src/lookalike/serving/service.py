@@ -15,6 +15,7 @@ from lookalike import __version__
 from lookalike.data.images import ImageError
 from lookalike.data.labels import as_label
 from lookalike.errors import LookalikeError
+from lookalike.gallery.enrolment import unit_embeddings
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.encoder import Encoder
@@ -190,6 +191,9 @@ class Service:
         if len(widths) > 1:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
         embeddings = np.array(options.embeddings, np.float64)
+        if widths == {self.encoder.size}:  # others are told as of any gallery
+            with np.errstate(over="ignore"):  # a long vector has a direction, too
+                embeddings = unit_embeddings(embeddings, self.encoder.size)
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
         items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
         self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
@@ -243,6 +247,7 @@ class Service:
                     "note": change.note,
                     "text": str(change),
                     "images": sum(move.images for move in change.moves),
+                    "forgotten": change.forgotten,
                     "moves": [vars(move) for move in change.moves],
                 }
                 for change in changes

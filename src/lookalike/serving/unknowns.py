@@ -8,6 +8,7 @@ from typing import Any
 from lookalike.data.thumbnail import thumbnail
 from lookalike.gallery.enrolment import THUMBNAIL
 from lookalike.gallery.gallery import Gallery
+from lookalike.inference.references import GalleryError
 from lookalike.serving.answers import DiscardUnknownOptions, EnrolUnknownOptions
 from lookalike.serving.refusals import RefusalError
 
@@ -48,7 +49,12 @@ class Unknowns:
     def _suggested(self, kept: dict[str, Path], least: int) -> dict[str, Any]:
         if not kept:
             return {"total": 0, "groups": [], "alone": []}
-        made = self._gallery.suggest(self._folder, least=least)
+        try:
+            made = self._gallery.suggest(self._folder, least=least)
+        except GalleryError:
+            if (now := self._files()) == kept:
+                raise
+            return self._suggested(now, least)  # somebody else threw images away meanwhile
         groups = [
             {
                 "suggestion": group.label,

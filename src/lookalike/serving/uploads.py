@@ -1,13 +1,17 @@
 """Images and options of a request, from its body and its address; nothing of it is written to a disk."""
 
 import json
+import re
+from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -16,8 +20,13 @@ from lookalike.serving.refusals import RefusalError
 
 _MOST_FIELDS = 32
 _MOST_TEXT = 1 << 18  # bytes of one field, such as 64 labels of 1,000 letters
+_MOST_JSON, _MOST_VALUES, _MOST_LISTS = 1 << 25, 4_000_000, 100_000  # a thousand long embeddings; all else is less
+_MOST_NAMES = 100  # of columns
 _MOST_NAME = 200  # letters of a file's name
 _FILES = ("image", "images")
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_Value = TypeVar("_Value")
 _Options = TypeVar("_Options", bound="Options")
 
 
@@ -57,6 +66,12 @@ class Upload:
 
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 32  # bodies are limited before: no file is made of them
+
+    def on_part_end(self) -> None:
+        part = self._current_part
+        if part.file is None and _text_of(bytes(part.data)) is None:
+            raise MultiPartException(f"{part.field_name[:_MOST_NAME]}: no UTF-8")
+        super().on_part_end()
 
 
 async def read_upload(request: Request, most: int) -> Upload:
@@ -119,11 +134,19 @@ async def read_json(request: Request, kind: type[_Options]) -> _Options:
     if request.query_params:
         name = next(iter(request.query_params))
         raise RefusalError(422, "options", f"{name}: expected in the body, found in the address: move it there")
+    body = await request.body()
+    for least, text, most in (
+        (len(body), "bytes", _MOST_JSON),
+        (body.count(b","), "values", _MOST_VALUES),
+        (body.count(b"[") + body.count(b"{"), "lists and objects", _MOST_LISTS),
+    ):
+        if least > most:
+            raise RefusalError(413, "too_large", f"the body: expected JSON of at most {most} {text}: send it in parts")
     try:
-        values = json.loads(await request.body(), parse_constant=_no_constant)
+        values = _from_json(body.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError) as error:
         raise RefusalError(400, "json", f"the body is no JSON ({_first(error)}): send an object") from error
-    return checked(kind, values)
+    return checked(kind, values, strict=True)
 
 
 def query_of(request: Request, kind: type[_Options]) -> _Options:
@@ -139,33 +162,43 @@ def query_of(request: Request, kind: type[_Options]) -> _Options:
     return checked(kind, _once(list(request.query_params.multi_items())))
 
 
-def checked(kind: type[_Options], values: object) -> _Options:
+def checked(kind: type[_Options], values: object, *, strict: bool = False) -> _Options:
     """Values as the options that they are.
 
     Args:
         kind: What is expected.
         values: Plain.
+        strict: They are of JSON, which has numbers and truths of its own: no text stands for them.
 
     Raises:
         RefusalError: A name is unknown, or a value is of another kind; the text names up to five.
     """
+    expected = f"Extra inputs are not permitted; expected {', '.join(kind.model_fields) or 'none'}"
+    if isinstance(values, dict) and len(values) > len(kind.model_fields):
+        name = next(name for name in values if name not in kind.model_fields)
+        raise RefusalError(422, "options", f"{name}: {expected}")
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, strict=strict)
     except ValidationError as error:
         problems = []
         for problem in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
             name = ".".join(map(str, problem["loc"])) or "the body"
-            more = f"; expected {', '.join(kind.model_fields)}" if problem["type"] == "extra_forbidden" else ""
-            problems.append(f"{name}: {problem['msg']}{more}")
+            problems.append(f"{name}: {expected if problem['type'] == 'extra_forbidden' else problem['msg']}")
         raise RefusalError(422, "options", "; ".join(problems)) from error
 
 
 async def _parts(request: Request, body: bytes, most: int) -> list[tuple[str, str | UploadFile]]:
+    boundary = _boundary_of(request.headers["content-type"])
+
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = _InMemory(request.headers, stream(), max_files=most, max_fields=_MOST_FIELDS, max_part_size=_MOST_TEXT)
+    headers = Headers({"content-type": f'multipart/form-data; boundary="{boundary}"'})
+    parser = _InMemory(headers, stream(), max_files=most, max_fields=_MOST_FIELDS, max_part_size=_MOST_TEXT)
     try:
+        end = f"--{boundary}--".encode()
+        if not body.startswith(end) and body.rfind(b"\r\n" + end) < 0:
+            raise MultiPartException("the end of the form is missing")
         return list((await parser.parse()).multi_items())
     except MultiPartException as error:
         raise RefusalError(
@@ -173,10 +206,25 @@ async def _parts(request: Request, body: bytes, most: int) -> list[tuple[str, st
         ) from error
 
 
-def _once(items: list[tuple[str, str]]) -> dict[str, str]:
+def _boundary_of(content_type: str) -> str:
+    """What stands between the parts of a form."""
+    _, parameters = parse_options_header(content_type)
+    charset = parameters.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in ("utf-8", "utf8"):
+        raise RefusalError(415, "content_type", f"charset: expected utf-8, got {charset[:40]}: send text in UTF-8")
+    boundary = parameters.get(b"boundary", b"").decode("latin-1")
+    if not _BOUNDARY.fullmatch(boundary):
+        text = (
+            f"boundary: expected 1 to 70 letters in Content-Type, got {boundary[:80] or 'none'}: let the client set it"
+        )
+        raise RefusalError(400, "form", text)
+    return boundary
+
+
+def _once(items: list[tuple[str, _Value]]) -> dict[str, _Value]:
     values = dict(items)
     if len(values) < len(items):
-        name = next(name for name, _ in items if [other for other, _ in items].count(name) > 1)
+        [(name, _)] = Counter(name for name, _ in items).most_common(1)
         raise RefusalError(422, "options", f"{name}: is given twice: give it once")
     return values
 
@@ -187,11 +235,32 @@ def _as_json(name: str, text: str, kind: type[Options]) -> Any:
     if field is None or not (field.json_schema_extra or {}) or not text.strip():
         return text
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return _from_json(text)
     except (ValueError, RecursionError) as error:
         raise RefusalError(
             422, "options", f'{name}: expected JSON such as {{"label": "Kiwi"}}, got {text[:60]!r}'
         ) from error
+
+
+def _text_of(content: bytes) -> str | None:
+    """As UTF-8, None for what is none."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _from_json(text: str) -> Any:
+    """What it says, where all readers would understand the same.
+
+    Raises:
+        ValueError: It is no JSON, holds a name twice, a number that is none, or half of a character.
+        RecursionError: It is nested too deep.
+    """
+    values = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+    if _HALF.search(text):
+        json.dumps(values, ensure_ascii=False).encode()  # a pair of halves is whole
+    return values
 
 
 def _no_constant(name: str) -> float:
@@ -210,6 +279,20 @@ def _as_text(name: str) -> str:
 
 def _first(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
+
+
+def few(values: Any) -> Any:
+    """An object of not too many names, before each of them is looked at.
+
+    Args:
+        values: As they came.
+
+    Raises:
+        ValueError: There are more.
+    """
+    if isinstance(values, dict) and len(values) > _MOST_NAMES:
+        raise ValueError(f"at most {_MOST_NAMES} names, got {len(values)}")
+    return values
 
 
 JSON_TEXT: dict[str, Any] = {"contentMediaType": "application/json"}

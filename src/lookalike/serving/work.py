@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from threading import Lock
+from typing import Generic, Protocol, TypeVar
 
 from lookalike.errors import LookalikeError
 
@@ -44,37 +45,57 @@ class Work:
 
     def __init__(self, name: str, threads: int, waiting: int, seconds: float, caller: Caller = at_once) -> None:
         self._pool, self._caller = ThreadPoolExecutor(threads, thread_name_prefix=name), caller
+        self._lock = Lock()
         self.threads, self.waiting, self.seconds, self.inside = threads, waiting, seconds, 0
 
     async def run(self, function: Callable[[], _Result]) -> _Result:
         """What a function gives, called by one of the threads.
+
+        A function that began is not stopped when nobody waits for it any more, and keeps its place until it ends; one
+        that still waited is not called.
 
         Args:
             function: Takes nothing.
 
         Raises:
             BusyError: The queue is full.
-            TooLateError: It took too long; a function that began is not stopped, one that waited is not called.
+            TooLateError: It took too long.
         """
-        if self.inside >= self.threads + self.waiting:
-            raise BusyError(f"{self.waiting} requests wait already: send it again in a second, or fewer at a time")
-        self.inside += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, self._caller, function)
-        future.add_done_callback(self._left)
+        with self._lock:
+            if self.inside >= self.threads + self.waiting:
+                raise BusyError(f"{self.waiting} requests wait already: send it again in a second, or fewer at a time")
+            self.inside += 1
+        job = _Job(function)
+        future = self._pool.submit(self._caller, job)
+        future.add_done_callback(lambda _: self._left(job))
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self.seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)
         except TimeoutError:
-            future.cancel()
             raise TooLateError(
                 f"took longer than {self.seconds:g} seconds: send fewer images at a time, or start the service with a "
                 "larger seconds="
             ) from None
 
-    def _left(self, future: "asyncio.Future[_Result]") -> None:
-        self.inside -= 1
-        if not future.cancelled():
-            future.exception()  # has been told, or nobody waits for it any more
+    def _left(self, job: "_Job[_Result]") -> None:
+        job.drop()
+        with self._lock:
+            self.inside -= 1
 
     def close(self) -> None:
         """Waits for what is being done."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Job(Generic[_Result]):
+    """A function to be called; what it holds, such as images, is let go of when it was called or will not be."""
+
+    def __init__(self, function: Callable[[], _Result]) -> None:
+        self._function: Callable[[], _Result] | None = function
+
+    def __call__(self) -> _Result:
+        function = self._function
+        assert function is not None
+        return function()
+
+    def drop(self) -> None:
+        self._function = None
