@@ -265,7 +265,7 @@ def test_thresholds_are_chosen_by_labels_that_were_not_trained_on(
     assert main(["predict", "bundle=models/t", f"image={digits / 'test'}", "k=3", "picture_rows=0"]) == 0
     output = capsys.readouterr()
     assert "false accept rate 0.2 asked" in output.out
-    assert "measured on 4 images of 1 labels that were not trained on" in output.out
+    assert "measured on 4 images of 1 label that were not trained on" in output.out
     assert "4 images of 1 label cannot support 0.2" in output.out + output.err
 
 
