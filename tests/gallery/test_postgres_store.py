@@ -278,7 +278,7 @@ def test_a_gallery_dropped_while_in_use(server: Server, store: PostgresStore, pl
     PostgresStore.create(place, ABOUT).close()
     for call in (store.rows, lambda: store.add([row("b", 2)], "")):
         with pytest.raises(
-            StoreError, match=r"another gallery is there now, or it has another model: open it again with Gallery\.open"
+            StoreError, match=r"another gallery is there now, or it has another model: run the command again"
         ):
             call()
 

@@ -10,6 +10,7 @@ from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
 from lookalike.inference.prediction_json import RejectionJson, read_back
 from lookalike.metrics.unknowns import doubt, least_of, supports
 from lookalike.settings.types import SHARE_EXPECTED
+from lookalike.terminal import counted
 
 OFF = "off"
 Off = Literal["off"]
@@ -82,7 +83,8 @@ class Rejection:
             words.append(f"false accept rate {self.promised:.3g} {'promised' if self.supported else 'asked'}")
         if self.measured is not None:
             kind = "that were trained on" if self.trained else "that were not trained on"
-            of = f"{self.images} images of {'' if self.labels is None else f'{self.labels} '}labels {kind}"
+            labels = "labels" if self.labels is None else counted(self.labels, "label")
+            of = f"{counted(self.images, 'image')} of {labels} {kind}"
             interval = "" if self.interval_95 is None else " (95 % {:.3f} to {:.3f})".format(*self.interval_95)
             words.append(f"{self.measured:.3f}{interval} measured on {of}")
         return ", ".join(words)
