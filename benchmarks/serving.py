@@ -1,6 +1,6 @@
 """Measures `lookalike serve`: one client, 32 clients, and `lookalike embed` beside it. Writes SERVING.md.
 
-python benchmarks/serving.py --photographs <folder of class folders> [--models efficientnet_lite2@320 ...] [--images 10000]
+python benchmarks/serving.py --photographs <folder> [--models efficientnet_lite2@320 ...] [--images 10000]
 
 `@320` is the size that images are read at: that of `quality=standard`, what is trained by default.
 
