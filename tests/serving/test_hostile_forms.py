@@ -1,5 +1,6 @@
 """Forms and addresses that lie: boundaries, parts, files, fields, options, paths."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -58,7 +59,7 @@ KINDS = [
 ]
 
 BOUNDARIES = [
-    attack("no boundary", typed("multipart/form-data"), 400, text="boundary"),
+    attack("no boundary", typed("multipart/form-data"), 400, text="Missing boundary"),
     attack("empty boundary", typed("multipart/form-data; boundary="), 400),
     attack("quoted empty boundary", typed('multipart/form-data; boundary=""'), 400),
     attack("another boundary", typed("multipart/form-data; boundary=other"), 400),
@@ -210,6 +211,7 @@ OPTIONS = [
     *(
         attack(f"images {query}"[:50], request("GET", f"/v1/gallery/images?label=Kiwi&{query}"), 422)
         for query in (
+            "first=9223372036854775808",
             "first=-1",
             "first=x",
             "first=" + "9" * 400,
@@ -235,7 +237,6 @@ OPTIONS = [
             ("with columns that are no json", [KIWI, part("columns", b"x")]),
             ("with columns that are a list", [KIWI, part("columns", b"[1]")]),
             ("with columns of columns", [KIWI, part("columns", b'{"a": {"b": 1}}')]),
-            ("with a list of values", [KIWI, part("columns", b'{"a": [1, 2]}')]),
             ("with a column of its own", [KIWI, part("columns", b'{"label": "x"}')]),
             ("with a column without a name", [KIWI, part("columns", b'{"": 1}')]),
             ("with an infinite column", [KIWI, part("columns", b'{"a": 1e400}')]),
@@ -243,7 +244,18 @@ OPTIONS = [
             ("with half a letter", [KIWI, part("columns", b'{"a": "\\udc00"}')]),
             ("with a column twice", [KIWI, part("columns", b'{"a": 1, "a": 2}')]),
             ("with a note of 2,001 letters", [KIWI, part("note", b"a" * 2001)]),
-            ("with an unknown field", [KIWI, part("labels", b"Leek")]),
+            ("with an unknown field", [KIWI, part("labelled", b"Leek")]),
+            ("with a label and labels", [KIWI, part("labels", b'["Leek"]')]),
+            ("with labels that are no json", [part("labels", b"Leek")]),
+            ("with two labels", [part("labels", b'["Kiwi", "Leek"]')]),
+            ("with labels of numbers", [part("labels", b"[1]")]),
+            ("with no labels", [part("labels", b"[]")]),
+            ("with two cameras", [KIWI, part("cameras", b"[1, 2]")]),
+            ("with cameras of texts", [KIWI, part("cameras", b'["x"]')]),
+            ("with cameras beyond 64 bits", [KIWI, part("cameras", b"[" + b"9" * 30 + b"]")]),
+            ("with 40,000 cameras", [KIWI, part("cameras", b"[" + b"1," * 40_000 + b"1]")]),
+            ("with two values of a column", [KIWI, part("columns", b'{"a": [1, 2]}')]),
+            ("with 101 columns", [KIWI, part("columns", json.dumps({f"c{n}": 1 for n in range(101)}).encode())]),
         )
     ),
 ]

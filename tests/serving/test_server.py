@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from lookalike.serving import protocol
 from lookalike.serving.guard import Receive, Scope, Send
 from lookalike.serving.server import ListenError, listen, server_of
 
@@ -69,3 +70,26 @@ def test_a_port_in_use_is_told_in_a_line() -> None:
 def test_a_host_that_is_not_this_computer_is_told_in_a_line(host: str) -> None:
     with pytest.raises(ListenError, match=r"^host=.* port=0: .*: give another port=, or end what uses it$"):
         listen(host, 0)
+
+
+def test_a_head_that_does_not_come_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.6)
+    with answering(listen("127.0.0.1", 0)) as (address, _):
+        port = int(address.rstrip("/").rpartition(":")[2])
+        with (
+            socket.create_connection(("127.0.0.1", port)) as silent,
+            socket.create_connection(("127.0.0.1", port)) as slowly,
+        ):
+            slowly.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            for connection in (silent, slowly):
+                connection.settimeout(5)
+                assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert requests.get(address, timeout=10).text == "done", "others are answered"
+
+
+def test_a_connection_that_is_used_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.4)
+    with answering(listen("127.0.0.1", 0)) as (address, _), requests.Session() as session:
+        for _ in range(3):
+            assert session.get(address, timeout=10).text == "done"
+            time.sleep(0.6)

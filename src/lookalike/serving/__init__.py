@@ -6,7 +6,7 @@ In reading order:
     work           threads, a bounded queue, a limit on time
     shared_calls   images of concurrent requests share a call of the network
     refusals       what is answered where nothing is done
-    log_lines      a line of the log for each request
+    log_lines      an object of JSON per line of the log
     uploads        images and options of a request
     answers        what is taken and given, as types
     figures        what is counted, for Prometheus
@@ -17,7 +17,7 @@ In reading order:
     service        what a service does with a gallery
     documents      options, for the OpenAPI document
     app            the application
-    connections    connections that are patient with no one
+    protocol       a connection, and what is no request
     server         listens
     demo           a gallery of example photographs
     start          puts a service together and runs it

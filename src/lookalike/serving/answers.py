@@ -15,7 +15,6 @@ Names = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=100
 Numbers = Annotated[list[Number], Field(fail_fast=True, min_length=1, max_length=10_000)]
 _Row = Annotated[list[float], Field(fail_fast=True)]  # a list of a million wrong values is one error, not a million
 _Values = Annotated[list[Scalar], Field(fail_fast=True, max_length=10_000)]
-Columns = Annotated[dict[str, Scalar], BeforeValidator(few)]
 Filter = Annotated[dict[str, Scalar | _Values], BeforeValidator(few)]
 K = Annotated[int, Field(ge=1, le=1000)]
 SCHEMA = 1  # of all answers: raised when a client of an earlier version would misread one
@@ -43,7 +42,7 @@ class AddOptions(Options):
     label: Text | None = Field(default=None, description="of all images of the request")
     labels: Names | None = json_field("JSON: a label for each image, in place of label")
     camera: int | None = Field(default=None, description="what took them")
-    cameras: Annotated[list[int | None], Field(fail_fast=True)] | None = json_field(
+    cameras: Annotated[list[int | None], Field(fail_fast=True, max_length=10_000)] | None = json_field(
         "JSON: what took each image, in place of camera"
     )
     columns: Filter | None = json_field(

@@ -54,7 +54,7 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
         docs_url=None,  # their pages come from other hosts
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        redirect_slashes=False,  # to where the header Host says
+        redirect_slashes=False,  # to wherever the header Host says
     )
     _refuse(app)
     _asking(app, service, asking, limits.images)

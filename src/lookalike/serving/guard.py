@@ -90,19 +90,19 @@ class Guard:
             held = len(body)
             await _while_there(self._app(scope, _given(body, receive), answer.send), receive)
         except RefusalError as refusal:
-            # an answer amid a request that is still sent would often be lost
-            whole = "expect" not in headers and await self._drain(receive)
-            await answer.refuse(refusal, whole)
+            if "expect" not in headers:  # else it sends nothing more
+                await self._drain(receive)  # an answer amid a request that is still sent would often be lost
+            await answer.refuse(refusal)
         except Exception as error:  # a fault of the program, which its log tells about
             answer.fault = fault_of(error)
-            await answer.refuse(fault(), whole=True)
+            await answer.refuse(fault())
         finally:
             self._held -= held
             self._note(scope, answer, perf_counter() - began, held)
 
     def _right(self, scope: Scope, headers: dict[str, str]) -> Right:
         """What the sender may do, refused where that is not enough."""
-        path, method, version = scope["path"], scope["method"], scope["http_version"]
+        path, method, version = scope["path"], scope["method"], scope.get("http_version", "1.1")
         if version not in ("1.0", "1.1"):
             raise RefusalError(505, "version", f"HTTP/{version}: expected HTTP/1.1: send it as that")
         if not self._tokens:
@@ -187,8 +187,8 @@ class Guard:
             "service with a larger max_megabytes=",
         )
 
-    async def _drain(self, receive: Receive) -> bool:
-        """Takes what is still sent, for a while; whether the request ended."""
+    async def _drain(self, receive: Receive) -> None:
+        """Takes what is still sent, for a while."""
         left = self._limits.body
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -196,10 +196,9 @@ class Guard:
                     message = await receive()
                     left -= len(message.get("body", b"")) or 1
                     if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                        return True
+                        return
         except TimeoutError:
-            pass
-        return False
+            return
 
     def _note(self, scope: Scope, answer: "_Answer", seconds: float, held: int) -> None:
         route = getattr(scope.get("route"), "path", None) or "other"
@@ -239,15 +238,14 @@ class _Answer:
         self.size += len(message.get("body", b""))
         await self._send(message)
 
-    async def refuse(self, refusal: RefusalError, whole: bool) -> None:
-        """Answers with it, if nothing was answered yet; the connection goes on where the request was read whole."""
+    async def refuse(self, refusal: RefusalError) -> None:
+        """Answers with it, if nothing was answered yet, and ends the connection."""
         self.kind = refusal.kind
         if self._began:
             return
         body = json.dumps(refusal.body()).encode()
-        headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
-        if not whole:
-            headers["connection"] = "close"
+        headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+        headers |= refusal.headers
         pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
         await self.send({"type": "http.response.body", "body": body})

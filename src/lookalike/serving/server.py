@@ -8,9 +8,9 @@ from collections.abc import Callable
 import uvicorn
 
 from lookalike.errors import LookalikeError
-from lookalike.serving.connections import Connection, claim_files
 from lookalike.serving.guard import App
 from lookalike.serving.log_lines import log_to
+from lookalike.serving.protocol import HttpProtocol, claim_files
 
 _STOP_SECONDS = 20  # for requests in flight when the service is ended
 
@@ -55,7 +55,7 @@ def server_of(app: App) -> uvicorn.Server:
     """
     config = uvicorn.Config(
         app,
-        http=Connection,
+        http=HttpProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

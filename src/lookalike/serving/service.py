@@ -15,7 +15,6 @@ from lookalike import __version__
 from lookalike.data.images import ImageError
 from lookalike.data.labels import as_label
 from lookalike.errors import LookalikeError
-from lookalike.gallery.enrolment import unit_embeddings
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.health import health_of
 from lookalike.inference.encoder import Encoder
@@ -191,9 +190,9 @@ class Service:
         if len(widths) > 1:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
         embeddings = np.array(options.embeddings, np.float64)
-        if widths == {self.encoder.size}:  # others are told as of any gallery
-            with np.errstate(over="ignore"):  # a long vector has a direction, too
-                embeddings = unit_embeddings(embeddings, self.encoder.size)
+        zero = np.abs(embeddings).max(axis=1, initial=0) < np.finfo(np.float32).tiny
+        if zero.any() and embeddings.shape[1] == self.encoder.size:  # else the gallery says what is wrong
+            raise GalleryError(f"embeddings: row {int(np.argmax(zero))} is zero, expected a direction: leave it out")
         near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
         items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
         self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])

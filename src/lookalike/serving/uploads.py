@@ -214,10 +214,8 @@ def _boundary_of(content_type: str) -> str:
         raise RefusalError(415, "content_type", f"charset: expected utf-8, got {charset[:40]}: send text in UTF-8")
     boundary = parameters.get(b"boundary", b"").decode("latin-1")
     if not _BOUNDARY.fullmatch(boundary):
-        text = (
-            f"boundary: expected 1 to 70 letters in Content-Type, got {boundary[:80] or 'none'}: let the client set it"
-        )
-        raise RefusalError(400, "form", text)
+        reason = f"Missing boundary, expected 1 to 70 letters, got {boundary[:80] or 'none'}"
+        raise RefusalError(400, "form", f"the form cannot be read ({reason}): let the client set its Content-Type")
     return boundary
 
 
@@ -281,7 +279,7 @@ def _first(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
-def few(values: Any) -> Any:
+def few(values: object) -> object:
     """An object of not too many names, before each of them is looked at.
 
     Args:

@@ -28,7 +28,7 @@ _TOLD_AT_ONCE = 20  # of more connections that are told why; others are ended wi
 _OWN_FILES = 100  # that a process opens beside its connections
 
 
-class Connection(H11Protocol):
+class HttpProtocol(H11Protocol):
     """Ended when its request does not begin and end its head in time, or when its answer is not taken."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

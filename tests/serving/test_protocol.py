@@ -36,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
 
 
 def test_half_of_a_head_then_nothing(shop: Besieged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.serving.connections.HEAD_SECONDS", 0.3)
+    monkeypatch.setattr("lookalike.serving.protocol.HEAD_SECONDS", 0.3)
     for sent in (b"", b"G", b"POST /v1/search HTTP/1.1\r\nHost: local"):
         error = need_honest(exchange(shop.address, sent), 408, text="the head of the request .* 0.3 seconds")
         assert error["kind"] == "slow"
@@ -45,7 +45,7 @@ def test_half_of_a_head_then_nothing(shop: Besieged, monkeypatch: pytest.MonkeyP
 def test_a_head_letter_by_letter_has_no_more_time_than_one_at_once(
     shop: Besieged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookalike.serving.connections.HEAD_SECONDS", 0.5)
+    monkeypatch.setattr("lookalike.serving.protocol.HEAD_SECONDS", 0.5)
     with connected(shop.address) as connection:
         connection.settimeout(0.05)
         answer = b""
@@ -88,7 +88,7 @@ def test_many_requests_at_once_on_a_connection(shop: Besieged) -> None:
 
 
 def test_more_connections_than_there_may_be(shop: Besieged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.serving.connections._most", lambda: 5)
+    monkeypatch.setattr("lookalike.serving.protocol._most", lambda: 5)
     idle = [connected(shop.address) for _ in range(5)]
     try:
         for _ in range(3):
@@ -111,7 +111,7 @@ def test_more_connections_than_there_may_be(shop: Besieged, monkeypatch: pytest.
 
 
 def test_a_client_that_takes_no_answer_is_let_go(shop: Besieged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.serving.connections.HEAD_SECONDS", 0.5)
+    monkeypatch.setattr("lookalike.serving.protocol.HEAD_SECONDS", 0.5)
     page = request("GET", "/v1/openapi.json").replace(b"Connection: close\r\n", b"")
     with connected(shop.address) as connection:
         connection.settimeout(0.2)
