@@ -119,7 +119,7 @@ def test_searching(service: Service) -> None:
         service.search(answers.SearchOptions(embeddings=[[1.0, 0.0], [1.0, 0.0, 0.0]]))
     with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\]"):
         service.search(answers.SearchOptions(embeddings=[[1.0, 0.0]]))
-    with pytest.raises(GalleryError, match="embeddings: row 0 has length inf: expected a direction: leave it out"):
+    with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\]"):
         service.search(answers.SearchOptions(embeddings=[[1e300] * 16]))
 
 
