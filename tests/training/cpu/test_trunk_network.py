@@ -54,7 +54,10 @@ def test_openvino_gives_what_torch_gives(
     with torch.no_grad():
         expected, last = in_memory_order(embedder.trunk(images))
     quick = trunk_network(embedder, pixels, bf16, "cpu", last)
-    assert quick.batch != TrunkNetwork(embedder, bf16, "cpu").batch, "it is OpenVINO that runs it"
+    if quick.batch == TrunkNetwork(embedder, bf16, "cpu").batch:  # bf16 of this processor is too far from torch's
+        assert bf16
+        assert "OpenVINO disagrees with torch (cosine 0.99" in capsys.readouterr().err
+        return
     features = quick(images)
     assert features.shape == expected.shape
     assert features.dtype == torch.bfloat16
