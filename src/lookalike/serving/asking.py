@@ -376,15 +376,9 @@ def _page_of_images(values: dict[str, Any]) -> tuple[int, list[EnrolledImage]]:
 
 
 def _changes(values: dict[str, Any]) -> list[Change]:
+    names = ("number", "time", "action", "note")
     return [
-        Change(
-            item["number"],
-            item["time"],
-            item["action"],
-            item["note"],
-            tuple(map(_move, item["moves"])),
-            item["forgotten"],
-        )
+        Change(*(item[name] for name in names), tuple(map(_move, item["moves"])), item["forgotten"])
         for item in values["changes"]
     ]
 
