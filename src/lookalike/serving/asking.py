@@ -376,15 +376,14 @@ def _page_of_images(values: dict[str, Any]) -> tuple[int, list[EnrolledImage]]:
 
 
 def _changes(values: dict[str, Any]) -> list[Change]:
-    names = ("number", "time", "action", "note")
     return [
-        Change(*(item[name] for name in names), tuple(map(_move, item["moves"])), item["forgotten"])
-        for item in values["changes"]
+        Change(row["number"], row["time"], row["action"], row["note"], _moves(row["moves"]), row["forgotten"])
+        for row in values["changes"]
     ]
 
 
-def _move(values: dict[str, Any]) -> Move:
-    return Move(values["before"], values["after"], values["images"])
+def _moves(values: list[dict[str, Any]]) -> tuple[Move, ...]:
+    return tuple(Move(item["before"], item["after"], item["images"]) for item in values)
 
 
 def _health(values: dict[str, Any]) -> ServiceHealth:
