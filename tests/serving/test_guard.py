@@ -258,6 +258,8 @@ def test_headers_of_every_answer() -> None:
         policy = got.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
+        assert "data:" not in policy
+        assert "camera=()" in got.headers["permissions-policy"]
         assert "frame-ancestors 'none'" in policy
         assert "server" not in got.headers
     assert len({got.headers["x-request-id"] for got in answers}) == len(answers)

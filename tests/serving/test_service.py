@@ -88,11 +88,11 @@ def test_none_that_can_be_used_is_an_error(count: int, service: Service) -> None
         service.embed(images, upload(*images).names)
     with pytest.raises(ImageError, match=text):
         service.add(images, upload(*images).names, answers.AddOptions(label="x"))
-    assert service.about()["last_change"] == 1
+    assert service.about()["gallery_version"] == 1
 
 
-def test_all_or_none(service: Service, files: list[bytes]) -> None:
-    options = answers.AddOptions(label="x", all_or_none=True)
+def test_all_or_nothing(service: Service, files: list[bytes]) -> None:
+    options = answers.AddOptions(label="x", all_or_nothing=True)
     with pytest.raises(GalleryError, match=r"1 of 2 images cannot be used, so none was added:\n  b\.png: not an image"):
         service.add([files[0], b"none"], ["a.png", "b.png"], options)
     assert "x" not in service.gallery.labels

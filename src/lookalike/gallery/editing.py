@@ -185,18 +185,19 @@ class Editable(Searchable):
         """The number of what this thread changed last, for `undo`; None where nothing was changed by it."""
         return self._store.change_of_thread
 
-    def log(self, most: int | None = None) -> list[Change]:
+    def log(self, most: int | None = None, *, before: int | None = None) -> list[Change]:
         """The changes, the latest first.
 
         Args:
             most: How many at most, from 0; None for all.
+            before: Only changes with a smaller number; None for the latest.
 
         Raises:
             GalleryError: No such number.
         """
         if most is not None and whole_number("most", most) < 0:
             raise GalleryError(f"most={most}: expected how many changes, from 0, or None for all")
-        return self._store.changes(most)
+        return self._store.changes(most, None if before is None else whole_number("before", before))
 
     def at(self, change: int) -> PastGallery:
         """The gallery as it was after a change: searched and asked, never changed.

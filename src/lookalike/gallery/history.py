@@ -220,21 +220,25 @@ class Writing:
         self.connection.execute("DELETE FROM events WHERE before = after")
 
 
-def changes_of(connection: Connection, most: int | None) -> list[Change]:
+def changes_of(connection: Connection, most: int | None, before: int | None = None) -> list[Change]:
     """The changes, the latest first.
 
     Args:
         connection: Of the gallery.
         most: How many at most; None for all.
+        before: Only those with a smaller number; None for the latest.
     """
-    limit = _ALL if most is None else most
-    query = "SELECT number, time, action, note FROM changes ORDER BY number DESC LIMIT ?"
-    rows = connection.execute(query, (limit,)).fetchall()
+    limit, end = _ALL if most is None else most, _ALL if before is None else before
+    query = "SELECT number, time, action, note FROM changes WHERE number < ? ORDER BY number DESC LIMIT ?"
+    rows = connection.execute(query, (end, limit)).fetchall()
     moves: dict[int, list[Move]] = {}
     first = rows[-1][0] if rows else 0
-    query = "SELECT change, before, after, count(*) FROM events WHERE change >= ? GROUP BY change, before, after"
-    for number, before, after, images in connection.execute(query, (first,)):
-        moves.setdefault(number, []).append(Move(before, after, images))
+    query = (
+        "SELECT change, before, after, count(*) FROM events WHERE change >= ? AND change < ? "
+        "GROUP BY change, before, after"
+    )
+    for number, old, new, images in connection.execute(query, (first, end)):
+        moves.setdefault(number, []).append(Move(old, new, images))
     sorted_moves = {number: tuple(sorted(parts, key=_by_labels)) for number, parts in moves.items()}
     query = "SELECT name, value FROM about WHERE name LIKE ?"
     counts = {

@@ -302,10 +302,10 @@ class SqlStore(ImageFacts):
     def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:
         """Puts float32 [N, D] in the place of all embeddings, of another D perhaps."""
 
-    def changes(self, most: int | None = None) -> list[Change]:
+    def changes(self, most: int | None = None, before: int | None = None) -> list[Change]:
         """The changes, the latest first."""
         with self.reading() as connection:
-            return changes_of(connection, most)
+            return changes_of(connection, most, before)
 
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[Writing]:

@@ -19,7 +19,7 @@ from lookalike.serving import answers
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import Limits, need_write
-from lookalike.serving.refusals import RefusalError, disk_of, fault, refusal_of
+from lookalike.serving.refusals import RefusalError, disk_of, fault, log_of, places_of, refusal_of, without_places
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import query_of, read_json, read_upload
 from lookalike.serving.work import Work
@@ -56,7 +56,7 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,  # to wherever the header Host says
     )
-    _refuse(app)
+    _refuse(app, places_of(*service.places))
     _asking(app, service, asking, limits.images)
     _reading(app, service, changing, limits)
     _changing(app, service, asking, changing, limits.images)
@@ -66,10 +66,11 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
     return app
 
 
-def _refuse(app: FastAPI) -> None:
+def _refuse(app: FastAPI, places: dict[str, str]) -> None:
     """One form for everything that is not done."""
 
     async def refused(request: Request, error: Exception) -> Response:
+        met = error
         if isinstance(error, LookalikeError):
             error = refusal_of(error)
         elif isinstance(error, HTTPException):
@@ -80,6 +81,8 @@ def _refuse(app: FastAPI) -> None:
             error = disk_of(error)
         elif not isinstance(error, RefusalError):
             error = fault()
+        error = without_places(error, places)
+        request.scope.setdefault("state", {})["why"] = log_of(met, error)
         return JSONResponse(error.body(), error.status, error.headers)
 
     for kind in (RefusalError, LookalikeError, HTTPException, OSError, Exception):
@@ -131,7 +134,7 @@ def _reading(app: FastAPI, service: Service, work: Work, limits: Limits) -> None
 
     async def log(request: Request) -> Any:
         options = query_of(request, answers.LogOptions)
-        return await work.run(lambda: service.log(options.most))
+        return await work.run(lambda: service.log(options.most, options.before))
 
     async def health(request: Request) -> Any:
         query_of(request, answers.NoOptions)

@@ -53,6 +53,7 @@ class Service:
         figures: What is counted.
         kept: The gallery.
         keeps_unknown: Whether it has a folder for unknown images.
+        places: Where it and that folder are, and what clients are told instead.
         unknowns: That are kept there.
 
     Args:
@@ -67,6 +68,7 @@ class Service:
         self.keeps_unknown = bool(folder or unknown)
         self.kept = KeptOpen(gallery)
         self.unknowns = Unknowns(lambda: self.gallery, unknown)
+        self.places = ((gallery.path, gallery.name), (unknown, "the folder of unknown images"))
         self._warm = False
         self._days = DayCounts(folder / "days.json" if folder else None)
 
@@ -131,7 +133,7 @@ class Service:
         self.figures.unknown.inc(unknown)
         if made.rejection is not None:
             self._days.add(len(made) - len(made.failed), unknown)
-        answer = made.to_dict()
+        answer = {**made.to_dict(), "bundle": self.gallery.name}
         self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
             answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
@@ -208,9 +210,9 @@ class Service:
             "labels": len(gallery.labels),
             "fingerprint": self.encoder.fingerprint,
             "dimensions": self.encoder.size,
-            "last_change": gallery.version,
+            "gallery_version": gallery.version,
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
-            "version": __version__,
+            "lookalike_version": __version__,
             "keeps_unknown": self.keeps_unknown,
             "unknown": self.unknowns.count(),
         }
@@ -230,13 +232,14 @@ class Service:
         total = self.gallery.references.labels.count(as_label(options.label))
         return {"total": total, "images": [vars(image) for image in shown]}
 
-    def log(self, most: int) -> dict[str, Any]:
+    def log(self, most: int, before: int | None = None) -> dict[str, Any]:
         """The latest changes.
 
         Args:
             most: How many.
+            before: Only those with a smaller number.
         """
-        changes = self.gallery.log(most)
+        changes = self.gallery.log(most, before=before)
         return {
             "changes": [
                 {
@@ -281,7 +284,7 @@ class Service:
                     sources=list(names),
                     note=options.note,
                     keep_copies=options.keep_copies,
-                    errors=None if options.all_or_none else errors,
+                    errors=None if options.all_or_nothing else errors,
                 )
             except GalleryError:
                 _need_one(len(errors), len(images), list(errors.values()))
