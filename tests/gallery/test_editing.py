@@ -1,5 +1,7 @@
 """Enrolled images change their labels, go and come back: all that are named, or none."""
 
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cv2
@@ -9,7 +11,10 @@ import pytest
 from image_folders import files_of
 from lookalike import Gallery, Model
 from lookalike.errors import LookalikeError
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import GalleryError
+
+from .conftest import Place
 
 
 def test_a_label_is_renamed_and_never_into_one_that_is_there(gallery: Gallery) -> None:
@@ -188,3 +193,37 @@ def test_a_number_of_changes_is_none_below_zero(gallery: Gallery) -> None:
     assert gallery.log(0) == []
     with pytest.raises(GalleryError, match=r"^most=-1: expected how many changes, from 0, or None for all$"):
         gallery.log(-1)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda gallery: gallery.move([1, 3], "x"), r"^move: image=3 is not in "),
+        (lambda gallery: gallery.remove(image=[1, 3]), r"^remove: image=3 is not in "),
+        (lambda gallery: gallery.remove(label=["digit 0", "c"]), r"has no label 'c'"),
+    ],
+)
+def test_all_or_none_holds_when_another_removes_one_at_the_last_moment(
+    place: Place,
+    gallery: Gallery,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Gallery], int],
+    text: str,
+) -> None:
+    """Between what was looked at before the transaction and the transaction itself."""
+    with Gallery.create(place.text, gallery.model) as made, closing(place.open()) as other:
+        made.add_embeddings(gallery.references.embeddings[[0, 1, 20]], ["digit 0", "digit 0", "c"])
+        plain = SqlStore._change
+
+        @contextmanager
+        def late(store: SqlStore, action: str, note: str) -> Iterator[object]:
+            if store is not other:
+                other.remove("id", [3], "")
+            with plain(store, action, note) as writing:
+                yield writing
+
+        monkeypatch.setattr(SqlStore, "_change", late)
+        with pytest.raises(GalleryError, match=text):
+            change(made)
+        assert made.labels == {"digit 0": 2}
+        assert [entry.action for entry in made.log()] == ["remove", "add"], "the one of the other"

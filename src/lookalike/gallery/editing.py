@@ -80,8 +80,10 @@ class Editable(Searchable):
             GalleryError: An image is not there, or the label is empty.
         """
         _, numbers = self._chosen("move", None, image, None)
-        self._need_images("move", numbers)
-        return self._store.move(numbers, as_new_label(label), as_note(note))
+        moved, missing = self._store.move(numbers, as_new_label(label), as_note(note))
+        if missing:
+            raise _not_there("move", missing, self.path)
+        return moved
 
     def remove(
         self,
@@ -106,12 +108,8 @@ class Editable(Searchable):
             GalleryError: None or several of the three are given, or nothing matches.
         """
         column, values = self._chosen("remove", label, image, source)
-        if column == "id":
-            self._need_images("remove", values)
-        if column == "label" and (missing := set(values) - self._store.labels_among(map(str, values))):
-            self._refuse_label(str(min(missing, key=values.index)))
-        removed = self._store.remove(column, values, as_note(note))
-        return removed or self._refuse("remove", column, values, source)
+        removed, missing = self._store.remove(column, values, as_note(note))
+        return removed or self._refuse("remove", column, missing, source)
 
     def forget(
         self,
@@ -235,6 +233,8 @@ class Editable(Searchable):
     def _refuse(self, verb: str, column: Column, values: list[str | int], source: str | Path | None) -> int:
         if column == "label":
             return self._refuse_label(str(values[0]))
+        if column == "id":
+            raise _not_there(verb, values, self.path)
         raise GalleryError(f"{verb}: source={source} is not in {self.path}: give the path it was enrolled from")
 
     def _refuse_label(self, label: str) -> int:
