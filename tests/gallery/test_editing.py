@@ -1,8 +1,11 @@
 """Enrolled images change their labels, go and come back: all that are named, or none."""
 
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -11,7 +14,10 @@ import pytest
 from image_folders import files_of
 from lookalike import Gallery, Model
 from lookalike.errors import LookalikeError
+from lookalike.gallery.history import Writing
+from lookalike.gallery.rows import StoreError
 from lookalike.gallery.sql_store import SqlStore
+from lookalike.gallery.sqlite_store import SqliteStore
 from lookalike.inference.references import GalleryError
 
 from .conftest import Place
@@ -143,6 +149,76 @@ def test_what_was_kept_of_forgotten_images_goes_with_them(model: Model, digits: 
         gallery.add([mine, kept[0]], "Anna")
         assert gallery.forget(label="Anna") == 2
         assert [file.exists() for file in (mine, *kept)] == [True, False, True]
+
+
+@pytest.fixture
+def kept(model: Model, digits: Path, tmp_path: Path) -> Iterator[tuple[Gallery, Path]]:
+    """A gallery, and a copy in its own folder, which is enrolled as Anna."""
+    with Gallery.create(tmp_path / "shop", model) as gallery:
+        gallery.add(digits / "train" / "digit 0")
+        (file,) = gallery.keep_unknown(gallery.predict(files_of(digits, "train/digit 4/*.png")[:1], threshold=1.0))
+        gallery.add([file], "Anna")
+        yield gallery, file
+
+
+def test_a_kept_file_stays_where_its_image_could_not_be_forgotten(
+    kept: tuple[Gallery, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, file = kept
+
+    def failing(*given: object) -> NoReturn:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Writing, "forget", failing)
+    with pytest.raises(StoreError, match=r"cannot be used \(disk I/O error\)"):
+        gallery.forget(label="Anna")
+    assert gallery.labels["Anna"] == 1
+    assert file.exists()
+
+
+def test_a_kept_file_goes_although_its_bytes_in_the_log_cannot_go_yet(
+    kept: tuple[Gallery, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, file = kept
+    erased = iter([False])
+
+    def erase(store: SqliteStore) -> bool:
+        for answer in erased:
+            return answer
+        raise StoreError("another process reads the gallery")
+
+    monkeypatch.setattr(SqliteStore, "erase", erase)
+    with pytest.raises(StoreError, match="another process reads the gallery"):
+        gallery.forget(label="Anna")
+    assert not file.exists()
+
+
+def test_a_kept_file_that_a_killed_process_left_goes_with_the_next_call(
+    kept: tuple[Gallery, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the images were forgotten and the file was about to go."""
+    gallery, file = kept
+    assert isinstance(gallery.path, Path)
+    plain = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path == file:
+            raise KeyboardInterrupt
+        plain(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", unlink)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.forget(label="Anna")
+    assert "Anna" not in gallery.labels
+    assert file.exists()
+    with Gallery.open(gallery.path) as again:
+        assert again.forget(label="Anna") == 0, "said, too"
+        assert not file.exists()
+        stored = [path.read_bytes() for path in gallery.path.iterdir() if path.is_file()]
+        assert not any(text in content for text in (b"Anna", os.fsencode(file.name)) for content in stored)
+        with pytest.raises(GalleryError, match="has no label 'Anna'"):
+            again.forget(label="Anna")
 
 
 def test_several_labels_are_removed_and_forgotten_together_or_not_at_all(gallery: Gallery) -> None:

@@ -1,6 +1,6 @@
 """What changes enrolled images: renamed, merged, moved, removed, forgotten, taken back; and the log of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lookalike.console import say
@@ -139,6 +139,7 @@ class Editable(Searchable):
             StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
         """
         column, values = self._chosen("forget", label, image, source)
+        self._store.delete_leftover(self._own_files)  # of a killed process
         erased = self._store.erase()  # of an earlier call that found the gallery in use
         if column == "id" and not erased:
             self._need_images("forget", values, removed=True)
@@ -146,21 +147,18 @@ class Editable(Searchable):
             for value in values:
                 if not self._store.images_of(column, [value]):
                     self._refuse_label(str(value))
-        self._forget_files(column, values)
-        forgotten = self._store.forget(column, values, as_note(note))
+        forgotten = self._store.forget(column, values, as_note(note), self._own_files)
         if erased and not forgotten:
             say(f"{self.path}: what was forgotten earlier is in no file any more")
             return 0
         return forgotten or self._refuse("forget", column, values, source)
 
-    def _forget_files(self, column: Column, values: list[str | int]) -> None:
-        """Deletes the copies that `keep_unknown` made of these images in the gallery's own folder."""
-        if not isinstance(self.path, Path) or not (self.path / UNKNOWN_FOLDER).is_dir():
-            return
+    def _own_files(self, sources: Sequence[str]) -> list[str]:
+        """Those that are copies which `keep_unknown` made in the gallery's own folder."""
+        if not isinstance(self.path, Path):
+            return []
         own = (self.path / UNKNOWN_FOLDER).resolve()
-        for source in self._store.sources(self._store.images_of(column, values)):
-            if own in Path(source).parents:
-                Path(source).unlink(missing_ok=True)
+        return [source for source in sources if own in Path(source).parents and ".." not in Path(source).parts]
 
     def undo(self, change: int, *, note: str = "") -> int:
         """Takes a change back, as a change of its own, which can be undone as well.

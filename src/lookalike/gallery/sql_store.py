@@ -5,17 +5,21 @@ Every change is one transaction with a number, whole or not at all. Threads of a
 Letters in shapes: N images, D embedding.
 """
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
+from lookalike.gallery import leftover
 from lookalike.gallery.about import ERASING
 from lookalike.gallery.history import FORGOTTEN, Change, Column, Connection, Writing, changes_of, labels_at
 from lookalike.gallery.image_facts import ImageFacts
+from lookalike.gallery.leftover import Own
 from lookalike.gallery.looked_up import count_of, enrolled_as, images_of, missing_of
 from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError, digest
 from lookalike.gallery.same_images import sorted_out
@@ -250,20 +254,36 @@ class SqlStore(ImageFacts):
         with self.reading() as connection:
             return images_of(connection, column, values)
 
-    def forget(self, column: Column, values: Sequence[str | int], note: str) -> int:
+    def forget(self, column: Column, values: Sequence[str | int], note: str, own: Own = lambda sources: []) -> int:
         """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
 
+        Those of their sources that are files of the gallery itself, as `own` says, go as soon as the images are gone.
+
         Raises:
-            StoreError: They are deleted, but see `erase`.
+            StoreError: They are deleted, but see `erase`, or a file could not be.
         """
         with self._change("forget", note) as writing:
+            files = leftover.own_of(writing.connection, column, values, own)
             self._no_longer_kept(images_of(writing.connection, column, values))
             forgotten = writing.forget(column, values)
             if writing.touched:
-                _set(writing.connection, ERASING, "1")
+                _set(writing.connection, ERASING, str(writing.number))
                 _set(writing.connection, f"{FORGOTTEN}{writing.number}", str(forgotten))
+                leftover.note(writing.connection, files)
+        self.delete_leftover(own)
         self.erase()
         return forgotten
+
+    def delete_leftover(self, own: Own) -> None:
+        """Deletes the files of forgotten images, those that a killed process left, too."""
+        with self.reading() as connection:
+            text = leftover.noted(connection)
+        if text:
+            with self._explained():
+                for file in own(json.loads(text)):
+                    Path(file).unlink(missing_ok=True)
+            with self._open(), self._writing() as connection:
+                leftover.settle(connection, text)
 
     def all_images(self) -> list[int]:
         """The numbers of all images, removed ones too, ascending."""

@@ -124,7 +124,8 @@ class SqliteStore(SqlStore):
         """
         with self._open():
             connection = self._connection
-            if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
+            row = connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()
+            if row is None:
                 return False
             self._vectors.discard()
             if not self._log_emptied():
@@ -132,8 +133,8 @@ class SqliteStore(SqlStore):
                     f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
                     "log: end that process and call forget again"
                 )
-            with self._writing():
-                connection.execute("DELETE FROM about WHERE name = ?", (ERASING,))
+            with self._writing():  # unless more was forgotten meanwhile
+                connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
             self._log_emptied()
         return True
 
