@@ -4,11 +4,16 @@ import os
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 import processes
+from lookalike.gallery import sqlite_store
 from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.rows import Row, StoreError
 from lookalike.gallery.sqlite_store import SqliteStore
@@ -200,3 +205,55 @@ def test_compacting_beside_a_reader_gives_nothing_back_yet(store: SqliteStore, f
     with SqliteStore(file).reading() as reading:
         reading.execute("SELECT count(*) FROM images").fetchone()
         assert store.compact() >= 0
+
+
+@contextmanager
+def written_by_another(file: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction of another connection, until it is ended or this is left."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def begun(store: SqliteStore) -> Event:
+    """Set when the store first tries to begin a change."""
+    tried = Event()
+    store._connection.set_trace_callback(lambda text: tried.set() if text == "BEGIN IMMEDIATE" else None)
+    return tried
+
+
+def test_threads_read_while_one_waits_to_write(store: SqliteStore, file: Path) -> None:
+    """The other writer ends when the readers are done, or too late for them."""
+    store.add([row("a")], "")
+    with written_by_another(file) as other, ThreadPoolExecutor() as threads:
+        tried, read = begun(store), Event()
+        renamed = threads.submit(store.rename, "a", "b", "")
+        ended = threads.submit(lambda: (read.wait(20), other.execute("COMMIT"))[0])
+        assert tried.wait(60)
+        answers = [(store.version, labels(store)) for _ in range(5)]
+        read.set()
+        assert answers == [(1, ["a"])] * 5
+        assert ended.result(60), "the readers waited until the other writer was done"
+        assert renamed.result(60) == (1, 0)
+    assert labels(store) == ["b"]
+
+
+def test_who_waits_to_write_gives_up_as_ever(store: SqliteStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add([row("a")], "")
+    monkeypatch.setattr(sqlite_store, "_BUSY_SECONDS", 0.1)
+    text = r"gallery\.sqlite: cannot be used \(database is locked\): check the disk and its permissions, and whether an"
+    with written_by_another(file), pytest.raises(StoreError, match=text):
+        store.rename("a", "b", "")
+    assert store.rename("a", "b", "") == (1, 0)
+
+
+def test_who_waits_to_write_is_told_that_the_gallery_was_closed(store: SqliteStore, file: Path) -> None:
+    store.add([row("a")], "")
+    with written_by_another(file), ThreadPoolExecutor() as threads:
+        tried = begun(store)
+        renamed = threads.submit(store.rename, "a", "b", "")
+        assert tried.wait(60)
+        with store._turn:  # while the other thread pauses
+            store.close()
+        with pytest.raises(StoreError, match=r"gallery\.sqlite: closed: open the gallery again with Gallery\.open"):
+            renamed.result(60)

@@ -69,7 +69,7 @@ def test_an_image_is_the_same_by_its_thumbnail_and_one_thing_more(store: SqlStor
 
 def test_numbers_are_never_used_twice(store: SqlStore) -> None:
     assert store.add([row("a"), row("b")], "") == [1, 2]
-    assert store.remove("id", [2], "") == 1
+    assert store.remove("id", [2], "") == (1, [])
     assert store.add([row("c")], "") == [3]
     assert store.forget("id", [3], "") == 1
     assert store.add([row("d")], "") == [4]
@@ -83,9 +83,9 @@ def test_changes_are_counted_and_noted(store: SqlStore) -> None:
     assert store.rename("a", "b", "same thing") == (0, 1)
     assert store.merge(["a", "b"], "b", "same thing") == (2, [])
     versions.append(store.version)
-    assert store.remove("source", ["/b.jpg"], "bad light") == 1
+    assert store.remove("source", ["/b.jpg"], "bad light") == (1, [])
     versions.append(store.version)
-    assert store.remove("label", ["b"], "") == 2
+    assert store.remove("label", ["b"], "") == (2, [])
     versions.append(store.version)
     assert len(set(versions)) == 5
     assert changes(store) == [("add", "new shelf"), ("merge", "same thing"), ("remove", "bad light"), ("remove", "")]
@@ -97,7 +97,10 @@ def test_what_changes_nothing_leaves_no_trace(store: SqlStore) -> None:
     assert store.rename("z", "y", "") == (0, 0)
     assert store.rename("z", "a", "") == (0, 0)
     assert store.merge(["a", "z"], "y", "") == (0, ["z"])
-    assert store.remove("label", ["z"], "") == store.remove("id", [7], "") == 0
+    assert store.remove("label", ["z", "a"], "") == (0, ["z"])
+    assert store.remove("id", [1, 7], "") == (0, [7])
+    assert store.move([8, 1], "y", "") == (0, [8])
+    assert store.remove("source", ["/z.jpg"], "") == (0, [])
     assert store.forget("label", ["z"], "") == 0
     assert not store.erase(), "nothing was forgotten"
     assert store.add_new([row("a")], "") == ([1], 0)

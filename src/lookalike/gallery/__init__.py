@@ -7,6 +7,8 @@ In reading order:
     about             what a gallery says about itself
     same_images       which of the images to enrol are enrolled already
     image_facts       what a store tells of images
+    looked_up         what a change looks up in its own transaction
+    leftover          files of forgotten images, deleted after the change that forgets them
     sql_store         what the stores share: rows of a gallery in an SQL database
     vector_file       all embeddings in a flat file beside the database
     sqlite_place      the folder of a gallery: what is said where there is none, another thing or one already

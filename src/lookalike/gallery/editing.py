@@ -1,6 +1,6 @@
 """What changes enrolled images: renamed, merged, moved, removed, forgotten, taken back; and the log of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lookalike.console import say
@@ -80,8 +80,10 @@ class Editable(Searchable):
             GalleryError: An image is not there, or the label is empty.
         """
         _, numbers = self._chosen("move", None, image, None)
-        self._need_images("move", numbers)
-        return self._store.move(numbers, as_new_label(label), as_note(note))
+        moved, missing = self._store.move(numbers, as_new_label(label), as_note(note))
+        if missing:
+            raise _not_there("move", missing, self.path)
+        return moved
 
     def remove(
         self,
@@ -106,12 +108,8 @@ class Editable(Searchable):
             GalleryError: None or several of the three are given, or nothing matches.
         """
         column, values = self._chosen("remove", label, image, source)
-        if column == "id":
-            self._need_images("remove", values)
-        if column == "label" and (missing := set(values) - self._store.labels_among(map(str, values))):
-            self._refuse_label(str(min(missing, key=values.index)))
-        removed = self._store.remove(column, values, as_note(note))
-        return removed or self._refuse("remove", column, values, source)
+        removed, missing = self._store.remove(column, values, as_note(note))
+        return removed or self._refuse("remove", column, missing, source)
 
     def forget(
         self,
@@ -141,6 +139,7 @@ class Editable(Searchable):
             StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
         """
         column, values = self._chosen("forget", label, image, source)
+        self._store.delete_leftover(self._own_files)  # of a killed process
         erased = self._store.erase()  # of an earlier call that found the gallery in use
         if column == "id" and not erased:
             self._need_images("forget", values, removed=True)
@@ -148,21 +147,18 @@ class Editable(Searchable):
             for value in values:
                 if not self._store.images_of(column, [value]):
                     self._refuse_label(str(value))
-        self._forget_files(column, values)
-        forgotten = self._store.forget(column, values, as_note(note))
+        forgotten = self._store.forget(column, values, as_note(note), self._own_files)
         if erased and not forgotten:
             say(f"{self.path}: what was forgotten earlier is in no file any more")
             return 0
         return forgotten or self._refuse("forget", column, values, source)
 
-    def _forget_files(self, column: Column, values: list[str | int]) -> None:
-        """Deletes the copies that `keep_unknown` made of these images in the gallery's own folder."""
-        if not isinstance(self.path, Path) or not (self.path / UNKNOWN_FOLDER).is_dir():
-            return
+    def _own_files(self, sources: Sequence[str]) -> list[str]:
+        """Those that are copies which `keep_unknown` made in the gallery's own folder."""
+        if not isinstance(self.path, Path):
+            return []
         own = (self.path / UNKNOWN_FOLDER).resolve()
-        for source in self._store.sources(self._store.images_of(column, values)):
-            if own in Path(source).parents:
-                Path(source).unlink(missing_ok=True)
+        return [source for source in sources if own in Path(source).parents and ".." not in Path(source).parts]
 
     def undo(self, change: int, *, note: str = "") -> int:
         """Takes a change back, as a change of its own, which can be undone as well.
@@ -236,6 +232,8 @@ class Editable(Searchable):
     def _refuse(self, verb: str, column: Column, values: list[str | int], source: str | Path | None) -> int:
         if column == "label":
             return self._refuse_label(str(values[0]))
+        if column == "id":
+            raise _not_there(verb, values, self.path)
         raise GalleryError(f"{verb}: source={source} is not in {self.path}: give the path it was enrolled from")
 
     def _refuse_label(self, label: str) -> int:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from uuid import uuid4
 
 import numpy as np
@@ -25,6 +26,7 @@ from lookalike.gallery.vector_file import VectorFile
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
+_PAUSE_SECONDS = 0.01  # between two tries
 _TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE images (id INTEGER PRIMARY KEY, label TEXT NOT NULL, camera INTEGER, source TEXT NOT NULL, "
@@ -124,7 +126,7 @@ class SqliteStore(SqlStore):
         """
         with self._open():
             connection = self._connection
-            if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
+            if not (row := connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()):
                 return False
             self._vectors.discard()
             if not self._log_emptied():
@@ -132,8 +134,8 @@ class SqliteStore(SqlStore):
                     f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
                     "log: end that process and call forget again"
                 )
-            with self._writing():
-                connection.execute("DELETE FROM about WHERE name = ?", (ERASING,))
+            with self._writing():  # unless more was forgotten meanwhile
+                connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
             self._log_emptied()
         return True
 
@@ -211,7 +213,7 @@ class SqliteStore(SqlStore):
     def _writing(self) -> Iterator[Connection]:
         """Whole, or taken back."""
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin_writing()
         try:
             if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
                 raise ReplacedError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
@@ -222,6 +224,32 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _begin_writing(self) -> None:
+        """Waits for another writer, and lets other threads read meanwhile."""
+        until = monotonic() + _BUSY_SECONDS
+        while not self._begun(last=monotonic() > until):
+            self._turn.release()
+            try:
+                sleep(_PAUSE_SECONDS)
+            finally:
+                self._turn.acquire()
+            self._need_open()
+
+    def _begun(self, last: bool) -> bool:
+        """Whether nobody else writes: SQLite would wait for that itself, and all threads with it."""
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if (
+                last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+            ):  # the lowest byte says what, the others why
+                raise
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * _BUSY_SECONDS)}")
+        return True
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
