@@ -6,8 +6,10 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -15,6 +17,7 @@ from pydantic import BaseModel
 
 from lookalike import Gallery
 from lookalike.serving import answers
+from lookalike.serving import app as app_module
 from lookalike.serving.answers import ErrorAnswer
 from lookalike.serving.log_lines import LOG
 from lookalike.serving.service import Service
@@ -302,3 +305,23 @@ def test_alive_ready_and_figures(served: Running) -> None:
     assert requests.get(f"{served.address}healthz", timeout=30).json() == {"status": "alive"}
     assert requests.get(f"{served.address}readyz", timeout=30).json() == {"status": "ready", "images": 50}
     assert "lookalike_gallery_images 50.0" in requests.get(f"{served.address}metrics", timeout=30).text
+
+
+def test_every_address_is_counted_by_its_name(served: Running) -> None:
+    for address in ("healthz", "readyz", "metrics", "", "static/colours.css"):
+        assert requests.get(f"{served.address}{address}", timeout=30).status_code == 200
+        assert requests.head(f"{served.address}{address}", timeout=30).status_code == 200
+        text = requests.get(f"{served.address}metrics", timeout=30).text
+        assert f'lookalike_requests_total{{method="GET",route="/{address}",status="200"}}' in text
+    assert 'route="other"' not in text
+
+
+def test_answers_are_encoded_beside_the_loop(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    encode = app_module._json
+    monkeypatch.setattr(app_module, "_json", lambda values: threads.append(current_thread().name) or encode(values))
+    embeddings = np.eye(served.service.encoder.size)[:2].tolist()
+    requests.post(f"{served.address}v1/search", json={"embeddings": embeddings}, timeout=30).raise_for_status()
+    requests.get(f"{served.address}v1/gallery/health", timeout=30).raise_for_status()
+    requests.get(f"{served.address}v1/unknown", timeout=30).raise_for_status()
+    assert [name.partition("_")[0] for name in threads] == ["asking", "asking", "grouping"]

@@ -223,7 +223,14 @@ class Gallery(Enrolling):
             folder: Of the images; None for `unknown` in the gallery's own.
         """
         place = self.unknown_folder(folder)
-        files = find_images(place, PassedOver()) if place.is_dir() else []
+        return self.not_enrolled(find_images(place, PassedOver()) if place.is_dir() else [])
+
+    def not_enrolled(self, files: Iterable[Path]) -> list[Path]:
+        """Those of some files that are not enrolled, in their order.
+
+        Args:
+            files: Images.
+        """
         sources = {source_of(file, 0): file for file in files}
         enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
         return [file for source, file in sources.items() if source not in enrolled]
@@ -306,8 +313,10 @@ class Gallery(Enrolling):
         return freed + (discard_networks(self.path, self._store) if isinstance(self.path, Path) else 0)
 
     def close(self) -> None:
-        """Lets go of the file; the gallery can be opened again."""
+        """Lets go of the file and of what was read of it; the gallery can be opened again."""
         self._store.close()
+        self._rows, self._voting = Snapshot(self._store), None
+        self._limits.clear()
 
     def __enter__(self) -> "Gallery":
         return self

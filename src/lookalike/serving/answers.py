@@ -19,6 +19,7 @@ _Values = Annotated[list[Scalar], Field(fail_fast=True, max_length=10_000)]
 Filter = Annotated[dict[str, Scalar | _Values], BeforeValidator(few)]
 Columns = Annotated[dict[Text, Scalar | _Values], BeforeValidator(few)]
 K = Annotated[int, Field(ge=1, le=1000)]
+MOST_NEIGHBOURS = 100_000  # in one answer of a search: embeddings times k
 SCHEMA = 1  # of all answers: raised when a client of an earlier version would misread one
 _EXAMPLE = {"label": ["Kiwi", "Leek"]}
 
@@ -105,6 +106,10 @@ class RemoveOptions(Options):
     images: Numbers | None = None
     source: Text | None = None
     note: Note = ""
+
+    def chosen(self) -> dict[str, Any]:
+        """As `Gallery.remove` and `Gallery.forget` take it."""
+        return {"label": self.label, "image": self.images, "source": self.source, "note": self.note}
 
 
 class UndoOptions(Options):
@@ -252,6 +257,7 @@ class GalleryAnswer(_Answer):
     lookalike_version: str = Field(description="of the program that answers")
     max_images: int = Field(description="in one request")
     max_bytes: int = Field(description="of one request")
+    max_neighbours: int = Field(description="in one answer of a search: embeddings times k")
     right: str = Field(description="read or write: what this token may do")
     keeps_unknown: bool
     unknown: int = Field(description="kept unknown images that are not enrolled")

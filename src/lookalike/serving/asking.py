@@ -220,8 +220,9 @@ class Asking:
                 "first"
             )
         options = {"k": checked_k(k), "where": plain_filter(where), "unless": plain_filter(unless)}
-        fitting = int(self._connection.about()["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
-        at_once = max(1, min(_PAGE, fitting))
+        about = self._connection.about()
+        fitting = int(about["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
+        at_once = max(1, min(_PAGE, fitting, int(about["max_neighbours"]) // options["k"]))
         near: list[tuple[Neighbour, ...]] = []
         for first in range(0, len(given), at_once):
             rows = given[first : first + at_once].astype(np.float32).tolist()
