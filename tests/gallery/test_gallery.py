@@ -433,3 +433,12 @@ def test_a_gallery_on_a_server_has_no_folder_for_unknown_images(
         assert len(gallery.keep_unknown(asked, tmp_path / "kept")) == 4
         assert len(gallery.suggest(tmp_path / "kept")) == 4
         assert gallery.unknown_folder(tmp_path / "kept") == tmp_path / "kept"
+
+
+def test_what_was_enrolled_and_taken_back_is_unknown_again(gallery: Gallery, digits: Path) -> None:
+    files = sorted((digits / "test").rglob("*.png"))[:3]
+    assert gallery.not_enrolled(files) == files
+    gallery.add(files[:2], "new")
+    assert gallery.not_enrolled(files) == files[2:]
+    gallery.undo(gallery.version)
+    assert gallery.not_enrolled(files) == files

@@ -226,13 +226,14 @@ class Gallery(Enrolling):
         return self.not_enrolled(find_images(place, PassedOver()) if place.is_dir() else [])
 
     def not_enrolled(self, files: Iterable[Path]) -> list[Path]:
-        """Those of some files that are not enrolled, in their order.
+        """Those of some files that are not enrolled, or not any more, in their order.
 
         Args:
             files: Images.
         """
         sources = {source_of(file, 0): file for file in files}
-        enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
+        numbers = np.array(sorted(self._store.having("source", list(sources))), np.int64)  # removed ones too
+        enrolled = set(self._store.sources(numbers[np.isin(numbers, self._snapshot()[1])].tolist()))
         return [file for source, file in sources.items() if source not in enrolled]
 
     def unknown_folder(self, folder: str | Path | None = None) -> Path:

@@ -219,10 +219,11 @@ class Asking:
                 f"embeddings: expected finite float32 [Q, D], got {given.dtype} {list(given.shape)}: embed the images "
                 "first"
             )
-        options = {"k": checked_k(k), "where": plain_filter(where), "unless": plain_filter(unless)}
+        k = checked_k(k)
+        options = {"k": k, "where": plain_filter(where), "unless": plain_filter(unless)}
         about = self._connection.about()
         fitting = int(about["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
-        at_once = max(1, min(_PAGE, fitting, int(about["max_neighbours"]) // options["k"]))
+        at_once = max(1, min(_PAGE, fitting, int(about["max_neighbours"]) // k))
         near: list[tuple[Neighbour, ...]] = []
         for first in range(0, len(given), at_once):
             rows = given[first : first + at_once].astype(np.float32).tolist()
