@@ -13,9 +13,14 @@ from lookalike.terminal import complain
 MARKET = ["data=market1501", "pixels=person256x128", "model.embedding_size=512", "split=test", "logger=mlflow"]
 
 
+def named(arguments: list[str]) -> set[str]:
+    """The settings that are given."""
+    return {argument.lstrip("-").partition("=")[0] for argument in arguments}
+
+
 def nothing_to_measure(given: list[str], settings: list[str]) -> str:
     """What is said where neither a person nor the usual place names a model; else empty."""
-    asked = {argument.lstrip("-").partition("=")[0] for argument in [*given, *settings]}
+    asked = named(given) | named(settings)
     if asked & {"bundle", "ckpt_path", "config", "help", "h"}:
         return ""
     checkpoints = sorted(map(str, Path("models").glob("*.ckpt")))
@@ -28,14 +33,14 @@ def nothing_to_measure(given: list[str], settings: list[str]) -> str:
 
 def lying_there(given: list[str]) -> list[str]:
     """Settings for what was not named and stands in its usual place."""
-    named = {argument.lstrip("-").partition("=")[0] for argument in given}
+    there = named(given)
     settings = []
     checkpoints = sorted(Path("models").glob("*.ckpt"))
     usual = [file for file in checkpoints if file.name == "epoch_120.ckpt"] or checkpoints
-    if len(usual) == 1 and not named & {"bundle", "ckpt_path", "config"}:
+    if len(usual) == 1 and not there & {"bundle", "ckpt_path", "config"}:
         settings.append(f"ckpt_path={usual[0]}")
     folder = Path("data", "Market-1501-v15.09.15")
-    if folder.parent.is_dir() and not folder.is_dir() and not named & {"data.root", "data.archive", "config"}:
+    if folder.parent.is_dir() and not folder.is_dir() and not there & {"data.root", "data.archive", "config"}:
         settings.append(f"data.root={folder.parent}")
     return settings
 
@@ -45,4 +50,5 @@ if __name__ == "__main__":
     if problem := nothing_to_measure(sys.argv[1:], usual):
         complain(problem)
         sys.exit(2)
-    sys.exit(main(["eval", *MARKET, *usual, *sys.argv[1:]]))
+    market = [setting for setting in MARKET if not named([setting]) & named(sys.argv[1:])]
+    sys.exit(main(["eval", *market, *usual, *sys.argv[1:]]))

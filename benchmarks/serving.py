@@ -1,6 +1,8 @@
 """Measures `lookalike serve`: one client, 32 clients, and `lookalike embed` beside it. Writes SERVING.md.
 
-python benchmarks/serving.py --photographs <folder of class folders> [--models efficientnet_lite0 ...] [--images 100000]
+python benchmarks/serving.py --photographs <folder> [--models efficientnet_lite2@320 ...] [--images 10000]
+
+`@320` is the size that images are read at: that of `quality=standard`, what is trained by default.
 
 The service is a process of its own, and so are its clients: 32 connections of one event loop that does nothing else.
 Photographs are real ones: as they are (about 350 pixels), and enlarged to the 12 megapixels of a phone. Beside the
@@ -114,7 +116,8 @@ def resident(process: "subprocess.Popen[str]") -> float:
 
 def measure(name: str, root: Path, images: int) -> dict[str, float | str]:
     """Every figure of a network."""
-    model = Model.pretrained(name)
+    backbone, _, side = name.partition("@")
+    model = Model.pretrained(backbone, pixels={"height": int(side), "width": int(side)} if side else None)
     small = photographs(root, 192)
     large = [as_phone(photograph) for photograph in small[:48]]
     figures: dict[str, float | str] = {"network": name}
@@ -179,7 +182,7 @@ def main() -> None:
     """Measures and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photographs", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=["efficientnet_lite0", "efficientnet_lite2"])
+    parser.add_argument("--models", nargs="+", default=["efficientnet_lite2@320", "efficientnet_lite0"])
     parser.add_argument("--images", type=int, default=10_000)
     given = parser.parse_args()
     measured = [measure(name, given.photographs, given.images) for name in given.models]

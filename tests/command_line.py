@@ -31,7 +31,7 @@ NEEDED = {
     "gallery remove": ["gallery=g"],
     "gallery forget": ["gallery=g"],
     "gallery log": ["gallery=g"],
-    "gallery undo": ["gallery=g", "change=1"],
+    "gallery undo": ["gallery=g"],
     "gallery reembed": ["gallery=g"],
     "gallery suggest": ["gallery=g"],
     "gallery verify": ["gallery=g"],

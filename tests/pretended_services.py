@@ -13,7 +13,7 @@ ABOUT = {
     "images": 3,
     "labels": 1,
     "dimensions": 4,
-    "last_change": 7,
+    "gallery_version": 7,
     "max_images": 2,
     "max_bytes": 10_000_000,
 }

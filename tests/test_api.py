@@ -26,6 +26,7 @@ from lookalike.settings.compose import UsageError
 PUBLIC = {
     "Assessment",
     "Audit",
+    "Client",
     "Dataset",
     "Gallery",
     "LookalikeError",
@@ -34,6 +35,7 @@ PUBLIC = {
     "Prediction",
     "Predictions",
     "RetrievalResult",
+    "ServiceError",
     "audit",
     "evaluate",
     "train",

@@ -3,13 +3,15 @@
 import doctest
 import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike import RetrievalResult, evaluate
+from lookalike import Client, Gallery, RetrievalResult, evaluate
 from lookalike.training.cpu.precision import Timed
+from services import running
 
 DOCS = Path(__file__).parents[1] / "docs"
 EVALUATION = DOCS / "evaluation.md"
@@ -44,7 +46,14 @@ def test_the_examples_in_python_give_what_they_say(
     monkeypatch.chdir(tmp_path)
     timed = Timed("32-true", {}, {})  # timing them has tests of its own, and takes longer than all the rest
     monkeypatch.setattr("lookalike.training.build.fastest_precision", lambda *_: timed)
-    assert run(DOCS / "python.md", doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).attempted >= 30
+    with ExitStack() as services:
+
+        def serving(_: str) -> Client:
+            """A client of a service that begins now, on a port that is free."""
+            return Client(services.enter_context(running(Gallery.open("shop"))).address)
+
+        monkeypatch.setattr("lookalike.serving.client.Client", serving)
+        assert run(DOCS / "python.md", doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).attempted >= 30
 
 
 def test_every_figure_is_explained() -> None:

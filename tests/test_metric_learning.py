@@ -193,7 +193,7 @@ def test_checkpoint_bundle_and_plain_arrays_give_the_same_numbers(
     assert main(["eval", "bundle=models/r", "output=b.json", "precision=float32", *common]) == 0
     assert main(["eval", "ckpt_path=checkpoint/r/best.safetensors", "output=c.json", *common]) == 0
     of_bundle, of_checkpoint = (json.loads(Path(file).read_text())["metrics"] for file in ("b.json", "c.json"))
-    assert of_checkpoint == module.identification.metrics
+    assert of_checkpoint == pytest.approx(module.identification.metrics, abs=1e-5)  # as ranks of far ones may differ
     assert of_bundle == pytest.approx(of_checkpoint, abs=0.01)  # OpenVINO rounds otherwise than torch
     assert not Path("b-worst.png").exists()
 

@@ -215,7 +215,11 @@ def test_a_split_has_the_names_that_its_folder_may_have(bundle_path: Path, digit
         ({"k": 0}, GalleryError, r"^k=0: expected 1 to 50, the number of images in the gallery"),
         ({"k": 51}, GalleryError, r"^k=51: expected 1 to 50"),
         ({"k": "5"}, GalleryError, r"^k='5': expected 1 to 50"),
-        ({"false_accept_rate": 1.5}, RejectionError, r"^false_accept_rate=1\.5: expected a share, 0 to 1, or off"),
+        (
+            {"false_accept_rate": 1.5},
+            RejectionError,
+            r"^false_accept_rate=1\.5: expected a share above 0 and below 1, such as 0.05, or off",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_refused(

@@ -244,7 +244,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path, first_wins: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, first_wins: bool = False, kept: list[Path] | None = None) -> Iterator[Path]:
     """Yields an empty folder that becomes `path` only when the block ends without an error.
 
     A folder that already stands at `path` is kept under a dated name beside it.
@@ -252,6 +252,7 @@ def atomic_folder(path: Path, first_wins: bool = False) -> Iterator[Path]:
     Args:
         path: The folder.
         first_wins: Every process would write the same: when another one was quicker, its folder stays and ours goes.
+        kept: Where what stood there is now is added to it.
 
     Raises:
         DiskFullError: There is no room; `path` keeps its previous content.
@@ -266,8 +267,8 @@ def atomic_folder(path: Path, first_wins: bool = False) -> Iterator[Path]:
                 if first_wins:
                     with suppress(OSError):
                         path.rmdir()  # an empty one is replaced
-                else:
-                    set_aside(path)
+                elif (aside := set_aside(path)) is not None and kept is not None:
+                    kept.append(aside)
                 try:
                     temporary.rename(path)
                     break

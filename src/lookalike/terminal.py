@@ -24,6 +24,16 @@ def visible_line(text: str) -> str:
     return visible(text).replace("\n", "\\n")
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as `1 image` or `2 images`.
+
+    Args:
+        number: How many.
+        noun: What one of them is called; the plural ends in s.
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def tolerant_streams() -> None:
     """What standard output and error cannot encode is spelt out from now on, so that no result is lost."""
     for stream in (sys.stdout, sys.stderr):

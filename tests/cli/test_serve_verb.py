@@ -28,6 +28,19 @@ def test_what_is_served_is_not_clear(
     assert text in refused(capsys, *arguments)
 
 
+def test_the_demo_has_its_own_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "demo=true has a model of its own: leave out bundle=" in refused(capsys, "demo=true", "bundle=mine")
+
+
+def test_the_demo_runs_as_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr("lookalike.serving.demo.demo_gallery", lambda: tmp_path)
+    monkeypatch.setattr("lookalike.gallery.gallery.Gallery.open", lambda *given: opened.append(given))
+    monkeypatch.setattr("lookalike.serving.start.run_service", lambda settings, gallery, ready: gallery())
+    assert main(["serve", "demo=true", "device=cpu", "precision=float32"]) == 0
+    assert opened == [(tmp_path, None, {"device": "cpu", "precision": "float32"})]
+
+
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client"])
 def test_a_package_is_missing(
     package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -53,7 +66,7 @@ def test_files_of_tokens_that_cannot_be_used(capsys: pytest.CaptureFixture[str],
     file.write_text(f"write {TOKEN}\n")
     file.chmod(0o644)
     said = refused(capsys, f"gallery={tmp_path}", f"tokens={file}")
-    assert f"tokens={file}: everybody on this computer can read it: chmod 600 {file}" in said
+    assert f"tokens={file}: others on this computer can read or change it: chmod 600 {file}" in said
     file.chmod(0o600)
     file.write_text(f"all {TOKEN}\n")
     said = refused(capsys, f"gallery={tmp_path}", f"tokens={file}")
@@ -62,9 +75,7 @@ def test_files_of_tokens_that_cannot_be_used(capsys: pytest.CaptureFixture[str],
 
 
 def test_there_is_no_gallery(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert f"{tmp_path / 'none' / 'gallery.sqlite'}: no gallery there" in refused(
-        capsys, f"gallery={tmp_path / 'none'}"
-    )
+    assert f"{tmp_path / 'none'}: no gallery there" in refused(capsys, f"gallery={tmp_path / 'none'}")
 
 
 def test_another_model_made_the_gallery(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_a_verb_has_defaults_settings_a_reader_and_a_function(verb: Verb) -> Non
     assert VERBS[verb.name] is verb
     assert (CONFIGS / f"{verb.config}.yaml").is_file()
     assert issubclass(verb.settings_type, Settings)
-    assert list(inspect.signature(named(verb.reader)).parameters) == ["verb", "arguments"]
+    assert list(inspect.signature(named(verb.reader)).parameters) == ["verb", "arguments", "once"]
     assert len(inspect.signature(named(verb.function)).parameters) == 1
     assert verb.help[0].islower()
     assert not verb.help.endswith(".")

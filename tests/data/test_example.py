@@ -126,8 +126,8 @@ def test_digits_without_a_network(
     monkeypatch.setattr(demo, "fetch_grocery", lambda cache: fetch_grocery(cache, url(server)))
     example = find_example(None, tmp_path)
     error = capsys.readouterr().err
-    assert "uses scikit-learn's digits: trained on 0-6, tested on the unseen 7-9" in error
-    assert "give data.root=<folder" in error
+    assert "so scikit-learn's digits are used: 0 to 6 are learnt, 7 to 9 are unseen" in error
+    assert "set LOOKALIKE_DATA=<folder" in error
     assert example.split == "test"
     manifest = read_manifest(example.root)
     assert manifest.labels == [str(n) for n in range(7)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from image_folders import pictures
-from lookalike.data.image_files import PassedOver, find_broken, find_images
+from lookalike.data.image_files import PassedOver, find_broken, find_images, gallery_above
 from lookalike.data.layouts import read_manifest
 from lookalike.inference.queries import find_queries
 from market_layout import SMALL, layout
@@ -112,3 +112,37 @@ def test_a_folder_that_cannot_be_opened_is_told(tmp_path: Path, monkeypatch: pyt
     passed = PassedOver()
     assert names(tmp_path, passed) == ["a/1.png"]
     assert passed.lost == [f"{tmp_path / 'b'}: cannot be opened (Permission denied): check its permissions"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Photographs, and among them a gallery that keeps unknown images."""
+    for name in ("Kiwi/1.png", "shop/unknown/2.png", "shop/gallery.sqlite", "deep/er/shop/unknown/x/3.png"):
+        file = tmp_path / "photos" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    (tmp_path / "photos/deep/er/shop/gallery.sqlite").write_bytes(b"")
+    return tmp_path / "photos"
+
+
+def test_the_folder_of_a_gallery_is_passed_over(photos: Path) -> None:
+    passed = PassedOver()
+    assert find_images(photos, passed) == [photos / "Kiwi/1.png"]
+    assert passed.notes == [f"2 folder(s) of a gallery passed over: {photos / 'deep/er/shop'}, {photos / 'shop'}"]
+    assert find_images(photos / "shop" / "unknown") == [photos / "shop/unknown/2.png"], "who asks for them, means them"
+
+
+def test_of_a_gallery_among_photographs_only_what_it_keeps_is_passed_over(photos: Path) -> None:
+    (photos / "gallery.sqlite").write_bytes(b"")
+    (photos / "unknown").mkdir()
+    (photos / "unknown" / "4.png").write_bytes(b"")
+    passed = PassedOver()
+    assert find_images(photos, passed) == [photos / "Kiwi/1.png"]
+    assert photos / "unknown" in passed.galleries
+
+
+def test_which_gallery_a_file_belongs_to(photos: Path) -> None:
+    assert gallery_above(photos / "shop/unknown/2.png", photos) == photos / "shop"
+    assert gallery_above(photos / "shop/unknown/2.png", photos / "shop/unknown") is None
+    assert gallery_above(photos / "deep/er/shop/unknown/x/3.png", photos) == photos / "deep/er/shop"
+    assert gallery_above(photos / "Kiwi/1.png", photos) is None

@@ -114,7 +114,10 @@ def test_where_keeps_the_images_that_fit(shelved: Gallery, where: dict[str, obje
 def test_of_several_columns_all_must_fit_to_stay_and_one_is_enough_to_go(shelved: Gallery) -> None:
     assert numbers_with(shelved, unless={"camera": 2, "ripe": True}) == [*range(1, 51), 52, 56]
     assert numbers_with(shelved, where={"day": "Monday"}, unless={"camera": [1, 2]}) == [54, 56]
-    with pytest.raises(GalleryError, match=r"shop: no image is left by camera=1, label='shelved': ask for more$"):
+    with pytest.raises(
+        GalleryError,
+        match=r"shop: no image is left by camera=1, label='shelved': ask for more: camera is 1, 2, 3; label is digit",
+    ):
         numbers_with(shelved, where={"camera": 1}, unless={"label": "shelved"})
 
 
@@ -135,10 +138,13 @@ def test_source_is_a_column_of_every_gallery(shelved: Gallery, digits: Path) -> 
         ),
         ({"label": "shelve"}, r"^label='shelve': is not in the gallery; did you mean shelved\?$"),
         ({"label": ["shelved", "x"]}, r"^label='x': is not in the gallery$"),
-        ({"camera": "door"}, r"^camera='door': expected a whole number$"),
-        ({"camera": 1.5}, r"^camera=1\.5: expected a whole number$"),
-        ({"camera": 10**30}, r"^camera=1000000000000000000000000000000: expected a whole number$"),
-        ({"camera": None}, r"^camera=None: expected a whole number$"),
+        ({"camera": "door"}, r"^camera='door': expected a whole number: names are kept as columns, such as place$"),
+        ({"camera": 1.5}, r"^camera=1\.5: expected a whole number: names are kept as columns, such as place$"),
+        (
+            {"camera": 10**30},
+            r"^camera=1000000000000000000000000000000: expected a whole number: names are kept as columns, such as p",
+        ),
+        ({"camera": None}, r"^camera=None: expected a whole number: names are kept as columns, such as place$"),
         ({"shelf": None}, r"^shelf=None: expected text, a number, true or false$"),
         ({"shelf": {"a": 1}.keys()}, r"no image is left by shelf="),
         ({"shelf": [["A3"]]}, r"shelf: expected text, a number, true or false, got \['A3'\]"),
@@ -183,3 +189,51 @@ def test_columns_are_told_of_images_and_follow_them(shelved: Gallery) -> None:
     shelved.forget(label="moved")
     with pytest.raises(GalleryError, match=r"shelf: no such column; there are label, camera, source$"):
         numbers_with(shelved, where={"shelf": "A3"})
+
+
+def test_numbers_compare_as_numbers(gallery: Gallery) -> None:
+    rng = np.random.default_rng(0)
+    prices = ["1.20", "1.2", 1.2, "2", "007", 7, True, "one"]
+    numbers = gallery.add_embeddings(rng.standard_normal((8, 16)), "priced", columns={"price": prices})
+    query = gallery.references.embeddings[:1]
+
+    def found_by(value: object) -> list[int]:
+        return sorted(gallery.search(query, 100, where={"price": value})[0][0].tolist())
+
+    assert found_by(1.2) == found_by("1.2") == found_by("1.200") == numbers[:3]
+    assert found_by("2.0") == found_by(2) == numbers[3:4]
+    assert found_by("007") == numbers[4:5], "a code with zeros before it is no number"
+    assert found_by(7) == found_by("7.0") == numbers[5:6]
+    assert found_by("one") == numbers[7:]
+
+
+def test_a_source_is_named_as_when_it_is_removed(
+    gallery: Gallery, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(digits)
+    query = gallery.references.embeddings[:1]
+    file = next((digits / "train" / "digit 0").iterdir()).relative_to(digits)
+    numbers, _ = gallery.search(query, 100, where={"source": str(file)})
+    assert numbers.shape == (1, 1)
+    assert gallery.remove(source=file) == 1
+
+
+def test_where_nothing_is_left_the_values_that_are_there_are_told(gallery: Gallery) -> None:
+    gallery.add_embeddings(np.eye(16)[:7], "new", columns={"shelf": [f"B{row}" for row in range(7)]})
+    query = gallery.references.embeddings[:1]
+    with pytest.raises(
+        GalleryError, match=r"no image is left by shelf='C1': ask for more: shelf is B0, B1, B2, B3, B4, \.\.\.$"
+    ):
+        gallery.search(query, where={"shelf": "C1"})
+    with pytest.raises(
+        GalleryError, match=r"no image is left by camera=3: ask for more: camera is not known of any image$"
+    ):
+        gallery.search(query, where={"camera": 3})
+
+
+@pytest.mark.parametrize("columns", [[{"shelf": "A"}], "shelf", 3])
+def test_columns_have_names(gallery: Gallery, columns: object) -> None:
+    with pytest.raises(
+        GalleryError, match=r"^columns: expected names with their values, such as \{'shelf': 'B3'\} or .* got"
+    ):
+        gallery.add_embeddings(np.eye(16)[:1], "new", columns=columns)  # type: ignore[arg-type]

@@ -55,7 +55,7 @@ def test_the_rest_is_enrolled_where_errors_are_asked_for(empty: Gallery, files: 
     assert "broken.png" in errors[1]
     assert sum(done) == 3
     assert [image.columns for image in empty.images("three")] == [{"place": 1}, {"place": 3}]
-    with pytest.raises(GalleryError, match="1 of 1 images cannot be used, so none was added"):
+    with pytest.raises(GalleryError, match="1 of 1 image cannot be used, so none was added"):
         empty.add(broken, "three", errors={})
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.gallery.enrolment import as_label, labels_for, source_of, spread
+from lookalike.gallery.enrolment import as_label, as_new_label, labels_for, spread
+from lookalike.gallery.sources import source_of
 from lookalike.inference.references import GalleryError
 
 
@@ -87,3 +88,29 @@ def test_sources_are_whole_paths_or_names(tmp_path: Path, monkeypatch: pytest.Mo
     assert source_of("a/../b.jpg", 3) == source_of(Path("b.jpg"), 0) == str((tmp_path / "b.jpg").resolve())
     assert source_of(b"bytes", 3) == "image 4"
     assert source_of("/photos/\udce9.jpg", 0) == "/photos/\\udce9.jpg", "SQLite stores nothing but UTF-8"
+
+
+@pytest.mark.parametrize("label", ["two\nlines", "a\tb", "bell\x07", "a\u2028b", "a\x85b"])
+def test_a_label_is_one_line(label: str) -> None:
+    with pytest.raises(
+        GalleryError, match=r"^label '.*\\u[0-9a-f]{4}.*': expected one line of text, found a line break or"
+    ):
+        as_new_label(label)
+    assert as_label(label) == label, "what an earlier version enrolled can be renamed"
+
+
+def test_the_word_of_predictions_is_no_label() -> None:
+    with pytest.raises(
+        GalleryError, match=r"^label 'unknown': is what predictions say where no known image is near: give"
+    ):
+        as_new_label(" unknown ")
+    assert [as_new_label(label) for label in ("Unknown", "unknown fruit")] == ["Unknown", "unknown fruit"]
+
+
+def test_a_table_is_no_image(tmp_path: Path) -> None:
+    table = tmp_path / "photos.csv"
+    table.write_text("path,label\n")
+    with pytest.raises(
+        GalleryError, match=r"photos\.csv: a table, expected images: read it with read_enrolment of lookali"
+    ):
+        spread(table)

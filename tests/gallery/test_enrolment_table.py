@@ -40,7 +40,7 @@ def test_tables_as_excel_writes_them_are_read(images: Path, encoding: str, separ
     assert [str(label).strip() for label in read.labels or ()] == ["Crème brûlée", "Leek"]
     assert read.camera == [1, None]
     assert read.columns == {"note": [None, "x"]}
-    assert (read.notes, read.problems) == (("1 rows without a label passed over",), ())
+    assert (read.notes, read.problems) == (("1 row without a label passed over",), ())
 
 
 def test_what_is_given_wins_over_the_table(images: Path) -> None:
@@ -73,7 +73,7 @@ def test_every_row_that_cannot_be_enrolled_is_told(images: Path) -> None:
         f"row 4: {images / 'photos' / 'a.png'}: label 'Plum' here, 'Pear' above: keep one",
         "row 8: a box of 2 numbers: expected x1, y1, x2, y2 or none of them",
     )
-    assert read.notes == ("1 rows without a label passed over",)
+    assert read.notes == ("1 row without a label passed over",)
 
 
 @pytest.mark.parametrize(

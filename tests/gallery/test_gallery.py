@@ -26,7 +26,7 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError
 from postgres_server import Server
 
-AWKWARD = ['<b onclick="x">Kiwi</b>', "O'Brien & sons", "two\nlines", "🍐 pear", "日本", '{"a": 1}']
+AWKWARD = ['<b onclick="x">Kiwi</b>', "O'Brien & sons", "two words", "🍐 pear", "日本", '{"a": 1}']
 
 
 def run(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -219,9 +219,14 @@ def test_another_precision_of_the_same_model_is_told(
 
 
 def test_a_gallery_is_made_once_and_opened_where_it_is(gallery: Gallery, model: Model, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"a gallery is there already: use Gallery\.open, or give another folder"):
+    with pytest.raises(
+        StoreError, match=r"a gallery is there already: use lookalike gallery add .* \(Gallery\.open in Python\), or"
+    ):
         Gallery.create(gallery.path, model)
-    with pytest.raises(StoreError, match=r"no gallery there: make one with Gallery\.create\(<folder>, model\)"):
+    with pytest.raises(
+        StoreError,
+        match=r"no gallery there: make one with lookalike gallery create gallery=.* \(Gallery\.create in Python",
+    ):
         Gallery.open(tmp_path / "elsewhere", model)
     assert len(gallery) == 50
 
@@ -346,13 +351,18 @@ def test_a_damaged_file_is_named(gallery: Gallery, model: Model, tmp_path: Path)
     gallery.close()
     copied = Path(shutil.copytree(gallery.path, tmp_path / "copy"))
     (copied / "gallery.sqlite").write_bytes(os.urandom(20_000))
-    with pytest.raises(StoreError, match=r"gallery\.sqlite: cannot be used \(file is not a database\): check the disk"):
+    with pytest.raises(
+        StoreError,
+        match=r"gallery\.sqlite: no gallery, or a damaged one \(file is not a database\): bring back a backup",
+    ):
         Gallery.open(copied, model)
     store = SqliteStore(gallery.path / "gallery.sqlite")
     store._connection.execute("UPDATE vectors SET embedding = x'00' WHERE image = 7")
     store.close()
     damaged = Gallery.open(gallery.path, model)
-    with pytest.raises(StoreError, match=r"damaged, the embedding of image 7 is missing or has not 16 values: verify"):
+    with pytest.raises(
+        StoreError, match=r"damaged, the embedding of image 7 is missing or has not 16 values: lookalike gallery verify"
+    ):
         len(damaged)
 
 
@@ -423,3 +433,12 @@ def test_a_gallery_on_a_server_has_no_folder_for_unknown_images(
         assert len(gallery.keep_unknown(asked, tmp_path / "kept")) == 4
         assert len(gallery.suggest(tmp_path / "kept")) == 4
         assert gallery.unknown_folder(tmp_path / "kept") == tmp_path / "kept"
+
+
+def test_what_was_enrolled_and_taken_back_is_unknown_again(gallery: Gallery, digits: Path) -> None:
+    files = sorted((digits / "test").rglob("*.png"))[:3]
+    assert gallery.not_enrolled(files) == files
+    gallery.add(files[:2], "new")
+    assert gallery.not_enrolled(files) == files[2:]
+    gallery.undo(gallery.version)
+    assert gallery.not_enrolled(files) == files

@@ -247,7 +247,10 @@ def test_a_gallery_without_a_history_gets_one(tmp_path: Path) -> None:
     [
         (lambda gallery: gallery.undo("1"), r"change='1': expected a whole number"),
         (lambda gallery: gallery.at(7), r"change 7: there is none of that number"),
-        (lambda gallery: gallery.move(99, "x"), r"move: image=99 is not in .*: see the numbers that add gave"),
+        (
+            lambda gallery: gallery.move(99, "x"),
+            r"move: image=99 is not in .*: gallery list label=<label> shows the numbers of its images",
+        ),
         (lambda gallery: gallery.move([1], " "), r"expected text that is not empty"),
         (lambda gallery: gallery.forget(), r"forget: expected one of label=, image= and source=: give exactly one"),
         (lambda gallery: gallery.forget(label="Digit 0"), r"has no label 'Digit 0'.*digit 0"),

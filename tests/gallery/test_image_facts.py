@@ -34,7 +34,7 @@ def test_everything_is_asked_by_number(store: SqlStore) -> None:
     assert (store.missing([3], False), store.missing([3], True)) == ([3], [])
     assert store.embeddings([1, 3]).tolist() == [np.frombuffer(rows[i].embedding, "<f4").tolist() for i in (0, 2)]
     assert store.embeddings([]).shape == (0, 2)
-    with pytest.raises(StoreError, match=r"damaged, the embedding of image 7 is missing or has not 2 values: verify"):
+    with pytest.raises(StoreError, match=r"damaged, the embedding of image 7 is missing or has not 2 values: lookal"):
         store.embeddings([1, 7])
 
 

@@ -271,12 +271,14 @@ def test_a_gallery_dropped_while_in_use(server: Server, store: PostgresStore, pl
     store.add([row("a", 1)], "")
     server.sql(f'DROP SCHEMA "{schema(store)}" CASCADE')
     for call in (store.rows, lambda: store.add([row("b", 2)], "")):
-        with pytest.raises(StoreError, match=r"no gallery there: make one with Gallery\.create"):
+        with pytest.raises(
+            StoreError, match=r"no gallery there: make one with lookalike gallery create gallery=<that address>"
+        ):
             call()
     PostgresStore.create(place, ABOUT).close()
     for call in (store.rows, lambda: store.add([row("b", 2)], "")):
         with pytest.raises(
-            StoreError, match=r"another gallery is there now, or it has another model: open it again with Gallery\.open"
+            StoreError, match=r"another gallery is there now, or it has another model: run the command again"
         ):
             call()
 
@@ -286,7 +288,7 @@ def test_a_gallery_dropped_while_in_use(server: Server, store: PostgresStore, pl
     [
         ("UPDATE about SET value = '4' WHERE name = 'schema'", rf"gallery schema 4, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
-        ("DROP TABLE about", r"no gallery there: make one with Gallery\.create\(<that address>, model\)"),
+        ("DROP TABLE about", r"no gallery there: make one with lookalike gallery create gallery=<that address>"),
     ],
 )
 def test_tables_of_something_else_are_refused(

@@ -93,7 +93,9 @@ def test_a_schema_that_is_there_is_taken_unless_tables_are_in_the_way(server: Se
     PostgresStore.create(server.url("made_before"), ABOUT).close()
     server.sql("CREATE SCHEMA taken")
     server.sql("CREATE TABLE taken.events (x INT)")
-    with pytest.raises(StoreError, match=r"other tables \(events\) are there already: use Gallery\.open, or give"):
+    with pytest.raises(
+        StoreError, match=r"other tables \(events\) are there already: use it \(Gallery\.open in Python\), or give"
+    ):
         PostgresStore.create(server.url("taken"), ABOUT)
 
 

@@ -110,7 +110,9 @@ def test_others_are_told_to_open_it_again(place: Place, model: Model, another: S
                 lambda: other.add(next((digits / "train" / "digit 2").glob("*.png"))),
                 lambda: other.rename("digit 0", "zero"),
             ):
-                with pytest.raises(StoreError, match="another gallery is there now, or it has another model: open it"):
+                with pytest.raises(
+                    StoreError, match="another gallery is there now, or it has another model: run the command again"
+                ):
                     ask()
         assert gallery.verify()
         with pytest.raises(GalleryError, match="was made by the model eeeeeeeeeeee, the query by"):
@@ -129,3 +131,52 @@ def test_a_network_without_a_bundle_goes_along(gallery: Gallery, digits: Path) -
         query = next((digits / "test" / "digit 2").glob("*.png"))
         assert again.predict(query).label in again.labels
         assert (gallery.path / f"model-{untrained.encoder.fingerprint[:12]}" / "network.json").is_file()
+
+
+class Kept(SimpleNamespace):
+    """A model without a bundle, whose network a gallery keeps."""
+
+    def keep_network(self, folder: Path) -> bool:
+        folder.mkdir(exist_ok=True)
+        for name in ("model.xml", "model.bin", "network.json"):
+            (folder / name).write_bytes(b"x" * 1000)
+        return True
+
+
+def test_the_network_of_an_earlier_model_is_discarded_when_a_gallery_is_compacted(
+    digits: Path, tmp_path: Path, another: SimpleNamespace
+) -> None:
+    first = Kept(encoder=Encoder(Patches(), PixelSettings(24, 24, "crop"), "d" * 64, 9))
+    gallery = Gallery.create(tmp_path / "shop", first)
+    gallery.add(digits / "test")
+    gallery.compact()
+    assert (tmp_path / "shop" / "model").is_dir(), "its network is needed"
+    gallery.reembed(Kept(encoder=another.encoder))
+    mine = tmp_path / "shop" / "model-0123456789ab"
+    mine.mkdir()
+    (mine / "photo.jpg").write_bytes(b"mine")
+    now = tmp_path / "shop" / f"model-{'e' * 12}"
+    assert (tmp_path / "shop" / "model").is_dir()
+    assert gallery.compact() >= 3000
+    assert not (tmp_path / "shop" / "model").exists()
+    assert sorted(path.name for path in tmp_path.glob("shop/model*")) == [mine.name, now.name]
+    assert (now / "network.json").is_file()
+
+
+def test_a_network_is_not_discarded_while_a_gallery_is_moved_to_it(
+    digits: Path, tmp_path: Path, another: SimpleNamespace
+) -> None:
+    first = Kept(encoder=Encoder(Patches(), PixelSettings(24, 24, "crop"), "d" * 64, 9))
+    gallery = Gallery.create(tmp_path / "shop", first)
+    gallery.add(digits / "test")
+    new = tmp_path / "shop" / f"model-{'e' * 12}"
+    seen: list[bool] = []
+
+    def beside(_: int) -> None:
+        with Gallery.open(tmp_path / "shop", first) as other:
+            other.compact()
+        seen.append(new.is_dir())
+
+    gallery.reembed(Kept(encoder=another.encoder), progress=beside)
+    assert seen == [True]
+    assert new.is_dir()

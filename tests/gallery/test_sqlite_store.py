@@ -4,11 +4,16 @@ import os
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 import processes
+from lookalike.gallery import sqlite_store
 from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.rows import Row, StoreError
 from lookalike.gallery.sqlite_store import SqliteStore
@@ -59,7 +64,9 @@ def test_what_a_killed_process_began_to_make_is_made_whole(file: Path, content: 
         connection.close()
     else:
         file.write_bytes(content)
-    with pytest.raises(StoreError, match=r"cannot be used \(no such table: about\)"):
+    with pytest.raises(
+        StoreError, match=r"gallery\.sqlite: holds no gallery, as where one was never finished: make one with"
+    ):
         SqliteStore(file)
     assert SqliteStore.create(file, ABOUT).rows() == []
 
@@ -150,7 +157,9 @@ def test_a_damaged_file_is_named(store: SqliteStore, file: Path, spoil) -> None:
     store.add([row("a")] * 500, "")
     store.close()  # the journal is written into the file
     spoil(file)
-    with pytest.raises(StoreError, match=r"gallery\.sqlite: cannot be used \(.*\): check the disk"):
+    with pytest.raises(
+        StoreError, match=r"gallery\.sqlite: no gallery, or a damaged one \(.*\): bring back a backup of it"
+    ):
         SqliteStore(file).rows()
 
 
@@ -176,5 +185,75 @@ def test_a_file_of_something_else_is_refused(store: SqliteStore, file: Path, sta
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"gallery\.sqlite: cannot be used \((File exists|Not a directory)\): check"):
+    with pytest.raises(StoreError, match=r"file: expected a folder for the gallery, found a file: give another name"):
         SqliteStore.create(tmp_path / "file" / "gallery.sqlite", ABOUT)
+
+
+def test_what_compacting_gives_back_is_counted_with_the_log(store: SqliteStore, file: Path) -> None:
+    """Enrolled images are in the log before they are in the file."""
+    store.add([row("a")] * 500, "")
+    before = sum(path.stat().st_size for path in file.parent.glob("gallery.sqlite*"))
+    assert before > file.stat().st_size
+    store.forget("label", ["a"], "")
+    held = sum(path.stat().st_size for path in file.parent.glob("gallery.sqlite*") if "shm" not in path.name)
+    assert store.compact() == held - file.stat().st_size > 0
+    assert store.compact() == 0
+
+
+def test_compacting_beside_a_reader_gives_nothing_back_yet(store: SqliteStore, file: Path) -> None:
+    store.add([row("a")] * 500, "")
+    with SqliteStore(file).reading() as reading:
+        reading.execute("SELECT count(*) FROM images").fetchone()
+        assert store.compact() >= 0
+
+
+@contextmanager
+def written_by_another(file: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction of another connection, until it is ended or this is left."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def begun(store: SqliteStore) -> Event:
+    """Set when the store first tries to begin a change."""
+    tried = Event()
+    store._connection.set_trace_callback(lambda text: tried.set() if text == "BEGIN IMMEDIATE" else None)
+    return tried
+
+
+def test_threads_read_while_one_waits_to_write(store: SqliteStore, file: Path) -> None:
+    """The other writer ends when the readers are done, or too late for them."""
+    store.add([row("a")], "")
+    with written_by_another(file) as other, ThreadPoolExecutor() as threads:
+        tried, read = begun(store), Event()
+        renamed = threads.submit(store.rename, "a", "b", "")
+        ended = threads.submit(lambda: (read.wait(20), other.execute("COMMIT"))[0])
+        assert tried.wait(60)
+        answers = [(store.version, labels(store)) for _ in range(5)]
+        read.set()
+        assert answers == [(1, ["a"])] * 5
+        assert ended.result(60), "the readers waited until the other writer was done"
+        assert renamed.result(60) == (1, 0)
+    assert labels(store) == ["b"]
+
+
+def test_who_waits_to_write_gives_up_as_ever(store: SqliteStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add([row("a")], "")
+    monkeypatch.setattr(sqlite_store, "_BUSY_SECONDS", 0.1)
+    text = r"gallery\.sqlite: cannot be used \(database is locked\): check the disk and its permissions, and whether an"
+    with written_by_another(file), pytest.raises(StoreError, match=text):
+        store.rename("a", "b", "")
+    assert store.rename("a", "b", "") == (1, 0)
+
+
+def test_who_waits_to_write_is_told_that_the_gallery_was_closed(store: SqliteStore, file: Path) -> None:
+    store.add([row("a")], "")
+    with written_by_another(file), ThreadPoolExecutor() as threads:
+        tried = begun(store)
+        renamed = threads.submit(store.rename, "a", "b", "")
+        assert tried.wait(60)
+        with store._turn:  # while the other thread pauses
+            store.close()
+        with pytest.raises(StoreError, match=r"gallery\.sqlite: closed: open the gallery again with Gallery\.open"):
+            renamed.result(60)

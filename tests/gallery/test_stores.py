@@ -16,6 +16,7 @@ from lookalike.gallery.postgres_store import PostgresStore
 from lookalike.gallery.rows import OtherLabelError, Row, StoreError
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_store import SqliteStore
+from lookalike.gallery.stores import create_store, need_no_gallery, open_store
 
 from .conftest import Place
 
@@ -68,7 +69,7 @@ def test_an_image_is_the_same_by_its_thumbnail_and_one_thing_more(store: SqlStor
 
 def test_numbers_are_never_used_twice(store: SqlStore) -> None:
     assert store.add([row("a"), row("b")], "") == [1, 2]
-    assert store.remove("id", [2], "") == 1
+    assert store.remove("id", [2], "") == (1, [])
     assert store.add([row("c")], "") == [3]
     assert store.forget("id", [3], "") == 1
     assert store.add([row("d")], "") == [4]
@@ -82,9 +83,9 @@ def test_changes_are_counted_and_noted(store: SqlStore) -> None:
     assert store.rename("a", "b", "same thing") == (0, 1)
     assert store.merge(["a", "b"], "b", "same thing") == (2, [])
     versions.append(store.version)
-    assert store.remove("source", ["/b.jpg"], "bad light") == 1
+    assert store.remove("source", ["/b.jpg"], "bad light") == (1, [])
     versions.append(store.version)
-    assert store.remove("label", ["b"], "") == 2
+    assert store.remove("label", ["b"], "") == (2, [])
     versions.append(store.version)
     assert len(set(versions)) == 5
     assert changes(store) == [("add", "new shelf"), ("merge", "same thing"), ("remove", "bad light"), ("remove", "")]
@@ -96,7 +97,10 @@ def test_what_changes_nothing_leaves_no_trace(store: SqlStore) -> None:
     assert store.rename("z", "y", "") == (0, 0)
     assert store.rename("z", "a", "") == (0, 0)
     assert store.merge(["a", "z"], "y", "") == (0, ["z"])
-    assert store.remove("label", ["z"], "") == store.remove("id", [7], "") == 0
+    assert store.remove("label", ["z", "a"], "") == (0, ["z"])
+    assert store.remove("id", [1, 7], "") == (0, [7])
+    assert store.move([8, 1], "y", "") == (0, [8])
+    assert store.remove("source", ["/z.jpg"], "") == (0, [])
     assert store.forget("label", ["z"], "") == 0
     assert not store.erase(), "nothing was forgotten"
     assert store.add_new([row("a")], "") == ([1], 0)
@@ -129,7 +133,9 @@ def test_another_connection_sees_whole_changes(store: SqlStore, place: Place) ->
 
 def test_a_second_gallery_in_the_same_place_is_refused(store: SqlStore, place: Place) -> None:
     store.add([row("a")], "")
-    with pytest.raises(StoreError, match=r"a gallery is there already: use Gallery\.open, or give another"):
+    with pytest.raises(
+        StoreError, match=r"a gallery is there already: use .*\(?Gallery\.open in Python\), or give another"
+    ):
         place.create()
     assert labels(store) == ["a"]
 
@@ -185,7 +191,9 @@ def test_threads_of_one_process_take_turns(store: SqlStore) -> None:
 
 
 def test_no_gallery_there_says_how_to_make_one(place: Place, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"no gallery there: make one with Gallery\.create\(") as caught:
+    with pytest.raises(
+        StoreError, match=r"no gallery there: make one with lookalike gallery create gallery=.*\(Gallery\.create "
+    ) as caught:
         place.open()
     assert str(caught.value).startswith(place.shown)
     assert list(tmp_path.iterdir()) == [], "asking makes no file"
@@ -213,3 +221,33 @@ def test_a_missing_package_is_named_with_what_to_install(monkeypatch: pytest.Mon
     for call in (stores.open_store, lambda place: stores.create_store(place, {})):
         with pytest.raises(LookalikeError, match=text):
             call("postgresql://me:secret@here/db")
+
+
+def test_galleries_beside_a_misspelt_one_are_named(tmp_path: Path) -> None:
+    for name in ("shop", "shelf"):
+        Place(str(tmp_path / name), name).create().close()
+    with pytest.raises(
+        StoreError, match=r"shpo: no gallery there; did you mean shop\? Or make one with lookalike gallery"
+    ):
+        open_store(tmp_path / "shpo")
+
+
+def test_a_file_is_no_folder_of_a_gallery(tmp_path: Path) -> None:
+    Place(str(tmp_path / "shop"), "shop").create().close()
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(b"")
+    with pytest.raises(StoreError, match=r"photo\.jpg: expected the folder of a gallery, found a file: give a folder$"):
+        open_store(file)
+    with pytest.raises(
+        StoreError, match=r"shop/gallery\.sqlite: expected the folder of a gallery, found a file: give .*shop$"
+    ):
+        open_store(tmp_path / "shop" / "gallery.sqlite")
+    for make in (need_no_gallery, lambda place: create_store(place, {})):
+        with pytest.raises(
+            StoreError, match=r"photo\.jpg: expected a folder for the gallery, found a file: give another name"
+        ):
+            make(file)
+        with pytest.raises(StoreError, match=r"a gallery is there already: use lookalike gallery add gallery="):
+            make(tmp_path / "shop")
+    need_no_gallery(tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -103,3 +103,11 @@ def test_a_folder_that_cannot_be_made_is_told(files: list[Path], tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"unknown: nothing can be written there"):
         keep_unknown([unknown(files[0])], tmp_path / "file" / "unknown")
+
+
+@pytest.mark.parametrize("given", ["text", 3, ["text"]])
+def test_what_is_no_prediction_is_refused(given: object, tmp_path: Path) -> None:
+    with pytest.raises(
+        GalleryError, match=r"^keep_unknown: expected what predict gave, got .*: predict the images first$"
+    ):
+        keep_unknown(given, tmp_path / "unknown")  # type: ignore[arg-type]

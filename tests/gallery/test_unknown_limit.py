@@ -1,12 +1,15 @@
 """A threshold from what is enrolled: each label in turn plays one that is not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 from image_folders import files_of
 from lookalike import Gallery, Model
+from lookalike.gallery import unknown_limit
 from lookalike.gallery.unknown_limit import limit_within, limits_within
 from lookalike.inference.references import GalleryError, References
 from lookalike.inference.rejection import RejectionError
@@ -131,3 +134,39 @@ def test_the_thresholds_of_a_gallery_are_those_of_its_rates() -> None:
         assert (threshold.similarity, threshold.measured_false_accept_rate) == (alone.similarity, alone.measured)
         assert (threshold.queries, threshold.labels, threshold.trained) == (alone.images, alone.labels, alone.trained)
     assert limits_within(references(rng.standard_normal((5, 6)), ["a"] * 5)).thresholds == []
+
+
+def test_what_is_enrolled_is_measured_once_for_all_threads_and_rates(
+    gallery: Gallery, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[References] = []
+    plain, start = unknown_limit._asked, Barrier(8)
+
+    def asking(known: References) -> object:
+        asked.append(known)
+        return plain(known)
+
+    def limit(place: int) -> object:
+        start.wait(60)
+        return gallery.unknown_limit((0.1, 0.2)[place % 2])
+
+    monkeypatch.setattr(unknown_limit, "_asked", asking)
+    with ThreadPoolExecutor(8) as threads:
+        for change in range(2):
+            limits = list(threads.map(limit, range(8)))
+            assert all(made is limits[place % 2] for place, made in enumerate(limits))
+            assert limits[0] != limits[1]
+            assert len(asked) == change + 1
+            gallery.add(files_of(digits, "test/*/*.png")[change])
+
+
+def test_limits_of_few_rates_are_kept(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest; every other is as it was when it is asked for again."""
+    monkeypatch.setattr(unknown_limit, "_RATES", 3)
+    first = gallery.unknown_limit(0.01)
+    for percent in range(2, 20):
+        gallery.unknown_limit(percent / 100)
+    assert list(gallery._limits._limits) == [0.17, 0.18, 0.19]
+    again = gallery.unknown_limit(0.01)
+    assert again == first
+    assert again is not first

@@ -1,5 +1,7 @@
 """Every kind of damage is named; a gallery that only changed is whole."""
 
+import hashlib
+import json
 import random
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 from image_folders import files_of
 from lookalike import Gallery
 from lookalike.errors import LookalikeError
+from lookalike.gallery.rows import StoreError
 from lookalike.gallery.vector_file import VectorFile
 from lookalike.gallery.verification import Verification
+from lookalike.terminal import counted
 
 
 def vector_file(gallery: Gallery) -> VectorFile:
@@ -43,11 +47,11 @@ def test_a_whole_gallery(gallery: Gallery) -> None:
         ("DELETE FROM thumbnails WHERE image IN (3, 4)", [f"image {n}: its picture is missing" for n in (3, 4)]),
         ("UPDATE thumbnails SET jpeg = x'ffd8' WHERE image = 3", ["image 3: its picture is not as it was enrolled"]),
         ("UPDATE images SET label = ' ' WHERE id = 50", ["image 50: its label is empty"]),
-        ("INSERT INTO vectors VALUES (99, x'00')", ["1 rows of vectors belong to no image"]),
+        ("INSERT INTO vectors VALUES (99, x'00')", ["1 row of vectors belongs to no image"]),
         ("INSERT INTO thumbnails VALUES (98, x'00'), (99, x'00')", ["2 rows of thumbnails belong to no image"]),
-        ("INSERT INTO extras VALUES (99, 'a', '1')", ["1 rows of extras belong to no image"]),
-        ("INSERT INTO events VALUES (1, 99, NULL, 'a')", ["1 rows of events belong to no image"]),
-        ("INSERT INTO events VALUES (9, 1, 'a', 'b')", ["1 events belong to no change"]),
+        ("INSERT INTO extras VALUES (99, 'a', '1')", ["1 row of extras belongs to no image"]),
+        ("INSERT INTO events VALUES (1, 99, NULL, 'a')", ["1 row of events belongs to no image"]),
+        ("INSERT INTO events VALUES (9, 1, 'a', 'b')", ["1 event belongs to no change"]),
         ("UPDATE about SET value = '49' WHERE name = 'last_image'", ["last_image is 49, but there is 50"]),
         ("UPDATE about SET value = '0' WHERE name = 'last_change'", ["last_change is 0, but there is 1"]),
     ],
@@ -57,7 +61,14 @@ def test_damage_is_named(gallery: Gallery, statement: str, problems: list[str]) 
     verification = gallery.verify()
     assert not verification
     assert list(verification.problems) == problems
-    assert str(verification).splitlines() == [f"50 images, removed ones too: {len(problems)} problems", *problems]
+    said = str(verification).splitlines()
+    assert said[: 1 + len(problems)] == [f"50 images, removed ones too: {counted(len(problems), 'problem')}", *problems]
+    images = [int(text.split()[1].rstrip(":")) for text in problems if text.startswith("image ")]
+    assert verification.damaged == tuple(images)
+    advice = (
+        f"or gallery remove image=[{','.join(map(str, images))}] takes what is damaged out of the search, gallery for"
+    )
+    assert advice in said[-1] if images else len(said) == 1 + len(problems)
 
 
 def test_an_embedding_of_another_length_is_named(gallery: Gallery) -> None:
@@ -151,3 +162,34 @@ def test_after_any_changes_it_is_whole(gallery: Gallery, digits: Path, seed: int
     gallery.close()
     with Gallery.open(gallery.path) as again:
         assert again.verify(), str(again.verify())
+
+
+def test_a_damaged_embedding_is_named_and_can_be_taken_out(gallery: Gallery, digits: Path) -> None:
+    spoilt = np.full(16, np.nan, "<f4").tobytes()
+    gallery._store._connection.execute("UPDATE vectors SET embedding = ? WHERE image = 7", (spoilt,))
+    again = Gallery.open(gallery.path)
+    named = r"gallery\.sqlite: damaged, the embedding of image 7 \(.*\.png\) is not as it was enrolled: lookalike gal"
+    for ask in (lambda: len(again), lambda: again.predict(digits / "test"), lambda: again.at(1).labels):
+        with pytest.raises(StoreError, match=named):
+            ask()
+    assert again.verify().damaged == (7,)
+    assert again.remove(image=7) == 1
+    assert len(again.predict(digits / "test", k=1)) == 20
+
+
+def test_a_damaged_network_is_found(gallery: Gallery) -> None:
+    folder = gallery.path / "model"
+    folder.mkdir()
+    for name in ("model.xml", "model.bin"):
+        (folder / name).write_bytes(name.encode())
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("model.xml", "model.bin")}
+    (folder / "network.json").write_text(json.dumps({"files": digests}))
+    assert gallery.verify()
+    (folder / "model.bin").write_bytes(b"junk")
+    verification = gallery.verify()
+    assert (verification.problems, verification.network) == (("model/model.bin: its checksum is wrong",), True)
+    assert str(verification).splitlines()[-1] == "bring back the folder of the network from a backup of the gallery"
+    (folder / "model.bin").unlink()
+    assert gallery.verify().problems == ("model/model.bin: is missing",)
+    (folder / "network.json").write_text("{")
+    assert gallery.verify().problems[0].startswith("model/network.json: cannot be read (")

@@ -1,5 +1,6 @@
 """A network in a folder of its own embeds as the one it was made from, and damage is named."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,15 @@ import pytest
 
 from image_folders import files_of
 from lookalike import Model
-from lookalike.inference.kept_network import KeptNetworkError, has_network, keep_network, load_network
+from lookalike.inference.kept_network import (
+    KeptNetworkError,
+    has_network,
+    in_use,
+    is_network_alone,
+    keep_network,
+    load_network,
+    network_problems,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +111,38 @@ def test_what_it_says_of_itself_is_checked(kept: Path, values: dict[str, object]
     change_about(kept, **values)
     with pytest.raises(KeptNetworkError, match=rf"not a readable network \({reason}\)"):
         load_network(kept)
+
+
+def stored(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("model.xml", "model.bin"):
+        (folder / name).write_bytes(name.encode())
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("model.xml", "model.bin")}
+    (folder / "network.json").write_text(json.dumps({"files": digests}))
+    return folder
+
+
+def test_problems_of_a_kept_network_are_named(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "model")
+    assert network_problems(folder) == network_problems(tmp_path / "none") == []
+    (folder / "model.bin").write_bytes(b"junk")
+    (folder / "model.xml").unlink()
+    assert network_problems(folder) == ["model/model.xml: is missing", "model/model.bin: its checksum is wrong"]
+
+
+def test_a_folder_with_anything_else_is_no_network_alone(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "model")
+    assert is_network_alone(folder)
+    (folder / "notes.txt").write_text("mine")
+    assert not is_network_alone(folder)
+    assert not is_network_alone(tmp_path / "none")
+
+
+def test_whoever_needs_a_network_is_not_alone_with_it(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "model")
+    with in_use(folder) as held, in_use(folder) as again, in_use(folder, alone=True) as alone:
+        assert (held, again, alone) == (True, True, False)
+    with in_use(folder, alone=True) as alone:
+        assert alone
+    with in_use(tmp_path / "none") as held:
+        assert not held

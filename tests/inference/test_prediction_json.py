@@ -10,6 +10,7 @@ from lookalike import LookalikeError, Model, Neighbour, Prediction, Predictions
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.prediction_json import NoPredictionError
 from lookalike.inference.rejection import Rejection
+from lookalike.inference.search_facts import ExactInstead, IndexFacts
 
 NEAR = (Neighbour(1, "Kiwi, green", "/photos/Kiwi.jpg", 0.75), Neighbour(2, "Leek", "a\nb", -0.125, number=2**62))
 ITEMS = (
@@ -63,8 +64,16 @@ def test_parts_come_back_alone() -> None:
     assert Prediction.from_dict(ITEMS[1].to_dict()) == ITEMS[1]
 
 
+@pytest.mark.parametrize("index", [IndexFacts(20_000, 100, 8, 0.9875, 1.25), ExactInstead("it is not built yet")])
+def test_how_was_searched_comes_back(index: IndexFacts | ExactInstead) -> None:
+    made = predictions(index=index)
+    back = Predictions.from_dict(json.loads(as_json(made.to_dict())))
+    assert back == made
+    assert as_json(back.to_dict()) == as_json(made.to_dict())
+
+
 def test_what_a_later_version_adds_is_passed_over() -> None:
-    values = predictions().to_dict() | {"index": {"kind": "ivf"}}
+    values = predictions().to_dict() | {"speed": {"kind": "ivf"}}
     values["items"][0]["neighbours"][0]["camera"] = 3
     assert Predictions.from_dict(values) == predictions()
 

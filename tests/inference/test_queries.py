@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from image_folders import pictures
+from lookalike.data.image_files import PassedOver
 from lookalike.inference.queries import PredictError, find_queries, with_folders
 
 
@@ -54,3 +55,27 @@ def test_pictures_of_results_are_no_queries(
     (tmp_path / "b" / "1.png").unlink()
     with pytest.raises(PredictError, match=r"^image=\.: no image there"):
         find_queries(".", output=results)
+
+
+def test_a_pattern_passes_over_what_belongs_to_a_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos/Kiwi/1.png", "photos/shop/unknown/2.png", "photos/shop/gallery.sqlite"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+    passed = PassedOver()
+    assert find_queries("photos/**/*.png", passed) == [Path("photos/Kiwi/1.png")]
+    assert [note for note in passed.notes if "of a gallery" in note] == [
+        "1 folder(s) of a gallery passed over: photos/shop"
+    ]
+    assert find_queries("photos/shop/unknown/*.png") == [Path("photos/shop/unknown/2.png")]
+
+
+def test_what_is_not_there_is_told_by_its_setting() -> None:
+    with pytest.raises(
+        PredictError, match=r"^images=no/\*\.png: no image there: give a file, .* such as images='photos/\*\.jpg'$"
+    ):
+        find_queries("no/*.png", setting="images")
+    with pytest.raises(
+        PredictError, match=r"; a list is not taken: put the files into a folder, or into a table with a col"
+    ):
+        find_queries("[a.jpg,b.jpg]")

@@ -59,8 +59,25 @@ def test_plain_values() -> None:
     given = rejection(EARLIER, None, 0.1)
     assert given is not None
     values = json.loads(json.dumps(given.to_dict()))
-    assert list(values) == ["similarity", "promised", "measured", "images", "trained", "warning"]
+    assert list(values) == ["similarity", "promised", "measured", "images", "trained", "supported", "warning"]
     assert Rejection(0.5).to_dict() == {"similarity": 0.5, "images": 0, "trained": True}
+
+
+def test_a_rate_that_cannot_be_supported_is_asked_and_not_promised() -> None:
+    given = rejection(NOW, None, 0.0001)
+    assert given is not None
+    assert not given.supported
+    assert "false accept rate 0.0001 asked, " in str(given)
+    assert "99 images cannot support 0.0001: the least that can be promised from so many is 0.01: ask" in given.warning
+    values = given.to_dict()
+    assert (values["promised"], values["supported"], values["least_supported"]) == (0.0001, False, 0.01)
+    kept = rejection(NOW, None, 0.01)
+    assert kept is not None
+    assert kept.supported
+    assert "false accept rate 0.01 promised, " in str(kept)
+    few = Rejection(0.5, 0.1, images=200, labels=2, trained=False)
+    assert not few.supported
+    assert "least_supported" not in few.to_dict(), "more images of these labels would not do"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +86,7 @@ def test_plain_values() -> None:
         (NOW, 0.5, 0.1, "threshold=0.5 and false_accept_rate=0.1: expected one of them, got both: leave one out"),
         (NOW, "off", 0.1, "expected one of them, got both"),
         (NOW, 2.0, None, "threshold=2: expected a cosine similarity, -1 to 1"),
-        (NOW, None, 1.5, "false_accept_rate=1.5: expected a share, 0 to 1, or off"),
+        (NOW, None, 1.5, "false_accept_rate=1.5: expected a share above 0 and below 1, such as 0.05, or off"),
         (EARLIER, None, 0.01, "false_accept_rate=0.01: b was made by an earlier .* 0.05, 0.1, 0.2: give a larger rate"),
         (OpenSet(), None, 0.1, "has thresholds for none: give a larger rate, give threshold=<similarity>, or train it"),
     ],
@@ -83,5 +100,7 @@ def test_what_cannot_be_answered_is_refused(open_set: OpenSet, threshold: float,
 def test_what_is_no_similarity_and_no_share_is_refused(odd: object) -> None:
     with pytest.raises(RejectionError, match=r"^threshold=.*: expected a cosine similarity, -1 to 1$"):
         rejection(OpenSet(), odd)  # type: ignore[arg-type]
-    with pytest.raises(RejectionError, match=r"^false_accept_rate=.*: expected a share, 0 to 1, or off$"):
+    with pytest.raises(
+        RejectionError, match=r"^false_accept_rate=.*: expected a share above 0 and below 1, such as 0.05, or off$"
+    ):
         rejection(OpenSet(), None, odd)  # type: ignore[arg-type]

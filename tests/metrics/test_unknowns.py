@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lookalike.metrics.unknowns import Unknowns, doubt, pooled, rate_of
+from lookalike.metrics.unknowns import Unknowns, doubt, least_of, pooled, rate_of, supports
 
 
 def drawn(labels: int, each: int, seed: int, spread: float = 0.1) -> Unknowns:
@@ -77,14 +77,29 @@ def test_a_thinned_sample_gives_nearly_the_same_limits() -> None:
         (0.1, 200, 20, False, ""),
         (0.1, 200, None, False, ""),
         (0.1, 200, 20, True, "chosen on labels that were trained on, so more images of really unknown labels will"),
-        (0.01, 40, 20, False, "40 unknown images of 20 labels cannot support 0.01: it takes 5 labels, and 0.024 is"),
-        (0.1, 400, 4, False, "400 unknown images of 4 labels cannot support 0.1"),
-        (0.01, 40, None, False, "40 unknown images cannot support 0.01"),
+        (
+            0.01,
+            40,
+            20,
+            False,
+            "40 images cannot support 0.01: the least that can be promised from so many is 0.025: ask",
+        ),
+        (0.1, 400, 4, False, "400 images of 4 labels cannot support 0.1, as they tell little about other labels: have"),
+        (0.01, 40, None, False, "40 images cannot support 0.01"),
+        (0.01, 1, 1, False, "1 image of 1 label cannot support 0.01"),
     ],
 )
 def test_a_rate_that_the_images_cannot_support_is_told(
     rate: float, images: int, labels: int | None, trained: bool, expected: str
 ) -> None:
+    assert supports(rate, images, labels) == (trained or not expected)
     text = doubt(rate, images, labels, trained)
     assert text.startswith(expected)
     assert bool(text) == bool(expected)
+
+
+@pytest.mark.parametrize("images", [0, 1, 5, 9, 40, 71, 99, 123, 2000, 123456])
+def test_the_least_rate_that_is_told_can_be_promised(images: int) -> None:
+    least = least_of(images)
+    assert supports(least, images)
+    assert 1 / (images + 1) <= least <= 1.1 / (images + 1)

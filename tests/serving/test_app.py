@@ -1,11 +1,15 @@
 """What every address of a service answers: its model in `answers`, or an error of one form; the document of them."""
 
+import errno
 import io
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -13,7 +17,10 @@ from pydantic import BaseModel
 
 from lookalike import Gallery
 from lookalike.serving import answers
+from lookalike.serving import app as app_module
 from lookalike.serving.answers import ErrorAnswer
+from lookalike.serving.log_lines import LOG
+from lookalike.serving.service import Service
 from services import Running, running
 
 Request = dict[str, Any]
@@ -172,6 +179,77 @@ def test_undo_of_what_cannot_be_undone_is_a_conflict(served: Running) -> None:
     assert error.message == "change 99: there is none of that number; they go from 1 to 1"
 
 
+def test_no_answer_says_where_the_gallery_is(served: Running, file: bytes) -> None:
+    place = str(served.service.gallery.path)
+    asked = f"{served.address}v1/predict"
+    made = requests.post(asked, data=file, headers={"Content-Type": "image/png"}, timeout=30)
+    assert (made.json()["bundle"], place in made.text) == ("shop", False)
+    for verb, values, text in (
+        ("rename", {"label": "leek", "to": "x"}, "shop: has no label 'leek'"),
+        ("remove", {"images": [999]}, "remove: image=999 is not in shop: gallery list label=<label> shows"),
+    ):
+        refused = requests.post(f"{served.address}v1/gallery/{verb}", json=values, timeout=30)
+        assert refused.json()["error"]["message"].startswith(text)
+
+
+def test_several_labels_are_taken_out_in_one_change(served: Running) -> None:
+    for verb, number in (("remove", 2), ("forget", 3)):
+        values = {"label": ["digit 1", "digit 2"]}
+        done = requests.post(f"{served.address}v1/gallery/{verb}", json=values, timeout=30)
+        assert done.json() == {"change": number, "images": 20}
+    for label in ([], [""], 3, ["x"] * 10_001):
+        wrong = requests.post(f"{served.address}v1/gallery/remove", json={"label": label}, timeout=30)
+        assert wrong.json()["error"]["kind"] == "options"
+
+
+def test_the_log_is_read_part_by_part(served: Running) -> None:
+    for number in range(4):
+        served.service.gallery.rename("digit 1" if number == 0 else f"{number - 1}", f"{number}")
+    address = f"{served.address}v1/gallery/log"
+    parts = [
+        [change["number"] for change in requests.get(f"{address}?{part}", timeout=30).json()["changes"]]
+        for part in ("most=2", "most=2&before=4", "most=2&before=2", "most=2&before=1")
+    ]
+    assert parts == [[5, 4], [3, 2], [1], []]
+    assert requests.get(f"{address}?before=0", timeout=30).status_code == 422
+    whole = requests.get(address, timeout=30).json()["changes"]
+    assert requests.get(f"{address}?before=5", timeout=30).json()["changes"] == whole[1:]
+
+
+def lines_of(caplog: pytest.LogCaptureFixture) -> dict[str, dict[str, Any]]:
+    return {line["path"]: line for line in (json.loads(record.getMessage()) for record in caplog.records)}
+
+
+def test_the_log_says_why_and_has_no_probes(
+    served: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(service: Service) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/shop/x")
+
+    monkeypatch.setattr(LOG, "propagate", True)
+    monkeypatch.setattr(Service, "labels", full)
+    with caplog.at_level(logging.INFO, logger=LOG.name):
+        for path in (
+            "healthz",
+            "readyz",
+            "metrics",
+            "v1/labels",
+            "v1/gallery/images?label=x",
+            "v1/no",
+            "static/main.js",
+        ):
+            requests.get(f"{served.address}{path}", timeout=30)
+        requests.post(f"{served.address}v1/gallery/undo", json={"change": 99}, timeout=30)
+        figures = requests.get(f"{served.address}metrics", timeout=30).text
+    lines = lines_of(caplog)
+    assert set(lines) == {"/v1/labels", "/v1/gallery/images", "/v1/no", "/static/main.js", "/v1/gallery/undo"}
+    assert [lines["/v1/labels"][name] for name in ("kind", "system", "errno")] == ["store", "OSError", errno.ENOSPC]
+    assert (lines["/v1/no"]["kind"], lines["/v1/gallery/undo"]["kind"]) == ("no_such_address", "history")
+    assert "kind" not in lines["/static/main.js"]
+    for route, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/static", 200), ("other", 404)):
+        assert f'requests_total{{method="GET",route="{route}",status="{status}"}} ' in figures
+
+
 def test_a_fault_is_told_without_its_text(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise RuntimeError("a secret of the programmer")
@@ -210,7 +288,7 @@ def test_an_image_is_named_as_the_gallery_names_it(served: Running, digits: Path
     made = checked(answers.PredictAnswer, answer)
     expected = served.service.gallery.predict([file], 3).to_dict()
     assert made["items"][0]["image"] == file.name
-    for name in ("fingerprint", "k", "bundle", "precision"):
+    for name in ("fingerprint", "k", "precision"):
         assert made[name] == expected[name]
     assert [(near["number"], near["similarity"]) for near in made["items"][0]["neighbours"]] == [
         (near["number"], near["similarity"]) for near in expected["items"][0]["neighbours"]
@@ -227,3 +305,23 @@ def test_alive_ready_and_figures(served: Running) -> None:
     assert requests.get(f"{served.address}healthz", timeout=30).json() == {"status": "alive"}
     assert requests.get(f"{served.address}readyz", timeout=30).json() == {"status": "ready", "images": 50}
     assert "lookalike_gallery_images 50.0" in requests.get(f"{served.address}metrics", timeout=30).text
+
+
+def test_every_address_is_counted_by_its_name(served: Running) -> None:
+    for address in ("healthz", "readyz", "metrics", "", "static/colours.css"):
+        assert requests.get(f"{served.address}{address}", timeout=30).status_code == 200
+        assert requests.head(f"{served.address}{address}", timeout=30).status_code == 200
+        text = requests.get(f"{served.address}metrics", timeout=30).text
+        assert f'lookalike_requests_total{{method="GET",route="/{address}",status="200"}}' in text
+    assert 'route="other"' not in text
+
+
+def test_answers_are_encoded_beside_the_loop(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    encode = app_module._json
+    monkeypatch.setattr(app_module, "_json", lambda values: threads.append(current_thread().name) or encode(values))
+    embeddings = np.eye(served.service.encoder.size)[:2].tolist()
+    requests.post(f"{served.address}v1/search", json={"embeddings": embeddings}, timeout=30).raise_for_status()
+    requests.get(f"{served.address}v1/gallery/health", timeout=30).raise_for_status()
+    requests.get(f"{served.address}v1/unknown", timeout=30).raise_for_status()
+    assert [name.partition("_")[0] for name in threads] == ["asking", "asking", "grouping"]

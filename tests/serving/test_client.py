@@ -46,7 +46,8 @@ def result_of(done: Callable[[Either], Any], gallery: Either, path: Path) -> Any
         if isinstance(error, ServiceError) and error.kind == "options":
             return "refused", "options"
         text = str(error).replace(str(path), "<gallery>").replace("\n  ", " ")
-        return "refused", re.sub(r"/tmp/[^:]*/", "", text)
+        text = re.sub(r"/tmp/[^:]*/", "", text)
+        return "refused", re.sub(r"(^|is not in )(shop|<gallery>)(?=:|$)", r"\1<gallery>", text)
 
 
 def noted(function: Callable[..., Any], *given: Any, **options: Any) -> Any:
@@ -128,14 +129,20 @@ def script(digits: Path, broken: Path) -> list[Callable[[Either], Any]]:
         lambda g: g.undo(g.last_change or g.version),
         lambda g: g.undo(10_000),
         lambda g: g.undo(1.5),  # type: ignore[arg-type]
+        lambda g: (g.remove(label=["digit 3", "digit 8"]), g.last_change),
+        lambda g: g.remove(label=["digit 4", "gone"]),
+        lambda g: g.remove(label=[]),
         lambda g: g.forget(image=8),
         lambda g: g.forget(label="digit 0"),
+        lambda g: (g.forget(label=["digit 3", "digit 8"]), g.last_change),
         lambda g: g.rename("gone", "x"),
         lambda g: g.last_change,
         lambda g: g.images("no such"),
         lambda g: (len(g), g.labels, g.version),
         lambda g: g.log(),
         lambda g: g.log(2),
+        lambda g: g.log(2, before=5),
+        lambda g: g.log(before=2),
         lambda g: {label: g.images(label) for label in g.labels},
         lambda g: health(g),
         lambda g: g.predict(test, 5),

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -94,3 +95,70 @@ def test_without_a_file_they_are_in_memory() -> None:
     counts.add(3, 1)
     counts.save()
     assert counts.days() == [(TODAY, 3, 1)]
+
+
+def test_services_that_share_a_gallery_lose_no_counts(tmp_path: Path) -> None:
+    file = tmp_path / "days.json"
+    services = [DayCounts(file) for _ in range(3)]
+    for _ in range(4):
+        for service in services:
+            service.add(2, 1)
+            service.save()
+    assert json.loads(file.read_text()) == {TODAY: [24, 12]}
+    assert services[-1].days() == [(TODAY, 24, 12)]
+
+
+def test_threads_that_count_and_write_lose_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_counts, "_SAVE_SECONDS", 0.0)
+    file = tmp_path / "days.json"
+    services = [DayCounts(file), DayCounts(file)]
+
+    def count(place: int) -> None:
+        for _ in range(10):
+            services[place % 2].add(1, 0)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
+    for service in services:
+        service.save()
+    assert json.loads(file.read_text()) == {TODAY: [40, 0]}
+
+
+def test_what_is_counted_while_a_file_is_written_is_written_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, write = tmp_path / "days.json", day_counts.write_json
+    counts = DayCounts(file)
+
+    def written(place: Path, content: object) -> None:
+        counts.add(5, 2)
+        write(place, content)
+
+    counts.add(1, 1)
+    with monkeypatch.context() as writing:
+        writing.setattr(day_counts, "write_json", written)
+        counts.save()
+    assert json.loads(file.read_text()) == {TODAY: [1, 1]}
+    assert counts.days() == [(TODAY, 6, 3)]
+    counts.save()
+    assert json.loads(file.read_text()) == {TODAY: [6, 3]}
+
+
+def test_a_file_that_cannot_be_read_for_now_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "days.json"
+    file.write_text('{"2026-01-01": [7, 1]}')
+    counts = DayCounts(file)
+    counts.add(1, 0)
+
+    def fails(file: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "read_bytes", fails)
+        counts.save()
+        DayCounts(file)
+    assert "cannot be kept: [Errno 5]" in " ".join(capsys.readouterr().err.split())
+    counts.save()
+    assert json.loads(file.read_text()) == {"2026-01-01": [7, 1], TODAY: [1, 0]}

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pooch
 import pytest
+import requests
 
 from lookalike import Gallery, Model
+from lookalike.data import example
 from lookalike.files import DiskFullError
 from lookalike.serving.demo import demo_gallery
 from processes import Child
@@ -96,3 +99,20 @@ def test_photographs_are_named_rightly(few_produce: Path, tmp_path: Path, monkey
     with Gallery.open(demo_gallery(tmp_path / "demo")) as gallery:
         made = gallery.predict(few_produce / "test")
         assert sum(bool(item.right) for item in made) > 0.8 * len(made)
+
+
+def test_digits_stand_in_where_there_is_no_network(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their images lie beside a table, not below a folder."""
+    monkeypatch.delenv("LOOKALIKE_DATA", raising=False)
+    monkeypatch.setattr(Model, "pretrained", lambda name: Model.load(bundle_path))
+    monkeypatch.setattr(example, "fetch_grocery", _no_network)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
+    with Gallery.open(demo_gallery(tmp_path / "demo")) as gallery:
+        assert gallery.labels == {str(digit): 6 for digit in range(7)}
+    assert "no photographs (ConnectionError), so scikit-learn's digits are used" in capsys.readouterr().err
+
+
+def _no_network(cache: Path) -> Path:
+    raise requests.ConnectionError("no network")

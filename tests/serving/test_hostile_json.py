@@ -241,4 +241,4 @@ def test_a_change_of_nothing_is_refused(shop: Besieged, shot: Attack) -> None:
 def test_nothing_was_changed(shop: Besieged) -> None:
     about = exchange(shop.address, request("GET", "/v1/gallery"))
     assert about is not None
-    assert (about.json()["images"], about.json()["labels"], about.json()["last_change"]) == (9, 3, 3)
+    assert (about.json()["images"], about.json()["labels"], about.json()["gallery_version"]) == (9, 3, 3)

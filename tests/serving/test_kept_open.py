@@ -1,5 +1,6 @@
 """A service goes on when another process gives its gallery another model."""
 
+import gc
 import json
 import logging
 import shutil
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 import requests
@@ -16,6 +18,7 @@ from lookalike import Client, Gallery, Model, ServiceError
 from lookalike.data.pixels import PixelSettings
 from lookalike.gallery.rows import ReplacedError
 from lookalike.inference.kept_network import keep_network
+from lookalike.serving.answers import RenameOptions
 from lookalike.serving.guard import LOG
 from lookalike.serving.kept_open import KeptOpen
 from services import Running
@@ -194,3 +197,86 @@ def test_a_gallery_on_a_server_without_its_model_is_closed(digit_gallery: Galler
         with pytest.raises(ValueError, match="does not say which model made it: give bundle="):
             KeptOpen(gallery)
         assert repr(gallery).endswith(": closed)")
+
+
+def test_the_number_of_a_change_is_told_when_another_thread_opens_the_gallery_again(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, kept = Gallery.rename, served.service.kept
+
+    def renamed(gallery: Gallery, *given: Any, **options: Any) -> int:
+        images = rename(gallery, *given, **options)
+        thread = threading.Thread(target=kept._open_again)
+        thread.start()
+        thread.join()
+        return images
+
+    monkeypatch.setattr(Gallery, "rename", renamed)
+    before = served.service.gallery
+    assert Client(served.address).rename("digit 1", "one") == 10
+    assert served.service.gallery is not before
+    options = RenameOptions(label="one", to="two")
+    assert kept.call(lambda: served.service.rename(options)) == {"change": 3, "images": 10}
+    assert served.service.rename(RenameOptions(label="two", to="three"))["change"] == 4
+
+
+def test_a_former_gallery_is_closed_when_its_last_call_ends(
+    opened: KeptOpen,
+    digit_gallery: Gallery,
+    digit_model: Model,
+    another: Another,
+    folder: Path,
+    digits: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inside, go = threading.Event(), threading.Event()
+    seen: list[Gallery] = []
+    closed: list[Gallery] = []
+    close = Gallery.close
+
+    def slow() -> None:
+        inside.set()
+        assert go.wait(30)
+        seen.extend([opened.gallery, *closed])
+
+    thread = threading.Thread(target=opened.call, args=[slow])
+    thread.start()
+    assert inside.wait(30)
+    reembed(folder, digit_model, another)
+    monkeypatch.setattr(Gallery, "close", lambda gallery: closed.append(gallery) or close(gallery))
+    file = next((digits / "test").rglob("*.png"))
+    assert opened.call(lambda: opened.gallery.predict(file)).label
+    assert opened.gallery is not digit_gallery
+    go.set()
+    thread.join()
+    assert seen == [digit_gallery], "one gallery from the beginning to the end"
+    assert closed == [digit_gallery]
+    assert repr(digit_gallery).endswith(": closed)")
+    assert opened.call(lambda: opened.gallery.predict(file)).label
+
+
+def test_a_network_that_the_next_gallery_uses_is_not_closed(
+    digit_gallery: Gallery, digit_model: Model, digits: Path
+) -> None:
+    given = digit_model.encoder
+    kept = KeptOpen(digit_gallery)
+    encoder = kept.encoder
+    kept._open_again()
+    assert repr(digit_gallery).endswith(": closed)")
+    assert kept.encoder is encoder is digit_model.encoder
+    assert kept.gallery.predict(next((digits / "test").rglob("*.png"))).label
+    kept.close()
+    assert digit_model.encoder is given
+
+
+def test_nothing_holds_a_former_gallery(
+    served: Running, client: Client, digit_model: Model, another: Another, folder: Path, digits: Path
+) -> None:
+    client.predict(next((digits / "test").rglob("*.png")))
+    client.health()
+    former = ref(served.service.gallery.references)
+    reembed(folder, digit_model, another)
+    client.health()
+    client.predict(next((digits / "test").rglob("*.png")))
+    served.service.kept.call(gc.collect)
+    assert former() is None

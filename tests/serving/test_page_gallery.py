@@ -1,12 +1,13 @@
 """The page of a service: its gallery is looked after, unknown photographs are named, health is watched."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from browser import needs_browser
 from lookalike import Model
@@ -74,6 +75,71 @@ def test_many_images_come_page_by_page(screen: Opened, shop: Running, produce: P
     screen.press("Show more")
     expect(screen.page.locator("#image-list li")).to_have_count(len(files))
     expect(screen.page.get_by_role("button", name="Show more")).to_have_count(0)
+
+
+def test_more_images_of_a_label_that_is_left_are_not_shown(screen: Opened, shop: Running, produce: Path) -> None:
+    files = [file for label in ("Lime", "Lemon", "Garlic") for file in photographs(produce, label, 4, 22)]
+    shop.service.gallery.add(files, "Everything")
+    page = screen.page
+    screen.show("label/Everything")
+    held: list[Route] = []
+    page.route(re.compile(r"first=48"), lambda route: held.append(route))
+    page.locator("#more-images").evaluate("button => { button.click(); button.click(); }")
+    expect(page.locator("#more-images")).to_be_disabled()
+    page.evaluate("location.hash = '#/label/Kiwi'")
+    expect(page.locator("#label-title")).to_have_text("Kiwi")
+    assert len(held) == 1
+    with page.expect_response(re.compile(r"first=48")):
+        held[0].continue_()
+    expect(page.locator("#more-images")).to_be_enabled()
+    expect(page.locator("#image-list li")).to_have_count(4)
+
+
+def test_the_log_comes_page_by_page(screen: Opened, shop: Running) -> None:
+    for number in range(60):
+        shop.service.gallery.rename("Kiwi" if number == 0 else f"{number - 1}", f"{number}")
+    screen.show("log")
+    rows = screen.page.locator("#log-list > li")
+    expect(rows).to_have_count(50)
+    with screen.page.expect_request(re.compile(r"before=14$")):
+        screen.press("Show more")
+    expect(rows).to_have_count(63)
+    expect(screen.page.locator("#more-log")).to_be_hidden()
+    screen.press("Undo", rows.first)
+    expect(rows.first).to_contain_text("Taken back")
+
+
+def test_labels_are_forgotten_in_one_change(screen: Opened, shop: Running) -> None:
+    screen.show("gallery")
+    before = shop.service.gallery.version
+    for label in ("Kiwi", "Leek"):
+        screen.page.get_by_label(f"Choose {label}").check()
+    screen.press("Forget for good", screen.page.locator("#label-bar"))
+    screen.press("Delete for good", screen.page.get_by_role("dialog"))
+    expect(screen.page.locator("#label-list b")).to_have_text(["Banana"])
+    assert shop.service.gallery.version == before + 1
+
+
+def test_many_unknown_photographs_are_sent_in_parts(screen: Opened) -> None:
+    names = [f"{number}.jpg" for number in range(1100)]
+    sent: list[list[str]] = []
+
+    def discarded(route: Route) -> None:
+        sent.append(json.loads(route.request.post_data or "")["names"])
+        route.fulfill(json={"change": None, "images": len(sent[-1])})
+
+    group = {"suggestion": "a", "nearest": None, "similarity": None, "images": names}
+    screen.page.route(
+        "**/v1/unknown", lambda route: route.fulfill(json={"total": 1100, "groups": [group], "alone": []})
+    )
+    screen.page.route("**/thumbnail", lambda route: route.fulfill(body=b"", content_type="image/jpeg"))
+    screen.page.route("**/v1/unknown/discard", discarded)
+    screen.show("unknown")
+    screen.press("Discard")
+    screen.press("Discard", screen.page.get_by_role("dialog"))
+    screen.told("100 photographs discarded")
+    assert [len(part) for part in sent] == [500, 500, 100]
+    assert [name for part in sent for name in part] == names
 
 
 def test_a_label_is_renamed(screen: Opened, shop: Running) -> None:

@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lookalike import Gallery
 from lookalike.data.images import ImageError
+from lookalike.gallery.health import health_of
+from lookalike.gallery.rows import ReplacedError
 from lookalike.inference.references import GalleryError
 from lookalike.serving import answers
+from lookalike.serving import service as service_module
 from lookalike.serving.figures import Figures
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import Upload
@@ -88,11 +92,11 @@ def test_none_that_can_be_used_is_an_error(count: int, service: Service) -> None
         service.embed(images, upload(*images).names)
     with pytest.raises(ImageError, match=text):
         service.add(images, upload(*images).names, answers.AddOptions(label="x"))
-    assert service.about()["last_change"] == 1
+    assert service.about()["gallery_version"] == 1
 
 
-def test_all_or_none(service: Service, files: list[bytes]) -> None:
-    options = answers.AddOptions(label="x", all_or_none=True)
+def test_all_or_nothing(service: Service, files: list[bytes]) -> None:
+    options = answers.AddOptions(label="x", all_or_nothing=True)
     with pytest.raises(GalleryError, match=r"1 of 2 images cannot be used, so none was added:\n  b\.png: not an image"):
         service.add([files[0], b"none"], ["a.png", "b.png"], options)
     assert "x" not in service.gallery.labels
@@ -185,3 +189,56 @@ def test_kept_unknown_images(service: Service, files: list[bytes]) -> None:
 def test_thumbnails(service: Service) -> None:
     assert service.thumbnail(1).startswith(b"\xff\xd8")
     assert service.thumbnail(10**9) == b""
+
+
+def test_what_fails_at_the_end_and_is_asked_again_is_counted_once(
+    service: Service, files: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, cameras = [1], Gallery.cameras
+
+    def replaced(gallery: Gallery, numbers: Any) -> Any:
+        if failing:
+            failing.pop()
+            raise ReplacedError("another model")
+        return cameras(gallery, numbers)
+
+    monkeypatch.setattr(Gallery, "cameras", replaced)
+    before = service.figures.text()
+    service.kept.call(lambda: service.predict(upload(*files[:3]), answers.PredictOptions(threshold=1.0)))
+    (day,) = service.health()["days"]
+    assert (failing, day["images"], day["unknown"]) == ([], 3, 3)
+    assert (counted(service.figures.text()) - counted(before)) == 3
+
+
+def counted(text: bytes) -> float:
+    line = next(line for line in text.decode().splitlines() if line.startswith("lookalike_images_total"))
+    return float(line.split()[1])
+
+
+def test_images_that_cannot_be_used_are_not_counted(service: Service, files: list[bytes]) -> None:
+    before = counted(service.figures.text())
+    service.predict(upload(files[0], b"none"), answers.PredictOptions())
+    service.embed([files[0], b"none"], ["a.png", "b.png"])
+    service.add([files[0], b"none"], ["a.png", "b.png"], answers.AddOptions(label="x"))
+    assert counted(service.figures.text()) - before == 3
+
+
+def test_what_should_be_looked_at_is_found_once_for_each_state(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(service_module, "health_of", lambda *given: asked.append(1) or health_of(*given))
+    assert service.health() == service.health()
+    assert len(asked) == 1
+    service.remove(answers.RemoveOptions(images=[1]))
+    assert service.health()["images"] == 49
+    assert len(asked) == 2
+
+
+def test_more_neighbours_than_an_answer_holds_are_refused(service: Service) -> None:
+    rows = np.eye(16)[[0] * 101].tolist()
+    with pytest.raises(
+        GalleryError, match=r"at most 100000 neighbours in one answer, asked for 101 x k=1000: send at most 100 "
+    ):
+        service.search(answers.SearchOptions(embeddings=rows, k=1000))
+    assert len(service.search(answers.SearchOptions(embeddings=rows[:100], k=1000))["items"]) == 100

@@ -51,11 +51,11 @@ def test_a_wrong_line_is_refused_without_its_token(lines: tuple[str, ...], text:
     assert not {READ, WRITE} & set(str(raised.value).split())
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o604, 0o666, 0o601])
-def test_a_file_that_others_read_is_refused(mode: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o666, 0o601, 0o660, 0o620])
+def test_a_file_that_others_read_or_change_is_refused(mode: int, tmp_path: Path) -> None:
     file = write_tokens(tmp_path / "tokens.txt", f"read {READ}")
     file.chmod(mode)
-    with pytest.raises(TokenError, match=r"everybody on this computer can read it: chmod 600 .*tokens\.txt$"):
+    with pytest.raises(TokenError, match=r"others on this computer can read or change it: chmod 600 .*tokens\.txt$"):
         read_tokens(file)
 
 

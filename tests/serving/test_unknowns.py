@@ -1,17 +1,27 @@
 """Kept unknown images: listed in groups, shown, enrolled, thrown away; by the names that are listed, and no others."""
 
 import io
+import os
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 from PIL import Image
 
-from lookalike import Client
+from lookalike import Client, Gallery
+from lookalike.inference.encoder import Encoder
+from lookalike.parallel import cores
+from lookalike.serving import unknowns as unknowns_module
 from lookalike.serving.answers import DiscardUnknownOptions, EnrolUnknownOptions
 from lookalike.serving.refusals import RefusalError
 from lookalike.serving.unknowns import Unknowns
+from lookalike.serving.work import BusyError
 from services import Running
 
 
@@ -49,7 +59,9 @@ def test_their_pictures(unknowns: Unknowns) -> None:
 
 def test_some_are_enrolled(unknowns: Unknowns, served: Running) -> None:
     first, second, *others = names(unknowns)
-    numbers = unknowns.enrol(EnrolUnknownOptions(names=[first, second, first], label="digit 5", note="new"))
+    numbers = unknowns.enrol(
+        served.service.gallery, EnrolUnknownOptions(names=[first, second, first], label="digit 5", note="new")
+    )
     assert numbers == [51, 52]
     assert served.service.gallery.labels["digit 5"] == 2
     assert names(unknowns) == others
@@ -91,7 +103,7 @@ def test_no_name_leads_elsewhere(name: str, unknowns: Unknowns, served: Running)
         unknowns.discard(DiscardUnknownOptions.model_construct(names=[kept[0], name]))
     assert raised.value.status == 404
     with pytest.raises(RefusalError, match="no kept image of this name"):
-        unknowns.enrol(EnrolUnknownOptions.model_construct(names=[name], label="x", note=""))
+        unknowns.enrol(served.service.gallery, EnrolUnknownOptions.model_construct(names=[name], label="x", note=""))
     with pytest.raises(RefusalError, match="no kept image of this name"):
         unknowns.picture(name)
     for written in (quote(name, safe=""), quote(name)):
@@ -101,3 +113,119 @@ def test_no_name_leads_elsewhere(name: str, unknowns: Unknowns, served: Running)
         assert requests.Session().send(prepared, timeout=30).status_code in (404, 405)
     assert names(unknowns) == kept, "nothing was thrown away"
     assert Path(served.service.gallery.path, "gallery.sqlite").is_file()
+
+
+def keep(folder: Path, count: int) -> list[str]:
+    """Small images of one colour each, the newest last; their names."""
+    folder.mkdir(exist_ok=True)
+    kept = []
+    for number in range(count):
+        file = folder / f"2026-05-04-{number:012x}.png"
+        Image.new("RGB", (8, 8), (number * 20, 90, 200 - number * 20)).save(file)
+        os.utime(file, (1e9 + number, 1e9 + number))
+        kept.append(file.name)
+    return kept
+
+
+def test_an_image_is_embedded_once_whatever_is_enrolled(
+    unknowns: Unknowns, served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, embedded = names(unknowns), list[str]()
+    embed = Encoder.embed
+
+    def counted(encoder: Encoder, images: Any, **options: Any) -> Any:
+        embedded.extend(Path(image).name for image in images)
+        return embed(encoder, images, **options)
+
+    monkeypatch.setattr(Encoder, "embed", counted)
+    served.service.gallery.rename("digit 1", "one")
+    assert names(unknowns) == kept
+    (new,) = keep(Path(served.service.gallery.path, "unknown"), 1)
+    assert names(unknowns) == sorted([*kept, new])
+    assert embedded == [new]
+
+
+def test_groups_that_take_long_hold_up_no_other_request(
+    unknowns: Unknowns, served: Running, client: Client, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, begun, made = threading.Event(), threading.Event(), unknowns_module.suggest
+
+    def slow(*values: Any, **options: Any) -> Any:
+        begun.set()
+        assert go.wait(30)
+        return made(*values, **options)
+
+    monkeypatch.setattr(unknowns_module, "suggest", slow)
+    count = 2 * cores() + 2
+    with ThreadPoolExecutor(count) as askers:
+        asked = [askers.submit(requests.get, f"{served.address}v1/unknown", timeout=60) for _ in range(count)]
+        try:
+            assert begun.wait(30)
+            sleep(0.3)  # until all of them wait
+            assert client.predict(next((digits / "test").rglob("*.png"))).label
+        finally:
+            go.set()
+        answers = [answer.result().json() for answer in asked]
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0]["total"] == 8
+
+
+def test_of_more_than_can_be_compared_the_newest_are_in_groups_and_all_can_be_thrown_away(
+    unknowns: Unknowns, served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = keep(Path(served.service.gallery.path, "unknown"), 5)
+    monkeypatch.setattr(unknowns_module, "MOST", 9)
+    answer = requests.get(f"{served.address}v1/unknown", timeout=30)
+    assert answer.status_code == 200
+    assert answer.json()["total"] == 13 == len(names(unknowns))
+    assert answer.json()["alone"][-4:] == older[:4]
+    assert unknowns.discard(DiscardUnknownOptions(names=older)) == 5
+    assert not set(older) & set(names(unknowns))
+
+
+def test_one_that_cannot_be_used_can_be_thrown_away(unknowns: Unknowns, served: Running) -> None:
+    kept = names(unknowns)
+    Path(served.service.gallery.path, "unknown", "2026-05-04-0123456789ab.png").write_bytes(b"none")
+    assert unknowns.groups(2)["alone"][-1] == "2026-05-04-0123456789ab.png"
+    unknowns.discard(DiscardUnknownOptions(names=["2026-05-04-0123456789ab.png"]))
+    assert names(unknowns) == kept
+
+
+def test_a_folder_is_looked_through_when_it_changed(
+    unknowns: Unknowns, served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    listing = Gallery.unknown_files
+    monkeypatch.setattr(Gallery, "unknown_files", lambda *given: looked.append(1) or listing(*given))
+    folder = Path(served.service.gallery.path, "unknown")
+    (folder / "later").mkdir()
+    sleep(0.1)  # a time of the folder that is over
+    first, *others = names(unknowns)
+    looked.clear()
+    for _ in range(3):
+        unknowns.picture(first)
+        assert served.service.about()["unknown"] == 8
+    assert looked == []
+    unknowns.discard(DiscardUnknownOptions(names=[first]))
+    assert looked == []
+    assert unknowns.count() == 7
+    shutil.copy(folder / others[0], folder / "later" / "below.png")
+    assert unknowns.count() == 8
+    assert unknowns.picture("below.png")
+    served.service.gallery.add(folder / others[0], "new")
+    assert unknowns.count() == 7
+    with pytest.raises(RefusalError, match="no kept image of this name"):
+        unknowns.picture(others[0])
+
+
+def test_a_service_that_ends_embeds_no_more(unknowns: Unknowns) -> None:
+    unknowns.stop()
+    with pytest.raises(BusyError, match="the service ends"):
+        unknowns.groups(2)
+
+
+def test_nothing_is_kept_of_an_enrolled_one(unknowns: Unknowns, served: Running) -> None:
+    first, *_ = names(unknowns)
+    unknowns.enrol(served.service.gallery, EnrolUnknownOptions(names=[first], label="new"))
+    with pytest.raises(RefusalError, match="no kept image of this name"):
+        unknowns.discard(DiscardUnknownOptions(names=[first]))

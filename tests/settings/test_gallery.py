@@ -73,10 +73,14 @@ def test_filters_are_one_value_or_several() -> None:
 @pytest.mark.parametrize(
     ("verb", "argument", "text"),
     [
-        ("add", "camera=door", r"^camera=door: expected a valid integer"),
-        ("add", "camera=1.5", r"^camera=1\.5: expected a valid integer"),
+        ("add", "camera=door", r"^camera=door: expected a whole number: keep a name as a column, columns\.place=door"),
+        ("add", "camera=1.5", r"^camera=1\.5: expected a whole number"),
         ("add", "label=", r"^label=: string should have at least 1 character"),
-        ("add", "columns=x", r"^columns=x: expected a valid dictionary"),
+        (
+            "add",
+            "columns=x",
+            r"^columns=x: expected the column, too: columns\.<column>=<value>, such as columns\.shelf=x",
+        ),
         ("add", "all_or_nothing=perhaps", r"^all_or_nothing=perhaps: expected a valid boolean"),
         ("add", "keep_copys=true", r"^keep_copys: unknown setting; did you mean keep_copies\?"),
         ("add", "images=https://host/a.jpg", r"^images=https://host/a\.jpg: an address, and addresses are not fetched"),

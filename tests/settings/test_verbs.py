@@ -39,7 +39,11 @@ def test_ranges_hold_for_the_other_verbs(verb: str, setting: str) -> None:
         ("eval", "similarity=manhattan", r"^similarity=manhattan: expected 'cosine' or 'euclidean'"),
         ("eval", "rerank=x", r"^rerank=x: expected 'none', 'k_reciprocal' or 'expand'"),
         ("eval", "worst=-1", r"^worst=-1: expected greater than or equal to 0"),
-        ("predict", "false_accept_rate=1.5", r"^false_accept_rate=1\.5: expected 0 to 1, or off"),
+        (
+            "predict",
+            "false_accept_rate=1.5",
+            r"^false_accept_rate=1\.5: expected a share above 0 and below 1, such as 0\.05, or off",
+        ),
         ("predict", "threshold=often", r"^threshold=often: expected -1 to 1, or off"),
         ("predict", "threshold=nan", r"^threshold=nan: expected -1 to 1, or off"),
         ("predict", "precision=int8", r"^precision=int8: expected 'auto', 'float32' or 'bf16'"),

@@ -109,7 +109,8 @@ def test_other_settings_do_not_continue_a_run(
     assert main([*finished, change]) == 2
     error = capsys.readouterr().err
     assert re.search(text, error), error
-    recognised, _ = error.strip().splitlines()
+    *given_twice, recognised, _ = error.strip().splitlines()
+    assert all(": given twice: " in line for line in given_twice)
     assert recognised.endswith("read as class folders in test, train, validation")
 
 

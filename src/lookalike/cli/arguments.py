@@ -10,27 +10,35 @@ from lookalike.settings.compose import UsageError, compose
 from lookalike.settings.paths import path_of
 
 _Override = tuple[str, object]  # dotted name, value
+_LAID_OVER = ("train", "compare", "tune")  # verbs whose settings are laid over a recipe
 _OF_THE_GRID = ("name", "seeds", "output", "run", "seed")  # what a comparison says of itself, or of each run
 
 
-def read_settings(verb: str, arguments: list[str]) -> Any:
+def read_settings(verb: str, arguments: list[str], once: bool = False) -> Any:
     """Composes the settings of a verb from `configs/`, `--config` files and what was typed, and checks them.
 
     Args:
         verb: Its name.
         arguments: `name=value`, `--name=value` or `--name value`, and `--config FILE`. A value is taken as it is.
+        once: Refuse a setting that is given twice, as whoever types may mean both. Of training, where settings are laid
+            over a recipe, the last one wins, and it is said.
 
     Raises:
-        LookalikeError: Unknown group, option or setting, or a value out of range.
+        LookalikeError: Unknown group, option or setting, one that is given twice, or a value out of range.
     """
-    from_files, typed = _read(verb, arguments)
+    from_files, typed = _read(verb, arguments, once)
     return _checked(verb, [*from_files, *typed])
 
 
-def read_grid(verb: str, arguments: list[str]) -> tuple[Any, list[tuple[dict[str, str], Any]]]:
+def read_grid(verb: str, arguments: list[str], once: bool = False) -> tuple[Any, list[tuple[dict[str, str], Any]]]:
     """The settings of a verb that trains a grid, and of every run: those with several values (`loss=a,b`) are its axes.
 
     Paths are never split; a value in brackets is one value.
+
+    Args:
+        verb: Its name.
+        arguments: As of `read_settings`.
+        once: As of `read_settings`.
 
     Returns:
         Settings of the comparison; and per run the values of its axes, and the settings of `train`.
@@ -38,7 +46,7 @@ def read_grid(verb: str, arguments: list[str]) -> tuple[Any, list[tuple[dict[str
     Raises:
         LookalikeError: As `read_settings`, for any of the runs.
     """
-    from_files, typed = _read(verb, arguments)
+    from_files, typed = _read(verb, arguments, once)
     axes: dict[str, list[str]] = {}
     plain: list[_Override] = [*from_files]
     for name, value in typed:
@@ -69,10 +77,13 @@ def _checked(verb: str, overrides: Iterable[_Override]) -> Any:
     return check(named.settings_type, compose(named.config, overrides))
 
 
-def _read(verb: str, arguments: list[str]) -> tuple[list[_Override], list[tuple[str, str]]]:
+def _read(verb: str, arguments: list[str], once: bool) -> tuple[list[_Override], list[tuple[str, str]]]:
     """What `--config` files hold, and the settings that were typed, as (name, text)."""
+    from lookalike.console import say
+
     from_files: list[_Override] = []
     typed: list[tuple[str, str]] = []
+    before: dict[str, str] = {}
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
@@ -88,5 +99,11 @@ def _read(verb: str, arguments: list[str]) -> tuple[list[_Override], list[tuple[
         name = name[2:].replace("-", "_") if is_option else name
         if not has_value or not name or name.startswith("-"):
             raise UsageError(f"{argument}: expected setting=value; lookalike {verb} --help lists the settings")
+        if once and before.get(name, value) != value:
+            both = f"{name}: given twice: {name}={before[name]} and {name}={value}"
+            if verb not in _LAID_OVER:
+                raise UsageError(f"{both}: keep one of them")
+            say(f"{both}: the last one is taken")
+        before[name] = value
         typed.append((name, value))
     return from_files, typed

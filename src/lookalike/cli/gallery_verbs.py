@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
-from lookalike.terminal import show
+from lookalike.terminal import counted, show
 
 if TYPE_CHECKING:
     from lookalike.gallery.enrolment_table import ToEnrol
@@ -39,11 +40,13 @@ def create(settings: "GalleryCreate") -> int:
     """`lookalike gallery create`."""
     from lookalike.cli.model_verbs import model_to_embed
     from lookalike.gallery.gallery import Gallery
+    from lookalike.gallery.stores import need_no_gallery
 
     _need_model(settings)
+    need_no_gallery(settings.gallery)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         show(f"{gallery}, searched by {gallery.model}")
-        show(f"Next: lookalike gallery add gallery={gallery.path} images=<folder> label=<its name>")
+        show(f"Next: lookalike gallery add gallery={quote(str(gallery.path))} images=<folder> label=<its name>")
     return 0
 
 
@@ -62,7 +65,6 @@ def add(settings: "GalleryAdd") -> int:
         say(f"images={settings.images}: {note}")
     errors: dict[int, str] = {}
     with open_gallery(settings) as gallery, progress("enrolling", len(given.files)) as advance:
-        before = len(gallery)
         gallery.add(
             given.files,
             given.labels,
@@ -76,7 +78,7 @@ def add(settings: "GalleryAdd") -> int:
         )
         for text in errors.values():
             say(text)
-        show(f"{len(gallery) - before} images added: {gallery}")
+        show(f"{counted(gallery.last_added, 'image')} added: {gallery}")
     return 1 if errors or given.problems else 0
 
 
@@ -90,7 +92,7 @@ def _given(settings: "GalleryAdd") -> "ToEnrol":
     if is_table(settings.images):
         return read_enrolment(settings.images, settings.label, settings.camera, settings.columns)
     passed = PassedOver()
-    files = find_queries(settings.images, passed)
+    files = find_queries(settings.images, passed, setting="images")
     lost = tuple(passed.lost)
     notes = tuple(note for note in passed.notes if note not in lost)
     return ToEnrol(files, settings.label, settings.camera, dict(settings.columns), None, notes, lost)
@@ -112,26 +114,41 @@ def list_images(settings: "GalleryList") -> int:
 
 def rename(settings: "GalleryRename") -> int:
     """`lookalike gallery rename`."""
-    words = f" images are called {settings.to!r} now"
-    return _changed(settings, lambda gallery: gallery.rename(settings.label, settings.to, note=settings.note), words)
+    return _changed(
+        settings,
+        lambda gallery: gallery.rename(settings.label, settings.to, note=settings.note),
+        lambda count: f"{_are(count)} called {settings.to!r} now",
+    )
 
 
 def merge(settings: "GalleryMerge") -> int:
     """`lookalike gallery merge`."""
-    words = f" images are called {settings.to!r} now that had another label"
-    return _changed(settings, lambda gallery: gallery.merge(settings.labels, settings.to, note=settings.note), words)
+    return _changed(
+        settings,
+        lambda gallery: gallery.merge(settings.labels, settings.to, note=settings.note),
+        lambda count: f"{_are(count)} called {settings.to!r} now that had another label",
+    )
 
 
 def move(settings: "GalleryMove") -> int:
     """`lookalike gallery move`."""
-    words = f" images are called {settings.to!r} now that had another label"
-    return _changed(settings, lambda gallery: gallery.move(settings.image, settings.to, note=settings.note), words)
+    return _changed(
+        settings,
+        lambda gallery: gallery.move(settings.image, settings.to, note=settings.note),
+        lambda count: f"{_are(count)} called {settings.to!r} now that had another label",
+    )
+
+
+def _are(count: int) -> str:
+    return f"{counted(count, 'image')} {'is' if count == 1 else 'are'}"
 
 
 def remove(settings: "GalleryRemove") -> int:
     """`lookalike gallery remove`."""
     return _changed(
-        settings, lambda gallery: gallery.remove(**_chosen(settings), note=settings.note), " images removed"
+        settings,
+        lambda gallery: gallery.remove(**_chosen(settings), note=settings.note),
+        lambda count: f"{counted(count, 'image')} removed",
     )
 
 
@@ -139,7 +156,10 @@ def forget(settings: "GalleryForget") -> int:
     """`lookalike gallery forget`."""
     with _opened(settings.gallery) as gallery:
         count = gallery.forget(**_chosen(settings), note=settings.note)
-        show(f"{count} images deleted for good; copies, exports and backups of the gallery still hold them")
+        them = "it" if count == 1 else "them"
+        show(
+            f"{counted(count, 'image')} deleted for good; copies, exports and backups of the gallery still hold {them}"
+        )
     return 0
 
 
@@ -158,8 +178,18 @@ def log(settings: "GalleryLog") -> int:
 
 def undo(settings: "GalleryUndo") -> int:
     """`lookalike gallery undo`."""
-    before = f"change {settings.change} is taken back for "
-    return _changed(settings, lambda gallery: gallery.undo(settings.change, note=settings.note), " images", before)
+    with _opened(settings.gallery) as gallery:
+        latest = gallery.log(1) if settings.change is None else []
+        if settings.change is None and not latest:
+            raise GalleryUsageError(f"{settings.gallery}: nothing was changed yet, so there is nothing to take back")
+        number = latest[0].number if settings.change is None else settings.change
+        for change in latest:
+            show(f"the last change: {change}")
+    return _changed(
+        settings,
+        lambda gallery: gallery.undo(number, note=settings.note),
+        lambda count: f"change {number} is taken back for {counted(count, 'image')}",
+    )
 
 
 def verify(settings: "GalleryVerify") -> int:
@@ -211,7 +241,8 @@ def suggest(settings: "GallerySuggest") -> int:
     written = suggestions.write(settings.output)
     show(suggestions)
     show(f"written: {written} and {written.with_suffix('.html')}")
-    show(f"Next: edit the labels in {written}, then lookalike gallery add gallery={gallery.path} images={written}")
+    typed = f"gallery={quote(str(gallery.path))} images={quote(str(written))}"
+    show(f"Next: edit the labels in {written}, then lookalike gallery add {typed}")
     return 0
 
 
@@ -222,16 +253,15 @@ def export(settings: "GalleryExport") -> int:
     need_folder(Path(settings.output), inputs_of(settings), replaced=True)
     with _opened(settings.gallery) as gallery:
         count = gallery.export(settings.output)
-    show(f"{count} images in {settings.output}: rows.parquet, images/, gallery.json")
+    show(f"{counted(count, 'image')} in {settings.output}: rows.parquet, images/, gallery.json")
     return 0
 
 
 def import_images(settings: "GalleryImport") -> int:
     """`lookalike gallery import`."""
     with _opened(settings.gallery) as gallery:
-        before = len(gallery)
         gallery.import_from(settings.input, note=settings.note, keep_copies=settings.keep_copies)
-        show(f"{len(gallery) - before} images added: {gallery}")
+        show(f"{counted(gallery.last_added, 'image')} added: {gallery}")
     return 0
 
 
@@ -249,14 +279,12 @@ def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:
 def _changed(
     settings: "GalleryRename | GalleryMerge | GalleryMove | GalleryRemove | GalleryUndo",
     change: "Callable[[Gallery], int]",
-    after: str,
-    before: str = "",
+    said: Callable[[int], str],
 ) -> int:
-    """Makes a change; says how many images it touched, between these words, and how it is taken back."""
+    """Makes a change; says how many images it touched, in such words, and how it is taken back."""
     with _opened(settings.gallery) as gallery:
-        last = gallery.log(1)
         count = change(gallery)
-        changes = gallery.log(1)
-        undone = f"gallery undo change={changes[0].number} takes it back" if changes != last else "nothing was changed"
-        show(f"{before}{count}{after}; {undone}")
+        number = gallery.last_change  # of this process: another one may have made later ones meanwhile
+        undone = "nothing was changed" if number is None else f"gallery undo change={number} takes it back"
+        show(f"{said(count)}; {undone}")
     return 0

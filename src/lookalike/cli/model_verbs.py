@@ -63,22 +63,30 @@ def _evaluate_gallery(settings: "EvalCommand") -> int:
     """How well a gallery names the images of a data set, or of a folder."""
     from lookalike.evaluation.assessment import files_of
     from lookalike.evaluation.identify import Rules
-    from lookalike.gallery.measuring import measure
+    from lookalike.gallery.measuring import ALL, measure, of_enrolled
     from lookalike.gallery.stores import name_of, shown_place
-    from lookalike.outputs import need_files, own_name
+    from lookalike.outputs import need_files, need_folder, own_name
 
     assert settings.gallery is not None
     if settings.ckpt_path is not None:
         raise AssessError("gallery and ckpt_path: a gallery is searched by the model that made it: leave ckpt_path out")
     place = shown_place(settings.gallery, "eval")
     source, apart = _source(settings, place)
-    usual = Path(f"reports/{name_of(place)}-{settings.split}.json")
-    output = Path(settings.output) if settings.output else own_name(usual, source, apart)
-    need_files(output, files_of(output), inputs_of(settings))
+    output = Path(settings.output) if settings.output else Path("reports/...")
+    if settings.output:
+        need_files(output, files_of(output), inputs_of(settings))
+    else:
+        need_folder(output.parent, {})
     rules = Rules(settings.camera_rule, settings.similarity, settings.rerank)
     with open_gallery(settings) as gallery:
         assessment = measure(gallery, settings.data.model_dump(), settings.split, rules)
         show(assessment)
+        for line in of_enrolled(assessment):
+            show(line)
+        if not settings.output:  # by what asked: a split, or all of a folder without splits
+            asked = apart if assessment.split == ALL else assessment.split
+            output = own_name(Path(f"reports/{name_of(place)}-{asked}.json"), source, apart)
+            need_files(output, files_of(output), inputs_of(settings))
         return _told(settings, output.stem, assessment, assessment.write(output, settings.worst, source))
 
 

@@ -1,13 +1,14 @@
 """The verb predict."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.cli.model_verbs import AssessError, load_model, open_gallery
-from lookalike.terminal import show
+from lookalike.cli.predict_notes import need_limit, tell_of_small_labels, tell_predictions
+from lookalike.terminal import counted, show
 
 if TYPE_CHECKING:
     from lookalike.inference.image_table import ImageTable
@@ -38,6 +39,7 @@ def predict_files(
     """`lookalike predict` for files that are chosen already, those of a table or others."""
     from lookalike.console import say
     from lookalike.inference.image_table import write_results, writes_table
+    from lookalike.inference.rightness import by_folders, by_table, with_truths
     from lookalike.outputs import need_files, need_folder
 
     output = Path(settings.output)
@@ -49,15 +51,17 @@ def predict_files(
         say(f"{output}: CSV holds no lists or records, left out: {', '.join(table.nested)}: .parquet keeps them")
     ask = _by_bundle if settings.gallery is None else _by_gallery
     predictions, labels = ask(settings, files, base, table)
-    if table:
-        predictions = replace(predictions, items=table.with_problems(predictions.items))
+    truths = table.truths if table else None
+    items = predictions.items if truths is None else with_truths(predictions.items, truths, labels)
+    rightness = by_folders(items, base) if truths is None else by_table(items, truths)
+    predictions = replace(predictions, items=table.with_problems(items) if table else items)
     if tabular:
         write_results(predictions.items, output, table)
-        _tell(predictions, labels, lines=False)
-        show(f"written: {output} ({len(predictions)} rows)")
+        tell_predictions(predictions, labels, rightness, lines=False)
+        show(f"written: {output} ({counted(len(predictions), 'row')})")
     else:
         written = predictions.write(output)
-        _tell(predictions, labels)
+        tell_predictions(predictions, labels, rightness)
         show(f"written: {written}")
         _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
     if settings.keep_unknown:
@@ -71,8 +75,9 @@ def _keep_unknown(settings: "PredictCommand", predictions: "Predictions") -> Non
     folder = _given_folder(settings)
     with Gallery.open(str(settings.gallery)) as gallery:  # its model is not needed for that
         kept = gallery.keep_unknown(predictions, folder)
-    there = "" if folder is None else f" images={folder}"
-    show(f"{len(kept)} unknown images kept for lookalike gallery suggest gallery={gallery.path}{there}")
+    there = "" if folder is None else f" images={quote(folder)}"
+    what = counted(len(kept), "unknown image")
+    show(f"{what} kept for lookalike gallery suggest gallery={quote(str(gallery.path))}{there}")
 
 
 def _given_folder(settings: "PredictCommand") -> str | None:
@@ -101,7 +106,7 @@ def _by_bundle(
         references = replace(references, root=Path(settings.gallery_root))
     for note in alike_note(references.labels):
         say(f"{settings.bundle}: {note}")
-    _tell_of_small_labels(settings.k, references.labels)
+    tell_of_small_labels(settings.k, references.labels)
     with progress("embedding", len(files)) as advance:
         predictions = prediction.predict(
             model.encoder,
@@ -128,13 +133,14 @@ def _by_gallery(
 
     if settings.gallery_root:
         raise AssessError("gallery_root: is of a bundle, and a gallery has pictures of its own: leave it out")
+    need_limit(settings)
     threshold = None if settings.threshold == "off" else settings.threshold
     rate = None if settings.false_accept_rate == "off" else settings.false_accept_rate
     with open_gallery(settings) as gallery:
         if settings.keep_unknown:
             need_place(gallery.unknown_folder(_given_folder(settings)))
         labels = gallery.references.labels
-        _tell_of_small_labels(settings.k, labels)
+        tell_of_small_labels(settings.k, labels, all_vote=True)
         if settings.index and len(labels) >= LEAST and not (settings.where or settings.unless):
             say(f"{gallery.path}: building the index of {len(labels)} images")
             gallery.build_index(settings.index)  # this process ends with its answer, so there is no later one
@@ -173,50 +179,3 @@ def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:
     prediction.draw(drawn, picture)
     more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
     show(f"written: {picture}{more}")
-
-
-def _tell_of_small_labels(k: int | None, labels: list[str]) -> None:
-    """Says where others can outvote a label, because it has fewer images than vote."""
-    from lookalike.console import say
-
-    sizes = Counter(labels)
-    small = [] if k is None or k > len(labels) else [label for label, size in sizes.items() if size < k]
-    if small:
-        say(
-            f"k={k}: {len(small)} of {len(sizes)} labels have fewer images (least: {min(sizes.values())}), so "
-            "others can outvote them: leave k out, or give a smaller one"
-        )
-
-
-def _tell(predictions: "Predictions", labels: list[str], lines: bool = True) -> None:
-    """Prints predictions, how many were turned away, and how many are right where folders name the truth.
-
-    Args:
-        predictions: What was predicted.
-        labels: Those of the references.
-        lines: Print each; else only those that failed.
-    """
-    from lookalike.console import say
-    from lookalike.data.any_image import folder_label
-    from lookalike.data.labels import alike, alike_note
-
-    for item in predictions if lines else predictions.failed:
-        show(item)
-    if predictions.index is not None:
-        show(predictions.index)
-    if predictions.failed:
-        show(f"{len(predictions.failed)} of {len(predictions)} images could not be used")
-    if predictions.rejection is not None:
-        count = sum(item.unknown for item in predictions)
-        usable = len(predictions) - len(predictions.failed)
-        show(f"{count or 'none'} of {usable} called unknown; {predictions.rejection}")
-        if predictions.rejection.warning:
-            say(f"unknown: {predictions.rejection.warning}")
-    folders = {folder_label(item.image) for item in predictions if item.truth is None}
-    near = [name for group in alike({*labels, *folders}) if folders & set(group) for name in group]
-    for note in alike_note(near):
-        say(f"folders that are no known label are not counted as right or wrong: {note}")
-    judged = [item for item in predictions if item.right is not None]
-    if judged:
-        right = sum(bool(item.right) for item in judged)
-        show(f"{right} of {len(judged)} right, taking the name of the folder as the label")

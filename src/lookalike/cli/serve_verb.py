@@ -19,6 +19,10 @@ def serve(settings: "ServeCommand") -> int:
     if (settings.gallery is None) != settings.demo:
         given = "both" if settings.gallery else "neither"
         raise ServeError(f"what is served: give gallery=<folder>, or demo=true for example photographs, got {given}")
+    if settings.demo and settings.bundle:
+        raise ServeError(
+            "what is served: demo=true has a model of its own: leave out bundle=, or give gallery=<folder>"
+        )
     with needing("serve", "lookalike serve"):
         from lookalike.serving.start import run_service
 
@@ -26,11 +30,11 @@ def serve(settings: "ServeCommand") -> int:
         from lookalike.gallery.gallery import Gallery
         from lookalike.model import Model
 
+        options = {"device": settings.device, "precision": settings.precision}
         if settings.gallery is None:
             from lookalike.serving.demo import demo_gallery
 
-            return Gallery.open(demo_gallery())
-        options = {"device": settings.device, "precision": settings.precision}
+            return Gallery.open(demo_gallery(), None, options)
         model = None
         if settings.bundle:
             model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)

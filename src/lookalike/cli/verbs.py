@@ -25,7 +25,7 @@ class Verb:
         help: What it does, in a line.
         settings: Class in `settings.verbs`, or in another module there as `module:class`, that checks them.
         function: `module:function` below `lookalike.cli`: takes what `reader` gives, returns the exit code.
-        reader: `module:function` below `lookalike.cli`: takes the verb and the arguments behind it.
+        reader: `module:function` below `lookalike.cli`: takes the verb, the arguments behind it, and `once`.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Verb:
     def run(self, arguments: list[str]) -> int:
         """Reads the settings from what was typed behind the verb, and does it; returns the exit code."""
         reader, function = (_named(place) for place in (self.reader, self.function))
-        code: int = function(reader(self.name, arguments))
+        code: int = function(reader(self.name, arguments, once=True))
         return code
 
 

@@ -69,8 +69,8 @@ def find_example(root: str | None, cache: Path | None = None) -> Example:
         return Example(fetch_grocery(cache), "grocery", settings, "validation")
     except (requests.RequestException, OSError) as error:
         say(
-            f"no photographs ({type(error).__name__}), so this demo uses scikit-learn's digits: trained on 0-6, "
-            "tested on the unseen 7-9. For photographs run again with a network, or give data.root=<folder>"
+            f"no photographs ({type(error).__name__}), so scikit-learn's digits are used: 0 to 6 are learnt, 7 to 9 "
+            "are unseen. For photographs run again with a network, or set LOOKALIKE_DATA=<folder of them>"
         )
     model = ("model=efficientnet_lite0", "model.trainable=[all]", "pixels.height=64", "pixels.width=64")
     quick = ("online.flip=false", "online.crop_area=0.8", "trainer.max_epochs=4")

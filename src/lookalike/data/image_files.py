@@ -26,6 +26,8 @@ SYSTEM_FOLDERS = frozenset(
         *(".sync", ".stfolder", ".stversions", ".dropbox.cache", ".comments", ".xvpics"),
     }
 )
+GALLERY_FILE = "gallery.sqlite"  # a folder that holds it is a gallery
+UNKNOWN_FOLDER = "unknown"  # of a gallery: images that were called unknown
 _START = 64  # bytes of a file whose name does not tell
 _SHOWN = 5
 
@@ -38,6 +40,7 @@ class PassedOver:
         others: How many files that are no images, by the ending of their names.
         unread: Images of formats that cannot be read here.
         system: Folders of systems and storage devices, by name.
+        galleries: Folders of galleries: what lies there belongs to them.
         links: Links that are not followed, as what they lead to is read anyway, in words.
         unreachable: What cannot be read, and why, in words.
     """
@@ -45,6 +48,7 @@ class PassedOver:
     others: Counter[str] = field(default_factory=Counter)
     unread: list[Path] = field(default_factory=list)
     system: Counter[str] = field(default_factory=Counter)
+    galleries: set[Path] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)
 
@@ -81,11 +85,16 @@ class PassedOver:
         ]
         if self.system:
             lines.append(f"{self.system.total()} folder(s) of the system passed over: {_few(sorted(self.system))}")
+        if self.galleries:
+            shown = _few(sorted(map(str, self.galleries)))
+            lines.append(f"{len(self.galleries)} folder(s) of a gallery passed over: {shown}")
         return [*lines, *dict.fromkeys(self.links), *self.lost]
 
 
 def entries_of(folder: Path, passed: PassedOver) -> list[tuple[Path, bool]]:
     """What stands in a folder, sorted by name, and whether each is a folder (a link to one is); hidden ones aside.
+
+    A folder of a gallery is passed over; in one that is asked for itself, the unknown images that it keeps.
 
     Args:
         folder: Where to look.
@@ -98,9 +107,12 @@ def entries_of(folder: Path, passed: PassedOver) -> list[tuple[Path, bool]]:
         passed.unreachable.append(f"{folder}: {_closed(error)}")
         return []
     entries = []
+    own = any(name == GALLERY_FILE for name, _, _ in listed)
     for name, is_folder, is_link in listed:
         if name.casefold() in SYSTEM_FOLDERS and is_folder:
             passed.system[name] += 1
+        elif is_folder and ((own and name == UNKNOWN_FOLDER) or has_file(folder / name, GALLERY_FILE)):
+            passed.galleries.add(folder / name)
         elif name.startswith("."):
             continue
         elif is_link and not is_image_name(name) and not _leads_somewhere(folder / name):
@@ -108,6 +120,19 @@ def entries_of(folder: Path, passed: PassedOver) -> list[tuple[Path, bool]]:
         else:
             entries.append((folder / name, is_folder))
     return entries
+
+
+def gallery_above(file: Path, base: Path) -> Path | None:
+    """The folder of a gallery that a file lies in, below a folder that was asked for; None where it lies in none.
+
+    Args:
+        file: Below `base`.
+        base: Whoever asks for a folder of a gallery itself, means it.
+    """
+    for folder in reversed([place for place in file.parents if base in place.parents]):
+        if has_file(folder, GALLERY_FILE) or (folder.name == UNKNOWN_FOLDER and has_file(folder.parent, GALLERY_FILE)):
+            return folder
+    return None
 
 
 def has_folder(folder: Path, name: str) -> bool:

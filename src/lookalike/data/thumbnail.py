@@ -1,6 +1,7 @@
 """Small JPEGs of images: what galleries keep, and what pages and notebooks show."""
 
 import cv2
+import numpy as np
 
 from lookalike.data.any_image import AnyImage, read_any
 from lookalike.data.images import ImageError
@@ -9,6 +10,7 @@ from lookalike.pages import Picture
 
 QUALITY = 85  # of JPEG, 0 to 100
 _SHOWN = 112  # pixels of a picture in a notebook
+_ALIKE = 2.0  # mean difference of two small pictures of one image, of 255
 
 
 def thumbnail(
@@ -30,6 +32,29 @@ def thumbnail(
     encoded, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert encoded, "OpenCV encodes any uint8 RGB image"
     return bytes(data)
+
+
+def shows(image: AnyImage, small: bytes, box: tuple[float, ...] | None = None) -> bool:
+    """Whether an image is the one of which a small picture was kept: other versions of a JPEG library give other bytes.
+
+    Args:
+        image: What `read_any` takes.
+        small: That `thumbnail` made, of any side.
+        box: As of `thumbnail`.
+    """
+    then = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR) if small else None
+    if then is None:
+        return False
+    try:
+        now = thumbnail(image, then.shape[0], box, str(image) if isinstance(image, str) else "an image")
+    except (ImageError, OSError, ValueError):
+        return False
+    if now == small:
+        return True
+    seen = cv2.imdecode(np.frombuffer(now, np.uint8), cv2.IMREAD_COLOR)
+    if seen is None or then.shape != seen.shape:
+        return False
+    return float(np.abs(then.astype(np.int16) - seen).mean()) <= _ALIKE
 
 
 def picture(

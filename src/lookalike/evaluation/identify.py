@@ -200,11 +200,15 @@ def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, ru
     """
     result = evaluate_rows(queries, references, protocol, rules)
     if not result.counts["queries_with_positive"]:
+        cameras = rules.camera_rule and all(
+            part["camera"].notna().any() for part in (protocol.queries, protocol.references)
+        )
+        hint = "; where each person was seen by one camera only, camera_rule=false" if cameras else ""
         asked, answered = (sorted(set(part["label"])) for part in (protocol.queries, protocol.references))
         raise ManifestError(
             f"no query has a valid positive: {len(asked)} query labels ({', '.join(asked[:3])} ...), {len(answered)} "
             f"reference labels ({', '.join(answered[:3])} ...), {len(set(asked) & set(answered))} in common: check the "
-            "labels; where each person was seen by one camera only, camera_rule=false"
+            f"labels{hint}"
         )
     pairs = _camera_pairs(queries, references, protocol, rules)
     if not rules.camera_rule or pairs is None:

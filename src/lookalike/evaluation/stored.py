@@ -109,6 +109,9 @@ def embed_any(encoder: Encoder, data: dict[str, Any], output: Path) -> tuple[Ref
         encoder.fingerprint,
         encoder.precision,
     )
-    with atomic_folder(output.absolute()) as folder:
+    aside: list[Path] = []
+    with atomic_folder(output.absolute(), kept=aside) as folder:
         made.save(folder)
+    for earlier in aside:
+        say(f"{output}: the earlier embeddings are kept as {output.with_name(earlier.name)}")
     return made, [*errors.values(), *lost]

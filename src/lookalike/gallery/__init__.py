@@ -7,14 +7,18 @@ In reading order:
     about             what a gallery says about itself
     same_images       which of the images to enrol are enrolled already
     image_facts       what a store tells of images
+    looked_up         what a change looks up in its own transaction
+    leftover          files of forgotten images, deleted after the change that forgets them
     sql_store         what the stores share: rows of a gallery in an SQL database
     vector_file       all embeddings in a flat file beside the database
+    sqlite_place      the folder of a gallery: what is said where there is none, another thing or one already
     sqlite_store      the rows of a gallery in one SQLite file
     postgres_place    the address of a gallery on a server, shown without its password
     postgres_session  a connection to PostgreSQL, and what is said when it refuses
     postgres_tables   the tables of a gallery there
     postgres_store    the rows of a gallery on a PostgreSQL server
     stores            which store a place means
+    sources           where enrolled images came from
     snapshot          enrolled images in memory, kept up to date
     columns           what else is known of enrolled images, and filters by it
     enrolment         what enrols: images, their labels and sources

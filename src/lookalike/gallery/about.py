@@ -47,5 +47,5 @@ def replaced(name: str) -> ReplacedError:
         name: Where it is.
     """
     return ReplacedError(
-        f"{name}: another gallery is there now, or it has another model: open it again with Gallery.open"
+        f"{name}: another gallery is there now, or it has another model: run the command again (Gallery.open in Python)"
     )

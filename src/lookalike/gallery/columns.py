@@ -4,8 +4,10 @@ Letters in shapes: N images.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import TypeAlias
 
 import numpy as np
@@ -13,11 +15,14 @@ import numpy as np
 from lookalike.data.labels import as_label
 from lookalike.errors import did_you_mean
 from lookalike.files import readable
+from lookalike.gallery.sources import sources_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import GalleryError
 
 Value: TypeAlias = str | int | float | bool | None
 Filter: TypeAlias = Mapping[str, Value | Iterable[Value]]
+_SHOWN = 5  # values in an error
+_PLAIN = re.compile(r"[+-]?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?")  # a number, and no code with zeros before it
 OWN = ("label", "camera", "source")  # columns that every gallery has
 _TAKEN = (*OWN, "id", "time", "path", "embedding", "thumbnail", "split", "role", "ignore")
 
@@ -34,6 +39,11 @@ def columns_for(
     Raises:
         GalleryError: Of another number, of a name that a gallery has a meaning for, or no plain value.
     """
+    if columns is not None and not isinstance(columns, Mapping):
+        raise GalleryError(
+            f"columns: expected names with their values, such as {{'shelf': 'B3'}} or {{'shelf': ['B3', 'B4']}}, got "
+            f"{type(columns).__name__}"
+        )
     rows: list[dict[str, str]] = [{} for _ in range(images)]
     for name, given in (columns or {}).items():
         if not isinstance(name, str) or not name.strip() or name.strip() in _TAKEN:
@@ -89,13 +99,14 @@ def _having(
     if name == "camera":
         images = store.having(name, [_whole(value) for value in values])
     elif name == "source":
-        images = store.having(name, [readable(str(value)) for value in values])
+        images = store.having(name, [source for value in values for source in sources_of(str(value))])
     else:
         columns = store.column_names()
         if name not in columns:
             there = ", ".join([*OWN, *columns])
             raise GalleryError(f"{name}: no such column{did_you_mean(name, [*OWN, *columns])}; there are {there}")
-        images = store.having(name, sorted({text for value in values for text in _spellings(name, value)}))
+        spelt = {text for value in values for text in _spellings(name, value)}
+        images = store.having(name, sorted(spelt | _equal_numbers(store, name, values)))
     return np.isin(numbers, np.fromiter(images, np.int64, len(images)))
 
 
@@ -112,6 +123,57 @@ def _spellings(name: str, value: Value) -> set[str]:
         elif isinstance(plain, int | float):
             spelt |= {json.dumps(number) for number in (plain, float(plain), int(plain)) if number == plain}
     return spelt
+
+
+def _equal_numbers(store: SqlStore, name: str, values: list[Value]) -> set[str]:
+    """The stored values of a column that are the same number, however they are written: 1.20 is 1.2."""
+    numbers = {number for value in values if (number := _number(value)) is not None}
+    if not numbers:
+        return set()
+    return {text for text in store.distinct(name) if _number(json.loads(text)) in numbers}
+
+
+def _number(value: Value) -> Decimal | None:
+    """A number, exactly; None for what is none, as 007 and true."""
+    if value is None or isinstance(value, bool):
+        return None
+    text = str(value).strip()
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
+
+
+def nothing_left(
+    store: SqlStore, numbers: np.ndarray, labels: Sequence[str], where: Filter | None, unless: Filter | None
+) -> str:
+    """What is said where filters leave no image: what was asked, and which values are there.
+
+    Args:
+        store: Where columns are.
+        numbers: int64 [N] of the images.
+        labels: N of them.
+        where: As of `left_out`.
+        unless: As of `left_out`.
+    """
+    given = [*(where or {}).items(), *(unless or {}).items()]
+    asked = ", ".join(f"{name}={value!r}" for name, value in given)
+    there = "; ".join(f"{name} is {_values_of(store, numbers, labels, name)}" for name in dict(given))
+    return f"no image is left by {asked}: ask for more: {there}"
+
+
+def _values_of(store: SqlStore, numbers: np.ndarray, labels: Sequence[str], name: str) -> str:
+    """The first values that images have."""
+    if name == "label":
+        values: list[str] = sorted(set(labels))
+    elif name == "camera":
+        values = [
+            str(camera)
+            for camera in sorted({camera for camera in store.cameras(numbers.tolist()) if camera is not None})
+        ]
+    elif name == "source":
+        values = store.sources(numbers[: _SHOWN + 1].tolist())
+    else:
+        values = [str(json.loads(text)) for text in store.distinct(name)]
+    more = ", ..." if len(values) > _SHOWN else ""
+    return (", ".join(values[:_SHOWN]) or "not known of any image") + more
 
 
 def _as_json(name: str, value: object) -> str | None:
@@ -131,5 +193,5 @@ def _whole(value: Value) -> int:
     except ValueError:
         number = 2**63
     if not -(2**63) <= number < 2**63:
-        raise GalleryError(f"camera={value!r}: expected a whole number")
+        raise GalleryError(f"camera={value!r}: expected a whole number: names are kept as columns, such as place")
     return number

@@ -1,18 +1,18 @@
 """What changes enrolled images: renamed, merged, moved, removed, forgotten, taken back; and the log of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lookalike.console import say
+from lookalike.data.image_files import UNKNOWN_FOLDER
 from lookalike.errors import did_you_mean
-from lookalike.files import readable
-from lookalike.gallery.enrolment import as_label, as_note, several, source_of, whole_number
+from lookalike.gallery.enrolment import as_label, as_new_label, as_note, several, whole_number
 from lookalike.gallery.history import Change, Column
 from lookalike.gallery.past import PastGallery
 from lookalike.gallery.searchable import Searchable
+from lookalike.gallery.sources import sources_of
 from lookalike.inference.references import GalleryError
-
-UNKNOWN = "unknown"  # folder of kept images, in the gallery's own
+from lookalike.terminal import counted
 
 
 class Editable(Searchable):
@@ -32,12 +32,12 @@ class Editable(Searchable):
         Raises:
             GalleryError: There is no such label, the new one is there already (see `merge`) or is empty.
         """
-        label, new = as_label(label), as_label(new)
+        label, new = as_label(label), as_new_label(new)
         renamed, taken = self._store.rename(label, new, as_note(note))
         if taken:
             raise GalleryError(
                 f"{self.path}: rename: expected a label that is not there, found {new!r} with {taken} images: "
-                f"merge([{label!r}], into={new!r}) makes them one, which undo takes back"
+                "gallery merge makes them one (Gallery.merge in Python), which undo takes back"
             )
         return renamed or self._refuse_label(label)
 
@@ -58,10 +58,11 @@ class Editable(Searchable):
         names = [as_label(name) for name in ([labels] if isinstance(labels, str) else labels)]
         if not names:
             raise GalleryError("merge: expected one label or several, got none: give those that shall be one")
-        moved, missing = self._store.merge(list(dict.fromkeys(names)), as_label(into), as_note(note))
+        moved, missing = self._store.merge(list(dict.fromkeys(names)), as_new_label(into), as_note(note))
         if missing:
             return self._refuse_label(missing[0])
-        say(f"{self.path}: {moved} images have the label {as_label(into)!r} now that had another")
+        have = f"{counted(moved, 'image')} {'has' if moved == 1 else 'have'}"
+        say(f"{self.path}: {have} the label {as_label(into)!r} now that had another")
         return moved
 
     def move(self, image: int | Iterable[int], label: str, *, note: str = "") -> int:
@@ -79,13 +80,15 @@ class Editable(Searchable):
             GalleryError: An image is not there, or the label is empty.
         """
         _, numbers = self._chosen("move", None, image, None)
-        self._need_images("move", numbers)
-        return self._store.move(numbers, as_label(label), as_note(note))
+        moved, missing = self._store.move(numbers, as_new_label(label), as_note(note))
+        if missing:
+            raise _not_there("move", missing, self.path)
+        return moved
 
     def remove(
         self,
         *,
-        label: str | None = None,
+        label: str | Iterable[str] | None = None,
         image: int | Iterable[int] | None = None,
         source: str | Path | None = None,
         note: str = "",
@@ -93,7 +96,7 @@ class Editable(Searchable):
         """Removes the images of a label, images by their numbers, or those of one source; `undo` brings them back.
 
         Args:
-            label: All images of it.
+            label: All images of it, or of several: all of them or none.
             image: A number that `add` gave, or several: all of them or none.
             source: The path that an image was enrolled from, or its name where it had none.
             note: Why, for the history.
@@ -105,15 +108,13 @@ class Editable(Searchable):
             GalleryError: None or several of the three are given, or nothing matches.
         """
         column, values = self._chosen("remove", label, image, source)
-        if column == "id":
-            self._need_images("remove", values)
-        removed = self._store.remove(column, values, as_note(note))
-        return removed or self._refuse("remove", label, source)
+        removed, missing = self._store.remove(column, values, as_note(note))
+        return removed or self._refuse("remove", column, missing, source)
 
     def forget(
         self,
         *,
-        label: str | None = None,
+        label: str | Iterable[str] | None = None,
         image: int | Iterable[int] | None = None,
         source: str | Path | None = None,
         note: str = "",
@@ -125,7 +126,7 @@ class Editable(Searchable):
         What the history says of them goes, too, and the notes of all changes that touched them.
 
         Args:
-            label: All images of it, also those that had it when they were removed.
+            label: All images of it, or of several, also those that had it when they were removed.
             image: A number that `add` gave, or several.
             source: The path that an image was enrolled from, or its name where it had none.
             note: Why, for the history; say no name in it.
@@ -138,24 +139,26 @@ class Editable(Searchable):
             StoreError: Another process reads the gallery, so that the bytes stay in its log until the next call.
         """
         column, values = self._chosen("forget", label, image, source)
+        self._store.delete_leftover(self._own_files)  # of a killed process
         erased = self._store.erase()  # of an earlier call that found the gallery in use
         if column == "id" and not erased:
             self._need_images("forget", values, removed=True)
-        self._forget_files(column, values)
-        forgotten = self._store.forget(column, values, as_note(note))
+        if column == "label" and not erased:
+            for value in values:
+                if not self._store.images_of(column, [value]):
+                    self._refuse_label(str(value))
+        forgotten = self._store.forget(column, values, as_note(note), self._own_files)
         if erased and not forgotten:
             say(f"{self.path}: what was forgotten earlier is in no file any more")
             return 0
-        return forgotten or self._refuse("forget", label, source)
+        return forgotten or self._refuse("forget", column, values, source)
 
-    def _forget_files(self, column: Column, values: list[str | int]) -> None:
-        """Deletes the copies that `keep_unknown` made of these images in the gallery's own folder."""
-        if not isinstance(self.path, Path) or not (self.path / UNKNOWN).is_dir():
-            return
-        own = (self.path / UNKNOWN).resolve()
-        for source in self._store.sources(self._store.images_of(column, values)):
-            if own in Path(source).parents:
-                Path(source).unlink(missing_ok=True)
+    def _own_files(self, sources: Sequence[str]) -> list[str]:
+        """Those that are copies which `keep_unknown` made in the gallery's own folder."""
+        if not isinstance(self.path, Path):
+            return []
+        own = (self.path / UNKNOWN_FOLDER).resolve()
+        return [source for source in sources if own in Path(source).parents and ".." not in Path(source).parts]
 
     def undo(self, change: int, *, note: str = "") -> int:
         """Takes a change back, as a change of its own, which can be undone as well.
@@ -178,13 +181,19 @@ class Editable(Searchable):
         """The number of what this thread changed last, for `undo`; None where nothing was changed by it."""
         return self._store.change_of_thread
 
-    def log(self, most: int | None = None) -> list[Change]:
+    def log(self, most: int | None = None, *, before: int | None = None) -> list[Change]:
         """The changes, the latest first.
 
         Args:
-            most: How many at most; None for all.
+            most: How many at most, from 0; None for all.
+            before: Only changes with a smaller number; None for the latest.
+
+        Raises:
+            GalleryError: No such number.
         """
-        return self._store.changes(most)
+        if most is not None and whole_number("most", most) < 0:
+            raise GalleryError(f"most={most}: expected how many changes, from 0, or None for all")
+        return self._store.changes(most, None if before is None else whole_number("before", before))
 
     def at(self, change: int) -> PastGallery:
         """The gallery as it was after a change: searched and asked, never changed.
@@ -198,15 +207,18 @@ class Editable(Searchable):
         return PastGallery(self.path, self._model, self._store, self._options, whole_number("change", change))
 
     def _chosen(
-        self, verb: str, label: str | None, image: int | Iterable[int] | None, source: str | Path | None
+        self, verb: str, label: str | Iterable[str] | None, image: int | Iterable[int] | None, source: str | Path | None
     ) -> tuple[Column, list[str | int]]:
         """Which images are meant, by exactly one of the three."""
         if sum(value is not None for value in (label, image, source)) != 1:
             raise GalleryError(f"{verb}: expected one of label=, image= and source=: give exactly one")
         if label is not None:
-            return "label", [as_label(label)]
+            labels = [as_label(name) for name in ([label] if isinstance(label, str) else label)]
+            if not labels:
+                raise GalleryError(f"{verb}: label=[]: expected a label or several: give those that are meant")
+            return "label", list(dict.fromkeys(labels))
         if source is not None:
-            return "source", sorted({readable(str(source)), source_of(source, 0)})
+            return "source", list(sources_of(source))
         assert image is not None
         numbers = sorted({whole_number("image", number) for number in several(image)})
         if not numbers:
@@ -217,16 +229,23 @@ class Editable(Searchable):
         if missing := self._store.missing(numbers, removed):
             raise _not_there(verb, missing, self.path)
 
-    def _refuse(self, verb: str, label: str | None, source: str | Path | None) -> int:
-        if label is not None:
-            return self._refuse_label(label)
+    def _refuse(self, verb: str, column: Column, values: list[str | int], source: str | Path | None) -> int:
+        if column == "label":
+            return self._refuse_label(str(values[0]))
+        if column == "id":
+            raise _not_there(verb, values, self.path)
         raise GalleryError(f"{verb}: source={source} is not in {self.path}: give the path it was enrolled from")
 
     def _refuse_label(self, label: str) -> int:
         labels = list(self.labels)
-        raise GalleryError(f"{self.path}: has no label {label!r}{did_you_mean(label, labels)}")
+        parts = [part.strip() for part in label.split(",")]
+        several_meant = len(parts) > 1 and set(parts) <= set(labels)
+        hint = f": several are given in brackets, [{','.join(parts)}]" if several_meant else did_you_mean(label, labels)
+        raise GalleryError(f"{self.path}: has no label {label!r}{hint}")
 
 
 def _not_there(verb: str, numbers: Iterable[object], path: Path | str) -> GalleryError:
     shown = ", ".join(map(str, list(numbers)[:5])) or "nothing"
-    return GalleryError(f"{verb}: image={shown} is not in {path}: see the numbers that add gave")
+    return GalleryError(
+        f"{verb}: image={shown} is not in {path}: gallery list label=<label> shows the numbers of its images"
+    )

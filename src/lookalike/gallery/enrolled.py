@@ -19,6 +19,7 @@ from lookalike.gallery.stores import name_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError, References, need_same_fingerprint
 from lookalike.pages import snippet
+from lookalike.terminal import counted
 
 _LABELS_SHOWN = 12  # in a notebook
 
@@ -151,7 +152,8 @@ class Enrolled(ABC):
     def __repr__(self) -> str:
         if self._store.closed:
             return f"Gallery({str(self.path)!r}: closed)"
-        return f"Gallery({str(self.path)!r}: {len(self)} images of {len(self.labels)} labels)"
+        held = f"{counted(len(self), 'image')} of {counted(len(self.labels), 'label')}"
+        return f"Gallery({str(self.path)!r}: {held})"
 
     def _repr_html_(self) -> str:
         """In a notebook: its first labels, with a picture of each."""
@@ -161,6 +163,6 @@ class Enrolled(ABC):
         pictures = []
         for label in shown:
             row = references.labels.index(label)
-            pictures.append(picture(thumbnails[row], label, (f"{counts[label]} images",)))
+            pictures.append(picture(thumbnails[row], label, (counted(counts[label], "image"),)))
         more = f"; the first {len(shown)}" if len(shown) < len(counts) else ""
         return snippet(f"{self!r}{more}", pictures=[pictures])

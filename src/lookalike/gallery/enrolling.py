@@ -1,6 +1,7 @@
 """What enrols: images in any form, or embeddings that were made elsewhere."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import local
 
 import numpy as np
 
@@ -8,31 +9,39 @@ from lookalike.console import say
 from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.labels import alike, alike_note
 from lookalike.data.thumbnail import thumbnail
-from lookalike.errors import listed
 from lookalike.files import readable
 from lookalike.gallery.columns import Value
 from lookalike.gallery.editing import Editable
 from lookalike.gallery.enrolment import (
     THUMBNAIL,
-    as_label,
+    as_new_label,
     as_note,
     facts_for,
     labels_for,
     need_one_each,
-    source_of,
+    none_added,
     spread,
     under_other_labels,
     unit_embeddings,
     with_boxes,
 )
 from lookalike.gallery.rows import OtherLabelError, Row
+from lookalike.gallery.sources import source_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box
 from lookalike.inference.references import GalleryError
+from lookalike.terminal import counted
 
 
 class Enrolling(Editable):
     """Enrolled images, to which others are added."""
+
+    _of_thread: local
+
+    @property
+    def last_added(self) -> int:
+        """How many images this thread's last `add`, `add_embeddings` or `import_from` enrolled that were not there."""
+        return int(getattr(self._of_thread, "added", 0))
 
     def add(
         self,
@@ -86,10 +95,7 @@ class Enrolling(Editable):
         if errors is not None:
             errors.update(broken)
         if broken and (errors is None or len(broken) == len(given)):
-            raise GalleryError(
-                f"{len(broken)} of {len(given)} images cannot be used, so none was added:\n  "
-                f"{listed(list(broken.values()))}"
-            )
+            raise none_added(list(broken.values()), len(given))
         good = [place for place in range(len(given)) if place not in broken]
         unit = dict(zip(good, unit_embeddings(embeddings[good], self.encoder.size), strict=True))
         rows = [
@@ -140,21 +146,25 @@ class Enrolling(Editable):
         places = [f"image {place + 1}" for place in range(count)] if sources is None else list(map(str, sources))
         pictures = [b""] * count if thumbnails is None else list(thumbnails)
         need_one_each(count, labels=names, sources=places, thumbnails=pictures)
-        checked = {name: as_label(name) for name in dict.fromkeys(names)}
+        checked = {name: as_new_label(name) for name in dict.fromkeys(names)}
         facts = facts_for([checked[name] for name in names], camera, columns)
         parts = zip(facts, places, pictures, unit, strict=True)
         rows = [fact.row(readable(place), jpeg, embedding.tobytes()) for fact, place, jpeg, embedding in parts]
         return self._enrol(store, rows, as_note(note), keep_copies)
 
     def _enrol(self, store: SqlStore, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
+        self._of_thread.added = 0
         names = {row.label for row in rows}
         held = store.labels_among(names)
         try:
             numbers, added = (store.add(rows, note), len(rows)) if keep_copies else store.add_new(rows, note)
         except OtherLabelError as error:
             raise GalleryError(under_other_labels(error.others, len(rows))) from error
+        self._of_thread.added = added
         if added < len(rows):
-            say(f"{self.path}: {len(rows) - added} of {len(rows)} images are there already and were not added again")
+            there = len(rows) - added
+            again = "is there already and was" if there == 1 else "are there already and were"
+            say(f"{self.path}: {there} of {counted(len(rows), 'image')} {again} not added again")
         if fresh := names - held:  # the others were compared when they came
             near = [label for group in alike(store.labels) if set(group) & fresh for label in group]
             for text in alike_note(near):

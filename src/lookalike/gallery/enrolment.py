@@ -1,6 +1,7 @@
 """What enrols: images in any form, the labels that go with them, and where they came from."""
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -10,19 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.data.any_image import AnyImage, folder_label, name_of
+from lookalike.data.any_image import AnyImage, folder_label
 from lookalike.data.labels import as_label as as_written
+from lookalike.data.labels import written
+from lookalike.errors import listed
 from lookalike.files import readable
 from lookalike.gallery.columns import Value, columns_for
 from lookalike.gallery.rows import Row
 from lookalike.inference.encoder import Box
+from lookalike.inference.image_table import is_table
+from lookalike.inference.predict import UNKNOWN
 from lookalike.inference.queries import PredictError, with_folders
 from lookalike.inference.references import GalleryError
 from lookalike.metrics.exact_grid import lengths_of
-from lookalike.settings.paths import PathError, at_home
+from lookalike.terminal import counted
 
 BOX = "box"  # the column of the part of an image that was enrolled: x1 y1 x2 y2
 THUMBNAIL = 160  # pixels of both sides of the picture that is kept
+_NO_LETTERS = ("Cc", "Zl", "Zp")  # categories of Unicode: control characters, ends of lines and paragraphs
 _SHOWN = 3  # pairs of labels in an error
 _UNIT = 1e-6  # by how much lengths that a model makes may differ from 1
 
@@ -36,13 +42,18 @@ def spread(images: AnyImage | Iterable[AnyImage]) -> list[AnyImage]:
     Raises:
         GalleryError: There is no image.
     """
+    if isinstance(images, str | Path) and is_table(str(images)):
+        raise GalleryError(
+            f"add: {images}: a table, expected images: read it with read_enrolment of "
+            "lookalike.gallery.enrolment_table and add its files, labels and columns, as lookalike gallery add does"
+        )
     try:
-        listed, _ = with_folders(images, "add")
+        images_there, _ = with_folders(images, "add")
     except PredictError:
-        listed = []
-    if not listed:
+        images_there = []
+    if not images_there:
         raise GalleryError("add: no image there: give files, a folder of images, arrays or pictures")
-    return listed
+    return images_there
 
 
 def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> list[str]:
@@ -59,7 +70,7 @@ def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> li
         nameless = sum(not isinstance(image, str | Path) for image in images)
         if nameless:
             raise GalleryError(f"add: {nameless} of {len(images)} images have no folder that names them: give labels=")
-        return [as_label(folder_label(str(image))) for image in images]
+        return [as_new_label(folder_label(str(image))) for image in images]
     if not isinstance(labels, Iterable):
         raise GalleryError(f"add: labels={labels!r}: expected text, or a text for every image")
     names = [labels] * len(images) if isinstance(labels, str) else list(labels)
@@ -67,7 +78,7 @@ def labels_for(images: list[AnyImage], labels: str | Iterable[str] | None) -> li
         raise GalleryError(
             f"add: expected one label for all or one per image, got {len(names)} for {len(images)} images"
         )
-    return [as_label(name) for name in names]
+    return [as_new_label(name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -100,10 +111,16 @@ def facts_for(
     """
     several_given = isinstance(camera, Iterable) and not isinstance(camera, str)
     given: list[Any] = list(camera) if several_given else [camera] * len(labels)  # type: ignore[arg-type]
-    cameras = [None if value is None or value != value else whole_number("camera", value) for value in given]
+    cameras = [None if value is None or value != value else _camera(value) for value in given]
     need_one_each(len(labels), camera=cameras)
     others = columns_for(columns, len(labels))
     return [Facts(*parts) for parts in zip(labels, cameras, others, strict=True)]
+
+
+def _camera(value: object) -> int:
+    if isinstance(value, str):
+        raise GalleryError(f"camera={value!r}: expected a whole number: keep a name as a column, such as place")
+    return whole_number("camera", value)  # type: ignore[arg-type]  # anything, which is refused there
 
 
 def with_boxes(facts: list[Facts], boxes: Sequence[Box | None]) -> list[Facts]:
@@ -121,6 +138,18 @@ def with_boxes(facts: list[Facts], boxes: Sequence[Box | None]) -> list[Facts]:
         else replace(fact, columns=(*fact.columns, (BOX, json.dumps(" ".join(f"{side:g}" for side in box)))))
         for fact, box in zip(facts, boxes, strict=True)
     ]
+
+
+def none_added(problems: list[str], count: int) -> GalleryError:
+    """What is raised where images cannot be used.
+
+    Args:
+        problems: One of each such image.
+        count: How many images were given.
+    """
+    return GalleryError(
+        f"{len(problems)} of {counted(count, 'image')} cannot be used, so none was added:\n  {listed(problems)}"
+    )
 
 
 def need_one_each(count: int, **values: Sized) -> None:
@@ -181,6 +210,29 @@ def as_label(label: str) -> str:
     return composed
 
 
+def as_new_label(label: str) -> str:
+    """A label that images are to get, as it is stored.
+
+    Args:
+        label: As it was given.
+
+    Raises:
+        GalleryError: As `as_label`; it has a line break or another control character; or it is the word that
+            predictions use where no image is near.
+    """
+    composed = as_label(label)
+    if any(unicodedata.category(letter) in _NO_LETTERS for letter in composed):
+        raise GalleryError(
+            f"label {written(composed)}: expected one line of text, found a line break or another control character: "
+            "leave it out"
+        )
+    if composed == UNKNOWN:
+        raise GalleryError(
+            f"label {composed!r}: is what predictions say where no known image is near: give another, such as 'others'"
+        )
+    return composed
+
+
 def under_other_labels(others: list[tuple[Row, str]], given: int) -> str:
     """One line on images that are enrolled under another label than they were given with.
 
@@ -191,10 +243,11 @@ def under_other_labels(others: list[tuple[Row, str]], given: int) -> str:
     pairs = Counter((label, row.label) for row, label in others)
     shown = ", ".join(f"{count} as {label!r}, given as {new!r}" for (label, new), count in pairs.most_common(_SHOWN))
     more = f" and {len(pairs) - _SHOWN} more pairs of labels" if len(pairs) > _SHOWN else ""
+    which = f"{len(others)} of {counted(given, 'image')} {'is' if len(others) == 1 else 'are'}"
     return (
-        f"add: {len(others)} of {given} images are in the gallery already under another label, so none was added: "
+        f"add: {which} in the gallery already under another label, so none was added: "
         f"{shown}{more} (first: {others[0][0].source}): remove them or rename their label first, or give "
-        "keep_copies=True"
+        "keep_copies=true (True in Python)"
     )
 
 
@@ -229,23 +282,6 @@ def whole_number(name: str, value: int) -> int:
     if not -(2**63) <= number < 2**63 or isinstance(value, bool):
         raise GalleryError(f"{name}={value!r}: expected a whole number")
     return number
-
-
-def source_of(image: AnyImage, number: int) -> str:
-    """The whole path of a file; the name of anything else.
-
-    Args:
-        image: What is enrolled.
-        number: Its place among those of the call, from 0.
-    """
-    if not isinstance(image, str | Path):
-        return name_of(image, number)
-    try:
-        return readable(str(Path(at_home(image)).resolve()))
-    except PathError:
-        raise
-    except ValueError:  # a NUL, or half a letter of Unicode: there is no such file
-        return readable(str(image))
 
 
 def several(image: int | Iterable[int]) -> Iterable[int]:

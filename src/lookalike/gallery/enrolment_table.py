@@ -16,6 +16,7 @@ from lookalike.inference.encoder import Box
 from lookalike.inference.image_table import ImageTable, read_image_table
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import path_of
+from lookalike.terminal import counted
 
 _OURS = ("path", "label", "camera", *BOX, "split", "role", "ignore")  # no further columns
 _OF_SUGGESTIONS = tuple(name for name in COLUMNS if name not in _OURS)
@@ -92,7 +93,7 @@ def read_enrolment(
         camera if cameras is None else cameras,
         {**_others(read, places, kept), **(columns or {})},
         [read.boxes[files[row]] for row in kept],
-        (f"{passed} rows without a label passed over",) if passed else (),
+        (f"{counted(passed, 'row')} without a label passed over",) if passed else (),
         tuple(f"row {row + 2}: {text}" for row, text in sorted(problems.items())),
     )
 
@@ -124,6 +125,6 @@ def _camera(text: str, table: str) -> int | None:
         number = nan
     if not number.is_integer():
         raise GalleryError(
-            f"{table}: camera {text!r}: expected a whole number: call the column otherwise to keep it as a name"
+            f"{table}: camera {text!r}: expected a whole number: call the column otherwise (place, say) to keep names"
         )
     return int(number)

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookalike.console import say
-from lookalike.data.image_files import PassedOver, find_images
-from lookalike.gallery.editing import UNKNOWN
+from lookalike.data.image_files import UNKNOWN_FOLDER, PassedOver, find_images
 from lookalike.gallery.enrolled import HasEncoder
 from lookalike.gallery.enrolling import Enrolling
-from lookalike.gallery.enrolment import as_note, source_of
-from lookalike.gallery.own_model import KEPT, about_model, keep_model
+from lookalike.gallery.enrolment import as_note
+from lookalike.gallery.own_model import KEPT, about_model, discard_networks, keep_model, keeping_model
 from lookalike.gallery.reembedding import Reembedding, reembed
 from lookalike.gallery.snapshot import Snapshot
+from lookalike.gallery.sources import source_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.stores import create_store, discard_store, open_store, shown_place
 from lookalike.gallery.transfer import export_to, import_from
@@ -48,6 +49,7 @@ class Gallery(Enrolling):
     def __init__(
         self, path: Path | str, model: HasEncoder | None, store: SqlStore, options: Mapping[str, Any] | None = None
     ) -> None:
+        self._of_thread = local()
         try:
             super().__init__(path, model, store, options)
         except BaseException:
@@ -221,9 +223,17 @@ class Gallery(Enrolling):
             folder: Of the images; None for `unknown` in the gallery's own.
         """
         place = self.unknown_folder(folder)
-        files = find_images(place, PassedOver()) if place.is_dir() else []
+        return self.not_enrolled(find_images(place, PassedOver()) if place.is_dir() else [])
+
+    def not_enrolled(self, files: Iterable[Path]) -> list[Path]:
+        """Those of some files that are not enrolled, or not any more, in their order.
+
+        Args:
+            files: Images.
+        """
         sources = {source_of(file, 0): file for file in files}
-        enrolled = set(self._store.sources(sorted(self._store.having("source", list(sources)))))
+        numbers = np.array(sorted(self._store.having("source", list(sources))), np.int64)  # removed ones too
+        enrolled = set(self._store.sources(numbers[np.isin(numbers, self._snapshot()[1])].tolist()))
         return [file for source, file in sources.items() if source not in enrolled]
 
     def unknown_folder(self, folder: str | Path | None = None) -> Path:
@@ -233,16 +243,21 @@ class Gallery(Enrolling):
             folder: None for `unknown` in the gallery's own.
 
         Raises:
-            GalleryError: No folder is given, and a gallery on a server has none.
+            GalleryError: No folder is given, and a gallery on a server has none; or it is a file.
         """
         if folder is not None:
-            return path_of(folder, "unknown images")
+            place = path_of(folder, "unknown images")
+            if place.is_file():
+                raise GalleryError(
+                    f"{place}: expected a folder of unknown images, found a file: give the folder it is in"
+                )
+            return place
         if not isinstance(self.path, Path):
             raise GalleryError(
                 f"{self.path}: expected a folder for unknown images, as a gallery on a server has none of its own: "
                 "give one, on the command line predict keep_unknown=<folder> and gallery suggest images=<folder>"
             )
-        return self.path / UNKNOWN
+        return self.path / UNKNOWN_FOLDER
 
     def reembed(
         self, model: HasEncoder, *, note: str = "", progress: Callable[[int], None] = lambda done: None
@@ -263,10 +278,9 @@ class Gallery(Enrolling):
         encoder = _encoder_of(model)
         if encoder.fingerprint == self._store.about["fingerprint"]:
             raise GalleryError(f"{self.path}: has this model already: give another")
-        kept = f"model-{encoder.fingerprint[:12]}"
-        if isinstance(self.path, Path):
-            keep_model(model, self.path, kept)
-        done = reembed(self._store, encoder, _about(model, kept), as_note(note), progress)
+        kept = f"{KEPT}-{encoder.fingerprint[:12]}"
+        with keeping_model(model, self.path, kept):
+            done = reembed(self._store, encoder, _about(model, kept), as_note(note), progress)
         self._reopened(model)
         return done
 
@@ -288,15 +302,22 @@ class Gallery(Enrolling):
 
     def verify(self) -> Verification:
         """Compares every image with its checksums, and looks for rows that belong to none."""
-        return verify(self._store)
+        return verify(self._store, self.path)
 
     def compact(self) -> int:
-        """Gives back the room of what was forgotten; returns how many bytes."""
-        return self._store.compact()
+        """Gives back the room of what was forgotten, and of networks of earlier models; returns how many bytes.
+
+        Raises:
+            StoreError: Another process moved the gallery to another model: open it again.
+        """
+        freed = self._store.compact()
+        return freed + (discard_networks(self.path, self._store) if isinstance(self.path, Path) else 0)
 
     def close(self) -> None:
-        """Lets go of the file; the gallery can be opened again."""
+        """Lets go of the file and of what was read of it; the gallery can be opened again."""
         self._store.close()
+        self._rows, self._voting = Snapshot(self._store), None
+        self._limits.clear()
 
     def __enter__(self) -> "Gallery":
         return self
@@ -321,5 +342,8 @@ def _about(model: HasEncoder, kept: str = KEPT) -> dict[str, str]:
 
 def _encoder_of(model: HasEncoder) -> Encoder:
     if not hasattr(model, "encoder"):
-        raise GalleryError(f"expected a model that embeds, got {model!r}: give Model.load(<bundle>)")
+        recipe = repr(model) if isinstance(model, str) else "'efficientnet_lite0'"
+        raise GalleryError(
+            f"expected a model that embeds, got {model!r}: give Model.load(<bundle>), or Model.pretrained({recipe})"
+        )
     return model.encoder

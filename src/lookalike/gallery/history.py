@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from lookalike.errors import LookalikeError
+from lookalike.terminal import counted
 
+FORGOTTEN = "forgotten by change "  # in the table about: how many images, as nothing else tells of them
 Column = Literal["id", "label", "source"]
 _SHOWN = 4  # moves of a change on one line
 _ALL = 2**62  # rows at most, where all are asked for
@@ -83,6 +85,7 @@ class Change:
         action: `add`, `rename`, `merge`, `move`, `remove`, `undo`, `forget` or `reembed`.
         note: Why.
         moves: What it did; empty for what an earlier version changed, and for images that were forgotten.
+        forgotten: How many images it deleted for good; None where that was not counted.
     """
 
     number: int
@@ -90,12 +93,16 @@ class Change:
     action: str
     note: str
     moves: tuple[Move, ...]
+    forgotten: int | None = None
 
     def __str__(self) -> str:
         parts = [_told(move) for move in self.moves[:_SHOWN]]
         if len(self.moves) > _SHOWN:
             images = sum(move.images for move in self.moves[_SHOWN:])
-            parts.append(f"and {images} images of {len(self.moves) - _SHOWN} more labels")
+            more = len(self.moves) - _SHOWN
+            parts.append(f"and {counted(images, 'image')} of {more} more label{'' if more == 1 else 's'}")
+        if self.forgotten is not None:
+            parts = [f"{counted(self.forgotten, 'image')} deleted for good"]
         done = ", ".join(parts) or (
             "all images by another model" if self.action == "reembed" else "no image that is still known"
         )
@@ -213,23 +220,34 @@ class Writing:
         self.connection.execute("DELETE FROM events WHERE before = after")
 
 
-def changes_of(connection: Connection, most: int | None) -> list[Change]:
+def changes_of(connection: Connection, most: int | None, before: int | None = None) -> list[Change]:
     """The changes, the latest first.
 
     Args:
         connection: Of the gallery.
         most: How many at most; None for all.
+        before: Only those with a smaller number; None for the latest.
     """
-    limit = _ALL if most is None else most
-    query = "SELECT number, time, action, note FROM changes ORDER BY number DESC LIMIT ?"
-    rows = connection.execute(query, (limit,)).fetchall()
+    limit, end = _ALL if most is None else most, _ALL if before is None else before
+    query = "SELECT number, time, action, note FROM changes WHERE number < ? ORDER BY number DESC LIMIT ?"
+    rows = connection.execute(query, (end, limit)).fetchall()
     moves: dict[int, list[Move]] = {}
     first = rows[-1][0] if rows else 0
-    query = "SELECT change, before, after, count(*) FROM events WHERE change >= ? GROUP BY change, before, after"
-    for number, before, after, images in connection.execute(query, (first,)):
-        moves.setdefault(number, []).append(Move(before, after, images))
+    query = (
+        "SELECT change, before, after, count(*) FROM events WHERE change >= ? AND change < ? "
+        "GROUP BY change, before, after"
+    )
+    for number, old, new, images in connection.execute(query, (first, end)):
+        moves.setdefault(number, []).append(Move(old, new, images))
     sorted_moves = {number: tuple(sorted(parts, key=_by_labels)) for number, parts in moves.items()}
-    return [Change(number, time, action, note, sorted_moves.get(number, ())) for number, time, action, note in rows]
+    query = "SELECT name, value FROM about WHERE name LIKE ?"
+    counts = {
+        int(name.removeprefix(FORGOTTEN)): int(count) for name, count in connection.execute(query, (f"{FORGOTTEN}%",))
+    }
+    return [
+        Change(number, time, action, note, sorted_moves.get(number, ()), counts.get(number))
+        for number, time, action, note in rows
+    ]
 
 
 def _by_labels(move: Move) -> tuple[str, str]:
@@ -273,7 +291,7 @@ def _need_change(connection: Connection, number: int) -> None:
 
 
 def _told(move: Move) -> str:
-    images = f"{move.images} image{'s' if move.images > 1 else ''}"
+    images = counted(move.images, "image")
     if move.before is None:
         return f"{images} as {move.after!r}"
     if move.after is None:

@@ -132,10 +132,13 @@ class ImageFacts(ABC):
     @contextmanager
     def _open(self) -> Iterator[None]:
         """A thread's turn."""
-        if self.closed:
-            raise StoreError(f"{self.name}: closed: open the gallery again with Gallery.open")
+        self._need_open()
         with self._turn, self._explained():
             yield
+
+    def _need_open(self) -> None:
+        if self.closed:
+            raise StoreError(f"{self.name}: closed: open the gallery again with Gallery.open")
 
 
 def in_parts(values: Sequence[_Value], at_once: int = _AT_ONCE) -> Iterator[Sequence[_Value]]:

@@ -21,6 +21,8 @@ from lookalike.gallery.searchable import Searchable
 from lookalike.gallery.unknown_limit import limits_within
 from lookalike.inference.references import References
 
+ALL = "all"  # in the place of a split: a folder without splits
+
 
 def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules: Rules) -> Assessment:
     """Identifies photographs from all enrolled images; one that is enrolled itself never finds itself.
@@ -78,7 +80,7 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
         identification,
         manifest,
         protocol,
-        split or "all",
+        split or ALL,
         rules.camera_rule,
         about,
         embedded,
@@ -86,6 +88,23 @@ def measure(gallery: Searchable, data: dict[str, Any], split: str | None, rules:
         "a gallery has thresholds from two labels on",
         references.thumbnails,
     )
+
+
+def of_enrolled(assessment: Assessment) -> list[str]:
+    """The accuracy over the queries whose label is enrolled, in a line; none where all are.
+
+    Args:
+        assessment: Of `measure`.
+    """
+    per_query = assessment.identification.whole.per_query
+    enrolled = per_query["known"].to_numpy(bool)
+    if enrolled.all() or not enrolled.any():
+        return []
+    right = float(per_query.loc[enrolled, "accuracy@1"].mean())
+    return [
+        f"accuracy over the queries whose label is enrolled, {int(enrolled.sum())} of {len(enrolled)}: {right:.4f}; "
+        "the others count as wrong above"
+    ]
 
 
 def _enrolled(asking: np.ndarray, files: list[str], references: References) -> tuple[np.ndarray, int]:

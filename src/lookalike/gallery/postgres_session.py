@@ -136,8 +136,8 @@ def problem(name: str, error: BaseException) -> str | None:
     reason = one_line(error.diag.message_primary or error)
     if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
         return (
-            f"{name}: no gallery there: make one with Gallery.create(<that address>, model), or let its owner grant "
-            "this user USAGE on the schema"
+            f"{name}: no gallery there: make one with lookalike gallery create gallery=<that address> (Gallery.create "
+            "in Python), or let its owner grant this user USAGE on the schema"
         )
     if isinstance(error, errors.LockNotAvailable):
         return f"{name}: another process changes the gallery all the time: wait for it and try again"

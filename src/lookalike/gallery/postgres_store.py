@@ -158,7 +158,7 @@ class PostgresStore(SqlStore):
                 if len(sizes) == 1:
                     with self._writing() as connection:
                         rewrite_tables(connection)
-        return sizes[0] - sizes[1]
+        return max(0, sizes[0] - sizes[1])  # others may have enrolled meanwhile
 
     def close(self) -> None:
         """Ends the connection."""

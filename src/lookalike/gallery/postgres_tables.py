@@ -78,7 +78,9 @@ def make_tables(session: Session, where: PostgresPlace, about: dict[str, str]) -
     tables = [str(row[0]) for row in session.execute(query, (schema[0], list(_NAMES)))] if schema else []
     if tables:
         there = "a gallery is" if tables == sorted(_NAMES) else f"other tables ({', '.join(tables)}) are"
-        raise StoreError(f"{where.name}: {there} there already: use Gallery.open, or give another ?gallery=")
+        raise StoreError(
+            f"{where.name}: {there} there already: use it (Gallery.open in Python), or give another ?gallery="
+        )
     if schema is None:
         session.execute(f'CREATE SCHEMA "{where.gallery}"')
     session.execute(f'SET LOCAL search_path TO "{where.gallery}"')

@@ -7,19 +7,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from lookalike.data.images import ImageError
-from lookalike.data.thumbnail import thumbnail
+from lookalike.data.thumbnail import shows
 from lookalike.errors import listed
-from lookalike.gallery.enrolment import BOX, THUMBNAIL
+from lookalike.gallery.enrolment import BOX
 from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.references import GalleryError
+from lookalike.terminal import counted
 
-_ALIKE = 2.0  # mean difference of two small pictures of one image, of 255
 _AT_ONCE = 512  # images embedded between two looks at the store
 _TRIES = 20  # others may enrol images all the time
 
@@ -40,7 +38,9 @@ class Reembedding:
 
     def __str__(self) -> str:
         small = f", {self.from_pictures} of them by their small pictures, as their files are not as they were"
-        return f"{self.images} images embedded anew{small if self.from_pictures else ''}; change {self.change}"
+        return (
+            f"{counted(self.images, 'image')} embedded anew{small if self.from_pictures else ''}; change {self.change}"
+        )
 
 
 def reembed(
@@ -118,19 +118,10 @@ def _is_file(source: str) -> bool:
 
 
 def _shows(source: str, box: Box | None, picture: bytes) -> bool:
-    """Whether a file still shows what was enrolled from it: other versions of a JPEG library give other bytes."""
+    """Whether a file still shows what was enrolled from it."""
     if not picture or not _is_file(source):
         return not picture
-    try:
-        now = thumbnail(source, THUMBNAIL, box, source)
-    except (ImageError, OSError, ValueError):
-        return False
-    if now == picture:
-        return True
-    then, seen = (cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in (picture, now))
-    if then is None or seen is None or then.shape != seen.shape:
-        return False
-    return float(np.abs(then.astype(np.int16) - seen).mean()) <= _ALIKE
+    return shows(source, picture, box)
 
 
 def _box(text: str) -> Box | None:

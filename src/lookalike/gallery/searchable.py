@@ -11,10 +11,10 @@ import numpy as np
 
 from lookalike.data.any_image import AnyImage
 from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
-from lookalike.gallery.columns import Filter, left_out
+from lookalike.gallery.columns import Filter, left_out, nothing_left
 from lookalike.gallery.enrolled import Enrolled, HasEncoder
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.gallery.unknown_limit import limit_within
+from lookalike.gallery.unknown_limit import UnknownLimits
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box
@@ -33,7 +33,7 @@ class Searchable(Enrolled):
     ) -> None:
         super().__init__(path, model, store, options)
         self._approximate = ApproximateSearch(str(path))
-        self._limits: dict[float, tuple[References, Rejection]] = {}
+        self._limits = UnknownLimits()
         self._voting: tuple[References, VoteConfig] | None = None
 
     @overload
@@ -236,12 +236,7 @@ class Searchable(Enrolled):
             GalleryError: There are fewer than two labels.
         """
         references, _ = self.enrolled()
-        kept = self._limits.get(false_accept_rate) if isinstance(false_accept_rate, float) else None
-        if kept is None or kept[0] is not references:
-            kept = references, limit_within(references, false_accept_rate, getattr(self.model, "labels", ()))
-            self._limits = {rate: value for rate, value in self._limits.items() if value[0] is references}
-            self._limits[float(false_accept_rate)] = kept
-        return kept[1]
+        return self._limits.limit(references, false_accept_rate, getattr(self.model, "labels", ()))
 
     def _limit(self, threshold: float | None, rate: float | None) -> Rejection | None:
         if threshold is not None and rate is not None:
@@ -266,8 +261,7 @@ class Searchable(Enrolled):
     ) -> np.ndarray | None:
         ignore = left_out(self._store, numbers, references.labels, where, unless)
         if ignore is not None and ignore.all():
-            given = ", ".join(f"{name}={value!r}" for name, value in [*(where or {}).items(), *(unless or {}).items()])
-            raise GalleryError(f"{self.path}: no image is left by {given}: ask for more")
+            raise GalleryError(f"{self.path}: {nothing_left(self._store, numbers, references.labels, where, unless)}")
         return ignore
 
     def _vote(self, references: References) -> VoteConfig:

@@ -58,6 +58,7 @@ class Snapshot:
         if changed is None:
             self._numbers, self._labels, version = self._store.labelled()
             self._buffer = self._store.embeddings(self._numbers)
+            need_finite(self._store, self._numbers, self._buffer)
         elif changed:
             self._apply(changed)
         self._version = version
@@ -98,7 +99,9 @@ class Snapshot:
             larger[:count] = self._buffer[:count]
             self._buffer = larger
         self._buffer[count:end] = self._store.embeddings(images)
-        self._numbers = np.concatenate([self._numbers, np.array(images, np.int64)])
+        new = np.array(images, np.int64)
+        need_finite(self._store, new, self._buffer[count:end])
+        self._numbers = np.concatenate([self._numbers, new])
 
 
 class Lazily(Sequence[_Value]):
@@ -129,6 +132,28 @@ class Lazily(Sequence[_Value]):
         if isinstance(row, slice):
             return self._read(self._numbers[row].tolist())
         return self._read([int(self._numbers[row])])[0]
+
+
+def need_finite(store: SqlStore, numbers: np.ndarray, embeddings: np.ndarray) -> None:
+    """Refuses embeddings that no model makes, as they stop every search.
+
+    Args:
+        store: Where they come from.
+        numbers: int64 [N] of the images.
+        embeddings: float32 [N, D].
+
+    Raises:
+        StoreError: The values of an image are not finite.
+    """
+    with np.errstate(all="ignore"):
+        usable = np.isfinite(embeddings @ np.ones(embeddings.shape[1], np.float32))
+    if not usable.all():
+        image = int(numbers[int(np.argmin(usable))])
+        (source,) = store.sources([image])
+        raise StoreError(
+            f"{store.name}: damaged, the embedding of image {image} ({source}) is not as it was enrolled: lookalike "
+            "gallery verify names all that are damaged, and what to do"
+        )
 
 
 def references_of(

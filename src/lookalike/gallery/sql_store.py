@@ -5,19 +5,24 @@ Every change is one transaction with a number, whole or not at all. Threads of a
 Letters in shapes: N images, D embedding.
 """
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
+from lookalike.gallery import leftover
 from lookalike.gallery.about import ERASING
-from lookalike.gallery.history import Change, Column, Connection, Writing, changes_of, labels_at
-from lookalike.gallery.image_facts import ImageFacts, in_parts, marks_for
+from lookalike.gallery.history import FORGOTTEN, Change, Column, Connection, Writing, changes_of, labels_at
+from lookalike.gallery.image_facts import ImageFacts
+from lookalike.gallery.leftover import Own
+from lookalike.gallery.looked_up import count_of, enrolled_as, images_of, missing_of
 from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError, digest
-from lookalike.gallery.same_images import Enrolled, sorted_out
+from lookalike.gallery.same_images import sorted_out
 
 _SCANNED = 20_000  # embeddings that are read at a time
 _RELOAD = "('forget', 'reembed')"  # changes after which all images are read again
@@ -149,18 +154,13 @@ class SqlStore(ImageFacts):
     def _damaged(self, image: int) -> StoreError:
         return StoreError(
             f"{self.name}: damaged, the embedding of image {image} is missing or has not {self.about['dimensions']} "
-            "values: verify it, and bring back a copy of the gallery"
+            "values: lookalike gallery verify names all that are damaged, and what to do"
         )
 
     def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
         """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
-        there: set[int] = set()
         with self.reading() as connection:
-            for part in in_parts(numbers):
-                also = "" if removed else " AND removed IS NULL"
-                query = f"SELECT id FROM images WHERE id IN ({marks_for(part)}){also}"
-                there.update(row[0] for row in connection.execute(query, list(part)))
-        return [number for number in numbers if number not in there]
+            return missing_of(connection, "id", numbers, removed)
 
     @property
     def labels(self) -> list[str]:
@@ -187,7 +187,7 @@ class SqlStore(ImageFacts):
         """
         keys = [(row.picture_digest, row.embedding_digest) for row in rows]
         with self._change("add", note) as writing:
-            enrolled = _enrolled(writing.connection, [picture for picture, _ in keys])
+            enrolled = enrolled_as(writing.connection, [picture for picture, _ in keys])
             new, places, others = sorted_out(rows, keys, enrolled)
             if others:
                 raise OtherLabelError(others)
@@ -201,8 +201,8 @@ class SqlStore(ImageFacts):
             How many have it now that had the old one; and how many there were of it: then nothing is changed.
         """
         with self._change("rename", note) as writing:
-            there = _count(writing, label)
-            taken = _count(writing, new) if label != new and there else 0
+            there = count_of(writing.connection, label)
+            taken = count_of(writing.connection, new) if label != new and there else 0
             if not taken:
                 writing.relabel("label", label, new)
             return (0, taken) if taken else (there, 0)
@@ -214,22 +214,31 @@ class SqlStore(ImageFacts):
             How many have it now that had another; and the labels that are not there: then nothing is changed.
         """
         with self._change("merge", note) as writing:
-            missing = [label for label in labels if not _count(writing, label)]
+            missing = [label for label in labels if not count_of(writing.connection, label)]
             others = [] if missing else [label for label in labels if label != into]
             return sum(writing.relabel("label", label, into) for label in others), missing
 
-    def move(self, numbers: Sequence[str | int], label: str, note: str) -> int:
-        """Gives single images another label; returns how many had another one."""
-        with self._change("move", note) as writing:
-            return sum(writing.relabel("id", number, label) for number in numbers)
+    def move(self, numbers: Sequence[str | int], label: str, note: str) -> tuple[int, list[str | int]]:
+        """Gives single images another label.
 
-    def remove(self, column: Column, values: Sequence[str | int], note: str) -> int:
-        """Removes the images whose id, label or source is one of the values; returns how many there were.
+        Returns:
+            How many had another one; and those that are not there: then nothing is changed.
+        """
+        with self._change("move", note) as writing:
+            missing = missing_of(writing.connection, "id", numbers)
+            return sum(writing.relabel("id", number, label) for number in ([] if missing else numbers)), missing
+
+    def remove(self, column: Column, values: Sequence[str | int], note: str) -> tuple[int, list[str | int]]:
+        """Removes the images of these ids or labels, all of them or none, or those of one of these sources.
 
         They stay in the store, so that the change can be undone, until they are forgotten.
+
+        Returns:
+            How many there were; and the ids and labels that are not there: then nothing is changed.
         """
         with self._change("remove", note) as writing:
-            return sum(writing.remove(column, value) for value in values)
+            missing = [] if column == "source" else missing_of(writing.connection, column, values)
+            return sum(writing.remove(column, value) for value in ([] if missing else values)), missing
 
     def undo(self, number: int, note: str) -> int:
         """Takes a change back, as another change; returns how many images it touched.
@@ -243,21 +252,38 @@ class SqlStore(ImageFacts):
     def images_of(self, column: Column, values: Sequence[str | int]) -> list[int]:
         """The images whose id, label or source is one of the values, removed ones too, ascending."""
         with self.reading() as connection:
-            return _images_of(connection, column, values)
+            return images_of(connection, column, values)
 
-    def forget(self, column: Column, values: Sequence[str | int], note: str) -> int:
+    def forget(self, column: Column, values: Sequence[str | int], note: str, own: Own = lambda sources: []) -> int:
         """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
 
+        Those of their sources that are files of the gallery itself, as `own` says, go as soon as the images are gone.
+
         Raises:
-            StoreError: They are deleted, but see `erase`.
+            StoreError: They are deleted, but see `erase`, or a file could not be.
         """
         with self._change("forget", note) as writing:
-            self._no_longer_kept(_images_of(writing.connection, column, values))
+            files = leftover.own_of(writing.connection, column, values, own)
+            self._no_longer_kept(images_of(writing.connection, column, values))
             forgotten = writing.forget(column, values)
             if writing.touched:
-                _set(writing.connection, ERASING, "1")
+                _set(writing.connection, ERASING, str(writing.number))
+                _set(writing.connection, f"{FORGOTTEN}{writing.number}", str(forgotten))
+                leftover.note(writing.connection, files)
+        self.delete_leftover(own)
         self.erase()
         return forgotten
+
+    def delete_leftover(self, own: Own) -> None:
+        """Deletes the files of forgotten images, those that a killed process left, too."""
+        with self.reading() as connection:
+            text = leftover.noted(connection)
+        if text:
+            with self._explained():
+                for file in own(json.loads(text)):
+                    Path(file).unlink(missing_ok=True)
+            with self._open(), self._writing() as connection:
+                leftover.settle(connection, text)
 
     def all_images(self) -> list[int]:
         """The numbers of all images, removed ones too, ascending."""
@@ -301,10 +327,10 @@ class SqlStore(ImageFacts):
     def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:
         """Puts float32 [N, D] in the place of all embeddings, of another D perhaps."""
 
-    def changes(self, most: int | None = None) -> list[Change]:
+    def changes(self, most: int | None = None, before: int | None = None) -> list[Change]:
         """The changes, the latest first."""
         with self.reading() as connection:
-            return changes_of(connection, most)
+            return changes_of(connection, most, before)
 
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[Writing]:
@@ -372,26 +398,3 @@ def _number(connection: Connection, name: str) -> int:
 def _set(connection: Connection, name: str, value: str) -> None:
     if not connection.execute("UPDATE about SET value = ? WHERE name = ?", (value, name)).rowcount:
         connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
-
-
-def _count(writing: Writing, label: str) -> int:
-    query = "SELECT count(*) FROM images WHERE label = ? AND removed IS NULL"
-    return int(writing.connection.execute(query, (label,)).fetchone()[0])
-
-
-def _images_of(connection: Connection, column: Column, values: Sequence[str | int]) -> list[int]:
-    query = f"SELECT id FROM images WHERE {column} = ?"
-    return sorted({int(row[0]) for value in values for row in connection.execute(query, (value,)).fetchall()})
-
-
-def _enrolled(connection: Connection, pictures: Sequence[bytes]) -> Enrolled:
-    """The images that show these pictures."""
-    enrolled: Enrolled = {}
-    for part in in_parts(pictures):
-        query = (
-            f"SELECT picture, id, label, vector, source FROM images WHERE picture IN ({marks_for(part)}) "
-            "AND removed IS NULL ORDER BY id"
-        )
-        for picture, image, label, vector, source in connection.execute(query, list(part)):
-            enrolled.setdefault(bytes(picture), []).append((image, label, bytes(vector), source))
-    return enrolled

@@ -8,8 +8,9 @@ Letters in shapes: N images, D embedding.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from uuid import uuid4
 
 import numpy as np
@@ -19,10 +20,13 @@ from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, r
 from lookalike.gallery.history import Connection
 from lookalike.gallery.rows import ReplacedError, Row, StoreError, digest
 from lookalike.gallery.sql_store import SqlStore, last_change, reloaded_since
+from lookalike.gallery.sqlite_place import make_one, need_folder, no_gallery, there_already
 from lookalike.gallery.vector_file import VectorFile
 
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
+_PAUSE_SECONDS = 0.01  # between two tries
 _TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE images (id INTEGER PRIMARY KEY, label TEXT NOT NULL, camera INTEGER, source TEXT NOT NULL, "
@@ -56,9 +60,12 @@ class SqliteStore(SqlStore):
         super().__init__()
         self.file, self.name = file, str(file)
         if not file.is_file():
-            raise StoreError(f"{file}: no gallery there: make one with Gallery.create(<folder>, model)")
+            raise StoreError(no_gallery(file))
         with self._explained():
             self._connection = _connect(file)
+            if not _has_tables(self._connection):
+                self._connection.close()
+                raise StoreError(f"{file}: holds no gallery, as where one was never finished: {make_one(file.parent)}")
             self._identity = _identity(file)
             self.about = self._read_about()
         if check_about(self.name, self.about) < SCHEMA:
@@ -79,13 +86,14 @@ class SqliteStore(SqlStore):
         Raises:
             StoreError: A gallery stands there, or something else.
         """
+        need_folder(file.parent)
         with _explained(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(file)
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    raise StoreError(f"{file}: a gallery is there already: use Gallery.open, or give another folder")
+                if _has_tables(connection):
+                    raise StoreError(there_already(file))
                 for statement in _TABLES:
                     connection.execute(statement)
                 rows = first_about(about).items()
@@ -118,7 +126,7 @@ class SqliteStore(SqlStore):
         """
         with self._open():
             connection = self._connection
-            if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
+            if not (row := connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()):
                 return False
             self._vectors.discard()
             if not self._log_emptied():
@@ -126,8 +134,8 @@ class SqliteStore(SqlStore):
                     f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
                     "log: end that process and call forget again"
                 )
-            with self._writing():
-                connection.execute("DELETE FROM about WHERE name = ?", (ERASING,))
+            with self._writing():  # unless more was forgotten meanwhile
+                connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
             self._log_emptied()
         return True
 
@@ -180,12 +188,20 @@ class SqliteStore(SqlStore):
         return problems
 
     def compact(self) -> int:
-        """Writes the file anew without the room of what was forgotten; returns how many bytes that gave."""
+        """Writes the file anew without the room of what was forgotten; returns how many bytes that gave.
+
+        While another process reads it is 0: the file becomes smaller when that ends.
+        """
         with self._open():
-            before = self.file.stat().st_size
+            before = self._size()
             self._connection.execute("VACUUM")
             self._log_emptied()
-        return before - self.file.stat().st_size
+            return max(0, before - self._size())
+
+    def _size(self) -> int:
+        """Of the file and its log."""
+        files = (self.file, self.file.with_name(f"{self.file.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def _read_about(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM about").fetchall())
@@ -197,7 +213,7 @@ class SqliteStore(SqlStore):
     def _writing(self) -> Iterator[Connection]:
         """Whole, or taken back."""
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin_writing()
         try:
             if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
                 raise ReplacedError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
@@ -208,6 +224,32 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _begin_writing(self) -> None:
+        """Waits for another writer, and lets other threads read meanwhile."""
+        until = monotonic() + _BUSY_SECONDS
+        while not self._begun(last=monotonic() > until):
+            self._turn.release()
+            try:
+                sleep(_PAUSE_SECONDS)
+            finally:
+                self._turn.acquire()
+            self._need_open()
+
+    def _begun(self, last: bool) -> bool:
+        """Whether nobody else writes: SQLite would wait for that itself, and all threads with it."""
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if (
+                last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+            ):  # the lowest byte says what, the others why
+                raise
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * _BUSY_SECONDS)}")
+        return True
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -267,6 +309,27 @@ class SqliteStore(SqlStore):
         return bytes(value)
 
 
+def need_none(file: Path) -> None:
+    """Refuses a place where a gallery stands, or something else, before the work of making one.
+
+    Args:
+        file: New.
+
+    Raises:
+        StoreError: A gallery stands there, or something else.
+    """
+    need_folder(file.parent)
+    if not file.is_file():
+        return
+    with _explained(file), closing(_connect(file)) as connection:
+        if _has_tables(connection):
+            raise StoreError(there_already(file))
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
+
+
 def _upgrade(connection: Connection) -> None:
     """A gallery of an earlier version; of two processes one does it."""
     about = dict(connection.execute("SELECT name, value FROM about").fetchall())
@@ -320,6 +383,8 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
+        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+            raise StoreError(f"{file}: no gallery, or a damaged one ({reason}): bring back a backup of it") from error
         raise StoreError(
             f"{file}: cannot be used ({reason}): check the disk and its permissions, and whether another process holds "
             "the gallery"

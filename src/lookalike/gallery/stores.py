@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
+from lookalike.data.image_files import GALLERY_FILE
 from lookalike.errors import needing
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.gallery.sqlite_store import SqliteStore
+from lookalike.gallery.sqlite_store import SqliteStore, need_none
 from lookalike.settings.paths import is_postgres, path_of
-
-_FILE = "gallery.sqlite"
 
 
 def create_store(place: str | Path, about: dict[str, str]) -> SqlStore:
@@ -23,10 +22,23 @@ def create_store(place: str | Path, about: dict[str, str]) -> SqlStore:
         LookalikeError: The packages of the extra `postgres` are missing.
     """
     if not is_postgres(place):
-        return SqliteStore.create(path_of(place, "Gallery.create") / _FILE, about)
+        return SqliteStore.create(path_of(place, "Gallery.create") / GALLERY_FILE, about)
     with needing("postgres", postgres_place(str(place)).name):
         from lookalike.gallery.postgres_store import PostgresStore
     return PostgresStore.create(str(place), about)
+
+
+def need_no_gallery(place: str | Path) -> None:
+    """Refuses a folder in which a gallery stands already, before the work of making its model.
+
+    Args:
+        place: As of `create_store`; a server says so itself.
+
+    Raises:
+        StoreError: A gallery is there already, or none can be made there.
+    """
+    if not is_postgres(place):
+        need_none(path_of(place, "Gallery.create") / GALLERY_FILE)
 
 
 def open_store(place: str | Path) -> SqlStore:
@@ -40,7 +52,7 @@ def open_store(place: str | Path) -> SqlStore:
         LookalikeError: The packages of the extra `postgres` are missing.
     """
     if not is_postgres(place):
-        return SqliteStore(path_of(place, "Gallery.open") / _FILE)
+        return SqliteStore(path_of(place, "Gallery.open") / GALLERY_FILE)
     with needing("postgres", postgres_place(str(place)).name):
         from lookalike.gallery.postgres_store import PostgresStore
     return PostgresStore(str(place))
@@ -54,7 +66,7 @@ def discard_store(place: str | Path) -> None:
     """
     if not is_postgres(place):
         for ending in ("", "-wal", "-shm"):
-            (path_of(place, "Gallery.create") / f"{_FILE}{ending}").unlink(missing_ok=True)
+            (path_of(place, "Gallery.create") / f"{GALLERY_FILE}{ending}").unlink(missing_ok=True)
 
 
 def name_of(place: Path | str) -> str:

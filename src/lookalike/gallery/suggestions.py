@@ -18,6 +18,7 @@ from lookalike.inference.references import GalleryError
 from lookalike.outputs import need_folder, write_files
 from lookalike.pages import Picture, render
 from lookalike.settings.paths import path_of
+from lookalike.terminal import counted
 
 COLUMNS = ("path", "label", "group", "order", "similarity", "nearest_known")
 _FIRST, _OF_GROUP, _ALONE = 14, 35, 70  # images on the page; all are in the table
@@ -93,12 +94,12 @@ class Suggestions:
         return len(self.files)
 
     def __str__(self) -> str:
-        inside = len(self) - len(self.singles)
-        groups = "1 group" if len(self.groups) == 1 else f"{len(self.groups)} groups"
-        return (
-            f"{len(self)} images: {inside} in {groups}, each probably of one new thing, {len(self.singles)} alone "
-            f"(joined down to a mean similarity of {self.cut:.3f})"
-        )
+        inside, images = len(self) - len(self.singles), counted(len(self), "image")
+        joined = f"joined down to a mean similarity of {self.cut:.3f}"
+        if not self.groups:
+            return f"{images}: none alike enough to be of one new thing ({joined})"
+        groups = counted(len(self.groups), "group")
+        return f"{images}: {inside} in {groups}, each probably of one new thing, {len(self.singles)} alone ({joined})"
 
     def __repr__(self) -> str:
         return f"Suggestions({self})"

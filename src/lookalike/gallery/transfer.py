@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.console import say
 from lookalike.data.images import ImageError
 from lookalike.data.thumbnail import thumbnail
 from lookalike.files import as_json, atomic_folder
@@ -107,7 +108,8 @@ def export_to(store: SqlStore, folder: Path) -> int:
     fields += [pa.field(column.name, pa.type_for_alias(column.kind)) for column in columns.values()]
     schema = pa.schema([*fields, pa.field("embedding", pa.list_(pa.float32(), size))])
     count = 0
-    with atomic_folder(folder.absolute()) as made:
+    kept: list[Path] = []
+    with atomic_folder(folder.absolute(), kept=kept) as made:
         (made / "images").mkdir()
         with pq.ParquetWriter(made / _ROWS, schema) as writer:
             for part in _parts(store):
@@ -124,6 +126,8 @@ def export_to(store: SqlStore, folder: Path) -> int:
                 }
             )
         )
+    for aside in kept:
+        say(f"{folder}: the earlier export is kept as {folder.with_name(aside.name)}")
     return count
 
 

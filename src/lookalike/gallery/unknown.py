@@ -30,22 +30,30 @@ def keep_unknown(predictions: Iterable[Prediction], folder: str | Path) -> list[
     become PNG. What lies there already, in a sub-folder too, is not written again, whatever date it has.
 
     Args:
-        predictions: Of `predict`; those with a label or an error are passed over.
+        predictions: Of `predict`, one or several; those with a label or an error are passed over.
         folder: Such as `<gallery>/unknown`; made when there is something to keep.
 
     Returns:
         The files, one per content, in the order of the predictions; those that were there already are among them.
 
     Raises:
-        GalleryError: An image cannot be read any more; the others are kept.
+        GalleryError: An image cannot be read any more, and the others are kept; or these are no predictions.
         DiskFullError: There is no room; what was kept before is whole.
         LookalikeError: Nothing can be written there.
     """
+    if isinstance(predictions, Prediction):
+        predictions = [predictions]
+    if isinstance(predictions, str) or not isinstance(predictions, Iterable):
+        raise GalleryError(f"keep_unknown: expected what predict gave, got {predictions!r}: predict the images first")
     place = path_of(folder, "keep_unknown")
     there = {_digits(path): path for path in sorted(place.rglob("*-*.*"), reverse=True)} if place.is_dir() else {}
     kept: dict[str, Path] = {}
     problems: list[str] = []
     for prediction in predictions:
+        if not isinstance(prediction, Prediction):
+            raise GalleryError(
+                f"keep_unknown: expected what predict gave, got {prediction!r}: predict the images first"
+            )
         if not prediction.unknown:
             continue
         try:

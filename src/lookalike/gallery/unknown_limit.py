@@ -4,17 +4,57 @@ Letters in shapes: A images that ask.
 """
 
 from collections.abc import Collection
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
 from lookalike.inference.references import GalleryError, References
-from lookalike.inference.rejection import Rejection, RejectionError
+from lookalike.inference.rejection import Rejection, checked_rate
 from lookalike.metrics.evenly import evenly
+from lookalike.metrics.unknowns import Unknowns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ASKING = 2000  # images, spread evenly: more tell no more about a rate
+_RATES = 32  # whose limits are kept
+
+
+class UnknownLimits:
+    """The limits of a gallery: what is enrolled is measured once, by one thread, whatever the rates."""
+
+    def __init__(self) -> None:
+        self._turn = Lock()
+        self._measured: tuple[References, Unknowns] | None = None
+        self._limits: dict[float, Rejection] = {}
+
+    def limit(self, references: References, rate: float, trained: Collection[str] = ()) -> Rejection:
+        """As `limit_within`, the same object for as long as it is kept.
+
+        Args:
+            references: The gallery as it is now.
+            rate: As of `limit_within`.
+            trained: As of `limit_within`; the same for the same references.
+
+        Raises:
+            RejectionError: As of `limit_within`.
+            GalleryError: As of `limit_within`.
+        """
+        rate = checked_rate(rate)
+        with self._turn:
+            if self._measured is None or self._measured[0] is not references:
+                self._measured = references, _sample(references, rate, trained)
+                self._limits = {}
+            limit = self._limits.pop(rate, None) or _limit_of(self._measured[1], rate)
+            self._limits[rate] = limit  # the latest is the last
+            if len(self._limits) > _RATES:
+                del self._limits[next(iter(self._limits))]
+            return limit
+
+    def clear(self) -> None:
+        """Forgets what was measured, as by another model."""
+        with self._turn:
+            self._measured, self._limits = None, {}
 
 
 def limit_within(references: References, rate: float, trained: Collection[str] = ()) -> Rejection:
@@ -31,19 +71,26 @@ def limit_within(references: References, rate: float, trained: Collection[str] =
         RejectionError: No such share.
         GalleryError: There are fewer than two labels.
     """
+    rate = checked_rate(rate)
+    return _limit_of(_sample(references, rate, trained), rate)
+
+
+def _limit_of(sample: Unknowns, rate: float) -> Rejection:
+    measured, interval = sample.measured(rate)
+    facts = len(sample), sample.label_count, sample.trained
+    return Rejection(sample.limit(rate), rate, measured, interval, *facts)
+
+
+def _sample(references: References, rate: float, trained: Collection[str]) -> Unknowns:
+    """Those that ask, whatever the rate, which is named where there are none."""
     from lookalike.metrics.open_set import unknowns_of
 
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:
-        raise RejectionError(f"false_accept_rate={rate!r}: expected a share above 0 and below 1, such as 0.05")
     if (different := len(set(references.labels))) < 2:
         raise GalleryError(
             f"false_accept_rate={rate:g}: a threshold needs images of at least two labels, there are "
             f"{different}: enrol more, or give threshold=<similarity>"
         )
-    sample = unknowns_of(_asked(references), trained)
-    measured, interval = sample.measured(rate)
-    facts = len(sample), sample.label_count, sample.trained
-    return Rejection(sample.limit(rate), float(rate), measured, interval, *facts)
+    return unknowns_of(_asked(references), trained)
 
 
 def limits_within(references: References, trained: Collection[str] = ()) -> OpenSet:

@@ -54,6 +54,15 @@ class ImageTable:
         return len(self.columns[0])
 
     @property
+    def truths(self) -> list[str] | None:
+        """The cells of the column `label`, of the rows of `files`; None where there is no such column."""
+        names = [name.strip().casefold() for name in self.names]
+        if "label" not in names:
+            return None
+        cells = self.columns[names.index("label")]
+        return [cells[row] for row in range(len(self)) if row not in self.problems]
+
+    @property
     def parquet_names(self) -> list[str]:
         """Of all columns of a Parquet file, those of lists and records too, each once."""
         names = [] if self.whole is None else self.whole.column_names

@@ -28,7 +28,7 @@ from lookalike.inference.prediction_json import (
 from lookalike.inference.queries import PredictError
 from lookalike.inference.references import References, need_same_fingerprint
 from lookalike.inference.rejection import Rejection
-from lookalike.inference.search_facts import ExactInstead, IndexFacts
+from lookalike.inference.search_facts import ExactInstead, IndexFacts, facts_of
 from lookalike.metrics.votes import SHOWN, vote, weighted_vote
 from lookalike.pages import snippet
 from lookalike.settings.paths import at_home
@@ -234,7 +234,7 @@ class Predictions:
         rejection = None if given.unknown is None else Rejection.from_dict(vars(given.unknown))
         items = tuple(map(Prediction._of, given.items))
         head = (given.created, given.bundle, given.fingerprint, given.k)
-        return cls(*head, items, rejection, given.precision, given.vote)
+        return cls(*head, items, rejection, given.precision, given.vote, facts_of(given.index))
 
     def write(self, folder: str | Path) -> Path:
         """Writes `<folder>/<YYYY-MM-DDTHH-MM-SS>.json`; returns its path.

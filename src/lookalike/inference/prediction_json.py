@@ -4,7 +4,7 @@ What a later version of the same schema adds is passed over.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -59,6 +59,24 @@ class RejectionJson(_Part):
     warning: str = ""
 
 
+class IndexJson(_Part):
+    """As `IndexFacts.to_dict` gives it."""
+
+    kind: Literal["ivf"]
+    recall_at_10: Share
+    images: Count
+    cells: Count
+    probes: Count
+    seconds: float
+
+
+class ExactJson(_Part):
+    """As `ExactInstead.to_dict` gives it."""
+
+    kind: Literal["exact"]
+    reason: str
+
+
 class PredictionsJson(_Part):
     """As `Predictions.to_dict` gives it."""
 
@@ -68,6 +86,7 @@ class PredictionsJson(_Part):
     precision: str = "float32"
     k: Count
     vote: VoteConfig | None = None
+    index: IndexJson | ExactJson | None = Field(default=None, discriminator="kind")
     unknown: RejectionJson | None = None
     items: tuple[PredictionJson, ...]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage, as_list
-from lookalike.data.image_files import SYSTEM_FOLDERS, PassedOver, find_images
+from lookalike.data.image_files import SYSTEM_FOLDERS, PassedOver, find_images, gallery_above
 from lookalike.errors import LookalikeError
 
 
@@ -14,7 +14,9 @@ class PredictError(LookalikeError):
     """There is nothing to predict, or its result cannot be written."""
 
 
-def find_queries(image: str, passed: PassedOver | None = None, output: Path | None = None) -> list[Path]:
+def find_queries(
+    image: str, passed: PassedOver | None = None, output: Path | None = None, setting: str = "image"
+) -> list[Path]:
     """The files that a file, folder or glob pattern means, sorted.
 
     Args:
@@ -22,6 +24,7 @@ def find_queries(image: str, passed: PassedOver | None = None, output: Path | No
         passed: What is not read is added to it.
         output: A folder of results: those that were written there (beside a JSON of their name) are no queries where
             the folder lies among them, which is told.
+        setting: What was asked by, for errors.
 
     Raises:
         PredictError: No image there.
@@ -35,15 +38,27 @@ def find_queries(image: str, passed: PassedOver | None = None, output: Path | No
         places = sorted(map(Path, glob(image, recursive=True)))  # noqa: PTH207
         kept = [place for place in places if not SYSTEM_FOLDERS & {part.casefold() for part in place.parts}]
         inside = [file for place in kept if place.is_dir() for file in find_images(place, passed)]
-        files = sorted({*(place for place in kept if not place.is_dir()), *inside})
+        files = _outside_galleries(sorted({*(place for place in kept if not place.is_dir()), *inside}), image, passed)
     files = _without_results(files, image, output)
     if not files:
         more = f" ({'; '.join(passed.notes)})" if passed.notes else ""
         raise PredictError(
-            f"image={image}: no image there{more}: give a file, a folder or a quoted pattern such as "
-            "image='photos/*.jpg'"
+            f"{setting}={image}: no image there{more}: give a file, a folder or a quoted pattern such as "
+            f"{setting}='photos/*.jpg'{_instead_of_list(image)}"
         )
     return files
+
+
+def _instead_of_list(image: str) -> str:
+    listed = image.startswith("[") and image.endswith("]")
+    return "; a list is not taken: put the files into a folder, or into a table with a column path" if listed else ""
+
+
+def _outside_galleries(files: list[Path], pattern: str, passed: PassedOver) -> list[Path]:
+    base = query_base(pattern)
+    above = {file: gallery_above(file, base) for file in files} if base is not None else {}
+    passed.galleries |= {folder for folder in above.values() if folder is not None}
+    return [file for file in files if above.get(file) is None]
 
 
 def _without_results(files: list[Path], image: str, output: Path | None) -> list[Path]:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from lookalike.errors import LookalikeError
 from lookalike.inference.bundle_config import OpenSet, ThresholdConfig
 from lookalike.inference.prediction_json import RejectionJson, read_back
-from lookalike.metrics.unknowns import doubt
+from lookalike.metrics.unknowns import doubt, least_of, supports
+from lookalike.settings.types import SHARE_EXPECTED
+from lookalike.terminal import counted
 
 OFF = "off"
 Off = Literal["off"]
@@ -24,7 +26,7 @@ class Rejection:
 
     Attributes:
         similarity: The nearest reference must be more similar than this.
-        promised: The false accept rate that was asked for; None for a given similarity.
+        promised: The false accept rate that was asked for, see `supported`; None for a given similarity.
         measured: Share of unknown images above it; None where nothing was measured.
         interval_95: Of that share.
         images: Unknown images it was measured on.
@@ -43,6 +45,11 @@ class Rejection:
     note: str = ""
 
     @property
+    def supported(self) -> bool | None:
+        """Whether so many images of so many labels can support the rate that was asked for; None for a similarity."""
+        return None if self.promised is None else supports(self.promised, self.images, self.labels)
+
+    @property
     def warning(self) -> str:
         """Why the rate cannot be relied on, else empty."""
         if self.promised is None:
@@ -50,8 +57,12 @@ class Rejection:
         return "; ".join(filter(None, [self.note, doubt(self.promised, self.images, self.labels, self.trained)]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `warning` only where there is one."""
+        """Plain values for JSON; `least_supported` and `warning` only where there is something to say."""
         values = {name: value for name, value in asdict(self).items() if name != "note" and value is not None}
+        if self.supported is not None:
+            values["supported"] = self.supported
+        if self.promised is not None and not supports(self.promised, self.images):
+            values["least_supported"] = least_of(self.images)
         return {**values, "warning": self.warning} if self.warning else values
 
     @classmethod
@@ -69,10 +80,11 @@ class Rejection:
     def __str__(self) -> str:
         words = [f"threshold: a similarity of {self.similarity:.3f} to the nearest known image"]
         if self.promised is not None:
-            words.append(f"false accept rate {self.promised:.3g} promised")
+            words.append(f"false accept rate {self.promised:.3g} {'promised' if self.supported else 'asked'}")
         if self.measured is not None:
             kind = "that were trained on" if self.trained else "that were not trained on"
-            of = f"{self.images} images of {'' if self.labels is None else f'{self.labels} '}labels {kind}"
+            labels = "labels" if self.labels is None else counted(self.labels, "label")
+            of = f"{counted(self.images, 'image')} of {labels} {kind}"
             interval = "" if self.interval_95 is None else " (95 % {:.3f} to {:.3f})".format(*self.interval_95)
             words.append(f"{self.measured:.3f}{interval} measured on {of}")
         return ", ".join(words)
@@ -106,7 +118,7 @@ def rejection(
         return _given(open_set, checked_threshold(threshold))
     rate = open_set.false_accept_rate
     if false_accept_rate is not None:
-        rate = _between("false_accept_rate", false_accept_rate, 0, "a share, 0 to 1, or off")
+        rate = checked_rate(false_accept_rate)
     return None if rate is None else _of_rate(open_set, rate, name)
 
 
@@ -117,6 +129,21 @@ def checked_threshold(threshold: object) -> float:
         RejectionError: None that there is, or no number.
     """
     return _between("threshold", threshold, -1, "a cosine similarity, -1 to 1")
+
+
+def checked_rate(rate: object) -> float:
+    """A false accept rate.
+
+    Args:
+        rate: As it was given.
+
+    Raises:
+        RejectionError: No share above 0 and below 1.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < float(rate) < 1:
+        shown = f"{rate:g}" if isinstance(rate, float) else repr(rate)
+        raise RejectionError(f"false_accept_rate={shown}: {SHARE_EXPECTED}")
+    return float(rate)
 
 
 def _between(name: str, value: object, least: float, expected: str) -> float:

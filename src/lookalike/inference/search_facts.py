@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lookalike.inference.prediction_json import ExactJson, IndexJson
+
 
 @dataclass(frozen=True)
 class IndexFacts:
@@ -50,3 +52,14 @@ class ExactInstead:
 
     def __str__(self) -> str:
         return f"searched exactly: {self.reason}"
+
+
+def facts_of(given: IndexJson | ExactJson | None) -> IndexFacts | ExactInstead | None:
+    """What `to_dict` of one of them gave, read back.
+
+    Args:
+        given: Checked.
+    """
+    if isinstance(given, IndexJson):
+        return IndexFacts(given.images, given.cells, given.probes, given.recall_at_10, given.seconds)
+    return None if given is None else ExactInstead(given.reason)

@@ -7,6 +7,7 @@ Letters in shapes: N unknown images, L labels.
 """
 
 from dataclasses import dataclass
+from math import ceil, floor, log10
 
 import numpy as np
 
@@ -121,11 +122,40 @@ def doubt(rate: float, images: int, labels: int | None, trained: bool) -> str:
             "chosen on labels that were trained on, so more images of really unknown labels will pass: train with "
             "false_accept_rate=..., or with unknown labels in validation"
         )
-    if rate * (images + 1) < 1 or (labels is not None and labels < _LABELS):
-        least = 1 / (images + 1)
-        few = f"{images} unknown images{'' if labels is None else f' of {labels} labels'}"
-        return f"{few} cannot support {rate:.2g}: it takes {_LABELS} labels, and {least:.2g} is the least for so many"
-    return ""
+    if supports(rate, images, labels):
+        return ""
+    so_many = f"{images} image{'' if images == 1 else 's'}"
+    if labels is not None and labels < _LABELS:
+        return (
+            f"{so_many} of {labels} label{'' if labels == 1 else 's'} cannot support {rate:.2g}, as they tell little "
+            f"about other labels: have images of at least {_LABELS} labels"
+        )
+    return (
+        f"{so_many} cannot support {rate:.2g}: the least that can be promised from so many is {least_of(images):g}: "
+        "ask for that, or have more images"
+    )
+
+
+def supports(rate: float, images: int, labels: int | None = None) -> bool:
+    """Whether a false accept rate can be promised from so many unknown images.
+
+    Args:
+        rate: The share.
+        images: N.
+        labels: L, None where it was not counted.
+    """
+    return rate * (images + 1) >= 1 and (labels is None or labels >= _LABELS)
+
+
+def least_of(images: int) -> float:
+    """The least false accept rate that can be promised from so many unknown images, rounded up to two digits.
+
+    Args:
+        images: N.
+    """
+    least = 1 / (images + 1)
+    unit = 10.0 ** (floor(log10(least)) - 1)
+    return min(1.0, round(ceil(least / unit - 1e-9) * unit, 12))
 
 
 def _limit(similarity: np.ndarray, rate: float) -> float:

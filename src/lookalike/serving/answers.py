@@ -12,11 +12,14 @@ Number = Annotated[int, Field(ge=1, lt=2**63)]
 Most = Annotated[int, Field(ge=1, le=10_000)]
 Scalar = str | int | float | bool | None
 Names = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=1000)]
+_ManyNames = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=10_000)]
 Numbers = Annotated[list[Number], Field(fail_fast=True, min_length=1, max_length=10_000)]
 _Row = Annotated[list[float], Field(fail_fast=True)]  # a list of a million wrong values is one error, not a million
 _Values = Annotated[list[Scalar], Field(fail_fast=True, max_length=10_000)]
 Filter = Annotated[dict[str, Scalar | _Values], BeforeValidator(few)]
+Columns = Annotated[dict[Text, Scalar | _Values], BeforeValidator(few)]
 K = Annotated[int, Field(ge=1, le=1000)]
+MOST_NEIGHBOURS = 100_000  # in one answer of a search: embeddings times k
 SCHEMA = 1  # of all answers: raised when a client of an earlier version would misread one
 _EXAMPLE = {"label": ["Kiwi", "Leek"]}
 
@@ -45,12 +48,12 @@ class AddOptions(Options):
     cameras: Annotated[list[int | None], Field(fail_fast=True, max_length=10_000)] | None = json_field(
         "JSON: what took each image, in place of camera"
     )
-    columns: Filter | None = json_field(
+    columns: Columns | None = json_field(
         'JSON: what else is known of them, such as {"shelf": "B3"}: a value for all, or a list of one each'
     )
     note: Note = ""
     keep_copies: bool = Field(default=False, description="enrol images once more that are there already")
-    all_or_none: bool = Field(default=False, description="enrol none where one image cannot be used")
+    all_or_nothing: bool = Field(default=False, description="enrol none where one image cannot be used")
 
     @model_validator(mode="after")
     def _clear(self) -> "AddOptions":
@@ -99,10 +102,14 @@ class MoveOptions(Options):
 class RemoveOptions(Options):
     """The body of /v1/gallery/remove and /v1/gallery/forget: exactly one of label, images and source."""
 
-    label: Text | None = None
+    label: Text | _ManyNames | None = Field(default=None, description="one, or a list of several")
     images: Numbers | None = None
     source: Text | None = None
     note: Note = ""
+
+    def chosen(self) -> dict[str, Any]:
+        """As `Gallery.remove` and `Gallery.forget` take it."""
+        return {"label": self.label, "image": self.images, "source": self.source, "note": self.note}
 
 
 class UndoOptions(Options):
@@ -142,6 +149,7 @@ class LogOptions(Options):
     """The address of /v1/gallery/log."""
 
     most: Most = 50
+    before: Number | None = Field(default=None, description="only changes with a smaller number; none = the latest")
 
 
 class UnknownOptions(Options):
@@ -244,11 +252,12 @@ class GalleryAnswer(_Answer):
     labels: int
     fingerprint: str
     dimensions: int
-    last_change: int
+    gallery_version: int = Field(description="number of the last change, by whomever")
     model: dict[str, Any]
-    version: str
+    lookalike_version: str = Field(description="of the program that answers")
     max_images: int = Field(description="in one request")
     max_bytes: int = Field(description="of one request")
+    max_neighbours: int = Field(description="in one answer of a search: embeddings times k")
     right: str = Field(description="read or write: what this token may do")
     keeps_unknown: bool
     unknown: int = Field(description="kept unknown images that are not enrolled")
@@ -325,6 +334,7 @@ class LoggedAnswer(_Answer):
     note: str
     text: str
     images: int
+    forgotten: int | None = Field(description="images that it forgot; null for any other change")
     moves: list[MovedAnswer] = Field(description="what it did; empty where nothing of it is known any more")
 
 

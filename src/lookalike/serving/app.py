@@ -19,7 +19,7 @@ from lookalike.serving import answers
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import Limits, need_write
-from lookalike.serving.refusals import RefusalError, disk_of, fault, refusal_of
+from lookalike.serving.refusals import RefusalError, disk_of, fault, log_of, places_of, refusal_of, without_places
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import query_of, read_json, read_upload
 from lookalike.serving.work import Work
@@ -38,13 +38,14 @@ _KINDS = {
 }
 
 
-def build_app(service: Service, asking: Work, changing: Work, limits: Limits) -> FastAPI:
+def build_app(service: Service, asking: Work, changing: Work, grouping: Work, limits: Limits) -> FastAPI:
     """The application of a service.
 
     Args:
         service: What it does.
         asking: Threads for the network.
         changing: Threads for the gallery.
+        grouping: A thread for groups of unknown images, which take long.
         limits: Of a request.
     """
     app = FastAPI(
@@ -56,20 +57,21 @@ def build_app(service: Service, asking: Work, changing: Work, limits: Limits) ->
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,  # to wherever the header Host says
     )
-    _refuse(app)
+    _refuse(app, places_of(*service.places))
     _asking(app, service, asking, limits.images)
-    _reading(app, service, changing, limits)
+    _reading(app, service, asking, changing, limits)
     _changing(app, service, asking, changing, limits.images)
-    _unknown(app, service, asking, changing)
+    _unknown(app, service, asking, changing, grouping)
     _watching(app, service, asking, changing)
     _page(app)
     return app
 
 
-def _refuse(app: FastAPI) -> None:
+def _refuse(app: FastAPI, places: dict[str, str]) -> None:
     """One form for everything that is not done."""
 
     async def refused(request: Request, error: Exception) -> Response:
+        met = error
         if isinstance(error, LookalikeError):
             error = refusal_of(error)
         elif isinstance(error, HTTPException):
@@ -80,6 +82,8 @@ def _refuse(app: FastAPI) -> None:
             error = disk_of(error)
         elif not isinstance(error, RefusalError):
             error = fault()
+        error = without_places(error, places)
+        request.scope.setdefault("state", {})["why"] = log_of(met, error)
         return JSONResponse(error.body(), error.status, error.headers)
 
     for kind in (RefusalError, LookalikeError, HTTPException, OSError, Exception):
@@ -94,16 +98,16 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
         options = upload.options(answers.PredictOptions)
         if options.keep_unknown and request.scope["state"]["right"] != "write":
             raise need_write()
-        return await work.run(lambda: service.predict(upload, options))
+        return await _encoded(work, lambda: service.predict(upload, options))
 
     async def embed(request: Request) -> Any:
         upload = await read_upload(request, most)
         upload.options(answers.NoOptions)
-        return await work.run(lambda: service.embed(upload.images, upload.names))
+        return await _encoded(work, lambda: service.embed(upload.images, upload.names))
 
     async def search(request: Request) -> Any:
         options = await read_json(request, answers.SearchOptions)
-        return await work.run(lambda: service.search(options))
+        return await _encoded(work, lambda: service.search(options))
 
     form = asked_by_form(answers.PredictOptions)
     route("POST", "/v1/predict", predict, "Name images by their nearest", answers.PredictAnswer, form)
@@ -112,30 +116,31 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
     route("POST", "/v1/search", search, "Search by embeddings", answers.SearchAnswer, body)
 
 
-def _reading(app: FastAPI, service: Service, work: Work, limits: Limits) -> None:
+def _reading(app: FastAPI, service: Service, asking: Work, work: Work, limits: Limits) -> None:
     route = partial(_route, app, tag="gallery")
 
     async def about(request: Request) -> Any:
         query_of(request, answers.NoOptions)
         about = await work.run(service.about)
         own = {"schema": answers.SCHEMA, "max_images": limits.images, "max_bytes": limits.body}
-        return {**about, **own, "right": request.scope["state"]["right"]}
+        most = {"max_neighbours": answers.MOST_NEIGHBOURS}
+        return {**about, **own, **most, "right": request.scope["state"]["right"]}
 
     async def labels(request: Request) -> Any:
         query_of(request, answers.NoOptions)
-        return await work.run(service.labels)
+        return await _encoded(work, service.labels)
 
     async def images(request: Request) -> Any:
         options = query_of(request, answers.ImagesOptions)
-        return await work.run(lambda: service.images(options))
+        return await _encoded(work, lambda: service.images(options))
 
     async def log(request: Request) -> Any:
         options = query_of(request, answers.LogOptions)
-        return await work.run(lambda: service.log(options.most))
+        return await _encoded(work, lambda: service.log(options.most, options.before))
 
     async def health(request: Request) -> Any:
         query_of(request, answers.NoOptions)
-        return await work.run(service.health)
+        return await _encoded(asking, service.health)
 
     async def thumbnail(request: Request) -> Response:
         text = request.path_params["number"]
@@ -161,7 +166,7 @@ def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: in
     async def add(request: Request) -> Any:
         upload = await read_upload(request, most)
         options = upload.options(answers.AddOptions)
-        return await asking.run(lambda: service.add(upload.images, upload.names, options))
+        return await _encoded(asking, lambda: service.add(upload.images, upload.names, options))
 
     form = asked_by_form(answers.AddOptions)
     route("POST", "/v1/gallery/add", add, "Enrol images under a label", answers.AddAnswer, form)
@@ -181,17 +186,17 @@ def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: in
 def _verb(work: Work, kind: type[Any], function: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Any]]:
     async def verb(request: Request) -> Any:
         options = await read_json(request, kind)
-        return await work.run(lambda: function(options))
+        return await _encoded(work, lambda: function(options))
 
     return verb
 
 
-def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work) -> None:
+def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work, grouping: Work) -> None:
     route = partial(_route, app, tag="unknown")
 
     async def groups(request: Request) -> Any:
         options = query_of(request, answers.UnknownOptions)
-        return await asking.run(lambda: service.unknowns.groups(options.least))
+        return await _encoded(grouping, lambda: service.unknowns.groups(options.least))
 
     async def picture(request: Request) -> Response:
         name = request.path_params["name"]
@@ -224,21 +229,31 @@ def _watching(app: FastAPI, service: Service, asking: Work, changing: Work) -> N
         return Response(service.figures.text(), headers={"Content-Type": CONTENT_TYPE})
 
     for address, function in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
-        app.add_route(address, function, methods=["GET"], include_in_schema=False)
+        _plain(app, address, function)
 
 
 def _page(app: FastAPI) -> None:
     """The files of the page, by the names that they have in the package: no path comes from a request."""
-    app.add_route("/static/colours.css", _file(_colours(), _CSS), methods=["GET"], include_in_schema=False)
+    _plain(app, "/static/colours.css", _file(_colours(), _CSS))
     for file in sorted(files("lookalike.serving").joinpath("page").iterdir(), key=lambda file: file.name):
         ending = file.name.rpartition(".")[2]
         if ending not in _KINDS:
             continue
         content = file.read_bytes()
         address = "/" if file.name == "index.html" else f"/static/{file.name}"
-        app.add_route(
-            address, _file(content, f"{_KINDS[ending]}; charset=utf-8"), methods=["GET"], include_in_schema=False
-        )
+        _plain(app, address, _file(content, f"{_KINDS[ending]}; charset=utf-8"))
+
+
+def _plain(app: FastAPI, address: str, function: Callable[[Request], Awaitable[Response]]) -> None:
+    """An address that is not in the document; a route of the framework's own, by which it is counted and logged."""
+    app.add_api_route(
+        address,
+        function,
+        methods=["GET", "HEAD"],
+        include_in_schema=False,
+        response_model=None,
+        response_class=Response,
+    )
 
 
 def _colours() -> bytes:
@@ -277,7 +292,9 @@ def _route(
 
     async def answered(request: Request) -> Response:
         made = await function(request)
-        return made if isinstance(made, Response) else Response(_json(made), media_type="application/json")
+        if isinstance(made, Response):
+            return made
+        return Response(made if isinstance(made, bytes) else _json(made), media_type="application/json")
 
     responses: dict[int | str, dict[str, Any]] = dict(_ERRORS)
     responses[200] = {"model": answer} if answer else {"content": {"image/jpeg": {}}}
@@ -292,6 +309,11 @@ def _route(
         operation_id=address.strip("/").replace("/", "_").replace("{", "").replace("}", ""),
         response_class=Response,
     )
+
+
+async def _encoded(work: Work, function: Callable[[], object]) -> bytes:
+    """What a function gives as JSON, encoded by the same thread: a large answer would hold up every other request."""
+    return await work.run(lambda: _json(function()))
 
 
 def _json(values: object) -> bytes:

@@ -23,8 +23,7 @@ from lookalike.inference.references import GalleryError, checked_k
 from lookalike.serving.connection import Connection, ServiceError
 from lookalike.serving.sent_images import SentImage, fields_of, in_requests, plain_filter, sent
 
-_PAGE = 1000  # images or embeddings of one question
-_MOST_CHANGES = 10_000  # that a service tells at once
+_PAGE = 1000  # images, embeddings or changes of one question
 _DIGITS = 26  # bytes of a number in JSON
 _Value = TypeVar("_Value")
 Fields = Callable[[list[SentImage]], dict[str, str]]
@@ -220,9 +219,11 @@ class Asking:
                 f"embeddings: expected finite float32 [Q, D], got {given.dtype} {list(given.shape)}: embed the images "
                 "first"
             )
-        options = {"k": checked_k(k), "where": plain_filter(where), "unless": plain_filter(unless)}
-        fitting = int(self._connection.about()["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
-        at_once = max(1, min(_PAGE, fitting))
+        k = checked_k(k)
+        options = {"k": k, "where": plain_filter(where), "unless": plain_filter(unless)}
+        about = self._connection.about()
+        fitting = int(about["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
+        at_once = max(1, min(_PAGE, fitting, int(about["max_neighbours"]) // k))
         near: list[tuple[Neighbour, ...]] = []
         for first in range(0, len(given), at_once):
             rows = given[first : first + at_once].astype(np.float32).tolist()
@@ -238,7 +239,7 @@ class Asking:
     @property
     def version(self) -> int:
         """The number of the last change, by whomever."""
-        return int(self._connection.ask_about()["last_change"])
+        return int(self._connection.ask_about()["gallery_version"])
 
     @property
     def labels(self) -> dict[str, int]:
@@ -272,14 +273,22 @@ class Asking:
         """
         return self._connection.picture(f"/v1/images/{quote(str(number), safe='')}/thumbnail")
 
-    def log(self, most: int | None = None) -> list[Change]:
+    def log(self, most: int | None = None, *, before: int | None = None) -> list[Change]:
         """The changes, the latest first.
 
         Args:
-            most: How many at most; None for all, of which a service tells the latest 10,000.
+            most: How many at most; None for all.
+            before: Only changes with a smaller number; None for the latest.
         """
-        asked = _MOST_CHANGES if most is None else most
-        return self._connection.get("/v1/gallery/log", _changes, most=asked)
+        changes: list[Change] = []
+        while True:
+            asked = _PAGE if most is None else min(_PAGE, most - len(changes))
+            end = {} if before is None else {"before": before}
+            page = self._connection.get("/v1/gallery/log", _changes, most=asked, **end)
+            changes += page
+            if len(page) < asked or len(changes) == most:
+                return changes
+            before = page[-1].number
 
     def health(self) -> ServiceHealth:
         """What should be looked at: labels with few images, images that their neighbours call otherwise; and days."""
@@ -370,13 +379,13 @@ def _page_of_images(values: dict[str, Any]) -> tuple[int, list[EnrolledImage]]:
 
 def _changes(values: dict[str, Any]) -> list[Change]:
     return [
-        Change(item["number"], item["time"], item["action"], item["note"], tuple(map(_move, item["moves"])))
-        for item in values["changes"]
+        Change(row["number"], row["time"], row["action"], row["note"], _moves(row["moves"]), row["forgotten"])
+        for row in values["changes"]
     ]
 
 
-def _move(values: dict[str, Any]) -> Move:
-    return Move(values["before"], values["after"], values["images"])
+def _moves(values: list[dict[str, Any]]) -> tuple[Move, ...]:
+    return tuple(Move(item["before"], item["after"], item["images"]) for item in values)
 
 
 def _health(values: dict[str, Any]) -> ServiceHealth:

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.data.any_image import AnyImage
-from lookalike.errors import LookalikeError, listed
+from lookalike.errors import LookalikeError
 from lookalike.gallery.columns import Value
-from lookalike.gallery.enrolment import Facts, as_note, facts_for, labels_for, several, spread, whole_number
-from lookalike.inference.references import GalleryError
+from lookalike.gallery.enrolment import (
+    Facts,
+    as_note,
+    facts_for,
+    labels_for,
+    none_added,
+    several,
+    spread,
+    whole_number,
+)
 from lookalike.serving.asking import Asking
 from lookalike.serving.connection import Connection, ServiceError
 from lookalike.serving.sent_images import SentImage, fields_of
@@ -76,7 +84,7 @@ class Client(Asking):
         """
         given = spread(images)
         facts = facts_for(labels_for(given, labels), camera, columns)
-        fixed = fields_of(note=as_note(note), keep_copies=keep_copies, all_or_none=errors is None)
+        fixed = fields_of(note=as_note(note), keep_copies=keep_copies, all_or_nothing=errors is None)
         unusable: dict[int, str] = {}
         numbers = [0] * len(given)
         changes: list[int] = []
@@ -103,10 +111,7 @@ class Client(Asking):
             text = f"{error}; images before were added as change {made}, which undo takes back"
             raise ServiceError(text, getattr(error, "status", None), getattr(error, "kind", "image")) from error
         if len(unusable) == len(given):
-            raise GalleryError(
-                f"{len(given)} of {len(given)} images cannot be used, so none was added:\n  "
-                f"{listed([unusable[place] for place in sorted(unusable)])}"
-            )
+            raise none_added([unusable[place] for place in sorted(unusable)], len(given))
         if errors is not None:
             errors.update(sorted(unusable.items()))
         return numbers
@@ -145,7 +150,7 @@ class Client(Asking):
     def remove(
         self,
         *,
-        label: str | None = None,
+        label: str | Iterable[str] | None = None,
         image: int | Iterable[int] | None = None,
         source: str | Path | None = None,
         note: str = "",
@@ -153,7 +158,7 @@ class Client(Asking):
         """Removes images; `undo` brings them back. Returns how many were removed.
 
         Args:
-            label: All images of it.
+            label: All images of it, or of several.
             image: A number that `add` gave, or several: all of them or none.
             source: What the gallery has as the place that an image came from.
             note: Why, for the history.
@@ -163,7 +168,7 @@ class Client(Asking):
     def forget(
         self,
         *,
-        label: str | None = None,
+        label: str | Iterable[str] | None = None,
         image: int | Iterable[int] | None = None,
         source: str | Path | None = None,
         note: str = "",
@@ -171,7 +176,7 @@ class Client(Asking):
         """Deletes images for good, removed ones too, as `Gallery.forget` does; returns how many were deleted.
 
         Args:
-            label: All images of it, also those that had it when they were removed.
+            label: All images of it, or of several, also those that had it when they were removed.
             image: A number that `add` gave, or several.
             source: What the gallery has as the place that an image came from.
             note: Why, for the history; say no name in it.
@@ -215,10 +220,11 @@ class Client(Asking):
 
 
 def _chosen(
-    label: str | None, image: int | Iterable[int] | None, source: str | Path | None, note: str
+    label: str | Iterable[str] | None, image: int | Iterable[int] | None, source: str | Path | None, note: str
 ) -> dict[str, object]:
     numbers = None if image is None else _numbers(image)
-    return {"label": label, "images": numbers, "source": None if source is None else str(source), "note": note}
+    labels = label if label is None or isinstance(label, str) else list(label)
+    return {"label": labels, "images": numbers, "source": None if source is None else str(source), "note": note}
 
 
 def _numbers(image: int | Iterable[int]) -> list[int]:

@@ -20,10 +20,14 @@ def demo_gallery(folder: Path | None = None) -> Path:
 
     Args:
         folder: New; None for one in the user's cache.
+
+    Raises:
+        LookalikeError: The packages of the extra `train`, which has the network's first weights, are missing.
     """
     place = folder or Path(pooch.os_cache("lookalike")) / "demo-gallery"
     if (place / "gallery.sqlite").is_file():
         return place
+    model = Model.pretrained("efficientnet_lite0")  # first, as it says what is not installed
     example = find_example(None)
     data = Dataset(str(example.root))
     table = data.manifest.table
@@ -34,10 +38,9 @@ def demo_gallery(folder: Path | None = None) -> Path:
     for path, label in zip(table["path"], table["label"], strict=True):
         counts[label] += 1
         if counts[label] <= _PER_LABEL:
-            paths.append(Path(data.source["root"], path) if not Path(path).is_absolute() else Path(path))
+            paths.append(data.manifest.file(path))
             labels.append(label)
     say(f"{place}: making a gallery of {len(paths)} example photographs of {len(counts)} labels, without training")
-    model = Model.pretrained("efficientnet_lite0")
     with (
         atomic_folder(place, first_wins=True) as whole,  # half a gallery would be served from then on
         Gallery.create(whole, model) as gallery,

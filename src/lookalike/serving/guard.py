@@ -24,12 +24,14 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _OPEN = ("/", "/healthz", "/readyz")  # and /static/: they tell nothing of the gallery
+_PROBES = ("/healthz", "/readyz", "/metrics")
+_FIXED = ("/", *_PROBES)  # addresses that are no route of the framework's
 _ASKING = ("/v1/predict", "/v1/embed", "/v1/search")
 _BODIES = 4  # bodies of the largest size that are in memory at once, all requests together
 _DRAIN_SECONDS = 2.0  # for what a refused client still sends, so that it reads why
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = (  # of every answer
     (b"content-security-policy", _POLICY.encode()),
@@ -37,7 +39,7 @@ HEADERS = (  # of every answer
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
 
 
@@ -201,10 +203,10 @@ class Guard:
             return
 
     def _note(self, scope: Scope, answer: "_Answer", seconds: float, held: int) -> None:
-        route = getattr(scope.get("route"), "path", None) or "other"
+        route = _route_of(scope)
         self._figures.requests.labels(route, _known_method(scope["method"]), str(answer.status)).inc()
         self._figures.seconds.labels(route).observe(seconds)
-        if route in ("/healthz", "/readyz", "/metrics") and answer.status == 200:
+        if route in _PROBES and answer.status == 200:
             return
         line = {
             "request": answer.number,
@@ -215,6 +217,7 @@ class Guard:
             "milliseconds": round(1000 * seconds, 1),
             "bytes_in": held,
             "bytes_out": answer.size,
+            **scope["state"].get("why", {}),
             **({"kind": answer.kind} if answer.kind else {}),
             **answer.fault,
         }
@@ -301,6 +304,16 @@ def _name_of(host: str) -> str:
     if name.startswith("["):
         return name[1:].partition("]")[0]
     return name.partition(":")[0]
+
+
+def _route_of(scope: Scope) -> str:
+    """What a request is counted under: of a closed set, whatever clients send."""
+    path = scope["path"]
+    if path in _FIXED:
+        return str(path)
+    if path.startswith("/static/"):
+        return "/static"
+    return getattr(scope.get("route"), "path", None) or "other"
 
 
 def _known_method(method: str) -> str:

@@ -1,6 +1,8 @@
 """What a service answers when it does not do what was asked: a status, a kind for programs, a line for people."""
 
-from pathlib import PurePath
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 from lookalike.data.images import ImageError
 from lookalike.errors import LookalikeError, one_line
@@ -22,6 +24,9 @@ _STATUS: tuple[tuple[type[LookalikeError], int, str], ...] = (  # the first that
     (LookalikeError, 422, "refused"),
 )
 _MOST_TEXT = 1000  # letters of a message, which may repeat what was sent
+_SERVER = re.compile(  # as libpq names it
+    r'(?:connection to )?(server|host name)(?: at| on socket)? "[^"]*"(?: \([^)]*\))?(?:, port \d+)?'
+)
 _AGAIN = 1  # seconds after which a busy service may be asked again
 
 
@@ -54,6 +59,47 @@ def busy(reason: str) -> RefusalError:
         reason: Of what there is too much.
     """
     return RefusalError(503, "busy", f"{reason}: send it again in a second", {"Retry-After": str(_AGAIN)})
+
+
+def places_of(*places: tuple[Path | str | None, str]) -> dict[str, str]:
+    """Where things are on this computer or on a server -> what clients are told instead; the longest first.
+
+    Args:
+        places: Where each is, None for nowhere; and its name.
+    """
+    names: dict[str, str] = {}
+    for place, name in places:
+        if isinstance(place, Path):
+            names |= {str(path): name for path in (place, place.absolute(), place.resolve()) if len(path.parts) > 1}
+        elif place:
+            names[place] = name
+    return dict(sorted(names.items(), key=lambda pair: -len(pair[0])))
+
+
+def without_places(refusal: RefusalError, places: Mapping[str, str]) -> RefusalError:
+    """A refusal that names no place of this computer and no server, as a client need not know them.
+
+    Args:
+        refusal: As it was raised.
+        places: As of `places_of`.
+    """
+    text = refusal.message
+    for place, name in places.items():
+        text = re.sub(rf"(?<![\w./-]){re.escape(place)}(?![\w-])", name.replace("\\", r"\\"), text)
+    return RefusalError(refusal.status, refusal.kind, _SERVER.sub(r"\1", text), refusal.headers)
+
+
+def log_of(error: BaseException, refusal: RefusalError) -> dict[str, str | int]:
+    """Why it was refused, for the log: the kind, and what the system said where it was the system.
+
+    Args:
+        error: That the application met.
+        refusal: What is answered.
+    """
+    system = error if isinstance(error, OSError) else error.__cause__
+    if not isinstance(system, OSError):
+        return {"kind": refusal.kind}
+    return {"kind": refusal.kind, "system": type(system).__name__, "errno": system.errno or 0}
 
 
 def disk_of(error: OSError) -> RefusalError:

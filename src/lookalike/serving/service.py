@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import ref
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,7 @@ from lookalike.inference.encoder import Encoder
 from lookalike.inference.predict import Predictions
 from lookalike.inference.references import GalleryError, References
 from lookalike.serving.answers import (
+    MOST_NEIGHBOURS,
     AddOptions,
     DiscardUnknownOptions,
     EnrolUnknownOptions,
@@ -53,6 +55,7 @@ class Service:
         figures: What is counted.
         kept: The gallery.
         keeps_unknown: Whether it has a folder for unknown images.
+        places: Where it and that folder are, and what clients are told instead.
         unknowns: That are kept there.
 
     Args:
@@ -67,7 +70,9 @@ class Service:
         self.keeps_unknown = bool(folder or unknown)
         self.kept = KeptOpen(gallery)
         self.unknowns = Unknowns(lambda: self.gallery, unknown)
+        self.places = ((gallery.path, gallery.name), (unknown, "the folder of unknown images"))
         self._warm = False
+        self._health: tuple[ref[References], dict[str, Any]] | None = None
         self._days = DayCounts(folder / "days.json" if folder else None)
 
     @property
@@ -82,14 +87,18 @@ class Service:
 
     def warm_up(self) -> None:
         """Loads and compiles what the first requests would otherwise wait for."""
-        with suppress(LookalikeError):  # an empty gallery, or one of one label
-            self.gallery.unknown_limit(_USUAL_RATE)
-        blank = np.zeros((self.encoder.pixels.height, self.encoder.pixels.width, 3), np.uint8)
-        content = io.BytesIO()
-        Image.fromarray(blank).save(content, "JPEG")
         with suppress(LookalikeError):
-            self.gallery.predict(content.getvalue())
+            self.kept.call(self._warmed)
         self._warm = True
+
+    def _warmed(self) -> None:
+        gallery, pixels = self.gallery, self.encoder.pixels
+        with suppress(LookalikeError):  # an empty gallery, or one of one label
+            gallery.unknown_limit(_USUAL_RATE)
+        content = io.BytesIO()
+        Image.fromarray(np.zeros((pixels.height, pixels.width, 3), np.uint8)).save(content, "JPEG")
+        with suppress(LookalikeError):
+            gallery.predict(content.getvalue())
 
     def ready(self) -> int:
         """How many images there are.
@@ -116,7 +125,8 @@ class Service:
             ImageError: None of the images can be used.
             LookalikeError: As `Gallery.predict`.
         """
-        made = self.gallery.predict_images(
+        gallery = self.gallery
+        made = gallery.predict_images(
             list(upload.images),
             options.k,
             threshold=options.threshold,
@@ -124,34 +134,22 @@ class Service:
             where=options.where,
             unless=options.unless,
         )
-        made = self._named(made, upload)
+        made = _named(gallery, made, upload)
         _need_one(len(made.failed), len(made), [item.error or "" for item in made.failed])
-        unknown = sum(item.unknown for item in made)
-        self.figures.images.inc(len(made))
-        self.figures.unknown.inc(unknown)
-        if made.rejection is not None:
-            self._days.add(len(made) - len(made.failed), unknown)
-        answer = made.to_dict()
-        self._tell_cameras([neighbour for item in answer["items"] for neighbour in item["neighbours"]])
+        answer = {**made.to_dict(), "bundle": gallery.name}
+        _tell_cameras(gallery, [neighbour for item in answer["items"] for neighbour in item["neighbours"]])
         if options.keep_unknown:
-            answer["kept"] = [path.name for path in self.gallery.keep_unknown(made, self._unknown)]
+            answer["kept"] = [path.name for path in gallery.keep_unknown(made, self._unknown)]
+        self._count_asked(made)
         return answer
 
-    def _tell_cameras(self, neighbours: list[dict[str, Any]]) -> None:
-        cameras = self.gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
-        for neighbour, camera in zip(neighbours, cameras, strict=True):
-            if camera is not None:
-                neighbour["camera"] = camera
-
-    def _named(self, made: Predictions, upload: Upload) -> Predictions:
-        """With what the client calls its images, and the truth where a folder of it is a label here."""
-        labels = set(self.gallery.references.labels) if any(upload.folders) else set()
-        items = []
-        for item, name, folder in zip(made, upload.names, upload.folders, strict=True):
-            error = None if item.error is None else f"{name}: {item.error.removeprefix(f'{item.image}: ')}"
-            truth = as_label(folder) if error is None and as_label(folder) in labels else None
-            items.append(replace(item, image=name, truth=truth, error=error))
-        return replace(made, items=tuple(items))
+    def _count_asked(self, made: Predictions) -> None:
+        """At the end, as what fails before may be asked again."""
+        images, unknown = len(made) - len(made.failed), sum(item.unknown for item in made)
+        self.figures.images.inc(images)
+        self.figures.unknown.inc(unknown)
+        if made.rejection is not None:
+            self._days.add(images, unknown)
 
     def embed(self, images: Sequence[bytes], names: Sequence[str]) -> dict[str, Any]:
         """Embeddings of images.
@@ -167,7 +165,7 @@ class Service:
         encoder = self.encoder
         embeddings = encoder.embed(list(images), names=names, errors=errors)
         _need_one(len(errors), len(images), list(errors.values()))
-        self.figures.images.inc(len(images))
+        self.figures.images.inc(len(images) - len(errors))
         items = [
             {"image": name, "error": errors[place]}
             if place in errors
@@ -175,7 +173,7 @@ class Service:
             for place, name in enumerate(names)
         ]
         about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": encoder.size}
-        return {**about, "items": items}
+        return about | {"items": items}
 
     def search(self, options: SearchOptions) -> dict[str, Any]:
         """The nearest of embeddings.
@@ -184,8 +182,14 @@ class Service:
             options: What is searched.
 
         Raises:
-            GalleryError: As `Gallery.search`.
+            GalleryError: More neighbours than an answer holds; and as `Gallery.search`.
         """
+        gallery, rows = self.gallery, len(options.embeddings)
+        if rows * options.k > MOST_NEIGHBOURS:
+            raise GalleryError(
+                f"embeddings: expected at most {MOST_NEIGHBOURS} neighbours in one answer, asked for {rows} x "
+                f"k={options.k}: send at most {MOST_NEIGHBOURS // options.k} embeddings at a time, or give a smaller k"
+            )
         widths = {len(row) for row in options.embeddings}
         if len(widths) > 1:
             raise GalleryError(f"embeddings: expected rows of one length, got {sorted(widths)}: send whole ones")
@@ -193,9 +197,9 @@ class Service:
         zero = np.abs(embeddings).max(axis=1, initial=0) < np.finfo(np.float32).tiny
         if zero.any() and embeddings.shape[1] == self.encoder.size:  # else the gallery says what is wrong
             raise GalleryError(f"embeddings: row {int(np.argmax(zero))} is zero, expected a direction: leave it out")
-        near = self.gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
+        near = gallery.neighbours(embeddings, options.k, where=options.where, unless=options.unless)
         items = [{"neighbours": [neighbour.to_dict() for neighbour in row]} for row in near]
-        self._tell_cameras([neighbour for item in items for neighbour in item["neighbours"]])
+        _tell_cameras(gallery, [neighbour for item in items for neighbour in item["neighbours"]])
         return {"items": items}
 
     def about(self) -> dict[str, Any]:
@@ -208,9 +212,9 @@ class Service:
             "labels": len(gallery.labels),
             "fingerprint": self.encoder.fingerprint,
             "dimensions": self.encoder.size,
-            "last_change": gallery.version,
+            "gallery_version": gallery.version,
             "model": {name: value for name, value in model.items() if name not in ("bundle", "ckpt_path", "network")},
-            "version": __version__,
+            "lookalike_version": __version__,
             "keeps_unknown": self.keeps_unknown,
             "unknown": self.unknowns.count(),
         }
@@ -226,17 +230,19 @@ class Service:
         Args:
             options: Which.
         """
-        shown = self.gallery.images(options.label, first=options.first, most=options.most)
-        total = self.gallery.references.labels.count(as_label(options.label))
+        gallery = self.gallery
+        shown = gallery.images(options.label, first=options.first, most=options.most)
+        total = gallery.references.labels.count(as_label(options.label))
         return {"total": total, "images": [vars(image) for image in shown]}
 
-    def log(self, most: int) -> dict[str, Any]:
+    def log(self, most: int, before: int | None = None) -> dict[str, Any]:
         """The latest changes.
 
         Args:
             most: How many.
+            before: Only those with a smaller number.
         """
-        changes = self.gallery.log(most)
+        changes = self.gallery.log(most, before=before)
         return {
             "changes": [
                 {
@@ -246,6 +252,7 @@ class Service:
                     "note": change.note,
                     "text": str(change),
                     "images": sum(move.images for move in change.moves),
+                    "forgotten": change.forgotten,
                     "moves": [vars(move) for move in change.moves],
                 }
                 for change in changes
@@ -268,11 +275,12 @@ class Service:
             ImageError: None of the images can be used.
             LookalikeError: As `Gallery.add`.
         """
+        gallery = self.gallery
         errors: dict[int, str] = {}
 
         def enrol() -> list[int]:
             try:
-                return self.gallery.add(
+                return gallery.add(
                     list(images),
                     options.label if options.labels is None else options.labels,
                     camera=options.camera if options.cameras is None else options.cameras,
@@ -280,44 +288,44 @@ class Service:
                     sources=list(names),
                     note=options.note,
                     keep_copies=options.keep_copies,
-                    errors=None if options.all_or_none else errors,
+                    errors=None if options.all_or_nothing else errors,
                 )
             except GalleryError:
                 _need_one(len(errors), len(images), list(errors.values()))
                 raise
 
-        numbers, change = self._changed("add", enrol)
-        self.figures.images.inc(len(images))
+        numbers, change = self._changed(gallery, "add", enrol)
+        self.figures.images.inc(len(images) - len(errors))
         unusable = [{"place": place, "image": names[place], "error": text} for place, text in errors.items()]
         return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": unusable}
 
     def rename(self, options: RenameOptions) -> dict[str, Any]:
         """Gives a label another name."""
-        return self._count("rename", lambda: self.gallery.rename(options.label, options.to, note=options.note))
+        return self._count("rename", lambda gallery: gallery.rename(options.label, options.to, note=options.note))
 
     def merge(self, options: MergeOptions) -> dict[str, Any]:
         """Makes several labels one."""
-        return self._count("merge", lambda: self.gallery.merge(options.labels, options.to, note=options.note))
+        return self._count("merge", lambda gallery: gallery.merge(options.labels, options.to, note=options.note))
 
     def move(self, options: MoveOptions) -> dict[str, Any]:
         """Gives single images another label."""
-        return self._count("move", lambda: self.gallery.move(options.images, options.to, note=options.note))
+        return self._count("move", lambda gallery: gallery.move(options.images, options.to, note=options.note))
 
     def remove(self, options: RemoveOptions) -> dict[str, Any]:
         """Takes images out; `undo` brings them back."""
-        return self._count("remove", lambda: self.gallery.remove(**_chosen(options)))
+        return self._count("remove", lambda gallery: gallery.remove(**options.chosen()))
 
     def forget(self, options: RemoveOptions) -> dict[str, Any]:
         """Deletes images for good."""
-        return self._count("forget", lambda: self.gallery.forget(**_chosen(options)))
+        return self._count("forget", lambda gallery: gallery.forget(**options.chosen()))
 
     def undo(self, options: UndoOptions) -> dict[str, Any]:
         """Takes a change back."""
-        return self._count("undo", lambda: self.gallery.undo(options.change, note=options.note))
+        return self._count("undo", lambda gallery: gallery.undo(options.change, note=options.note))
 
     def enrol_unknown(self, options: EnrolUnknownOptions) -> dict[str, Any]:
         """Enrols kept unknown images."""
-        return self._count("add", lambda: len(self.unknowns.enrol(options)))
+        return self._count("add", lambda gallery: len(self.unknowns.enrol(gallery, options)))
 
     def discard_unknown(self, options: DiscardUnknownOptions) -> dict[str, Any]:
         """Deletes kept unknown images."""
@@ -325,34 +333,58 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """What should be looked at."""
+        names = ("day", "images", "unknown")
+        return {**self._looked_at(), "days": [dict(zip(names, day, strict=True)) for day in self._days.days()[-_DAYS:]]}
+
+    def _looked_at(self) -> dict[str, Any]:
+        """What depends on the gallery alone, found once for each state of it."""
         references, numbers = self.gallery.enrolled()
+        if (kept := self._health) is not None and kept[0]() is references:
+            return kept[1]
         health = health_of(references, numbers)
-        return {
+        answer = {
             "images": health.images,
             "looked_at": health.asked,
             "few": _counted(health.few, references),
             "wrong": [vars(doubt) for doubt in health.doubts[:_DOUBTS]],
-            "days": [
-                {"day": day, "images": images, "unknown": unknown}
-                for day, images, unknown in self._days.days()[-_DAYS:]
-            ],
         }
+        self._health = ref(references), answer
+        return answer
 
     def close(self) -> None:
         """Lets go of the gallery."""
         self._days.save()
         self.kept.close()
 
-    def _count(self, action: str, change: Callable[[], int]) -> dict[str, Any]:
-        images, number = self._changed(action, change)
+    def _count(self, action: str, change: Callable[[Gallery], int]) -> dict[str, Any]:
+        gallery = self.gallery
+        images, number = self._changed(gallery, action, lambda: change(gallery))
         return {"change": number, "images": images}
 
-    def _changed(self, action: str, change: Callable[[], _Result]) -> tuple[_Result, int | None]:
+    def _changed(self, gallery: Gallery, action: str, change: Callable[[], _Result]) -> tuple[_Result, int | None]:
         result = change()
-        number = self.gallery.last_change
+        number = gallery.last_change
         if number is not None:
             self.figures.changes.labels(action).inc()
         return result, number
+
+
+def _tell_cameras(gallery: Gallery, neighbours: list[dict[str, Any]]) -> None:
+    cameras = gallery.cameras(np.array([neighbour["number"] for neighbour in neighbours], np.int64))
+    for neighbour, camera in zip(neighbours, cameras, strict=True):
+        if camera is not None:
+            neighbour["camera"] = camera
+
+
+def _named(gallery: Gallery, made: Predictions, upload: Upload) -> Predictions:
+    """With what the client calls its images, and the truth where a folder of it is a label here."""
+    labels = set(gallery.references.labels) if any(upload.folders) else set()
+    items = []
+    for item, name, folder in zip(made, upload.names, upload.folders, strict=True):
+        error = None if item.error is None else f"{name}: {item.error.removeprefix(f'{item.image}: ')}"
+        truth = as_label(folder) if error is None and as_label(folder) in labels else None
+        items.append(replace(item, image=name, truth=truth, error=error))
+    return replace(made, items=tuple(items))
 
 
 def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
@@ -360,10 +392,6 @@ def _counted(counts: dict[str, int], references: References) -> list[dict[str, A
     assert references.numbers is not None, "a gallery numbers its images"
     first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
     return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
-
-
-def _chosen(options: RemoveOptions) -> dict[str, Any]:
-    return {"label": options.label, "image": options.images, "source": options.source, "note": options.note}
 
 
 def _need_one(failed: int, count: int, errors: list[str]) -> None:

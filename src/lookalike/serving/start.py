@@ -45,15 +45,17 @@ class Assembled:
         caller = self.service.kept.call
         self._asking = Work("asking", 2 * cores(), settings.waiting, settings.seconds, caller)
         self._changing = Work("changing", _READERS, settings.waiting, settings.seconds, caller)
+        self._grouping = Work("grouping", 1, settings.waiting, settings.seconds, caller)
         limits = Limits(int(settings.max_megabytes * _MEGABYTE), settings.seconds, settings.max_images)
         hosts = tuple(settings.hosts) if settings.host in LOOPBACK else (*settings.hosts, settings.host)
-        app = build_app(self.service, self._asking, self._changing, limits)
+        app = build_app(self.service, self._asking, self._changing, self._grouping, limits)
         self.app = Guard(app, limits, tokens, hosts, figures)
 
     def close(self) -> None:
         """Waits for what is being done, and lets go of the gallery."""
-        self._asking.close()
-        self._changing.close()
+        self.service.unknowns.stop()
+        for work in (self._asking, self._changing, self._grouping):
+            work.close()
         self.service.close()
 
 
@@ -84,6 +86,7 @@ def run_service(
         raise
     threading.Thread(target=assembled.service.warm_up, name="warm-up", daemon=True).start()
     ready(address_of(listening, settings.host), opened)
+    del opened  # it may be replaced, and is in nobody's way then
     serve(assembled.app, listening, assembled.close)
 
 

@@ -48,15 +48,17 @@ def read_tokens(file: str | Path) -> Tokens:
     """Reads a file of lines such as `read <token>` and `write <token>`; `#` begins a comment.
 
     Args:
-        file: UTF-8, readable for its owner alone.
+        file: UTF-8, readable for its owner, and for its group at most: so clusters hand secrets to a program that does
+            not own them.
 
     Raises:
-        TokenError: It is not there, others can read it, or a line is wrong. No token is ever in the text.
+        TokenError: It is not there, its group can change it, all others can do anything with it, or a line is wrong. No
+                token is ever in the text.
     """
     path = Path(file)
     try:
         content = read_bytes(path)
-        loose = path.stat().st_mode & 0o007
+        loose = path.stat().st_mode & 0o027  # a group may read it
         lines = content[:_MOST_BYTES].decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = one_line(getattr(error, "strerror", None) or "not UTF-8")
@@ -67,7 +69,7 @@ def read_tokens(file: str | Path) -> Tokens:
             f"by {_EXAMPLE}"
         ) from error
     if loose:
-        raise TokenError(f"tokens={file}: everybody on this computer can read it: chmod 600 {file}")
+        raise TokenError(f"tokens={file}: others on this computer can read or change it: chmod 600 {file}")
     digests: list[tuple[bytes, Right]] = []
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()

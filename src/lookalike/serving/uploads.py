@@ -64,6 +64,9 @@ class Upload:
         return checked(kind, {name: _as_json(name, text, kind) for name, text in self.fields.items()})
 
 
+assert hasattr(MultiPartParser, "spool_max_size"), "starlette 0.46 or later: else images would be written to a disk"
+
+
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 32  # bodies are limited before: no file is made of them
 

@@ -67,7 +67,7 @@ class Work:
             self.inside += 1
         job = _Job(function)
         future = self._pool.submit(self._caller, job)
-        future.add_done_callback(self._left)
+        future.add_done_callback(lambda _: self._left(job))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)
         except TimeoutError:
@@ -75,11 +75,9 @@ class Work:
                 f"took longer than {self.seconds:g} seconds: send fewer images at a time, or start the service with a "
                 "larger seconds="
             ) from None
-        finally:
-            if future.cancelled():
-                job.drop()
 
-    def _left(self, _: object) -> None:
+    def _left(self, job: "_Job[_Result]") -> None:
+        job.drop()
         with self._lock:
             self.inside -= 1
 
@@ -89,13 +87,13 @@ class Work:
 
 
 class _Job(Generic[_Result]):
-    """A function to be called once; what it holds, such as images, is let go of when it will not be called."""
+    """A function to be called; what it holds, such as images, is let go of when it was called or will not be."""
 
     def __init__(self, function: Callable[[], _Result]) -> None:
         self._function: Callable[[], _Result] | None = function
 
     def __call__(self) -> _Result:
-        function, self._function = self._function, None
+        function = self._function
         assert function is not None
         return function()
 

@@ -1,5 +1,6 @@
 """The settings of `lookalike gallery`, a class for each of its actions."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
@@ -7,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from lookalike.settings.paths import PathText, PlaceText
 from lookalike.settings.types import Count, Settings
-from lookalike.settings.verbs import Embedding, Precision, Workers
+from lookalike.settings.verbs import Embedding, Precision, Workers, by_names
 
 Place = Annotated[
     PlaceText, Field(description="folder of the gallery, or its address: postgresql://...?gallery=<name>")
@@ -18,6 +19,8 @@ Device = Literal["auto", "cpu", "cuda"]
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[int, Field(ge=1)]
 Value = str | int | float | bool | None
+_SPAN = re.compile(r"([0-9]{1,18})\s*-\s*([0-9]{1,18})")
+_MOST = 1_000_000  # images in a span of numbers
 KeepCopies = Annotated[bool, Field(description="enrol images once more that are there already: each of them votes")]
 
 
@@ -30,14 +33,50 @@ def _listed(value: object, info: ValidationInfo) -> object:
     return value if value is None or isinstance(value, list) else [value]
 
 
+def _numbers(value: object, info: ValidationInfo) -> object:
+    """Numbers of images: 7, [7,8], 7,8 or 7-9."""
+    parts = _listed(value, info)
+    if not isinstance(parts, list):
+        return parts
+    numbers: list[object] = []
+    for part in (piece.strip() for whole in parts for piece in str(whole).split(",")):
+        span = _SPAN.fullmatch(part)
+        if span is None:
+            numbers.append(part)
+            continue
+        first, last = int(span[1]), int(span[2])
+        if not 0 <= last - first < _MOST:
+            raise PydanticCustomError(
+                "whole_line",
+                "{name}={part}: expected the smaller number first, and at most {most} images: such as 7-9",
+                {"name": str(info.field_name), "part": part, "most": _MOST},
+            )
+        numbers += range(first, last + 1)
+    return numbers
+
+
+def _camera(value: object) -> object:
+    """A whole number; a name is no camera."""
+    if value is None or isinstance(value, int) or str(value).strip().lstrip("+-").isdecimal():
+        return value
+    raise PydanticCustomError(
+        "whole_line",
+        "camera={value}: expected a whole number: keep a name as a column, columns.place={value}",
+        {"value": str(value)[:200]},
+    )
+
+
+Numbers = Annotated[list[Number], Field(min_length=1), BeforeValidator(_numbers)]
+
+
 class _Chosen(Settings):
     """Which images are meant: exactly one of label, image and source."""
 
     gallery: Place
-    label: Text | None = Field(description="all images of it")
-    image: Annotated[list[Number] | None, BeforeValidator(_listed)] = Field(
-        description="numbers of images, such as 7 or [7,8]"
+    label: Annotated[list[Text] | None, BeforeValidator(_listed)] = Field(
+        description="all images of it, or of several: [Kiwi,Leek]"
     )
+    image: Numbers | None = Field(description="numbers of images, such as 7, 7,8 or 7-9")
     source: Text | None = Field(description="the path that images were enrolled from")
     note: Note
 
@@ -60,8 +99,12 @@ class GalleryAdd(Settings):
         description="a file, a folder, a quoted pattern, or a .csv, .tsv or .parquet table with path, label and more"
     )
     label: Text | None = Field(description="of all; null = the table's column, or the name of each file's folder")
-    camera: int | None = Field(description="what took all of them; null = the table's column, where it has one")
-    columns: dict[str, Value] = Field(description="what else is known of all of them: columns.<name>=<value>")
+    camera: Annotated[int | None, BeforeValidator(_camera)] = Field(
+        description="what took all of them; null = the table's column, where it has one"
+    )
+    columns: Annotated[dict[str, Value], BeforeValidator(by_names)] = Field(
+        description="what else is known of all of them: columns.<name>=<value>"
+    )
     all_or_nothing: bool = Field(description="enrol nothing where an image cannot be used")
     keep_copies: KeepCopies
     note: Note
@@ -95,9 +138,7 @@ class GalleryMove(Settings):
     """Settings of `lookalike gallery move`."""
 
     gallery: Place
-    image: Annotated[list[Number], Field(min_length=1), BeforeValidator(_listed)] = Field(
-        description="numbers of images, such as 7 or [7,8]; list label=... shows them"
-    )
+    image: Numbers = Field(description="numbers of images, such as 7, 7,8 or 7-9; list label=... shows them")
     to: Text = Field(description="their label, which may be new")
     note: Note
 
@@ -114,7 +155,7 @@ class GalleryUndo(Settings):
     """Settings of `lookalike gallery undo`."""
 
     gallery: Place
-    change: Number = Field(description="its number, as log tells it")
+    change: Number | None = Field(description="its number, as log tells it; null = the last one")
     note: Note
 
 

@@ -1,6 +1,7 @@
 """What all settings share: ranges with a name, and how the text of the command line becomes values."""
 
 import csv
+from math import nan
 from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
@@ -17,6 +18,7 @@ Unit = Annotated[float, Field(ge=0, le=1)]
 Spread = Annotated[float, Field(gt=0, le=1)]
 Off = Literal["off"]
 Side = Annotated[int, Field(ge=8, le=4096)]
+SHARE_EXPECTED = "expected a share above 0 and below 1, such as 0.05, or off"
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -58,6 +60,22 @@ def number_or_off(low: float, high: float) -> PlainValidator:
         return number
 
     return PlainValidator(read)
+
+
+def _as_share(value: object) -> float | str | None:
+    """A share between 0 and 1, `off`, or nothing."""
+    if value is None or value == "off":
+        return value
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = nan
+    if not 0 < number < 1:
+        raise PydanticCustomError("share_or_off", SHARE_EXPECTED)
+    return number
+
+
+share_or_off = PlainValidator(_as_share)
 
 
 def _read_text(value: object, kind: object) -> object:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from lookalike.settings.compose import is_null
@@ -21,7 +21,7 @@ from lookalike.settings.training import (
     Train,
     Weights,
 )
-from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, list_or_text, number_or_off
+from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, list_or_text, number_or_off, share_or_off
 
 
 class CompareCommand(Train):
@@ -70,6 +70,27 @@ Precision = Annotated[
 
 
 Filter = Annotated[str | int | float | bool | list[str] | None, BeforeValidator(list_or_text)]
+
+
+def by_names(value: object, info: ValidationInfo) -> object:
+    """Values by the names of columns; what has no name is refused.
+
+    Args:
+        value: As it was given.
+        info: Of the setting.
+    """
+    if isinstance(value, dict):
+        return value
+    text = str(value)[:200]
+    example = "shelf" if info.field_name == "columns" else "label"
+    raise PydanticCustomError(
+        "whole_line",
+        "{name}={value}: expected the column, too: {name}.<column>=<value>, such as {name}.{example}={value}",
+        {"name": str(info.field_name), "value": text, "example": example},
+    )
+
+
+Filters = Annotated[dict[str, Filter], BeforeValidator(by_names)]
 
 Workers = Annotated[
     Annotated[int, Field(ge=0)] | None,
@@ -187,10 +208,10 @@ class PredictCommand(Settings):
     gallery: PlaceText | None = Field(
         description="folder or address of a gallery to search; null = what the bundle knows"
     )
-    where: dict[str, Filter] = Field(
+    where: Filters = Field(
         description="of a gallery: search only these images: where.label, where.camera or where.<column>=<value>"
     )
-    unless: dict[str, Filter] = Field(description="of a gallery: leave these images out: unless.camera=3")
+    unless: Filters = Field(description="of a gallery: leave these images out: unless.camera=3")
     index: Literal["ivf"] | None = Field(
         description="of a gallery: ivf = approximate search of at least 10,000 images, whose index is built first; it "
         "pays for very many images to predict; null = exact"
@@ -210,7 +231,7 @@ class PredictCommand(Settings):
     threshold: Annotated[float | Off | None, number_or_off(-1, 1)] = Field(
         description="say unknown where the nearest known image is not more similar than this; off = never"
     )
-    false_accept_rate: Annotated[float | Off | None, number_or_off(0, 1)] = Field(
+    false_accept_rate: Annotated[float | Off | None, share_or_off] = Field(
         description="share of unknown images that may get a name; off = all, null = as the bundle was trained"
     )
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")

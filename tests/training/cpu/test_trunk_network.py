@@ -49,18 +49,21 @@ def test_openvino_gives_what_torch_gives(
     if bf16 and not openvino_has_bf16():
         bf16 = False  # this processor is never asked for it
     embedder, pixels = network(name, trainable, size, weights), PixelSettings(size, size)
-    images = photographs(produce, pixels)[:4]
+    images = photographs(produce, pixels)[:2]
     modes = [part.training for part in embedder.modules()]
     with torch.no_grad():
         expected, last = in_memory_order(embedder.trunk(images))
     quick = trunk_network(embedder, pixels, bf16, "cpu", last)
-    assert quick.batch != TrunkNetwork(embedder, bf16, "cpu").batch, "it is OpenVINO that runs it"
+    if quick.batch == TrunkNetwork(embedder, bf16, "cpu").batch:  # bf16 of this processor is too far from torch's
+        assert bf16
+        assert "OpenVINO disagrees with torch (cosine 0.99" in capsys.readouterr().err
+        return
     features = quick(images)
     assert features.shape == expected.shape
     assert features.dtype == torch.bfloat16
     likeness = torch.nn.functional.cosine_similarity(features.flatten(1).double(), expected.flatten(1).double())
     assert likeness.min() > 0.9999 if not bf16 else 0.999
-    assert torch.equal(quick(images[2:3]), features[2:3]), "an image's features do not depend on its neighbours"
+    assert torch.equal(quick(images[1:2]), features[1:2]), "an image's features do not depend on its neighbours"
     assert [part.training for part in embedder.modules()] == modes
     assert "torch runs it" not in capsys.readouterr().err
 

@@ -6,11 +6,13 @@ import { done, failed } from "./toasts.js";
 
 const MOST_BYTES = 40e6; // of one request; a service takes 64 MB unless it was started otherwise
 const MOST_FILES = 32;
+const MOST_NAMES = 500; // of kept images in one request, which may take only so long
 
 export const rename = (label, to) => verb("rename", { label, to }, "done.rename", { to });
 export const merge = (labels, to) => verb("merge", { labels, to }, "done.merge", { to });
 export const move = (images, to) => verb("move", { images, to }, "done.move", { to });
 export const removeImages = (images) => verb("remove", { images }, "done.remove");
+/** Of one label, or of several in one change, so that one Undo brings them back. */
 export const removeLabel = (label) => verb("remove", { label }, "done.remove");
 export const forgetImages = (images) => verb("forget", { images }, "done.forget", {}, false);
 export const forgetLabel = (label) => verb("forget", { label }, "done.forget", {}, false);
@@ -26,14 +28,18 @@ export async function enrol(files, label) {
   return change;
 }
 
-export async function enrolUnknown(names, label) {
-  const answer = await tried(() => post("/v1/unknown/enrol", { names, label }));
-  return answer && report(answer, answer.change ? "done.add" : "done.there", { to: label });
-}
+export const enrolUnknown = (names, label) =>
+  partByPart("enrol", names, { label }, ({ change }) => (change ? "done.add" : "done.there"), { to: label });
 
-export async function discardUnknown(names) {
-  const answer = await tried(() => post("/v1/unknown/discard", { names }));
-  return answer && report(answer, "done.discard", {});
+export const discardUnknown = (names) => partByPart("discard", names, {}, () => "done.discard", {});
+
+async function partByPart(name, names, values, key, words) {
+  for (let first = 0; first < names.length; first += MOST_NAMES) {
+    const part = names.slice(first, first + MOST_NAMES);
+    const answer = await tried(() => post(`/v1/unknown/${name}`, { names: part, ...values }));
+    if (!answer) return;
+    await report(answer, key(answer), words);
+  }
 }
 
 async function verb(name, values, key, words = {}, back = true) {

@@ -1,25 +1,22 @@
 // The labels of the gallery: matching, opened, made byId, taken out.
 
-import { get } from "./api.js";
-import { forgetLabel, merge, removeImages } from "./changes.js";
+import { forgetLabel, merge, removeLabel } from "./changes.js";
 import { askLabel, confirm } from "./dialogs.js";
 import { make, byId } from "./elements.js";
 import { state } from "./state.js";
 import { enrolled } from "./pictures.js";
 import { labelAddress, view } from "./router.js";
 import { Selection } from "./selection.js";
-import { failed } from "./toasts.js";
 import { tell } from "./texts.js";
 
 const AT_ONCE = 120; // labels that are drawn
-const MOST_IMAGES = 10_000; // that the service takes in one change
 let most = AT_ONCE;
 let selection;
 
 export function startGallery() {
   selection = new Selection(byId("label-bar"), [
     ["gallery.merge", mergeChosen, "primary"],
-    ["gallery.remove", removeChosen],
+    ["gallery.remove", removeLabel],
     ["gallery.forget", forgetChosen, "danger"],
   ]);
   byId("search").addEventListener("input", () => {
@@ -60,18 +57,8 @@ async function mergeChosen(labels) {
   if (to && (await merge(labels, to)) !== undefined) selection.clear();
 }
 
-/** All of them in one change, so that one Undo brings them back. */
-async function removeChosen(labels) {
-  try {
-    const answers = await Promise.all(labels.map((label) => get("/v1/gallery/images", { label, most: MOST_IMAGES })));
-    await removeImages(answers.flatMap(({ images }) => images.map(({ number }) => number)));
-  } catch (error) {
-    failed(error);
-  }
-}
-
 async function forgetChosen(labels) {
   const count = state.labels.reduce((sum, { label, images }) => sum + (labels.includes(label) ? images : 0), 0);
   if (!(await confirm(["forget.title", { count }], "forget.text", "forget.do"))) return;
-  for (const label of labels) if ((await forgetLabel(label)) === undefined) return;
+  await forgetLabel(labels);
 }

@@ -52,8 +52,13 @@ async function show(label) {
 }
 
 async function more() {
+  const { label } = shown;
   const first = shown.images.length;
-  const { total, images } = await get("/v1/gallery/images", { label: shown.label, first, most: AT_ONCE });
+  byId("more-images").disabled = true;
+  const { total, images } = await get("/v1/gallery/images", { label, first, most: AT_ONCE }).finally(() => {
+    byId("more-images").disabled = false;
+  });
+  if (label !== wanted || label !== shown.label || first !== shown.images.length) return; // it is not shown any more
   shown = { ...shown, total, images: [...shown.images, ...images] };
   const rows = images.map(row);
   byId("image-list").append(...rows);

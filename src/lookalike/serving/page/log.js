@@ -8,20 +8,37 @@ import { undo } from "./toasts.js";
 const AT_ONCE = 50;
 const SHOWN = 4; // moves of a change
 const FOR_GOOD = ["forget", "reembed"];
-let most = AT_ONCE;
+const MOST = 10_000; // that a service tells at once
+let last = 0; // the number of the earliest change that is shown
 
 export function startLog() {
   view("log", show);
-  byId("more-log").addEventListener("click", () => {
-    most += AT_ONCE;
-    show();
-  });
+  byId("more-log").addEventListener("click", more);
 }
 
 async function show() {
+  const most = Math.min(MOST, Math.max(AT_ONCE, byId("log-list").children.length));
   const { changes } = await get("/v1/gallery/log", { most });
   byId("log-list").replaceChildren(...changes.map(row));
-  byId("more-log").hidden = changes.length < most;
+  shownUntil(changes, most);
+}
+
+async function more() {
+  const before = last;
+  byId("more-log").disabled = true;
+  const { changes } = await get("/v1/gallery/log", { most: AT_ONCE, before }).finally(() => {
+    byId("more-log").disabled = false;
+  });
+  if (before !== last) return; // all is shown anew
+  const rows = changes.map(row);
+  byId("log-list").append(...rows);
+  shownUntil(changes, AT_ONCE);
+  rows[0]?.querySelector("button")?.focus();
+}
+
+function shownUntil(changes, most) {
+  last = changes.at(-1)?.number ?? last;
+  byId("more-log").hidden = changes.length < most || last <= 1;
 }
 
 function row({ number, time, action, note, moves }) {

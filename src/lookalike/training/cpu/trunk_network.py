@@ -97,7 +97,10 @@ def trunk_network(
 def _agreement(by_torch: TrunkNetwork, by_openvino: TrunkNetwork, pixels: PixelSettings) -> float:
     """The smallest cosine of an image's features by both."""
     noise = torch.from_numpy(noise_images(pixels))
-    first, second = (network(noise).flatten(1).double() for network in (by_torch, by_openvino))
+    parts = [noise[first : first + by_openvino.batch] for first in range(0, len(noise), by_openvino.batch)]
+    first, second = (
+        torch.cat([network(part).flatten(1) for part in parts]).double() for network in (by_torch, by_openvino)
+    )
     if first.shape != second.shape:
         return -1.0
     return float(torch.nn.functional.cosine_similarity(first, second).min())
