@@ -92,6 +92,28 @@ def test_it_is_something_else(screen: Opened, shop: Running, produce: Path) -> N
     assert shop.service.gallery.labels[HOSTILE] == 1
 
 
+def test_a_photograph_that_is_known_as_something_else_is_moved(
+    browser: Browser, shop: Running, produce: Path
+) -> None:
+    gallery = shop.service.gallery
+    with opened(browser, shop.address, refusals=(422,)) as screen:
+        card = screen.ask(sorted((produce / "train" / "Banana").iterdir())[0])
+        screen.press("It is …", card)
+        card.get_by_label("What is it really?").fill("Leek")
+        screen.press("Enrol", card)
+        expect(card.get_by_text("It is known as Banana already. Move it to Leek?")).to_be_visible()
+        expect(card.get_by_role("button", name="Move to Leek")).to_be_focused()
+        expect(screen.page.locator("#alerts .toast")).to_have_count(0)
+        screen.press("Move to Leek", card)
+        screen.told("1 image moved to Leek")
+        expect(card.get_by_text("Enrolled as Leek")).to_be_visible()
+        assert gallery.labels == {"Banana": 3, "Kiwi": 4, "Leek": 5}
+        screen.press("Undo")
+        screen.told("Taken back: 1 image")
+        expect(card.get_by_role("button", name="Move to Leek")).to_have_count(0)
+        assert gallery.labels == {"Banana": 4, "Kiwi": 4, "Leek": 4}
+
+
 def test_unknown_photographs_offer_the_labels_of_their_neighbours(screen: Opened, shop: Running, produce: Path) -> None:
     card = screen.ask(*photographs(produce, "Watermelon", 6, 8))
     expect(screen.page.locator(".answer")).to_have_count(2)
