@@ -1,5 +1,6 @@
 // What stands below an answer to teach the gallery: it is right, it is something else, it is known as that already.
 
+import { meant } from "./dialogs.js";
 import { button, icon, labelField, make } from "./elements.js";
 
 const OFFERED = 3; // labels of neighbours, each a button
@@ -17,9 +18,10 @@ export function teaching(item, teach) {
     chips.length ? make("div", { class: "chips", role: "group", label: "answer.perhaps" }, ...chips) : null,
     make("div", { class: "joined" }, field, make("button", { type: "submit", class: "primary", text: "answer.enrol" })),
   );
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (input.value.trim()) teach(input.value.trim());
+    const label = input.value.trim() && (await meant(input.value.trim()));
+    if (label) teach(label);
   });
   if (!item || unknown(item)) return [form];
   const right = button("answer.right", () => teach(item.label), "primary");
