@@ -6,6 +6,7 @@ import { fault, icon, make } from "./elements.js";
 import { neighbourList } from "./neighbours.js";
 import { chosen } from "./pictures.js";
 import { labelAddress } from "./router.js";
+import { state } from "./state.js";
 import { moving, teaching, unknown } from "./teaching.js";
 import { tell, text } from "./texts.js";
 
@@ -119,6 +120,7 @@ function verdict(parts, answer, item) {
   ];
   parts.reasons.replaceChildren(make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(fact)));
   if (answer.threshold != null && nearest != null) parts.reasons.append(scale(nearest, answer.threshold));
+  if (state.about.labels === 1) parts.reasons.append(make("p", { class: "small", text: "answer.single" }));
   if (answer.kept?.length) parts.reasons.append(make("p", { class: "small" }, make("a", { href: "#/unknown", text: "answer.kept" })));
   parts.near.replaceChildren(...neighbourList(item));
 }
