@@ -207,6 +207,7 @@ def test_an_empty_gallery_is_taught_its_first_label(
         card.get_by_label("What is it?").fill("Kiwi")
         screen.press("Enrol", card)
         screen.told("1 image enrolled as Kiwi")
+        expect(screen.page.locator("#counts")).to_have_text("1 image · 1 label")
         card = screen.ask(*photographs(produce, "Kiwi", 7, 8))
         expect(card.get_by_role("heading", level=2)).to_have_text("Kiwi")
         alone = "With one label everything is called by it: add a second one."

@@ -185,7 +185,7 @@ def test_russian_is_chosen_by_the_browser_or_by_hand(browser: Browser, shop: Run
     with opened(browser, shop.address, language="ru-RU") as screen:
         page = screen.page
         expect(page.locator("html")).to_have_attribute("lang", "ru")
-        expect(page.locator("#counts")).to_have_text("12 фото · меток: 3")
+        expect(page.locator("#counts")).to_have_text("12 фото · 3 метки")
         card = screen.ask(*photographs(produce, "Watermelon", 9, 10))
         expect(card.get_by_role("heading", level=2)).to_have_text("Неизвестно")
         screen.show("gallery")
@@ -193,6 +193,7 @@ def test_russian_is_chosen_by_the_browser_or_by_hand(browser: Browser, shop: Run
         page.get_by_label("Найти метку").fill("kiwi")
         expect(page.locator("#gallery-shown")).to_have_text("Найдена 1 метка")
         page.get_by_label("Язык").select_option("en")
+        expect(page.locator("#counts")).to_have_text("12 images · 3 labels")
         expect(page.locator("#gallery-shown")).to_have_text("1 label found")
         page.reload()
         expect(page.locator("html")).to_have_attribute("lang", "en")
