@@ -92,9 +92,7 @@ def test_it_is_something_else(screen: Opened, shop: Running, produce: Path) -> N
     assert shop.service.gallery.labels[HOSTILE] == 1
 
 
-def test_a_photograph_that_is_known_as_something_else_is_moved(
-    browser: Browser, shop: Running, produce: Path
-) -> None:
+def test_a_photograph_that_is_known_as_something_else_is_moved(browser: Browser, shop: Running, produce: Path) -> None:
     gallery = shop.service.gallery
     with opened(browser, shop.address, refusals=(422,)) as screen:
         card = screen.ask(sorted((produce / "train" / "Banana").iterdir())[0])

@@ -156,9 +156,7 @@ def test_a_label_is_renamed(screen: Opened, shop: Running) -> None:
     assert shop.service.gallery.labels == {"Banana": 4, "Leek": 8}
 
 
-def test_a_label_that_is_there_but_for_case_or_blanks_is_offered(
-    screen: Opened, shop: Running, produce: Path
-) -> None:
+def test_a_label_that_is_there_but_for_case_or_blanks_is_offered(screen: Opened, shop: Running, produce: Path) -> None:
     dialog = screen.page.get_by_role("dialog")
     card = screen.ask(*photographs(produce, "Banana", 6, 7))
     screen.press("It is …", card)

@@ -20,6 +20,11 @@ PAGE = Path(lookalike.serving.__file__).parent / "page"
 PARTS = ("ask", "gallery", "label/Kiwi", "log", "unknown", "health")
 WRITE, READ = "write-token-of-the-tests", "read-token-of-the-tests"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+BETWEEN_BARS = """(element) => {
+  const edge = (name) => document.querySelector(name).getBoundingClientRect();
+  const { top, bottom } = element.getBoundingClientRect();
+  return top >= edge("header").bottom && bottom <= edge("nav").top;
+}"""
 PLURALS = {"en": {"one", "other"}, "ru": {"one", "few", "many", "other"}}
 
 
@@ -169,6 +174,23 @@ def test_a_phone_shows_all_without_scrolling_sideways(
                 page.locator("main :visible[type=checkbox]").first.check()
             assert screen.width_beyond() <= 0, part
             assert small_targets(screen) == [], part
+
+
+@needs_browser
+def test_a_small_phone_shows_the_first_answer_and_the_field(browser: Browser, shop: Running, produce: Path) -> None:
+    with opened(browser, shop.address, phone=True, without_policy=True) as screen:
+        page = screen.page
+        page.set_viewport_size({"width": 360, "height": 640})
+        page.locator("#more summary").click()
+        page.locator("#limit-on").uncheck()
+        page.locator("#more summary").click()
+        for file in photographs(produce, "Banana", 6, 8):
+            card = screen.ask(file)
+            page.wait_for_function(f"() => ({BETWEEN_BARS})(document.querySelector('.answer h2'))")
+            screen.press("It is …", card)
+            expect(card.get_by_label("What is it really?")).to_be_focused()
+            page.wait_for_function(f"() => ({BETWEEN_BARS})(document.activeElement)")
+            page.locator("h1:visible").focus()
 
 
 def small_targets(screen: Opened) -> list[str]:

@@ -11,6 +11,7 @@ import { moving, teaching, unknown } from "./teaching.js";
 import { tell, text } from "./texts.js";
 
 const SAME = 0.9999; // similarity of a photograph with itself, but for rounding
+const narrow = () => matchMedia("(max-width: 719px)").matches;
 let count = 0;
 
 /** The card of a file; `closed` is called when it is taken away. */
@@ -53,6 +54,12 @@ export function answerCard(file, closed) {
 
   return Object.assign(card, {
     close,
+    /** Its photograph and what it is called come into view, once the photograph has its size. */
+    async seen() {
+      await picture.image.decode().catch(() => {});
+      if (narrow()) parts.element.scrollIntoView({ block: "start" });
+      parts.element.querySelector("h2").scrollIntoView({ block: "nearest" });
+    },
     said: () => (unknown(card.item) ? text("answer.unknown") : card.item.label),
     answered(answer) {
       card.item = answer.items[0];

@@ -29,7 +29,9 @@ export function teaching(item, teach) {
   const other = button("answer.not", () => {
     form.hidden = !form.hidden;
     other.setAttribute("aria-expanded", String(!form.hidden));
-    if (!form.hidden) input.focus();
+    if (form.hidden) return;
+    input.focus();
+    input.scrollIntoView({ block: "nearest" });
   });
   other.setAttribute("aria-expanded", "false");
   return [make("div", { class: "row" }, right, other), form];
