@@ -57,7 +57,7 @@ def test_while_nothing_changes_it_is_the_same_object(file: Path) -> None:
     first = snapshot.current()
     assert snapshot.current()[0] is first[0]
     assert snapshot.current()[1] is first[1]
-    assert other.remove("label", ["nobody"], "") == 0
+    assert other.remove("label", ["nobody"], "") == (0, ["nobody"])
     assert snapshot.current()[0] is first[0], "a change of no image is none"
     other.remove("id", [3], "")
     assert snapshot.current()[0] is not first[0]
