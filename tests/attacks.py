@@ -262,7 +262,7 @@ def open_files() -> list[str]:
 def need_as_before(threads: set[threading.Thread], files: list[str]) -> None:
     """No thread and no open file more than there were, when what ends by itself has ended."""
     wait_until(lambda: len(open_files()) <= len(files), f"open files: {files} before, now {open_files()}")
-    pools = ("asking", "changing", "AnyIO", "ThreadPool")  # which grow to their size, and no further
+    pools = ("asking", "changing", "grouping", "AnyIO", "ThreadPool")  # which grow to their size, and no further
     wait_until(
         lambda: not [thread for thread in set(threading.enumerate()) - threads if not thread.name.startswith(pools)],
         f"threads: more than before: {set(threading.enumerate()) - threads}",
