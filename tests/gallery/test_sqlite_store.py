@@ -15,7 +15,7 @@ import pytest
 import processes
 from lookalike.gallery import sqlite_store
 from lookalike.gallery.about import SCHEMA
-from lookalike.gallery.rows import Row, StoreError
+from lookalike.gallery.rows import ReplacedError, Row, StoreError
 from lookalike.gallery.sqlite_store import SqliteStore
 
 ABOUT = {"fingerprint": "f" * 64, "precision": "float32", "dimensions": "2"}
@@ -115,7 +115,7 @@ def test_a_killed_writer_leaves_the_last_whole_change(store: SqliteStore, file: 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from lookalike.gallery.rows import Row, StoreError
+from lookalike.gallery.rows import ReplacedError, Row, StoreError
 from lookalike.gallery.sqlite_store import SqliteStore
 store = SqliteStore(Path(sys.argv[1]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -257,3 +257,15 @@ def test_who_waits_to_write_is_told_that_the_gallery_was_closed(store: SqliteSto
             store.close()
         with pytest.raises(StoreError, match=r"gallery\.sqlite: closed: open the gallery again with Gallery\.open"):
             renamed.result(60)
+
+
+def test_a_removed_file_is_not_read_on(store: SqliteStore, file: Path) -> None:
+    """SQLite would: whoever asks whether the gallery is there must hear that it is not."""
+    store.add([row("a")], "")
+    for place in sorted(file.parent.iterdir()):
+        place.unlink()
+    for ask in (lambda: store.version, store.labelled, lambda: store.changes(1)):
+        with pytest.raises(
+            ReplacedError, match=r"gallery\.sqlite: was removed or replaced meanwhile: open the gallery"
+        ):
+            ask()

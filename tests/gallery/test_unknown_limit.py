@@ -170,3 +170,16 @@ def test_limits_of_few_rates_are_kept(gallery: Gallery, monkeypatch: pytest.Monk
     again = gallery.unknown_limit(0.01)
     assert again == first
     assert again is not first
+
+
+def test_a_picture_under_two_labels_does_not_call_everything_unknown() -> None:
+    rng = np.random.default_rng(5)
+    embeddings, labels = rng.standard_normal((60, 8)), [f"label {row % 6}" for row in range(60)]
+    limit = limit_within(references(embeddings, labels), 0.05)
+    copies = np.concatenate([embeddings, embeddings[:3] * 2])
+    with_copies = limit_within(references(copies, [*labels, *["another"] * 3]), 0.05)
+    assert limit.similarity < 0.999
+    assert abs(with_copies.similarity - limit.similarity) < 0.05
+    assert with_copies.images == 57, "the three and their copies are not asked"
+    only = np.repeat(rng.standard_normal((1, 8)), 2, axis=0)
+    assert limit_within(references(only, ["a", "b"]), 0.3).similarity == pytest.approx(1), "nothing else is known"

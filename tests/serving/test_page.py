@@ -92,6 +92,26 @@ def test_it_is_something_else(screen: Opened, shop: Running, produce: Path) -> N
     assert shop.service.gallery.labels[HOSTILE] == 1
 
 
+def test_a_photograph_that_is_known_as_something_else_is_moved(browser: Browser, shop: Running, produce: Path) -> None:
+    gallery = shop.service.gallery
+    with opened(browser, shop.address, refusals=(422,)) as screen:
+        card = screen.ask(sorted((produce / "train" / "Banana").iterdir())[0])
+        screen.press("It is …", card)
+        card.get_by_label("What is it really?").fill("Leek")
+        screen.press("Enrol", card)
+        expect(card.get_by_text("It is known as Banana already. Move it to Leek?")).to_be_visible()
+        expect(card.get_by_role("button", name="Move to Leek")).to_be_focused()
+        expect(screen.page.locator("#alerts .toast")).to_have_count(0)
+        screen.press("Move to Leek", card)
+        screen.told("1 image moved to Leek")
+        expect(card.get_by_text("Enrolled as Leek")).to_be_visible()
+        assert gallery.labels == {"Banana": 3, "Kiwi": 4, "Leek": 5}
+        screen.press("Undo")
+        screen.told("Taken back: 1 image")
+        expect(card.get_by_role("button", name="Move to Leek")).to_have_count(0)
+        assert gallery.labels == {"Banana": 4, "Kiwi": 4, "Leek": 4}
+
+
 def test_unknown_photographs_offer_the_labels_of_their_neighbours(screen: Opened, shop: Running, produce: Path) -> None:
     card = screen.ask(*photographs(produce, "Watermelon", 6, 8))
     expect(screen.page.locator(".answer")).to_have_count(2)
@@ -185,7 +205,17 @@ def test_an_empty_gallery_is_taught_its_first_label(
         card.get_by_label("What is it?").fill("Kiwi")
         screen.press("Enrol", card)
         screen.told("1 image enrolled as Kiwi")
+        expect(screen.page.locator("#counts")).to_have_text("1 image · 1 label")
         card = screen.ask(*photographs(produce, "Kiwi", 7, 8))
         expect(card.get_by_role("heading", level=2)).to_have_text("Kiwi")
+        alone = "With one label everything is called by it: add a second one."
+        expect(card.get_by_text(alone)).to_be_visible()
+        screen.press("It is …", card)
+        card.get_by_label("What is it really?").fill("Leek")
+        screen.press("Enrol", card)
+        screen.told("1 image enrolled as Leek")
+        card = screen.ask(*photographs(produce, "Leek", 7, 8))
+        expect(card.locator(".facts")).to_be_visible()
+        expect(card.get_by_text(alone)).to_have_count(0)
         screen.show("health")
-        expect(screen.page.get_by_role("heading", name="Few images: 1 label")).to_be_visible()
+        expect(screen.page.get_by_role("heading", name="Few images: 2 labels")).to_be_visible()

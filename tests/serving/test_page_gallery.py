@@ -156,6 +156,31 @@ def test_a_label_is_renamed(screen: Opened, shop: Running) -> None:
     assert shop.service.gallery.labels == {"Banana": 4, "Leek": 8}
 
 
+def test_a_label_that_is_there_but_for_case_or_blanks_is_offered(screen: Opened, shop: Running, produce: Path) -> None:
+    dialog = screen.page.get_by_role("dialog")
+    card = screen.ask(*photographs(produce, "Banana", 6, 7))
+    screen.press("It is …", card)
+    card.get_by_label("What is it really?").fill("ki WI")
+    screen.press("Enrol", card)
+    expect(dialog.get_by_role("button", name="There is Kiwi: use it")).to_be_focused()
+    screen.press("Cancel", dialog)
+    expect(dialog).to_be_hidden()
+    assert shop.service.gallery.labels == {"Banana": 4, "Kiwi": 4, "Leek": 4}
+    screen.press("Enrol", card)
+    screen.press("There is Kiwi: use it", dialog)
+    screen.told("1 image enrolled as Kiwi")
+    screen.show("label/Kiwi")
+    choose(screen, 0)
+    screen.press("Move")
+    answer(screen, "leek", "Move")
+    screen.press("Make a new label", dialog)
+    screen.told("1 image moved to leek")
+    screen.press("Rename")
+    answer(screen, "KIWI", "Rename")  # its own
+    expect(screen.page.get_by_role("heading", level=1)).to_have_text("KIWI")
+    assert shop.service.gallery.labels == {"Banana": 4, "KIWI": 4, "Leek": 4, "leek": 1}
+
+
 def test_labels_are_merged_and_removed_with_a_way_back(screen: Opened, shop: Running) -> None:
     screen.show("gallery")
     for label in ("Kiwi", "Leek"):

@@ -20,6 +20,11 @@ PAGE = Path(lookalike.serving.__file__).parent / "page"
 PARTS = ("ask", "gallery", "label/Kiwi", "log", "unknown", "health")
 WRITE, READ = "write-token-of-the-tests", "read-token-of-the-tests"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+BETWEEN_BARS = """(element) => {
+  const edge = (name) => document.querySelector(name).getBoundingClientRect();
+  const { top, bottom } = element.getBoundingClientRect();
+  return top >= edge("header").bottom && bottom <= edge("nav").top;
+}"""
 PLURALS = {"en": {"one", "other"}, "ru": {"one", "few", "many", "other"}}
 
 
@@ -171,6 +176,23 @@ def test_a_phone_shows_all_without_scrolling_sideways(
             assert small_targets(screen) == [], part
 
 
+@needs_browser
+def test_a_small_phone_shows_the_first_answer_and_the_field(browser: Browser, shop: Running, produce: Path) -> None:
+    with opened(browser, shop.address, phone=True, without_policy=True) as screen:
+        page = screen.page
+        page.set_viewport_size({"width": 360, "height": 640})
+        page.locator("#more summary").click()
+        page.locator("#limit-on").uncheck()
+        page.locator("#more summary").click()
+        for file in photographs(produce, "Banana", 6, 8):
+            card = screen.ask(file)
+            page.wait_for_function(f"() => ({BETWEEN_BARS})(document.querySelector('.answer h2'))")
+            screen.press("It is …", card)
+            expect(card.get_by_label("What is it really?")).to_be_focused()
+            page.wait_for_function(f"() => ({BETWEEN_BARS})(document.activeElement)")
+            page.locator("h1:visible").focus()
+
+
 def small_targets(screen: Opened) -> list[str]:
     """Buttons, fields and boxes that a thumb would miss; what a label around one adds to it counts."""
     return screen.page.evaluate("""() => [...document.querySelectorAll("button, select, input, summary, nav a")]
@@ -185,7 +207,7 @@ def test_russian_is_chosen_by_the_browser_or_by_hand(browser: Browser, shop: Run
     with opened(browser, shop.address, language="ru-RU") as screen:
         page = screen.page
         expect(page.locator("html")).to_have_attribute("lang", "ru")
-        expect(page.locator("#counts")).to_have_text("12 фото · меток: 3")
+        expect(page.locator("#counts")).to_have_text("12 фото · 3 метки")
         card = screen.ask(*photographs(produce, "Watermelon", 9, 10))
         expect(card.get_by_role("heading", level=2)).to_have_text("Неизвестно")
         screen.show("gallery")
@@ -193,6 +215,7 @@ def test_russian_is_chosen_by_the_browser_or_by_hand(browser: Browser, shop: Run
         page.get_by_label("Найти метку").fill("kiwi")
         expect(page.locator("#gallery-shown")).to_have_text("Найдена 1 метка")
         page.get_by_label("Язык").select_option("en")
+        expect(page.locator("#counts")).to_have_text("12 images · 3 labels")
         expect(page.locator("#gallery-shown")).to_have_text("1 label found")
         page.reload()
         expect(page.locator("html")).to_have_attribute("lang", "en")

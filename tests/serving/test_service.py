@@ -242,3 +242,24 @@ def test_more_neighbours_than_an_answer_holds_are_refused(service: Service) -> N
     ):
         service.search(answers.SearchOptions(embeddings=rows, k=1000))
     assert len(service.search(answers.SearchOptions(embeddings=rows[:100], k=1000))["items"]) == 100
+
+
+def test_a_label_that_differs_in_case_is_told_with_what_was_enrolled(service: Service, digits: Path) -> None:
+    first, second, *_ = sorted((digits / "test").rglob("*.png"))
+    made = service.add([first.read_bytes()], ["a.png"], answers.AddOptions(label="DIGIT 1"))
+    [note] = made["notes"]
+    assert "2 labels differ only in blanks, case, Unicode form" in note
+    assert "DIGIT 1" in note
+    assert service.add([second.read_bytes()], ["b.png"], answers.AddOptions(label="digit 1"))["notes"] == [note]
+    service.undo(answers.UndoOptions(change=2))
+    assert service.add([second.read_bytes()], ["b.png"], answers.AddOptions(label="digit 1"))["notes"] == []
+
+
+def test_a_gallery_that_was_removed_is_not_ready(service: Service) -> None:
+    service.warm_up()
+    assert service.ready() == 50
+    assert isinstance(service.gallery.path, Path)
+    for file in service.gallery.path.glob("gallery.sqlite*"):
+        file.unlink()
+    with pytest.raises(ReplacedError, match="was removed or replaced meanwhile"):
+        service.ready()

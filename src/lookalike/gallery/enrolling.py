@@ -1,13 +1,13 @@
 """What enrols: images in any form, or embeddings that were made elsewhere."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import local
 
 import numpy as np
 
 from lookalike.console import say
 from lookalike.data.any_image import AnyImage, name_of
-from lookalike.data.labels import alike, alike_note
+from lookalike.data.labels import alike, alike_note, as_label
 from lookalike.data.thumbnail import thumbnail
 from lookalike.files import readable
 from lookalike.gallery.columns import Value
@@ -165,8 +165,18 @@ class Enrolling(Editable):
             there = len(rows) - added
             again = "is there already and was" if there == 1 else "are there already and were"
             say(f"{self.path}: {there} of {counted(len(rows), 'image')} {again} not added again")
-        if fresh := names - held:  # the others were compared when they came
-            near = [label for group in alike(store.labels) if set(group) & fresh for label in group]
-            for text in alike_note(near):
-                say(f"{self.path}: {text}")
+        for text in self.alike(names - held):  # the others were compared when they came
+            say(f"{self.path}: {text}")
         return numbers
+
+    def alike(self, labels: Collection[str]) -> list[str]:
+        """What is to be said of labels that differ from others here only in blanks, case or the like.
+
+        Args:
+            labels: That were enrolled.
+        """
+        if not labels:
+            return []
+        written = {as_label(label) for label in labels}
+        near = [label for group in alike(self._store.labels) if set(group) & written for label in group]
+        return alike_note(near)

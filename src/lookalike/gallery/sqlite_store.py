@@ -215,8 +215,6 @@ class SqliteStore(SqlStore):
         connection = self._connection
         self._begin_writing()
         try:
-            if _identity(self.file) != self._identity:  # SQLite would write into a file that has no name any more
-                raise ReplacedError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
             self._need_same(connection)
             yield connection
             connection.execute("COMMIT")
@@ -242,9 +240,8 @@ class SqliteStore(SqlStore):
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if (
-                last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
-            ):  # the lowest byte says what, the others why
+            what = error.sqlite_errorcode & 0xFF  # the other bytes say why
+            if last or what != sqlite3.SQLITE_BUSY:
                 raise
             return False
         finally:
@@ -264,6 +261,8 @@ class SqliteStore(SqlStore):
                 connection.execute("COMMIT")
 
     def _need_same(self, connection: Connection) -> None:
+        if _identity(self.file) != self._identity:  # SQLite goes on with a file that has no name any more
+            raise ReplacedError(f"{self.file}: was removed or replaced meanwhile: open the gallery again")
         if "gallery" in self.about:
             row = connection.execute("SELECT value FROM about WHERE name = 'gallery'").fetchone()
             if row is None or row[0] != self.about["gallery"]:

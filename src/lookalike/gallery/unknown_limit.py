@@ -4,6 +4,7 @@ Letters in shapes: A images that ask.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _ASKING = 2000  # images, spread evenly: more tell no more about a rate
 _RATES = 32  # whose limits are kept
+_SAME = 1 - 1e-6  # similarity from which on it is the same picture
 
 
 class UnknownLimits:
@@ -90,7 +92,15 @@ def _sample(references: References, rate: float, trained: Collection[str]) -> Un
             f"false_accept_rate={rate:g}: a threshold needs images of at least two labels, there are "
             f"{different}: enrol more, or give threshold=<similarity>"
         )
-    return unknowns_of(_asked(references), trained)
+    return _without_copies(unknowns_of(_asked(references), trained))
+
+
+def _without_copies(sample: Unknowns) -> Unknowns:
+    """A picture that is enrolled under two labels says nothing of unknown ones: it would call everything unknown."""
+    others = sample.similarity < _SAME
+    if others.all() or not others.any():
+        return sample
+    return replace(sample, similarity=sample.similarity[others], labels=sample.labels[others])
 
 
 def limits_within(references: References, trained: Collection[str] = ()) -> OpenSet:
@@ -105,7 +115,7 @@ def limits_within(references: References, trained: Collection[str] = ()) -> Open
     if len(set(references.labels)) < 2:
         return OpenSet()
     asked = _asked(references)
-    chosen = choose_thresholds(asked, None, unknowns_of(asked, trained))
+    chosen = choose_thresholds(asked, None, _without_copies(unknowns_of(asked, trained)))
     return OpenSet(thresholds=[ThresholdConfig.model_validate(threshold.to_dict()) for threshold in chosen])
 
 

@@ -315,6 +315,7 @@ class AddAnswer(ChangeAnswer):
 
     numbers: list[int]
     errors: list[UnusableAnswer]
+    notes: list[str] = Field(description="such as that a label differs from another only in case")
 
 
 class MovedAnswer(_Answer):

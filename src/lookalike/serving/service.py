@@ -297,7 +297,8 @@ class Service:
         numbers, change = self._changed(gallery, "add", enrol)
         self.figures.images.inc(len(images) - len(errors))
         unusable = [{"place": place, "image": names[place], "error": text} for place, text in errors.items()]
-        return {"change": change, "images": len(numbers) - len(errors), "numbers": numbers, "errors": unusable}
+        more = {"numbers": numbers, "errors": unusable, "notes": gallery.alike(options.labels or [str(options.label)])}
+        return {"change": change, "images": len(numbers) - len(errors), **more}
 
     def rename(self, options: RenameOptions) -> dict[str, Any]:
         """Gives a label another name."""

@@ -1,14 +1,17 @@
 // A card: a photograph, what it is called and why, and the two buttons that teach the gallery.
 
 import { Refusal } from "./api.js";
-import { enrol } from "./changes.js";
-import { button, fault, icon, labelField, make } from "./elements.js";
+import { enrol, move } from "./changes.js";
+import { fault, icon, make } from "./elements.js";
 import { neighbourList } from "./neighbours.js";
 import { chosen } from "./pictures.js";
 import { labelAddress } from "./router.js";
+import { state } from "./state.js";
+import { moving, teaching, unknown } from "./teaching.js";
 import { tell, text } from "./texts.js";
 
-const OFFERED = 3; // labels of neighbours, each a button
+const SAME = 0.9999; // similarity of a photograph with itself, but for rounding
+const narrow = () => matchMedia("(max-width: 719px)").matches;
 let count = 0;
 
 /** The card of a file; `closed` is called when it is taken away. */
@@ -23,12 +26,21 @@ export function answerCard(file, closed) {
   };
   parts.close.addEventListener("click", close);
 
-  const teach = async (label) => {
+  const teach = (label) => learn(label, () => enrol([file], label, (error) => elsewhere(error, label)));
+  /** It is enrolled already, under another label: offers to move it. */
+  const elsewhere = (error, label) => {
+    const known = error.kind === "gallery" ? itself(card.item, label) : undefined;
+    if (!known) return false;
+    parts.asked.replaceChildren(...moving(known.label, label, () => learn(label, () => move([known.number], label))));
+    return true;
+  };
+  const learn = async (label, work) => {
     const inside = parts.actions.contains(document.activeElement);
+    parts.asked.replaceChildren();
     parts.actions.inert = true;
-    const change = await enrol([file], label);
+    const change = await work();
     parts.actions.inert = false;
-    if (change === undefined) return;
+    if (change === undefined) return parts.asked.querySelector("button")?.focus();
     card.change = change;
     parts.actions.hidden = true;
     parts.taught.replaceChildren(
@@ -38,10 +50,16 @@ export function answerCard(file, closed) {
     parts.taught.hidden = false;
     if (inside) parts.taught.focus();
   };
-  const offer = (item) => parts.actions.replaceChildren(...teaching(item, teach));
+  const offer = (item) => parts.actions.replaceChildren(...teaching(item, teach), parts.asked);
 
   return Object.assign(card, {
     close,
+    /** Its photograph and what it is called come into view, once the photograph has its size. */
+    async seen() {
+      await picture.image.decode().catch(() => {});
+      if (narrow()) parts.element.scrollIntoView({ block: "start" });
+      parts.element.querySelector("h2").scrollIntoView({ block: "nearest" });
+    },
     said: () => (unknown(card.item) ? text("answer.unknown") : card.item.label),
     answered(answer) {
       card.item = answer.items[0];
@@ -69,7 +87,10 @@ export function answerCard(file, closed) {
   });
 }
 
-const unknown = (item) => item.score == null;
+/** The neighbour that is this very photograph, under another label than it was called now. */
+function itself(item, label) {
+  return item?.neighbours.find((near) => near.similarity >= SAME && near.number && near.label !== label);
+}
 
 function made(file, image) {
   const id = `answer-${++count}`;
@@ -78,6 +99,7 @@ function made(file, image) {
   const waiting = make("div", { class: "waiting", "aria-hidden": "true" });
   const reasons = make("div", { class: "reasons" });
   const actions = make("div", { class: "teach write" });
+  const asked = make("div", { class: "stack", role: "status" });
   const taught = make("p", { class: "taught", hidden: true, tabindex: -1 });
   const wrong = make("p", { class: "error", role: "alert", hidden: true });
   const name = make("p", { class: "file soft small", data: file.name });
@@ -88,7 +110,7 @@ function made(file, image) {
     make("div", { class: "words" }, name, label, waiting, wrong, reasons, actions, taught),
     near, close,
   );
-  return { element, close, label, waiting, reasons, actions, taught, near, fault: wrong };
+  return { element, close, label, waiting, reasons, actions, asked, taught, near, fault: wrong };
 }
 
 function verdict(parts, answer, item) {
@@ -105,6 +127,7 @@ function verdict(parts, answer, item) {
   ];
   parts.reasons.replaceChildren(make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(fact)));
   if (answer.threshold != null && nearest != null) parts.reasons.append(scale(nearest, answer.threshold));
+  if (state.about.labels === 1) parts.reasons.append(make("p", { class: "small", text: "answer.single" }));
   if (answer.kept?.length) parts.reasons.append(make("p", { class: "small" }, make("a", { href: "#/unknown", text: "answer.kept" })));
   parts.near.replaceChildren(...neighbourList(item));
 }
@@ -121,30 +144,4 @@ function scale(nearest, threshold) {
   bar.style.width = share(nearest);
   mark.style.left = share(threshold);
   return make("div", { class: "scale", "aria-hidden": "true" }, bar, mark);
-}
-
-function teaching(item, teach) {
-  const { input, field } = labelField(item && !unknown(item) ? "answer.other" : "answer.what");
-  const labels = [...new Set((item?.neighbours || []).map(({ label }) => label))].filter((label) => label !== item.label);
-  const chips = labels.slice(0, OFFERED).map((label) => make("button", { type: "button", class: "chip", data: label, on: { click: () => teach(label) } }));
-  const form = make(
-    "form", { class: "stack", hidden: item != null && !unknown(item) },
-    chips.length ? make("p", { class: "soft small", text: "answer.perhaps" }) : null,
-    chips.length ? make("div", { class: "chips", role: "group", label: "answer.perhaps" }, ...chips) : null,
-    make("div", { class: "joined" }, field, make("button", { type: "submit", class: "primary", text: "answer.enrol" })),
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (input.value.trim()) teach(input.value.trim());
-  });
-  if (!item || unknown(item)) return [form];
-  const right = button("answer.right", () => teach(item.label), "primary");
-  right.prepend(icon("check"));
-  const other = button("answer.not", () => {
-    form.hidden = !form.hidden;
-    other.setAttribute("aria-expanded", String(!form.hidden));
-    if (!form.hidden) input.focus();
-  });
-  other.setAttribute("aria-expanded", "false");
-  return [make("div", { class: "row" }, right, other), form];
 }

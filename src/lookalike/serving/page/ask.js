@@ -14,6 +14,7 @@ const SIDE_BY_SIDE = 2; // photographs on their way
 const cards = new Set();
 const queue = [];
 let running = 0;
+let awaited = null; // the first of the last photographs: its answer is shown when it comes
 
 export function startAsk() {
   view("ask", renewed);
@@ -44,7 +45,8 @@ function take(files) {
   });
   byId("answers").prepend(...made.map((card) => card.element));
   arranged();
-  made[0].element.scrollIntoView({ block: matchMedia("(max-width: 719px)").matches ? "start" : "nearest" });
+  awaited = made[0];
+  awaited.seen();
   queue.push(...made);
   next();
 }
@@ -58,8 +60,11 @@ function arranged() {
 function next() {
   while (running < SIDE_BY_SIDE && queue.length) {
     running++;
-    ask(queue.shift()).finally(() => {
+    const card = queue.shift();
+    ask(card).finally(() => {
       running--;
+      if (card === awaited && !byId("answers").contains(document.activeElement)) card.seen();
+      if (card === awaited) awaited = null;
       next();
     });
   }

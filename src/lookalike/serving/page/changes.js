@@ -17,11 +17,14 @@ export const removeLabel = (label) => verb("remove", { label }, "done.remove");
 export const forgetImages = (images) => verb("forget", { images }, "done.forget", {}, false);
 export const forgetLabel = (label) => verb("forget", { label }, "done.forget", {}, false);
 
-/** Enrols photographs under a label; gives the number of the change, or undefined where it failed. */
-export async function enrol(files, label) {
+/**
+ * Enrols photographs under a label; gives the number of the change, or undefined where it failed.
+ * `otherwise` is asked what to do with a refusal first: true where that is all.
+ */
+export async function enrol(files, label, otherwise) {
   let change;
   for (const batch of batches([...files])) {
-    const answer = await tried(() => send("/v1/gallery/add", batch, { label }));
+    const answer = await tried(() => send("/v1/gallery/add", batch, { label }), otherwise);
     if (!answer) return undefined;
     change = await report(answer, answer.change ? "done.add" : "done.there", { to: label });
   }
@@ -47,11 +50,11 @@ async function verb(name, values, key, words = {}, back = true) {
   return answer && report(answer, answer.images ? key : "done.nothing", words, back);
 }
 
-async function tried(work) {
+async function tried(work, otherwise = () => false) {
   try {
     return await work();
   } catch (error) {
-    failed(error);
+    if (!otherwise(error)) failed(error);
     return undefined;
   }
 }

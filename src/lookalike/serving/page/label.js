@@ -96,7 +96,7 @@ async function forgetShown() {
 /** Another name; where a label has that name already, both are made one if that is meant. */
 async function renameShown() {
   const { label } = shown;
-  const to = await askLabel(["label.rename.title", { label }], "label.rename", label);
+  const to = await askLabel(["label.rename.title", { label }], "label.rename", label, label);
   if (!to || to === label) return;
   const there = state.labels.some((other) => other.label === to);
   if (there && !(await confirm(["label.same.title", { label, to }], ["label.same.text", { to }], "gallery.merge"))) return;

@@ -3,7 +3,6 @@
 import { get } from "./api.js";
 import { make, byId } from "./elements.js";
 import { announce } from "./news.js";
-import { tell } from "./texts.js";
 
 const MOST_OFFERED = 2000; // labels in the lists of fields: browsers grow slow with more
 
@@ -15,7 +14,9 @@ export async function refresh() {
   Object.assign(state, { about, labels });
   document.body.dataset.right = about.right;
   byId("name").textContent = about.name;
-  tell(byId("counts"), "counts", { count: about.images, labels: about.labels });
+  byId("counts").replaceChildren(
+    make("i", { text: ["images", { count: about.images }] }), " · ", make("i", { text: ["gallery.count", { count: about.labels }] }),
+  );
   byId("unknown-count").textContent = about.unknown;
   byId("unknown-count").hidden = !about.unknown;
   byId("labels").replaceChildren(...labels.slice(0, MOST_OFFERED).map(({ label }) => make("option", { value: label })));

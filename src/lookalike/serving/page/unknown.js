@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { discardUnknown, enrolUnknown } from "./changes.js";
-import { confirm } from "./dialogs.js";
+import { confirm, meant } from "./dialogs.js";
 import { button, labelField, make, named, byId } from "./elements.js";
 import { kept } from "./pictures.js";
 import { view } from "./router.js";
@@ -45,9 +45,10 @@ function card(title, images, all, group = {}) {
   };
   show();
   const form = make("form", { class: "naming write" }, field, make("div", { class: "row" }, enrol, discard));
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (input.value.trim()) enrolUnknown(chosen(), input.value.trim());
+    const label = input.value.trim() && (await meant(input.value.trim()));
+    if (label) enrolUnknown(chosen(), label);
   });
   const near = group.nearest ? make("p", { class: "soft", text: ["unknown.near", { nearest: group.nearest, similarity: group.similarity }] }) : null;
   const list = make("ul", { class: "images" }, ...boxes.map(picture));
