@@ -90,7 +90,7 @@ class Guard:
             scope["state"]["right"] = self._right(scope, headers)
             body = await self._body(headers, receive)
             held = len(body)
-            await _while_there(self._app(scope, _given(body, receive), answer.send), receive)
+            await _while_there(self._app(scope, _given(body, receive), answer.send), answer, receive)
         except RefusalError as refusal:
             if "expect" not in headers:  # else it sends nothing more
                 await self._drain(receive)  # an answer amid a request that is still sent would often be lost
@@ -229,7 +229,7 @@ class _Answer:
 
     def __init__(self, send: Send, number: str) -> None:
         self._send, self.number = send, number
-        self.status, self.size, self.kind, self._began = 0, 0, "", False
+        self.status, self.size, self.kind, self._began, self.ended = 0, 0, "", False, False
         self.fault: dict[str, str] = {}
 
     async def send(self, message: Message) -> None:
@@ -238,6 +238,8 @@ class _Answer:
             self.status, self._began = message["status"], True
             own = [*HEADERS, (b"x-request-id", self.number.encode())]
             message = {**message, "headers": [*message.get("headers", []), *own]}
+        elif not message.get("more_body", False):
+            self.ended = True
         self.size += len(message.get("body", b""))
         await self._send(message)
 
@@ -273,29 +275,37 @@ def _given(body: bytes, receive: Receive) -> Receive:
     return given
 
 
-async def _while_there(answering: Awaitable[None], receive: Receive) -> None:
+async def _while_there(answering: Awaitable[None], answer: _Answer, receive: Receive) -> None:
     """Answers while the client is there: what still waits for its turn when it goes is not begun.
+
+    Args:
+        answering: Sends the answer.
+        answer: What is sent of it.
+        receive: Of the connection.
 
     Raises:
         RefusalError: The client has gone.
     """
-    answered = asyncio.ensure_future(answering)
-    gone = asyncio.create_task(_gone(receive))
-    try:
-        await asyncio.wait((answered, gone), return_when=asyncio.FIRST_COMPLETED)
-        if answered.done():
-            answered.result()
-        else:
-            raise RefusalError(400, "cut_off", "the connection ended before the answer was there")
-    finally:
-        for task in (answered, gone):
+    task, gone = asyncio.current_task(), False
+    assert task is not None
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not answer.ended:  # else it is the end of the request
+            gone = True
             task.cancel()
-        await asyncio.wait((answered, gone))
 
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    watching = asyncio.create_task(watch())
+    try:
+        await answering
+    except asyncio.CancelledError:
+        if not gone or task.uncancel():  # by somebody else, too
+            raise
+        raise RefusalError(400, "cut_off", "the connection ended before the answer was there") from None
+    finally:
+        watching.cancel()
 
 
 def _name_of(host: str) -> str:
