@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 import lookalike.serving
 from browser import contrast, needs_browser
@@ -266,3 +266,21 @@ def test_who_may_only_read_sees_nothing_that_changes(browser: Browser, guarded: 
             ready(screen, part)
             for role in ("button", "checkbox", "switch", "textbox"):
                 expect(page.get_by_role(role, name=changing)).to_have_count(0)
+
+
+@needs_browser
+def test_photographs_chosen_before_the_gallery_is_there_are_asked_when_it_is(
+    browser: Browser, guarded: Running, produce: Path
+) -> None:
+    with opened(browser, guarded.address, refusals=(401,)) as screen:
+        held: list[Route] = []
+        screen.page.route("**/v1/labels", lambda route: held.append(route))  # signing in waits for it
+        with screen.page.expect_request("**/v1/labels"):
+            sign_in(screen, READ)
+        screen.page.locator("#choose").set_input_files(photographs(produce, "Banana", 6, 7))
+        expect(screen.page.locator("#answers .waiting")).to_have_count(1)
+        expect(screen.page.locator("body")).to_have_attribute("data-state", "signed-out")
+        for route in held:
+            route.continue_()
+        expect(screen.page.locator(".answer.waiting")).to_have_count(0)
+        expect(screen.page.locator(".answer").first).to_contain_text("Banana")

@@ -4,7 +4,7 @@ import { answerCard } from "./answer.js";
 import { send } from "./api.js";
 import { takeFiles } from "./choosing.js";
 import { byId } from "./elements.js";
-import { state, refresh } from "./state.js";
+import { arrived, state, refresh } from "./state.js";
 import { when } from "./news.js";
 import { asking, renewOptions, startOptions } from "./options.js";
 import { view } from "./router.js";
@@ -71,6 +71,7 @@ function next() {
 }
 
 async function ask(card) {
+  await arrived;
   if (!cards.has(card)) return;
   if (!state.about.images) return card.nothingKnown();
   try {

@@ -8,10 +8,16 @@ const MOST_OFFERED = 2000; // labels in the lists of fields: browsers grow slow 
 
 export const state = { about: null, labels: [] };
 
+let arrive;
+
+/** What the service says of the gallery is there: photographs may be chosen before. */
+export const arrived = new Promise((resolve) => (arrive = resolve));
+
 /** Asks again; the other parts of the page hear of it. */
 export async function refresh() {
   const [about, { labels }] = await Promise.all([get("/v1/gallery"), get("/v1/labels")]);
   Object.assign(state, { about, labels });
+  arrive();
   document.body.dataset.right = about.right;
   byId("name").textContent = about.name;
   byId("counts").replaceChildren(
