@@ -1,0 +1,28 @@
+"""timm 1.0: checkpoints of its train.py, and weights of its hub; the embedding is what stands before the classifier."""
+
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.conventions.convention import Convention
+
+
+def _shown_by(contents: Contents) -> str:
+    if {"state_dict", "arch"} <= contents.keys and contents.keys & {"version", "args"}:
+        return "entries arch and version"
+    beside = dict(contents.beside.values())
+    if "pretrained_cfg.input_size" in beside.get("config.json", {}):
+        return "pretrained_cfg in config.json"
+    return ""
+
+
+TIMM = Convention(
+    project="timm",
+    version="1.0",
+    shown_by=_shown_by,
+    facts={
+        "taken": ("before the classifier", "forward_head(pre_logits=True)"),
+        "resize": ("crop", "data/transforms_factory.py"),
+        "antialias": (True, "data/transforms_factory.py"),
+        "channels": ("RGB", "data/dataset.py"),
+        "flip": (False, "validate.py"),
+    },
+    left_out=r"(fc|head\.fc|head|head_dist|classifier|classif|last_linear)\.(weight|bias)",
+)

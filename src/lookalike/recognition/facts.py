@@ -1,0 +1,138 @@
+"""What is known of the network in a checkpoint: plain data, each fact with its source.
+
+Letters in shapes: B batch, C channels, H height, W width, D embedding.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Value = str | int | float | bool | list[float] | None
+Source = Literal["shapes", "saved settings", "convention", "given"]
+Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length"]
+Pooling = Literal["own", "avg", "max", "gem", "avg+max", "parts"]
+FACTS = (  # in the order in which they are shown
+    *("project", "weights", "architecture", "last_stride", "pooling", "gem_power", "neck", "taken"),
+    *("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip"),
+)
+
+
+def printed(value: Value) -> str:
+    """A value as it is typed on the command line.
+
+    Args:
+        value: Of a fact.
+    """
+    if isinstance(value, list):
+        return f"[{','.join(f'{part:g}' for part in value)}]"
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is known.
+
+    Attributes:
+        value: Plain.
+        source: `shapes` (names and shapes of tensors), `saved settings` (in the file or beside it), `convention` (of
+            the project that wrote it), `given` (by a person).
+        evidence: The tensor, the setting, or the file of the project that says so.
+    """
+
+    value: Value
+    source: Source
+    evidence: str
+
+    def __str__(self) -> str:
+        """The value, and where it comes from."""
+        return f"{printed(self.value)} ({self.source})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"value": self.value, "source": self.source, "evidence": self.evidence}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step between the pooling and the embedding.
+
+    Attributes:
+        kind: What it does to [B, D].
+        stem: Where its tensors stand in the file, without `.weight`; empty for one without tensors.
+        width: D behind it; 0 where it does not change it.
+        bias: Whether a linear layer has one.
+    """
+
+    kind: Kind
+    stem: str = ""
+    width: int = 0
+    bias: bool = True
+
+    def __str__(self) -> str:
+        size = f" {self.width}" if self.width else ""
+        return f"{self.kind}{size}" + (f" ({self.stem})" if self.stem else "")
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What the network is made of, and where its tensors stand.
+
+    Attributes:
+        architecture: timm's name, or that of a network of `models.networks`.
+        tensors: Name in the backbone -> name in the file, or several that are joined along the first axis.
+        last_stride: Of the last stage; None as the architecture has it.
+        pooling: `own` is what the architecture does by itself.
+        gem_power: Of GeM.
+        parts: Horizontal stripes that are pooled apart.
+        layers: Behind the pooling, in their order.
+        flip: Whether the embedding is the sum over the image and its mirror image, each of unit length or not.
+        changes: How the project's network differs from the architecture without tensors of its own.
+    """
+
+    architecture: str
+    tensors: dict[str, tuple[str, ...]]
+    last_stride: int | None = None
+    pooling: Pooling = "own"
+    gem_power: float = 3.0
+    parts: int = 1
+    layers: tuple[Layer, ...] = ()
+    flip: bool = False
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a checkpoint holds.
+
+    Attributes:
+        file: Its path.
+        facts: Name -> fact, those of `FACTS` that are known.
+        blueprint: What builds the network.
+        left_out: Names in the file of what comes behind the embedding: classifiers, weights of a loss.
+        other_weights: Other sets of weights in the file (`ckpt_key`).
+        remarks: What else a person should know.
+    """
+
+    file: str
+    facts: dict[str, Fact]
+    blueprint: Blueprint
+    left_out: list[str] = field(default_factory=list)
+    other_weights: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """One line: what the network is, and how images are read."""
+        parts = [f"{name} {self.facts[name]}" for name in FACTS if name in self.facts and name != "weights"]
+        return f"recognised: {'; '.join(parts)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "file": self.file,
+            "facts": {name: self.facts[name].to_dict() for name in FACTS if name in self.facts},
+            "layers": [str(layer) for layer in self.blueprint.layers],
+            "tensors": sum(map(len, self.blueprint.tensors.values())),
+            "left_out": self.left_out,
+            "other_weights": self.other_weights,
+            "remarks": self.remarks,
+            "unexplained": [],
+        }

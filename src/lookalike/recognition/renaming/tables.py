@@ -1,0 +1,5 @@
+"""All renamings."""
+
+from lookalike.recognition.renaming.renamed import Renaming
+
+RENAMINGS: tuple[Renaming, ...] = ()
