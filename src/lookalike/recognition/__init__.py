@@ -7,10 +7,12 @@ In reading order:
     contents         a checkpoint as recognition sees it
     catalogue        which architectures of timm a set of names and shapes may be
     renaming/        from the names of other libraries to those of timm, one table a file
-    conventions/     what projects do with their networks that no checkpoint says, one table a file
-    backbones        which known network stands in a file, and under which names
+    projects/        what projects do with their networks that no checkpoint says, one table a file
+    surgery          the stride of the last stage of a ResNet
+    authors          networks of re-identification that their authors' names and shapes show
+    backbones        which network of timm stands in a file, and under which names
     heads            what stands between the pooling and the embedding
-    surgery          how a project's network differs from timm's without a tensor that shows it
+    unknown_heads    the same where the project is not known
     pixel_facts      how the project that wrote a checkpoint reads its images
     refusals         what is said of a file that is not recognised as a whole
     recognise        what a checkpoint holds

@@ -17,6 +17,7 @@ from lookalike.recognition.catalogue import (
     unfilled,
     whole_sample,
 )
+from lookalike.recognition.facts import Source
 from lookalike.recognition.renaming.renamed import Place, Renaming, Shape
 from lookalike.recognition.renaming.tables import RENAMINGS
 
@@ -50,6 +51,8 @@ class Match:
         others: Architectures whose names and shapes fit as well and that compute something else.
         same: Other names of timm for the same network.
         resized: Tensors whose shape depends on the size of the images, and is not that of the architecture.
+        source: What decided between networks of the same tensors.
+        evidence: What says so, empty where the tensors do.
     """
 
     architecture: str
@@ -58,6 +61,8 @@ class Match:
     others: list[str] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
     resized: list[str] = field(default_factory=list)
+    source: Source = "shapes"
+    evidence: str = ""
 
     @property
     def used(self) -> set[str]:

@@ -31,6 +31,7 @@ class Contents:
         keys: Names at the top of the file.
         saved: Settings in the file, by dotted name.
         beside: File beside it -> its settings.
+        callbacks: Names of what Lightning called while it trained.
     """
 
     file: Path
@@ -39,7 +40,8 @@ class Contents:
     others: list[str] = field(default_factory=list)
     keys: frozenset[str] = frozenset()
     saved: dict[str, Any] = field(default_factory=dict)
-    beside: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    callbacks: tuple[str, ...] = ()
 
     def setting(self, *names: str) -> tuple[Any, str] | None:
         """The first of some settings that was saved, and where it stands; None where none was.
@@ -47,7 +49,7 @@ class Contents:
         Args:
             names: Dotted, in lower case; a name that begins with a dot may stand below any other.
         """
-        for place, values in (("in the file", self.saved), *self.beside.values()):
+        for place, values in (("in the file", self.saved), *self.beside.items()):
             for name in names:
                 for key, value in values.items():
                     if (key == name or (name[0] == "." and f".{key}".endswith(name))) and value is not None:
@@ -69,5 +71,7 @@ def read_contents(file: Path, key: str | None = None) -> Contents:
     with opened(file) as (content, storages):
         keys = frozenset(str(name) for name in content) if isinstance(content, dict) and storages is not None else []
         saved = settings_in(content) if storages is not None else {}
+        called = content.get("callbacks") if isinstance(content, dict) else None
+        callbacks = tuple(map(str, called)) if isinstance(called, dict) else ()
     tensors = {_WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _MADE.search(name)}
-    return Contents(file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file))
+    return Contents(file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks)

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 Value = str | int | float | bool | list[float] | None
 Source = Literal["shapes", "saved settings", "convention", "given"]
-Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length"]
-Pooling = Literal["own", "avg", "max", "gem", "avg+max", "parts"]
+Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
+Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
+Flip = Literal["none", "sum", "mean", "unit sum"]
 FACTS = (  # in the order in which they are shown
     *("project", "weights", "architecture", "last_stride", "pooling", "gem_power", "neck", "taken"),
-    *("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip"),
+    *("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip", "parts"),
 )
 
 
@@ -77,26 +78,32 @@ class Blueprint:
     """What the network is made of, and where its tensors stand.
 
     Attributes:
-        architecture: timm's name, or that of a network of `models.networks`.
+        architecture: timm's name, or in words what a network of `models.networks` is.
+        authors: The project whose network it is (`models.networks.assembled`), empty for one of timm.
+        wrapper: What stands in the file before the names of such a network.
+        hints: Shapes of what comes behind the embedding, which tell such a network apart.
         tensors: Name in the backbone -> name in the file, or several that are joined along the first axis.
         last_stride: Of the last stage; None as the architecture has it.
         pooling: `own` is what the architecture does by itself.
         gem_power: Of GeM.
-        parts: Horizontal stripes that are pooled apart.
         layers: Behind the pooling, in their order.
-        flip: Whether the embedding is the sum over the image and its mirror image, each of unit length or not.
-        changes: How the project's network differs from the architecture without tensors of its own.
+        taken: `before` or `after` a batch norm, of such networks as have both; empty as the project has it.
+        flip: What is made of the mirrored image, see `models.networks.inference_rules`.
+        parts: Stripes of the embedding that have unit length each.
     """
 
     architecture: str
     tensors: dict[str, tuple[str, ...]]
+    authors: str = ""
+    wrapper: str = ""
+    hints: dict[str, tuple[int, ...]] = field(default_factory=dict)
     last_stride: int | None = None
     pooling: Pooling = "own"
     gem_power: float = 3.0
-    parts: int = 1
     layers: tuple[Layer, ...] = ()
-    flip: bool = False
-    changes: tuple[str, ...] = ()
+    taken: str = ""
+    flip: Flip = "none"
+    parts: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.conventions.convention import Convention, Step
+from lookalike.recognition.projects.project import Project, Step
 from lookalike.recognition.facts import Kind, Layer
 
 _PARTS = ("weight", "bias", "running_mean", "running_var")
@@ -29,6 +29,7 @@ class Head:
         left_out: Names of what acts on the loss alone.
         unexplained: Names that nothing is known of.
         problem: Why the layers make no network, empty where they do.
+        doubtful: A linear layer that may be the head or a classifier, and its D.
     """
 
     layers: list[Layer] = field(default_factory=list)
@@ -37,13 +38,14 @@ class Head:
     left_out: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     problem: str = ""
+    doubtful: tuple[str, int] | None = None
 
 
-def read_head(convention: Convention, contents: Contents, rest: list[str], wrapper: str, width: int) -> Head:
+def read_head(project: Project, contents: Contents, rest: list[str], wrapper: str, width: int) -> Head:
     """Sorts what is not the backbone's as the project has it.
 
     Args:
-        convention: The project's.
+        project: Who wrote the file.
         contents: Of the checkpoint.
         rest: Names that are not the backbone's.
         wrapper: What stands before the project's own names.
@@ -53,20 +55,30 @@ def read_head(convention: Convention, contents: Contents, rest: list[str], wrapp
     inner = {name: name.removeprefix(wrapper) for name in rest}
     stems = {name: inner[name].rpartition(".")[0] for name in rest}
     taken: set[str] = set()
-    for step in convention.steps:
-        found = dict.fromkeys(name.rpartition(".")[0] for name in rest if re.fullmatch(step.stems, stems[name]))
-        for stem in sorted(found, key=_naturally):
+    head.power = gem_power(contents.tensors, rest)
+    for step in project.steps or ():
+        stems_of = dict.fromkeys(name.rpartition(".")[0] for name in rest if re.fullmatch(step.stems, stems[name]))
+        for stem in sorted(stems_of, key=naturally):
             taken |= _add(head, contents.tensors, stem, step)
     for name in rest:
-        if name in taken:
+        if name in taken or name == head.power:
             continue
-        if _POWER.search(name) and _POOLS.search(name) and contents.tensors[name].numel() == 1:
-            head.power = name
-        elif re.fullmatch(convention.left_out, inner[name]) or re.fullmatch(convention.left_out, name):
+        if re.fullmatch(project.left_out, inner[name]) or re.fullmatch(project.left_out, name):
             head.left_out.append(name)
         else:
             head.unexplained.append(name)
     return head
+
+
+def gem_power(tensors: dict[str, Tensor], rest: list[str]) -> str:
+    """The name of the power of GeM pooling, empty where there is none.
+
+    Args:
+        tensors: Of the file.
+        rest: Names that are not the backbone's.
+    """
+    powers = [name for name in rest if _POWER.search(name) and _POOLS.search(name) and tensors[name].numel() == 1]
+    return powers[0] if powers else ""
 
 
 def _add(head: Head, tensors: dict[str, Tensor], stem: str, step: Step) -> set[str]:
@@ -103,8 +115,12 @@ def kind_of(tensors: dict[str, Tensor], stem: str) -> Kind | None:
     return "convolution" if weight.ndim == 4 and tuple(weight.shape[2:]) == (1, 1) else None
 
 
-def _naturally(text: str) -> list[tuple[int, str]]:
-    """Numbers by their value: layer 10 behind layer 9."""
+def naturally(text: str) -> list[tuple[int, str]]:
+    """A key by which numbers come in their order: layer 10 behind layer 9.
+
+    Args:
+        text: To be sorted.
+    """
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lookalike.recognition.backbones import Match
-from lookalike.recognition.catalogue import unfilled
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.conventions.convention import Convention
-from lookalike.recognition.facts import Fact
+from lookalike.recognition.facts import Fact, Value
 
-_NAMES = ("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip")
+NAMES = ("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip", "parts")
+_KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
+_SIDES = ("height", "width")
 
 
 def pixel_facts(
     contents: Contents,
-    convention: Convention,
-    match: Match,
+    settings: Mapping[str, tuple[str, ...]],
+    usual: Mapping[str, tuple[Value, str]],
     pixels: Mapping[str, Any],
     model: Mapping[str, Any],
 ) -> dict[str, Fact]:
@@ -23,50 +22,60 @@ def pixel_facts(
 
     Args:
         contents: Of the checkpoint.
-        convention: The project's.
-        match: The network.
+        settings: Name of a fact -> names of the project's settings.
+        usual: Name of a fact -> the project's value, and what says so.
         pixels: Given settings, None where nothing is said.
         model: Given mean and std.
     """
     facts = {}
-    saved = _saved(contents, convention)
-    defaults = vars(unfilled(match.architecture))["pretrained_cfg"]
-    timms = {
-        "height": defaults["input_size"][1],
-        "width": defaults["input_size"][2],
-        "mean": list(defaults["mean"]),
-        "std": list(defaults["std"]),
-        "interpolation": defaults["interpolation"]
-        if defaults["interpolation"] in ("bilinear", "bicubic")
-        else "bicubic",
-    }
-    for name in _NAMES:
-        given = model.get(name) if name in ("mean", "std") else pixels.get(name)
+    saved = _saved(contents, settings)
+    for name in NAMES:
+        group = "model" if name in ("mean", "std") else "pixels"
+        given = (model if group == "model" else pixels).get(name)
         if given is not None:
-            facts[name] = Fact(given, "given", f"{'model' if name in ('mean', 'std') else 'pixels'}.{name}")
+            facts[name] = Fact(given, "given", f"{group}.{name}")
         elif name in saved:
             facts[name] = saved[name]
-        elif name in convention.facts:
-            value, source = convention.facts[name]
-            facts[name] = Fact(value, "convention", f"{source} of {convention.project} {convention.version}".strip())
-        elif name in timms:
-            facts[name] = Fact(timms[name], "convention", f"timm's pretrained_cfg of {match.architecture}")
+        elif name in usual:
+            facts[name] = Fact(usual[name][0], "convention", usual[name][1])
     return facts
 
 
-def _saved(contents: Contents, convention: Convention) -> dict[str, Fact]:
+def timms(architecture: str, config: Mapping[str, Any]) -> dict[str, tuple[Value, str]]:
+    """What timm says of the pixels of an architecture.
+
+    Args:
+        architecture: Its name.
+        config: Its `pretrained_cfg`.
+    """
+    kernel = config["interpolation"] if config["interpolation"] in ("bilinear", "bicubic") else "bicubic"
+    values: dict[str, Value] = {
+        **dict(zip(_SIDES, config["input_size"][1:], strict=True)),
+        **{"interpolation": kernel, "mean": list(config["mean"]), "std": list(config["std"])},
+    }
+    return {name: (value, f"timm's pretrained_cfg of {architecture}") for name, value in values.items()}
+
+
+def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[str, Fact]:
     """What the project's own settings say."""
     facts = {}
-    for name, settings in convention.settings.items():
-        found = contents.setting(*settings)
-        if not found:
+    for name, names in settings.items():
+        stored = contents.setting(*names)
+        if not stored:
             continue
-        value, where = found
-        if name == "size" and isinstance(value, list | tuple) and len(value) == 2:
-            facts["height"], facts["width"] = (Fact(int(side), "saved settings", where) for side in value)
+        value, where = stored
+        if name in ("size", "input_size") and isinstance(value, list | tuple) and len(value) in (2, 3):
+            for side, pixels in zip(_SIDES, value[-2:], strict=True):
+                facts[side] = Fact(int(pixels), "saved settings", where)
         elif name in ("mean", "std") and isinstance(value, list | tuple) and len(value) == 3:
             scale = 255.0 if max(map(float, value)) > 1 else 1.0
             facts[name] = Fact([round(float(part) / scale, 6) for part in value], "saved settings", where)
-        elif name in _NAMES and not isinstance(value, list | tuple):
+        elif name in _SIDES and isinstance(value, int):
             facts[name] = Fact(value, "saved settings", where)
+        elif name == "resample" and value in _KERNELS:
+            facts["interpolation"] = Fact(_KERNELS[value], "saved settings", where)
+        elif name == "do_center_crop" and isinstance(value, bool):
+            facts["resize"] = Fact("crop" if value else "stretch", "saved settings", where)
+        elif name == "interpolation" and value in _KERNELS.values():
+            facts[name] = Fact(str(value), "saved settings", where)
     return facts

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lookalike.errors import ModelError
 from lookalike.models.foreign_names import first_names
@@ -77,29 +77,35 @@ def refuse_several(contents: Contents, matches: list[Match]) -> NoReturn:
     )
 
 
-def refuse_ties(contents: Contents, match: Match, backbone: str | None) -> Match:
-    """The match, under the name that was given; asks where the tensors fit networks that compute different things.
+def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: tuple[Any, str] | None) -> Match:
+    """The match, under the name that was given or saved; asks where the tensors fit networks that compute otherwise.
 
     Args:
         contents: Of the checkpoint.
         match: The network.
         backbone: Given name, None where none was.
+        saved: Name in the settings of the project, and where it stands.
 
     Raises:
         ModelError: The given one does not fit, or several fit.
     """
     fitting = [match.architecture, *match.same, *match.others]
     if backbone is not None:
-        if backbone not in fitting:
+        if backbone.partition(".")[0] not in fitting:
             raise ModelError(
                 f"{contents.file}: model.backbone={backbone}: its tensors are not those in the file, which are those "
                 f"of {match.architecture}: leave it out, or give model.backbone={match.architecture}"
             )
-        return replace(match, architecture=backbone, others=[], same=[])
+        return replace(match, architecture=backbone, others=[], same=[], source="given", evidence="; model.backbone")
+    if saved and str(saved[0]).partition(".")[0] in fitting:
+        name = str(saved[0]).partition(".")[0]
+        return replace(match, architecture=name, others=[], source="saved settings", evidence=f"; {saved[1]}")
     common = [name for name in fitting if not _RARE.search(name)] or fitting
-    different = [name for name in common if name in match.others]
     if match.architecture not in common:
         match = replace(match, architecture=common[0])
+    different = [name for name in common if name in match.others and name != match.architecture]
+    if different and match.view.library == "torchvision":  # which pads as the networks of PyTorch do
+        different = [name for name in different if not name.startswith("tf_")]
     if different:
         choices = " or ".join(f"model.backbone={name}" for name in [match.architecture, *different])
         raise ModelError(
@@ -109,26 +115,30 @@ def refuse_ties(contents: Contents, match: Match, backbone: str | None) -> Match
     return match
 
 
-def refuse_unexplained(contents: Contents, match: Match, head: Head) -> None:
+def refuse_unexplained(contents: Contents, network: str, unexplained: list[str], head: Head | None = None) -> None:
     """Refuses a file with tensors that have no place: with them its network is another one.
 
     Args:
         contents: Of the checkpoint.
-        match: The network.
-        head: What is behind it.
+        network: What was recognised.
+        unexplained: Names that have no place.
+        head: What is behind a network of timm.
 
     Raises:
         ModelError: There are such tensors, or layers that do not fit each other.
     """
-    if head.problem:
+    if head is not None and head.problem:
+        raise ModelError(f"{contents.file}: recognised {network}, but not what stands behind it: {head.problem}")
+    if head is not None and head.doubtful is not None and len(unexplained) <= 2:
+        stem, size = head.doubtful
         raise ModelError(
-            f"{contents.file}: recognised {match.architecture}, but not what stands behind it: {head.problem}: give "
-            "model.backbone and model.embedding_size if you know them"
+            f"{contents.file}: recognised {network}; {stem} ({size} x {head.width}) may be its head or a classifier, and "
+            f"the file does not say which: give model.embedding_size={size} if what it gives is the embedding, or "
+            "model.embedding_size=null for what stands before it"
         )
-    if head.unexplained:
+    if unexplained:
         raise ModelError(
-            f"{contents.file}: recognised {match.architecture} ({len(match.places)} tensors), but not "
-            f"{len(head.unexplained)} others: {first_names(head.unexplained)}: give "
-            f"model.backbone={match.architecture} and what you know of its head "
-            "(model.embedding_size=<D>, or null for the backbone's own features)"
+            f"{contents.file}: recognised {network}, but not {len(unexplained)} other tensors: "
+            f"{first_names(unexplained)}: with them its network is another one; model.backbone=<name> with "
+            "model.embedding_size=null takes a network of timm alone, without what is behind it"
         )

@@ -52,13 +52,13 @@ def settings_in(content: object) -> dict[str, Any]:
     return saved
 
 
-def settings_beside(file: Path) -> dict[str, tuple[str, dict[str, Any]]]:
-    """File beside a checkpoint -> its name, and what it says; what cannot be read is no such file.
+def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
+    """File beside a checkpoint -> what it says; what cannot be read is no such file.
 
     Args:
         file: The checkpoint.
     """
-    beside: dict[str, tuple[str, dict[str, Any]]] = {}
+    beside: dict[str, dict[str, Any]] = {}
     for name in _BESIDE:
         place = file.parent / name
         try:
@@ -69,7 +69,7 @@ def settings_beside(file: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue
         if isinstance(content, dict):
-            beside[name] = (name, dict(_flat(content)))
+            beside[name] = dict(_flat(content))
     return beside
 
 

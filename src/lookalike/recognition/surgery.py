@@ -1,5 +1,6 @@
-"""How a project's network differs from timm's without a tensor that shows it."""
+"""The stride of the last stage of a ResNet, which no tensor shows."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -7,57 +8,51 @@ from torch import nn
 from lookalike.errors import ModelError
 
 
-def own_last_stride(backbone: nn.Module) -> int | None:
+def own_last_stride(network: nn.Module) -> int | None:
     """The stride of the last stage of a ResNet and its kin; None for other networks.
 
     Args:
-        backbone: timm's.
+        network: With `layer4`, of blocks of convolutions.
     """
-    stage = getattr(backbone, "layer4", None)
-    if stage is None:
-        return None
-    strides = [part.stride for part in stage[0].modules() if isinstance(part, nn.Conv2d)]
-    return 2 if (2, 2) in strides else 1
+    convolutions = list(_strided(network))
+    return int(convolutions[0].stride[0]) if convolutions else None
 
 
-def set_last_stride(backbone: nn.Module, name: str, stride: int) -> None:
-    """Sets the stride of the last stage, as re-identification does it: to 1, without dilation.
+def set_last_stride(network: nn.Module, name: str, stride: int) -> None:
+    """Sets the stride of the last stage, as re-identification does it: without dilation.
 
     Args:
-        backbone: timm's.
+        network: With a ResNet in it.
         name: Its name, for the error.
         stride: 1 or 2.
 
     Raises:
-        ModelError: It has no such stage, or strides that are set otherwise.
+        ModelError: It has no such stage.
     """
-    own = own_last_stride(backbone)
-    if own == stride:
-        return
-    if own != 2:
+    trunk = next((part for part in network.modules() if hasattr(part, "layer4")), network)
+    convolutions = list(_strided(trunk))
+    if not convolutions:
         raise ModelError(
             f"model.last_stride={stride}: expected a ResNet or its kin, whose last stage has a stride, found {name}: "
             "leave it out"
         )
-    block: Any = backbone.layer4[0]  # type: ignore[index]
-    for part in block.modules():
-        if isinstance(part, nn.Conv2d) and part.stride == (2, 2):
-            part.stride = (1, 1)
+    if own_last_stride(trunk) == stride:
+        return
+    for convolution in convolutions:
+        convolution.stride = (stride, stride)
+    block: Any = trunk.layer4[0]  # type: ignore[index]
     for place, part in enumerate(block.downsample or ()):
         if isinstance(part, nn.AvgPool2d):
-            block.downsample[place] = nn.Identity()
+            block.downsample[place] = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity()
 
 
-def change(backbone: Any, name: str) -> None:
-    """Makes one change to a network in place.
-
-    Args:
-        backbone: timm's.
-        name: Of the change.
-    """
-    if name == "max pool without padding":  # as fast-reid's ResNet has it
-        backbone.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
-    elif name == "no last relu":  # DenseNet whose features are pooled as they are
-        backbone.features.norm5.act = nn.Identity()
-    else:
-        raise AssertionError(name)
+def _strided(network: nn.Module) -> Iterator[nn.Conv2d]:
+    """The convolutions of the first block of the last stage that have its stride."""
+    stage: Any = getattr(network, "layer4", None)
+    if not isinstance(stage, nn.Sequential) or not hasattr(stage[0], "conv2"):
+        return
+    block: Any = stage[0]
+    yield block.conv2 if hasattr(block, "conv3") else block.conv1
+    shortcut = block.downsample if isinstance(block.downsample, nn.Sequential) else ()
+    pooled = any(isinstance(part, nn.AvgPool2d) for part in shortcut)
+    yield from (part for part in shortcut if isinstance(part, nn.Conv2d) and not pooled)

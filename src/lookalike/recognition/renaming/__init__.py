@@ -2,6 +2,9 @@
 
 In reading order:
 
-    renamed  tensors of one implementation of a network by the names of another
-    tables   all of them
+    renamed       tensors of one implementation of a network by the names of another
+    torchvision   torchvision's names
+    hugging_face  those of transformers
+    clip          OpenAI's and open_clip's
+    tables        all of them
 """

@@ -24,49 +24,42 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Convention:
+class Project:
     """A project's way.
 
     Attributes:
-        project: Its name.
+        name: Its name.
         version: That was read.
         shown_by: What in a file tells the project; empty where nothing does.
         backbone: Pattern of what stands before the backbone's names, behind the wrapper of whoever trains.
         facts: Name of a fact -> its value, and the file of the project that says so.
-        steps: Layers between pooling and embedding.
+        steps: Layers between pooling and embedding; None where they are worked out from what is there.
         left_out: Pattern of names that act on the loss alone.
         settings: Name of a fact -> names of the project's settings that say otherwise.
-        changes: How its networks differ from timm's without tensors of their own, see `surgery`.
-        known_as: The project's name of an architecture -> ours.
     """
 
-    project: str
+    name: str
     version: str
     shown_by: Callable[[Contents], str]
     backbone: str = ""
     facts: dict[str, tuple[Value, str]] = field(default_factory=dict)
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] | None = None
     left_out: str = r"(?!)"
     settings: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    changes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def prefix_of(self, prefix: str) -> str | None:
-        """The wrapper before the project's own names, where the backbone stands as the project has it; else None.
+    @property
+    def cited(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version}".strip()
+
+    def wrapper_of(self, prefix: str) -> str:
+        """What stands before the project's own names.
 
         Args:
             prefix: Before the backbone's names in the file.
         """
         match = re.fullmatch(rf"((?:\w+\.)*?){self.backbone}", prefix)
-        return match[1] if match else None
-
-
-def names_of(contents: Contents) -> list[str]:
-    """Names of the tensors without the attribute that a Lightning module keeps the network in.
-
-    Args:
-        contents: Of the checkpoint.
-    """
-    return list(contents.tensors)
+        return match[1] if match else prefix
 
 
 def has(contents: Contents, *patterns: str) -> bool:
