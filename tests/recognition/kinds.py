@@ -211,3 +211,75 @@ KINDS: dict[str, Kind] = {
     "Lightning with an embedding layer": plain("resnet18", 512, 64),
     "Lightning with a neck and a loss": plain("resnet18", 512, 64, neck=True, classes=20),
 }
+
+
+def metric_learning(network: nn.Module, folder: Path) -> Path:
+    """As pytorch-metric-learning's hooks save the trunk: without the embedder, which is a file of its own."""
+    torch.save(network.state_dict(), folder / "trunk_best12.pth")
+    return folder / "trunk_best12.pth"
+
+
+def _trunk() -> nn.Module:
+    network = torchvision.models.resnet18()
+    network.fc = nn.Identity()
+    return network
+
+
+def oml(network: nn.Module, folder: Path) -> Path:
+    """As a ModuleCheckpoint of open-metric-learning does: the extractor under `model.model`, the criterion beside it."""
+    state = {f"model.model.{name}": value for name, value in network.state_dict().items()}
+    state["criterion.weight"] = torch.randn(9, 512)
+    callbacks = {"ModelCheckpoint{'monitor': 'val/OVERALL/cmc/1', 'mode': 'max'}": {"best_k_models": {}}}
+    torch.save({"state_dict": state, "callbacks": callbacks, "hyper_parameters": {}}, folder / "last.ckpt")
+    return folder / "last.ckpt"
+
+
+def teacher_and_student(network: nn.Module, folder: Path) -> Path:
+    """As DINO saves both, compiled and on several devices."""
+    state = network.state_dict()
+    other = {name: value + 1 if value.is_floating_point() else value for name, value in state.items()}
+    student = {f"module._orig_mod.backbone.{name}": value for name, value in state.items()}
+    teacher = {f"backbone.{name}": value for name, value in other.items()}
+    torch.save({"student": student, "teacher": teacher, "epoch": 3}, folder / "checkpoint.pth")
+    return folder / "checkpoint.pth"
+
+
+def half(network: nn.Module, folder: Path) -> Path:
+    """In float16, which is what the authors' own network then computes with."""
+    state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    network.load_state_dict(state)
+    torch.save({"net": state}, folder / "half.pt")
+    return folder / "half.pt"
+
+
+def _squeezed() -> nn.Module:
+    return timm.create_model("seresnet18", num_classes=1000)
+
+
+KINDS |= {
+    "pytorch-metric-learning's trunk": Kind(
+        "resnet18",
+        "pytorch-metric-learning",
+        seeded(_trunk),
+        metric_learning,
+        cropped(227, resized=256),
+        whole,
+        {"pixels": {"height": 227, "width": 227, "resize": "stretch"}},
+    ),
+    "open-metric-learning's extractor": Kind(
+        "resnet18",
+        "open-metric-learning",
+        seeded(_trunk),
+        oml,
+        stretched(96, 96),
+        whole,
+        {"pixels": {"height": 96, "width": 96, "resize": "stretch", "interpolation": "bilinear", "antialias": True}},
+    ),
+    "student and teacher": Kind(
+        "vit_tiny_patch16_224", "", of_timm("vit_tiny_patch16_224", num_classes=0), teacher_and_student,
+        stretched(224, 224), whole, {"model": {"mean": IMAGENET[0], "std": IMAGENET[1]}},
+    ),
+    "half precision": Kind("resnet18", "", seeded(_trunk), half, stretched(224, 224), whole, {}),
+    "before torch 1.6": Kind("resnet18", "", seeded(_trunk), legacy, stretched(224, 224), whole, {}),
+    "ImageNet's classes": Kind("seresnet18", "", seeded(_squeezed), saved(wrap="net."), stretched(224, 224), pre_logits, {}),
+}

@@ -17,6 +17,7 @@ In reading order:
     refusals         what is said of a file that is not recognised as a whole
     recognise        what a checkpoint holds
     page             what is shown of it on a terminal
+    positions        position embeddings brought to another size of images
     network          the network of a blueprint, filled from a file
     restore          the network of a checkpoint, of `lookalike train` or of another project
 """

@@ -185,8 +185,8 @@ def _largest(view: View, counts: Counter[str]) -> Match | None:
             fits.append((name, shapes))
     if not fits:
         return None
-    exact = [fit for fit in fits if not _resized(view, fit[1])]
-    chosen = exact or fits
+    fewest = min(len(_resized(view, shapes)) for _, shapes in fits)
+    chosen = [fit for fit in fits if len(_resized(view, fit[1])) == fewest]
     first, shapes = min(chosen, key=lambda fit: (len(fit[0]), fit[0]))
     own = _computes(first)
     same = [name for name, _ in chosen if name != first and _computes(name) == own]

@@ -89,6 +89,7 @@ class Blueprint:
         layers: Behind the pooling, in their order.
         taken: `before` or `after` a batch norm, of such networks as have both; empty as the project has it.
         flip: What is made of the mirrored image, see `models.networks.inference_rules`.
+        library: Whose names the tensors have, which is also how it brings position embeddings to another size.
         parts: Stripes of the embedding that have unit length each.
     """
 
@@ -104,6 +105,7 @@ class Blueprint:
     taken: str = ""
     flip: Flip = "none"
     parts: int = 1
+    library: str = "timm"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lookalike.models.image_network import ImageNetwork
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
+from lookalike.recognition.positions import at_size
 from lookalike.recognition.surgery import set_last_stride
 
 _PARTS = ("weight", "bias", "running_mean", "running_var")
@@ -136,7 +137,7 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
     network = _authors(blueprint, values, size) if blueprint.authors else _Assembly(blueprint, size)
     if blueprint.last_stride is not None:
         set_last_stride(network, blueprint.architecture, blueprint.last_stride)
-    _fill(network, values)
+    _fill(network, values, blueprint)
     mean, std = (_numbers(facts[name]) for name in ("mean", "std"))
     return RecognisedNetwork(network, blueprint, mean, std, size, facts["channels"].value == "BGR").eval()
 
@@ -174,7 +175,7 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
         for name, parts in blueprint.tensors.items()
     }
     for number, layer in enumerate(blueprint.layers):
-        if layer.kind == "projection":
+        if layer.kind == "projection":  # [W, D], as CLIP has it
             values[f"layers.{number}.weight"] = tensors[layer.stem].T
             continue
         for part in _PARTS:
@@ -183,13 +184,11 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
     return {name: value.float() if value.is_floating_point() else value for name, value in values.items()}
 
 
-def _fill(network: nn.Module, values: dict[str, Tensor]) -> None:
+def _fill(network: nn.Module, values: dict[str, Tensor], blueprint: Blueprint) -> None:
     """Copies every tensor to its place."""
     wanted = network.state_dict()
     shaped = {
-        name: value.reshape(wanted[name].shape) if value.numel() == wanted[name].numel() else value
-        for name, value in values.items()
-        if name in wanted
+        name: at_size(name, value, wanted[name], blueprint) for name, value in values.items() if name in wanted
     }
     free = {name for name in wanted if name.endswith("num_batches_tracked")} | {"pool.gem.power"}
     norms = [name for name, part in network.named_modules() if isinstance(part, nn.BatchNorm1d)]

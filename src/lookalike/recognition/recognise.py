@@ -1,6 +1,7 @@
 """What a checkpoint holds, worked out from the file alone: names, shapes, saved settings, and the project's ways."""
 
 import re
+from math import isqrt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from lookalike.recognition.projects.project import Project
 from lookalike.recognition.projects.tables import project_of
 from lookalike.recognition.refusals import (
     refuse_foreign_tensors,
+    refuse_other_sizes,
     refuse_several,
+    refuse_stride,
     refuse_ties,
     refuse_unexplained,
     refuse_unknown,
@@ -126,7 +129,10 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
 def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> Recognised:
     """A network of timm, and layers behind it."""
     match, other_weights = _chosen(contents, project, given)
+    refuse_other_sizes(contents, match)
     network = unfilled(match.architecture)
+    if given.model.get("last_stride") is not None and own_last_stride(network) is None:
+        refuse_stride(contents, match)
     width = int(getattr(network, "head_hidden_size", None) or network.num_features)  # type: ignore[arg-type]
     rest = [name for name in contents.tensors if name not in match.used and not _of_a_copy(name, other_weights)]
     wrapper = project.wrapper_of(match.view.prefix)
@@ -143,7 +149,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     facts |= _network_facts(contents, match, head, given)
     if taken := usual.get("taken"):
         facts["taken"] = Fact(*_typed(taken))
-    own = timms(match.architecture, vars(network)["pretrained_cfg"])
+    own = timms(match.architecture, vars(network)["pretrained_cfg"]) | _shown_sides(match)
     usual = {**own, **usual, "parts": (1, "one vector of the whole image")}
     facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
     blueprint = Blueprint(
@@ -154,9 +160,24 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         gem_power=float(facts["gem_power"].value) if "gem_power" in facts else 3.0,  # type: ignore[arg-type]
         layers=tuple(head.layers),
         flip=facts["flip"].value,  # type: ignore[arg-type]
+        library=match.view.library,
     )
     remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
+
+
+def _shown_sides(match: Match) -> dict[str, tuple[Value, str]]:
+    """The size of square images that position embeddings of another size than the architecture's are for."""
+    if "pos_embed" not in match.resized or "patch_embed.proj.weight" not in match.places:
+        return {}
+    tokens = sum(name in match.places for name in ("cls_token", "dist_token")) + (
+        match.places["reg_token"].shape[1] if "reg_token" in match.places else 0
+    )
+    places = match.places["pos_embed"].shape[1]
+    side = next((isqrt(count) for count in (places, places - tokens) if isqrt(count) ** 2 == count), 0)
+    patch = match.places["patch_embed.proj.weight"].shape[-1]
+    where = f"{', '.join(match.places['pos_embed'].names)} of {places} places"
+    return {name: (side * patch, where) for name in ("height", "width")} if side else {}
 
 
 _SIZE = (
@@ -201,10 +222,8 @@ def _network_facts(contents: Contents, match: Match, head: Head, given: Given) -
     own = own_last_stride(unfilled(match.architecture))
     usual: dict[str, tuple[Value, str]] = {"last_stride": (own, f"timm's {match.architecture}")} if own else {}
     usual["pooling"] = ("own", f"what {match.architecture} does")
-    for name in ("last_stride", "pooling"):
-        if (name == "pooling" or own or given.model.get(name)) and (
-            fact := _fact(name, contents, {}, usual, given.model)
-        ):
+    for name in usual:
+        if fact := _fact(name, contents, {}, usual, given.model):
             facts[name] = fact
     if head.power:
         facts["pooling"] = Fact("gem", "shapes", head.power)

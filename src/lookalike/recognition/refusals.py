@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 from lookalike.errors import ModelError
 from lookalike.models.foreign_names import first_names
-from lookalike.recognition.backbones import Match, Near
+from lookalike.recognition.backbones import Match, Near, shown
+from lookalike.recognition.catalogue import outline
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.heads import Head
 
@@ -69,10 +70,10 @@ def refuse_several(contents: Contents, matches: list[Match]) -> NoReturn:
     Raises:
         ModelError: Always.
     """
-    shown = [f"{match.architecture} under {match.view.prefix[:-1] or 'no prefix'}" for match in matches]
+    listed = [f"{match.architecture} under {match.view.prefix[:-1] or 'no prefix'}" for match in matches]
     keys = [match.view.prefix[:-1] for match in matches if match.view.prefix]
     raise ModelError(
-        f"{contents.file}: several networks in it: {', '.join(shown[:6])}: say which embeds: "
+        f"{contents.file}: several networks in it: {', '.join(listed[:6])}: say which embeds: "
         f"{' or '.join(f'ckpt_key={key}' for key in keys[:6])}"
     )
 
@@ -100,6 +101,11 @@ def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: t
     if saved and str(saved[0]).partition(".")[0] in fitting:
         name = str(saved[0]).partition(".")[0]
         return replace(match, architecture=name, others=[], source="saved settings", evidence=f"; {saved[1]}")
+    if act := contents.setting("hidden_act", "vision_config.hidden_act"):  # which CLIP's towers have two of
+        quick = "quick" in str(act[0])
+        alike = [name for name in fitting if ("quickgelu" in name) == quick]
+        if any("quickgelu" in name for name in fitting) and alike:
+            return replace(match, architecture=alike[0], others=[], source="saved settings", evidence=f"; {act[1]}")
     common = [name for name in fitting if not _RARE.search(name)] or fitting
     if match.architecture not in common:
         match = replace(match, architecture=common[0])
@@ -113,6 +119,42 @@ def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: t
             f"different things, and the file does not say which it is: give {choices}"
         )
     return match
+
+
+def refuse_other_sizes(contents: Contents, match: Match) -> None:
+    """Refuses tensors for images of another size that nothing brings to one: tables of windows.
+
+    Args:
+        contents: Of the checkpoint.
+        match: The network.
+
+    Raises:
+        ModelError: There are such.
+    """
+    for name in match.resized:
+        if not name.endswith("pos_embed"):
+            place, wanted = match.places[name], outline(match.architecture)[name]
+            raise ModelError(
+                f"{contents.file}: recognised {match.architecture}, but {', '.join(place.names)} is "
+                f"{shown(place.shape)}, {match.architecture} has {shown(wanted)}: its windows are of another size than "
+                "those of any network that is known here"
+            )
+
+
+def refuse_stride(contents: Contents, match: Match) -> NoReturn:
+    """Refuses a stride for a network whose last stage has none.
+
+    Args:
+        contents: Of the checkpoint.
+        match: The network.
+
+    Raises:
+        ModelError: Always.
+    """
+    raise ModelError(
+        f"{contents.file}: model.last_stride: expected a ResNet or its kin, whose last stage has a stride, found "
+        f"{match.architecture}: leave it out"
+    )
 
 
 def refuse_unexplained(contents: Contents, network: str, unexplained: list[str], head: Head | None = None) -> None:
@@ -129,8 +171,8 @@ def refuse_unexplained(contents: Contents, network: str, unexplained: list[str],
     """
     if head is not None and head.problem:
         raise ModelError(f"{contents.file}: recognised {network}, but not what stands behind it: {head.problem}")
-    if head is not None and head.doubtful is not None and len(unexplained) <= 2:
-        stem, size = head.doubtful
+    stem, size = head.doubtful if head is not None and head.doubtful is not None else ("", 0)
+    if head is not None and stem and all(name.startswith(f"{stem}.") for name in unexplained):
         raise ModelError(
             f"{contents.file}: recognised {network}; {stem} ({size} x {head.width}) may be its head or a classifier, and "
             f"the file does not say which: give model.embedding_size={size} if what it gives is the embedding, or "

@@ -14,10 +14,10 @@ from torch import Tensor
 from lookalike.models.foreign_names import IMAGENET_CLASSES, of_a_loss
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Layer
-from lookalike.recognition.heads import Head, gem_power, kind_of, naturally
+from lookalike.recognition.heads import Head, gem_power, kind_of
 
 _HEADS = re.compile(
-    r"(^|\.)(embedd(ing|er)(s|_layer|_head)?|embed|fc_embedding|bottleneck|reduction|proj(ection|ector)?(_head)?|"
+    r"(^|\.)(embedd(ing|er)(s|_layer|_head)?|embed|fc_embedding|visual_projection|bottleneck|reduction|proj(ection|ector)?(_head)?|"
     r"add_block|emb|feat)\d?(\.\d+)?$"
 )
 _NECKS = re.compile(r"(^|\.)(neck|bnneck|bn_neck|bottleneck|bottleneck_bn|feat_bn|bn_embedding|bn|feat\.bn)(\.\d+)?$")
@@ -34,54 +34,95 @@ def read_unknown_head(contents: Contents, rest: list[str], width: int, size: int
         neck: Whether a person said that the embedding is taken behind a batch norm; None where nothing is said.
     """
     tensors = contents.tensors
-    head = Head(width=width)
-    head.power = gem_power(tensors, rest)
-    losses = [name for name in rest if of_a_loss(name)]
-    head.left_out += losses
-    others = [name for name in rest if name not in losses and name != head.power]
-    stems = sorted(dict.fromkeys(name.rpartition(".")[0] for name in others), key=naturally)
-    acted_on = {side for name in losses if tensors[name].ndim == 2 for side in tensors[name].shape}
-    for number, stem in enumerate(stems):
-        kind = kind_of(tensors, stem)
-        names = [name for name in others if name.rpartition(".")[0] == stem]
-        if kind is None:
-            head.unexplained += names
-            continue
-        entering, leaving = _sides(tensors, stem, kind)
-        if entering != head.width:
-            (head.left_out if _is_classes(stem, leaving) else head.unexplained).extend(names)
-            continue
-        if kind == "batch norm":
-            if neck is False:
-                head.left_out += names
-            elif _NECKS.search(stem) or head.layers:
-                head.layers.append(Layer("batch norm", stem, leaving, f"{stem}.bias" in tensors))
-            else:
-                head.unexplained += names
-            continue
-        behind = [kind_of(tensors, other) for other in stems[number + 1 :] if _sides_fit(tensors, other, leaving)]
-        is_head = leaving == size if size != "auto" else _HEADS.search(stem) or leaving in acted_on or bool(behind)
-        if is_head:
-            head.layers.append(Layer(kind, stem, leaving, f"{stem}.bias" in tensors))
-            head.width = leaving
-        elif size is None or _is_classes(stem, leaving):
-            head.left_out += names
-        else:
-            head.doubtful = (stem, leaving)
-            head.unexplained += names
+    head = Head(width=width, power=gem_power(tensors, rest))
+    head.left_out += [name for name in rest if of_a_loss(name)]
+    others = [name for name in rest if name not in head.left_out and name != head.power]
+    _add_projection(head, tensors, others, size)
+    acted_on = {side for name in head.left_out if tensors[name].ndim == 2 for side in tensors[name].shape}
+    waiting = list(dict.fromkeys(name.rpartition(".")[0] for name in others))  # in the file's order
+    sorter = _Sorter(head, tensors, size, neck, acted_on)
+    while stem := next((stem for stem in waiting if sorter.enters(stem)), None):
+        waiting.remove(stem)
+        sorter.take(stem, waiting)
+    for stem in waiting:
+        is_classes = kind_of(tensors, stem) == "linear" and _is_classes(stem, sides(tensors, stem)[1])
+        (head.left_out if is_classes else head.unexplained).extend(sorter.names(stem))
     _need_plain(head)
     return head
 
 
-def _sides(tensors: dict[str, Tensor], stem: str, kind: str) -> tuple[int, int]:
-    weight = tensors[f"{stem}.{'running_mean' if kind == 'batch norm' else 'weight'}"]
-    shape = tuple(weight.shape)
-    return (shape[0], shape[0]) if kind == "batch norm" else (shape[1], shape[0])
+def _add_projection(head: Head, tensors: dict[str, Tensor], others: list[str], size: int | str | None) -> None:
+    """CLIP's projection, a matrix [W, D] and no layer; it is taken out of `others`."""
+    for name in [name for name in others if name.rpartition(".")[2] == "proj" and tensors[name].ndim == 2]:
+        if tensors[name].shape[0] == head.width and size in ("auto", tensors[name].shape[1]):
+            head.width = int(tensors[name].shape[1])
+            head.layers.append(Layer("projection", name, head.width, bias=False))
+            others.remove(name)
 
 
-def _sides_fit(tensors: dict[str, Tensor], stem: str, width: int) -> bool:
-    kind = kind_of(tensors, stem)
-    return kind is not None and _sides(tensors, stem, kind)[0] == width
+class _Sorter:
+    """Takes one layer after the other whose input is what stands before it."""
+
+    def __init__(
+        self, head: Head, tensors: dict[str, Tensor], size: int | str | None, neck: bool | None, acted_on: set[int]
+    ) -> None:
+        self.head, self.tensors, self.size, self.neck, self.acted_on = head, tensors, size, neck, acted_on
+
+    def names(self, stem: str) -> list[str]:
+        """Those of a layer's tensors."""
+        return [name for name in self.tensors if name.rpartition(".")[0] == stem]
+
+    def enters(self, stem: str) -> bool:
+        """Whether a layer's input is as wide as what stands before it."""
+        kind = kind_of(self.tensors, stem)
+        return kind is not None and sides(self.tensors, stem)[0] == self.head.width and stem not in self._seen
+
+    @property
+    def _seen(self) -> set[str]:
+        return {name.rpartition(".")[0] for name in (*self.head.left_out, *self.head.unexplained)}
+
+    def take(self, stem: str, waiting: list[str]) -> None:
+        """Adds a layer to the head, or says that it is none of it."""
+        head, kind = self.head, kind_of(self.tensors, stem)
+        leaving = sides(self.tensors, stem)[1]
+        assert kind is not None
+        has_bias = f"{stem}.bias" in self.tensors
+        if kind == "batch norm":
+            if self.neck is False:
+                head.left_out += self.names(stem)
+            elif _NECKS.search(stem) or head.layers:
+                head.layers.append(Layer(kind, stem, leaving, has_bias))
+            else:
+                head.unexplained += self.names(stem)
+        elif self._is_head(stem, leaving, waiting):
+            head.layers.append(Layer(kind, stem, leaving, has_bias))
+            head.width = leaving
+        elif self.size is None or _is_classes(stem, leaving):
+            head.left_out += self.names(stem)
+        else:
+            head.doubtful = (stem, leaving)
+            head.unexplained += self.names(stem)
+
+    def _is_head(self, stem: str, leaving: int, waiting: list[str]) -> bool:
+        if self.size != "auto":
+            return leaving == self.size
+        kinds = [other for other in waiting if kind_of(self.tensors, other)]
+        follows = leaving != self.head.width and any(sides(self.tensors, other)[0] == leaving for other in kinds)
+        return bool(_HEADS.search(stem)) or leaving in self.acted_on or follows
+
+
+def sides(tensors: dict[str, Tensor], stem: str) -> tuple[int, int]:
+    """How many values a layer takes and gives.
+
+    Args:
+        tensors: Of the file.
+        stem: Of the layer's names.
+    """
+    if f"{stem}.running_mean" in tensors:
+        width = int(tensors[f"{stem}.running_mean"].shape[0])
+        return width, width
+    shape = tensors[f"{stem}.weight"].shape
+    return int(shape[1]), int(shape[0])
 
 
 def _is_classes(stem: str, leaving: int) -> bool:

@@ -9,6 +9,7 @@ In reading order:
     timm                     timm's train.py and hub
     hugging_face             folders of transformers
     torchvision              torchvision's training script
+    clip                     CLIP of OpenAI and open_clip
     unknown                  where the file does not show its project
     tables                   all of them
 """

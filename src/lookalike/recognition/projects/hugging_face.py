@@ -13,11 +13,12 @@ HUGGING_FACE = Project(
     version="5",
     shown_by=_shown_by,
     facts={
+        "taken": ("the class token or mean behind the last norm", "last_hidden_state, pooler_output of CLIP and ConvNeXt"),
         "antialias": (True, "image_transforms.py"),
         "channels": ("RGB", "image_utils.py"),
         "flip": ("none", "image processors of its models"),
     },
-    left_out=r"(classifier|head)\.(weight|bias)|mask_token|decoder\..*|text_model\..*|text_projection\..*",
+    left_out=r"(classifier|head)\.(weight|bias)|(embeddings\.)?mask_token|pooler\..*|decoder\..*|text_model\..*|text_projection\..*",
     settings={
         "height": ("crop_size.height", "size.height", "size.shortest_edge", "crop_size", "size"),
         "width": ("crop_size.width", "size.width", "size.shortest_edge", "crop_size", "size"),

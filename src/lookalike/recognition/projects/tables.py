@@ -1,6 +1,7 @@
 """All projects that are known, those that a file shows most surely first."""
 
 from lookalike.recognition.contents import Contents
+from lookalike.recognition.projects.clip import CLIP
 from lookalike.recognition.projects.hugging_face import HUGGING_FACE
 from lookalike.recognition.projects.lookalike import LOOKALIKE
 from lookalike.recognition.projects.open_metric_learning import OPEN_METRIC_LEARNING
@@ -10,7 +11,7 @@ from lookalike.recognition.projects.timm import TIMM
 from lookalike.recognition.projects.torchvision import TORCHVISION
 from lookalike.recognition.projects.unknown import UNKNOWN
 
-PROJECTS = (LOOKALIKE, OPEN_METRIC_LEARNING, PYTORCH_METRIC_LEARNING, TIMM, HUGGING_FACE, TORCHVISION)
+PROJECTS = (LOOKALIKE, OPEN_METRIC_LEARNING, PYTORCH_METRIC_LEARNING, TIMM, HUGGING_FACE, TORCHVISION, CLIP)
 
 
 def project_of(contents: Contents) -> tuple[Project, str]:
