@@ -4,6 +4,8 @@ They share nothing with `lookalike.models.networks`: what these make is compared
 the file and the commit that it follows; `tested` does what the project's own test script does with an image.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 import torchvision
@@ -169,12 +171,7 @@ class TransReidLocal(nn.Module):
 
     @staticmethod
     def _block() -> nn.Module:
-        block: nn.Module = Block(
-            768,
-            12,
-            qkv_bias=True,
-            norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6),  # type: ignore[arg-type]
-        )
+        block: nn.Module = Block(768, 12, qkv_bias=True, norm_layer=partial(nn.LayerNorm, eps=1e-6))
         return block
 
     def tested(self, images: Tensor, cameras: Tensor) -> Tensor:
