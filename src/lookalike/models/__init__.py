@@ -2,6 +2,7 @@
 
 In reading order:
 
+    networks                networks of re-identification that timm has not, with the names of their authors
     gem                     generalised mean pooling (Radenovic et al
     inert_pickle            a pickle read with stand-ins
     torch_storages          the numbers of the tensors in a torch file

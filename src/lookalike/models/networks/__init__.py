@@ -23,5 +23,6 @@ In reading order:
     clip_towers       CLIP's image towers for images that are not square
     clip_reid         CLIP-ReID
     inference_rules   mirror images, several sizes, parts
+    conventions       how each project reads images and tests its networks, each fact with its source
     assembled         the network that the names and shapes of a file show
 """

@@ -1,7 +1,7 @@
 """The network of another project that the names and shapes of a file show, ready to take its tensors by name.
 
 What leaves no trace in names and shapes is taken as the project has it: strides, poolings without a power, the relu of
-a stem, which of two vectors is tested. See `recognition.conventions` for where each of these stands.
+a stem, which of two vectors is tested. See `conventions` for where each of these stands.
 """
 
 import re
@@ -13,8 +13,17 @@ from torch import nn
 
 from lookalike.models.networks.clip_reid import ClipReid
 from lookalike.models.networks.clip_towers import ClipOptions, ClipResidual, ClipTransformer
+from lookalike.models.networks.conventions.agw import AGW
+from lookalike.models.networks.conventions.clip_reid import CLIP_REID, CLIP_REID_RN50
+from lookalike.models.networks.conventions.convention import Convention
+from lookalike.models.networks.conventions.fast_reid import FAST_REID
+from lookalike.models.networks.conventions.layumi import LAYUMI, LAYUMI_PCB
+from lookalike.models.networks.conventions.strong_baseline import STRONG_BASELINE
+from lookalike.models.networks.conventions.torchreid import HACNN, PCB, TORCHREID
+from lookalike.models.networks.conventions.trans_reid import TRANS_REID
 from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
 from lookalike.models.networks.harmonious import HarmoniousNetwork
+from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.models.networks.layumi import FtNet, PartNet
 from lookalike.models.networks.multi_level import MultiLevelNetwork
 from lookalike.models.networks.omni_scale import OmniScaleNetwork, OmniScaleOptions, OmniScaleTrunk
@@ -27,6 +36,7 @@ from lookalike.models.networks.trans_reid import TransReid, TransReidLocal
 
 Shapes = Mapping[str, tuple[int, ...]]
 Size = tuple[int, int]
+Made = tuple[nn.Module, Convention] | None
 _STRIDES = (16, 12, 14, 11, 10, 8, 18, 20, 32)  # between patches, those of published configurations first
 
 
@@ -35,31 +45,43 @@ class Assembled:
     """A network and how it goes with a file.
 
     Attributes:
-        project: Who wrote it.
-        network: With random weights; every tensor of its state dict is in the file, under the same name and shape.
+        convention: Of the project that wrote it.
+        network: With random weights; every tensor of its state dict is in the file, under the same name and shape,
+            behind `prefix`; batch norm's count of batches, which nothing reads, may be missing there.
+        prefix: What a wrapper puts before all names in the file: `module.`, or `net.` of a Lightning module.
         unused: Names in the file that come behind the embedding: classifiers, text towers, weights of a loss.
     """
 
-    project: str
+    convention: Convention
     network: nn.Module
+    prefix: str
     unused: list[str]
 
+    def with_rules(self) -> WithRules:
+        """The network with what its project does around it."""
+        way = self.convention
+        return WithRules(self.network, InferenceRules(way.flip, way.scales, way.parts))
 
-def assembled(shapes: Shapes, size: Size = (256, 128)) -> Assembled | None:
+
+def assembled(shapes: Shapes, size: Size | None = None) -> Assembled | None:
     """Makes the network of a file, None where it is none that is known here or where a tensor is missing.
 
     Args:
-        shapes: Name in the file -> shape, without what a wrapper puts before all names (`module.`).
-        size: Height and width of the images, which tells how patches lie.
+        shapes: Name in the file -> shape.
+        size: Height and width of the images, which tells how patches lie; None for the project's own.
     """
-    for project, assemble in _PROJECTS:
-        network = assemble(shapes, size)
-        if network is None:
+    prefix = _wrapper(list(shapes))
+    inner = _under(shapes, prefix)
+    for assemble in _PROJECTS:
+        made = assemble(inner, size or (256, 128))
+        if made is None:
             continue
+        network, convention = made
         wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-        counts = {name for name in wanted if name.endswith("num_batches_tracked")}
-        if all(name in counts or tuple(shapes.get(name, (-1,))) == shape for name, shape in wanted.items()):
-            return Assembled(project, network, [name for name in shapes if name not in wanted])
+        needed = {name: shape for name, shape in wanted.items() if not name.endswith("num_batches_tracked")}
+        if all(tuple(inner.get(name, (-1,))) == shape for name, shape in needed.items()):
+            unused = [prefix + name for name in inner if name not in wanted]
+            return Assembled(convention, network, prefix, unused)
     return None
 
 
@@ -103,27 +125,36 @@ def transformer_options(shapes: Shapes, size: Size) -> TransformerOptions | None
 
 
 def _under(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
-    return {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): tuple(shape) for name, shape in shapes.items() if name.startswith(prefix)}
 
 
-def _torchreid(shapes: Shapes, _: Size) -> nn.Module | None:
+def _wrapper(names: list[str]) -> str:
+    """What stands before all names, up to a dot."""
+    prefix = ""
+    while names and len({name.partition(".")[0] for name in names}) == 1 and all("." in name for name in names):
+        prefix += names[0].partition(".")[0] + "."
+        names = [name.partition(".")[2] for name in names]
+    return prefix
+
+
+def _torchreid(shapes: Shapes, _: Size) -> Made:
     if osnet := omni_scale_options(shapes):
-        return OmniScaleNetwork(osnet) if "fc.0.weight" in shapes else None
+        return (OmniScaleNetwork(osnet), TORCHREID) if "fc.0.weight" in shapes else None
     if "inception1.0.stream1.0.conv.weight" in shapes:
-        return HarmoniousNetwork()
+        return HarmoniousNetwork(), HACNN
     if "feature.0.fm_conv1.weight" in shapes:
-        return MultiLevelNetwork()
+        return MultiLevelNetwork(), TORCHREID
     options = residual_options(shapes)
     if options is None:
         return None
     if parts := {name for name in shapes if re.fullmatch(r"classifier\.\d+\.weight", name)}:
-        return StripedResidual(replace(options, last_stride=1), len(parts))
+        return StripedResidual(replace(options, last_stride=1), len(parts)), PCB
     if "fc.0.weight" in shapes:  # resnet50_fc512, the only one with a linear layer, has stride 1, the others 2
-        return PooledResidual(replace(options, last_stride=1), shapes["fc.0.weight"][0])
-    return PooledResidual(options) if "classifier.weight" in shapes else None
+        return PooledResidual(replace(options, last_stride=1), shapes["fc.0.weight"][0]), TORCHREID
+    return (PooledResidual(options), TORCHREID) if "classifier.weight" in shapes else None
 
 
-def _fast_reid(shapes: Shapes, size: Size) -> nn.Module | None:
+def _fast_reid(shapes: Shapes, size: Size) -> Made:
     inner, head = _under(shapes, "backbone."), _under(shapes, "heads.")
     if not head or not inner:
         return None
@@ -140,60 +171,57 @@ def _fast_reid(shapes: Shapes, size: Size) -> nn.Module | None:
     first = head.get("bottleneck.0.weight", ())
     neck = any(name.endswith("running_mean") for name in head)
     pool = "GeneralizedMeanPoolingP" if "pool_layer.p" in head else "GlobalAvgPool"
-    return FastReidNetwork(backbone, EmbeddingHead(channels, pool, first[0] if len(first) == 4 else None, neck))
+    head_of = EmbeddingHead(channels, pool, first[0] if len(first) == 4 else None, neck)
+    return FastReidNetwork(backbone, head_of), FAST_REID
 
 
-def _strong_baseline(shapes: Shapes, _: Size) -> nn.Module | None:
+def _strong_baseline(shapes: Shapes, _: Size) -> Made:
     options = residual_options(_under(shapes, "base."), ResidualOptions(last_stride=1))
     if options is None or "bottleneck.weight" not in shapes:
         return None
     # The project's own ResNets lack the first relu, the IBN-a that it took from IBN-Net has it.
     options = replace(options, stem_relu=options.ibn == "a")
-    return StrongBaseline(ResidualTrunk(options), gem="global_pool.p" in shapes)
+    gem = "global_pool.p" in shapes
+    return StrongBaseline(ResidualTrunk(options), gem=gem), AGW if gem else STRONG_BASELINE
 
 
-def _layumi(shapes: Shapes, _: Size) -> nn.Module | None:
+def _layumi(shapes: Shapes, _: Size) -> Made:
     options = residual_options(_under(shapes, "model."))
     if options is None:
         return None
     stripes = len({name for name in shapes if re.fullmatch(r"classifier\d+\.add_block\.0\.weight", name)})
     if stripes:
-        return PartNet(replace(options, last_stride=1), stripes)
+        way = replace(LAYUMI_PCB, parts=stripes)
+        return PartNet(replace(options, last_stride=1), stripes), way
     first = shapes.get("classifier.add_block.0.weight", ())
-    if not first:
-        return None
-    return FtNet(options, first[0] if len(first) == 2 else None)
+    return (FtNet(options, first[0] if len(first) == 2 else None), LAYUMI) if first else None
 
 
-def _trans_reid(shapes: Shapes, size: Size) -> nn.Module | None:
+def _trans_reid(shapes: Shapes, size: Size) -> Made:
     options = transformer_options(_under(shapes, "base."), size)
     if options is None:
         return None
-    return TransReidLocal(options) if "b1.1.weight" in shapes else TransReid(options)
+    return TransReidLocal(options) if "b1.1.weight" in shapes else TransReid(options), TRANS_REID
 
 
-def _clip_reid(shapes: Shapes, size: Size) -> nn.Module | None:
+def _clip_reid(shapes: Shapes, size: Size) -> Made:
     inner = _under(shapes, "image_encoder.")
-    sides = shapes.get("cv_embed", (0,))[0]
     if len(projection := inner.get("proj", ())) == 2:
         patch, places = inner["conv1.weight"], inner["positional_embedding"][0]
         depth = len({name.split(".")[2] for name in inner if name.startswith("transformer.resblocks.")})
         base = ClipOptions(size, patch[2], 16, patch[0], depth, projection=projection[1])
         fits = (replace(base, stride=step) for step in _STRIDES)
         options = next((option for option in fits if option.places + 1 == places), None)
-        return None if options is None else ClipReid(ClipTransformer(options), sides=sides)
+        sides = shapes.get("cv_embed", (0,))[0]
+        return None if options is None else (ClipReid(ClipTransformer(options), sides=sides), CLIP_REID)
     if "attnpool.c_proj.weight" not in inner:
         return None
     counts = tuple(len({n.split(".")[1] for n in inner if n.startswith(f"layer{stage}.")}) for stage in range(1, 5))
     width, projected = inner["conv3.weight"][0], inner["attnpool.c_proj.weight"][0]
-    return ClipReid(ClipResidual(ClipOptions(size, 16, 16, width, layers=counts, projection=projected)))
+    tower = ClipResidual(ClipOptions(size, 16, 16, width, layers=counts, projection=projected))
+    return ClipReid(tower), CLIP_REID_RN50
 
 
-_PROJECTS: tuple[tuple[str, Callable[[Shapes, Size], nn.Module | None]], ...] = (
-    ("fast-reid", _fast_reid),
-    ("CLIP-ReID", _clip_reid),
-    ("TransReID", _trans_reid),
-    ("reid-strong-baseline", _strong_baseline),
-    ("layumi", _layumi),
-    ("torchreid", _torchreid),
+_PROJECTS: tuple[Callable[[Shapes, Size], Made], ...] = (
+    *(_fast_reid, _clip_reid, _trans_reid, _strong_baseline, _layumi, _torchreid),
 )

@@ -40,12 +40,17 @@ class WithRules(nn.Module):
         self.network = network
         self.rules = rules
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """The embedding, before it is given unit length as a whole."""
+    def forward(self, pixels: Tensor, sides: Tensor | None = None) -> Tensor:
+        """The embedding, before it is given unit length as a whole.
+
+        Args:
+            pixels: [B, 3, H, W].
+            sides: int64 [B], cameras for a network that embeds them.
+        """
         rules = self.rules
-        embedding = self._at_all_sizes(pixels)
+        embedding = self._at_all_sizes(pixels, sides)
         if rules.flip != "none":
-            mirrored = self._at_all_sizes(pixels.flip(3))
+            mirrored = self._at_all_sizes(pixels.flip(3), sides)
             if rules.flip == "unit sum":
                 embedding, mirrored = (nn.functional.normalize(part, dim=1) for part in (embedding, mirrored))
             embedding = embedding + mirrored
@@ -56,14 +61,14 @@ class WithRules(nn.Module):
             embedding = parts.flatten(1) / math.sqrt(rules.parts)
         return embedding
 
-    def _at_all_sizes(self, pixels: Tensor) -> Tensor:
+    def _at_all_sizes(self, pixels: Tensor, sides: Tensor | None) -> Tensor:
         total: Tensor | None = None
         for scale in self.rules.scales:
             if scale != 1:
                 pixels = nn.functional.interpolate(
                     pixels, scale_factor=math.sqrt(scale), mode="bicubic", align_corners=False
                 )
-            embedding: Tensor = self.network(pixels)
+            embedding: Tensor = self.network(pixels) if sides is None else self.network(pixels, sides)
             total = embedding if total is None else total + embedding
         assert total is not None, "rules without any scale"
         return total
