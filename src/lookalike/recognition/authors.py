@@ -1,30 +1,25 @@
 """Networks of person re-identification that their authors' names and shapes show, whole: see `models.networks`."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.conventions.convention import Convention
-from lookalike.models.networks.conventions.every import CONVENTIONS
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.surgery import own_last_stride
 
-# Names behind the embedding, by project: what else is there would make another network of it.
+# Names behind the embedding, by the first word of the project: what else is there would make another network of it.
+_BASELINE = r"classifier\w*\.\w+|bottleneck\w*\.\w+|base\.(fc|head)\.\w+"
 _LEFT_OUT = {
     "fast-reid": r"heads\.(weight|classifier(\.\w+)?|cls_layer\.\w+)|pixel_(mean|std)|loss\w*\..*",
-    "reid-strong-baseline": r"classifier\.\w+|base\.fc\.\w+",
+    "reid-strong-baseline": _BASELINE,
+    "AGW": _BASELINE,
     "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(fc|classifier|head)\.\w+",
-    "torchreid": r"classifier(\.\d+)?\.\w+|(global|local)_classifier\.\w+|fc\.\w+|classifier_\w+\.\w+",
-    "TransReID": r"classifier\w*\.\w+|bottleneck\w*\.\w+|base\.(fc|head)\.\w+|b[12]\..*",
-    "CLIP-ReID": r"classifier\w*\.\w+|bottleneck\w*\.\w+|text_encoder\..*|prompt_learner\..*",
-}
-_KINDS = {  # class of the network -> whose convention it has, where it is not that of its project
-    ("layumi", "PartNet"): "layumi PCB",
-    ("torchreid", "StripedResidual"): "torchreid pcb",
-    ("torchreid", "HarmoniousNetwork"): "torchreid hacnn",
+    "torchreid": r"classifier(\.\d+)?\.\w+|classifier_\w+\.\w+|conv5\.layers\..*",
+    "TransReID": rf"{_BASELINE}|b[12]\..*",
+    "CLIP-ReID": rf"{_BASELINE}|text_encoder\..*|prompt_learner\..*",
 }
 _SETTINGS = {
     "fast-reid": {
@@ -42,7 +37,6 @@ _OF_BASELINES = {  # reid-strong-baseline and its children have one form of sett
     "std": ("input.pixel_std",),
     "taken": ("test.neck_feat",),
 }
-_MIRRORS = re.compile(r"^(teacher|ema\w*|momentum|target|swa\w*)$")
 
 
 @dataclass(frozen=True)
@@ -81,71 +75,41 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
         contents: Of the checkpoint.
         size: Height and width that were given.
     """
-    for wrapper in _wrappers(contents):
-        shapes = {
-            name.removeprefix(wrapper): tuple(tensor.shape)
-            for name, tensor in contents.tensors.items()
-            if name.startswith(wrapper)
-        }
-        with torch.device("meta"):
-            there = assembled(shapes, size or (256, 128))
-        if there is None:
-            continue
-        shown = _shown(contents, there.project, shapes)
-        if not shown:
-            continue
-        network = there.network
-        names = tuple(name for name in network.state_dict() if name in shapes)
-        outside = [name for name in contents.tensors if not name.startswith(wrapper)]
-        behind = [f"{wrapper}{name}" for name in there.unused]
-        pattern = _LEFT_OUT[there.project]
-        left_out = [name for name in behind if re.fullmatch(pattern, name.removeprefix(wrapper))]
-        convention = _convention(there.project, type(network).__name__, names)
-        unexplained = [name for name in [*behind, *outside] if name not in left_out]
-        return Authors(
-            there.project,
-            convention,
-            wrapper,
-            names,
-            left_out,
-            unexplained,
-            _kind(network),
-            _last_stride(network),
-            _SETTINGS.get(there.project, _OF_BASELINES),
-            shown,
-        )
-    return None
+    shapes = {name: tuple(tensor.shape) for name, tensor in contents.tensors.items()}
+    with torch.device("meta"):
+        there = assembled(shapes, size)
+    if there is None:
+        return None
+    project = there.convention.project.partition(" ")[0]
+    inner = [name.removeprefix(there.prefix) for name in shapes if name.startswith(there.prefix)]
+    shown = _shown(contents, project, inner)
+    if not shown:
+        return None
+    names = tuple(name for name in there.network.state_dict() if f"{there.prefix}{name}" in shapes)
+    used = {f"{there.prefix}{name}" for name in names}
+    behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(there.prefix))} - used
+    return Authors(
+        project,
+        there.convention,
+        there.prefix,
+        names,
+        [name for name in shapes if name in behind],
+        [name for name in shapes if name not in behind | used],
+        _kind(there.network),
+        _last_stride(there.network),
+        _SETTINGS.get(project, _OF_BASELINES),
+        shown,
+    )
 
 
-def _wrappers(contents: Contents) -> Iterator[str]:
-    """No prefix, and those of one and two parts that hold most tensors."""
-    yield ""
-    counts: dict[str, int] = {}
-    for name in contents.tensors:
-        parts = name.split(".")
-        for depth in (1, 2):
-            if len(parts) > depth and not _MIRRORS.match(parts[0]):
-                prefix = ".".join(parts[:depth]) + "."
-                counts[prefix] = counts.get(prefix, 0) + 1
-    yield from (prefix for prefix, count in counts.items() if count * 2 > len(contents.tensors))
-
-
-def _shown(contents: Contents, project: str, shapes: dict[str, tuple[int, ...]]) -> str:
+def _shown(contents: Contents, project: str, names: list[str]) -> str:
     """What tells the project; empty where another one may have the same names."""
     if project != "torchreid":
         return "its names of tensors"
     if {"state_dict", "rank1"} <= contents.keys:
         return "entries state_dict and rank1"
-    plain = not any(name.startswith(("fc.0.", "conv2.0.", "inception", "feature.0")) for name in shapes)
-    return "" if plain and "parts" not in shapes else "its names of tensors"
-
-
-def _convention(project: str, kind: str, names: tuple[str, ...]) -> Convention:
-    if project == "reid-strong-baseline" and "global_pool.p" in names:
-        return CONVENTIONS["AGW"]
-    if project == "CLIP-ReID" and any(name.startswith("image_encoder.layer4.") for name in names):
-        return CONVENTIONS["CLIP-ReID RN50"]
-    return CONVENTIONS[_KINDS.get((project, kind), project)]
+    own = any(re.match(r"fc\.0\.|conv2\.0\.|inception|feature\.0|classifier\.\d+\.|conv5\.", name) for name in names)
+    return "its names of tensors" if own else ""
 
 
 def _kind(network: torch.nn.Module) -> str:

@@ -19,6 +19,7 @@ from lookalike.recognition.pixel_facts import pixel_facts, timms
 from lookalike.recognition.projects.project import Project
 from lookalike.recognition.projects.tables import project_of
 from lookalike.recognition.refusals import (
+    refuse_cameras,
     refuse_foreign_tensors,
     refuse_other_sizes,
     refuse_several,
@@ -87,6 +88,7 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
 def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognised:
     """A network of `models.networks`."""
     refuse_unexplained(contents, f"{authors.kind} of {authors.project}", authors.unexplained)
+    refuse_cameras(contents, authors.kind, authors.names)
     convention = authors.convention
     cited = f"{convention.project} {convention.version}"
     usual = {name: (value, f"{where} ({cited})") for name, (value, where) in convention.facts().items()}
@@ -122,8 +124,9 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         flip=facts["flip"].value,  # type: ignore[arg-type]
         parts=_whole(facts["parts"]) or 1,
     )
-    remarks = list(convention.remarks)
-    return Recognised(str(contents.file), facts, blueprint, authors.left_out, contents.others, remarks)
+    return Recognised(
+        str(contents.file), facts, blueprint, authors.left_out, contents.others, list(convention.remarks)
+    )
 
 
 def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> Recognised:

@@ -141,6 +141,24 @@ def refuse_other_sizes(contents: Contents, match: Match) -> None:
             )
 
 
+def refuse_cameras(contents: Contents, network: str, names: tuple[str, ...]) -> None:
+    """Refuses a network that takes the camera of each image beside its pixels.
+
+    Args:
+        contents: Of the checkpoint.
+        network: What was recognised.
+        names: Of its tensors.
+
+    Raises:
+        ModelError: It is one.
+    """
+    if sides := [name for name in names if name.rpartition(".")[2] in ("sie_embed", "cv_embed")]:
+        raise ModelError(
+            f"{contents.file}: recognised {network}, which takes the camera of each image, too ({', '.join(sides)}): "
+            "here images are embedded by their pixels alone: take a checkpoint trained without SIE"
+        )
+
+
 def refuse_stride(contents: Contents, match: Match) -> NoReturn:
     """Refuses a stride for a network whose last stage has none.
 
