@@ -136,15 +136,8 @@ def whole(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def timm_kind(name: str, save: Callable[[nn.Module, Path], Path], project: str = "timm", **settings: Any) -> Kind:
-    config = timm.get_pretrained_cfg(name).to_dict() | {"crop_pct": 1.0}
-    height = config["input_size"][1]
-    read = create_transform(
-        (3, height, height),
-        interpolation=config["interpolation"],
-        mean=config["mean"],
-        std=config["std"],
-        crop_pct=1.0,
-    )
+    config = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    read = create_transform(**config)
     return Kind(name, project, of_timm(name, **settings), save, read, pre_logits, {})
 
 
@@ -176,7 +169,7 @@ def torchvision_kind(name: str, head: str, save: Any = None, project: str = "tor
     entries = {"model": ..., "optimizer": {}, "lr_scheduler": {}, "epoch": 2, "args": {}}
     architecture = {"swin_t": "swin_tiny_patch4_window7_224", "vit_b_32": "vit_base_patch32_224"}.get(name, name)
     writer = save or saved(**entries)
-    return Kind(architecture, project, seeded(make), writer, cropped(224), without(head), {})
+    return Kind(architecture, project, seeded(make), writer, cropped(224, resized=256), without(head), {})
 
 
 def plain(name: str, width: int, size: int, **settings: Any) -> Kind:
@@ -264,7 +257,7 @@ KINDS |= {
         metric_learning,
         cropped(227, resized=256),
         whole,
-        {"pixels": {"height": 227, "width": 227, "resize": "stretch"}},
+        {},
     ),
     "open-metric-learning's extractor": Kind(
         "resnet18",
@@ -276,10 +269,17 @@ KINDS |= {
         {"pixels": {"height": 96, "width": 96, "resize": "stretch", "interpolation": "bilinear", "antialias": True}},
     ),
     "student and teacher": Kind(
-        "vit_tiny_patch16_224", "", of_timm("vit_tiny_patch16_224", num_classes=0), teacher_and_student,
-        stretched(224, 224), whole, {"model": {"mean": IMAGENET[0], "std": IMAGENET[1]}},
+        "vit_tiny_patch16_224",
+        "",
+        of_timm("vit_tiny_patch16_224", num_classes=0),
+        teacher_and_student,
+        stretched(224, 224),
+        whole,
+        {"model": {"mean": IMAGENET[0], "std": IMAGENET[1]}},
     ),
     "half precision": Kind("resnet18", "", seeded(_trunk), half, stretched(224, 224), whole, {}),
     "before torch 1.6": Kind("resnet18", "", seeded(_trunk), legacy, stretched(224, 224), whole, {}),
-    "ImageNet's classes": Kind("seresnet18", "", seeded(_squeezed), saved(wrap="net."), stretched(224, 224), pre_logits, {}),
+    "ImageNet's classes": Kind(
+        "seresnet18", "", seeded(_squeezed), saved(wrap="net."), stretched(224, 224), pre_logits, {}
+    ),
 }

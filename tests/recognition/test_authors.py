@@ -48,7 +48,9 @@ def close(first: Tensor, second: Tensor) -> bool:
 def test_each_is_recognised_and_embeds_as_there(name: str, wrap: str, tmp_path: Path) -> None:
     state = {wrap + key: value for key, value in state_of(name).items()}
     file = tmp_path / "model.pth"
-    content: dict[str, Any] = {"state_dict": state, "epoch": 5, "rank1": 0.5} if "torchreid" in name else {"model": state}
+    content: dict[str, Any] = (
+        {"state_dict": state, "epoch": 5, "rank1": 0.5} if "torchreid" in name else {"model": state}
+    )
     torch.save(content, file)
     made, recognised = embedded(file)
     flip, parts = recognised.blueprint.flip, recognised.blueprint.parts

@@ -35,6 +35,8 @@ def cosine(kind: Kind, folder: Path) -> float:
     return float(ours @ theirs / ours.norm() / theirs.norm())
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ()) for name in KINDS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ()) for name in KINDS]
+)
 def test_embeddings_are_those_of_the_authors(name: str, tmp_path: Path) -> None:
     assert cosine(KINDS[name], tmp_path) >= 1 - 1e-6

@@ -109,7 +109,11 @@ CASES: dict[str, tuple[Write, dict[str, Any], str]] = {
         r"quantised ones \(blocks\.0\.mlp\.fc1\.weight\.absmax",
     ),
     "packed weights": (state({**RESNET, "fc._packed_params.dtype": blank((1,))}), {}, r"quantised ones"),
-    "without the last stage": (state(without(RESNET, "layer4")), {}, r"nearest is resnet\w*.*layer4\.0\.\S+ is missing"),
+    "without the last stage": (
+        state(without(RESNET, "layer4")),
+        {},
+        r"nearest is resnet\w*.*layer4\.0\.\S+ is missing",
+    ),
     "without one tensor": (state(without(RESNET, "layer3.1.bn2.bias")), {}, r"layer3\.1\.bn2\.bias is missing"),
     "one tensor of another shape": (state(WIDER), {}, r"conv1\.weight is 64 x 3 x 7 x 5, resnet\w* has 64 x 3 x 7 x 7"),
     "a block too many": (state(CUSTOM), {}, r"recognised resnet18, but not 10 other tensors: layer1\.2\."),
@@ -134,10 +138,18 @@ CASES: dict[str, tuple[Write, dict[str, Any], str]] = {
         {},
         r"recognised resnet18, but not 2 other tensors: bottleneck",
     ),
-    "another backbone given": (state(RESNET), {"model": {"backbone": "resnet50"}}, r"model\.backbone=resnet50: its ten"),
+    "another backbone given": (
+        state(RESNET),
+        {"model": {"backbone": "resnet50"}},
+        r"model\.backbone=resnet50: its ten",
+    ),
     "a stride given to a transformer": (state(VIT), {"model": {"last_stride": 1}}, r"model\.last_stride: expected a R"),
     "no such set of weights": (state(RESNET), {"key": "ema"}, r"ckpt_key=ema: no such weights"),
-    "windows of another size": (state(OTHER_WINDOW), {}, r"relative_position_bias_table is 225 x 3, swin_\w+ has 169 x 3: its windows"),
+    "windows of another size": (
+        state(OTHER_WINDOW),
+        {},
+        r"relative_position_bias_table is 225 x 3, swin_\w+ has 169 x 3: its windows",
+    ),
     "names of another framework": (
         state(renamed(RESNET, {"conv": "Conv_", "weight": "kernel"})),
         {},

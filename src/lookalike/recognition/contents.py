@@ -74,4 +74,6 @@ def read_contents(file: Path, key: str | None = None) -> Contents:
         called = content.get("callbacks") if isinstance(content, dict) else None
         callbacks = tuple(map(str, called)) if isinstance(called, dict) else ()
     tensors = {_WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _MADE.search(name)}
-    return Contents(file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks)
+    return Contents(
+        file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks
+    )

@@ -13,7 +13,19 @@ Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
 Flip = Literal["none", "sum", "mean", "unit sum"]
 FACTS = (  # in the order in which they are shown
     *("project", "weights", "architecture", "last_stride", "pooling", "gem_power", "neck", "taken"),
-    *("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip", "parts"),
+    *(
+        "height",
+        "width",
+        "resize",
+        "shorter_side",
+        "interpolation",
+        "antialias",
+        "mean",
+        "std",
+        "channels",
+        "flip",
+        "parts",
+    ),
 )
 
 

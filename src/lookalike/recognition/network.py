@@ -148,7 +148,7 @@ def pixels_of(recognised: Recognised) -> PixelSettings:
     Args:
         recognised: What the file holds.
     """
-    names = ("height", "width", "resize", "interpolation", "antialias")
+    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side")
     return PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
 
 
@@ -187,9 +187,7 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
 def _fill(network: nn.Module, values: dict[str, Tensor], blueprint: Blueprint) -> None:
     """Copies every tensor to its place."""
     wanted = network.state_dict()
-    shaped = {
-        name: at_size(name, value, wanted[name], blueprint) for name, value in values.items() if name in wanted
-    }
+    shaped = {name: at_size(name, value, wanted[name], blueprint) for name, value in values.items() if name in wanted}
     free = {name for name in wanted if name.endswith("num_batches_tracked")} | {"pool.gem.power"}
     norms = [name for name, part in network.named_modules() if isinstance(part, nn.BatchNorm1d)]
     free |= {f"{name}.{part}" for name in norms for part in ("weight", "bias")}  # a neck may have no scale or no shift

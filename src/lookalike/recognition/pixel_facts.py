@@ -6,7 +6,19 @@ from typing import Any
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Fact, Value
 
-NAMES = ("height", "width", "resize", "interpolation", "antialias", "mean", "std", "channels", "flip", "parts")
+NAMES = (
+    "height",
+    "width",
+    "resize",
+    "shorter_side",
+    "interpolation",
+    "antialias",
+    "mean",
+    "std",
+    "channels",
+    "flip",
+    "parts",
+)
 _KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
 _SIDES = ("height", "width")
 
@@ -38,18 +50,37 @@ def pixel_facts(
             facts[name] = saved[name]
         elif name in usual:
             facts[name] = Fact(usual[name][0], "convention", usual[name][1])
+    return _with_its_margin(facts, usual)
+
+
+def _with_its_margin(facts: dict[str, Fact], usual: Mapping[str, tuple[Value, str]]) -> dict[str, Fact]:
+    """The shorter side before the centre is cut out: in proportion where another size was given, none where none is."""
+    side, own = facts.get("shorter_side"), usual.get("height", (0, ""))[0]
+    if side is None or side.source == "given":
+        return facts
+    if facts["resize"].value != "crop" or facts["interpolation"].value == "area":
+        return {name: fact for name, fact in facts.items() if name != "shorter_side"}
+    height = facts["height"]
+    if height.source != side.source and isinstance(own, int) and isinstance(side.value, int) and own:
+        assert isinstance(height.value, int)
+        scaled = int(side.value * height.value / own)
+        facts["shorter_side"] = Fact(scaled, side.source, f"{side.evidence}, in proportion")
     return facts
 
 
-def timms(architecture: str, config: Mapping[str, Any]) -> dict[str, tuple[Value, str]]:
+def timms(architecture: str, config: Mapping[str, Any], cropped: bool = False) -> dict[str, tuple[Value, str]]:
     """What timm says of the pixels of an architecture.
 
     Args:
         architecture: Its name.
         config: Its `pretrained_cfg`.
+        cropped: Also how the centre of an image is cut out.
     """
     kernel = config["interpolation"] if config["interpolation"] in ("bilinear", "bicubic") else "bicubic"
+    height, share = config["input_size"][1], config.get("crop_pct") or 1.0
+    resize = {"squash": "stretch", "border": "pad"}.get(config.get("crop_mode", "center"), "crop")
     values: dict[str, Value] = {
+        **({"resize": resize, "shorter_side": int(height / share)} if cropped else {}),
         **dict(zip(_SIDES, config["input_size"][1:], strict=True)),
         **{"interpolation": kernel, "mean": list(config["mean"]), "std": list(config["std"])},
     }
@@ -71,6 +102,11 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
             scale = 255.0 if max(map(float, value)) > 1 else 1.0
             facts[name] = Fact([round(float(part) / scale, 6) for part in value], "saved settings", where)
         elif name in _SIDES and isinstance(value, int):
+            facts[name] = Fact(value, "saved settings", where)
+        elif name == "crop_pct" and isinstance(value, float | int) and "height" in facts:
+            height = int(str(facts["height"].value))
+            facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
+        elif name == "shorter_side" and isinstance(value, int):
             facts[name] = Fact(value, "saved settings", where)
         elif name == "resample" and value in _KERNELS:
             facts["interpolation"] = Fact(_KERNELS[value], "saved settings", where)

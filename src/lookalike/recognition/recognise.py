@@ -110,9 +110,7 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     else:
         facts["taken"] = Fact(*_typed(usual["taken"]))
     facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
-    hints = {
-        name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out
-    }
+    hints = {name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out}
     blueprint = Blueprint(
         authors.kind,
         {name: (f"{authors.wrapper}{name}",) for name in authors.names},
@@ -124,9 +122,7 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         flip=facts["flip"].value,  # type: ignore[arg-type]
         parts=_whole(facts["parts"]) or 1,
     )
-    return Recognised(
-        str(contents.file), facts, blueprint, authors.left_out, contents.others, list(convention.remarks)
-    )
+    return Recognised(str(contents.file), facts, blueprint, authors.left_out, contents.others, list(convention.remarks))
 
 
 def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> Recognised:
@@ -152,7 +148,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     facts |= _network_facts(contents, match, head, given)
     if taken := usual.get("taken"):
         facts["taken"] = Fact(*_typed(taken))
-    own = timms(match.architecture, vars(network)["pretrained_cfg"]) | _shown_sides(match)
+    own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm") | _shown_sides(match)
     usual = {**own, **usual, "parts": (1, "one vector of the whole image")}
     facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
     blueprint = Blueprint(
@@ -183,9 +179,7 @@ def _shown_sides(match: Match) -> dict[str, tuple[Value, str]]:
     return {name: (side * patch, where) for name in ("height", "width")} if side else {}
 
 
-_SIZE = (
-    "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of another size"
-)
+_SIZE = "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of another size"
 
 
 def _chosen(contents: Contents, project: Project, given: Given) -> tuple[Match, list[str]]:

@@ -23,7 +23,9 @@ _HEADS = re.compile(
 _NECKS = re.compile(r"(^|\.)(neck|bnneck|bn_neck|bottleneck|bottleneck_bn|feat_bn|bn_embedding|bn|feat\.bn)(\.\d+)?$")
 
 
-def read_unknown_head(contents: Contents, rest: list[str], width: int, size: int | str | None, neck: bool | None) -> Head:
+def read_unknown_head(
+    contents: Contents, rest: list[str], width: int, size: int | str | None, neck: bool | None
+) -> Head:
     """Sorts what is not the backbone's by names and shapes.
 
     Args:

@@ -49,6 +49,9 @@ class CheckpointPixels(Settings):
     resize: Literal["stretch", "crop", "pad"] | None = Field(None, description="what happens to the aspect ratio")
     interpolation: Literal["area", "bilinear", "bicubic", "lanczos"] | None = None
     antialias: bool | None = None
+    shorter_side: Side | None = Field(
+        None, description="of crop: pixels, to which it is scaled before the centre is cut"
+    )
 
 
 class InspectCommand(Settings):

@@ -13,7 +13,10 @@ HUGGING_FACE = Project(
     version="5",
     shown_by=_shown_by,
     facts={
-        "taken": ("the class token or mean behind the last norm", "last_hidden_state, pooler_output of CLIP and ConvNeXt"),
+        "taken": (
+            "the class token or mean behind the last norm",
+            "last_hidden_state, pooler_output of CLIP and ConvNeXt",
+        ),
         "antialias": (True, "image_transforms.py"),
         "channels": ("RGB", "image_utils.py"),
         "flip": ("none", "image processors of its models"),
@@ -24,6 +27,7 @@ HUGGING_FACE = Project(
         "width": ("crop_size.width", "size.width", "size.shortest_edge", "crop_size", "size"),
         "mean": ("image_mean",),
         "std": ("image_std",),
+        "shorter_side": ("size.shortest_edge",),
         "resample": ("resample",),
         "do_center_crop": ("do_center_crop",),
     },

@@ -20,6 +20,7 @@ PYTORCH_METRIC_LEARNING = Project(
         "height": (227, "RandomResizedCrop and CenterCrop of examples/notebooks"),
         "width": (227, "RandomResizedCrop and CenterCrop of examples/notebooks"),
         "resize": ("crop", "Resize(256), CenterCrop(227) of examples/notebooks"),
+        "shorter_side": (256, "Resize(256), CenterCrop(227) of examples/notebooks"),
         "interpolation": ("bilinear", "torchvision's Resize"),
         "antialias": (True, "torchvision's Resize of a picture"),
         "mean": (IMAGENET["mean"], "Normalize of examples/notebooks"),

@@ -18,7 +18,6 @@ TIMM = Project(
     shown_by=_shown_by,
     facts={
         "taken": ("before the classifier", "forward_head(pre_logits=True)"),
-        "resize": ("crop", "data/transforms_factory.py"),
         "antialias": (True, "data/transforms_factory.py"),
         "channels": ("RGB", "data/dataset.py"),
         "flip": ("none", "validate.py"),
@@ -27,6 +26,7 @@ TIMM = Project(
     settings={
         "architecture": ("arch", "architecture", "model"),
         "input_size": ("pretrained_cfg.input_size",),
+        "crop_pct": ("pretrained_cfg.crop_pct", "crop_pct"),
         "mean": ("pretrained_cfg.mean", "mean"),
         "std": ("pretrained_cfg.std", "std"),
         "interpolation": ("pretrained_cfg.interpolation", "interpolation"),

@@ -18,6 +18,7 @@ TORCHVISION = Project(
         "height": (224, "--val-crop-size of references/classification/train.py"),
         "width": (224, "--val-crop-size of references/classification/train.py"),
         "resize": ("crop", "ClassificationPresetEval of references/classification/presets.py"),
+        "shorter_side": (256, "--val-resize-size of references/classification/train.py"),
         "interpolation": ("bilinear", "--interpolation of references/classification/train.py"),
         "antialias": (True, "ClassificationPresetEval of references/classification/presets.py"),
         "mean": (IMAGENET["mean"], "ClassificationPresetEval of references/classification/presets.py"),

@@ -8,7 +8,6 @@ import re
 from lookalike.recognition.renaming.renamed import Renaming, Shape
 
 
-
 def _flat(shape: Shape) -> Shape:
     """[C, 1, 1] -> [C]."""
     return shape[:1]
