@@ -1,4 +1,4 @@
-"""Graphs of ONNX and OpenVINO are run as they are: their input is read from them, the scaling of pixels is asked for."""
+"""Graphs of ONNX and OpenVINO are run as they are: how pixels are scaled is asked for, the rest is read from them."""
 
 import base64
 import zlib
@@ -15,7 +15,7 @@ from lookalike import Model
 from lookalike.errors import LookalikeError
 from lookalike.recognition.graphs import graph_facts, read_graph
 
-# Conv (3 x 3, stride 2, 4 channels, weights (0..107 mod 7 - 3) / 5), Relu, GlobalAveragePool, Flatten of [b, 3, 32, 24],
+# Conv (3 x 3, stride 2, 4 channels, weights (0..107 mod 7 - 3) / 5), Relu, mean, Flatten of [b, 3, 32, 24],
 # written by onnx 1.23.
 ONNX = (
     "c-rIOu)5B|rO3rt!NpiE#F(ta;+&sXrX|3|UR+X?nUY%Uz~sQRfRUYxhl?>;h_OhCB`7tgluMF}u}FxqKuOR&CqF4M$FVH6C^0=XAU{8ci=T_JK!`C_iQ"

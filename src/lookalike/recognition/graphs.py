@@ -132,8 +132,8 @@ def graph_facts(file: Path, graph: Graph, model: Mapping[str, Any], pixels: Mapp
         given = model.get(name)
         if given is None and not graph.takes_bytes:
             raise ModelError(
-                f"{file}: no graph says how pixels are scaled before they enter: give model.mean and model.std, such as "
-                "model.mean=[0.485,0.456,0.406] model.std=[0.229,0.224,0.225]; [0,0,0] and [1,1,1] for 0..1"
+                f"{file}: no graph says how pixels are scaled before they enter: give model.mean and model.std, such "
+                "as model.mean=[0.485,0.456,0.406] model.std=[0.229,0.224,0.225]; [0,0,0] and [1,1,1] for 0..1"
             )
         facts[name] = Fact(
             given or value, "given" if given else "shapes", f"model.{name}" if given else "it takes uint8"
