@@ -174,7 +174,7 @@ class Model:
         need_workers(workers)
         with needing("train", "Model.from_checkpoint"):
             from lookalike.export.network_encoder import encoder_of
-            from lookalike.models.restore import held_out_of, restore
+            from lookalike.recognition.restore import held_out_of, restore
         from lookalike.settings.check import flat
 
         file = path_of(file, "Model.from_checkpoint")

@@ -13,11 +13,11 @@ from lookalike.export.export import write_weights
 from lookalike.export.graph import ExportError, write_graph
 from lookalike.export.parity import float32_encoder, noise_images
 from lookalike.inference.encoder import Encoder
-from lookalike.models.embedder import Embedder
+from lookalike.models.image_network import ImageNetwork
 from lookalike.models.torch_network import TorchNetwork
 
 
-def encoder_of(embedder: Embedder, pixels: PixelSettings, folder: Path, device: Literal["cpu", "cuda"]) -> Encoder:
+def encoder_of(embedder: ImageNetwork, pixels: PixelSettings, folder: Path, device: Literal["cpu", "cuda"]) -> Encoder:
     """What runs a network in float32: on a processor the same graph that its bundle would have.
 
     So a checkpoint and the bundle made of it give the same embeddings and have the same fingerprint. Where OpenVINO

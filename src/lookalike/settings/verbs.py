@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
 from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText, PlaceText, SwitchOrPath
@@ -177,7 +178,7 @@ class EvalCommand(Settings):
     gallery: PlaceText | None = Field(
         description="folder or address of a gallery: how well it names these images; all where there are no splits"
     )
-    ckpt_path: PathText | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
+    ckpt_path: PathText | None = Field(description="a checkpoint, of lookalike or of any other project")
     ckpt_key: str | None = Field(
         description="which set of weights, where the checkpoint holds several, such as state_dict_ema; null = its own"
     )
@@ -195,8 +196,8 @@ class EvalCommand(Settings):
     precision: Precision
     workers: Workers
     logger: Logger
-    pixels: Pixels
-    model: Model
+    pixels: CheckpointPixels | None = Field(None, description="of a checkpoint of another project; null = as it shows")
+    model: CheckpointModel | None = Field(None, description="likewise, such as model.last_stride=1; null = as it shows")
 
 
 class PredictCommand(Settings):

@@ -14,7 +14,7 @@ from embedders import pictures
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import CheckpointError, LookalikeError, ModelError
 from lookalike.models.embedder import Embedder
-from lookalike.models.restore import restore
+from lookalike.recognition.restore import restore
 from lookalike.settings.check import SettingsError
 
 
