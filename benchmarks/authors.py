@@ -22,7 +22,7 @@ import torch
 from lookalike.data.images import read_image
 from lookalike.data.pixels import PixelSettings
 from lookalike.models.checkpoint_tensors import read_weights
-from lookalike.models.networks.assembled import Assembled, assembled
+from lookalike.models.networks.assembled import Assembled, assembled, wrapper_of
 from lookalike.models.networks.conventions.every import CONVENTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -60,23 +60,24 @@ class Line:
         return f"| {' | '.join(map(str, cells))} |"
 
 
-def filled(made: Assembled, tensors: dict[str, torch.Tensor]) -> None:
-    """Gives the network the tensors of the file, each by its name."""
+def filled(file: Path, size: tuple[int, int]) -> Assembled:
+    """The network that the names and shapes of a file show, with its tensors, each by its name."""
+    tensors = read_weights(file).tensors
+    wrapper = wrapper_of(list(tensors))
+    tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
+    made = assembled({name: tuple(tensor.shape) for name, tensor in tensors.items()}, size)
+    assert made is not None, f"{file}: not recognised"
     own = made.network.state_dict()
-    given = {name: tensors[made.prefix + name] for name in own if made.prefix + name in tensors}
-    made.network.load_state_dict({**own, **given})
+    made.network.load_state_dict({**own, **{name: tensors[name] for name in own if name in tensors}})
     made.network.eval()
+    return made
 
 
 def read(folder: Path) -> Line:
     """Embeds the images with the checkpoint of one kind, by our own reading of file and images."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     files = [Path(file) for file in about["images"]]
-    tensors = read_weights(folder / about["checkpoint"]).tensors
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    made = assembled(shapes, tuple(about["size"]))
-    assert made is not None, f"{about['kind']}: not recognised"
-    filled(made, tensors)
+    made = filled(folder / about["checkpoint"], tuple(about["size"]))
     height, width = about["size"]
     way = made.convention
     settings = PixelSettings(height, width, way.resize, way.interpolation, way.antialias)
@@ -137,7 +138,8 @@ def write_names(folder: Path) -> None:
     if about["kind"].endswith(("-legacy", "-safetensors", "-lightning")):
         return
     NAMES.mkdir(exist_ok=True)
-    kept = {name: about[name] for name in ("project", "version", "size", "golden", "tensors")}
+    kept = {name: about[name] for name in ("project", "version", "size", "tensors")}
+    kept |= {} if about["replica"] else {"golden": about["golden"]}
     kept |= {"cameras": about["cameras"]} if about.get("cameras") else {}
     text = json.dumps(kept, indent=0, ensure_ascii=False)
     (NAMES / f"{about['kind']}.json").write_text(f"{text}\n", encoding="utf-8")

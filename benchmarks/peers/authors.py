@@ -341,13 +341,14 @@ def golden(kind: Kind, network: nn.Module) -> dict[str, Any]:
         for name, value in state.items():
             value.copy_(torch.from_numpy(recipe.filled(name, tuple(value.shape))))
         made = kind.run(network.eval(), torch.from_numpy(recipe.pixels(*kind.size)))
+    assert torch.isfinite(made).all(), "the weights of the recipe are too large for this network"
     directions = recipe.projected(made.numpy())
     return {"size": made.shape[1], "projected": [[float(f"{value:.7g}") for value in row] for row in directions]}
 
 
 def _version(package: str) -> str:
     try:
-        return version(package)
+        return f"{package} {version(package)}"
     except PackageNotFoundError:
         return package
 

@@ -30,7 +30,8 @@ def filled(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) < 2 or "embed" in last or "token" in last:
         return (0.2 * values).astype(np.float32)
     values /= math.sqrt(np.prod(shape[1:]))
-    return (np.abs(values) if shape[0] == 1 else values).astype(np.float32)
+    alone = shape[0] == 1 and "NL_" not in name  # the products of non-local blocks have no relu, and would grow
+    return (np.abs(values) if alone else values).astype(np.float32)
 
 
 def pixels(height: int, width: int) -> np.ndarray:

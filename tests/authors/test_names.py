@@ -61,9 +61,10 @@ def test_names_and_shapes_are_those_of_the_authors(kind: str) -> None:
 
 
 def _marked() -> list[Any]:
-    """Kinds, those marked that take a while."""
-    sizes = {kind: sum(int(np.prod(shape)) for shape in shapes_of(kind).values()) for kind in KINDS}
-    return [pytest.param(kind, marks=[pytest.mark.slow] if sizes[kind] > _LARGE else []) for kind in KINDS]
+    """Kinds, those marked that take a while; replicas are run themselves (`test_replicas`)."""
+    own = [kind for kind in KINDS if not kind.startswith("replica-")]
+    sizes = {kind: sum(int(np.prod(shape)) for shape in shapes_of(kind).values()) for kind in own}
+    return [pytest.param(kind, marks=[pytest.mark.slow] if sizes[kind] > _LARGE else []) for kind in own]
 
 
 @pytest.mark.parametrize("kind", _marked())
@@ -76,6 +77,7 @@ def test_the_embedding_is_that_of_the_authors(kind: str) -> None:
         embedding = network.with_rules()(torch.from_numpy(recipe.pixels(*kept(kind)["size"])), sides)
     golden = kept(kind)["golden"]
     assert embedding.shape == (recipe.IMAGES, golden["size"])
+    assert np.isfinite(golden["projected"]).all()
     np.testing.assert_allclose(recipe.projected(embedding.numpy()), golden["projected"], atol=2e-5)
     assert np.abs(np.diff(golden["projected"], axis=0)).max() > 1e-3  # two images, two embeddings
 

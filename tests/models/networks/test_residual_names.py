@@ -14,7 +14,7 @@ from small_networks import TINY, shapes_of
         replace(TINY, ibn="a", squeeze=True),
         replace(TINY, ibn="b", bottleneck=False),
         replace(TINY, non_local=(0, 2, 1, 0), non_local_inner=3),
-        replace(TINY, width=64, groups=32, group_width=4),
+        replace(TINY, width=64, groups=32, group_width=4, ibn="a", ibn_stages=4),
     ],
 )
 def test_options_are_read_back_from_names_and_shapes(options: ResidualOptions) -> None:

@@ -2,7 +2,8 @@
 
 What is changed, and by whom:
 
-    ibn a               half of the first norm of each block by image (stages 1 to 3); XingangPan/IBN-Net
+    ibn a               half of the first norm of each block by image, in stages 1 to 3 (XingangPan/IBN-Net) or, in
+                        fast-reid's ResNeXt, in all four
     ibn b               an instance norm behind the sum of the last block of stages 1 and 2, and in the stem; IBN-Net
     squeeze             squeeze-and-excitation behind the last norm of each block; IBN-Net's `se_`, fast-reid WITH_SE
     non_local           behind the last blocks of a stage; AGW (mangye16/ReID-Survey), fast-reid WITH_NL
@@ -34,6 +35,7 @@ class ResidualOptions:
         layers: Blocks per stage.
         bottleneck: Blocks of three convolutions that widen fourfold, else of two.
         ibn: Empty, `a` or `b`.
+        ibn_stages: How many stages have `a`.
         squeeze: See above.
         non_local: How many last blocks of each stage are followed by a non-local one.
         non_local_inner: Inner channels of these.
@@ -48,6 +50,7 @@ class ResidualOptions:
     layers: tuple[int, ...] = (3, 4, 6, 3)
     bottleneck: bool = True
     ibn: Literal["", "a", "b"] = ""
+    ibn_stages: int = 3
     squeeze: bool = False
     non_local: tuple[int, ...] = (0, 0, 0, 0)
     non_local_inner: int = 1
@@ -153,7 +156,7 @@ class ResidualTrunk(nn.Module):
                 planes,
                 1 if block else stride,
                 options,
-                mixed=options.ibn == "a" and stage < 3,
+                mixed=options.ibn == "a" and stage < options.ibn_stages,
                 after=options.ibn == "b" and stage < 2 and block == count - 1,
             )
             for block in range(count)

@@ -23,13 +23,15 @@ def residual_options(shapes: Shapes, base: ResidualOptions | None = None) -> Res
     last = counts[0] - 1
     bottleneck = "layer1.0.conv3.weight" in shapes
     groups = middle[0] // middle[1] if bottleneck and middle[1] else 1
+    mixed = sum(f"layer{stage}.0.bn1.IN.weight" in shapes for stage in range(1, 5))
     non_local = _counts(shapes, r"NL_([1-4])\.(\d+)\.g\.weight")
     inner = next((shape[0] for name, shape in shapes.items() if re.fullmatch(r"NL_\d\.\d+\.g\.weight", name)), 1)
     return replace(
         base or ResidualOptions(),
         layers=counts,
         bottleneck=bottleneck,
-        ibn="a" if "layer1.0.bn1.IN.weight" in shapes else "b" if f"layer1.{last}.IN.weight" in shapes else "",
+        ibn="a" if mixed else "b" if f"layer1.{last}.IN.weight" in shapes else "",
+        ibn_stages=mixed or 3,
         squeeze="layer1.0.se.fc.0.weight" in shapes,
         non_local=non_local,
         non_local_inner=inner,
