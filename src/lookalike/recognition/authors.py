@@ -1,11 +1,12 @@
 """Networks of person re-identification that their authors' names and shapes show, whole: see `models.networks`."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
 
-from lookalike.models.networks.assembled import assembled
+from lookalike.models.networks.assembled import assembled, wrapper_of
 from lookalike.models.networks.conventions.convention import Convention
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.surgery import own_last_stride
@@ -15,7 +16,6 @@ _BASELINE = r"classifier\w*\.\w+|bottleneck\w*\.\w+|base\.(fc|head)\.\w+"
 _LEFT_OUT = {
     "fast-reid": r"heads\.(weight|classifier(\.\w+)?|cls_layer\.\w+)|pixel_(mean|std)|loss\w*\..*",
     "reid-strong-baseline": _BASELINE,
-    "AGW": _BASELINE,
     "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(fc|classifier|head)\.\w+",
     "torchreid": r"classifier(\.\d+)?\.\w+|classifier_\w+\.\w+|conv5\.layers\..*",
     "TransReID": rf"{_BASELINE}|b[12]\..*",
@@ -77,30 +77,39 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
         size: Height and width that were given.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in contents.tensors.items()}
-    with torch.device("meta"):
-        there = assembled(shapes, size)
-    if there is None:
-        return None
-    project = there.convention.project.partition(" ")[0]
-    inner = [name.removeprefix(there.prefix) for name in shapes if name.startswith(there.prefix)]
-    shown = _shown(contents, project, inner)
-    if not shown:
-        return None
-    names = tuple(name for name in there.network.state_dict() if f"{there.prefix}{name}" in shapes)
-    used = {f"{there.prefix}{name}" for name in names}
-    behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(there.prefix))} - used
-    return Authors(
-        project,
-        there.convention,
-        there.prefix,
-        names,
-        [name for name in shapes if name in behind],
-        [name for name in shapes if name not in behind | used],
-        _kind(there.network),
-        _last_stride(there.network),
-        _SETTINGS.get(project, _OF_BASELINES),
-        shown,
-    )
+    for wrapper in _wrappers(list(shapes)):
+        inner = {name.removeprefix(wrapper): shape for name, shape in shapes.items() if name.startswith(wrapper)}
+        with torch.device("meta"):
+            there = assembled(inner, size or (256, 128))
+        shown = "" if there is None else _shown(contents, there.project, list(inner))
+        if there is None or not shown:
+            continue
+        names = tuple(name for name in there.network.state_dict() if name in inner)
+        used = {f"{wrapper}{name}" for name in names}
+        pattern = _LEFT_OUT[there.project]
+        behind = {name for name in shapes if re.fullmatch(pattern, name.removeprefix(wrapper))} - used
+        return Authors(
+            there.convention.project.partition(" ")[0],
+            there.convention,
+            wrapper,
+            names,
+            [name for name in shapes if name in behind],
+            [name for name in shapes if name not in behind | used],
+            _kind(there.network),
+            _last_stride(there.network),
+            _SETTINGS.get(there.project, _OF_BASELINES),
+            shown,
+        )
+    return None
+
+
+def _wrappers(names: list[str]) -> list[str]:
+    """What stands before all names, and before most of them: `net.` of a Lightning module with a loss beside it."""
+    counts = Counter(name.partition(".")[0] + "." for name in names if "." in name)
+    common = wrapper_of(names)
+    most = [prefix for prefix, count in counts.most_common(1) if count * 2 > len(names)]
+    inside = [prefix + wrapper_of([n.removeprefix(prefix) for n in names if n.startswith(prefix)]) for prefix in most]
+    return list(dict.fromkeys([common, *most, *inside]))
 
 
 def _shown(contents: Contents, project: str, names: list[str]) -> str:

@@ -4,7 +4,7 @@ from lookalike.models.foreign_names import first_names
 from lookalike.recognition.facts import FACTS, Recognised, printed
 from lookalike.recognition.recognise import Given
 
-_COLUMN = 60  # letters of a value, beyond which the evidence begins a line of its own
+_COLUMN = 44  # letters of a value, beyond which the evidence begins a line of its own
 
 
 def page(recognised: Recognised, given: Given) -> list[str]:
@@ -18,7 +18,7 @@ def page(recognised: Recognised, given: Given) -> list[str]:
     rows = [
         (name, printed(recognised.facts[name].value), recognised.facts[name])
         for name in FACTS
-        if name in recognised.facts
+        if name in recognised.facts and (name, recognised.facts[name].value) != ("parts", 1)
     ]
     names, values = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     for name, value, fact in rows:
@@ -43,6 +43,8 @@ def command(recognised: Recognised, given: Given) -> str:
         given: What a person said of it.
     """
     said = {f"model.{name}": value for name, value in given.model.items() if value not in (None, "auto")}
+    if given.model.get("embedding_size", "auto") is None:
+        said["model.embedding_size"] = None
     said |= {f"pixels.{name}": value for name, value in given.pixels.items() if value is not None}
     said |= {"ckpt_key": given.key} if given.key else {}
     settings = "".join(f" {name}={printed(value)}" for name, value in said.items())
