@@ -131,8 +131,17 @@ def _kind(network: torch.nn.Module) -> str:
         if hasattr(options, "ibn"):
             return _residual(options)
         values = vars(options)
-        return f"{type(part).__name__} {', '.join(f'{name} {value}' for name, value in values.items())}"
-    return type(network).__name__
+        if "channels" in values:
+            share = values["channels"][0] / 64
+            kind = "" if values["kind"] == "plain" else f"_{values['kind']}"
+            return f"osnet{kind}_x{str(share).replace('.', '_')}"
+        return f"{_spaced(type(part).__name__)}, {values['width']} wide"
+    return _spaced(type(network).__name__)
+
+
+def _spaced(name: str) -> str:
+    """`vision transformer` of `VisionTransformer`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _residual(options: object) -> str:
