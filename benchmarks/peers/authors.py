@@ -166,6 +166,7 @@ def replica_kind(name: str) -> Kind:
         *(project, commit, build, run, read, state_dict),
         size=build.size,
         replica=True,
+        golden=False,
         settings={"cameras": 6} if trans else {},
     )
 
