@@ -19,8 +19,9 @@ from lookalike.recognition.recognise import Given, recognise
 
 sys.path.append(str(Path(__file__).parents[1] / "models" / "networks"))
 
-from small_networks import fill, pixels
 from test_assembled import BARE, NETWORKS, UNPADDED
+
+from small_networks import fill, pixels
 
 WITHOUT_CAMERAS = [name for name in NETWORKS if name not in ("TransReID", "TransReID local", "CLIP-ReID")]
 SIZE = {"height": 64, "width": 32}

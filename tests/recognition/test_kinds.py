@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kinds import KINDS, Kind
+from checkpoint_kinds import KINDS, Kind
 from lookalike.data.any_image import read_any
 from lookalike.recognition.network import network_of, pixels_of
 from lookalike.recognition.recognise import Given, recognise

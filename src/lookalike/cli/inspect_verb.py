@@ -17,6 +17,7 @@ def inspect(settings: "InspectCommand") -> int:
     from lookalike.outputs import need_files
 
     with needing("train", "lookalike inspect"):
+        from lookalike.recognition.graphs import graph_facts, is_graph, read_graph
         from lookalike.recognition.page import page
         from lookalike.recognition.recognise import given_of, recognise
     from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
@@ -25,7 +26,11 @@ def inspect(settings: "InspectCommand") -> int:
     if settings.output:
         need_files(Path(settings.output), (), inputs_of(settings))
     given = given_of(settings.model or CheckpointModel(), settings.pixels or CheckpointPixels(), settings.ckpt_key)
-    recognised, _ = recognise(path_of(settings.ckpt_path, "ckpt_path"), given)
+    file = path_of(settings.ckpt_path, "ckpt_path")
+    if is_graph(file):
+        recognised = graph_facts(file, read_graph(file, given.key), given.model, given.pixels)
+    else:
+        recognised, _ = recognise(file, given)
     if settings.output:
         write_json(Path(settings.output), recognised.to_dict())
     for line in page(recognised, given):

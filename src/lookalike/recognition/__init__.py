@@ -11,6 +11,7 @@ In reading order:
     surgery          the stride of the last stage of a ResNet
     authors          networks of re-identification that their authors' names and shapes show
     backbones        which network of timm stands in a file, and under which names
+    first_weights    the tensors of a backbone, for a training run
     heads            what stands between the pooling and the embedding
     unknown_heads    the same where the project is not known
     pixel_facts      how the project that wrote a checkpoint reads its images
@@ -19,5 +20,6 @@ In reading order:
     page             what is shown of it on a terminal
     positions        position embeddings brought to another size of images
     network          the network of a blueprint, filled from a file
+    graphs           ONNX and OpenVINO graphs
     restore          the network of a checkpoint, of `lookalike train` or of another project
 """

@@ -21,7 +21,8 @@ _LEFT_OUT = {
     "TransReID": rf"{_BASELINE}|b[12]\..*",
     "CLIP-ReID": rf"{_BASELINE}|text_encoder\..*|prompt_learner\..*",
 }
-_SETTINGS = {
+_Names = dict[str, tuple[str, ...]]
+_SETTINGS: dict[str, _Names] = {
     "fast-reid": {
         "last_stride": ("model.backbone.last_stride",),
         "size": ("input.size_test",),
@@ -30,7 +31,7 @@ _SETTINGS = {
     },
     "layumi": {"last_stride": ("stride",)},
 }
-_OF_BASELINES = {  # reid-strong-baseline and its children have one form of settings
+_OF_BASELINES: _Names = {  # reid-strong-baseline and its children have one form of settings
     "last_stride": ("model.last_stride",),
     "size": ("input.size_test",),
     "mean": ("input.pixel_mean",),
@@ -64,7 +65,7 @@ class Authors:
     unexplained: list[str]
     kind: str
     last_stride: int | None
-    settings: dict[str, tuple[str, ...]]
+    settings: _Names
     shown_by: str
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.projects.project import Project, Step
 from lookalike.recognition.facts import Kind, Layer
+from lookalike.recognition.projects.project import Project, Step
 
 _PARTS = ("weight", "bias", "running_mean", "running_var")
 _POWER = re.compile(r"(^|\.)(p|power)$")

@@ -20,7 +20,7 @@ def page(recognised: Recognised, given: Given) -> list[str]:
         for name in FACTS
         if name in recognised.facts
     ]
-    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    names, values = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     for name, value, fact in rows:
         source = f"{fact.source}: {fact.evidence}" if fact.evidence else fact.source
         lines.append(f"  {name:<{names}}  {value:<{min(values, _COLUMN)}}  {source}")

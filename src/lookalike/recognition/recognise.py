@@ -1,11 +1,11 @@
 """What a checkpoint holds, worked out from the file alone: names, shapes, saved settings, and the project's ways."""
 
 import re
-from math import isqrt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -61,7 +61,7 @@ def given_of(model: CheckpointModel, pixels: CheckpointPixels, key: str | None) 
     return Given(model.model_dump(), pixels.model_dump(), key)
 
 
-def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str, Tensor]]:  # noqa: B008 - frozen
+def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str, Tensor]]:
     """Works out what a file holds.
 
     Args:
@@ -91,7 +91,9 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     refuse_cameras(contents, authors.kind, authors.names)
     convention = authors.convention
     cited = f"{convention.project} {convention.version}"
-    usual = {name: (value, f"{where} ({cited})") for name, (value, where) in convention.facts().items()}
+    usual: dict[str, tuple[Value, str]] = {
+        name: (cast(Value, value), f"{where} ({cited})") for name, (value, where) in convention.facts().items()
+    }
     facts = {
         "project": Fact(authors.project, "shapes", authors.shown_by),
         "weights": _weights(contents, given),
@@ -99,7 +101,8 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     }
     if authors.last_stride is not None:
         usual["last_stride"] = (authors.last_stride, f"as {cited} builds it")
-        facts["last_stride"] = _fact("last_stride", contents, authors.settings, usual, given.model)  # type: ignore[assignment]
+        stride = _fact("last_stride", contents, authors.settings, usual, given.model)
+        facts |= {"last_stride": stride} if stride else {}
     taken = ""
     if given.model.get("bn_neck") is not None:
         taken = "after" if given.model["bn_neck"] else "before"
@@ -176,10 +179,13 @@ def _shown_sides(match: Match) -> dict[str, tuple[Value, str]]:
     side = next((isqrt(count) for count in (places, places - tokens) if isqrt(count) ** 2 == count), 0)
     patch = match.places["patch_embed.proj.weight"].shape[-1]
     where = f"{', '.join(match.places['pos_embed'].names)} of {places} places"
-    return {name: (side * patch, where) for name in ("height", "width")} if side else {}
+    return dict.fromkeys(("height", "width"), (side * patch, where)) if side else {}
 
 
-_SIZE = "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of another size"
+_SIZE = (
+    "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of another "
+    "size"
+)
 
 
 def _chosen(contents: Contents, project: Project, given: Given) -> tuple[Match, list[str]]:

@@ -192,8 +192,8 @@ def refuse_unexplained(contents: Contents, network: str, unexplained: list[str],
     stem, size = head.doubtful if head is not None and head.doubtful is not None else ("", 0)
     if head is not None and stem and all(name.startswith(f"{stem}.") for name in unexplained):
         raise ModelError(
-            f"{contents.file}: recognised {network}; {stem} ({size} x {head.width}) may be its head or a classifier, and "
-            f"the file does not say which: give model.embedding_size={size} if what it gives is the embedding, or "
+            f"{contents.file}: recognised {network}; {stem} ({size} x {head.width}) may be its head or a classifier, "
+            f"and the file does not say which: give model.embedding_size={size} if what it gives is the embedding, or "
             "model.embedding_size=null for what stands before it"
         )
     if unexplained:

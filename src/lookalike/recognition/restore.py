@@ -139,7 +139,7 @@ def _recognised(file: Path, said: "_Said", key: str | None) -> tuple[ImageNetwor
     network = network_of(recognised, tensors)
     say(f"{file}: {recognised}")
     facts = recognised.facts
-    built = {name: facts[name].value for name in ("last_stride", "mean", "std") if name in facts}
+    built: dict[str, Any] = {name: facts[name].value for name in ("last_stride", "mean", "std") if name in facts}
     return network, pixels_of(recognised), {**said.model.model_dump(), **built, "backbone": facts["architecture"].value}
 
 

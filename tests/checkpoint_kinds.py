@@ -219,7 +219,7 @@ def _trunk() -> nn.Module:
 
 
 def oml(network: nn.Module, folder: Path) -> Path:
-    """As a ModuleCheckpoint of open-metric-learning does: the extractor under `model.model`, the criterion beside it."""
+    """As open-metric-learning's checkpoints are: the extractor under `model.model`, the criterion beside it."""
     state = {f"model.model.{name}": value for name, value in network.state_dict().items()}
     state["criterion.weight"] = torch.randn(9, 512)
     callbacks = {"ModelCheckpoint{'monitor': 'val/OVERALL/cmc/1', 'mode': 'max'}": {"best_k_models": {}}}
