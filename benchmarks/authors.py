@@ -145,6 +145,8 @@ def read(folder: Path) -> Line:
         ours, said = by_recognition(about, file)
     except LookalikeError as error:
         return Line(about, own, None, str(error).rpartition(": ")[2], "", apart, unused)
+    except Exception as error:  # a fault of ours: the table says so, and the exit code
+        return Line(about, own, 0.0, "", f"{type(error).__name__}: {error}", apart, unused)
     return Line(about, own, _nearness(ours, theirs), "", said, apart, unused)
 
 
