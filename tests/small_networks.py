@@ -1,17 +1,11 @@
 """Small networks of re-identification for tests, filled so that every tensor matters."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
+import recipe
 import torch
 from torch import Tensor, nn
 
 from lookalike.models.networks.residual import ResidualOptions
-
-sys.path.append(str(Path(__file__).parent / "authors"))
-
-import recipe
 
 TINY = ResidualOptions(layers=(1, 2, 2, 1), width=16)
 

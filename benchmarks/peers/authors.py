@@ -12,115 +12,35 @@ Networks of projects that no registry has are those of tests/authors/replicas.py
 
 import collections
 import collections.abc
-import contextlib
 import importlib
 import importlib.util
-import io
 import json
 import sys
 import types
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from author_kind import (
+    IDENTITIES,
+    IMAGENET,
+    Kind,
+    beside,
+    by_torchvision,
+    legacy,
+    lightning,
+    lived,
+    quiet,
+    safetensors,
+    state_dict,
+)
+from author_libraries import library_kinds
 from torch import Tensor, nn
 
-ROOT = Path(__file__).parents[2]
-IDENTITIES = 751  # of Market-1501
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-
-
-def _beside(name: str) -> types.ModuleType:
-    """A module of tests/authors, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / "authors" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-recipe = _beside("recipe")
-
-
-@dataclass
-class Kind:
-    """One kind of checkpoint.
-
-    Attributes:
-        project: Whose code makes it.
-        package: Whose version is told; a commit for a replica.
-        build: Makes the network.
-        run: What the project's test makes of normalised images [B, 3, H, W].
-        read: Reads a file as the project does, to normalised [3, H, W].
-        save: Writes the checkpoint; returns its path.
-        size: Height and width of the images.
-        replica: Whether it is built after the project instead of by it.
-        settings: What no name and shape tells.
-    """
-
-    project: str
-    package: str
-    build: Callable[[], nn.Module]
-    run: Callable[[nn.Module, Tensor], Tensor]
-    read: Callable[[str], Tensor]
-    save: Callable[[nn.Module, Path], Path]
-    size: tuple[int, int] = (256, 128)
-    replica: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def lived(network: nn.Module, run: Callable[[nn.Module, Tensor], Tensor], images: Tensor) -> nn.Module:
-    """Norms with weights and statistics as after training: those of real images, of which no two are alike."""
-    torch.manual_seed(3)
-    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.LayerNorm)
-    for part in network.modules():
-        if isinstance(part, norms) and part.weight is not None:
-            nn.init.uniform_(part.weight, 0.5, 1.5)
-            nn.init.uniform_(part.bias, -0.3, 0.3)
-    for name, parameter in network.named_parameters():
-        if name.rpartition(".")[2] in ("sie_embed", "cv_embed", "cls_token", "pos_embed"):
-            nn.init.normal_(parameter, std=0.3)
-    network.eval()
-    for part in network.modules():
-        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
-            part.train()
-            part.momentum = 0.6
-    with torch.no_grad():
-        for _ in range(3):
-            run(network, images.clone())
-    return network.eval()
-
-
-def state_dict(network: nn.Module, folder: Path) -> Path:
-    """As most scripts do: torch.save(model.state_dict())."""
-    torch.save(network.state_dict(), folder / "model.pth")
-    return folder / "model.pth"
-
-
-def by_torchvision(size: tuple[int, int], bicubic: bool, normalised: Any = IMAGENET) -> Callable[[str], Tensor]:
-    """Resize of a picture, ToTensor, Normalize."""
-    from torchvision import transforms
-
-    mode = transforms.InterpolationMode.BICUBIC if bicubic else transforms.InterpolationMode.BILINEAR
-    steps = transforms.Compose(
-        [transforms.Resize(size, interpolation=mode), transforms.ToTensor(), transforms.Normalize(*normalised)]
-    )
-    return lambda file: steps(Image.open(file).convert("RGB"))
+recipe = beside("recipe")
 
 
 def torchreid_kind(name: str, size: tuple[int, int] = (256, 128)) -> Kind:
@@ -129,14 +49,14 @@ def torchreid_kind(name: str, size: tuple[int, int] = (256, 128)) -> Kind:
     from torchreid.reid.data.transforms import build_transforms
     from torchreid.reid.utils import read_image, save_checkpoint
 
-    with _quiet():
+    with quiet():
         steps = build_transforms(*size)[1]
 
     def save(network: nn.Module, folder: Path) -> Path:
         optimiser = torch.optim.Adam(network.parameters(), 3e-4)
         scheduler = torch.optim.lr_scheduler.StepLR(optimiser, 20)
         state = {"state_dict": network.state_dict(), "epoch": 60, "rank1": 0.94, "optimizer": optimiser.state_dict()}
-        with _quiet():
+        with quiet():
             save_checkpoint({**state, "scheduler": scheduler.state_dict()}, str(folder))
         return folder / "model.pth.tar-60"
 
@@ -232,7 +152,7 @@ def clip_reid_kind(name: str, cameras: int = 0) -> Kind:
 
 def replica_kind(name: str) -> Kind:
     """A network of tests/authors/replicas.py."""
-    replicas = _beside("replicas")
+    replicas = beside("replicas")
     build, project, commit = replicas.REPLICAS[name]
     trans = project == "TransReID"
 
@@ -246,51 +166,13 @@ def replica_kind(name: str) -> Kind:
         *(project, commit, build, run, read, state_dict),
         size=build.size,
         replica=True,
+        golden=False,
         settings={"cameras": 6} if trans else {},
     )
 
 
 def _other_format(base: Kind, write: Callable[[nn.Module, Path], Path]) -> Kind:
     return Kind(base.project, base.package, base.build, base.run, base.read, write, base.size)
-
-
-def legacy(network: nn.Module, folder: Path) -> Path:
-    """The format of torch before 1.6."""
-    torch.save({"state_dict": network.state_dict()}, folder / "model.pth", _use_new_zipfile_serialization=False)
-    return folder / "model.pth"
-
-
-def safetensors(network: nn.Module, folder: Path) -> Path:
-    """safetensors, as hubs have them."""
-    from safetensors.torch import save_file
-
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / "model.safetensors")
-    return folder / "model.safetensors"
-
-
-def lightning(network: nn.Module, folder: Path) -> Path:
-    """A checkpoint of Lightning's Trainer, whose module keeps the network as `net`."""
-    import lightning
-
-    class Module(lightning.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = network
-            self.save_hyperparameters({"lr": 3e-4, "classes": IDENTITIES})
-
-        def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.Adam(self.parameters(), 3e-4)
-
-        def training_step(self, *_: object) -> None:
-            return None
-
-    with _quiet():
-        trainer = lightning.Trainer(
-            accelerator="cpu", logger=False, max_epochs=0, enable_progress_bar=False, enable_model_summary=False
-        )
-        trainer.strategy.connect(Module())
-        trainer.save_checkpoint(folder / "epoch_120.ckpt")
-    return folder / "epoch_120.ckpt"
 
 
 def kinds() -> dict[str, Callable[[], Kind]]:
@@ -331,7 +213,7 @@ def kinds() -> dict[str, Callable[[], Kind]]:
     for name, write in (("legacy", legacy), ("safetensors", safetensors), ("lightning", lightning)):
         made[f"torchreid-osnet_x0_25-{name}"] = lambda write=write: _other_format(torchreid_kind("osnet_x0_25"), write)
         made[f"fastreid-bagtricks-r18-{name}"] = lambda write=write: _other_format(fast_reid_kind(**small), write)
-    return made
+    return made | library_kinds()
 
 
 def golden(kind: Kind, network: nn.Module) -> dict[str, Any]:
@@ -358,7 +240,7 @@ def make(name: str, kind: Kind, out: Path, files: list[str]) -> None:
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
-    with _quiet():
+    with quiet():
         images = torch.stack([kind.read(file) for file in files])
         network = lived(kind.build(), kind.run, images)
         with torch.no_grad():
@@ -367,10 +249,12 @@ def make(name: str, kind: Kind, out: Path, files: list[str]) -> None:
     np.save(folder / "embeddings.npy", embeddings.numpy())
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     about = {"kind": name, "project": kind.project, "version": _version(kind.package), "replica": kind.replica}
+    about |= {"golden": None}
     about |= {"images": files, "size": list(kind.size), "checkpoint": written.name, **kind.settings}
     about |= {"tensors": recipe.written(shapes)}
-    with _quiet():
-        about["golden"] = golden(kind, network)
+    if kind.golden:
+        with quiet():
+            about["golden"] = golden(kind, network)
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
@@ -382,7 +266,7 @@ def main(out: Path, files: list[str], wanted: list[str]) -> None:
         if wanted and not any(name.startswith(start) for start in wanted):
             continue
         try:
-            with _quiet():
+            with quiet():
                 kind = prepare()
             make(name, kind, out, files)
             print(name, flush=True)

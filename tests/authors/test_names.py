@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import recipe
 import torch
 
 from lookalike.models.networks.assembled import Assembled, assembled
-from small_networks import fill, recipe
+from small_networks import fill
 
 NAMES = Path(__file__).parent / "names"
 KINDS = [file.stem for file in sorted(NAMES.glob("*.json"))]

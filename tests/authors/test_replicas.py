@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import recipe
 import replicas
 import torch
 
 from lookalike.models.networks.assembled import assembled
-from small_networks import fill, recipe, shapes_of
+from small_networks import fill, shapes_of
 
 
 @pytest.mark.slow
@@ -14,6 +15,9 @@ from small_networks import fill, recipe, shapes_of
 def test_the_embedding_is_that_of_the_replica(name: str) -> None:
     build, project, _ = replicas.REPLICAS[name]
     theirs = fill(build(depth=2) if project == "TransReID" else build())
+    for key, value in theirs.named_parameters():
+        if ".NL_" in key and value.shape[0] == 1:  # products of three projections, which would outgrow all else
+            value.data *= 0.01
     made = assembled(shapes_of(theirs), build.size)
     assert made is not None
     assert made.convention.project == project

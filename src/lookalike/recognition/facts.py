@@ -37,7 +37,7 @@ def printed(value: Value) -> str:
     """
     if isinstance(value, list):
         return f"[{','.join(f'{part:g}' for part in value)}]"
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lookalike.models.checkpoint_tensors import read_weights
-from lookalike.models.networks.assembled import assembled, transformer_options, wrapper_of
+from lookalike.models.networks.assembled import assembled, transformer_options
 from lookalike.models.networks.clip_reid import ClipReid
 from lookalike.models.networks.clip_towers import ClipOptions, ClipResidual, ClipTransformer
 from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
@@ -60,13 +60,15 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_comes_back_from_its_names_and_shapes(name: str) -> None:
+@pytest.mark.parametrize("wrapper", ["", "module.", "model.net."])
+def test_a_network_comes_back_from_its_names_and_shapes(name: str, wrapper: str) -> None:
     network, behind = NETWORKS[name]
-    made = assembled({**shapes_of(network), **behind}, (64, 32))
+    shapes = {f"{wrapper}{key}": shape for key, shape in {**shapes_of(network), **behind}.items()}
+    made = assembled(shapes, (64, 32))
     assert made is not None
+    assert made.prefix == wrapper
     assert name.startswith(made.convention.project)
-    assert made.project == ("reid-strong-baseline" if name == "AGW" else name.partition(" ")[0])
-    assert set(made.unused) == set(behind)
+    assert set(made.unused) == {f"{wrapper}{key}" for key in behind}
     made.network.load_state_dict(fill(network).state_dict())
     sides = (torch.tensor([0, 2]),) if name in ("TransReID", "TransReID local", "CLIP-ReID") else ()
     torch.testing.assert_close(made.network.eval()(pixels(), *sides), network(pixels(), *sides))
@@ -118,10 +120,7 @@ def test_any_form_of_file_gives_the_same_embedding(form: str, tmp_path: Path) ->
         torch.save({"state_dict": state, "rank1": 0.9}, buffer, _use_new_zipfile_serialization=form == "zip")
         file.write_bytes(buffer.getvalue())
     tensors = read_weights(file).tensors
-    wrapper = wrapper_of(list(tensors))
-    assert wrapper == {"lightning": "net.", "wrapped": "module."}.get(form, "")
-    tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
     made = assembled({name: tuple(value.shape) for name, value in tensors.items()})
     assert made is not None
-    made.network.load_state_dict({name: tensors[name] for name in made.network.state_dict()})
+    made.network.load_state_dict({name: tensors[made.prefix + name] for name in made.network.state_dict()})
     torch.testing.assert_close(made.network.eval()(pixels()), network(pixels()))

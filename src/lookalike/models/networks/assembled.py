@@ -47,19 +47,15 @@ class Assembled:
     Attributes:
         convention: Of the project that wrote it.
         network: With random weights; every tensor of its state dict is in the file, under the same name and shape,
-            but for batch norm's count of batches, which nothing reads and old files lack.
+            behind `prefix`; batch norm's count of batches, which nothing reads, may be missing there.
+        prefix: What a wrapper puts before all names in the file: `module.`, or `net.` of a Lightning module.
         unused: Names in the file that come behind the embedding: classifiers, text towers, weights of a loss.
     """
 
     convention: Convention
     network: nn.Module
+    prefix: str
     unused: list[str]
-
-    @property
-    def project(self) -> str:
-        """Whose names they are: that of the convention without the kind; AGW has those of reid-strong-baseline."""
-        family = self.convention.project.partition(" ")[0]
-        return STRONG_BASELINE.project if family == AGW.project else family
 
     def with_rules(self) -> WithRules:
         """The network with what its project does around it."""
@@ -67,36 +63,26 @@ class Assembled:
         return WithRules(self.network, InferenceRules(way.flip, way.scales, way.parts))
 
 
-def assembled(shapes: Shapes, size: Size = (256, 128)) -> Assembled | None:
+def assembled(shapes: Shapes, size: Size | None = None) -> Assembled | None:
     """Makes the network of a file, None where it is none that is known here or where a tensor is missing.
 
     Args:
-        shapes: Name in the file -> shape, without what a wrapper puts before all names (see `wrapper_of`).
-        size: Height and width of the images, which tells how patches lie.
+        shapes: Name in the file -> shape.
+        size: Height and width of the images, which tells how patches lie; None for the project's own.
     """
+    prefix = _wrapper(list(shapes))
+    inner = _under(shapes, prefix)
     for assemble in _PROJECTS:
-        made = assemble(shapes, size)
+        made = assemble(inner, size or (256, 128))
         if made is None:
             continue
         network, convention = made
         wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         needed = {name: shape for name, shape in wanted.items() if not name.endswith("num_batches_tracked")}
-        if all(tuple(shapes.get(name, (-1,))) == shape for name, shape in needed.items()):
-            return Assembled(convention, network, [name for name in shapes if name not in wanted])
+        if all(tuple(inner.get(name, (-1,))) == shape for name, shape in needed.items()):
+            unused = [prefix + name for name in inner if name not in wanted]
+            return Assembled(convention, network, prefix, unused)
     return None
-
-
-def wrapper_of(names: list[str]) -> str:
-    """What a wrapper puts before all names: `module.`, or `net.` of a Lightning module; empty for none.
-
-    Args:
-        names: Of the tensors of a file.
-    """
-    prefix = ""
-    while names and all("." in name for name in names) and len({name.partition(".")[0] for name in names}) == 1:
-        prefix += names[0].partition(".")[0] + "."
-        names = [name.partition(".")[2] for name in names]
-    return prefix
 
 
 def omni_scale_options(shapes: Shapes) -> OmniScaleOptions | None:
@@ -140,6 +126,15 @@ def transformer_options(shapes: Shapes, size: Size) -> TransformerOptions | None
 
 def _under(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
     return {name.removeprefix(prefix): tuple(shape) for name, shape in shapes.items() if name.startswith(prefix)}
+
+
+def _wrapper(names: list[str]) -> str:
+    """What stands before all names, up to a dot."""
+    prefix = ""
+    while names and len({name.partition(".")[0] for name in names}) == 1 and all("." in name for name in names):
+        prefix += names[0].partition(".")[0] + "."
+        names = [name.partition(".")[2] for name in names]
+    return prefix
 
 
 def _torchreid(shapes: Shapes, _: Size) -> Made:
