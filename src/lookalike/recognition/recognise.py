@@ -29,6 +29,7 @@ from lookalike.recognition.refusals import (
     refuse_unexplained,
     refuse_unknown,
 )
+from lookalike.recognition.renaming.torchvision import norm_eps
 from lookalike.recognition.surgery import own_last_stride
 from lookalike.recognition.unknown_heads import read_unknown_head
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
@@ -166,6 +167,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         layers=tuple(head.layers),
         flip=facts["flip"].value,  # type: ignore[arg-type]
         library=match.view.library,
+        norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
     )
     remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
