@@ -52,6 +52,7 @@ class CheckpointPixels(Settings):
     shorter_side: Side | None = Field(
         None, description="of crop: pixels, to which it is scaled before the centre is cut"
     )
+    border: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="of pad: 0 black, 255 white")
 
 
 class InspectCommand(Settings):
