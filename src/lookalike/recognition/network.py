@@ -59,8 +59,8 @@ class _Assembly(nn.Module):
     def __init__(self, blueprint: Blueprint, size: Size) -> None:
         super().__init__()
         self.backbone = make_backbone(blueprint.architecture, size)
-        for part in self.backbone.modules() if blueprint.norm_eps else ():
-            if isinstance(part, nn.BatchNorm2d):
+        for part in self.backbone.modules():
+            if blueprint.norm_eps is not None and isinstance(part, nn.BatchNorm2d):
                 part.eps = blueprint.norm_eps
         self.own = blueprint.pooling == "own"
         self.pool = nn.Identity() if self.own else _Pool(blueprint.pooling, blueprint.gem_power)

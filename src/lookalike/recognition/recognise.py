@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from lookalike.errors import ModelError, one_line
 from lookalike.recognition.authors import Authors, find_authors
 from lookalike.recognition.backbones import Match, find_backbones
 from lookalike.recognition.catalogue import unfilled
@@ -252,6 +253,10 @@ def _fact(
     if given.get(name) is not None:
         return Fact(given[name], "given", f"model.{name}")
     if name in settings and (saved := contents.setting(*settings[name])):
+        if name == "last_stride" and saved[0] not in (1, 2):
+            raise ModelError(
+                f"{contents.file}: {saved[1]} is {one_line(saved[0], 40)}, expected 1 or 2: give model.last_stride"
+            )
         return Fact(saved[0], "saved settings", saved[1])
     return Fact(*_typed(usual[name])) if name in usual else None
 
