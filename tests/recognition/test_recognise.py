@@ -44,6 +44,29 @@ def test_what_is_given_wins_and_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_the_usual_size_of_the_data_stands_in_for_timms_and_for_nothing_else(tmp_path: Path) -> None:
+    """As eval.py gives that of Market-1501."""
+    usual = {"pixels": {"usual_size": [256, 128]}}
+    recognised = facts({"state_dict": RESNET}, tmp_path, **usual)
+    assert recognised.facts["height"].value == 256
+    assert recognised.facts["height"].evidence == "pixels.usual_size"
+    known = facts({"state_dict": RESNET}, tmp_path, "trunk_best12.pth", **usual)
+    assert known.facts["height"].value == 227
+    assert (
+        facts({"state_dict": RESNET}, tmp_path, pixels={"height": 64, "usual_size": [256, 128]}).facts["height"].value
+        == 64
+    )
+
+
+def test_what_a_project_has_settled_cannot_be_given(tmp_path: Path) -> None:
+    state = {"lookalike": {}, "state_dict": {**tensors_of("resnet18", "embedder.backbone.")}}
+    with pytest.raises(
+        ModelError, match=r"model\.embedding_size=null: recognised a network of lookalike, whose head is"
+    ):
+        facts(state, tmp_path, model={"embedding_size": None})
+    assert facts(state, tmp_path).facts["project"].value == "lookalike"
+
+
 def test_the_given_backbone_settles_what_the_tensors_do_not(tmp_path: Path) -> None:
     state = tensors_of("efficientnet_b0")
     for name in ("efficientnet_b0", "tf_efficientnet_b0"):

@@ -22,6 +22,7 @@ from lookalike.recognition.projects.tables import project_of
 from lookalike.recognition.refusals import (
     refuse_cameras,
     refuse_foreign_tensors,
+    refuse_given,
     refuse_other_sizes,
     refuse_scales,
     refuse_several,
@@ -92,6 +93,7 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     """A network of `models.networks`."""
     refuse_unexplained(contents, f"{authors.kind} of {authors.project}", authors.unexplained)
     refuse_cameras(contents, authors.kind, authors.names)
+    refuse_given(contents, f"{authors.kind} of {authors.project}", given.model, ("embedding_size", "pooling"))
     convention = authors.convention
     cited = f"{convention.project} {convention.version}"
     usual: dict[str, tuple[Value, str]] = {
@@ -143,6 +145,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     wrapper = project.wrapper_of(match.view.prefix)
     size = given.model.get("embedding_size", "auto")
     if project.steps is not None:
+        refuse_given(contents, f"a network of {project.name}", given.model, ("embedding_size", "bn_neck"))
         head = read_head(project, contents, rest, wrapper, width)
     else:
         behind = [name for name in rest if not re.fullmatch(project.left_out, name.removeprefix(match.view.prefix))]
@@ -155,7 +158,8 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     facts |= _network_facts(contents, match, head, given)
     if taken := usual.get("taken"):
         facts["taken"] = Fact(*_typed(taken))
-    own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm") | _shown_sides(match)
+    own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm")
+    own |= _usual_sides(given) | _shown_sides(match)
     usual = {**own, **usual, "parts": (1, "one vector of the whole image")}
     facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
     refuse_scales(contents, match, facts["mean"])
@@ -172,6 +176,12 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     )
     remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
+
+
+def _usual_sides(given: Given) -> dict[str, tuple[Value, str]]:
+    """The size of images that is usual for the data."""
+    sides = given.pixels.get("usual_size") or ()
+    return {name: (side, "pixels.usual_size") for name, side in zip(("height", "width"), sides, strict=False)}
 
 
 def _shown_sides(match: Match) -> dict[str, tuple[Value, str]]:
