@@ -10,6 +10,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from lookalike.errors import ModelError, one_line
+from lookalike.models.foreign_names import first_names
 from lookalike.recognition.authors import Authors, find_authors
 from lookalike.recognition.backbones import Match, find_backbones
 from lookalike.recognition.catalogue import unfilled
@@ -174,7 +175,11 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         library=match.view.library,
         norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
     )
-    remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
+    remarks = []
+    if match.others and match.source == "shapes":
+        remarks.append(f"of the same tensors, and rare: {first_names(match.others)} (model.backbone=<name>)")
+    if not {"height", "width"} <= project.facts.keys() and facts["height"].source == "convention":
+        remarks.append(_SIZE)
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
 
 
