@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
 from lookalike.recognition.heads import Head, neck_of, read_head
 from lookalike.recognition.pixel_facts import pixel_facts, timms
 from lookalike.recognition.projects.project import Project
+from lookalike.recognition.projects.pytorch_metric_learning import embedder_beside
 from lookalike.recognition.projects.tables import project_of
 from lookalike.recognition.refusals import (
     refuse_cameras,
@@ -81,6 +82,9 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
             settle the rest.
     """
     contents = read_contents(file, given.key)
+    if other := embedder_beside(file):
+        more = {f"embedder.{name}": tensor for name, tensor in read_contents(other).tensors.items()}
+        contents = replace(contents, tensors={**contents.tensors, **more})
     refuse_foreign_tensors(contents)
     project, shown = project_of(contents)
     size = (given.pixels.get("height"), given.pixels.get("width"))

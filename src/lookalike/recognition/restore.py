@@ -118,7 +118,7 @@ def _of_description(
         del described["embedding_size"]
     pixels = {name: value for name, value in said.pixels.model_dump().items() if value is not None}
     sides = dict(zip(("height", "width"), pixels.pop("usual_size", ()), strict=False))
-    more = {name: pixels.pop(name) for name in ("shorter_side", "border") if name in pixels}
+    more: dict[str, Any] = {name: pixels.pop(name) for name in ("shorter_side", "border") if name in pixels}
     asked = _checked(described, {**sides, **pixels})
     built = {name: getattr(asked.model, name) for name in _OF_MODEL}
     embedder = Embedder(**built, trainable=["all"], size=(asked.pixels.height, asked.pixels.width))
@@ -139,7 +139,7 @@ def _recognised(file: Path, said: "_Said", key: str | None) -> tuple[ImageNetwor
     """A checkpoint of another project, as the file shows."""
     recognised, tensors = recognise(file, given_of(said.model, said.pixels, key))
     network = network_of(recognised, tensors)
-    say(f"{file}: {recognised}")
+    say(f"{file}: {'; '.join([str(recognised), *recognised.remarks])}")
     facts = recognised.facts
     built: dict[str, Any] = {name: facts[name].value for name in ("last_stride", "mean", "std") if name in facts}
     return network, pixels_of(recognised), {**said.model.model_dump(), **built, "backbone": facts["architecture"].value}
