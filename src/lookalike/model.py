@@ -175,30 +175,16 @@ class Model:
         """
         _need_choice("device", device, get_args(Device))
         need_workers(workers)
-        from lookalike.recognition.graphs import is_graph, restore_graph
-
-        if is_graph(file := path_of(file, "Model.from_checkpoint")):
-            scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-            encoder, about = restore_graph(file, model or {}, pixels or {}, ckpt_key, Path(scratch.name), device)
-            return cls(file.stem, replace(encoder, workers=workers), about=about, scratch=scratch)
+        file = path_of(file, "Model.from_checkpoint")
         with needing("train", "Model.from_checkpoint"):
-            from lookalike.export.network_encoder import encoder_of
-            from lookalike.recognition.restore import held_out_of, restore
-        from lookalike.settings.check import flat
+            from lookalike.export.network_encoder import Asked, encoder_of_checkpoint
 
-        embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-        encoder = encoder_of(embedder, read_as, Path(scratch.name), torch_device(device))
+        asked = Asked(model or {}, pixels or {}, allow_partial, ckpt_key)
+        encoder, about, held_out = encoder_of_checkpoint(file, asked, Path(scratch.name), torch_device(device))
         encoder = replace(encoder, workers=workers)
-        about = {
-            "ckpt_path": str(file),
-            **({"ckpt_key": ckpt_key} if ckpt_key else {}),
-            "precision": encoder.precision,
-            **flat(built, "model."),
-            **flat(read_as.to_dict(), "pixels."),
-        }
         name = f"{file.resolve().parent.name}-{file.stem}"
-        return cls(name, encoder, about=about, scratch=scratch, held_out=held_out_of(file))
+        return cls(name, encoder, about=about, scratch=scratch, held_out=held_out)
 
     def keep_network(self, folder: Path) -> bool:
         """Writes a network that has no bundle into a folder of its own, from which `own_model` of a gallery loads it.

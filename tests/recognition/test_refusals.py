@@ -117,7 +117,7 @@ CASES: dict[str, tuple[Write, dict[str, Any], str]] = {
     "without one tensor": (state(without(RESNET, "layer3.1.bn2.bias")), {}, r"layer3\.1\.bn2\.bias is missing"),
     "one tensor of another shape": (state(WIDER), {}, r"conv1\.weight is 64 x 3 x 7 x 5, resnet\w* has 64 x 3 x 7 x 7"),
     "a block too many": (state(CUSTOM), {}, r"recognised resnet18, but not 10 other tensors: layer1\.2\."),
-    "a detector": (state(DETECTOR), {}, r"recognised resnet18, but not 5 other tensors: backbone\.fpn"),
+    "a detector": (state(DETECTOR), {}, r"recognised resnet18, but not \d other tensors: backbone\.fpn"),
     "a segmenter": (state(SEGMENTER), {}, r"recognised resnet18, but not 2 other tensors: aspp"),
     "a language model": (state(LANGUAGE), {}, r"no network that is known here is wholly in it"),
     "two networks": (state(TWO), {}, r"several networks in it: .*ckpt_key=image_a or ckpt_key=image_b"),
@@ -127,6 +127,11 @@ CASES: dict[str, tuple[Write, dict[str, Any], str]] = {
         r"efficientnet_b0 and tf_efficientnet_b0 have the same tensors .*give model\.backbone=efficientnet_b0 or",
     ),
     "activation unknown": (state(tensors_of("vit_base_patch32_clip_224")), {}, r"vit_base_patch32_clip_quickgelu_224"),
+    "scaling unknown": (
+        state(VIT),
+        {},
+        r"does not say how its pixels were scaled: give model\.mean=.*deit_tiny_patch16_224 has",
+    ),
     "a layer that may be a classifier": (
         state({**RESNET, "fc.weight": blank((128, 512)), "fc.bias": blank((128,))}),
         {},

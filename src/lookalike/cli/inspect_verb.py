@@ -25,7 +25,11 @@ def inspect(settings: "InspectCommand") -> int:
 
     if settings.output:
         need_files(Path(settings.output), (), inputs_of(settings))
-    given = given_of(settings.model or CheckpointModel(), settings.pixels or CheckpointPixels(), settings.ckpt_key)
+    given = given_of(
+        settings.model or CheckpointModel.model_validate({}),
+        settings.pixels or CheckpointPixels.model_validate({}),
+        settings.ckpt_key,
+    )
     file = path_of(settings.ckpt_path, "ckpt_path")
     if is_graph(file):
         recognised = graph_facts(file, read_graph(file, given.key), given.model, given.pixels)

@@ -1,6 +1,7 @@
 """Networks of person re-identification that their authors' names and shapes show, whole: see `models.networks`."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -77,30 +78,37 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
         size: Height and width that were given.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in contents.tensors.items()}
-    with torch.device("meta"):
-        there = assembled(shapes, size)
-    if there is None:
-        return None
-    project = there.convention.project.partition(" ")[0]
-    inner = [name.removeprefix(there.prefix) for name in shapes if name.startswith(there.prefix)]
-    shown = _shown(contents, project, inner)
-    if not shown:
-        return None
-    names = tuple(name for name in there.network.state_dict() if f"{there.prefix}{name}" in shapes)
-    used = {f"{there.prefix}{name}" for name in names}
-    behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(there.prefix))} - used
-    return Authors(
-        project,
-        there.convention,
-        there.prefix,
-        names,
-        [name for name in shapes if name in behind],
-        [name for name in shapes if name not in behind | used],
-        _kind(there.network),
-        _last_stride(there.network),
-        _SETTINGS.get(project, _OF_BASELINES),
-        shown,
-    )
+    for start in _starts(list(shapes)):
+        with torch.device("meta"):
+            there = assembled({name: shape for name, shape in shapes.items() if name.startswith(start)}, size)
+        if there is None:
+            continue
+        wrapper, project = there.prefix, there.convention.project.partition(" ")[0]
+        shown = _shown(contents, project, [name.removeprefix(wrapper) for name in shapes if name.startswith(wrapper)])
+        if not shown:
+            continue
+        names = tuple(name for name in there.network.state_dict() if f"{wrapper}{name}" in shapes)
+        used = {f"{wrapper}{name}" for name in names}
+        behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(wrapper))} - used
+        return Authors(
+            project,
+            there.convention,
+            wrapper,
+            names,
+            [name for name in shapes if name in behind],
+            [name for name in shapes if name not in behind | used],
+            _kind(there.network),
+            _last_stride(there.network),
+            _SETTINGS.get(project, _OF_BASELINES),
+            shown,
+        )
+    return None
+
+
+def _starts(names: list[str]) -> list[str]:
+    """Nothing, and what stands before most names: `net.` of a Lightning module with a loss beside it."""
+    counts = Counter(name.partition(".")[0] + "." for name in names if "." in name)
+    return ["", *(start for start, count in counts.most_common(1) if len(names) // 2 < count < len(names))]
 
 
 def _shown(contents: Contents, project: str, names: list[str]) -> str:
@@ -122,8 +130,17 @@ def _kind(network: torch.nn.Module) -> str:
         if hasattr(options, "ibn"):
             return _residual(options)
         values = vars(options)
-        return f"{type(part).__name__} {', '.join(f'{name} {value}' for name, value in values.items())}"
-    return type(network).__name__
+        if "channels" in values:
+            share = values["channels"][0] / 64
+            kind = "" if values["kind"] == "plain" else f"_{values['kind']}"
+            return f"osnet{kind}_x{str(share).replace('.', '_')}"
+        return f"{_spaced(type(part).__name__)}, {values['width']} wide"
+    return _spaced(type(network).__name__)
+
+
+def _spaced(name: str) -> str:
+    """`vision transformer` of `VisionTransformer`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _residual(options: object) -> str:

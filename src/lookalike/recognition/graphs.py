@@ -17,8 +17,8 @@ from lookalike.files import sha256_of
 from lookalike.inference.bundle import fingerprint_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork, save_graph
-from lookalike.recognition.facts import Blueprint, Fact, Recognised
-from lookalike.settings.check import check, flat
+from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
+from lookalike.settings.check import check
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def graph_facts(file: Path, graph: Graph, model: Mapping[str, Any], pixels: Mapp
         if side is None and given is None:
             raise ModelError(f"{file}: its graph takes images of any size: give pixels.height and pixels.width")
         facts[name] = Fact(side or given, "shapes" if side else "given", "its input" if side else f"pixels.{name}")
-    usual = {"resize": "stretch", "interpolation": "bilinear", "antialias": True, "channels": "RGB"}
+    usual: dict[str, Value] = {"resize": "stretch", "interpolation": "bilinear", "antialias": True, "channels": "RGB"}
     for name, value in usual.items():
         given = pixels.get(name)
         facts[name] = Fact(given if given is not None else value, "given" if given is not None else "convention", "")
@@ -181,7 +181,7 @@ def graph_encoder(file: Path, graph: Graph, recognised: Recognised, pixels: Pixe
 def restore_graph(
     file: Path, model: Mapping[str, Any], pixels: Mapping[str, Any], key: str | None, folder: Path, device: str
 ) -> tuple[Encoder, dict[str, Any]]:
-    """The encoder of a graph, and what is known of it.
+    """The encoder of a graph, and the settings of its model.
 
     Args:
         file: Of the graph.
@@ -202,11 +202,4 @@ def restore_graph(
     names = ("height", "width", "resize", "interpolation", "antialias")
     read_as = PixelSettings.of({name: recognised.facts[name].value for name in names})
     encoder = graph_encoder(file, graph, recognised, read_as, folder)
-    about = {
-        "ckpt_path": str(file),
-        **({"ckpt_key": key} if key else {}),
-        "precision": encoder.precision,
-        **{f"model.{name}": recognised.facts[name].value for name in ("mean", "std")},
-        **flat(read_as.to_dict(), "pixels."),
-    }
-    return encoder, about
+    return encoder, {f"model.{name}": recognised.facts[name].value for name in ("mean", "std")}

@@ -22,12 +22,14 @@ from lookalike.recognition.refusals import (
     refuse_cameras,
     refuse_foreign_tensors,
     refuse_other_sizes,
+    refuse_scales,
     refuse_several,
     refuse_stride,
     refuse_ties,
     refuse_unexplained,
     refuse_unknown,
 )
+from lookalike.recognition.renaming.torchvision import norm_eps
 from lookalike.recognition.surgery import own_last_stride
 from lookalike.recognition.unknown_heads import read_unknown_head
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
@@ -147,13 +149,15 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         head.left_out += [name for name in rest if name not in behind]
     refuse_unexplained(contents, match.architecture, head.unexplained, head)
     facts = {"project": Fact(project.name, "convention", shown)} if shown else {}
-    usual = {name: (value, f"{where} of {project.cited}".strip()) for name, (value, where) in project.facts.items()}
+    cited = f" of {project.cited}" if shown else ""
+    usual = {name: (value, f"{where}{cited}") for name, (value, where) in project.facts.items()}
     facts |= _network_facts(contents, match, head, given)
     if taken := usual.get("taken"):
         facts["taken"] = Fact(*_typed(taken))
     own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm") | _shown_sides(match)
     usual = {**own, **usual, "parts": (1, "one vector of the whole image")}
     facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
+    refuse_scales(contents, match, facts["mean"])
     blueprint = Blueprint(
         match.architecture,
         {name: place.names for name, place in match.places.items()},
@@ -163,6 +167,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         layers=tuple(head.layers),
         flip=facts["flip"].value,  # type: ignore[arg-type]
         library=match.view.library,
+        norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
     )
     remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)

@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from lookalike.errors import ModelError
+from lookalike.models.backbone import need_known
 from lookalike.models.foreign_names import first_names
 from lookalike.recognition.backbones import Match, Near, shown
-from lookalike.recognition.catalogue import outline
+from lookalike.recognition.catalogue import outline, unfilled
 from lookalike.recognition.contents import Contents
+from lookalike.recognition.facts import Fact
 from lookalike.recognition.heads import Head
 
 _RARE = re.compile(r"blur|aa\d|aa_|pruned|^flexivit")  # forms that hardly anybody trains, beside one that many do
@@ -92,6 +94,7 @@ def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: t
     """
     fitting = [match.architecture, *match.same, *match.others]
     if backbone is not None:
+        need_known(backbone)
         if backbone.partition(".")[0] not in fitting:
             raise ModelError(
                 f"{contents.file}: model.backbone={backbone}: its tensors are not those in the file, which are those "
@@ -173,6 +176,34 @@ def refuse_stride(contents: Contents, match: Match) -> NoReturn:
         f"{contents.file}: model.last_stride: expected a ResNet or its kin, whose last stage has a stride, found "
         f"{match.architecture}: leave it out"
     )
+
+
+def refuse_scales(contents: Contents, match: Match, mean: Fact) -> None:
+    """Asks for mean and std where several names of timm for the network have different ones, and nothing says which.
+
+    Args:
+        contents: Of the checkpoint.
+        match: The network.
+        mean: What was taken.
+
+    Raises:
+        ModelError: They differ.
+    """
+    if match.source != "shapes" or mean.source != "convention" or not mean.evidence.startswith("timm's"):
+        return
+    configs = {name: vars(unfilled(name))["pretrained_cfg"] for name in [match.architecture, *match.same]}
+    kinds: dict[tuple[float, ...], str] = {}
+    for name, config in configs.items():
+        kinds.setdefault((*config["mean"], *config["std"]), name)
+    if len(kinds) > 1:
+        choices = [
+            f"model.mean=[{','.join(map(str, key[:3]))}] model.std=[{','.join(map(str, key[3:]))}] as {name} has"
+            for key, name in kinds.items()
+        ]
+        raise ModelError(
+            f"{contents.file}: recognised {match.architecture}, but the file does not say how its pixels were scaled: "
+            f"give {', or '.join(choices)}"
+        )
 
 
 def refuse_unexplained(contents: Contents, network: str, unexplained: list[str], head: Head | None = None) -> None:

@@ -73,13 +73,18 @@ def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
     return beside
 
 
-def _flat(values: dict[Any, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    if depth > _DEEPEST:
+def _flat(
+    values: dict[Any, Any], prefix: str = "", depth: int = 0, seen: set[int] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Dotted names and values; no dict is entered twice, as YAML may mention it in very many places."""
+    seen = set() if seen is None else seen
+    if depth > _DEEPEST or id(values) in seen:
         return
+    seen.add(id(values))
     for key, value in list(values.items())[:_MOST]:
         name = f"{prefix}{one_line(key, _LONGEST).lower()}"
         if isinstance(value, dict):
-            yield from _flat(value, f"{name}.", depth + 1)
+            yield from _flat(value, f"{name}.", depth + 1, seen)
         elif _is_plain(value):
             yield name, value
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
+from lookalike.settings.checkpoints import OfCheckpoint
 from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText, PlaceText, SwitchOrPath
@@ -171,7 +171,7 @@ class EmbedCommand(Embedding):
     output: PathText = Field(description="folder to write")
 
 
-class EvalCommand(Settings):
+class EvalCommand(OfCheckpoint):
     """Settings of `lookalike eval`."""
 
     bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path or gallery")
@@ -196,8 +196,6 @@ class EvalCommand(Settings):
     precision: Precision
     workers: Workers
     logger: Logger
-    pixels: CheckpointPixels | None = Field(None, description="of a checkpoint of another project; null = as it shows")
-    model: CheckpointModel | None = Field(None, description="likewise, such as model.last_stride=1; null = as it shows")
 
 
 class PredictCommand(Settings):

@@ -5,6 +5,9 @@ import re
 from lookalike.recognition.renaming.renamed import Renaming, Shape
 
 _QKV = {"query": 0, "key": 1, "value": 2, "q_proj": 0, "k_proj": 1, "v_proj": 2}
+_ATTENTION = r"attention\.(?:attention\.|self\.)?(query|key|value|[qkv]_proj)"  # saved by 4 and 5; in memory of 5
+_OUTPUT = r"attention\.(?:output\.dense|o_proj)"
+_LAYER = r"(?:encoder\.layer|layers)\.(\d+)"
 
 
 def _joined(match: re.Match[str]) -> str:
@@ -23,18 +26,18 @@ _ENCODER = (
     (r"embeddings\.position_embeddings", "pos_embed"),
     (r"embeddings\.patch_embeddings\.projection\.(\w+)", r"patch_embed.proj.\1"),
     (r"layernorm\.(\w+)", r"norm.\1"),
-    (r"encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.(\w+)", _joined),
-    (r"encoder\.layer\.(\d+)\.attention\.output\.dense\.(\w+)", r"blocks.\1.attn.proj.\2"),
+    (rf"{_LAYER}\.{_ATTENTION}\.(\w+)", _joined),
+    (rf"{_LAYER}\.{_OUTPUT}\.(\w+)", r"blocks.\1.attn.proj.\2"),
 )
 VIT = Renaming(
     "transformers",
     "embeddings.patch_embeddings.projection.weight",
     (
         *_ENCODER,
-        (r"encoder\.layer\.(\d+)\.layernorm_before\.(\w+)", r"blocks.\1.norm1.\2"),
-        (r"encoder\.layer\.(\d+)\.layernorm_after\.(\w+)", r"blocks.\1.norm2.\2"),
-        (r"encoder\.layer\.(\d+)\.intermediate\.dense\.(\w+)", r"blocks.\1.mlp.fc1.\2"),
-        (r"encoder\.layer\.(\d+)\.output\.dense\.(\w+)", r"blocks.\1.mlp.fc2.\2"),
+        (rf"{_LAYER}\.layernorm_before\.(\w+)", r"blocks.\1.norm1.\2"),
+        (rf"{_LAYER}\.layernorm_after\.(\w+)", r"blocks.\1.norm2.\2"),
+        (rf"{_LAYER}\.(?:intermediate\.dense|mlp\.fc1)\.(\w+)", r"blocks.\1.mlp.fc1.\2"),
+        (rf"{_LAYER}\.(?:output\.dense|mlp\.fc2)\.(\w+)", r"blocks.\1.mlp.fc2.\2"),
     ),
 )
 DINOV2 = Renaming(
@@ -80,25 +83,29 @@ _SWIN = {
     "attention.output.dense": "attn.proj",
     "intermediate.dense": "mlp.fc1",
     "output.dense": "mlp.fc2",
+    "attention.o_proj": "attn.proj",
+    "mlp.fc1": "mlp.fc1",
+    "mlp.fc2": "mlp.fc2",
 }
 _IN_SWIN = r"encoder\.layers\.(\d+)\.blocks\.(\d+)"
 SWIN = Renaming(
     "transformers",
-    "encoder.layers.0.blocks.0.attention.self.query.weight",
+    "encoder.layers.0.blocks.0.layernorm_before.weight",
     (
         (r"embeddings\.patch_embeddings\.projection\.(\w+)", r"patch_embed.proj.\1"),
         (r"embeddings\.norm\.(\w+)", r"patch_embed.norm.\1"),
         (r"layernorm\.(\w+)", r"norm.\1"),
         (
-            rf"{_IN_SWIN}\.attention\.self\.(query|key|value)\.(\w+)",
+            rf"{_IN_SWIN}\.{_ATTENTION}\.(\w+)",
             lambda m: f"layers.{m[1]}.blocks.{m[2]}.attn.qkv.{m[4]}#{_QKV[m[3]]}",
         ),
         (
-            rf"{_IN_SWIN}\.attention\.self\.relative_position_bias_table",
+            rf"{_IN_SWIN}\.attention\.(?:self|relative_position_bias)\.relative_position_bias_table",
             r"layers.\1.blocks.\2.attn.relative_position_bias_table",
         ),
         (
-            rf"{_IN_SWIN}\.(layernorm_\w+|attention\.output\.dense|intermediate\.dense|output\.dense)\.(\w+)",
+            rf"{_IN_SWIN}\.(layernorm_\w+|attention\.output\.dense|attention\.o_proj|intermediate\.dense|output\.dense|"
+            r"mlp\.fc\d)\.(\w+)",
             _swin_layer,
         ),
         (
