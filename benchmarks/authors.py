@@ -65,7 +65,7 @@ class Line:
     def __str__(self) -> str:
         about = self.about
         version = f"after {about['version']}" if about["replica"] else about["version"]
-        ways = (_shown(self.own), _shown(self.recognised) or f"asks for {self.asked}", self.given)
+        ways = (_shown(self.own), _shown(self.recognised) or f"refused: {self.asked}", self.given)
         cells = (about["kind"], version, about["checkpoint"], self.unused or "", f"{self.apart:.4f}", *ways)
         return f"| {' | '.join(map(str, cells))} |"
 
@@ -93,7 +93,7 @@ def by_networks(about: dict[str, Any], file: Path) -> tuple[np.ndarray, int]:
     size = tuple(about["size"])
     made = filled(file, size)
     way = made.convention
-    settings = PixelSettings(*size, way.resize, way.interpolation, way.antialias)
+    settings = PixelSettings(*size, way.resize, way.interpolation, way.antialias, way.shorter_side)
     images = torch.from_numpy(_images(about, settings)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(value)[:, None, None] for value in (way.mean, way.std))
     cameras = about.get("cameras")
@@ -170,8 +170,8 @@ and the photographs by itself.
 *Own* and *recognised* are the smallest cosine of the {COUNT} between both embeddings: of the network by itself
 (`lookalike.models.networks`), and of what `eval.py ckpt_path=...` and every other command make of the file. *Apart* is
 the largest between two different pictures, which random weights do not tell apart well: it says how much a cosine near
-1 is worth. *Unused* tensors come behind the embedding: classifiers, text towers. Lines "after" a commit are of projects that
-no registry has: their networks were built anew, of torch, torchvision and timm, after the files of that commit
+1 is worth. *Unused* tensors come behind the embedding: classifiers, text towers. Lines "after" a commit are of projects
+that no registry has: their networks were built anew, of torch, torchvision and timm, after the files of that commit
 (`tests/authors/replicas.py`).
 
 Smallest of all: 1 - {1 - worst.smallest:.0e} ({worst.about["kind"]}), {len(lines)} checkpoints, torch {torch_version}.
