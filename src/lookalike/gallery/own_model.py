@@ -132,7 +132,10 @@ def model_of(about: str | None, place: Path | str, given: Mapping[str, Any]) -> 
     pixels = None
     if "pixels.height" in facts:  # all of them, as those of a recipe may be others
         whole = asdict(PixelSettings(**_grouped(facts, "pixels")))
-        pixels = {name: value for name, value in whole.items() if value is not None}
+        of_checkpoints = {name: vars(PixelSettings())[name] for name in ("shorter_side", "border")}  # recipes lack them
+        pixels = {
+            name: value for name, value in whole.items() if name not in of_checkpoints or value != of_checkpoints[name]
+        }
     if source:
         key = facts.get("ckpt_key")
         return Model.from_checkpoint(source, model=model, pixels=pixels, ckpt_key=key, **options)
