@@ -11,8 +11,8 @@ from lookalike.data.any_image import folder_label
 from lookalike.data.class_folders import RECIPE
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.image_files import PassedOver, find_images
-from lookalike.data.layouts import has_layout, need_nothing_of_tables, read_data
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import has_layout, need_nothing_of_tables, read_data
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.embed import embed_rows
 from lookalike.files import atomic_folder

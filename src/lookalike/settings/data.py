@@ -77,3 +77,8 @@ class Data(Settings):
     test_share: Share | None = Field(description="as validation_share, for test; null = none")
     images: PathText | None = Field(description="folder that the paths of a table start from; null = the table's own")
     columns: Columns
+    layout: str = Field(
+        "auto",
+        description="what root is: auto (recognised), folders (class folders), or a published data set such as "
+        "market1501 (docs/data.md)",
+    )
