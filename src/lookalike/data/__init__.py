@@ -25,6 +25,7 @@ then a data set, from its layouts to one table:
     table_rows      what is wrong with the rows of a table, and in which
     dates           dates as tables have them
     scenes          images of one scene, by what tables and names of files say
+    grades          which references are right for one query, and how hard they are to find
     layouts/        published data sets: one file per layout, and which of them a folder has
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market_archive  unpacks the zip of Market-1501

@@ -12,7 +12,9 @@ import pandas as pd
 
 from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, holds_splits, read_class_folders
+from lookalike.data.column_names import BOX
 from lookalike.data.exclusions import find_exclusions, folders_of_lists, without
+from lookalike.data.grades import Grades
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, composed_note, stripped_note
 from lookalike.data.layouts.layout import Standard
@@ -143,7 +145,7 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     notes += stripped + alike_note(table["label"].unique())
     if not table.empty:
         noted = _takes_part(Manifest(root, table), selection.get("asked"))
-        table, divided = divide(table, held_out, source.people, noted)
+        table, divided = divide(table, held_out, source.people or source.disjoint, noted)
         notes += divided
     table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
@@ -158,10 +160,12 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
         selection.get("keep_copies", False),
         source.layout,
         source.standard,
+        source.grades,
     )
     rows = source.table[~source.table["path"].isin(left_out)]
     if root.is_dir():  # its rows are nobody's
-        problems += [f"{path}: listed twice" for path in rows["path"][rows["path"].duplicated()].unique()]
+        keys = ["path", *(["label", *BOX] if {*BOX} <= {*rows} else [])]  # one box may hold things of two labels
+        problems += [f"{path}: listed twice" for path in rows["path"][rows.duplicated(keys)].unique()]
     else:
         problems += row_problems(rows)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
@@ -208,6 +212,8 @@ class _Source:
         folders: Whether it was read from class folders.
         layout: The name of its layout in the registry; "" for a table and class folders.
         standard: How the papers that use it measure; None where there are none.
+        grades: See `LayoutRows`.
+        disjoint: See `Layout`.
     """
 
     base: Path
@@ -220,6 +226,8 @@ class _Source:
     folders: bool = False
     layout: str = ""
     standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
+    disjoint: bool = False
 
 
 def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
@@ -263,6 +271,8 @@ def _published(recognised: Recognised, passed: PassedOver) -> _Source:
         layout.cameras,
         layout=layout.name,
         standard=read.standard or layout.standard,
+        grades=read.grades,
+        disjoint=layout.disjoint,
     )
 
 
@@ -310,7 +320,7 @@ def _without_problems(root: str | Path | None, manifest: Manifest, table_problem
 
 def _file_problems(manifest: Manifest) -> list[str]:
     problems = []
-    for path in filter(str.strip, manifest.table["path"]):  # empty ones are told with their rows
+    for path in filter(str.strip, manifest.table["path"].unique()):  # empty ones are told with their rows
         try:
             status = manifest.file(path).stat()
         except OSError as error:

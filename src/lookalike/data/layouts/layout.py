@@ -3,13 +3,14 @@
 A reader touches no pixel, skips nothing in silence, and tells all problems at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
+from lookalike.data.grades import Grades
 from lookalike.data.image_files import PassedOver, entries_of
 from lookalike.files import readable
 
@@ -28,6 +29,8 @@ class Standard:
         camera_rule: Whether references of the query's own label and camera are left out.
         average_precision: Which AP they print; `none` where they print none.
         draws: How many random galleries are averaged; 0 where there is one fixed gallery.
+        cmc_name: What the papers call cmc, such as `Recall` for Recall@k.
+        lone_missed: Whether a query that no reference can answer counts as missed; else it is left out.
     """
 
     protocol: str
@@ -36,6 +39,8 @@ class Standard:
     camera_rule: bool = False
     average_precision: AveragePrecision = "rectangle"
     draws: int = 0
+    cmc_name: str = "cmc"
+    lone_missed: bool = False
 
 
 @dataclass
@@ -50,6 +55,7 @@ class LayoutRows:
         base: The folder that paths start from; None for the folder that was read.
         variant: The version of the data set, behind the title in what is told; "" where there is only one.
         standard: How this version is measured; None for the layout's own.
+        grades: Path of a query -> which references are right for it, where its label does not say that.
     """
 
     table: pd.DataFrame
@@ -58,6 +64,7 @@ class LayoutRows:
     base: Path | None = None
     variant: str = ""
     standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,16 +77,20 @@ class Layout:
         looks_like: The evidence that a folder (or file) has this layout, such as `its lists`; None where it has not. It
             opens few files, as every folder of a data set may be asked.
         read: Reads the folder; what it passes over is added to the second argument.
-        standard: How its papers measure.
+        standard: How its papers measure; None where they agree on nothing.
         cameras: Whether its labels are people (or vehicles, animals) whose images name their cameras.
+        disjoint: Whether train and test have no label in common, so that validation is held out by whole labels, too.
+        asked_for: Whether it is only read when `data.layout` names it, as another one claims the same folder.
     """
 
     name: str
     title: str
     looks_like: Callable[[Path], str | None]
     read: Callable[[Path, PassedOver], LayoutRows]
-    standard: Standard
+    standard: Standard | None
     cameras: bool = False
+    disjoint: bool = False
+    asked_for: bool = False
 
 
 def root_with(root: Path, has_layout: Callable[[Path], bool]) -> Path | None:

@@ -3,14 +3,28 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.data.layouts.cars import CARS, CARS_BOXES
+from lookalike.data.layouts.coco import COCO
+from lookalike.data.layouts.cub import CUB, CUB_BOXES
+from lookalike.data.layouts.in_shop import IN_SHOP
 from lookalike.data.layouts.layout import Layout, root_with
 from lookalike.data.layouts.market import FLAT, MARKET, VERI
 from lookalike.data.layouts.msmt17 import MSMT17
+from lookalike.data.layouts.one_hot import ONE_HOT
+from lookalike.data.layouts.online_products import ONLINE_PRODUCTS
+from lookalike.data.layouts.open_images import OPEN_IMAGES
+from lookalike.data.layouts.revisited import REVISITED
+from lookalike.data.layouts.wildlife import WILDLIFE
+from lookalike.data.layouts.yolo import YOLO
 from lookalike.data.tables import ManifestError
 from lookalike.errors import did_you_mean
 
 AUTO, FOLDERS = "auto", "folders"  # values of `data.layout` that name no layout of a data set
-LAYOUTS: tuple[Layout, ...] = (MARKET, VERI, FLAT, MSMT17)
+LAYOUTS: tuple[Layout, ...] = (
+    *(MARKET, VERI, FLAT, MSMT17),
+    *(IN_SHOP, ONLINE_PRODUCTS, CUB, CUB_BOXES, CARS, CARS_BOXES, REVISITED),
+    *(WILDLIFE, COCO, YOLO, ONE_HOT, OPEN_IMAGES),
+)
 
 
 @dataclass(frozen=True)
@@ -52,9 +66,18 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
     return Recognised(layout, base, evidence)
 
 
+def title_of(name: str) -> str:
+    """What the data set of a layout is called; "" for a name that is none.
+
+    Args:
+        name: Of the setting `data.layout`.
+    """
+    return next((layout.title for layout in LAYOUTS if layout.name == name), "")
+
+
 def claims(folder: Path) -> list[tuple[Layout, str]]:
     """The layouts that a folder looks like, each with its evidence; empty where it looks like none."""
-    asked = [(layout, layout.looks_like(folder)) for layout in LAYOUTS]
+    asked = [(layout, layout.looks_like(folder)) for layout in LAYOUTS if not layout.asked_for]
     return [(layout, evidence) for layout, evidence in asked if evidence]
 
 
