@@ -143,7 +143,7 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     notes += stripped + alike_note(table["label"].unique())
     if not table.empty:
         noted = _takes_part(Manifest(root, table), selection.get("asked"))
-        table, divided = divide(table, held_out, source.people, noted)
+        table, divided = divide(table, held_out, source.people or source.disjoint, noted)
         notes += divided
     table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
@@ -206,6 +206,7 @@ class _Source:
         passed: What was not read.
         people: Whether its labels are people whose images name their cameras.
         folders: Whether it was read from class folders.
+        disjoint: Whether train and test have no label in common.
         layout: The name of its layout in the registry; "" for a table and class folders.
         standard: How the papers that use it measure; None where there are none.
     """
@@ -218,6 +219,7 @@ class _Source:
     passed: PassedOver = field(default_factory=PassedOver)
     people: bool = False
     folders: bool = False
+    disjoint: bool = False
     layout: str = ""
     standard: Standard | None = None
 
@@ -261,6 +263,7 @@ def _published(recognised: Recognised, passed: PassedOver) -> _Source:
         f"{title}, by {recognised.evidence}",
         passed,
         layout.cameras,
+        disjoint=layout.disjoint,
         layout=layout.name,
         standard=read.standard or layout.standard,
     )
