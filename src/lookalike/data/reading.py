@@ -210,10 +210,10 @@ class _Source:
         passed: What was not read.
         people: Whether its labels are people whose images name their cameras.
         folders: Whether it was read from class folders.
+        disjoint: Whether train and test have no label in common.
         layout: The name of its layout in the registry; "" for a table and class folders.
         standard: How the papers that use it measure; None where there are none.
         grades: See `LayoutRows`.
-        disjoint: See `Layout`.
     """
 
     base: Path
@@ -224,10 +224,10 @@ class _Source:
     passed: PassedOver = field(default_factory=PassedOver)
     people: bool = False
     folders: bool = False
+    disjoint: bool = False
     layout: str = ""
     standard: Standard | None = None
     grades: Mapping[str, Grades] = field(default_factory=dict)
-    disjoint: bool = False
 
 
 def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
@@ -269,10 +269,10 @@ def _published(recognised: Recognised, passed: PassedOver) -> _Source:
         f"{title}, by {recognised.evidence}",
         passed,
         layout.cameras,
+        disjoint=layout.disjoint,
         layout=layout.name,
         standard=read.standard or layout.standard,
         grades=read.grades,
-        disjoint=layout.disjoint,
     )
 
 

@@ -6,6 +6,9 @@ In reading order:
     embed            rows of a data set to embeddings
     identify         who each query of a protocol is, out of all its references, and how well they are retrieved
     unknown_queries  queries of labels that no reference has, and what thresholds do to them
+    tracklets        pictures of one tracklet that ask and answer as their mean
+    paper_rule       the figures of a data set by the rule of its papers, where that asks for more than was measured
+    standard         what the papers print that use a data set, by their protocol
     split            a bundle on a split of a data set, with the images held out that its training held out
     assessment       a trained model on a data set
     stored           embeddings that are kept

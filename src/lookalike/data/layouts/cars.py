@@ -18,8 +18,9 @@ import pandas as pd
 from lookalike.data.column_names import BOX
 from lookalike.data.image_files import PassedOver, has_file
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
-from lookalike.data.layouts.listed import folder_with, lines_of, need_files, taken_once, tell_unlisted, top_folders
-from lookalike.data.layouts.mat_records import matlab_file
+from lookalike.data.layouts.listed import folder_with, need_files, taken_once, tell_unlisted, top_folders
+from lookalike.data.layouts.lists import lines_of
+from lookalike.data.layouts.matlab import read_records
 from lookalike.data.tables import ManifestError
 
 _ALL = "cars_annos.mat"
@@ -78,7 +79,7 @@ def _place(root: Path, name: str) -> str:
 
 
 def _of_one_file(root: Path) -> tuple[list[str], list[_Car]]:
-    annotations = matlab_file(root / _place(root, _ALL))
+    annotations = read_records(root / _place(root, _ALL))
     cars = [_car(record, f"{record['relative_im_path']}") for record in _records(annotations, _ALL)]
     return _class_names(annotations, _ALL), cars
 
@@ -89,10 +90,10 @@ def _of_devkit(root: Path) -> tuple[list[str], list[_Car]]:
     need_files(root, needed.values(), "Cars196", "the classes of all its images")
     cars = []
     for name, folder in ((_TRAIN, "cars_train"), (_TEST, "cars_test")):
-        records = list(_records(matlab_file(root / needed[name]), name))
+        records = list(_records(read_records(root / needed[name]), name))
         inner = folder_with(root, (folder, f"{folder}/{folder}"), [str(record["fname"]) for record in records])
         cars += [_car(record, f"{inner or folder}/{record['fname']}") for record in records]
-    return _class_names(matlab_file(root / needed[_META]), _META), cars
+    return _class_names(read_records(root / needed[_META]), _META), cars
 
 
 def _of_tables(root: Path) -> tuple[list[str], list[_Car]]:

@@ -15,7 +15,8 @@ import pandas as pd
 from lookalike.data.column_names import BOX
 from lookalike.data.image_files import PassedOver, has_file
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
-from lookalike.data.layouts.listed import cells_of, lines_of, need_files, taken_once, tell_unlisted
+from lookalike.data.layouts.listed import cells_of, need_files, taken_once, tell_unlisted
+from lookalike.data.layouts.lists import lines_of
 
 _IMAGES, _LABELS, _CLASSES, _BOXES = "images.txt", "image_class_labels.txt", "classes.txt", "bounding_boxes.txt"
 _SPLIT = "train_test_split.txt"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.data.inert_pickle import Machine, Name, ordered_dict, run
-from lookalike.data.layouts.mat_records import matlab_file
+from lookalike.data.layouts.matlab import read_records
 from lookalike.data.table_file import decode, read_text_file
 from lookalike.data.tables import ManifestError
 
@@ -69,7 +69,7 @@ def read_ground_truth(file: Path) -> GroundTruth:
 def _content(file: Path) -> tuple[Mapping[str, Any], int]:
     """What a file holds, and the number of its first image."""
     if file.suffix == ".mat":
-        content = matlab_file(file)
+        content = read_records(file)
         return {**content, "gnd": _records(content.get("gnd"))}, 1
     data = read_text_file(file)
     if len(data) > _LARGEST:

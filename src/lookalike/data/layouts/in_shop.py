@@ -15,11 +15,11 @@ from lookalike.data.layouts.listed import (
     cells_of,
     folder_with,
     head_of,
-    lines_of,
     taken_once,
     tell_labels_of_both,
     tell_unlisted,
 )
+from lookalike.data.layouts.lists import lines_of
 
 _LIST = "list_eval_partition.txt"
 _PLACES = (_LIST, f"Eval/{_LIST}")

@@ -28,7 +28,10 @@ class Standard:
         source: Where that stands: a paper, or the code of the authors.
         camera_rule: Whether references of the query's own label and camera are left out.
         average_precision: Which AP they print; `none` where they print none.
-        draws: How many random galleries are averaged; 0 where there is one fixed gallery.
+        draws: How many random galleries of one image of each label are averaged; 0 where there is one fixed gallery.
+        subsets: Tests of their own that such galleries are drawn from; an image names its tests in the column `tests`,
+            with a blank between them.
+        tracklets: Whether the images of one tracklet (column `tracklet`) ask and answer as their mean.
         cmc_name: What the papers call cmc, such as `Recall` for Recall@k.
         lone_missed: Whether a query that no reference can answer counts as missed; else it is left out.
     """
@@ -39,8 +42,18 @@ class Standard:
     camera_rule: bool = False
     average_precision: AveragePrecision = "rectangle"
     draws: int = 0
+    subsets: tuple[str, ...] = ()
+    tracklets: bool = False
     cmc_name: str = "cmc"
     lone_missed: bool = False
+
+    def called(self, name: str) -> str:
+        """What the papers call a metric.
+
+        Args:
+            name: Ours, one of `metrics`.
+        """
+        return name.replace("cmc@", f"{self.cmc_name}@")
 
 
 @dataclass

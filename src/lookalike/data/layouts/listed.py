@@ -1,4 +1,4 @@
-"""What readers of lists share: lines of text files, images that are listed twice, images that no list names."""
+"""What readers of long lists share: cells of lines, images that are listed twice, images that no list names."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ import pandas as pd
 
 from lookalike.data.column_names import BOX
 from lookalike.data.image_files import PassedOver, files_below, is_image_name
-from lookalike.data.table_file import decode, read_text_file
+from lookalike.data.table_file import decode
 from lookalike.data.tables import ManifestError
 from lookalike.special_files import is_special
 
@@ -43,22 +43,6 @@ def head_of(file: Path) -> list[str]:
         return [line.strip() for line in decode(data)[0].splitlines()]
     except (OSError, ValueError):
         return []
-
-
-def lines_of(file: Path) -> list[tuple[int, str]]:
-    """The lines of a list that hold text, each with its number from 1; ends of lines and marks of any system.
-
-    Args:
-        file: Text in UTF-8, or what Windows makes of it.
-
-    Raises:
-        ManifestError: It is no text, or cannot be read.
-    """
-    try:
-        text = decode(read_text_file(file))[0]
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"{file}: cannot be read as a list ({error}): copy it again, as text in UTF-8") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def cells_of(

@@ -13,13 +13,13 @@ from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_onl
 from lookalike.data.layouts.listed import (
     cells_of,
     head_of,
-    lines_of,
     need_files,
     taken_once,
     tell_labels_of_both,
     tell_unlisted,
     top_folders,
 )
+from lookalike.data.layouts.lists import lines_of
 
 _LISTS = {"Ebay_train.txt": ("train", ""), "Ebay_test.txt": ("test", "both")}
 _HEADER = ["image_id", "class_id", "super_class_id", "path"]

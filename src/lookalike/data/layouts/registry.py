@@ -6,14 +6,21 @@ from pathlib import Path
 from lookalike.data.layouts.cars import CARS, CARS_BOXES
 from lookalike.data.layouts.coco import COCO
 from lookalike.data.layouts.cub import CUB, CUB_BOXES
+from lookalike.data.layouts.cuhk03 import CUHK03_DETECTED, CUHK03_LABELED, CUHK03_NP
+from lookalike.data.layouts.dukemtmc import DUKEMTMC, OCCLUDED_DUKE
+from lookalike.data.layouts.ilids_vid import ILIDS_VID
 from lookalike.data.layouts.in_shop import IN_SHOP
 from lookalike.data.layouts.layout import Layout, root_with
-from lookalike.data.layouts.market import FLAT, MARKET, VERI
+from lookalike.data.layouts.market import FLAT, MARKET
+from lookalike.data.layouts.mars import MARS
 from lookalike.data.layouts.msmt17 import MSMT17
 from lookalike.data.layouts.one_hot import ONE_HOT
 from lookalike.data.layouts.online_products import ONLINE_PRODUCTS
 from lookalike.data.layouts.open_images import OPEN_IMAGES
+from lookalike.data.layouts.prid2011 import PRID_PICTURES, PRID_SEQUENCES
 from lookalike.data.layouts.revisited import REVISITED
+from lookalike.data.layouts.vehicleid import VEHICLEID
+from lookalike.data.layouts.veri import VERI
 from lookalike.data.layouts.wildlife import WILDLIFE
 from lookalike.data.layouts.yolo import YOLO
 from lookalike.data.tables import ManifestError
@@ -21,7 +28,9 @@ from lookalike.errors import did_you_mean
 
 AUTO, FOLDERS = "auto", "folders"  # values of `data.layout` that name no layout of a data set
 LAYOUTS: tuple[Layout, ...] = (
-    *(MARKET, VERI, FLAT, MSMT17),
+    *(MARKET, DUKEMTMC, OCCLUDED_DUKE, CUHK03_NP, CUHK03_LABELED, CUHK03_DETECTED, MSMT17, FLAT),
+    *(VERI, VEHICLEID),
+    *(PRID_SEQUENCES, PRID_PICTURES, ILIDS_VID, MARS),
     *(IN_SHOP, ONLINE_PRODUCTS, CUB, CUB_BOXES, CARS, CARS_BOXES, REVISITED),
     *(WILDLIFE, COCO, YOLO, ONE_HOT, OPEN_IMAGES),
 )
@@ -64,15 +73,6 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
         raise ManifestError(f"{base}: looks like {names}: expected one data set; say which it is with {ways}")
     layout, evidence = claimed[0]
     return Recognised(layout, base, evidence)
-
-
-def title_of(name: str) -> str:
-    """What the data set of a layout is called; "" for a name that is none.
-
-    Args:
-        name: Of the setting `data.layout`.
-    """
-    return next((layout.title for layout in LAYOUTS if layout.name == name), "")
 
 
 def claims(folder: Path) -> list[tuple[Layout, str]]:

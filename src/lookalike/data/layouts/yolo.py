@@ -16,7 +16,8 @@ from lookalike.data.column_names import BOX
 from lookalike.data.image_files import PassedOver, find_images, has_folder, is_image_name
 from lookalike.data.layouts.boxes import Boxes, Corners, upright_sizes
 from lookalike.data.layouts.layout import Layout, LayoutRows, utf8_only
-from lookalike.data.layouts.listed import lines_of, shown, taken_once
+from lookalike.data.layouts.listed import shown, taken_once
+from lookalike.data.layouts.lists import lines_of
 from lookalike.data.table_file import decode, read_text_file
 from lookalike.data.tables import ManifestError
 
