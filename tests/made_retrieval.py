@@ -1,4 +1,4 @@
-"""Small data sets in exactly the layouts of retrieval benchmarks and of boxes, of real photographs cut small, for tests."""
+"""Small data sets in exactly the layouts of retrieval benchmarks and of boxes, of real photographs cut small."""
 
 import json
 import pickle
@@ -60,12 +60,21 @@ def in_shop(root: Path, photographs: Photographs, place: str = "Eval", images: s
 
 
 PRODUCTS = {
-    "Ebay_train.txt": ["1 1 1 bicycle_final/111085122871_0.JPG", "2 1 1 bicycle_final/111085122871_1.JPG"]
-    + ["3 2 1 bicycle_final/111265328556_0.JPG", "4 2 1 bicycle_final/111265328556_1.JPG"],
-    "Ebay_test.txt": ["59552 11319 3 chair_final/151952108602_0.JPG", "59553 11319 3 chair_final/151952108602_1.JPG"]
-    + ["59554 11319 3 chair_final/151952108602_2.JPG", "59555 11320 3 chair_final/171952108602_0.JPG"]
-    + ["59556 11320 3 chair_final/171952108602_1.JPG", "59557 11321 12 toaster_final/191952108602_0.JPG"]
-    + ["59558 11321 12 toaster_final/191952108602_1.JPG"],
+    "Ebay_train.txt": [
+        "1 1 1 bicycle_final/111085122871_0.JPG",
+        "2 1 1 bicycle_final/111085122871_1.JPG",
+        "3 2 1 bicycle_final/111265328556_0.JPG",
+        "4 2 1 bicycle_final/111265328556_1.JPG",
+    ],
+    "Ebay_test.txt": [
+        "59552 11319 3 chair_final/151952108602_0.JPG",
+        "59553 11319 3 chair_final/151952108602_1.JPG",
+        "59554 11319 3 chair_final/151952108602_2.JPG",
+        "59555 11320 3 chair_final/171952108602_0.JPG",
+        "59556 11320 3 chair_final/171952108602_1.JPG",
+        "59557 11321 12 toaster_final/191952108602_0.JPG",
+        "59558 11321 12 toaster_final/191952108602_1.JPG",
+    ],
 }
 
 
@@ -158,8 +167,15 @@ def cars_tables(root: Path, photographs: Photographs) -> Path:
 
 
 LANDMARKS = {
-    "imlist": ["all_souls_000001", "all_souls_000002", "oxford_000003", "radcliffe_camera_000004", "oxford_000005"]
-    + ["oxford_000006", "oxford_000007"],
+    "imlist": [
+        "all_souls_000001",
+        "all_souls_000002",
+        "oxford_000003",
+        "radcliffe_camera_000004",
+        "oxford_000005",
+        "oxford_000006",
+        "oxford_000007",
+    ],
     "qimlist": ["all_souls_000013", "all_souls_000026", "radcliffe_camera_000519", "bodleian_000132"],
     "gnd": [
         {"bbx": [4.5, 3.0, 40.0, 33.0], "easy": [0, 1], "hard": [2], "junk": [3]},
@@ -269,7 +285,8 @@ def one_hot(root: Path, photographs: Photographs) -> Path:
     return root
 
 
-OPEN_IMAGES = """ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside
+OPEN_IMAGES = """\
+ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside
 000026e7ee790996,xclick,/m/014j1m,1,0.25,0.75,0.5,1,0,1,0,0,0
 000026e7ee790996,xclick,/m/061_f,1,0,0.5,0,0.5,0,1,0,0,0
 000062a39995e348,xclick,/m/014j1m,1,0.1,0.9,0.1,0.9,0,0,1,0,0

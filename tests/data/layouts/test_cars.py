@@ -59,7 +59,7 @@ FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
         (
             "devkit/cars_meta.mat",
             b"no MATLAB",
-            r"cars_meta\.mat: cannot be read as a MATLAB file \(.*\): copy it again",
+            r"cars_meta\.mat: no file of MATLAB, or damaged \(.*\): restore it",
         ),
         ("devkit/cars_meta.mat", {"a": 1}, r"cars_meta\.mat: expected class_names, found a"),
         ("devkit/cars_train_annos.mat", {"annotations": 1}, r"cars_train_annos\.mat: expected annotations with class"),

@@ -22,8 +22,11 @@ def test_the_list_says_who_asks(
     roles = {"train": ("train", ""), "query": ("test", "query"), "gallery": ("test", "reference")}
     rows = manifest.table[["path", "label", "split", "role"]].itertuples(index=False)
     assert {tuple(row) for row in rows} == {(images + path, item, *roles[status]) for path, item, status in IN_SHOP}
-    assert manifest.table["category"].unique().tolist() == ["MEN/Denim", "WOMEN/Blouses_Shirts", "WOMEN/Dresses"] + [
-        "WOMEN/Tees_Tanks"
+    assert manifest.table["category"].unique().tolist() == [
+        "MEN/Denim",
+        "WOMEN/Blouses_Shirts",
+        "WOMEN/Dresses",
+        "WOMEN/Tees_Tanks",
     ]
     assert manifest.read_as == f"In-Shop Clothes, by {evidence}"
     assert manifest.notes == ()

@@ -1,4 +1,4 @@
-"""Retrieval benchmarks and sets of boxes: each is recognised as itself, alone, from above, and beside what looks alike."""
+"""Retrieval benchmarks and sets of boxes: each is recognised as itself, alone or beside what looks alike."""
 
 from pathlib import Path
 

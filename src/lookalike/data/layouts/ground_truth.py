@@ -82,7 +82,7 @@ def _content(file: Path) -> tuple[Mapping[str, Any], int]:
 
 def _records(gnd: object) -> list[dict[str, Any]]:
     """Records of MATLAB as dicts."""
-    records = np.atleast_1d(np.empty(0) if gnd is None else gnd)
+    records = np.atleast_1d(np.asarray([] if gnd is None else gnd))
     return [{name: record[name] for name in records.dtype.names or ()} for record in records]
 
 
