@@ -1,4 +1,4 @@
-"""What papers on retrieval benchmarks print, on made sets and through the real verb, against their rules written out."""
+"""What papers on retrieval benchmarks print, on made sets and through the real verb, against their rules."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from lookalike.evaluation.assessment import Assessment, assess
 from lookalike.evaluation.identify import Rules
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import Encoder, openvino_encoder
-from made_retrieval import LANDMARKS, MADE, Photographs
+from made_retrieval import LANDMARKS, MADE, Photographs, revisited
 
 RECALLS = {
     "in-shop": (1, 10, 20, 30, 40, 50),
@@ -102,8 +102,6 @@ def test_copies_answer_as_they_do_in_the_papers(
 def test_revisited_figures_are_those_of_the_authors_rule(
     suffix: str, encoder: Encoder, tmp_path: Path, photographs: Photographs
 ) -> None:
-    from made_retrieval import revisited
-
     assessment = measured(encoder, revisited(tmp_path, photographs, suffix))
     assert assessment.standard
     row = assessment.standard.figures["test"]
@@ -118,9 +116,8 @@ def test_revisited_figures_are_those_of_the_authors_rule(
         for name, part in zip(LANDMARKS["qimlist"], LANDMARKS["gnd"], strict=True):
             right = {"easy": part["easy"], "medium": part["easy"] + part["hard"], "hard": part["hard"]}[difficulty]
             others = {"easy": part["hard"], "medium": [], "hard": part["easy"]}[difficulty]
-            ok, junk = (
-                [rows[LANDMARKS["imlist"][place]] for place in places] for places in (right, part["junk"] + others)
-            )
+            sides = (right, part["junk"] + others)
+            ok, junk = ([rows[LANDMARKS["imlist"][place]] for place in places] for places in sides)
             order = np.argsort(-(unit[1] @ unit[0][asked.index(f"jpg/{name}.jpg")]), kind="stable")
             places = [place for place, at in enumerate([at for at in order if at not in junk]) if at in ok]
             if places:

@@ -12,9 +12,9 @@ KS = (1, 5, 10)
 def by_definition(query: np.ndarray, reference: np.ndarray, side: Sides) -> list[float]:
     """Of one query: junk is taken out of the order, then trapezoids below precision over recall are summed up.
 
-    `compute_ap` and `compute_map` of github.com/filipradenovic/revisitop define it so: a right image at place r (from 0),
-    the j-th right one, adds (j / r + (j + 1) / (r + 1)) / 2 over their number, with 1 for j / r at place 0; precision at
-    k is that at the lesser of k and the place of the last right one.
+    `compute_ap` and `compute_map` of github.com/filipradenovic/revisitop define it so: a right image at place r (from
+    0), the j-th right one, adds (j / r + (j + 1) / (r + 1)) / 2 over their number, with 1 for j / r at place 0;
+    precision at k is that at the lesser of k and the place of the last right one.
     """
     unit = reference.astype(np.float64) / np.linalg.norm(reference.astype(np.float64), axis=1, keepdims=True)
     order = np.argsort(-(unit @ (query.astype(np.float64) / np.linalg.norm(query))), kind="stable")
