@@ -21,7 +21,7 @@ from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
-CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change no row
+CARRIED = ("site", "date", "scene", "tracklet", "camera_name")  # have a meaning, and change no row
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 _MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
@@ -134,7 +134,7 @@ def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]
     """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them."""
     problems: list[str] = []
     notes: list[str] = []
-    for name in ("camera", "site", "date", "scene"):
+    for name in ("camera", "site", "date", "scene", "tracklet"):
         if name in table:
             table[name] = table[name].where(~table[name].str.casefold().isin(_MISSING), "")
     if "split" not in table:
