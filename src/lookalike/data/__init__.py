@@ -25,6 +25,7 @@ then a data set, from its layouts to one table:
     dates           dates as tables have them
     scenes          images of one scene, by what tables and names of files say
     layouts/        published data sets: one file per layout, and which of them a folder has
+    named_files     labels out of the names of files, by a regular expression
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market_archive  unpacks the zip of Market-1501
     exclusions      `exclude.csv`: images that are left out

@@ -19,6 +19,7 @@ from lookalike.data.layouts.layout import Standard
 from lookalike.data.layouts.registry import AUTO, Recognised, recognise
 from lookalike.data.manifest import Manifest, tidy
 from lookalike.data.market_archive import unpack
+from lookalike.data.named_files import read_named_files
 from lookalike.data.splits import divide
 from lookalike.data.table_rows import row_problems
 from lookalike.data.tables import ManifestError, read_table
@@ -41,6 +42,7 @@ class Selection(TypedDict, total=False):
         seed: What is held out. 0 unless given.
         exclude: Table of images to leave out; None, unless given, for `exclude.csv` in the root, where there is one.
         keep_copies: Whether references that are copies of a query's file answer it. False unless given.
+        pattern: A regular expression that reads the names of files, see `named_files`; None unless given.
         images: The folder that the paths of a table start from; None, unless given, for the table's own.
         columns: Our name of a column -> what a table calls it; names of None count as not given.
         layout: `auto`, `folders`, or the name of a layout, see `registry.recognise`; `auto` unless given.
@@ -53,6 +55,7 @@ class Selection(TypedDict, total=False):
     seed: int
     exclude: str | Path | None
     keep_copies: bool
+    pattern: str | None
     images: str | Path | None
     columns: Mapping[str, str | None]
     layout: str
@@ -228,7 +231,13 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     columns = {name: header for name, header in (selection.get("columns") or {}).items() if header}
     check(Columns, dict(columns))
     images = selection.get("images")
-    recognised = recognise(root, selection.get("layout", AUTO))
+    pattern = selection.get("pattern")
+    recognised = None if pattern else recognise(root, selection.get("layout", AUTO))
+    if pattern and (not root.is_dir() or selection.get("layout", AUTO) != AUTO):
+        raise ManifestError(
+            f"data.pattern={pattern}: reads the names of files in a folder, so expected data.root=<a folder> and no "
+            f"data.layout, got {root}: leave one of them out"
+        )
     if recognised is None and not root.is_dir():
         start = at_home(Path(images)) if images else root.parent
         if not start.is_dir():
@@ -236,7 +245,10 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
         read = read_table(root, columns, start)
         return _Source(start, read.rows, read.notes, read.problems, ", ".join(filter(None, ["a table", read.seen])))
     need_nothing_of_tables(root, selection)
-    if recognised is None:
+    if pattern:
+        source = _Source(root, *read_named_files(root, pattern, passed), "names of files, by data.pattern", passed)
+        source.people = "camera" in source.table
+    elif recognised is None:
         table, notes, problems, read_as = read_class_folders(root, may_split, passed)
         source = _Source(root, table, notes, problems, read_as, passed, "camera" in table, folders=True)
     else:
