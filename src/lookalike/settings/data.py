@@ -78,8 +78,9 @@ class Data(Settings):
     images: PathText | None = Field(description="folder that the paths of a table start from; null = the table's own")
     columns: Columns
     pattern: str | None = Field(
+        None,
         description="reads labels out of the names of files: a regular expression for the whole path below root, "
-        "without its ending, whose named groups are columns, such as (?P<label>[^_/]+)_c(?P<camera>[0-9]+).*"
+        "without its ending, whose named groups are columns, such as (?P<label>[^_/]+)_c(?P<camera>[0-9]+).*",
     )
     layout: str = Field(
         "auto",
