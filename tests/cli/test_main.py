@@ -136,7 +136,7 @@ def test_ctrl_c_is_one_line() -> None:
 import os, signal, sys
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "lookalike.data.layouts":
+        if name == "lookalike.data.reading":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
 """

@@ -12,7 +12,9 @@ from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError
 from lookalike.settings.data import Columns, Data, HeldOut
 
-NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)}
+NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)} | {
+    "layout": "auto"
+}
 
 
 def test_folders_are_counted_by_label_and_split(digits: Path) -> None:

@@ -16,8 +16,8 @@ def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
     from lookalike.console import say
     from lookalike.data.dataset import Dataset
-    from lookalike.data.layouts import broken_images
     from lookalike.data.manifest import write_table
+    from lookalike.data.reading import broken_images
     from lookalike.outputs import need_files
 
     output = Path(settings.output)
@@ -68,8 +68,8 @@ def audit(settings: "AuditCommand") -> int:
 
 def augment(settings: "AugmentCommand") -> int:
     """`lookalike augment`."""
-    from lookalike.data.layouts import read_data
     from lookalike.data.offline_copies import default_output, make_copies
+    from lookalike.data.reading import read_data
     from lookalike.outputs import need_folder
 
     if settings.output:

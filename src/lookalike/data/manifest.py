@@ -17,7 +17,8 @@ import pandas as pd
 from lookalike.data.column_names import BOX
 from lookalike.data.copies import without_copies
 from lookalike.data.labels import as_label
-from lookalike.data.market import DISTRACTOR
+from lookalike.data.layouts.layout import Standard
+from lookalike.data.layouts.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
 from lookalike.data.table_file import csv_bytes
 from lookalike.data.tables import COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
@@ -48,6 +49,8 @@ class Manifest:
         read_as: The layout that was recognised, and why.
         lost: Images and folders that could not be read, in words; these are among the notes, too.
         keep_copies: Whether a copy of a query's own file, under another name, answers it.
+        layout: The name of its layout in `layouts.registry`; "" for a table and class folders.
+        standard: How the papers that use it measure; None where there are none.
     """
 
     root: Path
@@ -59,6 +62,8 @@ class Manifest:
     read_as: str = ""
     lost: tuple[str, ...] = ()
     keep_copies: bool = False
+    layout: str = ""
+    standard: Standard | None = None
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""

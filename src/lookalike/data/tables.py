@@ -96,7 +96,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None, images: Pat
             decimal = table[name].str.fullmatch(r"-?[0-9]+,[0-9]+")
             table[name] = table[name].where(~decimal, table[name].str.replace(",", "."))
     named = ", ".join(f"{name} from {header}" for name, header in columns.items())
-    table, problems, notes = _with_types(table)
+    table, problems, notes = typed(table)
     return Table(table, ", ".join(filter(None, [cells.seen, named])), problems, notes)
 
 
@@ -130,8 +130,15 @@ def original_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["source"] == ""]
 
 
-def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them."""
+def typed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them.
+
+    Args:
+        table: Text, under our names of columns; path and label are there.
+
+    Returns:
+        The table, problems in single cells and notes, in words.
+    """
     problems: list[str] = []
     notes: list[str] = []
     for name in ("camera", "site", "date", "scene", "tracklet"):

@@ -78,3 +78,13 @@ class Data(Settings):
     test_share: Share | None = Field(description="as validation_share, for test; null = none")
     images: PathText | None = Field(description="folder that the paths of a table start from; null = the table's own")
     columns: Columns
+    pattern: str | None = Field(
+        None,
+        description="reads labels out of the names of files: a regular expression for the whole path below root, "
+        "without its ending, whose named groups are columns, such as (?P<label>[^_/]+)_c(?P<camera>[0-9]+).*",
+    )
+    layout: str = Field(
+        "auto",
+        description="what root is: auto (recognised), folders (class folders), or a published data set such as "
+        "market1501 (docs/data.md)",
+    )

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lookalike.data import market
 from lookalike.data.hold_out import hold_out_people
-from lookalike.data.image_files import find_broken
-from lookalike.data.layouts import read_data, read_manifest
+from lookalike.data.image_files import PassedOver, find_broken
+from lookalike.data.layouts import market
+from lookalike.data.layouts.market import market_root, read_market
 from lookalike.data.manifest import write_table
-from lookalike.data.market import market_root, read_market
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import check
 from lookalike.settings.data import Data
@@ -327,7 +327,7 @@ def test_nobody_who_can_ask_is_explained(tmp_path: Path) -> None:
 def test_the_settings_of_market1501_name_the_folder_of_its_archive() -> None:
     import yaml
 
-    values = yaml.safe_load((Path(__file__).parents[2] / "configs/data/market1501.yaml").read_text("utf-8"))
+    values = yaml.safe_load((Path(__file__).parents[3] / "configs/data/market1501.yaml").read_text("utf-8"))
     settings = check(Data, values)
     assert (settings.root, settings.validation_share, settings.seed, settings.archive) == (
         "data/Market-1501-v15.09.15",
@@ -339,7 +339,8 @@ def test_the_settings_of_market1501_name_the_folder_of_its_archive() -> None:
 
 def test_the_table_of_the_reader_has_these_columns_even_when_empty(tmp_path: Path) -> None:
     for paths in ((), (TRAIN,)):
-        table, _, problems = read_market(layout(tmp_path, *paths))
+        read = read_market(layout(tmp_path, *paths), PassedOver())
+        table, problems = read.table, read.problems
         assert list(table) == ["path", "label", "split", "role", "camera", "ignore"]
         assert (str(table["camera"].dtype), str(table["ignore"].dtype)) == ("Int64", "bool")
         assert problems == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, has_file, has_folder
-from lookalike.data.market import root_with, utf8_only
+from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
 from lookalike.data.tables import ManifestError
 
 _LISTS = {
@@ -24,16 +24,12 @@ _NAME = re.compile(r"([0-9]+)_[0-9]+_([0-9]{1,9})_[0-9]{4}(?:morning|noon|aftern
 _EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
 
 
-def msmt17_root(root: Path) -> Path | None:
-    """The folder with MSMT17: `root`, else its one subfolder that has it; or None."""
-    return root_with(root, _is_msmt17)
-
-
-def read_msmt17(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
+def read_msmt17(root: Path, passed: PassedOver) -> LayoutRows:
     """Reads the lists; nothing is decoded.
 
     Args:
-        root: The folder above them, see `msmt17_root`.
+        root: The folder above them.
+        passed: What is not read is added to it.
 
     Returns:
         A table with the columns path, label (`train-0000` and `test-0000` are two people), split, role and camera
@@ -62,16 +58,31 @@ def read_msmt17(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
             elif line.strip():
                 problems.append(f"list_{name}.txt, line {number}: expected {_EXAMPLE}, found {line.strip()[:60]!r}")
     table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split", "role", "camera"])
-    return table.astype({"camera": "Int64"}), [], problems
+    return LayoutRows(table.astype({"camera": "Int64"}), [], problems)
 
 
-def _is_msmt17(root: Path) -> bool:
+def _looks_like(root: Path) -> str | None:
     """By its lists, or by the names of the first person's images."""
     for train, test in _FOLDERS:
         if has_folder(root, train) and has_folder(root, test):
             if has_file(root, "list_query.txt") and has_file(root, "list_gallery.txt"):
-                return True
+                return "its lists"
             first = next((path for path, is_folder in entries_of(root / train, PassedOver()) if is_folder), None)
             files = entries_of(first, PassedOver()) if first else []
-            return bool(files) and all(_NAME.fullmatch(path.name) for path, _ in files)
-    return False
+            return "its names" if files and all(_NAME.fullmatch(path.name) for path, _ in files) else None
+    return None
+
+
+MSMT17 = Layout(
+    "msmt17",
+    "MSMT17",
+    _looks_like,
+    read_msmt17,
+    Standard(
+        "list_query.txt asks list_gallery.txt; references of the query's own person and camera are left out",
+        ("cmc@1", "map"),
+        "Wei et al., CVPR 2018",
+        camera_rule=True,
+    ),
+    cameras=True,
+)

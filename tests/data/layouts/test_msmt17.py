@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.data.layouts import read_data, read_manifest
-from lookalike.data.msmt17 import msmt17_root
+from lookalike.data.layouts.registry import recognise
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
 from market_layout import layout, rows
 
@@ -31,7 +31,10 @@ def test_the_lists_say_who_asks_and_test_people_are_others(
     tmp_path: Path, folders: tuple[str, str], below: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inner = msmt17(tmp_path / "MSMT17", *folders)
-    assert msmt17_root(tmp_path) == msmt17_root(inner) == inner
+    for place in (tmp_path, inner):
+        recognised = recognise(place)
+        assert recognised
+        assert (recognised.layout.name, recognised.base) == ("msmt17", inner)
     manifest = read_data(str(tmp_path if below else inner))
     train, test = folders
     assert manifest.root == inner

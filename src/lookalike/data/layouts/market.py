@@ -6,29 +6,26 @@ VeRi-776 and others have the same files in folders of other names.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, find_images, has_folder, is_image_name, unopened
-from lookalike.files import readable
+from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, root_with, utf8_only
 
 
 @dataclass(frozen=True)
-class Layout:
+class RoleFolders:
     """Where a data set keeps which images.
 
     Attributes:
-        name: What it is called.
         train: The folder of training images.
         references: That of the images that are searched.
         queries: That of the images that ask.
     """
 
-    name: str
     train: str
     references: str
     queries: str
@@ -39,13 +36,18 @@ class Layout:
         return {self.train: ("train", ""), self.references: ("test", "reference"), self.queries: ("test", "query")}
 
 
-MARKET = Layout("Market-1501", "bounding_box_train", "bounding_box_test", "query")
-TRAIN, REFERENCES, QUERIES, FOLDERS = MARKET.train, MARKET.references, MARKET.queries, MARKET.folders
-VERI = Layout("VeRi-776", "image_train", "image_test", "image_query")
-FLAT = Layout("train, gallery and query", "train", "gallery", "query")
+MARKET_FOLDERS = RoleFolders("bounding_box_train", "bounding_box_test", "query")
+TRAIN, REFERENCES, QUERIES, FOLDERS = (
+    MARKET_FOLDERS.train,
+    MARKET_FOLDERS.references,
+    MARKET_FOLDERS.queries,
+    MARKET_FOLDERS.folders,
+)
+VERI_FOLDERS = RoleFolders("image_train", "image_test", "image_query")
+FLAT_FOLDERS = RoleFolders("train", "gallery", "query")
 # Names of folders that are roles and never classes, in small letters; all that start like Market-1501's are, too.
 _ROLE_NAMES = frozenset(
-    {*VERI.folders, "image_gallery", "query", "queries", "gallery", "probe", "multi-query", "gt_bbox"}
+    {*VERI_FOLDERS.folders, "image_gallery", "query", "queries", "gallery", "probe", "multi-query", "gt_bbox"}
 )
 JUNK, DISTRACTOR = "-1", "0000"
 EXAMPLE = "0002_c1s1_000451_03.jpg"
@@ -53,7 +55,6 @@ EXAMPLE = "0002_c1s1_000451_03.jpg"
 
 # A camera is followed by its sequence (c1s1), by `_` or by the end: `0002_c1owboy.jpg` names none.
 _NAME = re.compile(r"(-1|[0-9]+)_(?:c([0-9]{1,9})(?=s[0-9]|[_.]))?.*")
-AnyRow = TypeVar("AnyRow", bound=tuple[Any, ...])
 _Row = tuple[str, str, str, str, int | None, bool]
 
 
@@ -68,61 +69,23 @@ def label_and_camera(name: str) -> tuple[str, int | None] | None:
     return (said[1], int(said[2]) if said[2] else None) if said else None
 
 
-def utf8_only(rows: list[AnyRow], problems: list[str]) -> list[AnyRow]:
-    """The rows whose first cell, a path, is UTF-8 (tables hold nothing else); the others become problems."""
-    names = [readable(row[0]) for row in rows]
-    problems += [
-        f"{name}: the name is not UTF-8: rename it" for row, name in zip(rows, names, strict=True) if name != row[0]
-    ]
-    return [row for row, name in zip(rows, names, strict=True) if name == row[0]]
-
-
-def layout_of(folder: Path) -> Layout | None:
-    """Which of these layouts a folder has."""
-    for layout in (MARKET, VERI):
-        if any(has_folder(folder, name) for name in (layout.train, layout.references)):
-            return layout
-    pair = (FLAT.references, FLAT.queries)
-    if all(has_folder(folder, name) for name in pair) and any(_holds_images(folder / name) for name in pair):
-        return FLAT
-    return None
-
-
 def market_root(root: Path) -> Path | None:
-    """The folder with one of these layouts: `root`, else its one subfolder that has; or None.
-
-    A `train` folder in the root makes it a data set of its own, so what lies below it is not asked.
-    """
-    return root_with(root, lambda folder: layout_of(folder) is not None)
+    """The folder with Market-1501's folders: `root`, else its one subfolder that has them; or None."""
+    return root_with(root, lambda folder: _named(folder, MARKET_FOLDERS) is not None)
 
 
-def root_with(root: Path, has_layout: Callable[[Path], bool]) -> Path | None:
-    """The folder with a layout: `root`, else, where it has no `train` of its own, its one subfolder that has; or None.
-
-    Args:
-        root: Where it is looked for.
-        has_layout: Whether a folder has the layout.
-    """
-    if has_layout(root):
-        return root
-    if not root.is_dir() or (root / "train").is_dir():
-        return None
-    inside = [path for path, is_folder in entries_of(root, PassedOver()) if is_folder and has_layout(path)]
-    return inside[0] if len(inside) == 1 else None
-
-
-def read_market(root: Path, passed: PassedOver | None = None) -> tuple[pd.DataFrame, list[str], list[str]]:
+def read_market(root: Path, passed: PassedOver, layout: RoleFolders = MARKET_FOLDERS) -> LayoutRows:
     """Reads the images of the three folders; nothing is decoded.
 
     Args:
-        root: The folder above them, see `market_root`.
+        root: The folder above them.
         passed: What is not read is added to it.
+        layout: Which folders these are.
 
     Returns:
         A table with the columns path (relative to `root`), label, split, role, camera (Int64) and ignore; notes; and
         the problems found.
     """
-    layout, passed = layout_of(root) or MARKET, PassedOver() if passed is None else passed
     rows: list[_Row] = []
     problems: list[str] = []
     images = {folder: _read_folder(root, folder, layout, rows, problems, passed) for folder in layout.folders}
@@ -137,7 +100,7 @@ def read_market(root: Path, passed: PassedOver | None = None) -> tuple[pd.DataFr
             f"{len(both)} people are in train and in test (such as {both[0]}): test figures are better than they "
             "would be on people never seen"
         )
-    return table, notes, problems
+    return LayoutRows(table, notes, problems)
 
 
 def _holds_images(folder: Path) -> bool:
@@ -145,7 +108,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _read_folder(
-    root: Path, folder: str, layout: Layout, rows: list[_Row], problems: list[str], passed: PassedOver
+    root: Path, folder: str, layout: RoleFolders, rows: list[_Row], problems: list[str], passed: PassedOver
 ) -> int:
     """Appends the images of one folder; returns how many image files it has, good names or not."""
     images = 0
@@ -172,7 +135,7 @@ def _read_folder(
     return images
 
 
-def _without_images(root: Path, layout: Layout, images: dict[str, int]) -> list[str]:
+def _without_images(root: Path, layout: RoleFolders, images: dict[str, int]) -> list[str]:
     """Folders that are there but empty, and what is missing of a pair that only works together."""
     train, references, queries = layout.folders
     wanted = {folder for folder in layout.folders if (root / folder).is_dir()}
@@ -189,3 +152,45 @@ def _without_images(root: Path, layout: Layout, images: dict[str, int]) -> list[
         for folder, text in texts.items()
         if folder in wanted and not images[folder]
     ]
+
+
+def _named(folder: Path, folders: RoleFolders) -> str | None:
+    """Which of the folders are there, one of the training images or the references among them; None where neither."""
+    there = [name for name in folders.folders if has_folder(folder, name)]
+    return ", ".join(there) if {folders.train, folders.references} & {*there} else None
+
+
+def _flat(folder: Path) -> str | None:
+    """`query` and `gallery` with images in them, which are no class folders then."""
+    pair = (FLAT_FOLDERS.references, FLAT_FOLDERS.queries)
+    if all(has_folder(folder, name) for name in pair) and any(_holds_images(folder / name) for name in pair):
+        return _named(folder, FLAT_FOLDERS)
+    return None
+
+
+MARKET_STANDARD = Standard(
+    "query/ asks bounding_box_test/; references of the query's own person and camera are left out, junk (-1) neither "
+    "helps nor hurts, distractors (0000) stay",
+    ("cmc@1", "map"),
+    "Zheng et al., ICCV 2015",
+    camera_rule=True,
+)
+MARKET = Layout(
+    "market1501", "Market-1501", partial(_named, folders=MARKET_FOLDERS), read_market, MARKET_STANDARD, cameras=True
+)
+VERI = Layout(
+    "veri776",
+    "VeRi-776",
+    partial(_named, folders=VERI_FOLDERS),
+    partial(read_market, layout=VERI_FOLDERS),
+    MARKET_STANDARD,
+    cameras=True,
+)
+FLAT = Layout(
+    "market-like",
+    "train, gallery and query",
+    _flat,
+    partial(read_market, layout=FLAT_FOLDERS),
+    MARKET_STANDARD,
+    cameras=True,
+)

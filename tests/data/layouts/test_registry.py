@@ -1,0 +1,66 @@
+"""Which layout a folder has: one, none, or two that are not guessed between."""
+
+from pathlib import Path
+
+import pytest
+
+from lookalike.data.layouts.registry import LAYOUTS, claims, recognise
+from lookalike.data.reading import read_data, read_manifest
+from lookalike.data.tables import ManifestError
+from market_layout import SMALL, layout
+
+VERI = ("image_train/0001_c001_00016450_0.jpg", "image_test/0002_c002_00030600_0.jpg", "image_query/0002_c003_0_0.jpg")
+
+
+def test_names_are_told_apart_and_can_be_typed() -> None:
+    names = [entry.name for entry in LAYOUTS]
+    assert len(set(names)) == len(names)
+    assert all(name == name.lower() and name.replace("-", "").isalnum() for name in names)
+    assert not {"auto", "folders"} & {*names}
+
+
+def test_two_data_sets_in_one_folder_are_refused_and_a_setting_decides(tmp_path: Path) -> None:
+    layout(tmp_path, *SMALL, *VERI)
+    expected = (
+        r"looks like Market-1501 \(by bounding_box_train, bounding_box_test, query\) and VeRi-776 \(by image_train,.*\)"
+        r": expected one data set; say which it is with data\.layout=market1501 or data\.layout=veri776"
+    )
+    with pytest.raises(ManifestError, match=expected):
+        read_manifest(tmp_path)
+    market = read_manifest(tmp_path, layout="market1501")
+    assert (market.layout, len(market.table)) == ("market1501", len(SMALL))
+    assert len(read_manifest(tmp_path, layout="veri776").table) == len(VERI)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (
+            "market",
+            r"data\.layout=market: no such layout; did you mean market1501.*expected one of auto, folders, market",
+        ),
+        ("msmt17", r"nothing of MSMT17 in it, as data\.layout=msmt17 says: correct data\.root, or leave data\.layout"),
+        ("folders", r"bounding_box_test, bounding_box_train, query: a folder of queries, references or a split"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(tmp_path: Path, wanted: str, expected: str) -> None:
+    with pytest.raises(ManifestError, match=expected):
+        read_manifest(layout(tmp_path, *SMALL), layout=wanted)
+
+
+def test_class_folders_and_tables_have_no_published_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout(tmp_path, "train/kiwi/1.jpg", "train/leek/1.jpg", "validation/kiwi/1.jpg")
+    assert claims(tmp_path) == []
+    assert recognise(tmp_path) is None
+    manifest = read_data(str(tmp_path))
+    assert (manifest.layout, manifest.standard) == ("", None)
+    assert "read as class folders in train, validation" in capsys.readouterr().err
+
+
+def test_what_was_recognised_and_why_travels_with_the_data_set(tmp_path: Path) -> None:
+    manifest = read_manifest(layout(tmp_path / "inner", *SMALL).parent)
+    assert manifest.layout == "market1501"
+    assert manifest.read_as.startswith("Market-1501, by bounding_box_train, bounding_box_test, query in inner/")
+    assert manifest.standard
+    assert manifest.standard.camera_rule
+    assert manifest.standard.metrics == ("cmc@1", "map")
