@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from lookalike import LookalikeError
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.assessment import assess
 from lookalike.evaluation.identify import Rules

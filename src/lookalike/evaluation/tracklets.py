@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from lookalike.data.market import DISTRACTOR
+from lookalike.data.layouts.market import DISTRACTOR
 from lookalike.data.protocol import Protocol, Tracklets
 from lookalike.data.tables import ManifestError
 
