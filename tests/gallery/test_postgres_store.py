@@ -286,7 +286,7 @@ def test_a_gallery_dropped_while_in_use(server: Server, store: PostgresStore, pl
 @pytest.mark.parametrize(
     ("statement", "text"),
     [
-        ("UPDATE about SET value = '4' WHERE name = 'schema'", rf"gallery schema 4, .* up to {SCHEMA}: pip install -U"),
+        ("UPDATE about SET value = '5' WHERE name = 'schema'", rf"gallery schema 5, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
         ("DROP TABLE about", r"no gallery there: make one with lookalike gallery create gallery=<that address>"),
     ],

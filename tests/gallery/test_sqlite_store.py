@@ -166,7 +166,7 @@ def test_a_damaged_file_is_named(store: SqliteStore, file: Path, spoil) -> None:
 @pytest.mark.parametrize(
     ("statement", "text"),
     [
-        ("UPDATE about SET value = '4' WHERE name = 'schema'", rf"gallery schema 4, .* up to {SCHEMA}: pip install -U"),
+        ("UPDATE about SET value = '5' WHERE name = 'schema'", rf"gallery schema 5, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'schema'", r"gallery schema missing, this version reads up to"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
         ("DROP TABLE about", r"cannot be used \(no such table: about\)"),

@@ -62,9 +62,9 @@ def test_an_image_is_the_same_by_its_thumbnail_and_one_thing_more(store: SqlStor
     assert store.add([first], "") == [1]
     other = b"\x00\x00\x80\x3f\x00\x00\x80\x3f"
     same = [replace(first, source="y.jpg"), replace(first, embedding=other)]
-    assert store.add_new(same, "") == ([1, 1], 0)
+    assert store.add_new(same, "") == ([1, 1], 0, 0)
     new = [replace(first, thumbnail=b"t"), replace(first, source="y.jpg", embedding=other)]
-    assert store.add_new([*new, *same], "") == ([2, 3, 1, 1], 2)
+    assert store.add_new([*new, *same], "") == ([2, 3, 1, 1], 2, 0)
 
 
 def test_numbers_are_never_used_twice(store: SqlStore) -> None:
@@ -103,7 +103,7 @@ def test_what_changes_nothing_leaves_no_trace(store: SqlStore) -> None:
     assert store.remove("source", ["/z.jpg"], "") == (0, [])
     assert store.forget("label", ["z"], "") == 0
     assert not store.erase(), "nothing was forgotten"
-    assert store.add_new([row("a")], "") == ([1], 0)
+    assert store.add_new([row("a")], "") == ([1], 0, 0)
     with pytest.raises(OtherLabelError, match="1 images have another label") as caught:
         store.add_new([row("b", "y.jpg"), replace(row("a"), label="b")], "")
     assert [(new.label, label) for new, label in caught.value.others] == [("b", "a")]

@@ -9,6 +9,7 @@ from lookalike.errors import did_you_mean
 from lookalike.gallery.enrolment import as_label, as_new_label, as_note, several, whole_number
 from lookalike.gallery.history import Change, Column
 from lookalike.gallery.past import PastGallery
+from lookalike.gallery.rows import MissingError
 from lookalike.gallery.searchable import Searchable
 from lookalike.gallery.sources import sources_of
 from lookalike.inference.references import GalleryError
@@ -85,6 +86,27 @@ class Editable(Searchable):
             raise _not_there("move", missing, self.path)
         return moved
 
+    def confirm(self, image: int | Iterable[int], *, note: str = "") -> int:
+        """Says that the labels of single images are right, so that `health` doubts them no more.
+
+        It is kept as the column `confirmed` of the image, true, and taken away with the next other label that it gets.
+
+        Args:
+            image: A number that `add` gave, or several: all of them or none.
+            note: Why, for the history.
+
+        Returns:
+            Of how many that was not said before.
+
+        Raises:
+            GalleryError: An image is not there.
+        """
+        _, numbers = self._chosen("confirm", None, image, None)
+        confirmed, missing = self._store.confirm([int(number) for number in numbers], as_note(note))
+        if missing:
+            raise _not_there("confirm", missing, self.path)
+        return confirmed
+
     def remove(
         self,
         *,
@@ -141,13 +163,11 @@ class Editable(Searchable):
         column, values = self._chosen("forget", label, image, source)
         self._store.delete_leftover(self._own_files)  # of a killed process
         erased = self._store.erase()  # of an earlier call that found the gallery in use
-        if column == "id" and not erased:
-            self._need_images("forget", values, removed=True)
-        if column == "label" and not erased:
-            for value in values:
-                if not self._store.images_of(column, [value]):
-                    self._refuse_label(str(value))
-        forgotten = self._store.forget(column, values, as_note(note), self._own_files)
+        try:
+            whole = column != "source" and not erased
+            forgotten = self._store.forget(column, values, as_note(note), self._own_files, all_there=whole)
+        except MissingError as error:
+            return self._refuse("forget", column, error.values, source)
         if erased and not forgotten:
             say(f"{self.path}: what was forgotten earlier is in no file any more")
             return 0
@@ -224,10 +244,6 @@ class Editable(Searchable):
         if not numbers:
             raise _not_there(verb, [], self.path)
         return "id", list(numbers)
-
-    def _need_images(self, verb: str, numbers: list[str | int], removed: bool = False) -> None:
-        if missing := self._store.missing(numbers, removed):
-            raise _not_there(verb, missing, self.path)
 
     def _refuse(self, verb: str, column: Column, values: list[str | int], source: str | Path | None) -> int:
         if column == "label":

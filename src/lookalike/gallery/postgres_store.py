@@ -15,11 +15,11 @@ import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import ERASING, check_about, replaced
-from lookalike.gallery.history import Connection
+from lookalike.gallery.about import ERASING, SCHEMA, check_about, replaced
+from lookalike.gallery.connection import Connection
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
-from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables
+from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables, upgrade_tables
 from lookalike.gallery.rows import Row, StoreError
 from lookalike.gallery.sql_store import SqlStore
 
@@ -49,7 +49,12 @@ class PostgresStore(SqlStore):
         try:
             with self.reading() as connection:
                 self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
-            check_about(self.name, self.about)
+            if (schema := check_about(self.name, self.about)) < SCHEMA:
+                self.about = {}  # it gets another name
+                with self._open(), self._writing() as connection:
+                    upgrade_tables(connection, schema)
+                with self.reading() as connection:
+                    self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
         except BaseException:
             self.close()
             raise

@@ -13,6 +13,7 @@ from lookalike.data.any_image import AnyImage
 from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
 from lookalike.gallery.columns import Filter, left_out, nothing_left
 from lookalike.gallery.enrolled import Enrolled, HasEncoder
+from lookalike.gallery.health import Health, health_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import UnknownLimits
 from lookalike.gallery.voting import vote_within
@@ -222,6 +223,14 @@ class Searchable(Enrolled):
     def index(self) -> IndexFacts | None:
         """What is known of the approximate index; None where none was asked for, or it is not built yet."""
         return self._approximate.facts
+
+    def health(self) -> Health:
+        """What should be looked at: labels with few images, and images that their neighbours call otherwise.
+
+        Raises:
+            GalleryError: The gallery is empty.
+        """
+        return health_of(*self.enrolled(), self._store.confirmed())
 
     def unknown_limit(self, false_accept_rate: float) -> Rejection:
         """The threshold that keeps to a share of unknown images that may get a name, chosen from what is enrolled.
