@@ -169,7 +169,9 @@ class Enrolling(Editable):
                 (store.add(rows, note), len(rows), 0) if keep_copies else store.add_new(rows, note)
             )
         except OtherLabelError as error:
-            raise GalleryError(under_other_labels(error.others, len(rows))) from error
+            label = error.others[0][1]
+            text = under_other_labels(error.others, len(rows))
+            raise GalleryError(text).naming("other_label", label=label, images=len(error.others)) from error
         self._of_thread.added, self._of_thread.described = added, described
         if added < len(rows):
             there = len(rows) - added

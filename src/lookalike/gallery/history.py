@@ -177,7 +177,7 @@ class Writing:
             by = f"changes {', '.join(map(str, later[:5]))}" if len(later) > 1 else f"change {later[0]}"
             raise HistoryError(
                 f"change {number}: its images are not as it left them, since {by}: undo {later[0]} first"
-            )
+            ).naming("changed_since", change=number, later=later[0])
 
     def forget(self, column: Column, values: Sequence[str | int]) -> int:
         """Deletes images for good, removed ones too, and all that the history says of them; returns how many.

@@ -188,21 +188,28 @@ class Searchable(Enrolled):
         return numbers[rows], similarity
 
     def neighbours(
-        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+        self,
+        embeddings: np.ndarray,
+        k: int = 10,
+        *,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> list[tuple[Neighbour, ...]]:
-        """Q rows of K neighbours, nearest first: as `search`, exactly, with what is known of the images.
+        """Q rows of K neighbours, nearest first: as `search`, with what is known of the images.
 
         Args:
             embeddings: As of `search`.
             k: As of `search`.
             where: As of `predict`.
             unless: As of `predict`.
+            index: As of `search`.
 
         Raises:
             GalleryError: As `search`.
         """
         references, _, ignore, k = self._asked(k, where, unless)
-        rows, similarity = references.search(embeddings, k, references.fingerprint, ignore)
+        rows, similarity, _ = self._approximate.search(references, embeddings, k, ignore, index)
         return [neighbours_of(references, rows[place], similarity[place]) for place in range(len(rows))]
 
     def build_index(self, index: Kind = KIND) -> IndexFacts | None:

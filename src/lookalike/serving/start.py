@@ -12,6 +12,7 @@ from lookalike.parallel import cores
 from lookalike.serving.app import build_app
 from lookalike.serving.figures import Figures
 from lookalike.serving.guard import Guard, Limits
+from lookalike.serving.kept_figures import KeepLimits
 from lookalike.serving.server import listen, serve
 from lookalike.serving.service import Service
 from lookalike.serving.tokens import LOOPBACK, Tokens, need_tokens, read_tokens
@@ -41,7 +42,8 @@ class Assembled:
 
     def __init__(self, settings: "ServeCommand", gallery: Gallery, tokens: Tokens) -> None:
         figures = Figures()
-        self.service = Service(gallery, figures, Path(settings.unknown) if settings.unknown else None)
+        keeping = KeepLimits(settings.unknown_images, int(settings.unknown_megabytes * _MEGABYTE))
+        self.service = Service(gallery, figures, Path(settings.unknown) if settings.unknown else None, keeping)
         caller = self.service.kept.call
         self._asking = Work("asking", 2 * cores(), settings.waiting, settings.seconds, caller)
         self._changing = Work("changing", _READERS, settings.waiting, settings.seconds, caller)

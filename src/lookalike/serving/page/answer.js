@@ -29,7 +29,7 @@ export function answerCard(file, closed) {
   const teach = (label) => learn(label, () => enrol([file], label, (error) => elsewhere(error, label)));
   /** It is enrolled already, under another label: offers to move it. */
   const elsewhere = (error, label) => {
-    const known = error.kind === "gallery" ? itself(card.item, label) : undefined;
+    const known = error.code === "gallery" ? itself(card.item, label) : undefined;
     if (!known) return false;
     parts.asked.replaceChildren(...moving(known.label, label, () => learn(label, () => move([known.number], label))));
     return true;
@@ -76,7 +76,7 @@ export function answerCard(file, closed) {
       parts.waiting.remove();
       tell(parts.label, "answer.failed");
       fault(parts.fault, error.line);
-      if (error.kind !== "image") offer(null);
+      if (error.code !== "image") offer(null);
     },
     takenBack(change) {
       if (!change || change !== card.change) return;

@@ -64,7 +64,7 @@ async function request(address, options = {}) {
     }
     if (answer.ok) return answer;
     const refusal = await refused(answer);
-    if (refusal.kind === "busy" && trial < TRIES) {
+    if (refusal.code === "busy" && trial < TRIES) {
       await new Promise((later) => setTimeout(later, 1000 * trial));
       continue;
     }
@@ -76,7 +76,7 @@ async function request(address, options = {}) {
 async function refused(answer) {
   try {
     const { error } = await answer.json();
-    return new Refusal(answer.status, error.kind, error.message);
+    return new Refusal(answer.status, error.code, error.message);
   } catch {
     return new Refusal(answer.status, "other", String(answer.status));
   }
