@@ -1,6 +1,6 @@
 """Options for the OpenAPI document, whichever way they are sent."""
 
-from lookalike.serving.answers import AddOptions, ImagesOptions, PredictOptions, RenameOptions
+from lookalike.serving.options import AddOptions, ImagesOptions, PredictOptions, RenameOptions
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 
 

@@ -62,5 +62,5 @@ def test_no_place_is_told(text: str, shown: str) -> None:
 
 def test_what_would_steer_a_terminal_is_spelt_out() -> None:
     assert RefusalError(422, "x", "a\x1b[31m\u202eb\nc").body() == {
-        "error": {"code": "x", "message": "a\\x1b[31m\\u202eb\\nc"}
+        "error": {"code": "x", "message": "a\\x1b[31m\\u202eb\\nc", "fields": {}}
     }
