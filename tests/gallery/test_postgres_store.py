@@ -327,7 +327,7 @@ def test_what_cannot_be_kept_is_told_and_nothing_changes(
 
 def test_the_password_is_nowhere(store: PostgresStore, server: Server) -> None:
     assert store.name == f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery={schema(store)}"
-    assert PASSWORD not in f"{store!r} {store.__dict__} {store._session!r}"
+    assert PASSWORD not in f"{store!r} {store.__dict__} {store._sessions!r}"
 
 
 def test_it_is_searched_as_a_folder_is(

@@ -18,9 +18,9 @@ from lookalike import Client, Gallery, Model, ServiceError
 from lookalike.data.pixels import PixelSettings
 from lookalike.gallery.rows import ReplacedError
 from lookalike.inference.kept_network import keep_network
-from lookalike.serving.options import RenameOptions
 from lookalike.serving.guard import LOG
 from lookalike.serving.kept_open import KeptOpen
+from lookalike.serving.options import RenameOptions
 from services import Running
 
 

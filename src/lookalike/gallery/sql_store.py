@@ -1,6 +1,7 @@
 """The rows of a gallery in an SQL database: what SQLite and PostgreSQL share.
 
-Every change is one transaction with a number, whole or not at all. Threads of a process take turns.
+Every change is one transaction with a number, whole or not at all. Threads of a process take turns, and a reader of it
+never waits for a writer of another process.
 
 Letters in shapes: N images, D embedding.
 """
@@ -29,6 +30,10 @@ from lookalike.gallery.stored_images import StoredImages, last_change, number_of
 
 class SqlStore(StoredImages):
     """An open gallery."""
+
+    def _open_to_write(self) -> AbstractContextManager[None]:
+        """The turn of a thread that writes."""
+        return self._open()
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Connection]:
@@ -206,7 +211,7 @@ class SqlStore(StoredImages):
             with self._explained():
                 for file in own(json.loads(text)):
                     Path(file).unlink(missing_ok=True)
-            with self._open(), self._writing() as connection:
+            with self._open_to_write(), self._writing() as connection:
                 leftover.settle(connection, text)
 
     def switch_model(self, about: dict[str, str], images: np.ndarray, embeddings: np.ndarray, note: str) -> int | None:
@@ -250,7 +255,7 @@ class SqlStore(StoredImages):
     def _change(self, action: str, note: str) -> Iterator[Writing]:
         """One transaction with a number; what changes no row leaves no trace."""
         self._of_thread.change = None
-        with self._open(), self._writing() as connection:
+        with self._open_to_write(), self._writing() as connection:
             writing = Writing(connection, last_change(connection) + 1)
             yield writing
             if writing.touched:

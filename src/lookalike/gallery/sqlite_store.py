@@ -108,23 +108,35 @@ class SqliteStore(SqlStore):
         Raises:
             StoreError: Another process was reading all the time.
         """
+        with self.reading() as connection:
+            row = connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()
+        if not row:
+            return False
         with self._open():
-            connection = self._connection
-            if not (row := connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()):
-                return False
             self._vectors.discard()
-            if not self._log_emptied():
-                raise StoreError(
-                    f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
-                    "log: end that process and call forget again"
-                )
-            with self._writing():  # unless more was forgotten meanwhile
-                connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
-            self._log_emptied()
+        if not self._log_emptied():
+            raise StoreError(
+                f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
+                "log: end that process and call forget again"
+            )
+        with self._open(), self._writing() as connection:  # unless more was forgotten meanwhile
+            connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
+        self._log_emptied()
         return True
 
-    def _log_emptied(self) -> bool:
-        return not self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    def _log_emptied(self, before: str = "") -> bool:
+        """Whether the log is in the file and empty now; threads of this process read meanwhile.
+
+        Args:
+            before: A statement that is done first.
+        """
+        with self._open():
+            busy = int(self._connection.execute("PRAGMA busy_timeout").fetchone()[0])
+        with self._explained(), closing(_connect(self.file)) as beside:
+            beside.execute(f"PRAGMA busy_timeout = {busy}")
+            if before:
+                beside.execute(before)
+            return not beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -176,11 +188,10 @@ class SqliteStore(SqlStore):
 
         While another process reads it is 0: the file becomes smaller when that ends.
         """
-        with self._open():
+        with self.reading():  # it is still the gallery that was opened
             before = self._size()
-            self._connection.execute("VACUUM")
-            self._log_emptied()
-            return max(0, before - self._size())
+        self._log_emptied(before="VACUUM")
+        return max(0, before - self._size())
 
     def _size(self) -> int:
         """Of the file and its log."""
