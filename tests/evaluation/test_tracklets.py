@@ -53,3 +53,9 @@ def test_pictures_that_cancel_out_give_zero_and_not_nan() -> None:
     table = rows(("a", "1"), ("a", "1"))
     _, queries, _ = pooled(Protocol(table, table, np.array([-1, -1])), vectors, vectors)
     assert np.isfinite(queries).all()
+
+
+def test_a_tracklet_is_ignored_where_all_of_its_pictures_are() -> None:
+    table = rows(("a", "1"), ("a", "1"), ("b", "-1"), ("b", "-1")).assign(ignore=[True, False, True, True])
+    made, _, _ = pooled(Protocol(table, table.iloc[:2], np.array([0, 1])), np.eye(4)[:2], np.eye(4))
+    assert dict(zip(made.references["tracklet"], made.references["ignore"], strict=True)) == {"a": False, "b": True}

@@ -25,14 +25,14 @@ def pooled(protocol: Protocol, queries: np.ndarray, references: np.ndarray) -> t
     query_ids, query_rows = np.unique(asking, return_index=True)
     reference_ids, reference_rows = np.unique(asked, return_index=True)
     places = {name: place for place, name in enumerate(reference_ids)}
-    own = np.full(len(query_ids), -1, np.int64)
-    for name, row in zip(asking, protocol.own_row, strict=True):
-        if row >= 0:  # a picture of it is among the references, so its tracklet is
-            own[np.searchsorted(query_ids, name)] = places[asked[row]]
+    own = np.array([places.get(name, -1) for name in query_ids], np.int64)
+    # A picture that is ignored as the copy of another takes no tracklet with it.
+    ignored = pd.Series(protocol.references["ignore"].to_numpy(bool)).groupby(asked).all()
+    answering = protocol.references.iloc[reference_rows].assign(ignore=ignored[reference_ids].to_numpy(bool))
     made = replace(
         protocol,
         queries=protocol.queries.iloc[query_rows],
-        references=protocol.references.iloc[reference_rows],
+        references=answering,
         own_row=own,
         copies=0,
     )

@@ -78,6 +78,10 @@ class Layout:
         standard: How its papers measure.
         cameras: Whether its labels are people (or vehicles, animals) whose images name their cameras.
         disjoint: Whether train and test have no label in common, so that validation is held out by whole labels, too.
+        marks: Names of which a folder with this layout holds at least one, so that others are not looked into; empty
+            where there are none.
+        read_fold: Reads one of the splits of the people that the data set comes with, numbered from 1; None where
+            there is one split, which `read` reads.
     """
 
     name: str
@@ -87,6 +91,8 @@ class Layout:
     standard: Standard
     cameras: bool = False
     disjoint: bool = False
+    marks: tuple[str, ...] = ()
+    read_fold: Callable[[Path, PassedOver, int], LayoutRows] | None = None
 
 
 def root_with(root: Path, has_layout: Callable[[Path], bool]) -> Path | None:
