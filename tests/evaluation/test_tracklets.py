@@ -112,7 +112,7 @@ def test_a_query_that_is_a_reference_too_never_finds_its_own_tracklet(few_market
     assert names.tolist() == made.queries["tracklet"].tolist()
 
 
-@pytest.mark.parametrize(("fact", "value"), [("label", "0777"), ("camera", "9"), ("ignore", "true")])
+@pytest.mark.parametrize(("fact", "value"), [("label", "0777"), ("camera", "9")])
 def test_a_tracklet_of_two_individuals_or_places_is_refused(
     few_market: Path, tmp_path: Path, fact: str, value: str
 ) -> None:
@@ -127,6 +127,19 @@ def test_a_tracklet_of_two_individuals_or_places_is_refused(
     with pytest.raises(ManifestError, match=text) as caught:
         pooling_of(protocol)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tracklet_is_ignored_where_all_of_its_images_are(few_market: Path, tmp_path: Path) -> None:
+    protocol = read_manifest(table_of(few_market, tmp_path)).protocol("test")
+    names = protocol.references["tracklet"].mask(protocol.references["ignore"], "")
+    several = names[(names != "") & names.duplicated(keep=False)].unique()[:2]
+    first = protocol.references.index[names == several[0]][:1]
+    protocol.references.loc[first, "ignore"] = True
+    protocol.references.loc[names == several[1], "ignore"] = True
+    made = pooling_of(protocol)
+    assert made is not None
+    ignored = made.protocol.references.set_index("tracklet")["ignore"]
+    assert (ignored[several[0]], ignored[several[1]]) == (False, True)
 
 
 def test_pooling_without_tracklets_and_unknown_pools_are_refused(few_market: Path) -> None:

@@ -158,6 +158,7 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
     if assessment.unknown_queries and (used := assessment.unknown_queries.in_use):
         metrics["balanced_accuracy"] = used.acceptance.balanced_accuracy
         intervals["balanced_accuracy"] = used.acceptance.balanced_interval
+    metrics |= assessment.standard.named() if assessment.standard else {}
     tracker = Tracker(name, settings.logger, None)
     tracker.settings({**flat(settings.model_dump(exclude={"logger", "model", "pixels", "data"})), **assessment.about})
     figures = {f"{settings.split}/{name}": value for name, value in {**metrics, **counts}.items()}

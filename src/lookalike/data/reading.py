@@ -46,6 +46,7 @@ class Selection(TypedDict, total=False):
         images: The folder that the paths of a table start from; None, unless given, for the table's own.
         columns: Our name of a column -> what a table calls it; names of None count as not given.
         layout: `auto`, `folders`, or the name of a layout, see `registry.recognise`; `auto` unless given.
+        fold: Which of the splits that a data set comes with, from 1 on; None, unless given, for the first.
         asked: The split that is measured, so that a division that it has no part in is not told; None for all.
     """
 
@@ -59,6 +60,7 @@ class Selection(TypedDict, total=False):
     images: str | Path | None
     columns: Mapping[str, str | None]
     layout: str
+    fold: int | None
     asked: str | None
 
 
@@ -146,7 +148,7 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     notes += stripped + alike_note(table["label"].unique())
     if not table.empty:
         noted = _takes_part(Manifest(root, table), selection.get("asked"))
-        table, divided = divide(table, held_out, source.people, noted)
+        table, divided = divide(table, held_out, source.people or source.disjoint, noted)
         notes += divided
     table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
@@ -209,6 +211,7 @@ class _Source:
         passed: What was not read.
         people: Whether its labels are people whose images name their cameras.
         folders: Whether it was read from class folders.
+        disjoint: Whether train and test have no label in common.
         layout: The name of its layout in the registry; "" for a table and class folders.
         standard: How the papers that use it measure; None where there are none.
     """
@@ -221,6 +224,7 @@ class _Source:
     passed: PassedOver = field(default_factory=PassedOver)
     people: bool = False
     folders: bool = False
+    disjoint: bool = False
     layout: str = ""
     standard: Standard | None = None
 
@@ -238,6 +242,8 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
             f"data.pattern={pattern}: reads the names of files in a folder, so expected data.root=<a folder> and no "
             f"data.layout, got {root}: leave one of them out"
         )
+    if recognised is None and selection.get("fold") is not None:
+        raise ManifestError(f"data.fold={selection['fold']}: {root} comes with no splits of that kind: leave it out")
     if recognised is None and not root.is_dir():
         start = at_home(Path(images)) if images else root.parent
         if not start.is_dir():
@@ -252,7 +258,7 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
         table, notes, problems, read_as = read_class_folders(root, may_split, passed)
         source = _Source(root, table, notes, problems, read_as, passed, "camera" in table, folders=True)
     else:
-        source = _published(recognised, passed)
+        source = _published(recognised, passed, selection.get("fold"))
         if recognised.base != root:
             _alone(root, recognised.base, may_split)
             source.read_as += f" in {recognised.base.name}/, as {root} has no train/ of its own"
@@ -260,10 +266,16 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     return source
 
 
-def _published(recognised: Recognised, passed: PassedOver) -> _Source:
+def _published(recognised: Recognised, passed: PassedOver, fold: int | None) -> _Source:
     """A data set whose layout is known."""
     layout = recognised.layout
-    read = layout.read(recognised.base, passed)
+    if fold is not None and layout.read_fold is None:
+        raise ManifestError(f"data.fold={fold}: {layout.title} has one split alone: leave data.fold out")
+    read = (
+        layout.read(recognised.base, passed)
+        if layout.read_fold is None or fold is None
+        else layout.read_fold(recognised.base, passed, fold)
+    )
     title = " ".join(filter(None, [layout.title, read.variant]))
     return _Source(
         read.base or recognised.base,
@@ -273,6 +285,7 @@ def _published(recognised: Recognised, passed: PassedOver) -> _Source:
         f"{title}, by {recognised.evidence}",
         passed,
         layout.cameras,
+        disjoint=layout.disjoint,
         layout=layout.name,
         standard=read.standard or layout.standard,
     )

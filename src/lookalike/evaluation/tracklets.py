@@ -110,6 +110,8 @@ def pooled(
 def _tracklets(rows: pd.DataFrame, side: str) -> tuple[pd.DataFrame, np.ndarray]:
     """The first row of every tracklet, with how many `images` it has, and the tracklet of every row, int64 [N].
 
+    It is ignored where all of its images are: one that is the copy of another image takes no tracklet with it.
+
     Raises:
         ManifestError: See `pooling_of`.
     """
@@ -117,7 +119,7 @@ def _tracklets(rows: pd.DataFrame, side: str) -> tuple[pd.DataFrame, np.ndarray]
     alone = names == ""
     keys = names.mask(alone, [f"\0{place}" for place in range(len(rows))])  # what stands alone is its own tracklet
     places, _ = pd.factorize(keys)
-    for fact in ("label", "camera", "ignore"):
+    for fact in ("label", "camera"):
         several = rows[~alone].groupby(names[~alone], sort=False)[fact].nunique(dropna=False)
         mixed = several.index[several > 1]
         if len(mixed):
@@ -128,7 +130,9 @@ def _tracklets(rows: pd.DataFrame, side: str) -> tuple[pd.DataFrame, np.ndarray]
                 "correct the column tracklet, or give pool=none"
             )
     first = np.unique(places, return_index=True)[1]
-    return rows.iloc[first].assign(images=np.bincount(places)), places.astype(np.int64)
+    counting = np.bincount(places, weights=~rows["ignore"].to_numpy(bool))
+    made = rows.iloc[first].assign(images=np.bincount(places), ignore=counting == 0)
+    return made, places.astype(np.int64)
 
 
 def _pool(embeddings: np.ndarray, places: np.ndarray, count: int, how: Literal["mean", "max"]) -> np.ndarray:

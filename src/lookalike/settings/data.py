@@ -88,3 +88,6 @@ class Data(Settings):
         description="what root is: auto (recognised), folders (class folders), or a published data set such as "
         "market1501 (docs/data.md)",
     )
+    fold: int | None = Field(
+        None, ge=1, description="which of the splits a published data set comes with, from 1 on; null = the first"
+    )

@@ -148,9 +148,11 @@ def test_other_files_are_noted_and_hidden_ones_are_not(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "readme.txt").touch()
     (tmp_path / "query/empty").mkdir()
+    (tmp_path / "gt_query").mkdir()
     manifest = read_manifest(tmp_path)
     assert sorted(rows(manifest)) == sorted(SMALL)
     assert manifest.notes == (
+        "2 folder(s) beside bounding_box_train/ passed over: gt_bbox, gt_query",
         "1 file(s) ending in nothing passed over: not an image extension",
         "2 file(s) ending in .db passed over: not an image extension",
     )

@@ -7,6 +7,7 @@ import pytest
 from lookalike.data.layouts.registry import LAYOUTS, claims, recognise
 from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
+from made_layouts import MADE, Pictures
 from market_layout import SMALL, layout
 
 VERI = ("image_train/0001_c001_00016450_0.jpg", "image_test/0002_c002_00030600_0.jpg", "image_query/0002_c003_0_0.jpg")
@@ -17,6 +18,56 @@ def test_names_are_told_apart_and_can_be_typed() -> None:
     assert len(set(names)) == len(names)
     assert all(name == name.lower() and name.replace("-", "").isalnum() for name in names)
     assert not {"auto", "folders"} & {*names}
+
+
+def test_every_layout_has_a_made_set() -> None:
+    assert {layout.name for layout in LAYOUTS} == set(MADE)
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("above", [False, True])
+def test_each_is_recognised_as_itself_by_one_reader_alone(
+    name: str, above: bool, tmp_path: Path, pictures: Pictures
+) -> None:
+    """Under a folder name that tells nothing, and from the folder above it."""
+    root = MADE[name](tmp_path / "data", pictures)
+    assert [entry.name for entry, _ in claims(root)] == [name]
+    manifest = read_manifest(tmp_path if above else root)
+    assert manifest.layout == name
+    assert manifest.root == root
+    assert manifest.standard
+    protocol = manifest.protocol("test")
+    assert protocol.queries["label"].isin(protocol.references["label"]).any()
+    train, test = (set(manifest.table.loc[manifest.table["split"] == split, "label"]) for split in ("train", "test"))
+    assert train
+    assert not train & test, "people of train are nobody of test"
+
+
+TOGETHER = [
+    ("market1501", "dukemtmc"),
+    ("market1501", "cuhk03-np"),
+    ("cuhk03-labeled", "cuhk03-detected"),
+    ("prid2011", "prid2011-single"),
+    ("veri776", "vehicleid"),
+    ("mars", "msmt17"),
+    ("mars", "market1501"),
+    ("ilids-vid", "prid2011"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), TOGETHER)
+def test_what_lies_in_between_is_refused_with_both_names(
+    first: str, second: str, tmp_path: Path, pictures: Pictures
+) -> None:
+    root = MADE[second](MADE[first](tmp_path, pictures), pictures)
+    with pytest.raises(ManifestError, match=r"looks like .* and .*: expected one data set; say which it is") as refused:
+        read_manifest(root)
+    by_name = {entry.name: entry for entry in LAYOUTS}
+    for name in (first, second):
+        assert by_name[name].title in str(refused.value)
+        assert f"data.layout={name}" in str(refused.value)
+        if "mars" not in (first, second) or name == "mars":
+            assert recognise(root, name)
 
 
 def test_two_data_sets_in_one_folder_are_refused_and_a_setting_decides(tmp_path: Path) -> None:
@@ -46,6 +97,17 @@ def test_two_data_sets_in_one_folder_are_refused_and_a_setting_decides(tmp_path:
 def test_a_setting_that_does_not_fit_is_refused(tmp_path: Path, wanted: str, expected: str) -> None:
     with pytest.raises(ManifestError, match=expected):
         read_manifest(layout(tmp_path, *SMALL), layout=wanted)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_never_looked_into_has_none_of_the_marks(name: str, tmp_path: Path, pictures: Pictures) -> None:
+    entry = next(entry for entry in LAYOUTS if entry.name == name)
+    root = MADE[name](tmp_path, pictures)
+    assert any((root / mark).exists() for mark in entry.marks)
+    for mark in entry.marks:
+        if (root / mark).exists():
+            (root / mark).rename(tmp_path / f"other {mark}")
+    assert entry.looks_like(root) is None
 
 
 def test_class_folders_and_tables_have_no_published_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

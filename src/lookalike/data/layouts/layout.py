@@ -27,7 +27,10 @@ class Standard:
         source: Where that stands: a paper, or the code of the authors.
         camera_rule: Whether references of the query's own label and camera are left out.
         average_precision: Which AP they print; `none` where they print none.
-        draws: How many random galleries are averaged; 0 where there is one fixed gallery.
+        draws: How many random galleries of one image of each label are averaged; 0 where there is one fixed gallery.
+        subsets: Tests of their own that such galleries are drawn from; an image names its tests in the column `tests`,
+            with a blank between them.
+        tracklets: Whether the images of one tracklet (column `tracklet`) ask and answer as their mean.
     """
 
     protocol: str
@@ -36,6 +39,8 @@ class Standard:
     camera_rule: bool = False
     average_precision: AveragePrecision = "rectangle"
     draws: int = 0
+    subsets: tuple[str, ...] = ()
+    tracklets: bool = False
 
 
 @dataclass
@@ -72,6 +77,11 @@ class Layout:
         read: Reads the folder; what it passes over is added to the second argument.
         standard: How its papers measure.
         cameras: Whether its labels are people (or vehicles, animals) whose images name their cameras.
+        disjoint: Whether train and test have no label in common, so that validation is held out by whole labels, too.
+        marks: Names of which a folder with this layout holds at least one, so that others are not looked into; empty
+            where there are none.
+        read_fold: Reads one of the splits of the people that the data set comes with, numbered from 1; None where
+            there is one split, which `read` reads.
     """
 
     name: str
@@ -80,6 +90,9 @@ class Layout:
     read: Callable[[Path, PassedOver], LayoutRows]
     standard: Standard
     cameras: bool = False
+    disjoint: bool = False
+    marks: tuple[str, ...] = ()
+    read_fold: Callable[[Path, PassedOver, int], LayoutRows] | None = None
 
 
 def root_with(root: Path, has_layout: Callable[[Path], bool]) -> Path | None:

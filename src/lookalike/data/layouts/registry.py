@@ -1,16 +1,29 @@
 """All layouts, and which of them a folder has; a folder that two of them claim is refused, not guessed."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.data.layouts.cuhk03 import CUHK03_DETECTED, CUHK03_LABELED, CUHK03_NP
+from lookalike.data.layouts.dukemtmc import DUKEMTMC, OCCLUDED_DUKE
+from lookalike.data.layouts.ilids_vid import ILIDS_VID
 from lookalike.data.layouts.layout import Layout, root_with
-from lookalike.data.layouts.market import FLAT, MARKET, VERI
+from lookalike.data.layouts.market import FLAT, MARKET
+from lookalike.data.layouts.mars import MARS
 from lookalike.data.layouts.msmt17 import MSMT17
+from lookalike.data.layouts.prid2011 import PRID_PICTURES, PRID_SEQUENCES
+from lookalike.data.layouts.vehicleid import VEHICLEID
+from lookalike.data.layouts.veri import VERI
 from lookalike.data.tables import ManifestError
 from lookalike.errors import did_you_mean
 
 AUTO, FOLDERS = "auto", "folders"  # values of `data.layout` that name no layout of a data set
-LAYOUTS: tuple[Layout, ...] = (MARKET, VERI, FLAT, MSMT17)
+LAYOUTS: tuple[Layout, ...] = (
+    *(MARKET, DUKEMTMC, OCCLUDED_DUKE, CUHK03_NP, CUHK03_LABELED, CUHK03_DETECTED, MSMT17, FLAT),
+    *(VERI, VEHICLEID),
+    *(PRID_SEQUENCES, PRID_PICTURES, ILIDS_VID, MARS),
+)
+_MARKS = frozenset(name for layout in LAYOUTS for name in layout.marks)
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,9 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
 
 def claims(folder: Path) -> list[tuple[Layout, str]]:
     """The layouts that a folder looks like, each with its evidence; empty where it looks like none."""
-    asked = [(layout, layout.looks_like(folder)) for layout in LAYOUTS]
-    return [(layout, evidence) for layout, evidence in asked if evidence]
+    there = {name for name in _MARKS if os.path.lexists(f"{folder}/{name}")}
+    asked = [entry for entry in LAYOUTS if not entry.marks or there & {*entry.marks}]
+    return [(layout, evidence) for layout in asked if (evidence := layout.looks_like(folder))]
 
 
 def _as_wanted(root: Path, wanted: str) -> Recognised:
