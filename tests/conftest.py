@@ -12,6 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from made_layouts import Pictures
+from made_retrieval import Photographs
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -86,6 +87,12 @@ def omniglot_market() -> Path:
 def pictures(omniglot_market: Path) -> Pictures:
     """Real images for the small data sets of `made_layouts`."""
     return Pictures(sorted((omniglot_market / "query").glob("*.jpg"))[:12])
+
+
+@pytest.fixture(scope="session")
+def photographs(produce: Path) -> Photographs:
+    """Real photographs for the small data sets of `made_retrieval`."""
+    return Photographs(sorted((produce / "train").glob("*/*.jpg"))[::100])
 
 
 @pytest.fixture(scope="session")

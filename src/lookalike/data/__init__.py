@@ -18,12 +18,14 @@ In reading order; first one image:
 
 then a data set, from its layouts to one table:
 
+    inert_pickle    a pickle read with stand-ins: nothing in it is executed
     column_names    the names of columns: ours, and those that a person's own table has
     table_file      the cells of a CSV or Parquet file as text
     tables          CSV and Parquet tables of images, cell by cell
     table_rows      what is wrong with the rows of a table, and in which
     dates           dates as tables have them
     scenes          images of one scene, by what tables and names of files say
+    grades          which references are right for one query, and how hard they are to find
     layouts/        published data sets: one file per layout, and which of them a folder has
     named_files     labels out of the names of files, by a regular expression
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone

@@ -16,6 +16,7 @@ import pandas as pd
 
 from lookalike.data.column_names import BOX
 from lookalike.data.copies import without_copies
+from lookalike.data.grades import Grades
 from lookalike.data.labels import as_label
 from lookalike.data.layouts.layout import Standard
 from lookalike.data.layouts.market import DISTRACTOR
@@ -51,6 +52,7 @@ class Manifest:
         keep_copies: Whether a copy of a query's own file, under another name, answers it.
         layout: The name of its layout in `layouts.registry`; "" for a table and class folders.
         standard: How the papers that use it measure; None where there are none.
+        grades: Path of a query -> which references are right for it, where its label does not say that.
     """
 
     root: Path
@@ -64,6 +66,7 @@ class Manifest:
     keep_copies: bool = False
     layout: str = ""
     standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""

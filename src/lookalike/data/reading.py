@@ -12,7 +12,9 @@ import pandas as pd
 
 from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, holds_splits, read_class_folders
+from lookalike.data.column_names import BOX
 from lookalike.data.exclusions import find_exclusions, folders_of_lists, without
+from lookalike.data.grades import Grades
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, composed_note, stripped_note
 from lookalike.data.layouts.layout import Standard
@@ -163,10 +165,12 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
         selection.get("keep_copies", False),
         source.layout,
         source.standard,
+        source.grades,
     )
     rows = source.table[~source.table["path"].isin(left_out)]
     if root.is_dir():  # its rows are nobody's
-        problems += [f"{path}: listed twice" for path in rows["path"][rows["path"].duplicated()].unique()]
+        keys = ["path", *(["label", *BOX] if {*BOX} <= {*rows} else [])]  # one box may hold things of two labels
+        problems += [f"{path}: listed twice" for path in rows["path"][rows.duplicated(keys)].unique()]
     else:
         problems += row_problems(rows)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
@@ -214,6 +218,7 @@ class _Source:
         disjoint: Whether train and test have no label in common.
         layout: The name of its layout in the registry; "" for a table and class folders.
         standard: How the papers that use it measure; None where there are none.
+        grades: See `LayoutRows`.
     """
 
     base: Path
@@ -227,6 +232,7 @@ class _Source:
     disjoint: bool = False
     layout: str = ""
     standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
 
 
 def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
@@ -288,6 +294,7 @@ def _published(recognised: Recognised, passed: PassedOver, fold: int | None) -> 
         disjoint=layout.disjoint,
         layout=layout.name,
         standard=read.standard or layout.standard,
+        grades=read.grades,
     )
 
 
@@ -335,7 +342,7 @@ def _without_problems(root: str | Path | None, manifest: Manifest, table_problem
 
 def _file_problems(manifest: Manifest) -> list[str]:
     problems = []
-    for path in filter(str.strip, manifest.table["path"]):  # empty ones are told with their rows
+    for path in filter(str.strip, manifest.table["path"].unique()):  # empty ones are told with their rows
         try:
             status = manifest.file(path).stat()
         except OSError as error:

@@ -251,7 +251,14 @@ def assess(
         protocol, queries, references = first_view(standard, protocol, references)
     identification = identify(queries, references, protocol, rules)
     if standard and not standard.draws:
-        figures = standard_figures(manifest, rules, result=identification.result)
+        figures = standard_figures(
+            manifest,
+            rules,
+            result=identification.result,
+            protocol=protocol,
+            queries=queries,
+            references=references,
+        )
     if standard and not figures:
         say(
             f"{manifest.root}: not as papers on {manifest.layout} measure it, as camera_rule, rerank or pool is another"

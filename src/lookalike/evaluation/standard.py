@@ -13,6 +13,7 @@ from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.identify import Rules, evaluate_rows
+from lookalike.evaluation.paper_rule import paper_row
 from lookalike.metrics.result import RetrievalResult
 
 
@@ -23,10 +24,12 @@ class Figure:
     Attributes:
         mean: 0 to 1; over all draws where there are several.
         deviation: Standard deviation of a draw (with n - 1); None where there is one gallery.
+        interval_95: Of one gallery, by drawing labels; None of several, and where there is one label.
     """
 
     mean: float
     deviation: float | None = None
+    interval_95: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return f"{self.mean:.4f}" + ("" if self.deviation is None else f" +- {self.deviation:.4f}")
@@ -40,8 +43,9 @@ class StandardFigures:
         data_set: Its layout, by name.
         standard: The protocol.
         draws: How many galleries were measured; their seeds are 0 to `draws` - 1.
-        figures: Name of a test (`test` where there is one) -> name of a metric -> figure.
+        figures: Name of a test (`test` where there is one) -> name of a metric, as the papers call it -> figure.
         references: Name of a test -> how many references its galleries have.
+        without_positive: How many queries no reference can answer; `standard.lone_missed` says what becomes of them.
     """
 
     data_set: str
@@ -49,6 +53,7 @@ class StandardFigures:
     draws: int
     figures: dict[str, dict[str, Figure]]
     references: dict[str, int]
+    without_positive: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -58,6 +63,9 @@ class StandardFigures:
             "source": self.standard.source,
             "average_precision": self.standard.average_precision,
             "draws": self.draws,
+            "names": {self.standard.called(name): name for name in self.standard.metrics},
+            "queries_without_positive": self.without_positive,
+            "lone_missed": self.standard.lone_missed,
             "references": self.references,
             "figures": {test: {name: asdict(part) for name, part in row.items()} for test, row in self.figures.items()},
         }
@@ -74,7 +82,10 @@ class StandardFigures:
 
     def __str__(self) -> str:
         several = f"; mean and standard deviation of {self.draws} random galleries" if self.draws > 1 else ""
-        lines = [f"as papers on {self.data_set} print it: {self.standard.protocol}{several}"]
+        what = "missed" if self.standard.lone_missed else "left out"
+        lone = f"; {self.without_positive} queries that no reference can answer are {what}"
+        said = f"{self.standard.protocol}{several}{lone if self.without_positive else ''}"
+        lines = [f"as papers on {self.data_set} print it: {said}"]
         for test, row in self.figures.items():
             parts = ", ".join(f"{name} {figure}" for name, figure in row.items())
             lines.append(f"{test}: {parts}   {self.references[test]} references")
@@ -87,6 +98,7 @@ def standard_figures(
     *,
     result: RetrievalResult | None = None,
     protocol: Protocol | None = None,
+    queries: np.ndarray | None = None,
     references: np.ndarray | None = None,
 ) -> StandardFigures | None:
     """The figures of a data set by the protocol of its papers; None where the rules asked for are others.
@@ -95,8 +107,9 @@ def standard_figures(
         manifest: The data set; it has a `standard`.
         rules: How embeddings are compared.
         result: What was measured, where there is one gallery.
-        protocol: Who can ask and answer, where galleries are drawn.
-        references: Their embeddings, float32 [R, D].
+        protocol: Who asks and answers, or can where galleries are drawn.
+        queries: Their embeddings, float32 [Q, D]; none where galleries are drawn.
+        references: Those of what answers, float32 [R, D].
 
     Raises:
         ManifestError: No gallery can be drawn.
@@ -106,18 +119,26 @@ def standard_figures(
     by_tracklet = standard.tracklets and rules.pool not in (None, "mean")
     if rules.rerank != "none" or (standard.camera_rule and not rules.camera_rule) or by_tracklet:
         return None
-    if result is not None:
-        row = {name: Figure(result.metrics[name]) for name in standard.metrics}
-        return StandardFigures(manifest.layout, standard, 1, {"test": row}, {"test": result.counts["references"]})
     assert protocol is not None
     assert references is not None
+    if result is not None:
+        assert queries is not None
+        made = paper_row(standard, manifest, rules, result, protocol, (queries, references))
+        row = {
+            standard.called(name): Figure(value, interval_95=made.intervals_95.get(name))
+            for name, value in made.metrics.items()
+        }
+        sizes = {"test": result.counts["references"]}
+        return StandardFigures(manifest.layout, standard, 1, {"test": row}, sizes, made.without_positive)
     figures, sizes = {}, {}
     for test in _tests(standard, protocol):
         results = []
         for seed in range(standard.draws):
             drawn, queries, answers = draw(protocol, references, test, seed)
             results.append(evaluate_rows(queries, answers, drawn, rules))
-        figures[test] = {name: _over([result.metrics[name] for result in results]) for name in standard.metrics}
+        figures[test] = {
+            standard.called(name): _over([result.metrics[name] for result in results]) for name in standard.metrics
+        }
         sizes[test] = results[0].counts["references"]
     return StandardFigures(manifest.layout, standard, standard.draws, figures, sizes)
 

@@ -3,13 +3,14 @@
 A reader touches no pixel, skips nothing in silence, and tells all problems at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
+from lookalike.data.grades import Grades
 from lookalike.data.image_files import PassedOver, entries_of
 from lookalike.files import readable
 
@@ -31,6 +32,8 @@ class Standard:
         subsets: Tests of their own that such galleries are drawn from; an image names its tests in the column `tests`,
             with a blank between them.
         tracklets: Whether the images of one tracklet (column `tracklet`) ask and answer as their mean.
+        cmc_name: What the papers call cmc, such as `Recall` for Recall@k.
+        lone_missed: Whether a query that no reference can answer counts as missed; else it is left out.
     """
 
     protocol: str
@@ -41,6 +44,16 @@ class Standard:
     draws: int = 0
     subsets: tuple[str, ...] = ()
     tracklets: bool = False
+    cmc_name: str = "cmc"
+    lone_missed: bool = False
+
+    def called(self, name: str) -> str:
+        """What the papers call a metric.
+
+        Args:
+            name: Ours, one of `metrics`.
+        """
+        return name.replace("cmc@", f"{self.cmc_name}@")
 
 
 @dataclass
@@ -55,6 +68,7 @@ class LayoutRows:
         base: The folder that paths start from; None for the folder that was read.
         variant: The version of the data set, behind the title in what is told; "" where there is only one.
         standard: How this version is measured; None for the layout's own.
+        grades: Path of a query -> which references are right for it, where its label does not say that.
     """
 
     table: pd.DataFrame
@@ -63,6 +77,7 @@ class LayoutRows:
     base: Path | None = None
     variant: str = ""
     standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,24 +90,26 @@ class Layout:
         looks_like: The evidence that a folder (or file) has this layout, such as `its lists`; None where it has not. It
             opens few files, as every folder of a data set may be asked.
         read: Reads the folder; what it passes over is added to the second argument.
-        standard: How its papers measure.
+        standard: How its papers measure; None where they agree on nothing.
         cameras: Whether its labels are people (or vehicles, animals) whose images name their cameras.
         disjoint: Whether train and test have no label in common, so that validation is held out by whole labels, too.
         marks: Names of which a folder with this layout holds at least one, so that others are not looked into; empty
             where there are none.
         read_fold: Reads one of the splits of the people that the data set comes with, numbered from 1; None where
             there is one split, which `read` reads.
+        asked_for: Whether it is only read when `data.layout` names it, as another one claims the same folder.
     """
 
     name: str
     title: str
     looks_like: Callable[[Path], str | None]
     read: Callable[[Path, PassedOver], LayoutRows]
-    standard: Standard
+    standard: Standard | None
     cameras: bool = False
     disjoint: bool = False
     marks: tuple[str, ...] = ()
     read_fold: Callable[[Path, PassedOver, int], LayoutRows] | None = None
+    asked_for: bool = False
 
 
 def root_with(root: Path, has_layout: Callable[[Path], bool]) -> Path | None:

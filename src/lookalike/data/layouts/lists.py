@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lookalike.data.image_files import PassedOver, entries_of, has_folder, is_image_name
+from lookalike.data.table_file import decode, read_text_file
 from lookalike.data.tables import ManifestError
 
 _SHOWN = 3
@@ -13,15 +14,17 @@ def lines_of(file: Path) -> list[tuple[int, str]]:
     """The lines of a list with their numbers from 1 on, blank ones and blanks at either end left out.
 
     Args:
-        file: Of UTF-8, with or without a mark at its beginning; other bytes are kept as they are (surrogates).
+        file: Of UTF-8, or of UTF-16 as Windows may write it; other bytes are kept as they are (surrogates).
 
     Raises:
         ManifestError: It cannot be read.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = decode(read_text_file(file), "surrogateescape")[0]
     except OSError as error:
         raise ManifestError(f"{file}: {error.strerror}: expected a list of images; restore it") from error
+    except ValueError as error:
+        raise ManifestError(f"{file}: {error}: expected a list of images; restore it") from error
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 

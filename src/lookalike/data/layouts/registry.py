@@ -4,16 +4,26 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.data.layouts.cars import CARS, CARS_BOXES
+from lookalike.data.layouts.coco import COCO
+from lookalike.data.layouts.cub import CUB, CUB_BOXES
 from lookalike.data.layouts.cuhk03 import CUHK03_DETECTED, CUHK03_LABELED, CUHK03_NP
 from lookalike.data.layouts.dukemtmc import DUKEMTMC, OCCLUDED_DUKE
 from lookalike.data.layouts.ilids_vid import ILIDS_VID
+from lookalike.data.layouts.in_shop import IN_SHOP
 from lookalike.data.layouts.layout import Layout, root_with
 from lookalike.data.layouts.market import FLAT, MARKET
 from lookalike.data.layouts.mars import MARS
 from lookalike.data.layouts.msmt17 import MSMT17
+from lookalike.data.layouts.one_hot import ONE_HOT
+from lookalike.data.layouts.online_products import ONLINE_PRODUCTS
+from lookalike.data.layouts.open_images import OPEN_IMAGES
 from lookalike.data.layouts.prid2011 import PRID_PICTURES, PRID_SEQUENCES
+from lookalike.data.layouts.revisited import REVISITED
 from lookalike.data.layouts.vehicleid import VEHICLEID
 from lookalike.data.layouts.veri import VERI
+from lookalike.data.layouts.wildlife import WILDLIFE
+from lookalike.data.layouts.yolo import YOLO
 from lookalike.data.tables import ManifestError
 from lookalike.errors import did_you_mean
 
@@ -22,6 +32,8 @@ LAYOUTS: tuple[Layout, ...] = (
     *(MARKET, DUKEMTMC, OCCLUDED_DUKE, CUHK03_NP, CUHK03_LABELED, CUHK03_DETECTED, MSMT17, FLAT),
     *(VERI, VEHICLEID),
     *(PRID_SEQUENCES, PRID_PICTURES, ILIDS_VID, MARS),
+    *(IN_SHOP, ONLINE_PRODUCTS, CUB, CUB_BOXES, CARS, CARS_BOXES, REVISITED),
+    *(WILDLIFE, COCO, YOLO, ONE_HOT, OPEN_IMAGES),
 )
 _MARKS = frozenset(name for layout in LAYOUTS for name in layout.marks)
 
@@ -68,7 +80,7 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
 def claims(folder: Path) -> list[tuple[Layout, str]]:
     """The layouts that a folder looks like, each with its evidence; empty where it looks like none."""
     there = {name for name in _MARKS if os.path.lexists(f"{folder}/{name}")}
-    asked = [entry for entry in LAYOUTS if not entry.marks or there & {*entry.marks}]
+    asked = [entry for entry in LAYOUTS if not entry.asked_for and (not entry.marks or there & {*entry.marks})]
     return [(layout, evidence) for layout in asked if (evidence := layout.looks_like(folder))]
 
 
