@@ -159,7 +159,7 @@ def need_honest(reply: Reply | None, *status: int, text: str = "") -> dict[str, 
     assert reply.headers["x-request-id"]
     values = reply.json()
     assert list(values) == ["error"]
-    assert sorted(values["error"]) == ["kind", "message"]
+    assert sorted(values["error"]) == ["code", "message"]
     message = values["error"]["message"]
     assert message.isprintable(), message
     assert 10 < len(message) < 1500, message

@@ -13,7 +13,8 @@ from lookalike.settings.check import SettingsError
 from lookalike.settings.data import Columns, Data, HeldOut
 
 NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)} | {
-    "layout": "auto"
+    "layout": "auto",
+    "fold": None,
 }
 
 

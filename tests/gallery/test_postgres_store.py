@@ -286,7 +286,7 @@ def test_a_gallery_dropped_while_in_use(server: Server, store: PostgresStore, pl
 @pytest.mark.parametrize(
     ("statement", "text"),
     [
-        ("UPDATE about SET value = '4' WHERE name = 'schema'", rf"gallery schema 4, .* up to {SCHEMA}: pip install -U"),
+        ("UPDATE about SET value = '5' WHERE name = 'schema'", rf"gallery schema 5, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
         ("DROP TABLE about", r"no gallery there: make one with lookalike gallery create gallery=<that address>"),
     ],
@@ -327,7 +327,7 @@ def test_what_cannot_be_kept_is_told_and_nothing_changes(
 
 def test_the_password_is_nowhere(store: PostgresStore, server: Server) -> None:
     assert store.name == f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery={schema(store)}"
-    assert PASSWORD not in f"{store!r} {store.__dict__} {store._session!r}"
+    assert PASSWORD not in f"{store!r} {store.__dict__} {store._sessions!r}"
 
 
 def test_it_is_searched_as_a_folder_is(

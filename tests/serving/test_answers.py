@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from lookalike.inference import prediction_json
 from lookalike.serving import answers
+from lookalike.serving import options as options_of
 from lookalike.serving.connection import SCHEMA
 from lookalike.serving.uploads import Options
 
@@ -47,18 +48,18 @@ def test_predictions_have_the_fields_that_are_read_back() -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "text"),
     [
-        (answers.SearchOptions, {"embeddings": []}, "at least 1 item"),
-        (answers.SearchOptions, {"embeddings": [[1.0]] * 1001}, "at most 1000 items"),
-        (answers.SearchOptions, {"embeddings": [[float("inf")]]}, "finite number"),
-        (answers.SearchOptions, {"embeddings": [[1.0]], "k": 1001}, "less than or equal to 1000"),
-        (answers.MoveOptions, {"images": [0], "to": "a"}, "greater than or equal to 1"),
-        (answers.MoveOptions, {"images": [2**63], "to": "a"}, "less than"),
-        (answers.MergeOptions, {"labels": [""], "to": "a"}, "at least 1 character"),
-        (answers.RenameOptions, {"label": "x" * 1001, "to": "a"}, "at most 1000 characters"),
-        (answers.UndoOptions, {"change": True, "note": 3}, "valid string"),
-        (answers.ImagesOptions, {"label": "a", "first": -1}, "greater than or equal to 0"),
-        (answers.AddOptions, {"label": "a", "columns": {"shelf": {"x": 1}}}, "valid"),
-        (answers.PredictOptions, {"false_accept_rate": 1}, "less than 1"),
+        (options_of.SearchOptions, {"embeddings": []}, "at least 1 item"),
+        (options_of.SearchOptions, {"embeddings": [[1.0]] * 1001}, "at most 1000 items"),
+        (options_of.SearchOptions, {"embeddings": [[float("inf")]]}, "finite number"),
+        (options_of.SearchOptions, {"embeddings": [[1.0]], "k": 1001}, "less than or equal to 1000"),
+        (options_of.MoveOptions, {"images": [0], "to": "a"}, "greater than or equal to 1"),
+        (options_of.MoveOptions, {"images": [2**63], "to": "a"}, "less than"),
+        (options_of.MergeOptions, {"labels": [""], "to": "a"}, "at least 1 character"),
+        (options_of.RenameOptions, {"label": "x" * 1001, "to": "a"}, "at most 1000 characters"),
+        (options_of.UndoOptions, {"change": True, "note": 3}, "valid string"),
+        (options_of.ImagesOptions, {"label": "a", "first": -1}, "greater than or equal to 0"),
+        (options_of.AddOptions, {"label": "a", "columns": {"shelf": {"x": 1}}}, "valid"),
+        (options_of.PredictOptions, {"false_accept_rate": 1}, "less than 1"),
     ],
 )
 def test_ranges(kind: type[BaseModel], values: dict[str, object], text: str) -> None:

@@ -139,7 +139,7 @@ def test_the_document_shows_right_examples(served: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "kind", "text"),
+    ("method", "path", "status", "code", "text"),
     [
         ("GET", "/v2/labels", 404, "no_such_address", "GET /v2/labels: Not Found: see /v1/openapi.json"),
         ("GET", "/v1/labels/", 404, "no_such_address", "see /v1/openapi.json"),
@@ -162,11 +162,11 @@ def test_the_document_shows_right_examples(served: Running) -> None:
     ],
 )
 def test_what_is_not_done_is_told_in_one_form(
-    served: Running, method: str, path: str, status: int, kind: str, text: str
+    served: Running, method: str, path: str, status: int, code: str, text: str
 ) -> None:
     answer = requests.request(method, served.address.rstrip("/") + path, timeout=30)
     error = ErrorAnswer.model_validate(answer.json(), strict=True).error
-    assert (answer.status_code, error.kind) == (status, kind)
+    assert (answer.status_code, error.code) == (status, code)
     assert text in error.message
     assert "\n" not in error.message
     assert answer.headers["x-request-id"]
@@ -175,7 +175,7 @@ def test_what_is_not_done_is_told_in_one_form(
 def test_undo_of_what_cannot_be_undone_is_a_conflict(served: Running) -> None:
     answer = requests.post(f"{served.address}v1/gallery/undo", json={"change": 99}, timeout=30)
     error = ErrorAnswer.model_validate(answer.json(), strict=True).error
-    assert (answer.status_code, error.kind) == (409, "history")
+    assert (answer.status_code, error.code) == (409, "history")
     assert error.message == "change 99: there is none of that number; they go from 1 to 1"
 
 
@@ -199,7 +199,7 @@ def test_several_labels_are_taken_out_in_one_change(served: Running) -> None:
         assert done.json() == {"change": number, "images": 20}
     for label in ([], [""], 3, ["x"] * 10_001):
         wrong = requests.post(f"{served.address}v1/gallery/remove", json={"label": label}, timeout=30)
-        assert wrong.json()["error"]["kind"] == "options"
+        assert wrong.json()["error"]["code"] == "options"
 
 
 def test_the_log_is_read_part_by_part(served: Running) -> None:
@@ -243,9 +243,9 @@ def test_the_log_says_why_and_has_no_probes(
         figures = requests.get(f"{served.address}metrics", timeout=30).text
     lines = lines_of(caplog)
     assert set(lines) == {"/v1/labels", "/v1/gallery/images", "/v1/no", "/static/main.js", "/v1/gallery/undo"}
-    assert [lines["/v1/labels"][name] for name in ("kind", "system", "errno")] == ["store", "OSError", errno.ENOSPC]
-    assert (lines["/v1/no"]["kind"], lines["/v1/gallery/undo"]["kind"]) == ("no_such_address", "history")
-    assert "kind" not in lines["/static/main.js"]
+    assert [lines["/v1/labels"][name] for name in ("code", "system", "errno")] == ["store", "OSError", errno.ENOSPC]
+    assert (lines["/v1/no"]["code"], lines["/v1/gallery/undo"]["code"]) == ("no_such_address", "history")
+    assert "code" not in lines["/static/main.js"]
     for route, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/static", 200), ("other", 404)):
         assert f'requests_total{{method="GET",route="{route}",status="{status}"}} ' in figures
 
@@ -258,7 +258,7 @@ def test_a_fault_is_told_without_its_text(served: Running, monkeypatch: pytest.M
     monkeypatch.setattr(type(served.service), "labels", lambda service: fails())
     answer = requests.get(f"{served.address}v1/labels", timeout=30)
     error = ErrorAnswer.model_validate(answer.json(), strict=True).error
-    assert (answer.status_code, error.kind) == (500, "fault")
+    assert (answer.status_code, error.code) == (500, "fault")
     assert "secret" not in answer.text
     assert requests.get(f"{served.address}v1/gallery/log", timeout=30).status_code == 200
 

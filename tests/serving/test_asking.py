@@ -43,7 +43,7 @@ def test_an_embedding_of_what_cannot_be_used(client: Client, digits: Path, broke
 def test_an_image_that_cannot_be_used_alone(client: Client, broken: Path) -> None:
     with pytest.raises(ServiceError, match=r"^broken\.png: not an image, whatever its name says") as raised:
         client.predict(broken)
-    assert (raised.value.status, raised.value.kind) == (422, "image")
+    assert (raised.value.status, raised.value.code) == (422, "image")
     with pytest.raises(
         ImageError, match="image 1: expected a path, bytes, a uint8 array or a picture of Pillow, got int"
     ):

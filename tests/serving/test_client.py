@@ -43,7 +43,7 @@ def result_of(done: Callable[[Either], Any], gallery: Either, path: Path) -> Any
     try:
         return plain(done(gallery))
     except LookalikeError as error:
-        if isinstance(error, ServiceError) and error.kind == "options":
+        if isinstance(error, ServiceError) and error.code == "options":
             return "refused", "options"
         text = str(error).replace(str(path), "<gallery>").replace("\n  ", " ")
         text = re.sub(r"/tmp/[^:]*/", "", text)
@@ -213,7 +213,7 @@ def test_rights_of_tokens(digit_gallery: Gallery, digits: Path, tmp_path: Path) 
         assert reader.predict(digits / "test" / "digit 1").items[0].label == "one"
         with pytest.raises(ServiceError, match="this token may ask and not change: use a write token") as raised:
             reader.remove(label="one")
-        assert (raised.value.status, raised.value.kind) == (403, "read_only")
+        assert (raised.value.status, raised.value.code) == (403, "read_only")
         with pytest.raises(ServiceError, match="asks for a token: the one that was given is not among them"):
             len(Client(service.address, token="x" * 30))
 

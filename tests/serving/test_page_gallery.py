@@ -313,3 +313,29 @@ def test_health_shows_what_is_wrong_and_moves_it(
         screen.told("1 image moved to Banana")
         expect(doubt).to_have_count(0)
         assert number in [image.number for image in gallery.images("Banana")]
+
+
+def test_health_takes_the_word_of_a_person(closed_shop: Path, browser: Browser, tmp_path: Path, model: Model) -> None:
+    with served(closed_shop, tmp_path / "served", model) as service:
+        gallery = service.service.gallery
+        number = gallery.images("Banana")[0].number
+        gallery.move(number, "Leek")
+        with opened(browser, service.address) as screen:
+            screen.show("health")
+            doubts = screen.page.locator(".doubts li")
+            doubt = doubts.filter(has=screen.page.get_by_role("button", name="Move to Banana"))
+            before = doubts.count()
+            screen.press("Label is right", doubt)
+            screen.told("1 label called right")
+            expect(doubts).to_have_count(before - 1)
+            screen.press("Undo")
+            expect(doubts).to_have_count(before)
+            screen.press("Label is right", doubt)
+            expect(doubts).to_have_count(before - 1)
+            screen.show("log")
+            expect(screen.page.locator("#log-list li.card").first).to_contain_text("Called right")
+            expect(screen.page.locator("#log-list li.card").first).to_contain_text("the label of 1 image")
+    with served(tmp_path / "served", tmp_path / "again", model) as service, opened(browser, service.address) as screen:
+        screen.show("health")
+        expect(screen.page.locator("#view-health")).to_contain_text("Kept unknown photographs0 of at most 10,000 kept")
+        expect(screen.page.locator(".doubts li").filter(has_text="Move to Banana")).to_have_count(0)

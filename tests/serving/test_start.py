@@ -15,7 +15,7 @@ import pytest
 from lookalike import Client, Gallery
 from lookalike.cli.arguments import read_settings
 from lookalike.serving.server import ListenError, listen
-from lookalike.serving.start import Assembled, address_of, run_service
+from lookalike.serving.start import Assembled, address_elsewhere, address_of, run_service
 from lookalike.serving.tokens import TokenError, Tokens
 from services import write_tokens
 
@@ -122,3 +122,15 @@ def test_a_closed_service_answers_nobody(digit_gallery: Gallery) -> None:
 def test_ipv6(digit_gallery: Gallery) -> None:
     with listen("::1", 0) as listening:
         assert listening.family == socket.AF_INET6
+
+
+def test_an_address_that_a_person_can_open_stands_for_all_of_a_computer() -> None:
+    with listen("0.0.0.0", 0) as listening:
+        port = listening.getsockname()[1]
+        assert address_of(listening, "0.0.0.0") == f"http://127.0.0.1:{port}/"
+        elsewhere = address_elsewhere(listening)
+        assert elsewhere is not None
+        assert elsewhere.endswith(f":{port}/")
+        assert "//0.0.0.0" not in elsewhere
+    with listen("127.0.0.1", 0) as listening:
+        assert address_elsewhere(listening) is None

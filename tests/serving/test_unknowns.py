@@ -18,7 +18,7 @@ from lookalike import Client, Gallery
 from lookalike.inference.encoder import Encoder
 from lookalike.parallel import cores
 from lookalike.serving import unknowns as unknowns_module
-from lookalike.serving.answers import DiscardUnknownOptions, EnrolUnknownOptions
+from lookalike.serving.options import DiscardUnknownOptions, EnrolUnknownOptions
 from lookalike.serving.refusals import RefusalError
 from lookalike.serving.unknowns import Unknowns
 from lookalike.serving.work import BusyError

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from lookalike.serving.answers import AddOptions, LogOptions, PredictOptions, RenameOptions
+from lookalike.serving.options import AddOptions, LogOptions, PredictOptions, RenameOptions
 from lookalike.serving.refusals import RefusalError
 from lookalike.serving.uploads import Upload, query_of, read_json, read_upload
 
@@ -34,7 +34,7 @@ def uploaded(*parts: bytes, kind: str = FORM, query: str = "", most: int = 3) ->
 
 
 def refused(text: str, status: int, kind: str) -> Any:
-    return pytest.raises(RefusalError, match=text, check=lambda error: (error.status, error.kind) == (status, kind))
+    return pytest.raises(RefusalError, match=text, check=lambda error: (error.status, error.code) == (status, kind))
 
 
 def test_files_and_fields_of_a_form() -> None:

@@ -25,6 +25,7 @@ from lookalike.settings.types import Settings
 
 NO_PATHS = {
     "layout",
+    "pattern",
     "backbone",
     "ckpt_key",
     "host",

@@ -26,6 +26,10 @@ def manifest(settings: "ManifestCommand") -> int:
     show(data.counts.rename(index=_short).to_string())
     totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
     show(f"\n{len(data.labels)} training labels; {totals}")
+    if standard := data.manifest.standard:
+        draws = f"; mean and standard deviation of {standard.draws} random galleries" if standard.draws else ""
+        figures = ", ".join(standard.metrics)
+        show(f"eval split=test prints, as papers on {data.manifest.layout} do: {figures}: {standard.protocol}{draws}")
     write_table(data.manifest, output)
     show(f"written: {output}")
     broken = broken_images(data.manifest, data.manifest.table) if settings.check else []

@@ -27,6 +27,7 @@ then a data set, from its layouts to one table:
     scenes          images of one scene, by what tables and names of files say
     grades          which references are right for one query, and how hard they are to find
     layouts/        published data sets: one file per layout, and which of them a folder has
+    named_files     labels out of the names of files, by a regular expression
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market_archive  unpacks the zip of Market-1501
     exclusions      `exclude.csv`: images that are left out

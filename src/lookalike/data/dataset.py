@@ -35,7 +35,9 @@ class Dataset:
         test_share: As `validation_share`, for test.
         images: The folder that the paths of a table start from; None for the table's own.
         columns: Our name of a column -> what it is called in the table, such as `{"label": "individual_id"}`.
+        pattern: A regular expression that reads the names of files, as `data.pattern`.
         layout: `auto`, `folders` (class folders), or the name of a published data set, see docs/data.md.
+        fold: Which of the splits that a published data set comes with, from 1 on; None for the first.
 
     Raises:
         SettingsError: A share, `seed`, `split` or a name in `columns` is out of range.
@@ -56,7 +58,9 @@ class Dataset:
         test_share: float | None = None,
         images: str | Path | None = None,
         columns: Mapping[str, str | None] | None = None,
+        pattern: str | None = None,
         layout: str = "auto",
+        fold: int | None = None,
     ) -> None:
         for name, path in (("root", root), ("archive", archive), ("exclude", exclude), ("images", images)):
             if path is not None and not isinstance(path, str | os.PathLike):
@@ -68,7 +72,7 @@ class Dataset:
         values: dict[str, Any] = {"root": root, "validation_share": validation_share, "seed": seed, "split": split}
         values |= {"archive": archive, "exclude": exclude, "keep_copies": keep_copies, "test_share": test_share}
         values |= {"images": images, "columns": dict(columns) if isinstance(columns, Mapping) else columns or {}}
-        values["layout"] = layout
+        values |= {"pattern": pattern, "layout": layout, "fold": fold}
         self._source: dict[str, Any] = check(Data, values).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 

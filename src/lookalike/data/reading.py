@@ -21,6 +21,7 @@ from lookalike.data.layouts.layout import Standard
 from lookalike.data.layouts.registry import AUTO, Recognised, recognise
 from lookalike.data.manifest import Manifest, tidy
 from lookalike.data.market_archive import unpack
+from lookalike.data.named_files import read_named_files
 from lookalike.data.splits import divide
 from lookalike.data.table_rows import row_problems
 from lookalike.data.tables import ManifestError, read_table
@@ -43,9 +44,11 @@ class Selection(TypedDict, total=False):
         seed: What is held out. 0 unless given.
         exclude: Table of images to leave out; None, unless given, for `exclude.csv` in the root, where there is one.
         keep_copies: Whether references that are copies of a query's file answer it. False unless given.
+        pattern: A regular expression that reads the names of files, see `named_files`; None unless given.
         images: The folder that the paths of a table start from; None, unless given, for the table's own.
         columns: Our name of a column -> what a table calls it; names of None count as not given.
         layout: `auto`, `folders`, or the name of a layout, see `registry.recognise`; `auto` unless given.
+        fold: Which of the splits that a data set comes with, from 1 on; None, unless given, for the first.
         asked: The split that is measured, so that a division that it has no part in is not told; None for all.
     """
 
@@ -55,9 +58,11 @@ class Selection(TypedDict, total=False):
     seed: int
     exclude: str | Path | None
     keep_copies: bool
+    pattern: str | None
     images: str | Path | None
     columns: Mapping[str, str | None]
     layout: str
+    fold: int | None
     asked: str | None
 
 
@@ -236,7 +241,15 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     columns = {name: header for name, header in (selection.get("columns") or {}).items() if header}
     check(Columns, dict(columns))
     images = selection.get("images")
-    recognised = recognise(root, selection.get("layout", AUTO))
+    pattern = selection.get("pattern")
+    recognised = None if pattern else recognise(root, selection.get("layout", AUTO))
+    if pattern and (not root.is_dir() or selection.get("layout", AUTO) != AUTO):
+        raise ManifestError(
+            f"data.pattern={pattern}: reads the names of files in a folder, so expected data.root=<a folder> and no "
+            f"data.layout, got {root}: leave one of them out"
+        )
+    if recognised is None and selection.get("fold") is not None:
+        raise ManifestError(f"data.fold={selection['fold']}: {root} comes with no splits of that kind: leave it out")
     if recognised is None and not root.is_dir():
         start = at_home(Path(images)) if images else root.parent
         if not start.is_dir():
@@ -244,11 +257,14 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
         read = read_table(root, columns, start)
         return _Source(start, read.rows, read.notes, read.problems, ", ".join(filter(None, ["a table", read.seen])))
     need_nothing_of_tables(root, selection)
-    if recognised is None:
+    if pattern:
+        source = _Source(root, *read_named_files(root, pattern, passed), "names of files, by data.pattern", passed)
+        source.people = "camera" in source.table
+    elif recognised is None:
         table, notes, problems, read_as = read_class_folders(root, may_split, passed)
         source = _Source(root, table, notes, problems, read_as, passed, "camera" in table, folders=True)
     else:
-        source = _published(recognised, passed)
+        source = _published(recognised, passed, selection.get("fold"))
         if recognised.base != root:
             _alone(root, recognised.base, may_split)
             source.read_as += f" in {recognised.base.name}/, as {root} has no train/ of its own"
@@ -256,10 +272,16 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     return source
 
 
-def _published(recognised: Recognised, passed: PassedOver) -> _Source:
+def _published(recognised: Recognised, passed: PassedOver, fold: int | None) -> _Source:
     """A data set whose layout is known."""
     layout = recognised.layout
-    read = layout.read(recognised.base, passed)
+    if fold is not None and layout.read_fold is None:
+        raise ManifestError(f"data.fold={fold}: {layout.title} has one split alone: leave data.fold out")
+    read = (
+        layout.read(recognised.base, passed)
+        if layout.read_fold is None or fold is None
+        else layout.read_fold(recognised.base, passed, fold)
+    )
     title = " ".join(filter(None, [layout.title, read.variant]))
     return _Source(
         read.base or recognised.base,

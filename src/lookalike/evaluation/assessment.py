@@ -4,7 +4,7 @@ Letters in shapes: Q queries, R references, D embedding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from lookalike.evaluation.checks import need_cameras
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
 from lookalike.evaluation.standard import StandardFigures, first_view, standard_figures
-from lookalike.evaluation.tracklets import pooled
+from lookalike.evaluation.tracklets import pooled, pooling_of
 from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.files import as_json
 from lookalike.inference.bundle_config import OpenSet
@@ -107,6 +107,7 @@ class Assessment:
             "split": self.split,
             "copies_of_queries": copies,
             "keep_copies": self.protocol.copies_kept,
+            **({"tracklets": asdict(self.protocol.tracklets)} if self.protocol.tracklets else {}),
         }
         figures = self.identification.to_dict()
         unknown = {"open_set": self.unknown_queries.to_dict()} if self.unknown_queries else {}
@@ -140,13 +141,15 @@ class Assessment:
     def table(self) -> pd.DataFrame:
         """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references.
 
+        A tracklet goes by its first image, and `images` says how many it has.
+
         Further columns of the queries' own table stand last.
         """
         result, references = self.identification.result, self.protocol.references
         queries = self.protocol.queries.reset_index(drop=True)
         paths = references["path"].to_numpy(object)
         near = [[str(paths[row]) for row in rows if row >= 0] for rows in result.neighbours]
-        columns = {"path": queries["path"], "camera": queries["camera"]}
+        columns = {name: queries[name] for name in ("path", "camera", "images") if name in queries}
         whole = {"accuracy_whole@1": self.identification.whole.per_query["accuracy@1"]}
         extra = {} if self.identification.whole is result else whole
         table = pd.DataFrame({**columns, **result.per_query, **extra, "neighbours": near})
@@ -240,10 +243,9 @@ def assess(
     protocol = manifest.protocol(split)
     if rules.camera_rule:
         need_cameras(manifest, protocol)
-    queries, references = embed_protocol(encoder, manifest, protocol)
     standard, figures = manifest.standard if split == "test" else None, None
-    if standard and standard.tracklets:
-        protocol, queries, references = pooled(protocol, queries, references)
+    pooling = pooling_of(protocol, rules.pool)  # what is wrong with tracklets is said before the work
+    queries, references, protocol = pooled(*embed_protocol(encoder, manifest, protocol), protocol, pooling)
     if standard and standard.draws:
         figures = standard_figures(manifest, rules, protocol=protocol, references=references)
         protocol, queries, references = first_view(standard, protocol, references)
@@ -258,7 +260,9 @@ def assess(
             references=references,
         )
     if standard and not figures:
-        say(f"{manifest.root}: not as papers on {manifest.layout} measure it, as camera_rule or rerank is another")
+        say(
+            f"{manifest.root}: not as papers on {manifest.layout} measure it, as camera_rule, rerank or pool is another"
+        )
     embedded = Embedded(queries, references)
     return Assessment(
         name,

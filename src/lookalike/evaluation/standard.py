@@ -116,7 +116,8 @@ def standard_figures(
     """
     standard = manifest.standard
     assert standard is not None
-    if rules.rerank != "none" or (standard.camera_rule and not rules.camera_rule):
+    by_tracklet = standard.tracklets and rules.pool not in (None, "mean")
+    if rules.rerank != "none" or (standard.camera_rule and not rules.camera_rule) or by_tracklet:
         return None
     assert protocol is not None
     assert references is not None

@@ -60,7 +60,7 @@ def images_of(data: dict[str, Any]) -> tuple[Manifest, pd.DataFrame, tuple[str, 
     root = Path(str(data["root"])) if data["root"] else None
     passed = PassedOver()
     lost: tuple[str, ...] = ()
-    if root is not None and root.is_dir() and not has_layout(root):
+    if root is not None and root.is_dir() and not data.get("pattern") and not has_layout(root):
         need_nothing_of_tables(root, data)  # type: ignore[arg-type]  # settings as plain values
         images = find_images(root, passed)
         files = [file for file in images if not any((above / RECIPE).is_file() for above in file.parents)]

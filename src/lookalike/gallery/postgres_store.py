@@ -9,17 +9,18 @@ Letters in shapes: N images, D embedding.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import ERASING, check_about, replaced
-from lookalike.gallery.history import Connection
+from lookalike.gallery.about import ERASING, SCHEMA, check_about, replaced
+from lookalike.gallery.connection import Connection
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
-from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables
+from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables, upgrade_tables
 from lookalike.gallery.rows import Row, StoreError
 from lookalike.gallery.sql_store import SqlStore
 
@@ -43,13 +44,20 @@ class PostgresStore(SqlStore):
         super().__init__()
         self._address, self._place = place, postgres_place(place)
         self.name = self.place = self._place.name
-        self._session: Session | None = None
+        self._sessions: dict[str, Session] = {}  # for reading and for writing, so that readers wait for no writer
+        self._writing_turn = RLock()
+        self._used: set[str] = set()  # sessions that there were: a later one may be to another server
         self._reread = False  # after another server may have taken over
         self.about = {}
         try:
             with self.reading() as connection:
                 self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
-            check_about(self.name, self.about)
+            if (schema := check_about(self.name, self.about)) < SCHEMA:
+                self.about = {}  # it gets another name
+                with self._open_to_write(), self._writing() as connection:
+                    upgrade_tables(connection, schema)
+                with self.reading() as connection:
+                    self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
         except BaseException:
             self.close()
             raise
@@ -120,10 +128,10 @@ class PostgresStore(SqlStore):
         Raises:
             StoreError: Another process was reading all the time, or the user does not own the tables.
         """
-        with self._open():
-            with self._reading() as connection:
-                if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
-                    return False
+        with self.reading() as connection:
+            if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
+                return False
+        with self._open_to_write():
             try:
                 with self._writing() as connection:
                     rewrite_tables(connection)
@@ -150,14 +158,13 @@ class PostgresStore(SqlStore):
             "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE c.relkind = 'r' AND n.nspname = ?"
         )
-        with self._open():
-            sizes = []
-            for _ in range(2):
-                with self._reading() as connection:
-                    sizes.append(int(connection.execute(query, (self._place.gallery,)).fetchone()[0]))
-                if len(sizes) == 1:
-                    with self._writing() as connection:
-                        rewrite_tables(connection)
+        sizes = []
+        for _ in range(2):
+            with self.reading() as connection:
+                sizes.append(int(connection.execute(query, (self._place.gallery,)).fetchone()[0]))
+            if len(sizes) == 1:
+                with self._open_to_write(), self._writing() as connection:
+                    rewrite_tables(connection)
         return max(0, sizes[0] - sizes[1])  # others may have enrolled meanwhile
 
     def close(self) -> None:
@@ -166,9 +173,15 @@ class PostgresStore(SqlStore):
         self._drop()
 
     def _drop(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        for name in list(self._sessions):
+            self._sessions.pop(name).close()
+
+    @contextmanager
+    def _open_to_write(self) -> Iterator[None]:
+        """The turn of a thread that writes: those that read have another, and another connection."""
+        self._need_open()
+        with self._writing_turn, self._explained():
+            yield
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
         """Nothing is kept beside the tables."""
@@ -184,7 +197,9 @@ class PostgresStore(SqlStore):
     def _writing(self) -> Iterator[Connection]:
         """Whole, or taken back."""
         locked = f"SELECT pg_advisory_xact_lock({lock_key(self._place.gallery)})"
-        session = self._begun("ISOLATION LEVEL READ COMMITTED READ WRITE", "SET LOCAL synchronous_commit TO on", locked)
+        session = self._begun(
+            "writing", "ISOLATION LEVEL READ COMMITTED READ WRITE", "SET LOCAL synchronous_commit TO on", locked
+        )
         try:
             yield session
         except BaseException as error:
@@ -208,7 +223,7 @@ class PostgresStore(SqlStore):
     def _reading(self) -> Iterator[Connection]:
         """One moment; nobody erases meanwhile."""
         locked = "LOCK TABLE about IN ACCESS SHARE MODE"  # before the moment is chosen, which `erase` would empty
-        session = self._begun("ISOLATION LEVEL REPEATABLE READ READ ONLY", locked)
+        session = self._begun("reading", "ISOLATION LEVEL REPEATABLE READ READ ONLY", locked)
         try:
             yield session
             session.commit()
@@ -219,7 +234,7 @@ class PostgresStore(SqlStore):
                 ) from error
             raise
 
-    def _begun(self, how: str, *statements: str) -> Session:
+    def _begun(self, use: str, how: str, *statements: str) -> Session:
         """In a transaction on this gallery; on a new connection where the last was lost meanwhile."""
         begin = [
             f"BEGIN {how}",
@@ -227,19 +242,20 @@ class PostgresStore(SqlStore):
             f"SET LOCAL lock_timeout TO '{BUSY}'",
         ]
         last = "SELECT value FROM about WHERE name = 'gallery'"
-        fresh = self._session is None
+        fresh = use not in self._sessions
         while True:
-            if self._session is None:
-                self._session = Session(self._place)
-                self._reread = bool(self.about)
-            session = self._session
+            if use not in self._sessions:
+                self._sessions[use] = Session(self._place)
+                self._reread = self._reread or use in self._used
+                self._used.add(use)
+            session = self._sessions[use]
             try:
                 row = session.several([*begin, *statements, last])
             except BaseException as error:
                 standby = isinstance(error, errors.FeatureNotSupported)  # "cannot set transaction read-write mode"
                 if (self._given_up(session, error) or standby) and not fresh:
                     fresh = True
-                    self._drop()
+                    self._sessions.pop(use, session).close()
                     continue
                 if standby:
                     raise StoreError(
@@ -259,8 +275,8 @@ class PostgresStore(SqlStore):
             session.close()
         else:
             session.roll_back()
-        if session.ended and self._session is session:
-            self._session = None
+        for use in [use for use, there in self._sessions.items() if there is session and session.ended]:
+            del self._sessions[use]
         return lost
 
     def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:

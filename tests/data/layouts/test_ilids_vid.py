@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from lookalike.data.layouts.registry import claims
 from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 from made_layouts import MADE, Pictures
+from market_layout import layout
 
 SPLITS = "train-test people splits/train_test_splits_ilidsvid.mat"
 
@@ -25,8 +27,18 @@ def test_numbers_are_places_of_people_and_not_their_names(ilids: Path) -> None:
     assert set(table.loc[table["split"] == "train", "label"]) == {"person002", "person005"}
     assert table.groupby("role")["camera"].unique().map(list).to_dict() == {"": [1, 2], "query": [1], "reference": [2]}
     assert read_manifest(ilids).notes == (
-        "the first of 2 splits is read; papers train and test on each and print the mean",
+        "split 1 of 2 is read (data.fold); papers train and test on each, print the mean",
     )
+
+
+def test_another_split_is_a_setting(ilids: Path) -> None:
+    table = read_manifest(ilids, fold=2).table
+    assert set(table.loc[table["split"] == "test", "label"]) == {"person001", "person002"}
+
+
+def test_own_sequences_are_not_taken_for_it(tmp_path: Path) -> None:
+    layout(tmp_path, "sequences/cam1/zebra/1.png", "sequences/cam2/zebra/1.png")
+    assert claims(tmp_path) == []
 
 
 def test_splits_that_do_not_fit_are_refused(ilids: Path) -> None:

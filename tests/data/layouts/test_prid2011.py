@@ -23,7 +23,7 @@ def test_the_first_split_is_read_and_told(sequences: Path) -> None:
     assert rows(manifest)[f"{place}/cam_b/person_0003/0002.png"] == ("person_0003", "test", "reference", 2, False)
     assert len(manifest.table) == 16
     assert manifest.notes == (
-        "the first of 2 splits is read; papers train and test on each and print the mean",
+        "split 1 of 2 is read (data.fold); papers train and test on each, print the mean",
         "1 people under cam_a in no part of the split passed over",
     )
 
@@ -37,7 +37,10 @@ def test_without_a_split_or_with_a_broken_one_nothing_is_guessed(sequences: Path
     file.write_text(json.dumps([{"train": ["person_0001"], "test": ["person_0099"]}]))
     with pytest.raises(ManifestError, match=r"cam_a/person_0099: no picture of it, but test lists it"):
         read_manifest(sequences)
-    for content in ("", "[]", "[3]", '{"train": []}'):
+    file.write_text("[]")
+    with pytest.raises(ManifestError, match=r"splits_prid2011\.json: no split in it, expected ten: copy it"):
+        read_manifest(sequences)
+    for content in ("", "[3]", '{"train": []}'):
         file.write_text(content)
         with pytest.raises(
             ManifestError, match=r"splits_prid2011\.json: expected a list of splits with train and test"
@@ -62,10 +65,25 @@ def test_single_pictures_and_people_of_one_camera(tmp_path: Path, pictures: Pict
     assert set(answering["label"]) == {*asking["label"], "b-0201", "b-0745"}
     assert not (table["path"] == "single_shot/cam_a/person_0201.png").any()
     assert manifest.notes == (
-        "2 of 4 people under both cameras train (seed 0); papers average ten such splits",
+        "2 of 4 people under both cameras train, drawn as split 1 (data.fold); papers average ten",
         "1 people under cam_a alone passed over",
         "1 file(s) ending in .db passed over: not an image extension",
     )
     layout(root, "single_shot/cam_b/cat.png")
     with pytest.raises(ManifestError, match=r"cam_b/cat\.png: expected person_0001\.png; rename or remove it"):
         read_manifest(root)
+
+
+def test_another_split_is_a_setting(sequences: Path, tmp_path: Path, pictures: Pictures) -> None:
+    table = read_manifest(sequences, fold=2).table
+    assert set(table.loc[table["split"] == "test", "label"]) == {"person_0001", "person_0002"}
+    for fold in (0, 3):
+        with pytest.raises(ManifestError, match=rf"data\.fold={fold}: expected 1 to 2, the splits in .*\.json"):
+            read_manifest(sequences, fold=fold)
+    single = MADE["prid2011-single"](tmp_path / "single", pictures)
+    drawn = [frozenset(read_manifest(single, fold=fold).protocol("test").queries["label"]) for fold in range(1, 11)]
+    assert len(set(drawn)) > 1
+    assert drawn[0] == frozenset(read_manifest(single).protocol("test").queries["label"])
+    for root in (MADE["market1501"](tmp_path / "market", pictures), layout(tmp_path / "own", "train/a/1.jpg")):
+        with pytest.raises(ManifestError, match=r"data\.fold=2: .*: leave .*out"):
+            read_manifest(root, fold=2)

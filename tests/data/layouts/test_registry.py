@@ -101,6 +101,17 @@ def test_a_setting_that_does_not_fit_is_refused(tmp_path: Path, wanted: str, exp
         read_manifest(layout(tmp_path, *SMALL), layout=wanted)
 
 
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_never_looked_into_has_none_of_the_marks(name: str, tmp_path: Path, pictures: Pictures) -> None:
+    entry = next(entry for entry in LAYOUTS if entry.name == name)
+    root = MADE[name](tmp_path, pictures)
+    assert any((root / mark).exists() for mark in entry.marks)
+    for mark in entry.marks:
+        if (root / mark).exists():
+            (root / mark).rename(tmp_path / f"other {mark}")
+    assert entry.looks_like(root) is None
+
+
 def test_class_folders_and_tables_have_no_published_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     layout(tmp_path, "train/kiwi/1.jpg", "train/leek/1.jpg", "validation/kiwi/1.jpg")
     assert claims(tmp_path) == []

@@ -20,7 +20,7 @@ import pandas as pd
 from lookalike.data.image_files import PassedOver, has_file, has_folder
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
 from lookalike.data.layouts.lists import unlisted
-from lookalike.data.layouts.market import published_as, read_market
+from lookalike.data.layouts.market import REFERENCES, TRAIN, published_as, read_market
 from lookalike.data.layouts.matlab import read_matlab, whole_numbers
 from lookalike.data.tables import ManifestError
 
@@ -119,6 +119,7 @@ CUHK03_LABELED, CUHK03_DETECTED = (
         _STANDARD,
         cameras=True,
         disjoint=True,
+        marks=_split_files(boxes),
     )
     for boxes in ("labeled", "detected")
 )
@@ -130,4 +131,5 @@ CUHK03_NP = Layout(
     _STANDARD,
     cameras=True,
     disjoint=True,
+    marks=(TRAIN, REFERENCES),
 )

@@ -56,6 +56,7 @@ DUKEMTMC = Layout(
     replace(MARKET_STANDARD, source="Zheng et al., ICCV 2017 (layumi/DukeMTMC-reID_evaluation): as Market-1501"),
     cameras=True,
     disjoint=True,
+    marks=(TRAIN, REFERENCES),
 )
 OCCLUDED_DUKE = Layout(
     "occluded-duke",
@@ -65,4 +66,5 @@ OCCLUDED_DUKE = Layout(
     replace(MARKET_STANDARD, source="Miao et al., ICCV 2019: as Market-1501"),
     cameras=True,
     disjoint=True,
+    marks=(TRAIN, REFERENCES),
 )

@@ -6,16 +6,18 @@ places of the people in the sorted list (from 1 on), the first half of them for 
 data/datasets/video/ilidsvid.py). The folder `images/` beside `sequences/` holds one picture of each and is not read.
 """
 
+import re
 from pathlib import Path
 
 from lookalike.data.image_files import PassedOver, has_file, has_folder
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard
 from lookalike.data.layouts.matlab import read_matlab, whole_numbers
-from lookalike.data.layouts.two_cameras import people_under, read_sequences
+from lookalike.data.layouts.two_cameras import fold_of, people_under, read_sequences
 from lookalike.data.tables import ManifestError
 
 _SPLITS = "train-test people splits/train_test_splits_ilidsvid.mat"
 _ABOVE = ("i-LIDS-VID/", "")
+_PERSON = re.compile(r"person[0-9]{3}")
 
 
 def _place(root: Path) -> str | None:
@@ -28,18 +30,20 @@ def _place(root: Path) -> str | None:
 
 def _looks_like(root: Path) -> str | None:
     place = _place(root)
-    return f"{place}/cam1 and cam2" if place else None
+    named = place and any(_PERSON.fullmatch(name) for name in people_under(root, f"{place}/cam1"))
+    return f"{place}/cam1 and cam2" if named else None
 
 
-def read_ilids_vid(root: Path, passed: PassedOver) -> LayoutRows:
-    """Reads the sequences of the first split.
+def read_ilids_vid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
+    """Reads the sequences of one of the splits.
 
     Args:
         root: The folder above `i-LIDS-VID` and the splits.
         passed: What is not read is added to it.
+        fold: Which split, from 1 on.
 
     Raises:
-        ManifestError: There is no split, it cannot be read, or it does not fit the people.
+        ManifestError: There is no such split, it cannot be read, or it does not fit the people.
     """
     place = _place(root)
     assert place is not None
@@ -57,11 +61,12 @@ def read_ilids_vid(root: Path, passed: PassedOver) -> LayoutRows:
             f"{file}: expected numbers of the {len(people)} people of {cameras[0]}, found {splits.min()} to "
             f"{splits.max()}: restore the folders or the file"
         )
+    row, note = fold_of(list(splits), fold, file)
     half = splits.shape[1] // 2
-    chosen = {"train": sorted(splits[0, half:].tolist()), "test": sorted(splits[0, :half].tolist())}
+    chosen = {"train": sorted(splits[row, half:].tolist()), "test": sorted(splits[row, :half].tolist())}
     names = {split: [people[number - 1] for number in numbers] for split, numbers in chosen.items()}
     read = read_sequences(root, cameras, names, passed)
-    read.notes.append(f"the first of {len(splits)} splits is read; papers train and test on each and print the mean")
+    read.notes.append(note)
     return read
 
 
@@ -80,4 +85,6 @@ ILIDS_VID = Layout(
     ),
     cameras=True,
     disjoint=True,
+    marks=("i-LIDS-VID", "sequences"),
+    read_fold=read_ilids_vid,
 )

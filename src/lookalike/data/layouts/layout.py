@@ -93,6 +93,10 @@ class Layout:
         standard: How its papers measure; None where they agree on nothing.
         cameras: Whether its labels are people (or vehicles, animals) whose images name their cameras.
         disjoint: Whether train and test have no label in common, so that validation is held out by whole labels, too.
+        marks: Names of which a folder with this layout holds at least one, so that others are not looked into; empty
+            where there are none.
+        read_fold: Reads one of the splits of the people that the data set comes with, numbered from 1; None where
+            there is one split, which `read` reads.
         asked_for: Whether it is only read when `data.layout` names it, as another one claims the same folder.
     """
 
@@ -103,6 +107,8 @@ class Layout:
     standard: Standard | None
     cameras: bool = False
     disjoint: bool = False
+    marks: tuple[str, ...] = ()
+    read_fold: Callable[[Path, PassedOver, int], LayoutRows] | None = None
     asked_for: bool = False
 
 

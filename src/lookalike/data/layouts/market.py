@@ -247,6 +247,7 @@ MARKET = Layout(
     MARKET_STANDARD,
     cameras=True,
     disjoint=True,
+    marks=(TRAIN, REFERENCES),
 )
 FLAT = Layout(
     "market-like",
@@ -256,4 +257,5 @@ FLAT = Layout(
     replace(MARKET_STANDARD, protocol=MARKET_STANDARD.protocol.replace("bounding_box_test", "gallery")),
     cameras=True,
     disjoint=True,
+    marks=(FLAT_FOLDERS.references,),
 )

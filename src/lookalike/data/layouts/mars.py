@@ -122,4 +122,5 @@ MARS = Layout(
     ),
     cameras=True,
     disjoint=True,
+    marks=tuple(_FOLDERS.values()),
 )

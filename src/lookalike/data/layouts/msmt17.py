@@ -88,4 +88,5 @@ MSMT17 = Layout(
     ),
     cameras=True,
     disjoint=True,
+    marks=tuple(train for train, _ in _FOLDERS.values()),
 )

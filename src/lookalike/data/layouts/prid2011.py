@@ -17,7 +17,7 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, has_file, has_folder, is_image_name
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard
-from lookalike.data.layouts.two_cameras import people_under, read_sequences
+from lookalike.data.layouts.two_cameras import fold_of, people_under, read_sequences
 from lookalike.data.tables import ManifestError
 
 _CAMERAS = ("cam_a", "cam_b")
@@ -25,7 +25,7 @@ _ABOVE = ("", "prid_2011/", "prid2011/")
 _SPLITS = "splits_prid2011.json"
 _PERSON = re.compile(r"person_([0-9]{4})")
 _SHARED = 200  # people under both cameras
-_SEED = 0
+_DRAWN = 10  # splits of the single pictures
 
 
 def _place(root: Path, shots: str) -> str | None:
@@ -50,15 +50,16 @@ def _named_so(folder: Path) -> bool:
     return any(_PERSON.match(path.name) for path, _ in entries_of(folder, PassedOver()))
 
 
-def read_sequences_of_prid(root: Path, passed: PassedOver) -> LayoutRows:
-    """Reads the sequences of the first split.
+def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
+    """Reads the sequences of one of the splits.
 
     Args:
         root: The folder above the cameras, or two above them.
         passed: What is not read is added to it.
+        fold: Which split, from 1 on.
 
     Raises:
-        ManifestError: There is no split, or it cannot be read.
+        ManifestError: There is no such split, or it cannot be read.
     """
     place = _place(root, "multi_shot")
     assert place is not None
@@ -70,25 +71,33 @@ def read_sequences_of_prid(root: Path, passed: PassedOver) -> LayoutRows:
         )
     try:
         splits = json.loads(file.read_text("utf-8"))
-        people = {split: [str(name) for name in splits[0][split]] for split in ("train", "test")}
+        of_all = [{part: [str(name) for name in split[part]] for part in ("train", "test")} for split in splits]
     except (ValueError, LookupError, TypeError) as error:
         raise ManifestError(f"{file}: expected a list of splits with train and test: copy it from torchreid") from error
-    cameras = (f"{place}/cam_a", f"{place}/cam_b")
+    if not of_all:
+        raise ManifestError(f"{file}: no split in it, expected ten: copy it from torchreid")
+    chosen_split, note = fold_of(of_all, fold, file)
+    people, cameras = of_all[chosen_split], (f"{place}/cam_a", f"{place}/cam_b")
     read = read_sequences(root, cameras, people, passed)
     chosen = {*people["train"], *people["test"]}
     others = [name for name in people_under(root, cameras[0]) if name not in chosen]
-    read.notes.append(f"the first of {len(splits)} splits is read; papers train and test on each and print the mean")
+    read.notes.append(note)
     read.notes += [f"{len(others)} people under cam_a in no part of the split passed over"] if others else []
     return read
 
 
-def read_pictures_of_prid(root: Path, passed: PassedOver) -> LayoutRows:
-    """Reads the single pictures: half of the people who are under both cameras train, drawn with a fixed seed.
+def read_pictures_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
+    """Reads the single pictures: half of the people who are under both cameras train, drawn with the seed `fold` - 1.
 
     Args:
         root: The folder above the cameras, or two above them.
         passed: What is not read is added to it.
+        fold: Which of the splits that can be drawn, from 1 on; papers average ten.
+
+    Raises:
+        ManifestError: It is below 1.
     """
+    fold_of(range(_DRAWN), fold, root)
     place = _place(root, "single_shot")
     assert place is not None
     there = [{}, {}]  # type: list[dict[int, str]]
@@ -103,7 +112,7 @@ def read_pictures_of_prid(root: Path, passed: PassedOver) -> LayoutRows:
             else:
                 people[int(said[1])] = f"{place}/{camera}/{path.name}"
     shared = sorted(number for number in {*there[0]} & {*there[1]} if number <= _SHARED)
-    train = set(np.random.default_rng(_SEED).permutation(shared)[: len(shared) // 2].tolist())
+    train = set(np.random.default_rng(fold - 1).permutation(shared)[: len(shared) // 2].tolist())
     rows = [
         (people[number], f"{number:04}", "train", "", side + 1) for number in train for side, people in enumerate(there)
     ]
@@ -116,7 +125,8 @@ def read_pictures_of_prid(root: Path, passed: PassedOver) -> LayoutRows:
     alone = sum(number not in shared for number in there[0])
     table = pd.DataFrame(rows, columns=["path", "label", "split", "role", "camera"]).astype({"camera": "Int64"})
     notes = [
-        f"{len(train)} of {len(shared)} people under both cameras train (seed {_SEED}); papers average ten such splits"
+        f"{len(train)} of {len(shared)} people under both cameras train, drawn as split {fold} (data.fold); papers "
+        "average ten"
     ]
     notes += [f"{alone} people under cam_a alone passed over"] if alone else []
     return LayoutRows(table, notes, problems)
@@ -137,6 +147,8 @@ PRID_SEQUENCES = Layout(
     ),
     cameras=True,
     disjoint=True,
+    marks=("multi_shot", "prid_2011", "prid2011"),
+    read_fold=read_sequences_of_prid,
 )
 PRID_PICTURES = Layout(
     "prid2011-single",
@@ -152,4 +164,6 @@ PRID_PICTURES = Layout(
     ),
     cameras=True,
     disjoint=True,
+    marks=("single_shot", "prid_2011", "prid2011"),
+    read_fold=read_pictures_of_prid,
 )

@@ -1,5 +1,6 @@
 """All layouts, and which of them a folder has; a folder that two of them claim is refused, not guessed."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ LAYOUTS: tuple[Layout, ...] = (
     *(IN_SHOP, ONLINE_PRODUCTS, CUB, CUB_BOXES, CARS, CARS_BOXES, REVISITED),
     *(WILDLIFE, COCO, YOLO, ONE_HOT, OPEN_IMAGES),
 )
+_MARKS = frozenset(name for layout in LAYOUTS for name in layout.marks)
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
 
 def claims(folder: Path) -> list[tuple[Layout, str]]:
     """The layouts that a folder looks like, each with its evidence; empty where it looks like none."""
-    asked = [(layout, layout.looks_like(folder)) for layout in LAYOUTS if not layout.asked_for]
-    return [(layout, evidence) for layout, evidence in asked if evidence]
+    there = {name for name in _MARKS if os.path.lexists(f"{folder}/{name}")}
+    asked = [entry for entry in LAYOUTS if not entry.asked_for and (not entry.marks or there & {*entry.marks})]
+    return [(layout, evidence) for layout in asked if (evidence := layout.looks_like(folder))]
 
 
 def _as_wanted(root: Path, wanted: str) -> Recognised:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, has_folder, is_image_name
 from lookalike.data.layouts.layout import LayoutRows, utf8_only
+from lookalike.data.tables import ManifestError
 
 _Row = tuple[str, str, str, str, int, str]
 
@@ -64,3 +65,19 @@ def _pictures(root: Path, folder: str, passed: PassedOver) -> list[str]:
         elif not is_folder:
             passed.add(path)
     return pictures
+
+
+def fold_of(splits: Sequence[object], fold: int, file: Path) -> tuple[int, str]:
+    """The place of a split that a data set comes with, from 0 on, and a note on it.
+
+    Args:
+        splits: All of them.
+        fold: Which, from 1 on.
+        file: Where they stand.
+
+    Raises:
+        ManifestError: There are fewer.
+    """
+    if not 1 <= fold <= len(splits):
+        raise ManifestError(f"data.fold={fold}: expected 1 to {len(splits)}, the splits in {file}")
+    return fold - 1, f"split {fold} of {len(splits)} is read (data.fold); papers train and test on each, print the mean"

@@ -109,4 +109,5 @@ VEHICLEID = Layout(
         subsets=_TESTS,
     ),
     disjoint=True,
+    marks=(_LISTS,),
 )

@@ -101,4 +101,5 @@ VERI = Layout(
     ),
     cameras=True,
     disjoint=True,
+    marks=(VERI_FOLDERS.train, VERI_FOLDERS.references),
 )
