@@ -28,7 +28,7 @@ def manifest(settings: "ManifestCommand") -> int:
     show(f"\n{len(data.labels)} training labels; {totals}")
     if standard := data.manifest.standard:
         draws = f"; mean and standard deviation of {standard.draws} random galleries" if standard.draws else ""
-        figures = ", ".join(standard.metrics)
+        figures = ", ".join(map(standard.called, standard.metrics))
         show(f"eval split=test prints, as papers on {data.manifest.layout} do: {figures}: {standard.protocol}{draws}")
     write_table(data.manifest, output)
     show(f"written: {output}")

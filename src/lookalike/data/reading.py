@@ -152,6 +152,7 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
         noted = _takes_part(Manifest(root, table), selection.get("asked"))
         table, divided = divide(table, held_out, source.people or source.disjoint, noted)
         notes += divided
+        table = _asking_as_in_test(table) if source.disjoint else table
     table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
         source.base,
@@ -174,6 +175,14 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     else:
         problems += row_problems(rows)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
+
+
+def _asking_as_in_test(table: pd.DataFrame) -> pd.DataFrame:
+    """Every validation image asks all others where every test image does."""
+    test, held_out = (table["split"] == name for name in ("test", "validation"))
+    if not test.any() or (table.loc[test, "role"] != "both").any():
+        return table
+    return table.assign(role=table["role"].mask(held_out, "both"))
 
 
 def _without_excluded(

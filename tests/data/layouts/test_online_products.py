@@ -35,6 +35,15 @@ def test_the_folder_above_is_enough_and_files_beside_are_told(tmp_path: Path, ph
     )
 
 
+def test_validation_holds_out_whole_products_and_asks_as_test_does(tmp_path: Path, photographs: Photographs) -> None:
+    manifest = read_manifest(online_products(tmp_path, photographs), validation_share=0.5)
+    held_out = manifest.table[manifest.table["split"] == "validation"]
+    assert held_out["label"].nunique() == 1
+    assert held_out["role"].tolist() == ["both", "both"]
+    assert manifest.protocol("validation").own_row.tolist() == [0, 1]
+    assert "1 labels with 2 training images held out for validation (share 0.5, seed 0)" in manifest.notes
+
+
 def test_windows_ends_of_lines_and_a_mark_change_nothing(tmp_path: Path, photographs: Photographs) -> None:
     plain = read_manifest(online_products(tmp_path, photographs)).table
     for name in PRODUCTS:

@@ -167,7 +167,7 @@ _STANDARD = Standard(
     cmc_name="Recall",
     lone_missed=True,
 )
-CARS = Layout("cars196", "Cars196", _looks_like, read_cars, _STANDARD, disjoint=True)
+CARS = Layout("cars196", "Cars196", _looks_like, read_cars, _STANDARD, disjoint=True, marks=(*_FORMS, "devkit"))
 CARS_BOXES = Layout(
     "cars196-boxes",
     "Cars196 in its boxes",

@@ -174,4 +174,4 @@ def _looks_like(root: Path) -> str | None:
     return ", ".join(file.place for file in _files(root)) or None
 
 
-COCO = Layout("coco", "COCO boxes", _looks_like, read_coco, None)
+COCO = Layout("coco", "COCO boxes", _looks_like, read_coco, None, marks=("annotations", _ROBOFLOW, *_FOLDERS))

@@ -107,7 +107,7 @@ _STANDARD = Standard(
     cmc_name="Recall",
     lone_missed=True,
 )
-CUB = Layout("cub-200-2011", "CUB-200-2011", _looks_like, read_cub, _STANDARD, disjoint=True)
+CUB = Layout("cub-200-2011", "CUB-200-2011", _looks_like, read_cub, _STANDARD, disjoint=True, marks=(_IMAGES,))
 CUB_BOXES = Layout(
     "cub-200-2011-boxes",
     "CUB-200-2011 in its boxes",

@@ -87,4 +87,5 @@ IN_SHOP = Layout(
         lone_missed=True,
     ),
     disjoint=True,
+    marks=(_LIST, "Eval"),
 )

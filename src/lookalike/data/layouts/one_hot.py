@@ -89,4 +89,6 @@ def _looks_like(root: Path) -> str | None:
     return ", ".join(below(folder, _TABLE) for folder in _folders(root)) or None
 
 
-ONE_HOT = Layout("roboflow-classes", "Roboflow's table of classes", _looks_like, read_one_hot, None)
+ONE_HOT = Layout(
+    "roboflow-classes", "Roboflow's table of classes", _looks_like, read_one_hot, None, marks=(_TABLE, *_SPLITS)
+)

@@ -71,4 +71,5 @@ ONLINE_PRODUCTS = Layout(
         lone_missed=True,
     ),
     disjoint=True,
+    marks=tuple(_LISTS),
 )

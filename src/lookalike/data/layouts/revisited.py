@@ -17,6 +17,7 @@ from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_onl
 from lookalike.data.layouts.listed import below, folder_with, shown, tell_unlisted
 
 _COLUMNS = ["path", "label", "split", "role", *BOX]
+_FILES = tuple(f"gnd_{name}{suffix}" for suffix in (".pkl", ".mat", ".json") for name in ("roxford5k", "rparis6k"))
 _NOBODY = "distractor"  # the label of references that are right for no query
 
 
@@ -82,8 +83,7 @@ def _labels(truth: GroundTruth, notes: list[str]) -> list[str]:
 
 def _files(root: Path) -> list[str]:
     """Those with ground truth, the pickle first."""
-    names = (f"gnd_{name}{suffix}" for suffix in (".pkl", ".mat", ".json") for name in ("roxford5k", "rparis6k"))
-    return [name for name in names if has_file(root, name)]
+    return [name for name in _FILES if has_file(root, name)]
 
 
 def _looks_like(root: Path) -> str | None:
@@ -102,4 +102,5 @@ REVISITED = Layout(
         "Radenović et al., CVPR 2018",
         average_precision="trapezoid",
     ),
+    marks=_FILES,
 )

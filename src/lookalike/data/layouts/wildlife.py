@@ -105,4 +105,4 @@ def _looks_like(root: Path) -> str | None:
     return f"{_TABLE} with identity and path" if {"identity", "path"} <= head_names(root) else None
 
 
-WILDLIFE = Layout("wildlife-datasets", "WildlifeDatasets", _looks_like, read_wildlife, None)
+WILDLIFE = Layout("wildlife-datasets", "WildlifeDatasets", _looks_like, read_wildlife, None, marks=(_TABLE,))

@@ -215,4 +215,4 @@ def _looks_like(root: Path) -> str | None:
     return f"{file}, {labels}/" if file and labels else None
 
 
-YOLO = Layout("yolo", "YOLO boxes", _looks_like, read_yolo, None)
+YOLO = Layout("yolo", "YOLO boxes", _looks_like, read_yolo, None, marks=_FILES)
