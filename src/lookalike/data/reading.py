@@ -296,9 +296,17 @@ def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
         )
 
 
-def has_layout(root: Path) -> bool:
-    """Whether a folder is a data set with splits or roles, and not just a folder of images."""
-    return holds_splits(root) or recognise(root) is not None
+def has_layout(root: Path, wanted: str = AUTO) -> bool:
+    """Whether a folder is a data set with splits or roles, and not just a folder of images.
+
+    Args:
+        root: The folder.
+        wanted: See `registry.recognise`.
+
+    Raises:
+        ManifestError: See `registry.recognise`.
+    """
+    return holds_splits(root) or recognise(root, wanted) is not None
 
 
 def _alone(root: Path, base: Path, may_split: bool) -> None:
