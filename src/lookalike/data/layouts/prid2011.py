@@ -5,8 +5,8 @@ Hirzer et al., "Person Re-Identification by Descriptive and Discriminative Class
 to 749, and only the first 200 are the same. Sequences: ten splits of 89 and 89 people whose sequences are long enough
 (Wang et al., ECCV 2014) stand in `splits_prid2011.json`, which torchreid 0.2.5 (data/datasets/video/prid2011.py) has
 beside `prid_2011/`. Single pictures: 100 people train, 100 ask, all others of camera B are distractors (torchreid
-0.2.5, data/datasets/image/prid.py). Both stand in one archive: with the splits beside them the sequences are meant, else
-the single pictures.
+0.2.5, data/datasets/image/prid.py). Both stand in one archive: with the splits beside them the sequences are meant,
+else the single pictures.
 """
 
 import json
