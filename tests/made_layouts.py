@@ -80,10 +80,10 @@ def cuhk03(root: Path, pictures: Pictures, boxes: str) -> Path:
     (root / "cuhk03_release" / "cuhk-03.mat").write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512, b"\0"))
     filelist = np.array([[name] for name in names], dtype=object)
     places = {"train_idx": [1, 2], "query_idx": [3, 4], "gallery_idx": [5, 6]}
-    values = {name: np.array([numbers], dtype=np.float64).T for name, numbers in places.items()}
+    values = {name: np.array([numbers], np.uint16).T for name, numbers in places.items()}
     labels = {
-        "labels": np.array([[1, 1, 844, 844, 844, 844]], float).T,
-        "camId": np.array([[1, 2, 1, 2, 1, 2]], float).T,
+        "labels": np.array([[1, 1, 844, 844, 844, 844]], np.uint16).T,
+        "camId": np.array([[1, 2, 1, 2, 1, 2]], np.uint8).T,
     }
     savemat(root / f"cuhk03_new_protocol_config_{boxes}.mat", {"filelist": filelist, **values, **labels})
     return root

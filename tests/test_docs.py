@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lookalike import Client, Gallery, RetrievalResult, evaluate
+from lookalike.data.layouts.registry import LAYOUTS
 from lookalike.training.cpu.precision import Timed
 from services import running
 
@@ -64,3 +65,15 @@ def test_every_figure_is_explained() -> None:
     generic = {re.sub(r"@\d+$", "@k", name) for name in names}
     text = EVALUATION.read_text(encoding="utf-8")
     assert [name for name in sorted(generic) if f"`{name}`" not in text] == []
+
+
+def test_every_published_data_set_stands_with_its_protocol_and_where_its_files_are_told() -> None:
+    rows = [line.strip("| ").split(" | ") for line in EVALUATION.read_text("utf-8").splitlines() if line[:3] == "| `"]
+    protocols = {name: row for row in rows for name in re.findall(r"`([^`]+)`", row[0]) if len(row) == 6}
+    files = (DOCS / "data.md").read_text("utf-8")
+    for layout in LAYOUTS:
+        assert layout.name in protocols, layout.name
+        _, _, _, figures, average_precision, _ = protocols[layout.name]
+        assert tuple(re.findall(r"`([^`]+)`", figures)) == layout.standard.metrics, layout.name
+        assert average_precision == layout.standard.average_precision, layout.name
+        assert f"`{layout.name}`" in files, layout.name

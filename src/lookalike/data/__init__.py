@@ -36,6 +36,7 @@ then a data set, from its layouts to one table:
     protocol        which images ask and which answer in one split
     copies          images that ask and, byte for byte, also answer
     manifest        the table of a data set: labels, training rows, references and queries
+    file_problems   files of a data set that are not there, or empty
     reading         reads a data set of any layout and tells every problem in it at once
     dataset         `Dataset`: a data set as a person holds it
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,9 @@ from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, holds_splits, read_class_folders
 from lookalike.data.column_names import BOX
 from lookalike.data.exclusions import find_exclusions, folders_of_lists, without
+from lookalike.data.file_problems import file_problems
 from lookalike.data.grades import Grades
+from lookalike.data.hold_out import asking_as_in_test
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, composed_note, stripped_note
 from lookalike.data.layouts.layout import Standard
@@ -28,7 +29,7 @@ from lookalike.data.tables import ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
 from lookalike.settings.check import check
 from lookalike.settings.data import Columns, HeldOut, SplitBy
-from lookalike.settings.paths import address_advice, at_home
+from lookalike.settings.paths import at_home
 
 _NAMED = 5  # labels in a note
 
@@ -152,7 +153,7 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
         noted = _takes_part(Manifest(root, table), selection.get("asked"))
         table, divided = divide(table, held_out, source.people or source.disjoint, noted)
         notes += divided
-        table = _asking_as_in_test(table) if source.disjoint else table
+        table = asking_as_in_test(table) if source.disjoint else table
     table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
         source.base,
@@ -175,14 +176,6 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     else:
         problems += row_problems(rows)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
-
-
-def _asking_as_in_test(table: pd.DataFrame) -> pd.DataFrame:
-    """Every validation image asks all others where every test image does."""
-    test, held_out = (table["split"] == name for name in ("test", "validation"))
-    if not test.any() or (table.loc[test, "role"] != "both").any():
-        return table
-    return table.assign(role=table["role"].mask(held_out, "both"))
 
 
 def _without_excluded(
@@ -324,9 +317,17 @@ def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
         )
 
 
-def has_layout(root: Path) -> bool:
-    """Whether a folder is a data set with splits or roles, and not just a folder of images."""
-    return holds_splits(root) or recognise(root) is not None
+def has_layout(root: Path, wanted: str = AUTO) -> bool:
+    """Whether a folder is a data set with splits or roles, and not just a folder of images.
+
+    Args:
+        root: The folder.
+        wanted: See `registry.recognise`.
+
+    Raises:
+        ManifestError: See `registry.recognise`.
+    """
+    return holds_splits(root) or recognise(root, wanted) is not None
 
 
 def _alone(root: Path, base: Path, may_split: bool) -> None:
@@ -344,26 +345,9 @@ def _alone(root: Path, base: Path, may_split: bool) -> None:
 
 
 def _without_problems(root: str | Path | None, manifest: Manifest, table_problems: list[str]) -> Manifest:
-    if problems := table_problems + _file_problems(manifest):
+    if problems := table_problems + file_problems(manifest):
         raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
     return manifest
-
-
-def _file_problems(manifest: Manifest) -> list[str]:
-    problems = []
-    for path in filter(str.strip, manifest.table["path"].unique()):  # empty ones are told with their rows
-        try:
-            status = manifest.file(path).stat()
-        except OSError as error:
-            closed = isinstance(error, PermissionError)
-            way_out = "check the permissions of its folder" if closed else "restore the file or remove its row"
-            problems.append(address_advice(path) or f"{path}: {error.strerror}: {way_out}")
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            problems.append(f"{path}: a folder, expected an image file: correct or remove its row")
-        elif status.st_size == 0:
-            problems.append(f"{path}: zero bytes: replace or remove the file")
-    return problems
 
 
 def _takes_part(manifest: Manifest, split: str | None) -> bool:

@@ -27,6 +27,8 @@ def test_the_occluded_one_is_known_by_its_folder_where_lists_are_missing(
     assert recognised
     assert recognised.layout.name == "occluded-duke"
     assert recognised.evidence.startswith("its name and bounding_box_train")
+    whole = read_manifest(tmp_path / name, layout="dukemtmc")
+    assert whole.read_as.startswith("DukeMTMC-reID, by"), "a setting chooses the other"
 
 
 def test_lists_that_name_absent_images_are_counted_and_the_first_twenty_shown(

@@ -87,3 +87,13 @@ def test_another_split_is_a_setting(sequences: Path, tmp_path: Path, pictures: P
     for root in (MADE["market1501"](tmp_path / "market", pictures), layout(tmp_path / "own", "train/a/1.jpg")):
         with pytest.raises(ManifestError, match=r"data\.fold=2: .*: leave .*out"):
             read_manifest(root, fold=2)
+
+
+def test_of_both_in_one_archive_the_splits_tell_which_is_meant(sequences: Path, pictures: Pictures) -> None:
+    MADE["prid2011-single"](sequences / "prid_2011", pictures)
+    assert read_manifest(sequences).layout == "prid2011"
+    assert read_manifest(sequences, layout="prid2011-single").layout == "prid2011-single"
+    (sequences / "splits_prid2011.json").unlink()
+    assert read_manifest(sequences).layout == "prid2011-single"
+    with pytest.raises(ManifestError, match=r"PRID 2011 without splits_prid2011\.json"):
+        read_manifest(sequences, layout="prid2011")

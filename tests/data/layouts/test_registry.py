@@ -49,7 +49,6 @@ TOGETHER = [
     ("market1501", "dukemtmc"),
     ("market1501", "cuhk03-np"),
     ("cuhk03-labeled", "cuhk03-detected"),
-    ("prid2011", "prid2011-single"),
     ("veri776", "vehicleid"),
     ("mars", "msmt17"),
     ("mars", "market1501"),

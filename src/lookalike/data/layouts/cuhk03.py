@@ -99,7 +99,7 @@ def _of_json(file: Path) -> dict[str, list[str]]:
     try:
         splits = json.loads(file.read_text("utf-8"))
         return {part: [PureWindowsPath(str(row[0])).name for row in splits[0][part]] for part in _PARTS}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ManifestError(expected) from error
 
 

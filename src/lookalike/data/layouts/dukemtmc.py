@@ -28,8 +28,8 @@ def _is_occluded(folder: Path) -> str | None:
     return f"its name and {evidence}" if "occluded" in folder.resolve().name.casefold() else None
 
 
-def _is_whole(folder: Path) -> str | None:
-    return None if _is_occluded(folder) else published_as(folder, "dukemtmc")
+def _is_duke(folder: Path) -> str | None:
+    return published_as(folder, "dukemtmc")
 
 
 def read_occluded(root: Path, passed: PassedOver) -> LayoutRows:
@@ -51,12 +51,13 @@ def read_occluded(root: Path, passed: PassedOver) -> LayoutRows:
 DUKEMTMC = Layout(
     "dukemtmc",
     "DukeMTMC-reID",
-    _is_whole,
+    _is_duke,
     read_market,
     replace(MARKET_STANDARD, source="Zheng et al., ICCV 2017 (layumi/DukeMTMC-reID_evaluation): as Market-1501"),
     cameras=True,
     disjoint=True,
     marks=(TRAIN, REFERENCES),
+    gives_way=lambda folder: _is_occluded(folder) is not None,
 )
 OCCLUDED_DUKE = Layout(
     "occluded-duke",

@@ -95,6 +95,8 @@ class Layout:
         disjoint: Whether train and test have no label in common, so that validation is held out by whole labels, too.
         marks: Names of which a folder with this layout holds at least one, so that others are not looked into; empty
             where there are none.
+        gives_way: Whether another layout of the same folder is meant, so that only `data.layout` chooses this one; None
+            where that is never so.
         read_fold: Reads one of the splits of the people that the data set comes with, numbered from 1; None where
             there is one split, which `read` reads.
         asked_for: Whether it is only read when `data.layout` names it, as another one claims the same folder.
@@ -108,6 +110,7 @@ class Layout:
     cameras: bool = False
     disjoint: bool = False
     marks: tuple[str, ...] = ()
+    gives_way: Callable[[Path], bool] | None = None
     read_fold: Callable[[Path, PassedOver, int], LayoutRows] | None = None
     asked_for: bool = False
 

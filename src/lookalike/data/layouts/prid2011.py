@@ -5,7 +5,8 @@ Hirzer et al., "Person Re-Identification by Descriptive and Discriminative Class
 to 749, and only the first 200 are the same. Sequences: ten splits of 89 and 89 people whose sequences are long enough
 (Wang et al., ECCV 2014) stand in `splits_prid2011.json`, which torchreid 0.2.5 (data/datasets/video/prid2011.py) has
 beside `prid_2011/`. Single pictures: 100 people train, 100 ask, all others of camera B are distractors (torchreid
-0.2.5, data/datasets/image/prid.py).
+0.2.5, data/datasets/image/prid.py). Both stand in one archive: with the splits beside them the sequences are meant,
+else the single pictures.
 """
 
 import json
@@ -50,6 +51,11 @@ def _named_so(folder: Path) -> bool:
     return any(_PERSON.match(path.name) for path, _ in entries_of(folder, PassedOver()))
 
 
+def _split_of(root: Path) -> Path | None:
+    """The splits of the sequences, in the folder or beside it."""
+    return next((folder / _SPLITS for folder in (root, root.parent) if has_file(folder, _SPLITS)), None)
+
+
 def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
     """Reads the sequences of one of the splits.
 
@@ -63,7 +69,7 @@ def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> Lay
     """
     place = _place(root, "multi_shot")
     assert place is not None
-    file = next((folder / _SPLITS for folder in (root, root.parent) if has_file(folder, _SPLITS)), None)
+    file = _split_of(root)
     if file is None:
         raise ManifestError(
             f"{root}: PRID 2011 without {_SPLITS}, so nobody knows who is trained on: copy it from torchreid beside "
@@ -72,7 +78,7 @@ def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> Lay
     try:
         splits = json.loads(file.read_text("utf-8"))
         of_all = [{part: [str(name) for name in split[part]] for part in ("train", "test")} for split in splits]
-    except (ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise ManifestError(f"{file}: expected a list of splits with train and test: copy it from torchreid") from error
     if not of_all:
         raise ManifestError(f"{file}: no split in it, expected ten: copy it from torchreid")
@@ -148,6 +154,7 @@ PRID_SEQUENCES = Layout(
     cameras=True,
     disjoint=True,
     marks=("multi_shot", "prid_2011", "prid2011"),
+    gives_way=lambda root: _split_of(root) is None and _pictures(root) is not None,
     read_fold=read_sequences_of_prid,
 )
 PRID_PICTURES = Layout(
@@ -165,5 +172,6 @@ PRID_PICTURES = Layout(
     cameras=True,
     disjoint=True,
     marks=("single_shot", "prid_2011", "prid2011"),
+    gives_way=lambda root: _split_of(root) is not None and _sequences(root) is not None,
     read_fold=read_pictures_of_prid,
 )

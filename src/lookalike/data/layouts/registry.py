@@ -81,7 +81,8 @@ def claims(folder: Path) -> list[tuple[Layout, str]]:
     """The layouts that a folder looks like, each with its evidence; empty where it looks like none."""
     there = {name for name in _MARKS if os.path.lexists(f"{folder}/{name}")}
     asked = [entry for entry in LAYOUTS if not entry.asked_for and (not entry.marks or there & {*entry.marks})]
-    return [(layout, evidence) for layout in asked if (evidence := layout.looks_like(folder))]
+    claimed = [(layout, evidence) for layout in asked if (evidence := layout.looks_like(folder))]
+    return [pair for pair in claimed if not (pair[0].gives_way and pair[0].gives_way(folder))]
 
 
 def _as_wanted(root: Path, wanted: str) -> Recognised:
