@@ -240,3 +240,41 @@ def test_it_needs_no_network_and_no_server(served: Running, digits: Path) -> Non
     command = [sys.executable, "-c", ASKED, served.address, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+def test_kept_unknown_images_by_a_client(client: Client, served: Running, digits: Path) -> None:
+    files = sorted((digits / "test").rglob("*.png"))[:4]
+    client.predict(files, threshold=1.0, keep_unknown=True)
+    names = client.unknown_files()
+    assert len(names) == 4
+    groups = client.suggest(least=2)
+    assert sorted([*groups.alone, *(name for group in groups.groups for name in group.names)]) == names
+    assert len(groups) == 4
+    assert client.unknown_thumbnail(names[0]).startswith(b"\xff\xd8")
+    assert client.unknown_thumbnail("none.png") == b""
+    assert client.enrol_unknown(names[:2], "new", note="seen") == 2
+    assert client.labels["new"] == 2
+    assert client.undo(client.last_change or 0) == 2
+    assert client.discard_unknown(names[0]) == 1
+    assert client.unknown_files() == names[1:]
+    kept = client.health().kept
+    assert kept is not None
+    assert (kept.images, kept.not_kept) == (3, 0)
+
+
+def test_parts_of_images_and_an_index_by_a_client(client: Client, served: Running, digits: Path) -> None:
+    gallery = served.service.gallery
+    files = sorted((digits / "test").rglob("*.png"))[:3]
+    boxes = [(0.0, 0.0, 5.0, 5.0), None, (1.0, 1.0, 7.0, 7.0)]
+    made = client.predict(files, 3, boxes=boxes)
+    own = gallery.predict_images(files, 3, boxes=boxes)
+    assert [item.neighbours for item in made] == [item.neighbours for item in own]
+    assert np.allclose(client.embed(files, boxes=boxes), gallery.encoder.embed(files, boxes))
+    numbers = client.add(files, "parts", boxes=boxes)
+    assert [image.columns.get("box") for image in client.images("parts")] == ["0 0 5 5", None, "1 1 7 7"]
+    assert client.images("parts", first=1, most=1)[0].number == numbers[1]
+    assert client.index is None
+    assert client.search(client.embed(files), 2, index="ivf")[0].shape == (3, 2), "exactly, as it is small"
+    assert client.confirm(numbers) == 3
+    with pytest.raises(GalleryError, match="boxes: expected one for each of 3 images, got 1: None for a whole image"):
+        client.predict(files, boxes=[None])
