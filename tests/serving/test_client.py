@@ -15,12 +15,11 @@ from PIL import Image
 
 from lookalike import Client, Gallery, LookalikeError, Model, Prediction, Predictions, ServiceError
 from lookalike.data.images import ImageError
-from lookalike.gallery.health import health_of
 from lookalike.inference.references import GalleryError
 from services import Running, running, write_tokens
 
 Either = Gallery | Client
-OWN = {"created", "bundle", "time", "query", "thumbnail", "days"}  # what differs between two galleries
+OWN = {"created", "bundle", "time", "query", "thumbnail", "days", "kept"}  # what differs between two galleries
 PLACES = {"path", "source", "image"}  # a service keeps the name of a file, without its folders
 
 
@@ -61,7 +60,7 @@ def embedded(gallery: Either, files: list[Path]) -> np.ndarray:
 
 
 def health(gallery: Either) -> Any:
-    return gallery.health() if isinstance(gallery, Client) else health_of(*gallery.enrolled())
+    return gallery.health()
 
 
 def script(digits: Path, broken: Path) -> list[Callable[[Either], Any]]:
@@ -112,6 +111,9 @@ def script(digits: Path, broken: Path) -> list[Callable[[Either], Any]]:
         lambda g: g.add([array]),
         lambda g: g.add(test[13], "x", columns={"label": 3}),
         lambda g: g.add(test[13], "x", camera=1.5),  # type: ignore[arg-type]
+        lambda g: (g.add(test[3], "new digits", camera=7, columns={"shelf": "C1"}), g.last_change),
+        lambda g: (g.confirm([1, 51]), g.confirm(1), g.last_change),
+        lambda g: g.confirm(4000),
         lambda g: g.rename("new digits", "newer digits", note="better"),
         lambda g: g.rename("new digits", "newest"),
         lambda g: g.rename("digit 1", "digit 2"),
