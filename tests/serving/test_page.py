@@ -242,6 +242,6 @@ def test_refusals_are_told_in_the_language_of_the_reader(browser: Browser, shop:
         screen.show("label/Banana")
         shop.service.gallery.rename("Banana", "Plantain")
         screen.press("Переименовать")
-        screen.page.get_by_role("dialog").get_by_role("textbox").fill("Fig")
+        screen.page.get_by_role("dialog").locator("input").fill("Fig")
         screen.press("Переименовать", screen.page.get_by_role("dialog"))
         expect(screen.page.locator("#alerts .toast")).to_have_text("Метки Banana больше нет.")
