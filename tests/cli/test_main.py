@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.cli.main import main
+from lookalike.cli.main import entry, main
 from lookalike.cli.verbs import VERBS
 from lookalike.errors import LookalikeError, install
 
@@ -168,3 +168,17 @@ def test_a_missing_package_is_named() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"lookalike: this needs the package torch: {install('train')}"
     assert "Traceback" in command(code, "train", "data.root=/no where", "--debug").stderr
+
+
+@pytest.mark.parametrize(("verb", "code", "ended"), [("serve", 0, [0]), ("serve", 2, []), ("embed", 0, [])])
+def test_a_service_that_ended_in_order_leaves_at_once(
+    verb: str, code: int, ended: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds was let go of; to unload its libraries takes seconds."""
+    left: list[int] = []
+    monkeypatch.setattr(sys, "argv", ["lookalike", verb])
+    monkeypatch.setattr("lookalike.cli.main.main", lambda arguments: code)
+    monkeypatch.setattr(os, "_exit", left.append)
+    with pytest.raises(SystemExit) as raised:
+        entry()
+    assert (left, raised.value.code) == (ended, code)

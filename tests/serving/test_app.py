@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from threading import current_thread
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 import pytest
@@ -49,6 +49,7 @@ def requests_of(file: bytes, unknown: str) -> dict[tuple[str, str], tuple[type[B
     return {
         ("POST", "/v1/predict"): (answers.PredictAnswer, sent(file, k="3")),
         ("POST", "/v1/embed"): (answers.EmbedAnswer, sent(file, b"none")),
+        ("POST", "/v1/preview"): (None, sent(file)),
         ("POST", "/v1/search"): (answers.SearchAnswer, {"json": {"embeddings": embeddings, "k": 2}}),
         ("GET", "/v1/gallery"): (answers.GalleryAnswer, {}),
         ("GET", "/v1/labels"): (answers.LabelsAnswer, {}),
@@ -59,11 +60,13 @@ def requests_of(file: bytes, unknown: str) -> dict[tuple[str, str], tuple[type[B
         ("POST", "/v1/gallery/add"): (answers.AddAnswer, sent(file, b"none", label="new")),
         ("POST", "/v1/gallery/rename"): (answers.ChangeAnswer, {"json": {"label": "digit 1", "to": "one"}}),
         ("POST", "/v1/gallery/merge"): (answers.ChangeAnswer, {"json": {"labels": ["one", "new"], "to": "digit 1"}}),
-        ("POST", "/v1/gallery/move"): (answers.ChangeAnswer, {"json": {"images": [3], "to": "moved"}}),
-        ("POST", "/v1/gallery/remove"): (answers.ChangeAnswer, {"json": {"images": [3], "note": "bad"}}),
-        ("POST", "/v1/gallery/undo"): (answers.ChangeAnswer, {"json": {"change": 6}}),
+        ("POST", "/v1/gallery/move"): (answers.ChangeAnswer, {"json": {"image": [3], "to": "moved"}}),
+        ("POST", "/v1/gallery/confirm"): (answers.ChangeAnswer, {"json": {"image": 4}}),
+        ("POST", "/v1/gallery/remove"): (answers.ChangeAnswer, {"json": {"image": 3, "note": "bad"}}),
+        ("POST", "/v1/gallery/undo"): (answers.ChangeAnswer, {"json": {"change": 7}}),
         ("POST", "/v1/gallery/forget"): (answers.ChangeAnswer, {"json": {"label": "moved"}}),
-        ("GET", "/v1/unknown"): (answers.UnknownAnswer, {}),
+        ("GET", "/v1/unknown"): (answers.KeptImagesAnswer, {}),
+        ("GET", "/v1/unknown/groups"): (answers.UnknownAnswer, {}),
         ("GET", "/v1/unknown/{name}/thumbnail"): (None, {}),
         ("POST", "/v1/unknown/enrol"): (answers.ChangeAnswer, {"json": {"names": [unknown], "label": "kept"}}),
         ("POST", "/v1/unknown/discard"): (answers.ChangeAnswer, {"json": {"names": []}}),
@@ -92,7 +95,8 @@ def test_every_operation_answers_what_the_document_says(served: Running, digits:
         answer = requests.request(method, address, timeout=30, **options)
         if kind is None:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg"), path
-            assert Image.open(io.BytesIO(answer.content)).size == (160, 160)
+            size = 480 if path.endswith("preview") else 160
+            assert Image.open(io.BytesIO(answer.content)).size == (size, size)
         else:
             values = checked(kind, answer)
             assert json.dumps(values, allow_nan=False), path
@@ -135,7 +139,9 @@ def test_the_document_shows_right_examples(served: Running) -> None:
         for field, about in schema["properties"].items() if kind else []:
             for example in about.get("examples", []):
                 part = kind.model_fields[field if field in kind.model_fields else f"{field}_"]
-                assert isinstance(example, part.annotation) or part.annotation is not type(example)
+                assert isinstance(
+                    example, get_origin(part.annotation) or part.annotation
+                ) or part.annotation is not type(example)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,7 @@ def test_no_answer_says_where_the_gallery_is(served: Running, file: bytes) -> No
     assert (made.json()["bundle"], place in made.text) == ("shop", False)
     for verb, values, text in (
         ("rename", {"label": "leek", "to": "x"}, "shop: has no label 'leek'"),
-        ("remove", {"images": [999]}, "remove: image=999 is not in shop: gallery list label=<label> shows"),
+        ("remove", {"image": [999]}, "remove: image=999 is not in shop: gallery list label=<label> shows"),
     ):
         refused = requests.post(f"{served.address}v1/gallery/{verb}", json=values, timeout=30)
         assert refused.json()["error"]["message"].startswith(text)
@@ -324,5 +330,5 @@ def test_answers_are_encoded_beside_the_loop(served: Running, monkeypatch: pytes
     embeddings = np.eye(served.service.encoder.size)[:2].tolist()
     requests.post(f"{served.address}v1/search", json={"embeddings": embeddings}, timeout=30).raise_for_status()
     requests.get(f"{served.address}v1/gallery/health", timeout=30).raise_for_status()
-    requests.get(f"{served.address}v1/unknown", timeout=30).raise_for_status()
+    requests.get(f"{served.address}v1/unknown/groups", timeout=30).raise_for_status()
     assert [name.partition("_")[0] for name in threads] == ["asking", "asking", "grouping"]

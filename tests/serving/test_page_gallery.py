@@ -130,7 +130,7 @@ def test_many_unknown_photographs_are_sent_in_parts(screen: Opened) -> None:
 
     group = {"suggestion": "a", "nearest": None, "similarity": None, "images": names}
     screen.page.route(
-        "**/v1/unknown", lambda route: route.fulfill(json={"total": 1100, "groups": [group], "alone": []})
+        "**/v1/unknown/groups", lambda route: route.fulfill(json={"total": 1100, "groups": [group], "alone": []})
     )
     screen.page.route("**/thumbnail", lambda route: route.fulfill(body=b"", content_type="image/jpeg"))
     screen.page.route("**/v1/unknown/discard", discarded)

@@ -9,11 +9,9 @@ import pytest
 
 from lookalike import Gallery
 from lookalike.data.images import ImageError
-from lookalike.gallery.health import health_of
 from lookalike.gallery.rows import ReplacedError
 from lookalike.inference.references import GalleryError
 from lookalike.serving import options as options_of
-from lookalike.serving import service as service_module
 from lookalike.serving.figures import Figures
 from lookalike.serving.service import Service
 from lookalike.serving.uploads import Upload
@@ -69,17 +67,11 @@ def test_images_are_named_as_they_were_sent(service: Service, files: list[bytes]
     made = service.predict(upload(files[0], b"none", files[1]), options_of.PredictOptions(k=2))
     assert [item["image"] for item in made["items"]] == ["0.png", "1.png", "2.png"]
     assert made["items"][1]["error"].startswith("1.png: not an image, whatever its name says")
-    made = service.embed([files[0], b"none"], ["a.png", "b.png"])
+    made = service.embed([files[0], b"none"], ["a.png", "b.png"], options_of.EmbedOptions())
     assert made["items"][1]["error"].startswith("b.png: not an image")
     made = service.add([files[0], b"none"], ["a.png", "a.png"], options_of.AddOptions(label="x"))
     assert made["numbers"] == [51, 0]
     assert [(error["place"], error["image"]) for error in made["errors"]] == [(1, "a.png")]
-
-
-def test_a_folder_that_is_a_label_is_the_truth(service: Service, files: list[bytes]) -> None:
-    folders = ["digit 0", " digit 0 ", "elsewhere", "", "digit 0"]
-    made = service.predict(upload(*files[:4], b"none", folders=folders), options_of.PredictOptions())
-    assert [item["truth"] for item in made["items"]] == ["digit 0", "digit 0", None, None, None]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -89,7 +81,7 @@ def test_none_that_can_be_used_is_an_error(count: int, service: Service) -> None
     with pytest.raises(ImageError, match=text):
         service.predict(upload(*images), options_of.PredictOptions())
     with pytest.raises(ImageError, match=text):
-        service.embed(images, upload(*images).names)
+        service.embed(images, upload(*images).names, options_of.EmbedOptions())
     with pytest.raises(ImageError, match=text):
         service.add(images, upload(*images).names, options_of.AddOptions(label="x"))
     assert service.about()["gallery_version"] == 1
@@ -109,22 +101,10 @@ def test_a_page_of_images_reads_no_others(service: Service, monkeypatch: pytest.
     monkeypatch.setattr(store, "described", lambda images: read.extend(images) or facts(images))
     made = service.images(options_of.ImagesOptions(label="digit 2", first=4, most=3))
     whole = service.gallery.images("digit 2")
-    assert (made["total"], made["images"]) == (10, [vars(image) for image in whole[4:7]])
+    assert (made["total"], made["items"]) == (10, [vars(image) for image in whole[4:7]])
     assert read[:3] == [image.number for image in whole[4:7]]
     assert len(read) == 3 + 10
-    assert service.images(options_of.ImagesOptions(label="digit 2", first=10)) == {"total": 10, "images": []}
-
-
-def test_searching(service: Service) -> None:
-    rows = service.gallery.references.embeddings[:2].tolist()
-    made = service.search(options_of.SearchOptions(embeddings=rows, k=2))
-    assert [item["neighbours"][0]["number"] for item in made["items"]] == [1, 2]
-    with pytest.raises(GalleryError, match=r"embeddings: expected rows of one length, got \[2, 3\]: send whole ones"):
-        service.search(options_of.SearchOptions(embeddings=[[1.0, 0.0], [1.0, 0.0, 0.0]]))
-    with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\]"):
-        service.search(options_of.SearchOptions(embeddings=[[1.0, 0.0]]))
-    with pytest.raises(GalleryError, match=r"expected finite values \[Q, 16\]"):
-        service.search(options_of.SearchOptions(embeddings=[[1e300] * 16]))
+    assert service.images(options_of.ImagesOptions(label="digit 2", first=10)) == {"total": 10, "items": []}
 
 
 def test_changes_have_numbers_and_nothing_has_none(service: Service) -> None:
@@ -135,7 +115,7 @@ def test_changes_have_numbers_and_nothing_has_none(service: Service) -> None:
     assert service.remove(options_of.RemoveOptions(image=[5, 6])) == {"change": 5, "images": 2}
     assert service.undo(options_of.UndoOptions(change=5)) == {"change": 6, "images": 2}
     assert service.forget(options_of.RemoveOptions(label="one")) == {"change": 7, "images": 12}
-    for options in (options_of.RemoveOptions(), options_of.RemoveOptions(label="digit 0", images=[1])):
+    for options in (options_of.RemoveOptions(), options_of.RemoveOptions(label="digit 0", image=[1])):
         with pytest.raises(GalleryError, match="remove: expected one of label=, image= and source=: give exactly one"):
             service.remove(options)
     told = service.log(2)["changes"]
@@ -218,7 +198,7 @@ def counted(text: bytes) -> float:
 def test_images_that_cannot_be_used_are_not_counted(service: Service, files: list[bytes]) -> None:
     before = counted(service.figures.text())
     service.predict(upload(files[0], b"none"), options_of.PredictOptions())
-    service.embed([files[0], b"none"], ["a.png", "b.png"])
+    service.embed([files[0], b"none"], ["a.png", "b.png"], options_of.EmbedOptions())
     service.add([files[0], b"none"], ["a.png", "b.png"], options_of.AddOptions(label="x"))
     assert counted(service.figures.text()) - before == 3
 
@@ -227,7 +207,8 @@ def test_what_should_be_looked_at_is_found_once_for_each_state(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(service_module, "health_of", lambda *given: asked.append(1) or health_of(*given))
+    health = Gallery.health
+    monkeypatch.setattr(Gallery, "health", lambda gallery: asked.append(1) or health(gallery))
     assert service.health() == service.health()
     assert len(asked) == 1
     service.remove(options_of.RemoveOptions(image=[1]))
@@ -263,3 +244,27 @@ def test_a_gallery_that_was_removed_is_not_ready(service: Service) -> None:
         file.unlink()
     with pytest.raises(ReplacedError, match="was removed or replaced meanwhile"):
         service.ready()
+
+
+def test_labels_are_called_right_until_they_are_others(service: Service) -> None:
+    service.move(options_of.MoveOptions(image=1, to="digit 1"))
+    doubted = [doubt["number"] for doubt in service.health()["doubts"]]
+    assert doubted, "the network is not that good"
+    made = service.confirm(options_of.ConfirmOptions(image=doubted))
+    assert made == {"change": 3, "images": len(doubted)}
+    assert service.health()["doubts"] == []
+    assert service.confirm(options_of.ConfirmOptions(image=doubted[0])) == {"change": None, "images": 0}
+    assert service.log(1)["changes"][0]["described"] == len(doubted)
+    service.undo(options_of.UndoOptions(change=3))
+    assert [doubt["number"] for doubt in service.health()["doubts"]] == doubted
+
+
+def test_columns_of_an_image_that_is_there_are_told(service: Service, files: list[bytes]) -> None:
+    service.add(files[:1], ["a.png"], options_of.AddOptions(label="new"))
+    given = options_of.AddOptions(label="new", camera=3, columns={"shelf": "B3"})
+    made = service.add(files[:1], ["a.png"], given)
+    assert (made["images"], made["described"], made["change"]) == (0, 1, 3)
+    made = service.add(files[:1], ["a.png"], given)
+    assert (made["images"], made["described"], made["change"]) == (0, 0, None)
+    (image,) = service.images(options_of.ImagesOptions(label="new"))["items"]
+    assert (image["camera"], image["columns"]) == (3, {"shelf": "B3"})

@@ -35,7 +35,7 @@ def unknowns(served: Running, client: Client, digits: Path) -> Unknowns:
 
 def names(unknowns: Unknowns) -> list[str]:
     made = unknowns.groups(2)
-    return sorted([*made["alone"], *(name for group in made["groups"] for name in group["images"])])
+    return sorted([*made["alone"], *(name for group in made["groups"] for name in group["names"])])
 
 
 def test_nothing_is_kept(served: Running) -> None:
@@ -46,7 +46,7 @@ def test_they_are_listed_in_groups(unknowns: Unknowns, served: Running) -> None:
     made = unknowns.groups(2)
     assert made["total"] == 8 == len(names(unknowns))
     for group in made["groups"]:
-        assert len(group["images"]) >= 2
+        assert len(group["names"]) >= 2
         assert group["nearest"] in served.service.gallery.labels
         assert -1 <= group["similarity"] <= 1
     assert unknowns.groups(8)["total"] == 8
@@ -158,7 +158,7 @@ def test_groups_that_take_long_hold_up_no_other_request(
     monkeypatch.setattr(unknowns_module, "suggest", slow)
     count = 2 * cores() + 2
     with ThreadPoolExecutor(count) as askers:
-        asked = [askers.submit(requests.get, f"{served.address}v1/unknown", timeout=60) for _ in range(count)]
+        asked = [askers.submit(requests.get, f"{served.address}v1/unknown/groups", timeout=60) for _ in range(count)]
         try:
             assert begun.wait(30)
             sleep(0.3)  # until all of them wait
@@ -175,7 +175,7 @@ def test_of_more_than_can_be_compared_the_newest_are_in_groups_and_all_can_be_th
 ) -> None:
     older = keep(Path(served.service.gallery.path, "unknown"), 5)
     monkeypatch.setattr(unknowns_module, "MOST", 9)
-    answer = requests.get(f"{served.address}v1/unknown", timeout=30)
+    answer = requests.get(f"{served.address}v1/unknown/groups", timeout=30)
     assert answer.status_code == 200
     assert answer.json()["total"] == 13 == len(names(unknowns))
     assert answer.json()["alone"][-4:] == older[:4]

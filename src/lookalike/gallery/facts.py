@@ -121,15 +121,15 @@ def _values_of(connection: Connection, images: Sequence[int]) -> dict[tuple[int,
 
 
 def _write(connection: Connection, number: int, facts: Iterable[Fact]) -> None:
-    told = list(facts)
-    if not told:
+    written = list(facts)
+    if not written:
         return
-    rows = [(number, *fact) for fact in told]
+    rows = [(number, *fact) for fact in written]
     connection.executemany("INSERT INTO facts VALUES (?, ?, ?, ?, ?)", rows)
-    cameras = [(None if after is None else int(after), image) for image, name, _, after in told if name == CAMERA]
+    cameras = [(None if after is None else int(after), image) for image, name, _, after in written if name == CAMERA]
     if cameras:
         connection.executemany("UPDATE images SET camera = ? WHERE id = ?", cameras)
-    others = [(image, name, after) for image, name, _, after in told if name != CAMERA]
+    others = [(image, name, after) for image, name, _, after in written if name != CAMERA]
     if others:
         connection.executemany("DELETE FROM extras WHERE image = ? AND name = ?", [fact[:2] for fact in others])
     if kept := [fact for fact in others if fact[2] is not None]:

@@ -104,6 +104,7 @@ _STANDARD = Standard(
     "every image of classes 101 to 200 asks all others of them; Recall@k: whether one of the first k shows its class",
     ("cmc@1", "cmc@2", "cmc@4", "cmc@8"),
     "Oh Song et al., CVPR 2016",
+    average_precision="none",
     cmc_name="Recall",
     lone_missed=True,
 )

@@ -83,6 +83,7 @@ IN_SHOP = Layout(
         "images of status query ask those of status gallery; Recall@k: whether one of the first k shows its item",
         ("cmc@1", "cmc@10", "cmc@20", "cmc@30", "cmc@40", "cmc@50"),
         "Liu et al., CVPR 2016",
+        average_precision="none",
         cmc_name="Recall",
         lone_missed=True,
     ),

@@ -67,6 +67,7 @@ ONLINE_PRODUCTS = Layout(
         "every image of Ebay_test.txt asks all others of it; Recall@k: whether one of the first k shows its product",
         ("cmc@1", "cmc@10", "cmc@100", "cmc@1000"),
         "Oh Song et al., CVPR 2016",
+        average_precision="none",
         cmc_name="Recall",
         lone_missed=True,
     ),
