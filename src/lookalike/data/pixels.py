@@ -15,7 +15,11 @@ from lookalike.data.orientation import Pixels
 
 Interpolation = Literal["area", "bilinear", "bicubic", "lanczos"]
 _COVERING = 1 << 25  # pixels of an image that is scaled before its centre is cut out
-_NEW = {"interpolation": "area", "antialias": True}  # written only where it is something else, as bundles lacked it
+_NEW = {
+    "interpolation": "area",
+    "antialias": True,
+    "shorter_side": None,
+}  # written only where it is something else, as bundles lacked it
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,9 +33,11 @@ class PixelSettings:
             one side and CenterCrop do), `pad` adds grey borders.
         interpolation: `area` averages what a new pixel covers; the others are those of Pillow and OpenCV.
         antialias: Whether these look at all that a new pixel covers (Pillow), or at its surroundings alone (OpenCV).
+        shorter_side: Of `crop` with a kernel: the shorter side is scaled to so many pixels before the centre is cut
+            out; None = as few as the result needs.
 
     Raises:
-        ValueError: `area` without antialiasing.
+        ValueError: `area` without antialiasing; a shorter side without `crop` and a kernel, or below the result's.
     """
 
     height: int = 224
@@ -39,10 +45,18 @@ class PixelSettings:
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     interpolation: Interpolation = "area"
     antialias: bool = True
+    shorter_side: int | None = None
 
     def __post_init__(self) -> None:
         if self.interpolation == "area" and not self.antialias:
             raise ValueError("expected bilinear, bicubic or lanczos where antialias is off, found area")
+        if self.shorter_side is None:
+            return
+        if self.resize != "crop" or self.kernel is None or self.shorter_side < max(self.height, self.width):
+            raise ValueError(
+                f"shorter_side={self.shorter_side}: expected resize=crop, bilinear, bicubic or lanczos, and at least "
+                f"{max(self.height, self.width)} pixels, found {self.resize}, {self.interpolation}"
+            )
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "PixelSettings":
@@ -54,7 +68,7 @@ class PixelSettings:
         """That of Pillow or OpenCV; None for area averaging."""
         return None if self.interpolation == "area" else self.interpolation
 
-    def to_dict(self) -> dict[str, int | str | bool]:
+    def to_dict(self) -> dict[str, int | str | bool | None]:
         """Plain values, for JSON and checkpoints; those that came later only where they are not the usual ones."""
         return {name: value for name, value in asdict(self).items() if name not in _NEW or value != _NEW[name]}
 
@@ -63,6 +77,7 @@ class PixelSettings:
 
     def __str__(self) -> str:
         kernel = f", {self.interpolation}" if self.kernel else ""
+        kernel += f", from a shorter side of {self.shorter_side}" if self.shorter_side else ""
         return (
             f"{self.height} x {self.width} pixels, {self.resize}{kernel}{'' if self.antialias else ' not antialiased'}"
         )
@@ -77,6 +92,8 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
         return _centre(_scale(image, *covering, pixels), pixels)
     pick = max if pixels.resize == "crop" else min
     factor = pick(pixels.height / height, pixels.width / width)
+    if pixels.shorter_side is not None:
+        factor = pixels.shorter_side / min(height, width)
     if pixels.resize == "crop":  # cut, then scaled
         high = min(height, max(1, round(pixels.height / factor)))
         wide = min(width, max(1, round(pixels.width / factor)))
@@ -95,7 +112,9 @@ def _covering(height: int, width: int, pixels: PixelSettings) -> tuple[int, int]
 
     The whole of a strip would not fit in memory: it is cut first, at whole pixels.
     """
-    if pixels.height * width >= pixels.width * height:
+    if (side := pixels.shorter_side) is not None:
+        covering = (side, int(side * width / height)) if height <= width else (int(side * height / width), side)
+    elif pixels.height * width >= pixels.width * height:
         covering = pixels.height, max(pixels.width, int(pixels.height * width / height))
     else:
         covering = max(pixels.height, int(pixels.width * height / width)), pixels.width
