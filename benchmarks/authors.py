@@ -193,7 +193,7 @@ Each of these stands in a file of the project: `lookalike.models.networks.conven
 def write_names(folder: Path) -> None:
     """tests/authors/names/<kind>.json, for kinds whose file is not merely another format of one that is there."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    if about["kind"].endswith(("-legacy", "-safetensors", "-lightning")):
+    if about["kind"].endswith(("-legacy", "-safetensors", "-lightning")) or not (about["golden"] or about["replica"]):
         return
     NAMES.mkdir(exist_ok=True)
     kept = {name: about[name] for name in ("project", "version", "size", "tensors")}

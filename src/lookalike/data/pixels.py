@@ -19,6 +19,7 @@ _NEW = {
     "interpolation": "area",
     "antialias": True,
     "shorter_side": None,
+    "border": 128,
 }  # written only where it is something else, as bundles lacked it
 
 
@@ -30,14 +31,16 @@ class PixelSettings:
         height: Rows of the result, in pixels.
         width: Columns of the result, in pixels.
         resize: `stretch` ignores the aspect ratio, `crop` keeps the centre (with a kernel, as torchvision's Resize of
-            one side and CenterCrop do), `pad` adds grey borders.
+            one side and CenterCrop do), `pad` adds borders of one grey.
         interpolation: `area` averages what a new pixel covers; the others are those of Pillow and OpenCV.
         antialias: Whether these look at all that a new pixel covers (Pillow), or at its surroundings alone (OpenCV).
         shorter_side: Of `crop` with a kernel: the shorter side is scaled to so many pixels before the centre is cut
             out; None = as few as the result needs.
+        border: The grey of `pad`, 0 black to 255 white.
 
     Raises:
-        ValueError: `area` without antialiasing; a shorter side without `crop` and a kernel, or below the result's.
+        ValueError: `area` without antialiasing; a border beyond 0 to 255; a shorter side without `crop` and a kernel,
+            or below the result's.
     """
 
     height: int = 224
@@ -46,10 +49,13 @@ class PixelSettings:
     interpolation: Interpolation = "area"
     antialias: bool = True
     shorter_side: int | None = None
+    border: int = 128
 
     def __post_init__(self) -> None:
         if self.interpolation == "area" and not self.antialias:
             raise ValueError("expected bilinear, bicubic or lanczos where antialias is off, found area")
+        if not 0 <= self.border <= 255:
+            raise ValueError(f"border={self.border}: expected 0 (black) to 255 (white)")
         if self.shorter_side is None:
             return
         if self.resize != "crop" or self.kernel is None or self.shorter_side < max(self.height, self.width):
@@ -77,6 +83,7 @@ class PixelSettings:
 
     def __str__(self) -> str:
         kernel = f", {self.interpolation}" if self.kernel else ""
+        kernel += f", borders of {self.border}" if self.resize == "pad" and self.border != _NEW["border"] else ""
         kernel += f", from a shorter side of {self.shorter_side}" if self.shorter_side else ""
         return (
             f"{self.height} x {self.width} pixels, {self.resize}{kernel}{'' if self.antialias else ' not antialiased'}"
@@ -102,7 +109,7 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
     high, wide = max(1, round(height * factor)), max(1, round(width * factor))
     image = _scale(image, high, wide, pixels)
     top, left = (pixels.height - high) // 2, (pixels.width - wide) // 2
-    canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
+    canvas = np.full((pixels.height, pixels.width, 3), pixels.border, np.uint8)
     canvas[top : top + high, left : left + wide] = image
     return canvas
 

@@ -18,6 +18,7 @@ FACTS = (  # in the order in which they are shown
         "width",
         "resize",
         "shorter_side",
+        "border",
         "interpolation",
         "antialias",
         "mean",

@@ -148,7 +148,7 @@ def pixels_of(recognised: Recognised) -> PixelSettings:
     Args:
         recognised: What the file holds.
     """
-    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side")
+    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
     return PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
 
 

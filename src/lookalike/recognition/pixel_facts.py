@@ -11,6 +11,7 @@ NAMES = (
     "width",
     "resize",
     "shorter_side",
+    "border",
     "interpolation",
     "antialias",
     "mean",
@@ -58,7 +59,7 @@ def _with_its_margin(facts: dict[str, Fact], usual: Mapping[str, tuple[Value, st
     side, own = facts.get("shorter_side"), usual.get("height", (0, ""))[0]
     if side is None or side.source == "given":
         return facts
-    if facts["resize"].value != "crop" or facts["interpolation"].value == "area":
+    if "resize" not in facts or facts["resize"].value != "crop" or facts["interpolation"].value == "area":
         return {name: fact for name, fact in facts.items() if name != "shorter_side"}
     height = facts["height"]
     if height.source != side.source and isinstance(own, int) and isinstance(side.value, int) and own:
@@ -106,6 +107,8 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
         elif name == "crop_pct" and isinstance(value, float | int) and "height" in facts:
             height = int(str(facts["height"].value))
             facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
+            if "do_center_crop" in settings:  # transformers' ConvNeXt, which stretches from 384 pixels on
+                facts["resize"] = Fact("crop" if height < 384 else "stretch", "saved settings", where)
         elif name == "shorter_side" and isinstance(value, int):
             facts[name] = Fact(value, "saved settings", where)
         elif name == "resample" and value in _KERNELS:

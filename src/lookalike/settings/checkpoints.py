@@ -65,6 +65,7 @@ class CheckpointPixels(Settings):
     shorter_side: Side | None = Field(
         description="of crop: pixels to which the shorter side is scaled before the centre is cut out"
     )
+    border: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="of pad: 0 black, 255 white")
 
     @model_validator(mode="before")
     @classmethod

@@ -28,6 +28,7 @@ HUGGING_FACE = Project(
         "mean": ("image_mean",),
         "std": ("image_std",),
         "shorter_side": ("size.shortest_edge",),
+        "crop_pct": ("crop_pct",),
         "resample": ("resample",),
         "do_center_crop": ("do_center_crop",),
     },

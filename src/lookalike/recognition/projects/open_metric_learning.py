@@ -19,6 +19,7 @@ OPEN_METRIC_LEARNING = Project(
         "height": (224, "im_size of its examples"),
         "width": (224, "im_size of its examples"),
         "resize": ("pad", "get_normalisation_resize_albu of transforms/images/albumentations.py"),
+        "border": (255, "PAD_COLOR of const.py"),
         "interpolation": ("bilinear", "transforms/images/albumentations.py"),
         "antialias": (False, "transforms/images/albumentations.py"),
         "mean": (IMAGENET["mean"], "const.py"),

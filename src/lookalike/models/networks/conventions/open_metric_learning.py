@@ -23,7 +23,7 @@ OML_ALBUMENTATIONS = Convention(
         distance="oml/utils/misc_torch.py: pairwise_dist, of order 2",
     ),
     remarks=(
-        "the borders of its images are white, those of `resize=pad` are grey",
+        "the borders of its images are white (`pixels.border=255`)",
         "its weights of ImageNet are read with a bicubic Resize(256) and CenterCrop(224) (oml/registry/transforms.py)",
     ),
 )
