@@ -167,7 +167,8 @@ def torchvision_kind(name: str, head: str, save: Any = None, project: str = "tor
         return network
 
     entries = {"model": ..., "optimizer": {}, "lr_scheduler": {}, "epoch": 2, "args": {}}
-    architecture = {"swin_t": "swin_tiny_patch4_window7_224", "vit_b_32": "vit_base_patch32_224"}.get(name, name)
+    timms = {"swin_t": "swin_tiny_patch4_window7_224", "mobilenet_v2": "mobilenetv2_100"}
+    architecture = timms.get(name, name.replace("mobilenet_v3_small", "mobilenetv3_small_100"))
     writer = save or saved(**entries)
     return Kind(architecture, project, seeded(make), writer, cropped(224, resized=256), without(head), {})
 
@@ -201,6 +202,9 @@ KINDS: dict[str, Kind] = {
     "torchvision EfficientNet": torchvision_kind("efficientnet_b0", "classifier.1", num_classes=10),
     "torchvision ConvNeXt": torchvision_kind("convnext_tiny", "classifier.2", num_classes=10),
     "torchvision Swin": torchvision_kind("swin_t", "head", num_classes=10),
+    "torchvision MobileNet v2": torchvision_kind("mobilenet_v2", "classifier.1", num_classes=10),
+    "torchvision MobileNet v3": torchvision_kind("mobilenet_v3_small", "classifier.3", num_classes=10),
+    "torchvision EfficientNet with another eps": torchvision_kind("efficientnet_b5", "classifier.1", num_classes=10),
     "Lightning with an embedding layer": plain("resnet18", 512, 64),
     "Lightning with a neck and a loss": plain("resnet18", 512, 64, neck=True, classes=20),
 }

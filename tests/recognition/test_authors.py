@@ -1,5 +1,6 @@
 """Networks of re-identification, saved as their projects save them, are recognised whole and embed as there."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ sys.path.append(str(Path(__file__).parents[1] / "models" / "networks"))
 
 from test_assembled import BARE, NETWORKS, UNPADDED
 
-from small_networks import fill, pixels
+from outlines import blank
+from small_networks import fill, pixels, recipe
 
 WITHOUT_CAMERAS = [name for name in NETWORKS if name not in ("TransReID", "TransReID local", "CLIP-ReID")]
 SIZE = {"height": 64, "width": 32}
@@ -102,3 +104,28 @@ def test_settings_beside_the_file_win_over_the_project(tmp_path: Path) -> None:
     assert facts["height"].evidence == "input.size_test in config.yaml"
     assert (facts["last_stride"].value, facts["mean"].value) == (2, [0.5, 0.5, 0.5])
     assert (facts["std"].source, facts["std"].value) == ("convention", [0.229, 0.224, 0.225])
+
+
+NAMES = Path(__file__).parents[1] / "authors" / "names"
+KINDS = [file.stem for file in sorted(NAMES.glob("*.json"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_and_shapes_of_the_authors_own_networks_are_recognised_whole(kind: str, tmp_path: Path) -> None:
+    """As the authors' own code built them (`tests/authors`); what it made of images is compared there."""
+    kept = json.loads((NAMES / f"{kind}.json").read_text(encoding="utf-8"))
+    shapes = recipe.read(kept["tensors"])
+    state = {f"net.{name}": blank(shape) for name, shape in shapes.items()}
+    torch.save({"state_dict": state, **({"rank1": 0.5} if "torchreid" in kind else {})}, tmp_path / "model.pth")
+    if kept.get("cameras"):
+        with pytest.raises(ModelError, match="which takes the camera of each image"):
+            recognise(tmp_path / "model.pth")
+        return
+    recognised, _ = recognise(tmp_path / "model.pth")
+    assert str(recognised.facts["project"].value).startswith(kept["project"].partition(" ")[0])
+    used = {name for names in recognised.blueprint.tensors.values() for name in names}
+    assert used | set(recognised.left_out) == set(state)
+
+
+def test_there_are_thirty_kinds_of_them() -> None:
+    assert len(KINDS) >= 30

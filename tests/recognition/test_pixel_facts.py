@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lookalike.errors import CheckpointError
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Fact
 from lookalike.recognition.pixel_facts import pixel_facts, timms
@@ -55,6 +56,21 @@ def test_a_margin_is_in_proportion_and_only_of_a_crop() -> None:
 )
 def test_saved_settings_in_other_words(name: str, stored: Any, fact: str, value: Any) -> None:
     assert facts({"x": stored}, {name: ("x",)})[fact].value == value
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "text"),
+    [
+        ("size", [0, 128], r"x in the file is 0, expected 8 to 4096 pixels: give pixels\.height"),
+        ("size", ["a", 128], r"x in the file is a, expected"),
+        ("height", 10**9, r"x in the file is 1000000000, expected"),
+        ("mean", [0.5, 0.5], r"x in the file is \[0\.5, 0\.5\], expected three numbers: give model\.mean"),
+        ("std", [0.5, 0, 0.5], r"expected three numbers: give model\.std"),
+    ],
+)
+def test_saved_settings_that_make_no_sense_are_refused(name: str, stored: Any, text: str) -> None:
+    with pytest.raises(CheckpointError, match=text):
+        facts({"x": stored}, {name: ("x",)})
 
 
 def test_timms_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lookalike.errors import ModelError
-from lookalike.recognition.page import command, page
+from lookalike.recognition.page import command
 from lookalike.recognition.recognise import Given, recognise
 from outlines import blank, tensors_of, written
 
@@ -79,17 +79,6 @@ def test_position_embeddings_show_the_size_of_images(tmp_path: Path) -> None:
     recognised = facts(state, tmp_path, model={"mean": [0.5] * 3})
     assert (recognised.facts["height"].value, recognised.facts["width"].value) == (128, 128)
     assert recognised.facts["height"].evidence == "pos_embed of 65 places"
-
-
-def test_a_page_fits_a_screen(tmp_path: Path) -> None:
-    lines = page(facts({"state_dict": RESNET}, tmp_path), Given())
-    assert lines[0] == f"{tmp_path / 'a.pth'}: resnet18, 224 x 224 pixels"
-    assert len(lines) < 30
-    assert "tensors of the network: 100, all of them used; layers behind it: none" in lines
-    assert any(
-        line.split() == ["architecture", "resnet18", "shapes:", "100", "tensors", "under", "net"] for line in lines
-    )
-    assert lines[-1] == f"to measure it: lookalike eval ckpt_path={tmp_path / 'a.pth'} data.root=<folder>"
 
 
 def test_old_files_without_a_scale_in_their_neck(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lookalike.models.networks.assembled import assembled, wrapper_of
+from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.conventions.convention import Convention
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.surgery import own_last_stride
@@ -16,6 +16,7 @@ _BASELINE = r"classifier\w*\.\w+|bottleneck\w*\.\w+|base\.(fc|head)\.\w+"
 _LEFT_OUT = {
     "fast-reid": r"heads\.(weight|classifier(\.\w+)?|cls_layer\.\w+)|pixel_(mean|std)|loss\w*\..*",
     "reid-strong-baseline": _BASELINE,
+    "AGW": _BASELINE,
     "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(fc|classifier|head)\.\w+",
     "torchreid": r"classifier(\.\d+)?\.\w+|classifier_\w+\.\w+|conv5\.layers\..*",
     "TransReID": rf"{_BASELINE}|b[12]\..*",
@@ -77,19 +78,20 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
         size: Height and width that were given.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in contents.tensors.items()}
-    for wrapper in _wrappers(list(shapes)):
-        inner = {name.removeprefix(wrapper): shape for name, shape in shapes.items() if name.startswith(wrapper)}
+    for start in _starts(list(shapes)):
         with torch.device("meta"):
-            there = assembled(inner, size or (256, 128))
-        shown = "" if there is None else _shown(contents, there.project, list(inner))
-        if there is None or not shown:
+            there = assembled({name: shape for name, shape in shapes.items() if name.startswith(start)}, size)
+        if there is None:
             continue
-        names = tuple(name for name in there.network.state_dict() if name in inner)
+        wrapper, project = there.prefix, there.convention.project.partition(" ")[0]
+        shown = _shown(contents, project, [name.removeprefix(wrapper) for name in shapes if name.startswith(wrapper)])
+        if not shown:
+            continue
+        names = tuple(name for name in there.network.state_dict() if f"{wrapper}{name}" in shapes)
         used = {f"{wrapper}{name}" for name in names}
-        pattern = _LEFT_OUT[there.project]
-        behind = {name for name in shapes if re.fullmatch(pattern, name.removeprefix(wrapper))} - used
+        behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(wrapper))} - used
         return Authors(
-            there.convention.project.partition(" ")[0],
+            project,
             there.convention,
             wrapper,
             names,
@@ -97,19 +99,16 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
             [name for name in shapes if name not in behind | used],
             _kind(there.network),
             _last_stride(there.network),
-            _SETTINGS.get(there.project, _OF_BASELINES),
+            _SETTINGS.get(project, _OF_BASELINES),
             shown,
         )
     return None
 
 
-def _wrappers(names: list[str]) -> list[str]:
-    """What stands before all names, and before most of them: `net.` of a Lightning module with a loss beside it."""
+def _starts(names: list[str]) -> list[str]:
+    """Nothing, and what stands before most names: `net.` of a Lightning module with a loss beside it."""
     counts = Counter(name.partition(".")[0] + "." for name in names if "." in name)
-    common = wrapper_of(names)
-    most = [prefix for prefix, count in counts.most_common(1) if count * 2 > len(names)]
-    inside = [prefix + wrapper_of([n.removeprefix(prefix) for n in names if n.startswith(prefix)]) for prefix in most]
-    return list(dict.fromkeys([common, *most, *inside]))
+    return ["", *(start for start, count in counts.most_common(1) if len(names) // 2 < count < len(names))]
 
 
 def _shown(contents: Contents, project: str, names: list[str]) -> str:

@@ -103,6 +103,7 @@ class Blueprint:
         taken: `before` or `after` a batch norm, of such networks as have both; empty as the project has it.
         flip: What is made of the mirrored image, see `models.networks.inference_rules`.
         library: Whose names the tensors have, which is also how it brings position embeddings to another size.
+        norm_eps: What batch norms add to the variance; None as the architecture has it.
         parts: Stripes of the embedding that have unit length each.
     """
 
@@ -119,6 +120,7 @@ class Blueprint:
     flip: Flip = "none"
     parts: int = 1
     library: str = "timm"
+    norm_eps: float | None = None
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ class _Assembly(nn.Module):
     def __init__(self, blueprint: Blueprint, size: Size) -> None:
         super().__init__()
         self.backbone = make_backbone(blueprint.architecture, size)
+        for part in self.backbone.modules():
+            if blueprint.norm_eps is not None and isinstance(part, nn.BatchNorm2d):
+                part.eps = blueprint.norm_eps
         self.own = blueprint.pooling == "own"
         self.pool = nn.Identity() if self.own else _Pool(blueprint.pooling, blueprint.gem_power)
         width = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lookalike.errors import CheckpointError, one_line
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Fact, Value
 
@@ -22,6 +23,7 @@ NAMES = (
 )
 _KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
 _SIDES = ("height", "width")
+_SMALLEST, _LARGEST = 8, 4096  # pixels, as in the settings
 
 
 def pixel_facts(
@@ -98,19 +100,16 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
         value, where = stored
         if name in ("size", "input_size") and isinstance(value, list | tuple) and len(value) in (2, 3):
             for side, pixels in zip(_SIDES, value[-2:], strict=True):
-                facts[side] = Fact(int(pixels), "saved settings", where)
-        elif name in ("mean", "std") and isinstance(value, list | tuple) and len(value) == 3:
-            scale = 255.0 if max(map(float, value)) > 1 else 1.0
-            facts[name] = Fact([round(float(part) / scale, 6) for part in value], "saved settings", where)
-        elif name in _SIDES and isinstance(value, int):
-            facts[name] = Fact(value, "saved settings", where)
-        elif name == "crop_pct" and isinstance(value, float | int) and "height" in facts:
+                facts[side] = Fact(_side(contents, pixels, where), "saved settings", where)
+        elif name in ("mean", "std"):
+            facts[name] = Fact(_scale(contents, name, value, where), "saved settings", where)
+        elif name in (*_SIDES, "shorter_side"):
+            facts[name] = Fact(_side(contents, value, where), "saved settings", where)
+        elif name == "crop_pct" and isinstance(value, float | int) and 0.1 < value <= 1 and "height" in facts:
             height = int(str(facts["height"].value))
             facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
             if "do_center_crop" in settings:  # transformers' ConvNeXt, which stretches from 384 pixels on
                 facts["resize"] = Fact("crop" if height < 384 else "stretch", "saved settings", where)
-        elif name == "shorter_side" and isinstance(value, int):
-            facts[name] = Fact(value, "saved settings", where)
         elif name == "resample" and value in _KERNELS:
             facts["interpolation"] = Fact(_KERNELS[value], "saved settings", where)
         elif name == "do_center_crop" and isinstance(value, bool):
@@ -118,3 +117,32 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
         elif name == "interpolation" and value in _KERNELS.values():
             facts[name] = Fact(str(value), "saved settings", where)
     return facts
+
+
+def _side(contents: Contents, value: object, where: str) -> int:
+    """A saved size in pixels.
+
+    Raises:
+        CheckpointError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not _SMALLEST <= value <= _LARGEST:
+        raise CheckpointError(
+            f"{contents.file}: {where} is {one_line(value, 40)}, expected {_SMALLEST} to {_LARGEST} pixels: give "
+            "pixels.height and pixels.width"
+        )
+    return value
+
+
+def _scale(contents: Contents, name: str, value: object, where: str) -> list[float]:
+    """A saved mean or standard deviation of the channels, in 0..1.
+
+    Raises:
+        CheckpointError: It is none.
+    """
+    parts = list(value) if isinstance(value, list | tuple) else []
+    plain = len(parts) == 3 and all(isinstance(part, int | float) and 0 <= part <= 255 for part in parts)
+    if not plain or (name == "std" and 0 in parts):
+        raise CheckpointError(
+            f"{contents.file}: {where} is {one_line(value, 40)}, expected three numbers: give model.{name}"
+        )
+    return [round(part / 255, 9) for part in parts] if max(parts) > 1 else [float(part) for part in parts]

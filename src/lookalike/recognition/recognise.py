@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from lookalike.errors import ModelError, one_line
 from lookalike.recognition.authors import Authors, find_authors
 from lookalike.recognition.backbones import Match, find_backbones
 from lookalike.recognition.catalogue import unfilled
@@ -29,6 +30,7 @@ from lookalike.recognition.refusals import (
     refuse_unexplained,
     refuse_unknown,
 )
+from lookalike.recognition.renaming.torchvision import norm_eps
 from lookalike.recognition.surgery import own_last_stride
 from lookalike.recognition.unknown_heads import read_unknown_head
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
@@ -166,6 +168,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         layers=tuple(head.layers),
         flip=facts["flip"].value,  # type: ignore[arg-type]
         library=match.view.library,
+        norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
     )
     remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
@@ -250,6 +253,10 @@ def _fact(
     if given.get(name) is not None:
         return Fact(given[name], "given", f"model.{name}")
     if name in settings and (saved := contents.setting(*settings[name])):
+        if name == "last_stride" and saved[0] not in (1, 2):
+            raise ModelError(
+                f"{contents.file}: {saved[1]} is {one_line(saved[0], 40)}, expected 1 or 2: give model.last_stride"
+            )
         return Fact(saved[0], "saved settings", saved[1])
     return Fact(*_typed(usual[name])) if name in usual else None
 

@@ -101,4 +101,77 @@ EFFICIENTNET = Renaming(
     ),
 )
 
-RENAMINGS = (VIT, SWIN, CONVNEXT, EFFICIENTNET)
+
+def _blocks(*counts: int) -> dict[int, str]:
+    """Number of a block in torchvision's one sequence -> stage and block in timm."""
+    places = [f"{stage}.{block}" for stage, count in enumerate(counts) for block in range(count)]
+    return dict(enumerate(places, 1))
+
+
+_V2 = _blocks(1, 2, 3, 4, 3, 3, 1)
+_SHORT = {"0.0": "conv_dw", "0.1": "bn1", "1": "conv_pw", "2": "bn2"}
+_LONG = {"0.0": "conv_pw", "0.1": "bn1", "1.0": "conv_dw", "1.1": "bn2", "2": "conv_pwl", "3": "bn3"}
+
+
+def _v2_block(match: re.Match[str]) -> str:
+    layer, _, part = match[2].rpartition(".")
+    table = _SHORT if match[1] == "1" else _LONG
+    return f"blocks.{_V2[int(match[1])]}.{table[layer]}.{part}"
+
+
+_STEM = ((r"features\.0\.0\.(\w+)", r"conv_stem.\1"), (r"features\.0\.1\.(\w+)", r"bn1.\1"))
+MOBILENET_V2 = Renaming(
+    "torchvision",
+    "features.18.0.weight",
+    (
+        *_STEM,
+        (r"features\.18\.0\.(\w+)", r"conv_head.\1"),
+        (r"features\.18\.1\.(\w+)", r"bn2.\1"),
+        (r"features\.(\d+)\.conv\.(.+)", _v2_block),
+    ),
+)
+_V3_FIRST = {"0.0": "conv_dw", "0.1": "bn1", "1.0": "conv_pw", "1.1": "bn2", "2.0": "conv_pw", "2.1": "bn2"}
+_V3 = {
+    **{"0.0": "conv_pw", "0.1": "bn1", "1.0": "conv_dw", "1.1": "bn2"},
+    **{"2.0": "conv_pwl", "2.1": "bn3", "3.0": "conv_pwl", "3.1": "bn3"},
+}
+
+
+def _v3(places: dict[int, str]) -> Renaming:
+    """MobileNet v3 of so many blocks; behind them a convolution, and one that is a linear layer in torchvision."""
+    last = len(places) + 1
+    stage = int(places[last - 1].partition(".")[0]) + 1
+
+    def block(match: re.Match[str]) -> str:
+        place = f"blocks.{places[int(match[1])]}"
+        if squeeze := re.fullmatch(r"\d\.(fc\d)\.(\w+)", match[2]):
+            return f"{place}.se.{_SQUEEZE[squeeze[1]]}.{squeeze[2]}"
+        layer, _, part = match[2].rpartition(".")
+        return f"{place}.{(_V3_FIRST if match[1] == '1' else _V3)[layer]}.{part}"
+
+    return Renaming(
+        "torchvision",
+        f"features.{last}.0.weight",
+        (
+            *_STEM,
+            (rf"features\.{last}\.0\.(\w+)", rf"blocks.{stage}.0.conv.\1"),
+            (rf"features\.{last}\.1\.(\w+)", rf"blocks.{stage}.0.bn1.\1"),
+            (r"features\.(\d+)\.block\.(.+)", block),
+            (r"classifier\.0\.(\w+)", r"conv_head.\1"),
+        ),
+        ((r"conv_head\.weight", lambda shape: (*shape, 1, 1)),),
+    )
+
+
+MOBILENET_V3_LARGE, MOBILENET_V3_SMALL = _v3(_blocks(1, 2, 3, 4, 2, 3)), _v3(_blocks(1, 2, 3, 2, 3))
+RENAMINGS = (VIT, SWIN, CONVNEXT, EFFICIENTNET, MOBILENET_V2, MOBILENET_V3_LARGE, MOBILENET_V3_SMALL)
+_WIDER_EPS = re.compile(r"efficientnet_b[567]$|mobilenetv3_")
+
+
+def norm_eps(architecture: str) -> float | None:
+    """What torchvision adds to the variance in batch norms, where timm's network of this name adds something else.
+
+    Args:
+        architecture: timm's name.
+    """
+    return 1e-3 if _WIDER_EPS.match(architecture) else None  # models/efficientnet.py, models/mobilenetv3.py
