@@ -10,6 +10,8 @@ import pandas as pd
 
 from lookalike.data.protocol import Protocol
 
+_AT_ONCE = 1 << 16  # pictures: MARS has 680,000, whose copies would take gigabytes
+
 
 def pooled(protocol: Protocol, queries: np.ndarray, references: np.ndarray) -> tuple[Protocol, np.ndarray, np.ndarray]:
     """The protocol with a row per tracklet (its first picture), and their embeddings.
@@ -50,8 +52,10 @@ def _means(embeddings: np.ndarray, names: np.ndarray) -> np.ndarray:
     """float32 [T, D], in the order of the sorted names."""
     ids, places = np.unique(names, return_inverse=True)
     sums = np.zeros((len(ids), embeddings.shape[1]), np.float64)
-    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    np.add.at(sums, places, unit)
+    for start in range(0, len(embeddings), _AT_ONCE):
+        part = embeddings[start : start + _AT_ONCE].astype(np.float64)
+        part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        np.add.at(sums, places[start : start + _AT_ONCE], part)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     means: np.ndarray = (sums / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
     return means
