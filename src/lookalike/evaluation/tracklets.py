@@ -19,6 +19,7 @@ from lookalike.data.tables import ManifestError
 
 Pool = Literal["none", "mean", "max"]
 _SHOWN = 3  # tracklets in an error
+_AT_ONCE = 1 << 16  # pictures: MARS has 680,000, whose copies would take gigabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +138,10 @@ def _tracklets(rows: pd.DataFrame, side: str) -> tuple[pd.DataFrame, np.ndarray]
 
 def _pool(embeddings: np.ndarray, places: np.ndarray, count: int, how: Literal["mean", "max"]) -> np.ndarray:
     """float32 [N, D] and int64 [N] -> float32 [T, D], unit length; sums in float64, in the order of the images."""
-    order = np.argsort(places, kind="stable")
-    starts = np.searchsorted(places[order], np.arange(count))
-    grouped = embeddings[order]
-    if how == "max":
-        made = np.maximum.reduceat(grouped, starts, axis=0).astype(np.float64)
-    else:
-        made = np.add.reduceat(grouped.astype(np.float64), starts, axis=0)
+    made = np.full((count, embeddings.shape[1]), -np.inf if how == "max" else 0.0)
+    for start in range(0, len(embeddings), _AT_ONCE):  # no second copy of them all
+        rows = slice(start, start + _AT_ONCE)
+        (np.maximum if how == "max" else np.add).at(made, places[rows], embeddings[rows].astype(np.float64))
     length = np.linalg.norm(made, axis=1, keepdims=True)
     unit: np.ndarray = (made / np.where(length > 0, length, 1)).astype(np.float32)
     return unit
