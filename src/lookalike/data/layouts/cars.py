@@ -57,6 +57,9 @@ def read_cars(root: Path, passed: PassedOver, boxes: bool = False) -> LayoutRows
     names, cars = reader(root)
     rows = []
     for car in cars:
+        if not np.isfinite(car.box).all():
+            problems.append(f"{car.path}: box {car.box}: expected four numbers")
+            continue
         if not 1 <= car.number <= len(names):
             problems.append(f"{car.path}: class {car.number}: expected a number from 1 to {len(names)}")
             continue
@@ -133,7 +136,7 @@ def _records(content: dict[str, Any], name: str) -> Iterator[np.void]:
 def _car(record: np.void, path: str) -> _Car:
     try:
         return _Car(path, int(record["class"]), tuple(float(record[name]) for name in _CORNERS))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ManifestError(
             f"{path}: its class and box should be numbers ({error}): copy its .mat file again"
         ) from error

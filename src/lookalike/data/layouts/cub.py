@@ -89,6 +89,8 @@ def _boxes(root: Path, problems: list[str]) -> dict[str, tuple[float, ...]]:
         try:
             left, top, width, height = map(float, cells)
         except ValueError:
+            left = top = width = height = np.nan
+        if not np.isfinite([left, top, width, height]).all():
             problems.append(f"{_BOXES}: image {number}: expected four numbers, found {' '.join(cells)[:60]!r}")
             continue
         boxes[number] = (left, top, left + width, top + height)
