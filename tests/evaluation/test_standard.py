@@ -106,6 +106,7 @@ def test_every_layout_is_measured_by_its_own_protocol(
     assert content["protocol"] == standard.protocol
     assert content["draws"] == made.draws
     assert f"as papers on {name} print it: {standard.protocol}" in str(assessment)
+    assert bool(made.named()) == bool(standard.draws)
     if not standard.draws:
         assert all(figure.mean == assessment.metrics[key] for key, figure in made.figures["test"].items())
     assert assessment.identification.result.conditions.camera_rule == standard.camera_rule

@@ -71,12 +71,12 @@ class StandardFigures:
         }
 
     def named(self) -> dict[str, float]:
-        """Every mean, and every deviation, under a name of its own, for a record."""
+        """Means and deviations over drawn galleries, for a record; the figures of one gallery are recorded anyway."""
         values = {}
         for test, row in self.figures.items():
             for name, figure in row.items():
-                values[f"standard/{test}/{name}"] = figure.mean
                 if figure.deviation is not None:
+                    values[f"standard/{test}/{name}"] = figure.mean
                     values[f"standard/{test}/{name}_deviation"] = figure.deviation
         return values
 

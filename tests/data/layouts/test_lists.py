@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.data.layouts.lists import compared, lines_of, names_in, unlisted
+from lookalike.data.layouts.lists import compared, lines_of, names_by_number, names_in, unlisted
 from lookalike.data.tables import ManifestError
 from made_layouts import lines
 from market_layout import layout
@@ -16,6 +16,11 @@ def test_lines_are_numbered_and_blank_ones_left_out(tmp_path: Path) -> None:
     assert lines_of(file) == [(1, "a.jpg"), (3, "b\udcff.jpg")]
     with pytest.raises(ManifestError, match=r"no\.txt: No such file.*expected a list of images; restore it"):
         lines_of(tmp_path / "no.txt")
+
+
+def test_numbers_have_names_that_tables_can_hold(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"1 yellow\n2\n3 dark\tblue \n4 \xff\n")
+    assert names_by_number(tmp_path / "list.txt") == {"1": "yellow", "3": "dark\tblue", "4": r"\udcff"}
 
 
 def test_a_list_and_its_folder_are_compared(tmp_path: Path) -> None:

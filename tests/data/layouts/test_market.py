@@ -15,6 +15,7 @@ from lookalike.data.layouts.market import market_root, read_market
 from lookalike.data.manifest import write_table
 from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
+from lookalike.evaluation.checks import need_cameras
 from lookalike.settings.check import check
 from lookalike.settings.data import Data
 from market_layout import SMALL, layout, rows
@@ -395,3 +396,20 @@ def test_a_layout_below_a_data_set_never_wins(tmp_path: Path) -> None:
         read_manifest(alone, validation_share=0.5)
     below = layout(tmp_path / "below", *(f"Market/{path}" for path in SMALL))
     assert read_manifest(below).read_as.endswith(f"query in Market/, as {below} has no train/ of its own")
+
+
+def test_the_500k_distractors_join_the_references(tmp_path: Path) -> None:
+    layout(tmp_path, *SMALL, "images/0000_c2s1_000001_00.jpg", "images/-1_c3s1_000002_00.jpg", "images/0000_1.jpg")
+    layout(tmp_path, "images/map.jpg", "images/Thumbs.db")
+    manifest = read_manifest(tmp_path)
+    assert rows(manifest)["images/0000_c2s1_000001_00.jpg"] == ("0000", "test", "reference", 2, False)
+    assert rows(manifest)["images/-1_c3s1_000002_00.jpg"] == ("-1", "test", "reference", 3, True)
+    assert manifest.protocol("test").distractors == 3
+    assert manifest.notes[:2] == (
+        "3 further distractors of images/ are among the references",
+        "2 entries of images/ that name no person passed over",
+    )
+    need_cameras(manifest, manifest.protocol("test"))  # nobody's camera makes no difference
+    layout(tmp_path, "images/0007_c2s1_000001_00.jpg")
+    with pytest.raises(ManifestError, match=r"images/0007_c2s1_000001_00\.jpg: person 0007, expected 0000 or -1 there"):
+        read_manifest(tmp_path)

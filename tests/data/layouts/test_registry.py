@@ -1,7 +1,9 @@
 """Which layout a folder has: one, none, or two that are not guessed between."""
 
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lookalike.data.layouts.registry import LAYOUTS, claims, recognise
@@ -127,3 +129,29 @@ def test_what_was_recognised_and_why_travels_with_the_data_set(tmp_path: Path) -
     assert manifest.standard
     assert manifest.standard.camera_rule
     assert manifest.standard.metrics == ("cmc@1", "map")
+
+
+def spoilt(content: bytes) -> list[bytes | None]:
+    """What becomes of a file: cut off, other bytes, empty, numbers out of range; None for a folder instead."""
+    rng = np.random.default_rng(0)
+    turned = np.frombuffer(content, np.uint8).copy()
+    turned[rng.integers(len(turned), size=max(1, len(turned) // 20))] ^= 0xFF
+    return [b"", content[: len(content) // 2], content[:-1], turned.tobytes(), b"\xff\xfe\0" * 50, b"-1 -1\n", None]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_spoilt_lists_are_refused_or_read_and_never_a_crash(name: str, tmp_path: Path, pictures: Pictures) -> None:
+    root = MADE[name](tmp_path / "data", pictures)
+    read = 0
+    for file in [path for path in root.rglob("*") if path.is_file() and path.suffix not in (".jpg", ".png")]:
+        content = file.read_bytes()
+        for spoil in spoilt(content):
+            file.unlink()
+            file.mkdir() if spoil is None else file.write_bytes(spoil)
+            with suppress(ManifestError):
+                read_manifest(root)
+            file.rmdir() if spoil is None else None
+            file.write_bytes(content)
+            read += 1
+    assert read_manifest(root).layout == name
+    assert read or name in ("market1501", "dukemtmc", "cuhk03-np", "market-like", "prid2011-single")

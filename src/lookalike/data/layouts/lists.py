@@ -6,8 +6,19 @@ from pathlib import Path
 from lookalike.data.image_files import PassedOver, entries_of, has_folder, is_image_name
 from lookalike.data.table_file import decode, read_text_file
 from lookalike.data.tables import ManifestError
+from lookalike.files import readable
 
 _SHOWN = 3
+
+
+def names_by_number(file: Path) -> dict[str, str]:
+    """The first word of every line -> the rest of it, as text that a table holds; lines of one word are left out.
+
+    Args:
+        file: See `lines_of`.
+    """
+    cells = [line.split(maxsplit=1) for _, line in lines_of(file)]
+    return {readable(pair[0]): readable(pair[1]) for pair in cells if len(pair) == 2}
 
 
 def lines_of(file: Path) -> list[tuple[int, str]]:
@@ -54,7 +65,7 @@ def compared(file: Path, folder: str, there: set[str]) -> tuple[list[str], list[
     """
     listed = [line for _, line in lines_of(file)]
     problems = [
-        f"{folder}/{name}: not there, but {file.name} lists it: restore the image or correct the list"
+        f"{folder}/{readable(name)}: not there, but {file.name} lists it: restore the image or correct the list"
         for name in dict.fromkeys(listed)
         if name not in there
     ]
@@ -82,4 +93,4 @@ def unlisted(root: Path, folders: Iterable[str], listed: set[str]) -> list[str]:
 
 def few(names: list[str]) -> str:
     """The first names, and whether there are more."""
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return ", ".join(map(readable, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

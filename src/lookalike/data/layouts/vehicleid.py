@@ -13,7 +13,7 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, has_file, has_folder
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
-from lookalike.data.layouts.lists import few, lines_of, unlisted
+from lookalike.data.layouts.lists import few, lines_of, names_by_number, unlisted
 from lookalike.data.tables import ManifestError
 
 _LISTS, _TRAIN = "train_test_split", "train_list.txt"
@@ -73,7 +73,7 @@ def read_vehicleid(root: Path, passed: PassedOver) -> LayoutRows:
     read.notes += unlisted(root, [images], set(read.table["path"]))
     for column, name in _ATTRIBUTES.items():
         if has_file(root, f"attribute/{name}"):
-            kinds = dict(line.split()[:2] for _, line in lines_of(root / "attribute" / name) if len(line.split()) > 1)
+            kinds = names_by_number(root / "attribute" / name)
             read.table[column] = read.table["label"].map(kinds).fillna("")
     if not tests:
         read.notes.append(f"no {_TESTS[0]}.txt in {_LISTS}/, so there is nothing to test on")

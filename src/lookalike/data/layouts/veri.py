@@ -16,7 +16,7 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, has_file
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard
-from lookalike.data.layouts.lists import compared, lines_of, names_in
+from lookalike.data.layouts.lists import compared, names_by_number, names_in
 from lookalike.data.layouts.market import VERI_FOLDERS, label_and_camera, named, read_market
 from lookalike.data.tables import ManifestError
 
@@ -73,11 +73,7 @@ def _add_kinds(root: Path, items: dict[str, dict[str, str]], read: LayoutRows) -
     """Adds the columns, by name where a list tells it, else as the number; what is nameless is counted."""
     images = read.table["path"].str.rpartition("/")[2]
     for column, (cell, file) in _KINDS.items():
-        names = (
-            dict(line.split(maxsplit=1) for _, line in lines_of(root / file) if " " in line)
-            if has_file(root, file)
-            else {}
-        )
+        names = names_by_number(root / file) if has_file(root, file) else {}
         numbers = images.map(lambda image, cell=cell: items.get(image, {}).get(cell, ""))
         listed = numbers.map(names) if names else numbers
         nameless = int((listed.isna() & (numbers != "")).sum())
