@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := benchmarks/peers/.venv
 
-.PHONY: help install demo test browser lint bench peers rank parity
+.PHONY: help install demo test browser lint bench peers rank parity authors
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,6 +45,12 @@ rank: $(INSTALLED) ## measure the evaluation of retrieval and write benchmarks/R
 
 parity: $(INSTALLED) ## compare our metrics with those of other packages on 200 random problems
 	$(BIN)/python benchmarks/parity.py
+
+authors: $(INSTALLED) ## run checkpoints beside their authors' own networks and write docs/authors.md (another 7 GB, half an hour)
+	$(PYTHON) -m venv $(PEERS)-authors
+	$(PEERS)-authors/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements-authors.txt
+	$(PEERS)-authors/bin/python -m pip install --quiet --no-deps --requirement benchmarks/peers/requirements-authors-alone.txt
+	$(BIN)/python benchmarks/authors.py --names
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

@@ -15,6 +15,7 @@ NEEDED = {
     "train": [],
     "demo": [],
     "embed": [],
+    "inspect": ["ckpt_path=c.pth"],
     "eval": [],
     "predict": ["image=i.jpg"],
     "audit": [],

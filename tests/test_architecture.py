@@ -27,6 +27,7 @@ ORDER = (  # each may import what stands behind it, and nothing before it
         "auditing",
         "datamodules",
         "export",
+        "recognition",
     ),
     *("models", "evaluation", "inference", "data", "metrics", "settings"),
     *("pages", "palette", "devices", "parallel", "jit", "outputs", "console", "terminal", "files", "special_files"),

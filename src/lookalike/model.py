@@ -153,16 +153,19 @@ class Model:
         device: Device = "auto",
         workers: int | None = None,
     ) -> "Model":
-        """Takes the network out of a checkpoint, of lookalike or of another project; no pickle is executed.
+        """Takes the network out of a checkpoint, of lookalike or of any other project; no pickle is executed.
+
+        What is not said of another project's is worked out from the file (`lookalike inspect` shows it).
 
         It runs in float32, on a processor through the graph that its bundle would have, so both give the same numbers.
 
         Args:
-            file: A Lightning checkpoint, a state dict, or `.safetensors`.
-            model: For another project's: backbone, embedding_size, pooling, bn_neck, mean, std.
-            pixels: For another project's: height, width, resize, interpolation, antialias.
+            file: A Lightning checkpoint, a state dict, `.safetensors`, or a graph (`.onnx`, OpenVINO's `.xml`).
+            model: For another project's: backbone, embedding_size, pooling, bn_neck, last_stride, mean, std.
+            pixels: For another project's: height, width, resize, shorter_side, border, interpolation, antialias.
             allow_partial: Also when not every tensor of the model is in the file.
-            ckpt_key: Which set of weights, where the file holds several, such as `state_dict_ema`.
+            ckpt_key: Which set of weights, where the file holds several, such as `state_dict_ema`; which output of a
+                graph.
             device: `auto` is `cuda` where there is one.
             workers: See `load`.
 
@@ -173,25 +176,16 @@ class Model:
         """
         _need_choice("device", device, get_args(Device))
         need_workers(workers)
-        with needing("train", "Model.from_checkpoint"):
-            from lookalike.export.network_encoder import encoder_of
-            from lookalike.models.restore import held_out_of, restore
-        from lookalike.settings.check import flat
-
         file = path_of(file, "Model.from_checkpoint")
-        embedder, read_as, built = restore(file, model or {}, pixels or {}, allow_partial, ckpt_key)
+        with needing("train", "Model.from_checkpoint"):
+            from lookalike.export.network_encoder import Asked, encoder_of_checkpoint
+
         scratch = TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True)
-        encoder = encoder_of(embedder, read_as, Path(scratch.name), torch_device(device))
+        asked = Asked(model or {}, pixels or {}, allow_partial, ckpt_key)
+        encoder, about, held_out = encoder_of_checkpoint(file, asked, Path(scratch.name), torch_device(device))
         encoder = replace(encoder, workers=workers)
-        about = {
-            "ckpt_path": str(file),
-            **({"ckpt_key": ckpt_key} if ckpt_key else {}),
-            "precision": encoder.precision,
-            **flat(built, "model."),
-            **flat(read_as.to_dict(), "pixels."),
-        }
         name = f"{file.resolve().parent.name}-{file.stem}"
-        return cls(name, encoder, about=about, scratch=scratch, held_out=held_out_of(file))
+        return cls(name, encoder, about=about, scratch=scratch, held_out=held_out)
 
     def keep_network(self, folder: Path) -> bool:
         """Writes a network that has no bundle into a folder of its own, from which `own_model` of a gallery loads it.

@@ -11,6 +11,7 @@ import lookalike.cli
 from command_line import CONFIGS, NEEDED
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.verbs import VERBS, Verb, find_action, find_verb, gallery_actions
+from lookalike.settings import checkpoints as of_checkpoints
 from lookalike.settings import gallery as of_galleries
 from lookalike.settings import serving as of_services
 from lookalike.settings import verbs as classes
@@ -39,11 +40,18 @@ def test_every_class_of_settings_belongs_to_one_verb() -> None:
     assert len(set(used)) == len(used)
     made = {
         prefix + node.name
-        for prefix, module in (("", classes), ("gallery:", of_galleries), ("serving:", of_services))
+        for prefix, module in (
+            ("", classes),
+            ("gallery:", of_galleries),
+            ("serving:", of_services),
+            ("checkpoints:", of_checkpoints),
+        )
         for node in ast.parse(Path(module.__file__).read_text("utf-8")).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
-    assert made | {"Train"} == {*used, "UntrainedModel", "Embedding"}, "but a group, and what several have"
+    shared = {"UntrainedModel", "Embedding"}
+    shared |= {f"checkpoints:{name}" for name in ("CheckpointModel", "CheckpointPixels", "OfCheckpoint")}
+    assert made | {"Train"} == {*used, *shared}, "but groups, and what several have"
 
 
 def test_every_public_function_of_the_modules_of_verbs_is_a_verb() -> None:

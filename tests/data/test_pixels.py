@@ -86,3 +86,15 @@ def test_no_value_means_the_usual_one() -> None:
 def test_area_averaging_is_always_antialiased() -> None:
     with pytest.raises(ValueError, match="expected bilinear, bicubic or lanczos where antialias is off, found area"):
         PixelSettings(antialias=False)
+
+
+def test_borders_may_be_of_another_grey() -> None:
+    image = np.full((10, 20, 3), 77, np.uint8)
+    made = resize(image, PixelSettings(20, 20, "pad", border=255))
+    assert (made[:5] == 255).all()
+    assert (made[5:15] == 77).all()
+    assert PixelSettings(8, 8, "pad").to_dict() == {"height": 8, "width": 8, "resize": "pad"}
+    assert PixelSettings(8, 8, "pad", border=255).to_dict()["border"] == 255
+    assert str(PixelSettings(8, 8, "pad", border=0)) == "8 x 8 pixels, pad, borders of 0"
+    with pytest.raises(ValueError, match=r"border=256: expected 0 \(black\) to 255 \(white\)"):
+        PixelSettings(8, 8, "pad", border=256)

@@ -26,7 +26,7 @@ from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
 from lookalike.errors import LookalikeError
 from lookalike.models.checkpoint_file import read_checkpoint, write_checkpoint
-from lookalike.models.restore import restore
+from lookalike.recognition.restore import restore
 from lookalike.training.callbacks import Abandoned
 from lookalike.training.checkpoint import earlier_state
 from lookalike.training.run import train
@@ -374,7 +374,7 @@ def test_named_files_take_neither_the_process_nor_its_memory_nor_its_time(
     torch.save(big, files[-1])
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from lookalike.models.restore import restore; from lookalike.training.checkpoint import earlier_state\n"
+        "from lookalike.recognition.restore import restore; from lookalike.training.checkpoint import earlier_state\n"
         "from lookalike.errors import LookalikeError; import torch\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10\n"
         "from lookalike.models.checkpoint_tensors import read_tensors\n"

@@ -103,7 +103,7 @@ def test_every_setting_that_is_a_path_expands(verb: str, home: Path) -> None:
     others = {name.rpartition(".")[2] for name, expands in text_settings(VERBS[verb].settings_type) if not expands}
     assert others <= NO_PATHS, f"{others - NO_PATHS}: paths need the type PathText"
     for name in paths:
-        suffix = {"eval": ".json", "report": ".html"}.get(verb, "") if name == "output" else ""
+        suffix = {"eval": ".json", "inspect": ".json", "report": ".html"}.get(verb, "") if name == "output" else ""
         value: Any = read_settings(verb, [*NEEDED[verb], f"{name}=~/a b{suffix}"])
         for part in name.split("."):
             value = getattr(value, part)

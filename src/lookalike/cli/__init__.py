@@ -5,6 +5,7 @@ In reading order:
     inputs          the files and folders that a verb reads
     data_verbs      the verbs about data
     model_verbs     the verbs that use a model
+    inspect_verb    the verb inspect
     predict_notes   what is told of predictions
     predict_verb    the verb predict
     gallery_verbs   the actions of the verb gallery

@@ -114,8 +114,8 @@ def _model_to_measure(settings: "EvalCommand") -> "Model":
         raise AssessError("precision=bf16: a checkpoint is measured in float32: leave it out, or give bundle=<folder>")
     return Model.from_checkpoint(
         settings.ckpt_path,
-        model=settings.model.model_dump(),
-        pixels=settings.pixels.model_dump(),
+        model=settings.model.model_dump() if settings.model else {},
+        pixels=settings.pixels.model_dump() if settings.pixels else {},
         allow_partial=settings.allow_partial,
         ckpt_key=settings.ckpt_key,
         device=settings.device,

@@ -83,6 +83,12 @@ VERBS = {
         Verb(
             "tune", "search settings that validate best; goes on where it stopped", "TuneCommand", "training_verbs:tune"
         ),
+        Verb(
+            "inspect",
+            "say what a checkpoint of any project holds, and what shows it",
+            "checkpoints:InspectCommand",
+            "inspect_verb:inspect",
+        ),
         Verb("eval", "measure a bundle or a checkpoint on a split", "EvalCommand", "model_verbs:evaluate"),
         Verb(
             "report",

@@ -15,7 +15,12 @@ from lookalike.data.orientation import Pixels
 
 Interpolation = Literal["area", "bilinear", "bicubic", "lanczos"]
 _COVERING = 1 << 25  # pixels of an image that is scaled before its centre is cut out
-_NEW = {"interpolation": "area", "antialias": True}  # written only where it is something else, as bundles lacked it
+_NEW = {
+    "interpolation": "area",
+    "antialias": True,
+    "shorter_side": None,
+    "border": 128,
+}  # written only where it is something else, as bundles lacked it
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,12 +31,16 @@ class PixelSettings:
         height: Rows of the result, in pixels.
         width: Columns of the result, in pixels.
         resize: `stretch` ignores the aspect ratio, `crop` keeps the centre (with a kernel, as torchvision's Resize of
-            one side and CenterCrop do), `pad` adds grey borders.
+            one side and CenterCrop do), `pad` adds borders of one grey.
         interpolation: `area` averages what a new pixel covers; the others are those of Pillow and OpenCV.
         antialias: Whether these look at all that a new pixel covers (Pillow), or at its surroundings alone (OpenCV).
+        shorter_side: Of `crop` with a kernel: the shorter side is scaled to so many pixels before the centre is cut
+            out; None = as few as the result needs.
+        border: The grey of `pad`, 0 black to 255 white.
 
     Raises:
-        ValueError: `area` without antialiasing.
+        ValueError: `area` without antialiasing; a border beyond 0 to 255; a shorter side without `crop` and a kernel,
+            or below the result's.
     """
 
     height: int = 224
@@ -39,10 +48,21 @@ class PixelSettings:
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     interpolation: Interpolation = "area"
     antialias: bool = True
+    shorter_side: int | None = None
+    border: int = 128
 
     def __post_init__(self) -> None:
         if self.interpolation == "area" and not self.antialias:
             raise ValueError("expected bilinear, bicubic or lanczos where antialias is off, found area")
+        if not 0 <= self.border <= 255:
+            raise ValueError(f"border={self.border}: expected 0 (black) to 255 (white)")
+        if self.shorter_side is None:
+            return
+        if self.resize != "crop" or self.kernel is None or self.shorter_side < max(self.height, self.width):
+            raise ValueError(
+                f"shorter_side={self.shorter_side}: expected resize=crop, bilinear, bicubic or lanczos, and at least "
+                f"{max(self.height, self.width)} pixels, found {self.resize}, {self.interpolation}"
+            )
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "PixelSettings":
@@ -54,7 +74,7 @@ class PixelSettings:
         """That of Pillow or OpenCV; None for area averaging."""
         return None if self.interpolation == "area" else self.interpolation
 
-    def to_dict(self) -> dict[str, int | str | bool]:
+    def to_dict(self) -> dict[str, int | str | bool | None]:
         """Plain values, for JSON and checkpoints; those that came later only where they are not the usual ones."""
         return {name: value for name, value in asdict(self).items() if name not in _NEW or value != _NEW[name]}
 
@@ -63,6 +83,8 @@ class PixelSettings:
 
     def __str__(self) -> str:
         kernel = f", {self.interpolation}" if self.kernel else ""
+        kernel += f", borders of {self.border}" if self.resize == "pad" and self.border != _NEW["border"] else ""
+        kernel += f", from a shorter side of {self.shorter_side}" if self.shorter_side else ""
         return (
             f"{self.height} x {self.width} pixels, {self.resize}{kernel}{'' if self.antialias else ' not antialiased'}"
         )
@@ -77,6 +99,8 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
         return _centre(_scale(image, *covering, pixels), pixels)
     pick = max if pixels.resize == "crop" else min
     factor = pick(pixels.height / height, pixels.width / width)
+    if pixels.shorter_side is not None:
+        factor = pixels.shorter_side / min(height, width)
     if pixels.resize == "crop":  # cut, then scaled
         high = min(height, max(1, round(pixels.height / factor)))
         wide = min(width, max(1, round(pixels.width / factor)))
@@ -85,7 +109,7 @@ def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
     high, wide = max(1, round(height * factor)), max(1, round(width * factor))
     image = _scale(image, high, wide, pixels)
     top, left = (pixels.height - high) // 2, (pixels.width - wide) // 2
-    canvas = np.full((pixels.height, pixels.width, 3), 128, np.uint8)
+    canvas = np.full((pixels.height, pixels.width, 3), pixels.border, np.uint8)
     canvas[top : top + high, left : left + wide] = image
     return canvas
 
@@ -95,7 +119,9 @@ def _covering(height: int, width: int, pixels: PixelSettings) -> tuple[int, int]
 
     The whole of a strip would not fit in memory: it is cut first, at whole pixels.
     """
-    if pixels.height * width >= pixels.width * height:
+    if (side := pixels.shorter_side) is not None:
+        covering = (side, int(side * width / height)) if height <= width else (int(side * height / width), side)
+    elif pixels.height * width >= pixels.width * height:
         covering = pixels.height, max(pixels.width, int(pixels.height * width / height))
     else:
         covering = max(pixels.height, int(pixels.width * height / width)), pixels.width

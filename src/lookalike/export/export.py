@@ -42,6 +42,7 @@ from lookalike.metrics.evenly import evenly
 from lookalike.metrics.result import RetrievalResult
 from lookalike.metrics.votes import choose_vote
 from lookalike.models.embedder import Embedder
+from lookalike.models.image_network import ImageNetwork
 
 _PARITY_IMAGES = 64
 _PACKAGES = ("lookalike", "torch", "timm", "openvino", "numpy", "opencv-python-headless", "pillow")
@@ -141,7 +142,7 @@ def vote_of(result: RetrievalResult, protocol: Protocol) -> VoteConfig:
     return VoteConfig(k=k, weighted=weighted)
 
 
-def write_weights(embedder: Embedder, pixels: PixelSettings, file: Path) -> str:
+def write_weights(embedder: ImageNetwork, pixels: PixelSettings, file: Path) -> str:
     """Writes the weights as safetensors; returns the fingerprint of weights and pixel settings."""
     tensors = {name: tensor.contiguous() for name, tensor in embedder.state_dict().items()}
     write_bytes(file, save(tensors))  # save_file would let nobody else read it

@@ -15,6 +15,7 @@ from lookalike.data.pixels import PixelSettings
 from lookalike.errors import LookalikeError
 from lookalike.inference.openvino_network import save_graph
 from lookalike.models.embedder import Embedder
+from lookalike.models.image_network import ImageNetwork
 from lookalike.models.trunk import in_eval_mode
 
 
@@ -23,7 +24,7 @@ class ExportError(LookalikeError):
 
 
 class _UnitEmbeddings(nn.Module):
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: ImageNetwork) -> None:
         super().__init__()
         self.embedder = embedder
 
@@ -43,7 +44,7 @@ class _Trunk(nn.Module):
         return features.permute(0, 2, 3, 1) if self.channels_last else features
 
 
-def write_graph(embedder: Embedder, pixels: PixelSettings, file: Path) -> None:
+def write_graph(embedder: ImageNetwork, pixels: PixelSettings, file: Path) -> None:
     """Writes uint8 [B, H, W, 3] -> unit embeddings [B, D] as an OpenVINO graph: `file` (.xml), and .bin beside it.
 
     Raises:

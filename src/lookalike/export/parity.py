@@ -15,7 +15,7 @@ from lookalike.export.graph import ExportError
 from lookalike.inference.bundle_config import Agreement, Parity
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork, Precision
-from lookalike.models.embedder import Embedder
+from lookalike.models.image_network import ImageNetwork
 
 PARITY_COSINE = 0.999
 _EXAMPLES = 4  # images of noise
@@ -27,7 +27,12 @@ def noise_images(pixels: PixelSettings) -> np.ndarray:
 
 
 def float32_encoder(
-    graph: Path, embedder: Embedder, pixels: PixelSettings, fingerprint: str, images: np.ndarray, names: Sequence[str]
+    graph: Path,
+    embedder: ImageNetwork,
+    pixels: PixelSettings,
+    fingerprint: str,
+    images: np.ndarray,
+    names: Sequence[str],
 ) -> tuple[Encoder, Agreement]:
     """The encoder of a float32 graph, and how it compares with torch.
 
@@ -53,7 +58,12 @@ def float32_encoder(
 
 
 def agreeing_encoder(
-    graph: Path, embedder: Embedder, pixels: PixelSettings, fingerprint: str, images: np.ndarray, names: Sequence[str]
+    graph: Path,
+    embedder: ImageNetwork,
+    pixels: PixelSettings,
+    fingerprint: str,
+    images: np.ndarray,
+    names: Sequence[str],
 ) -> tuple[Encoder, Parity]:
     """The encoder that a bundle of this graph gets here, in bf16 where that agrees, too.
 
@@ -78,7 +88,12 @@ def agreeing_encoder(
 
 
 def _compared(
-    graph: Path, embedder: Embedder, pixels: PixelSettings, fingerprint: str, images: np.ndarray, precision: Precision
+    graph: Path,
+    embedder: ImageNetwork,
+    pixels: PixelSettings,
+    fingerprint: str,
+    images: np.ndarray,
+    precision: Precision,
 ) -> tuple[Encoder, np.ndarray]:
     """The encoder, and the cosine of every image's two embeddings, float32 [N]."""
     with torch.inference_mode():

@@ -72,13 +72,14 @@ def untrained_encoder(
     from lookalike.models.backbone import own_size
     from lookalike.models.embedder import Embedder
     from lookalike.models.pretrained import load_pretrained
+    from lookalike.recognition.first_weights import first_weights
 
     chosen = settings or recipe()
     network = chosen.model
     assert network is not None
     size = (chosen.pixels.height, chosen.pixels.width) if chosen.pixels else None
     embedder = Embedder(network.backbone, None, network.pooling, False, ["all"], network.mean, network.std, size)
-    load_pretrained(embedder.backbone, network.backbone, network.weights, to_train=False)
+    load_pretrained(embedder.backbone, network.backbone, network.weights, to_train=False, read=first_weights)
     own = dict(zip(("height", "width"), own_size(embedder.backbone), strict=True))
     pixels = PixelSettings.of(chosen.pixels.model_dump() if chosen.pixels else own)
     return encoder_of(embedder, pixels, folder, device)

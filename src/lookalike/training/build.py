@@ -22,6 +22,7 @@ from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, TrainPrecision, forward
 from lookalike.models.pretrained import load_pretrained
+from lookalike.recognition.first_weights import first_weights
 from lookalike.settings.training import Train
 from lookalike.training.checkpoint import cannot_go_on
 from lookalike.training.cpu.adamw import FlatAdamW
@@ -112,7 +113,9 @@ def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -
             embedder.load_state_dict({name.removeprefix("embedder."): value for name, value in weights.items()})
         except RuntimeError as error:
             raise cannot_go_on(plan.checkpoint / LAST, error) from error
-    source = before.get("weights_source") or load_pretrained(embedder.backbone, options.backbone, options.weights)
+    source = before.get("weights_source") or load_pretrained(
+        embedder.backbone, options.backbone, options.weights, read=first_weights
+    )
     loss_settings = settings.loss.model_dump(exclude={"name"})
     loss = MetricLoss(settings.loss.name, loss_settings, len(plan.manifest.labels), embedder.embedding_size)
     in_bf16 = settings.trainer.precision != "32-true" and torch_has_bf16(device)

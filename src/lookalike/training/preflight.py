@@ -10,6 +10,7 @@ from lookalike.models.backbone import need_size
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import needs_label_batches
 from lookalike.models.pretrained import load_pretrained
+from lookalike.recognition.first_weights import first_weights
 from lookalike.settings.training import Train
 from lookalike.training.plan import TrainError
 
@@ -48,7 +49,7 @@ def check_first_weights(settings: Train) -> None:
         ModelError: They are not there, or not of this backbone, or there is no such backbone.
     """
     model = settings.model
-    load_pretrained(embedder_of(settings).backbone, model.backbone, model.weights)
+    load_pretrained(embedder_of(settings).backbone, model.backbone, model.weights, read=first_weights)
 
 
 def embedder_of(settings: Train) -> Embedder:

@@ -16,7 +16,12 @@ from lookalike.models.checkpoint_tensors import opened
 from lookalike.models.embedder import Embedder
 from lookalike.models.foreign import load_foreign
 from lookalike.models.foreign_pixels import scaled_as
+from lookalike.models.image_network import ImageNetwork
+from lookalike.recognition.network import network_of, pixels_of
+from lookalike.recognition.recognise import given_of, recognise
+from lookalike.recognition.surgery import set_last_stride
 from lookalike.settings.check import SettingsError, check
+from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
 from lookalike.settings.data import HeldOut
 from lookalike.settings.training import Model, Pixels
 from lookalike.settings.types import Settings
@@ -31,6 +36,11 @@ _LONGEST = 200  # letters of a text in a checkpoint's own settings, parts of a l
 _PIXEL_DEFAULTS = {**PixelSettings().to_dict(), "interpolation": None, "antialias": None}
 
 
+class _Said(Settings):
+    model: CheckpointModel
+    pixels: CheckpointPixels
+
+
 class _Asked(Settings):
     model: Model
     pixels: Pixels
@@ -42,54 +52,95 @@ def restore(
     pixels: Mapping[str, Any],
     allow_partial: bool = False,
     key: str | None = None,
-) -> tuple[Embedder, PixelSettings, dict[str, Any]]:
-    """Builds an embedder and fills it from a checkpoint, without executing any pickle.
+) -> tuple[ImageNetwork, PixelSettings, dict[str, Any]]:
+    """Builds the network of a checkpoint and fills it from a checkpoint, without executing any pickle.
 
     Args:
         file: A checkpoint of `lookalike train` (its own settings are used), of another project, or plain weights.
-        model: Settings of the model, for a checkpoint of another project; for one of ours whose network comes from a
-            hub or folder (`hf-hub:...`), that backbone again.
+        model: What is said of the model, for a checkpoint of another project: without its backbone it is worked out
+            from the file. For one of ours whose network comes from a hub or folder (`hf-hub:...`), that backbone again.
         pixels: How images are read, for the same.
         allow_partial: Also when tensors of the model are missing in the file.
         key: Which set of weights, where the file holds several; None for the network's own.
 
     Returns:
-        The embedder, how images are read, and the settings of the model that were used.
+        The network, how images are read, and the settings of the model that were used.
 
     Raises:
         SettingsError: For a checkpoint of another project, a setting is unknown or out of range.
         LookalikeError: The file cannot be read, or is of another architecture.
     """
-    asked = _checked(model, pixels)  # also where they are not used: a misspelt one is never passed over
+    said = check(_Said, {"model": dict(model), "pixels": dict(pixels)})  # a misspelt one is never passed over
     own = _own_settings(file)
     if own:
-        given, asked = asked.model.backbone, _of_checkpoint(file, own)
-        if is_elsewhere(asked.model.backbone) and given != asked.model.backbone:
-            raise CheckpointError(
-                f"{file}: its own settings take the network from elsewhere (model.backbone={asked.model.backbone}), "
-                f"expected the same from you, as no file decides what is fetched: give "
-                f"model.backbone={asked.model.backbone} if you know it"
-            )
-        say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
-    elif not asked.model.backbone:
-        raise ModelError(f"{file}: a checkpoint of another project does not say its network: give model.backbone")
+        return _of_ours(file, own, said, allow_partial, key)
+    if _is_described(said.model, model):
+        return _of_description(file, said, allow_partial, key)
+    return _recognised(file, said, key)
+
+
+def _of_ours(
+    file: Path, own: dict[str, Any], said: "_Said", allow_partial: bool, key: str | None
+) -> tuple[ImageNetwork, PixelSettings, dict[str, Any]]:
+    """A checkpoint of lookalike, by its own settings."""
+    asked = _of_checkpoint(file, own)
+    if is_elsewhere(asked.model.backbone) and said.model.backbone != asked.model.backbone:
+        raise CheckpointError(
+            f"{file}: its own settings take the network from elsewhere (model.backbone={asked.model.backbone}), "
+            f"expected the same from you, as no file decides what is fetched: give "
+            f"model.backbone={asked.model.backbone} if you know it"
+        )
+    say(f"{file}: a checkpoint of lookalike; its own model and pixel settings are used")
     built = {name: getattr(asked.model, name) for name in _OF_MODEL}
     size = (asked.pixels.height, asked.pixels.width)
-    if own:
-        _need_no_more_than_the_file(file, built, size)
+    _need_no_more_than_the_file(file, built, size)
     embedder = Embedder(**built, trainable=["all"], size=size)
     say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
-    wanted = asked.pixels.model_dump()
-    if own:
-        return embedder, PixelSettings.of(wanted), built
+    return embedder, PixelSettings.of(asked.pixels.model_dump()), built
+
+
+def _is_described(said: CheckpointModel, model: Mapping[str, Any]) -> bool:
+    """Whether a person describes the network: its backbone, and what is behind it."""
+    return said.backbone is not None and any(
+        name in model and model[name] != "auto" and (name == "embedding_size" or model[name] is not None)
+        for name in ("embedding_size", "pooling", "bn_neck")
+    )
+
+
+def _of_description(
+    file: Path, said: "_Said", allow_partial: bool, key: str | None
+) -> tuple[ImageNetwork, PixelSettings, dict[str, Any]]:
+    """A checkpoint of another project, as a person describes it."""
+    described = {name: value for name, value in said.model.model_dump().items() if value is not None}
+    described |= {"embedding_size": said.model.embedding_size} if said.model.embedding_size != "auto" else {}
+    described.pop("last_stride", None)
+    if described.get("embedding_size") == "auto":
+        del described["embedding_size"]
+    pixels = {name: value for name, value in said.pixels.model_dump().items() if value is not None}
+    asked = _checked(described, pixels)
+    built = {name: getattr(asked.model, name) for name in _OF_MODEL}
+    embedder = Embedder(**built, trainable=["all"], size=(asked.pixels.height, asked.pixels.width))
+    if said.model.last_stride is not None:
+        set_last_stride(embedder.backbone, asked.model.backbone, said.model.last_stride)
+    say(f"{file}: {load_foreign(embedder, file, allow_partial=allow_partial, key=key)}")
     say(
         "the size of the input, its mean and std, and strides are not in such a file: if the figures are too low, "
         "compare pixels.height, pixels.width, model.mean and model.std with those of its training"
     )
-    read_as, note = scaled_as(file, wanted, embedder.backbone.pretrained_cfg)
+    read_as, note = scaled_as(file, asked.pixels.model_dump(), embedder.backbone.pretrained_cfg)
     if note:
         say(f"{file}: {note}")
     return embedder, read_as, built
+
+
+def _recognised(file: Path, said: "_Said", key: str | None) -> tuple[ImageNetwork, PixelSettings, dict[str, Any]]:
+    """A checkpoint of another project, as the file shows."""
+    recognised, tensors = recognise(file, given_of(said.model, said.pixels, key))
+    network = network_of(recognised, tensors)
+    say(f"{file}: {recognised}")
+    facts = recognised.facts
+    built: dict[str, Any] = {name: facts[name].value for name in ("last_stride", "mean", "std") if name in facts}
+    return network, pixels_of(recognised), {**said.model.model_dump(), **built, "backbone": facts["architecture"].value}
 
 
 def held_out_of(file: Path) -> HeldOut:

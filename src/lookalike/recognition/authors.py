@@ -1,0 +1,161 @@
+"""Networks of person re-identification that their authors' names and shapes show, whole: see `models.networks`."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+
+from lookalike.models.networks.assembled import assembled, wrapper_of
+from lookalike.models.networks.conventions.convention import Convention
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.surgery import own_last_stride
+
+# Names behind the embedding, by the first word of the project: what else is there would make another network of it.
+_BASELINE = r"classifier\w*\.\w+|bottleneck\w*\.\w+|base\.(fc|head)\.\w+"
+_LEFT_OUT = {
+    "fast-reid": r"heads\.(weight|classifier(\.\w+)?|cls_layer\.\w+)|pixel_(mean|std)|loss\w*\..*",
+    "reid-strong-baseline": _BASELINE,
+    "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(fc|classifier|head)\.\w+",
+    "torchreid": r"classifier(\.\d+)?\.\w+|classifier_\w+\.\w+|conv5\.layers\..*",
+    "TransReID": rf"{_BASELINE}|b[12]\..*",
+    "CLIP-ReID": rf"{_BASELINE}|text_encoder\..*|prompt_learner\..*",
+}
+_Names = dict[str, tuple[str, ...]]
+_SETTINGS: dict[str, _Names] = {
+    "fast-reid": {
+        "last_stride": ("model.backbone.last_stride",),
+        "size": ("input.size_test",),
+        "mean": ("model.pixel_mean",),
+        "std": ("model.pixel_std",),
+    },
+    "layumi": {"last_stride": ("stride",)},
+}
+_OF_BASELINES: _Names = {  # reid-strong-baseline and its children have one form of settings
+    "last_stride": ("model.last_stride",),
+    "size": ("input.size_test",),
+    "mean": ("input.pixel_mean",),
+    "std": ("input.pixel_std",),
+    "taken": ("test.neck_feat",),
+}
+
+
+@dataclass(frozen=True)
+class Authors:
+    """A network of a project, wholly there.
+
+    Attributes:
+        project: Who wrote it.
+        convention: How it reads images and is tested.
+        wrapper: What stands before the project's own names in the file.
+        names: Of its tensors, without the wrapper.
+        left_out: Names in the file of what comes behind the embedding.
+        unexplained: Names in the file that nothing is known of.
+        kind: What the network is, in words.
+        last_stride: Of a ResNet, as the project has it.
+        settings: Name of a fact -> names of the project's settings that say otherwise.
+        shown_by: What in the file tells the project.
+    """
+
+    project: str
+    convention: Convention
+    wrapper: str
+    names: tuple[str, ...]
+    left_out: list[str]
+    unexplained: list[str]
+    kind: str
+    last_stride: int | None
+    settings: _Names
+    shown_by: str
+
+
+def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Authors | None:
+    """The network of a project whose names and shapes are in a file, None where there is none.
+
+    Args:
+        contents: Of the checkpoint.
+        size: Height and width that were given.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in contents.tensors.items()}
+    for wrapper in _wrappers(list(shapes)):
+        inner = {name.removeprefix(wrapper): shape for name, shape in shapes.items() if name.startswith(wrapper)}
+        with torch.device("meta"):
+            there = assembled(inner, size or (256, 128))
+        shown = "" if there is None else _shown(contents, there.project, list(inner))
+        if there is None or not shown:
+            continue
+        names = tuple(name for name in there.network.state_dict() if name in inner)
+        used = {f"{wrapper}{name}" for name in names}
+        pattern = _LEFT_OUT[there.project]
+        behind = {name for name in shapes if re.fullmatch(pattern, name.removeprefix(wrapper))} - used
+        return Authors(
+            there.convention.project.partition(" ")[0],
+            there.convention,
+            wrapper,
+            names,
+            [name for name in shapes if name in behind],
+            [name for name in shapes if name not in behind | used],
+            _kind(there.network),
+            _last_stride(there.network),
+            _SETTINGS.get(there.project, _OF_BASELINES),
+            shown,
+        )
+    return None
+
+
+def _wrappers(names: list[str]) -> list[str]:
+    """What stands before all names, and before most of them: `net.` of a Lightning module with a loss beside it."""
+    counts = Counter(name.partition(".")[0] + "." for name in names if "." in name)
+    common = wrapper_of(names)
+    most = [prefix for prefix, count in counts.most_common(1) if count * 2 > len(names)]
+    inside = [prefix + wrapper_of([n.removeprefix(prefix) for n in names if n.startswith(prefix)]) for prefix in most]
+    return list(dict.fromkeys([common, *most, *inside]))
+
+
+def _shown(contents: Contents, project: str, names: list[str]) -> str:
+    """What tells the project; empty where another one may have the same names."""
+    if project != "torchreid":
+        return "its names of tensors"
+    if {"state_dict", "rank1"} <= contents.keys:
+        return "entries state_dict and rank1"
+    own = any(re.match(r"fc\.0\.|conv2\.0\.|inception|feature\.0|classifier\.\d+\.|conv5\.", name) for name in names)
+    return "its names of tensors" if own else ""
+
+
+def _kind(network: torch.nn.Module) -> str:
+    """The trunk in words: `resnet50-ibn-a, se`."""
+    for part in network.modules():
+        options = getattr(part, "options", None)
+        if options is None:
+            continue
+        if hasattr(options, "ibn"):
+            return _residual(options)
+        values = vars(options)
+        if "channels" in values:
+            share = values["channels"][0] / 64
+            kind = "" if values["kind"] == "plain" else f"_{values['kind']}"
+            return f"osnet{kind}_x{str(share).replace('.', '_')}"
+        return f"{_spaced(type(part).__name__)}, {values['width']} wide"
+    return _spaced(type(network).__name__)
+
+
+def _spaced(name: str) -> str:
+    """`vision transformer` of `VisionTransformer`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
+def _residual(options: object) -> str:
+    layers, values = tuple(vars(options)["layers"]), vars(options)
+    depths = {(2, 2, 2, 2): "18", (3, 4, 23, 3): "101", (3, 8, 36, 3): "152"}
+    depths |= {(3, 4, 6, 3): "50" if values["bottleneck"] else "34"}
+    kind = "resnext" if values["groups"] > 1 else "resnet"
+    text = f"{kind}{depths.get(layers, '-' + '-'.join(map(str, layers)))}"
+    text += f"_{values['groups']}x{values['group_width']}d" if values["groups"] > 1 else ""
+    text += f"-ibn-{values['ibn']}" if values["ibn"] else ""
+    text += ", squeeze-and-excitation" if values["squeeze"] else ""
+    return text + (f", {sum(values['non_local'])} non-local blocks" if any(values["non_local"]) else "")
+
+
+def _last_stride(network: torch.nn.Module) -> int | None:
+    strides = [own_last_stride(part) for part in network.modules() if hasattr(part, "layer4")]
+    return strides[0] if strides else None

@@ -1,0 +1,211 @@
+"""The network of a blueprint, filled from a file: every tensor of it has its place there, or it is not made.
+
+Letters in shapes: B batch, C channels, H height, W width, D embedding.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lookalike.data.pixels import PixelSettings
+from lookalike.errors import ModelError
+from lookalike.models.backbone import Size, make_backbone
+from lookalike.models.gem import GeM
+from lookalike.models.image_network import ImageNetwork
+from lookalike.models.networks.assembled import assembled
+from lookalike.models.networks.inference_rules import InferenceRules, WithRules
+from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
+from lookalike.recognition.positions import at_size
+from lookalike.recognition.surgery import set_last_stride
+
+_PARTS = ("weight", "bias", "running_mean", "running_var")
+
+
+class _Pool(nn.Module):
+    """[B, C, H, W] -> [B, C]."""
+
+    def __init__(self, kind: str, power: float) -> None:
+        super().__init__()
+        self.kind = kind
+        self.gem = GeM(flatten=True, power=power) if kind == "gem" else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.kind == "gem":
+            pooled: Tensor = self.gem(features)
+            return pooled
+        average, most = features.mean((2, 3)), features.amax((2, 3))
+        return {"avg": average, "max": most, "avg+max": average + most}[self.kind]
+
+
+class _UnitLength(nn.Module):
+    def forward(self, features: Tensor) -> Tensor:
+        return nn.functional.normalize(features, dim=1)
+
+
+def _made(layer: Layer, entering: int) -> nn.Module:
+    if layer.kind in ("linear", "convolution", "projection"):
+        return nn.Linear(entering, layer.width, bias=layer.bias)
+    if layer.kind == "batch norm":
+        return nn.BatchNorm1d(layer.width)
+    return {"relu": nn.ReLU(), "leaky relu": nn.LeakyReLU(0.1), "unit length": _UnitLength()}[layer.kind]
+
+
+class _Assembly(nn.Module):
+    """A network of timm and the layers behind it: normalised [B, 3, H, W] -> [B, D]."""
+
+    backbone: Any  # a timm model: what it offers differs by family
+
+    def __init__(self, blueprint: Blueprint, size: Size) -> None:
+        super().__init__()
+        self.backbone = make_backbone(blueprint.architecture, size)
+        self.own = blueprint.pooling == "own"
+        self.pool = nn.Identity() if self.own else _Pool(blueprint.pooling, blueprint.gem_power)
+        width = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)
+        layers: list[nn.Module] = []
+        for layer in blueprint.layers:
+            layers.append(_made(layer, width))
+            width = layer.width or width
+        self.layers, self.embedding_size = nn.Sequential(*layers), width
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features = self.backbone(pixels) if self.own else self.pool(self.backbone.forward_features(pixels))
+        embedding: Tensor = self.layers(features)
+        return embedding
+
+
+class RecognisedNetwork(ImageNetwork):
+    """A network of another project, as its authors run it.
+
+    It takes uint8 RGB [B, H, W, 3]: what the project does to these pixels is part of it.
+
+    Args:
+        network: Normalised [B, 3, H, W] -> [B, D].
+        blueprint: What it is made of.
+        mean: Per channel, in 0..1.
+        std: Same.
+        size: Height and width of the images, in pixels.
+        bgr: Whether the network takes blue first.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: Any,
+        blueprint: Blueprint,
+        mean: list[float],
+        std: list[float],
+        size: Size,
+        bgr: bool = False,
+    ) -> None:
+        super().__init__()
+        self.image_size, self.bgr = size, bgr
+        self.network = WithRules(network, InferenceRules(flip=blueprint.flip, parts=blueprint.parts))
+        self._size = int(network.embedding_size)
+        for name, value in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32).view(1, 3, 1, 1) * 255)
+
+    @property
+    def embedding_size(self) -> int:
+        """D."""
+        return self._size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 RGB [B, H, W, 3] -> embedding [B, D] of any length."""
+        pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype)
+        embedding: Tensor = self.network(((pixels.flip(1) if self.bgr else pixels) - self.mean) / self.std)
+        return embedding
+
+
+def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> RecognisedNetwork:
+    """The network of a checkpoint, ready to embed.
+
+    Args:
+        recognised: What the file holds.
+        tensors: Its tensors.
+
+    Raises:
+        ModelError: Its weights are not finite, or it does not run at its size.
+    """
+    facts, blueprint = recognised.facts, recognised.blueprint
+    values = _values(blueprint, tensors)
+    _need_finite(values, recognised.file)
+    pixels = pixels_of(recognised)
+    size = (pixels.height, pixels.width)
+    network = _authors(blueprint, values, size) if blueprint.authors else _Assembly(blueprint, size)
+    if blueprint.last_stride is not None:
+        set_last_stride(network, blueprint.architecture, blueprint.last_stride)
+    _fill(network, values, blueprint)
+    mean, std = (_numbers(facts[name]) for name in ("mean", "std"))
+    return RecognisedNetwork(network, blueprint, mean, std, size, facts["channels"].value == "BGR").eval()
+
+
+def pixels_of(recognised: Recognised) -> PixelSettings:
+    """How its images are read.
+
+    Args:
+        recognised: What the file holds.
+    """
+    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
+    return PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
+
+
+def _authors(blueprint: Blueprint, values: dict[str, Tensor], size: Size) -> nn.Module:
+    shapes = {name: tuple(value.shape) for name, value in values.items()}
+    made = assembled({**shapes, **blueprint.hints}, size)
+    assert made is not None, "it was recognised"
+    network: Any = made.network
+    if blueprint.taken and hasattr(network, "taken"):
+        network.taken = blueprint.taken
+    return made.network
+
+
+def _numbers(fact: Fact) -> list[float]:
+    assert isinstance(fact.value, list)
+    return fact.value
+
+
+def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name in the network -> value."""
+    before = "" if blueprint.authors else "backbone."
+    values = {
+        f"{before}{name}": torch.cat([tensors[part] for part in parts]) if len(parts) > 1 else tensors[parts[0]]
+        for name, parts in blueprint.tensors.items()
+    }
+    for number, layer in enumerate(blueprint.layers):
+        if layer.kind == "projection":  # [W, D], as CLIP has it
+            values[f"layers.{number}.weight"] = tensors[layer.stem].T
+            continue
+        for part in _PARTS:
+            if layer.stem and f"{layer.stem}.{part}" in tensors:
+                values[f"layers.{number}.{part}"] = tensors[f"{layer.stem}.{part}"]
+    return {name: value.float() if value.is_floating_point() else value for name, value in values.items()}
+
+
+def _fill(network: nn.Module, values: dict[str, Tensor], blueprint: Blueprint) -> None:
+    """Copies every tensor to its place."""
+    wanted = network.state_dict()
+    shaped = {name: at_size(name, value, wanted[name], blueprint) for name, value in values.items() if name in wanted}
+    free = {name for name in wanted if name.endswith("num_batches_tracked")} | {"pool.gem.power"}
+    norms = [name for name, part in network.named_modules() if isinstance(part, nn.BatchNorm1d)]
+    free |= {f"{name}.{part}" for name in norms for part in ("weight", "bias")}  # a neck may have no scale or no shift
+    missing = sorted(wanted.keys() - shaped.keys() - free)
+    assert not missing, f"recognised without {missing[:4]}"
+    assert len(shaped) == len(values), f"no place for {sorted(values.keys() - shaped.keys())[:4]}"
+    network.load_state_dict(shaped, strict=False)
+
+
+def _need_finite(values: dict[str, Tensor], file: str) -> None:
+    """Refuses weights that are no numbers.
+
+    Raises:
+        ModelError: Some are nan or infinite.
+    """
+    broken = sorted(name for name, value in values.items() if not torch.isfinite(value).all())
+    if broken:
+        raise ModelError(
+            f"{file}: expected finite weights, found nan or inf in {len(broken)} tensors ({', '.join(broken[:4])}): "
+            "its training diverged or the file is damaged: take an earlier checkpoint"
+        )

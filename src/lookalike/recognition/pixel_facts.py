@@ -1,0 +1,120 @@
+"""How the project that wrote a checkpoint reads its images: given, saved, or as it does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.facts import Fact, Value
+
+NAMES = (
+    "height",
+    "width",
+    "resize",
+    "shorter_side",
+    "border",
+    "interpolation",
+    "antialias",
+    "mean",
+    "std",
+    "channels",
+    "flip",
+    "parts",
+)
+_KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
+_SIDES = ("height", "width")
+
+
+def pixel_facts(
+    contents: Contents,
+    settings: Mapping[str, tuple[str, ...]],
+    usual: Mapping[str, tuple[Value, str]],
+    pixels: Mapping[str, Any],
+    model: Mapping[str, Any],
+) -> dict[str, Fact]:
+    """Facts about the pixels.
+
+    Args:
+        contents: Of the checkpoint.
+        settings: Name of a fact -> names of the project's settings.
+        usual: Name of a fact -> the project's value, and what says so.
+        pixels: Given settings, None where nothing is said.
+        model: Given mean and std.
+    """
+    facts = {}
+    saved = _saved(contents, settings)
+    for name in NAMES:
+        group = "model" if name in ("mean", "std") else "pixels"
+        given = (model if group == "model" else pixels).get(name)
+        if given is not None:
+            facts[name] = Fact(given, "given", f"{group}.{name}")
+        elif name in saved:
+            facts[name] = saved[name]
+        elif name in usual:
+            facts[name] = Fact(usual[name][0], "convention", usual[name][1])
+    return _with_its_margin(facts, usual)
+
+
+def _with_its_margin(facts: dict[str, Fact], usual: Mapping[str, tuple[Value, str]]) -> dict[str, Fact]:
+    """The shorter side before the centre is cut out: in proportion where another size was given, none where none is."""
+    side, own = facts.get("shorter_side"), usual.get("height", (0, ""))[0]
+    if side is None or side.source == "given":
+        return facts
+    if "resize" not in facts or facts["resize"].value != "crop" or facts["interpolation"].value == "area":
+        return {name: fact for name, fact in facts.items() if name != "shorter_side"}
+    height = facts["height"]
+    if height.source != side.source and isinstance(own, int) and isinstance(side.value, int) and own:
+        assert isinstance(height.value, int)
+        scaled = int(side.value * height.value / own)
+        facts["shorter_side"] = Fact(scaled, side.source, f"{side.evidence}, in proportion")
+    return facts
+
+
+def timms(architecture: str, config: Mapping[str, Any], cropped: bool = False) -> dict[str, tuple[Value, str]]:
+    """What timm says of the pixels of an architecture.
+
+    Args:
+        architecture: Its name.
+        config: Its `pretrained_cfg`.
+        cropped: Also how the centre of an image is cut out.
+    """
+    kernel = config["interpolation"] if config["interpolation"] in ("bilinear", "bicubic") else "bicubic"
+    height, share = config["input_size"][1], config.get("crop_pct") or 1.0
+    resize = {"squash": "stretch", "border": "pad"}.get(config.get("crop_mode", "center"), "crop")
+    values: dict[str, Value] = {
+        **({"resize": resize, "shorter_side": int(height / share)} if cropped else {}),
+        **dict(zip(_SIDES, config["input_size"][1:], strict=True)),
+        **{"interpolation": kernel, "mean": list(config["mean"]), "std": list(config["std"])},
+    }
+    return {name: (value, f"timm's pretrained_cfg of {architecture}") for name, value in values.items()}
+
+
+def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[str, Fact]:
+    """What the project's own settings say."""
+    facts = {}
+    for name, names in settings.items():
+        stored = contents.setting(*names)
+        if not stored:
+            continue
+        value, where = stored
+        if name in ("size", "input_size") and isinstance(value, list | tuple) and len(value) in (2, 3):
+            for side, pixels in zip(_SIDES, value[-2:], strict=True):
+                facts[side] = Fact(int(pixels), "saved settings", where)
+        elif name in ("mean", "std") and isinstance(value, list | tuple) and len(value) == 3:
+            scale = 255.0 if max(map(float, value)) > 1 else 1.0
+            facts[name] = Fact([round(float(part) / scale, 6) for part in value], "saved settings", where)
+        elif name in _SIDES and isinstance(value, int):
+            facts[name] = Fact(value, "saved settings", where)
+        elif name == "crop_pct" and isinstance(value, float | int) and "height" in facts:
+            height = int(str(facts["height"].value))
+            facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
+            if "do_center_crop" in settings:  # transformers' ConvNeXt, which stretches from 384 pixels on
+                facts["resize"] = Fact("crop" if height < 384 else "stretch", "saved settings", where)
+        elif name == "shorter_side" and isinstance(value, int):
+            facts[name] = Fact(value, "saved settings", where)
+        elif name == "resample" and value in _KERNELS:
+            facts["interpolation"] = Fact(_KERNELS[value], "saved settings", where)
+        elif name == "do_center_crop" and isinstance(value, bool):
+            facts["resize"] = Fact("crop" if value else "stretch", "saved settings", where)
+        elif name == "interpolation" and value in _KERNELS.values():
+            facts[name] = Fact(str(value), "saved settings", where)
+    return facts

@@ -1,0 +1,28 @@
+"""CLIP (Radford et al. 2021) of OpenAI and open_clip 3.3: the image tower and its projection."""
+
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.projects.project import Project, has
+
+
+def _shown_by(contents: Contents) -> str:
+    there = has(contents, r"visual\.class_embedding", r"(text\.)?token_embedding\.weight")
+    return "names visual.* and token_embedding.weight" if there else ""
+
+
+CLIP = Project(
+    name="CLIP",
+    version="of open_clip 3.3",
+    shown_by=_shown_by,
+    facts={
+        "taken": ("behind the projection", "encode_image of model.py"),
+        "resize": ("crop", "image_transform of transform.py"),
+        "interpolation": ("bicubic", "image_transform of transform.py"),
+        "antialias": (True, "image_transform of transform.py"),
+        "mean": ([0.48145466, 0.4578275, 0.40821073], "OPENAI_DATASET_MEAN of constants.py"),
+        "std": ([0.26862954, 0.26130258, 0.27577711], "OPENAI_DATASET_STD of constants.py"),
+        "channels": ("RGB", "_convert_to_rgb of transform.py"),
+        "flip": ("none", "encode_image of model.py"),
+    },
+    left_out=r"(token_embedding|transformer|ln_final|positional_embedding|text_projection|text)(\..*)?|"
+    r"input_resolution|context_length|vocab_size",
+)

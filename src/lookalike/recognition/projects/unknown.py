@@ -1,0 +1,22 @@
+"""What is taken where a file does not show which project wrote it."""
+
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.projects.project import Project
+
+
+def _shown_by(_: Contents) -> str:
+    return ""
+
+
+UNKNOWN = Project(
+    name="unknown",
+    version="",
+    shown_by=_shown_by,
+    facts={
+        "resize": ("stretch", "what most projects of retrieval and re-identification do"),
+        "interpolation": ("bilinear", "what most projects of retrieval and re-identification do"),
+        "antialias": (True, "Pillow and torchvision"),
+        "channels": ("RGB", "Pillow and torchvision"),
+        "flip": ("none", "what most projects do"),
+    },
+)

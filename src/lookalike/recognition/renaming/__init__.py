@@ -1,0 +1,10 @@
+"""From the names of other libraries to those of timm.
+
+In reading order:
+
+    renamed       tensors of one implementation of a network by the names of another
+    torchvision   torchvision's names
+    hugging_face  those of transformers
+    clip          OpenAI's and open_clip's
+    tables        all of them
+"""

@@ -1,0 +1,99 @@
+"""The settings that a project saved in a checkpoint or beside it: dotted names in lower case -> plain values.
+
+No text is executed: YAML is read as text, tags and all.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lookalike.errors import one_line
+
+_IN_FILE = ("hyper_parameters", "hparams", "cfg", "config", "opts", "opt", "args", "settings", "params", "model_args")
+_BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, Hugging Face, Hydra
+    *("config.yaml", "config.yml", "opts.yaml", "hparams.yaml", "args.yaml", "config.json"),
+    *("preprocessor_config.json", ".hydra/config.yaml"),
+)
+_DEEPEST, _MOST, _LARGEST, _LONGEST = 8, 2000, 1 << 20, 200
+
+
+class _AsText(yaml.SafeLoader):
+    """YAML in which a tag that is not known (`!!python/tuple`) says nothing but what kind of node it stands at."""
+
+
+def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_AsText.add_multi_constructor("", _untagged)
+
+
+def settings_in(content: object) -> dict[str, Any]:
+    """What stands in a checkpoint.
+
+    Args:
+        content: As `checkpoint_tensors.opened` gives it.
+    """
+    saved: dict[str, Any] = {}
+    if not isinstance(content, dict):
+        return saved
+    for key, value in content.items():
+        if key in _IN_FILE and isinstance(value, dict):
+            saved |= dict(_flat(value))
+        elif isinstance(key, str) and _is_plain(value):
+            saved[key.lower()] = value
+    return saved
+
+
+def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
+    """File beside a checkpoint -> what it says; what cannot be read is no such file.
+
+    Args:
+        file: The checkpoint.
+    """
+    beside: dict[str, dict[str, Any]] = {}
+    for name in _BESIDE:
+        place = file.parent / name
+        try:
+            if not place.is_file() or place.stat().st_size > _LARGEST:
+                continue
+            text = place.read_text(encoding="utf-8")
+            content = json.loads(text) if name.endswith(".json") else yaml.load(text, _AsText)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+            continue
+        if isinstance(content, dict):
+            beside[name] = dict(_flat(content))
+    return beside
+
+
+def _flat(
+    values: dict[Any, Any], prefix: str = "", depth: int = 0, seen: set[int] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Dotted names and values; no dict is entered twice, as YAML may mention it in very many places."""
+    seen = set() if seen is None else seen
+    if depth > _DEEPEST or id(values) in seen:
+        return
+    seen.add(id(values))
+    for key, value in list(values.items())[:_MOST]:
+        name = f"{prefix}{one_line(key, _LONGEST).lower()}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.", depth + 1, seen)
+        elif _is_plain(value):
+            yield name, value
+
+
+def _is_plain(value: object) -> bool:
+    parts = value if isinstance(value, list | tuple) else [value]
+    return len(parts) <= _LONGEST and all(
+        part is None
+        or isinstance(part, bool | int | float)
+        or (isinstance(part, str) and len(part) <= _LONGEST and part.isprintable())
+        for part in parts
+    )

@@ -1,0 +1,141 @@
+"""What stands behind a backbone where the project is not known: only what names and shapes leave no doubt of.
+
+A linear layer may be the head (its output is the embedding) or a classifier (its output are classes). It is the head
+where it is named so, where something else acts on what it gives, or where a person says so; it is a classifier where it
+is named so, or has ImageNet's classes. Else it is asked for.
+
+Letters in shapes: D embedding, W width of what the pooling gives.
+"""
+
+import re
+
+from torch import Tensor
+
+from lookalike.models.foreign_names import IMAGENET_CLASSES, of_a_loss
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.facts import Layer
+from lookalike.recognition.heads import Head, gem_power, kind_of
+
+_HEADS = re.compile(
+    r"(^|\.)(embedd(ing|er)(s|_layer|_head)?|embed|fc_embedding|visual_projection|bottleneck|reduction|proj(ection|ector)?(_head)?|"
+    r"add_block|emb|feat)\d?(\.\d+)?$"
+)
+_NECKS = re.compile(r"(^|\.)(neck|bnneck|bn_neck|bottleneck|bottleneck_bn|feat_bn|bn_embedding|bn|feat\.bn)(\.\d+)?$")
+
+
+def read_unknown_head(
+    contents: Contents, rest: list[str], width: int, size: int | str | None, neck: bool | None
+) -> Head:
+    """Sorts what is not the backbone's by names and shapes.
+
+    Args:
+        contents: Of the checkpoint.
+        rest: Names that are not the backbone's.
+        width: W.
+        size: D that a person gave, None for no linear layer, `auto` where nothing is said.
+        neck: Whether a person said that the embedding is taken behind a batch norm; None where nothing is said.
+    """
+    tensors = contents.tensors
+    head = Head(width=width, power=gem_power(tensors, rest))
+    head.left_out += [name for name in rest if of_a_loss(name)]
+    others = [name for name in rest if name not in head.left_out and name != head.power]
+    _add_projection(head, tensors, others, size)
+    acted_on = {side for name in head.left_out if tensors[name].ndim == 2 for side in tensors[name].shape}
+    waiting = list(dict.fromkeys(name.rpartition(".")[0] for name in others))  # in the file's order
+    sorter = _Sorter(head, tensors, size, neck, acted_on)
+    while stem := next((stem for stem in waiting if sorter.enters(stem)), None):
+        waiting.remove(stem)
+        sorter.take(stem, waiting)
+    for stem in waiting:
+        is_classes = kind_of(tensors, stem) == "linear" and _is_classes(stem, sides(tensors, stem)[1])
+        (head.left_out if is_classes else head.unexplained).extend(sorter.names(stem))
+    _need_plain(head)
+    return head
+
+
+def _add_projection(head: Head, tensors: dict[str, Tensor], others: list[str], size: int | str | None) -> None:
+    """CLIP's projection, a matrix [W, D] and no layer; it is taken out of `others`."""
+    for name in [name for name in others if name.rpartition(".")[2] == "proj" and tensors[name].ndim == 2]:
+        if tensors[name].shape[0] == head.width and size in ("auto", tensors[name].shape[1]):
+            head.width = int(tensors[name].shape[1])
+            head.layers.append(Layer("projection", name, head.width, bias=False))
+            others.remove(name)
+
+
+class _Sorter:
+    """Takes one layer after the other whose input is what stands before it."""
+
+    def __init__(
+        self, head: Head, tensors: dict[str, Tensor], size: int | str | None, neck: bool | None, acted_on: set[int]
+    ) -> None:
+        self.head, self.tensors, self.size, self.neck, self.acted_on = head, tensors, size, neck, acted_on
+
+    def names(self, stem: str) -> list[str]:
+        """Those of a layer's tensors."""
+        return [name for name in self.tensors if name.rpartition(".")[0] == stem]
+
+    def enters(self, stem: str) -> bool:
+        """Whether a layer's input is as wide as what stands before it."""
+        kind = kind_of(self.tensors, stem)
+        return kind is not None and sides(self.tensors, stem)[0] == self.head.width and stem not in self._seen
+
+    @property
+    def _seen(self) -> set[str]:
+        return {name.rpartition(".")[0] for name in (*self.head.left_out, *self.head.unexplained)}
+
+    def take(self, stem: str, waiting: list[str]) -> None:
+        """Adds a layer to the head, or says that it is none of it."""
+        head, kind = self.head, kind_of(self.tensors, stem)
+        leaving = sides(self.tensors, stem)[1]
+        assert kind is not None
+        has_bias = f"{stem}.bias" in self.tensors
+        if kind == "batch norm":
+            if self.neck is False:
+                head.left_out += self.names(stem)
+            elif _NECKS.search(stem) or head.layers:
+                head.layers.append(Layer(kind, stem, leaving, has_bias))
+            else:
+                head.unexplained += self.names(stem)
+        elif self._is_head(stem, leaving, waiting):
+            head.layers.append(Layer(kind, stem, leaving, has_bias))
+            head.width = leaving
+        elif self.size is None or _is_classes(stem, leaving):
+            head.left_out += self.names(stem)
+        else:
+            head.doubtful = (stem, leaving)
+            head.unexplained += self.names(stem)
+
+    def _is_head(self, stem: str, leaving: int, waiting: list[str]) -> bool:
+        if self.size != "auto":
+            return leaving == self.size
+        kinds = [other for other in waiting if kind_of(self.tensors, other)]
+        follows = leaving != self.head.width and any(sides(self.tensors, other)[0] == leaving for other in kinds)
+        return bool(_HEADS.search(stem)) or leaving in self.acted_on or follows
+
+
+def sides(tensors: dict[str, Tensor], stem: str) -> tuple[int, int]:
+    """How many values a layer takes and gives.
+
+    Args:
+        tensors: Of the file.
+        stem: Of the layer's names.
+    """
+    if f"{stem}.running_mean" in tensors:
+        width = int(tensors[f"{stem}.running_mean"].shape[0])
+        return width, width
+    shape = tensors[f"{stem}.weight"].shape
+    return int(shape[1]), int(shape[0])
+
+
+def _is_classes(stem: str, leaving: int) -> bool:
+    return leaving in IMAGENET_CLASSES or bool(re.search(r"(^|\.)classif\w*(\.\d+)?$", stem))
+
+
+def _need_plain(head: Head) -> None:
+    """Refuses several linear layers one behind the other: what stands between them leaves no tensor."""
+    linear = [layer.stem for layer in head.layers if layer.kind in ("linear", "convolution")]
+    if len(linear) > 1:
+        head.problem = (
+            f"several linear layers ({', '.join(linear)}), and what stands between them leaves no tensor: give "
+            "model.embedding_size=null for the backbone's own features"
+        )

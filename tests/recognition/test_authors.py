@@ -1,0 +1,104 @@
+"""Networks of re-identification, saved as their projects save them, are recognised whole and embed as there."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lookalike.errors import ModelError
+from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
+from lookalike.models.networks.inference_rules import InferenceRules, WithRules
+from lookalike.models.networks.residual import ResidualTrunk
+from lookalike.models.networks.strong_baseline import StrongBaseline
+from lookalike.recognition.network import network_of
+from lookalike.recognition.recognise import Given, recognise
+
+sys.path.append(str(Path(__file__).parents[1] / "models" / "networks"))
+
+from test_assembled import BARE, NETWORKS, UNPADDED
+
+from small_networks import fill, pixels
+
+WITHOUT_CAMERAS = [name for name in NETWORKS if name not in ("TransReID", "TransReID local", "CLIP-ReID")]
+SIZE = {"height": 64, "width": 32}
+
+
+def state_of(name: str) -> dict[str, Tensor]:
+    network, more = NETWORKS[name]
+    state = {key: value.clone() for key, value in fill(network).state_dict().items()}
+    return {**state, **{key: torch.randn(shape) for key, shape in more.items()}}
+
+
+def embedded(file: Path, **given: Any) -> tuple[Tensor, Any]:
+    """Of normalised images."""
+    recognised, tensors = recognise(file, Given(**{"pixels": SIZE, **given}))
+    with torch.no_grad():
+        return network_of(recognised, tensors).network(pixels()), recognised
+
+
+def close(first: Tensor, second: Tensor) -> bool:
+    return bool((torch.nn.functional.cosine_similarity(first.double(), second.double()) >= 1 - 1e-6).all())
+
+
+@pytest.mark.parametrize("wrap", ["", "module.", "net.model."])
+@pytest.mark.parametrize("name", WITHOUT_CAMERAS)
+def test_each_is_recognised_and_embeds_as_there(name: str, wrap: str, tmp_path: Path) -> None:
+    state = {wrap + key: value for key, value in state_of(name).items()}
+    file = tmp_path / "model.pth"
+    content: dict[str, Any] = (
+        {"state_dict": state, "epoch": 5, "rank1": 0.5} if "torchreid" in name else {"model": state}
+    )
+    torch.save(content, file)
+    made, recognised = embedded(file)
+    flip, parts = recognised.blueprint.flip, recognised.blueprint.parts
+    with torch.no_grad():
+        theirs = WithRules(NETWORKS[name][0], InferenceRules(flip=flip, parts=parts))(pixels())
+    assert close(made, theirs)
+    assert str(recognised.facts["project"].value) == name.partition(" ")[0]
+    assert not set(recognised.left_out) & {key for keys in recognised.blueprint.tensors.values() for key in keys}
+
+
+def test_safetensors_hold_the_same(tmp_path: Path) -> None:
+    save_file({key: value.contiguous() for key, value in state_of("AGW").items()}, tmp_path / "model.safetensors")
+    assert embedded(tmp_path / "model.safetensors")[1].facts["architecture"].value.endswith("non-local blocks")
+
+
+@pytest.mark.parametrize("name", ["TransReID", "CLIP-ReID"])
+def test_a_network_that_takes_cameras_is_refused(name: str, tmp_path: Path) -> None:
+    torch.save(state_of(name), tmp_path / "model.pth")
+    with pytest.raises(ModelError, match=r"which takes the camera of each image, too \(\S+_embed\)"):
+        embedded(tmp_path / "model.pth")
+
+
+def test_what_no_shape_shows_is_as_the_project_has_it_and_can_be_given(tmp_path: Path) -> None:
+    network = fill(StrongBaseline(ResidualTrunk(BARE)))
+    torch.save({**network.state_dict(), "classifier.weight": torch.randn(5, 512)}, tmp_path / "model.pth")
+    made, recognised = embedded(tmp_path / "model.pth")
+    assert (recognised.facts["last_stride"].value, recognised.facts["last_stride"].source) == (1, "convention")
+    wider, told = embedded(tmp_path / "model.pth", model={"last_stride": 2})
+    assert (told.facts["last_stride"].value, told.facts["last_stride"].source) == (2, "given")
+    assert not close(made, wider)
+    before, told = embedded(tmp_path / "model.pth", model={"bn_neck": False})
+    network.taken = "before"
+    with torch.no_grad():
+        assert close(before, network(pixels()))
+    assert told.facts["taken"].source == "given"
+
+
+def test_settings_beside_the_file_win_over_the_project(tmp_path: Path) -> None:
+    """As fast-reid writes config.yaml into its output folder, tuples and all."""
+    network = fill(FastReidNetwork(ResidualTrunk(UNPADDED), EmbeddingHead(512)))
+    torch.save({"model": {**network.state_dict(), "heads.weight": torch.randn(5, 512)}}, tmp_path / "model_best.pth")
+    (tmp_path / "config.yaml").write_text(
+        "INPUT:\n  SIZE_TEST: !!python/tuple [384, 128]\nMODEL:\n  BACKBONE:\n    LAST_STRIDE: 2\n"
+        "  PIXEL_MEAN: [127.5, 127.5, 127.5]\n"
+    )
+    facts = recognise(tmp_path / "model_best.pth")[0].facts
+    assert (facts["height"].value, facts["height"].source) == (384, "saved settings")
+    assert facts["height"].evidence == "input.size_test in config.yaml"
+    assert (facts["last_stride"].value, facts["mean"].value) == (2, [0.5, 0.5, 0.5])
+    assert (facts["std"].source, facts["std"].value) == ("convention", [0.229, 0.224, 0.225])

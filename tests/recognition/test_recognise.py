@@ -1,0 +1,104 @@
+"""Facts with their sources, what is given wins, and other weights in a file are named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lookalike.errors import ModelError
+from lookalike.recognition.page import command, page
+from lookalike.recognition.recognise import Given, recognise
+from outlines import blank, tensors_of, written
+
+RESNET = tensors_of("resnet18", "net.")
+
+
+def facts(content: Any, folder: Path, name: str = "a.pth", **given: Any) -> Any:
+    return recognise(written(content, folder, name), Given(**given))[0]
+
+
+def test_every_fact_has_a_source(tmp_path: Path) -> None:
+    recognised = facts({"state_dict": {**RESNET, "loss.W": blank((512, 9))}}, tmp_path)
+    sources = {name: fact.source for name, fact in recognised.facts.items()}
+    assert sources["architecture"] == "shapes"
+    assert sources["last_stride"] == sources["height"] == "convention"
+    assert recognised.facts["architecture"].evidence == "100 tensors under net"
+    assert all(fact.evidence for name, fact in recognised.facts.items() if name != "neck")
+    assert recognised.left_out == ["loss.W"]
+    assert recognised.remarks == [
+        "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of "
+        "another size"
+    ]
+
+
+def test_what_is_given_wins_and_is_told(tmp_path: Path) -> None:
+    given = {"model": {"last_stride": 1, "mean": [0.5] * 3}, "pixels": {"height": 256, "width": 128}}
+    recognised = facts({"state_dict": RESNET}, tmp_path, **given)
+    told = {name for name, fact in recognised.facts.items() if fact.source == "given"}
+    assert told == {"last_stride", "mean", "height", "width"}
+    assert recognised.blueprint.last_stride == 1
+    assert not recognised.remarks
+    assert command(recognised, Given(**given)).endswith(
+        "data.root=<folder> model.last_stride=1 model.mean=[0.5,0.5,0.5] pixels.height=256 pixels.width=128"
+    )
+
+
+def test_the_given_backbone_settles_what_the_tensors_do_not(tmp_path: Path) -> None:
+    state = tensors_of("efficientnet_b0")
+    for name in ("efficientnet_b0", "tf_efficientnet_b0"):
+        recognised = facts(state, tmp_path, model={"backbone": name})
+        assert (recognised.facts["architecture"].value, recognised.facts["architecture"].source) == (name, "given")
+    with pytest.raises(ModelError, match=r"timm \S+ has no such model; did you mean"):
+        facts(state, tmp_path, model={"backbone": "efficientnt_b0"})
+
+
+def test_saved_settings_settle_it_as_well(tmp_path: Path) -> None:
+    state = {"state_dict": tensors_of("efficientnet_b0"), "arch": "tf_efficientnet_b0", "version": 2}
+    recognised = facts(state, tmp_path)
+    assert recognised.facts["architecture"].source == "saved settings"
+    assert recognised.facts["project"].value == "timm"
+
+
+def test_other_weights_are_named_and_can_be_chosen(tmp_path: Path) -> None:
+    content = {"state_dict": RESNET, "state_dict_ema": RESNET}
+    assert facts(content, tmp_path).other_weights == ["state_dict_ema"]
+    chosen = facts(content, tmp_path, key="state_dict_ema")
+    assert (chosen.facts["weights"].value, chosen.facts["weights"].source) == ("state_dict_ema", "given")
+
+
+def test_a_teacher_in_the_same_dict_is_another_set(tmp_path: Path) -> None:
+    recognised = facts({**tensors_of("resnet18", "student."), **tensors_of("resnet18", "teacher.")}, tmp_path)
+    assert recognised.facts["architecture"].evidence == "100 tensors under student"
+    assert recognised.other_weights == ["teacher"]
+    assert facts({**tensors_of("resnet18", "a."), **tensors_of("resnet18", "b.")}, tmp_path, key="b").blueprint
+
+
+def test_position_embeddings_show_the_size_of_images(tmp_path: Path) -> None:
+    state = {**tensors_of("vit_tiny_patch16_224"), "pos_embed": blank((1, 1 + 8 * 8, 192))}
+    recognised = facts(state, tmp_path, model={"mean": [0.5] * 3})
+    assert (recognised.facts["height"].value, recognised.facts["width"].value) == (128, 128)
+    assert recognised.facts["height"].evidence == "pos_embed of 65 places"
+
+
+def test_a_page_fits_a_screen(tmp_path: Path) -> None:
+    lines = page(facts({"state_dict": RESNET}, tmp_path), Given())
+    assert lines[0] == f"{tmp_path / 'a.pth'}: resnet18, 224 x 224 pixels"
+    assert len(lines) < 30
+    assert "tensors of the network: 100, all of them used; layers behind it: none" in lines
+    assert any(
+        line.split() == ["architecture", "resnet18", "shapes:", "100", "tensors", "under", "net"] for line in lines
+    )
+    assert lines[-1] == f"to measure it: lookalike eval ckpt_path={tmp_path / 'a.pth'} data.root=<folder>"
+
+
+def test_old_files_without_a_scale_in_their_neck(tmp_path: Path) -> None:
+    state = {**RESNET, "net.bottleneck.running_mean": blank((512,)), "net.bottleneck.running_var": blank((512,))}
+    recognised = facts(state, tmp_path)
+    assert [str(layer) for layer in recognised.blueprint.layers] == ["batch norm 512 (net.bottleneck)"]
+
+
+def test_torch_is_not_asked_to_unpickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written({"state_dict": RESNET}, tmp_path)
+    monkeypatch.setattr(torch, "load", None)
+    assert recognise(file)[0].facts["architecture"].value == "resnet18"

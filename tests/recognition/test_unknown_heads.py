@@ -1,0 +1,66 @@
+"""What stands behind a backbone of a project that is not known: taken, left out, or asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lookalike.recognition.contents import Contents
+from lookalike.recognition.heads import Head
+from lookalike.recognition.unknown_heads import read_unknown_head, sides
+
+W = 16
+
+
+def layer(stem: str, out: int, entering: int = W) -> dict[str, Tensor]:
+    return {f"{stem}.weight": torch.ones(out, entering), f"{stem}.bias": torch.ones(out)}
+
+
+def norm(stem: str, size: int = W) -> dict[str, Tensor]:
+    return {f"{stem}.{part}": torch.ones(size) for part in ("weight", "bias", "running_mean", "running_var")}
+
+
+def read(tensors: dict[str, Tensor], size: Any = "auto", neck: bool | None = None) -> Head:
+    return read_unknown_head(Contents(Path("a"), tensors), list(tensors), W, size, neck)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "stems"),
+    [
+        ({}, []),
+        (layer("net.embedding", 8), ["net.embedding"]),
+        (layer("net.fc", 8) | {"loss.W": torch.ones(8, 30)}, ["net.fc"]),
+        (norm("net.bottleneck") | layer("net.classifier", 30), ["net.bottleneck"]),
+        (layer("net.fc.0", 8) | norm("net.fc.1", 8), ["net.fc.0", "net.fc.1"]),
+        (norm("net.bn", 8) | layer("net.embedder", 8), ["net.embedder", "net.bn"]),
+        (layer("net.fc", 1000), []),
+        (layer("net.embedding", 8) | layer("net.classifier", 30, 8), ["net.embedding"]),
+        ({"proj": torch.ones(W, 4)}, ["proj"]),
+    ],
+)
+def test_what_leaves_no_doubt_is_taken(tensors: dict[str, Tensor], stems: list[str]) -> None:
+    head = read(tensors)
+    assert [part.stem for part in head.layers] == stems
+    assert (head.unexplained, head.problem, head.doubtful) == ([], "", None)
+
+
+def test_a_layer_that_may_be_either_is_asked_for_and_settled_by_a_size() -> None:
+    assert read(layer("fc", 8)).doubtful == ("fc", 8)
+    assert [part.stem for part in read(layer("fc", 8), 8).layers] == ["fc"]
+    assert read(layer("fc", 8), None).left_out == ["fc.weight", "fc.bias"]
+
+
+def test_a_neck_can_be_left_out() -> None:
+    assert [part.kind for part in read(norm("bottleneck"), neck=None).layers] == ["batch norm"]
+    assert not read(norm("bottleneck"), neck=False).layers
+
+
+def test_two_linear_layers_and_what_fits_nothing_are_no_head() -> None:
+    assert (
+        "several linear layers (projector.0, projector.2)"
+        in read(layer("projector.0", 8) | layer("projector.2", 4, 8)).problem
+    )
+    assert read(layer("net.other", 5, 7)).unexplained == ["net.other.weight", "net.other.bias"]
+    assert sides(layer("a", 5, 7), "a") == (7, 5)
