@@ -1,4 +1,4 @@
-"""`Dataset`: a data set as a person holds it: folders, a table or a published set, read and checked when it is opened."""
+"""`Dataset`: a data set as a person holds it: folders, a table or a published one, checked when it is opened."""
 
 import os
 from collections.abc import Mapping

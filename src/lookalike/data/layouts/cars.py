@@ -22,6 +22,7 @@ from lookalike.data.layouts.listed import folder_with, need_files, taken_once, t
 from lookalike.data.layouts.lists import lines_of
 from lookalike.data.layouts.matlab import read_records
 from lookalike.data.tables import ManifestError
+from lookalike.files import readable
 
 _ALL = "cars_annos.mat"
 _META, _TRAIN, _TEST = "cars_meta.mat", "cars_train_annos.mat", "cars_test_annos_withlabels.mat"
@@ -101,7 +102,7 @@ def _of_devkit(root: Path) -> tuple[list[str], list[_Car]]:
 
 def _of_tables(root: Path) -> tuple[list[str], list[_Car]]:
     need_files(root, (_NAMES, *_TABLES), "Cars196", "the classes of all its images")
-    names = [line for _, line in lines_of(root / _NAMES)]
+    names = [readable(line) for _, line in lines_of(root / _NAMES)]
     cars = []
     for table, split in zip(_TABLES, ("train", "test"), strict=True):
         for number, line in lines_of(root / table):
