@@ -1,4 +1,4 @@
-"""`Dataset`: a data set as a person holds it: folders, a table or Market-1501, read and checked when it is opened."""
+"""`Dataset`: a data set as a person holds it: folders, a table or a published one, checked when it is opened."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Dataset:
 
     Args:
         root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/`, a folder of class folders (with
-            `validation_share`), Market-1501's folders, or a `.csv` / `.parquet` table.
+            `validation_share`), a published data set as it is distributed, or a `.csv` / `.parquet` table.
         validation_share: Share, 0 to 1, to hold out of training when there is no validation image.
         seed: Which images are held out.
         archive: A zip of Market-1501, unpacked first unless `root` holds it already.

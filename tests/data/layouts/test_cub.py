@@ -57,10 +57,10 @@ def test_lists_that_do_not_fit_together_are_told_at_once(tmp_path: Path, photogr
         assert expected in str(error.value)
 
 
-def test_a_box_that_is_none_is_a_problem(tmp_path: Path, photographs: Photographs) -> None:
-    cub(tmp_path, photographs)
-    (tmp_path / "bounding_boxes.txt").write_text("1 a b c d\n")
-    with pytest.raises(ManifestError, match=r"bounding_boxes\.txt: image 1: expected four numbers, found 'a b c d'"):
+@pytest.mark.parametrize("box", ["a b c d", "1 nan 3 4", "1 2 inf 4"])
+def test_a_box_that_is_none_is_a_problem(box: str, tmp_path: Path, photographs: Photographs) -> None:
+    (cub(tmp_path, photographs) / "bounding_boxes.txt").write_text(f"1 {box}\n")
+    with pytest.raises(ManifestError, match=rf"bounding_boxes\.txt: image 1: expected four numbers, found '{box}'"):
         read_manifest(tmp_path, layout="cub-200-2011-boxes")
 
 

@@ -98,6 +98,7 @@ def first_query(**parts: object) -> dict[str, Any]:
         (first_query(hard=[7]), "hard: expected places of 7 images, from 0"),
         (first_query(easy=[-1]), "easy: expected places of 7 images, from 0"),
         (first_query(easy=["x"]), "invalid literal for int"),
+        (first_query(easy=[float("inf")]), "cannot convert float infinity to integer"),
         (first_query(bbx=[1, 2, 3]), "expected bbx of four numbers for each query"),
         (first_query(bbx=None), "float"),
     ],

@@ -1,7 +1,9 @@
 """Retrieval benchmarks and sets of boxes: each is recognised as itself, alone or beside what looks alike."""
 
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lookalike.data.layouts.registry import LAYOUTS, claims
@@ -29,6 +31,36 @@ def test_each_is_recognised_as_itself_by_one_reader_alone(
         protocol = manifest.protocol("test")
         assert protocol.queries["label"].isin(protocol.references["label"]).any()
         assert set(manifest.labels).isdisjoint(manifest.table.loc[manifest.table["split"] == "test", "label"])
+
+
+def spoilt(content: bytes) -> list[bytes | None]:
+    """What becomes of a file: cut off, other bytes, empty, other numbers and texts; None for a folder instead."""
+    rng = np.random.default_rng(0)
+    turned = [np.frombuffer(content, np.uint8).copy() for _ in range(2)]
+    for bits, part in zip((0xFF, 1 << 4), turned, strict=True):
+        part[rng.integers(len(part), size=max(1, len(part) // 20))] ^= bits
+    other = [content.replace(b"1", b"-9" * 9), content.replace(b".", b"\xff"), content.replace(b" ", b"\t\t")]
+    return [b"", content[: len(content) // 2], *(part.tobytes() for part in turned), *other, b"\xff\xfe\0" * 50, None]
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_spoilt_files_are_refused_or_read_and_never_a_crash(
+    made: str, tmp_path: Path, photographs: Photographs
+) -> None:
+    name, make = MADE[made]
+    root = make(tmp_path / "data", photographs)
+    files = [path for path in root.rglob("*") if path.is_file() and path.suffix.lower() not in (".jpg", ".png")]
+    for file in files:
+        content = file.read_bytes()
+        for spoil in spoilt(content):
+            file.unlink()
+            file.mkdir() if spoil is None else file.write_bytes(spoil)
+            with suppress(ManifestError):
+                read_manifest(root)
+            file.rmdir() if spoil is None else None
+            file.write_bytes(content)
+    assert files
+    assert read_manifest(root).layout == name
 
 
 @pytest.mark.parametrize(

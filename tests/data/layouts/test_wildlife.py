@@ -74,12 +74,20 @@ def test_several_animals_of_one_photograph_are_boxes(tmp_path: Path, photographs
     assert "1 box(es) reach beyond their image and are cut to it: 2.jpg" in manifest.notes
 
 
-def test_a_box_that_is_none_is_a_problem(tmp_path: Path, photographs: Photographs) -> None:
-    wildlife(tmp_path, photographs, 'identity,path,bbox\na,1.jpg,"[1, 2]"\n')
-    with pytest.raises(
-        ManifestError, match=r"metadata\.csv: 1\.jpg: bbox '\[1, 2\]': expected \[x, y, width, height\]"
-    ):
+NO_BOXES = ["[1, 2]", "[1, 2, NaN, 4]", "[1, 2, 1e999, 4]", "[1, 2, null, 4]", "[[1], 2, 3, 4]", "x", "{}"]
+
+
+@pytest.mark.parametrize("box", NO_BOXES)
+def test_a_box_that_is_none_is_a_problem(box: str, tmp_path: Path, photographs: Photographs) -> None:
+    wildlife(tmp_path, photographs, f'identity,path,bbox\na,1.jpg,"{box}"\n')
+    with pytest.raises(ManifestError) as error:
         read_manifest(tmp_path)
+    assert f"metadata.csv: 1.jpg: bbox {box!r}: expected [x, y, width, height]" in str(error.value)
+
+
+def test_a_box_as_numpy_prints_it_is_read(tmp_path: Path, photographs: Photographs) -> None:
+    wildlife(tmp_path, photographs, "identity,path,bbox\na,1.jpg,[ 2.   3.5 20.  15. ]\n")
+    assert boxes_of(read_manifest(tmp_path).table) == [(2, 3.5, 22, 18.5)]
 
 
 def test_windows_makes_no_difference(tmp_path: Path, photographs: Photographs) -> None:

@@ -22,6 +22,7 @@ from lookalike.data.layouts.listed import folder_with, need_files, taken_once, t
 from lookalike.data.layouts.lists import lines_of
 from lookalike.data.layouts.matlab import read_records
 from lookalike.data.tables import ManifestError
+from lookalike.files import readable
 
 _ALL = "cars_annos.mat"
 _META, _TRAIN, _TEST = "cars_meta.mat", "cars_train_annos.mat", "cars_test_annos_withlabels.mat"
@@ -57,6 +58,9 @@ def read_cars(root: Path, passed: PassedOver, boxes: bool = False) -> LayoutRows
     names, cars = reader(root)
     rows = []
     for car in cars:
+        if not np.isfinite(car.box).all():
+            problems.append(f"{car.path}: box {car.box}: expected four numbers")
+            continue
         if not 1 <= car.number <= len(names):
             problems.append(f"{car.path}: class {car.number}: expected a number from 1 to {len(names)}")
             continue
@@ -98,7 +102,7 @@ def _of_devkit(root: Path) -> tuple[list[str], list[_Car]]:
 
 def _of_tables(root: Path) -> tuple[list[str], list[_Car]]:
     need_files(root, (_NAMES, *_TABLES), "Cars196", "the classes of all its images")
-    names = [line for _, line in lines_of(root / _NAMES)]
+    names = [readable(line) for _, line in lines_of(root / _NAMES)]
     cars = []
     for table, split in zip(_TABLES, ("train", "test"), strict=True):
         for number, line in lines_of(root / table):
@@ -133,7 +137,7 @@ def _records(content: dict[str, Any], name: str) -> Iterator[np.void]:
 def _car(record: np.void, path: str) -> _Car:
     try:
         return _Car(path, int(record["class"]), tuple(float(record[name]) for name in _CORNERS))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ManifestError(
             f"{path}: its class and box should be numbers ({error}): copy its .mat file again"
         ) from error

@@ -16,14 +16,14 @@ from lookalike.data.column_names import BOX
 from lookalike.data.image_files import PassedOver, has_file
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
 from lookalike.data.layouts.listed import cells_of, need_files, taken_once, tell_unlisted
-from lookalike.data.layouts.lists import lines_of
+from lookalike.data.layouts.lists import lines_of, names_by_number
+from lookalike.files import readable
 
 _IMAGES, _LABELS, _CLASSES, _BOXES = "images.txt", "image_class_labels.txt", "classes.txt", "bounding_boxes.txt"
 _SPLIT = "train_test_split.txt"
 _EXAMPLES = {
     _IMAGES: "1 001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg",
     _LABELS: "1 1",
-    _CLASSES: "1 001.Black_footed_Albatross",
     _BOXES: "1 60.0 27.0 325.0 304.0",
 }
 _TRAINED = 100  # classes
@@ -48,17 +48,19 @@ def read_cub(root: Path, passed: PassedOver, boxes: bool = False) -> LayoutRows:
     problems: list[str] = []
     images = _by_number(root, _IMAGES, problems)
     classes = _by_number(root, _LABELS, problems)
-    names = _by_number(root, _CLASSES, problems) if has_file(root, _CLASSES) else {}
+    names = names_by_number(root / _CLASSES) if has_file(root, _CLASSES) else {}
     corners = _boxes(root, problems) if boxes else {}
     rows = []
     for number, name in images.items():
         label = classes.get(number, "")
         if not label.isdigit():
-            problems.append(f"{_LABELS}: image {number} ({name}) has no class: expected a line such as {number} 1")
+            problems.append(
+                f"{_LABELS}: image {number} ({readable(name)}) has no class: expected a line such as {number} 1"
+            )
             continue
         split, role = ("train", "") if int(label) <= _TRAINED else ("test", "both")
         box = corners.get(number, (np.nan,) * 4)
-        rows.append((f"images/{name}", names.get(label) or name.partition("/")[0], split, role, *box))
+        rows.append((f"images/{name}", names.get(label) or readable(name.partition("/")[0]), split, role, *box))
     problems += [f"{_LABELS}: image {number} is not in {_IMAGES}: add it there" for number in classes.keys() - images]
     table = pd.DataFrame(utf8_only(rows, problems), columns=["path", "label", "split", "role", *BOX])
     table = table if boxes else table.drop(columns=list(BOX))
@@ -78,7 +80,9 @@ def _by_number(root: Path, name: str, problems: list[str]) -> dict[str, str]:
     said: dict[str, str] = {}
     for number, value in cells:
         if said.setdefault(number, value) != value:
-            problems.append(f"{name}: {number} stands twice, as {said[number]} and {value}: keep the right line")
+            problems.append(
+                f"{name}: {number} stands twice, as {readable(said[number])} and {readable(value)}: keep the right line"
+            )
     return said
 
 
@@ -89,6 +93,8 @@ def _boxes(root: Path, problems: list[str]) -> dict[str, tuple[float, ...]]:
         try:
             left, top, width, height = map(float, cells)
         except ValueError:
+            left = top = width = height = np.nan
+        if not np.isfinite([left, top, width, height]).all():
             problems.append(f"{_BOXES}: image {number}: expected four numbers, found {' '.join(cells)[:60]!r}")
             continue
         boxes[number] = (left, top, left + width, top + height)

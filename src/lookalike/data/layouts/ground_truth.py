@@ -62,7 +62,7 @@ def read_ground_truth(file: Path) -> GroundTruth:
             raise ValueError("no easy and hard images: the first annotation, not the revisited one (gnd_roxford5k.pkl)")
         places = [{name: _places(part, name, len(images), first) for name in _LISTS} for part in gnd]
         return GroundTruth(images, queries, [_box(part) for part in gnd], places)
-    except (OSError, ValueError, TypeError, pickle.UnpicklingError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, pickle.UnpicklingError, RecursionError) as error:
         raise ManifestError(f"{file}: cannot be read as ground truth ({error}): copy it again") from error
 
 

@@ -10,6 +10,7 @@ from lookalike.data.column_names import BOX
 from lookalike.data.image_files import PassedOver, files_below, is_image_name
 from lookalike.data.table_file import decode
 from lookalike.data.tables import ManifestError
+from lookalike.files import readable
 from lookalike.special_files import is_special
 
 _HEAD = 1 << 16  # bytes of a file that are read to recognise it
@@ -50,6 +51,8 @@ def cells_of(
 ) -> list[list[str]]:
     """The cells of lines, which blanks separate; a line with another number of them is a problem.
 
+    All but the one that may hold blanks, a path, are text that a table holds.
+
     Args:
         lines: Each with its number.
         count: Cells per line.
@@ -61,10 +64,11 @@ def cells_of(
     rows = []
     for number, line in lines:
         cells = line.split(None, count - 1) if last_has_blanks else line.rsplit(None, count - 1)
+        path = count - 1 if last_has_blanks else 0
         if len(cells) == count:
-            rows.append(cells)
+            rows.append([cell if place == path else readable(cell) for place, cell in enumerate(cells)])
         else:
-            problems.append(f"{name}, line {number}: expected {example}, found {line[:60]!r}")
+            problems.append(f"{name}, line {number}: expected {example}, found {readable(line)[:60]!r}")
     return rows
 
 

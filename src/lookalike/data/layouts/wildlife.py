@@ -94,11 +94,13 @@ def _with_boxes(table: pd.DataFrame, notes: list[str], problems: list[str]) -> p
 
 
 def _numbers(text: str) -> list[float]:
+    """The numbers of a cell, as JSON or as numpy prints them; none where something else is among them."""
     try:
         values = json.loads(text)
-    except ValueError:
-        values = _NUMBER.findall(text)
-    return [float(value) for value in values] if isinstance(values, list) else []
+    except (ValueError, RecursionError):
+        values = [float(number) for number in _NUMBER.findall(text)]
+    plain = isinstance(values, list) and all(type(value) in (int, float) and abs(value) < 2**53 for value in values)
+    return [float(value) for value in values] if plain else []
 
 
 def _looks_like(root: Path) -> str | None:
