@@ -170,8 +170,8 @@ and the photographs by itself.
 *Own* and *recognised* are the smallest cosine of the {COUNT} between both embeddings: of the network by itself
 (`lookalike.models.networks`), and of what `eval.py ckpt_path=...` and every other command make of the file. *Apart* is
 the largest between two different pictures, which random weights do not tell apart well: it says how much a cosine near
-1 is worth. *Unused* tensors come behind the embedding: classifiers, text towers. Lines "after" a commit are of projects that
-no registry has: their networks were built anew, of torch, torchvision and timm, after the files of that commit
+1 is worth. *Unused* tensors come behind the embedding: classifiers, text towers. Lines "after" a commit are of projects
+that no registry has: their networks were built anew, of torch, torchvision and timm, after the files of that commit
 (`tests/authors/replicas.py`).
 
 Smallest of all: 1 - {1 - worst.smallest:.0e} ({worst.about["kind"]}), {len(lines)} checkpoints, torch {torch_version}.
