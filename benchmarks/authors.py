@@ -65,7 +65,7 @@ class Line:
     def __str__(self) -> str:
         about = self.about
         version = f"after {about['version']}" if about["replica"] else about["version"]
-        ways = (_shown(self.own), _shown(self.recognised) or f"asks for {self.asked}", self.given)
+        ways = (_shown(self.own), _shown(self.recognised) or f"refused: {self.asked}", self.given)
         cells = (about["kind"], version, about["checkpoint"], self.unused or "", f"{self.apart:.4f}", *ways)
         return f"| {' | '.join(map(str, cells))} |"
 
@@ -93,7 +93,7 @@ def by_networks(about: dict[str, Any], file: Path) -> tuple[np.ndarray, int]:
     size = tuple(about["size"])
     made = filled(file, size)
     way = made.convention
-    settings = PixelSettings(*size, way.resize, way.interpolation, way.antialias)
+    settings = PixelSettings(*size, way.resize, way.interpolation, way.antialias, way.shorter_side)
     images = torch.from_numpy(_images(about, settings)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(value)[:, None, None] for value in (way.mean, way.std))
     cameras = about.get("cameras")

@@ -20,6 +20,7 @@ _LEFT_OUT = {
     "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(fc|classifier|head)\.\w+",
     "torchreid": r"classifier(\.\d+)?\.\w+|classifier_\w+\.\w+|conv5\.layers\..*",
     "TransReID": rf"{_BASELINE}|b[12]\..*",
+    "IBN-Net": r"fc\.\w+",
     "CLIP-ReID": rf"{_BASELINE}|text_encoder\..*|prompt_learner\..*",
 }
 _Names = dict[str, tuple[str, ...]]

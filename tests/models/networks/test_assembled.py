@@ -50,6 +50,7 @@ NETWORKS = {
     "reid-strong-baseline": (StrongBaseline(ResidualTrunk(BARE)), CLASSES),
     "reid-strong-baseline ibn": (StrongBaseline(ResidualTrunk(replace(ONE, ibn="a"))), CLASSES),
     "AGW": (StrongBaseline(ResidualTrunk(replace(BARE, non_local=(0, 1, 1, 0))), gem=True), CLASSES),
+    "IBN-Net": (PooledResidual(replace(TINY, ibn="b")), {"fc.weight": (9, 512), "fc.bias": (9,)}),
     "layumi": (FtNet(TINY, 24), {"classifier.classifier.0.weight": (5, 24), "model.fc.weight": (9, 512)}),
     "layumi PCB": (PartNet(ONE, 2), BLOCK_OF_PARTS),
     "TransReID": (TransReid(VIT), CLASSES),

@@ -17,6 +17,7 @@ from lookalike.models.networks.conventions.agw import AGW
 from lookalike.models.networks.conventions.clip_reid import CLIP_REID, CLIP_REID_RN50
 from lookalike.models.networks.conventions.convention import Convention
 from lookalike.models.networks.conventions.fast_reid import FAST_REID
+from lookalike.models.networks.conventions.ibn_net import IBN_NET
 from lookalike.models.networks.conventions.layumi import LAYUMI, LAYUMI_PCB
 from lookalike.models.networks.conventions.strong_baseline import STRONG_BASELINE
 from lookalike.models.networks.conventions.torchreid import HACNN, PCB, TORCHREID
@@ -154,6 +155,14 @@ def _torchreid(shapes: Shapes, _: Size) -> Made:
     return (PooledResidual(options), TORCHREID) if "classifier.weight" in shapes else None
 
 
+def _ibn_net(shapes: Shapes, _: Size) -> Made:
+    """Without IBN or squeeze-and-excitation the same names are torchvision's."""
+    options = residual_options(shapes)
+    if options is None or "fc.weight" not in shapes or not (options.ibn or options.squeeze):
+        return None
+    return PooledResidual(options), IBN_NET
+
+
 def _fast_reid(shapes: Shapes, size: Size) -> Made:
     inner, head = _under(shapes, "backbone."), _under(shapes, "heads.")
     if not head or not inner:
@@ -223,5 +232,5 @@ def _clip_reid(shapes: Shapes, size: Size) -> Made:
 
 
 _PROJECTS: tuple[Callable[[Shapes, Size], Made], ...] = (
-    *(_fast_reid, _clip_reid, _trans_reid, _strong_baseline, _layumi, _torchreid),
+    *(_fast_reid, _clip_reid, _trans_reid, _strong_baseline, _layumi, _torchreid, _ibn_net),
 )

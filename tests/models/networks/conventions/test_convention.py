@@ -11,7 +11,10 @@ from lookalike.models.networks.inference_rules import InferenceRules
 @pytest.mark.parametrize("way", CONVENTIONS.values(), ids=CONVENTIONS)
 def test_every_fact_says_where_it_stands(way: Convention) -> None:
     facts = way.facts()
-    assert set(facts) == {part.name for part in fields(Convention)} - UNCHANGED == set(way.sources)
+    names = (
+        {part.name for part in fields(Convention)} - UNCHANGED - ({"shorter_side"} if not way.shorter_side else set())
+    )
+    assert set(facts) == names == set(way.sources)
     for name, (value, source) in facts.items():
         assert value != "", name
         assert len(source) > 12, name
@@ -21,7 +24,7 @@ def test_every_fact_says_where_it_stands(way: Convention) -> None:
 
 @pytest.mark.parametrize("way", CONVENTIONS.values(), ids=CONVENTIONS)
 def test_images_can_be_read_so(way: Convention) -> None:
-    PixelSettings(way.height, way.width, way.resize, way.interpolation, way.antialias)
+    PixelSettings(way.height, way.width, way.resize, way.interpolation, way.antialias, way.shorter_side)
     InferenceRules(way.flip, way.scales, way.parts)
     assert all(0 < value < 1 for value in (*way.mean, *way.std))
 

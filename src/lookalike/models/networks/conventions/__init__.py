@@ -10,6 +10,7 @@ In reading order:
     layumi                layumi/Person_reID_baseline_pytorch
     trans_reid            damo-cv/TransReID
     clip_reid             Syliz517/CLIP-ReID
+    ibn_net               XingangPan/IBN-Net
     open_metric_learning  OML-Team/open-metric-learning
     every                 all of them by name
 """

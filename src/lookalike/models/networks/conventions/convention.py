@@ -19,6 +19,7 @@ class Convention:
         height: Of the images, in pixels.
         width: Same.
         resize: As in `PixelSettings`.
+        shorter_side: Same; None is no fact.
         interpolation: As in `PixelSettings`.
         antialias: Same.
         mean: Per channel, in 0..1.
@@ -40,6 +41,7 @@ class Convention:
     height: int = 256
     width: int = 128
     resize: Literal["stretch", "crop", "pad"] = "stretch"
+    shorter_side: int | None = None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -56,6 +58,7 @@ class Convention:
     def facts(self) -> dict[str, tuple[object, str]]:
         """Name of each fact -> its value (lists instead of tuples), and where it stands."""
         names = [part.name for part in fields(self) if part.name not in UNCHANGED]
+        names = [name for name in names if getattr(self, name) is not None]
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {name: (value, self.sources[name]) for name, value in plain.items()}
