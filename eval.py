@@ -10,7 +10,7 @@ from pathlib import Path
 from lookalike.cli.main import main
 from lookalike.terminal import complain
 
-MARKET = ["data=market1501", "split=test", "logger=mlflow"]
+MARKET = ["data=market1501", "pixels.usual_size=[256,128]", "split=test", "logger=mlflow"]
 
 
 def named(arguments: list[str]) -> set[str]:

@@ -216,6 +216,25 @@ def metric_learning(network: nn.Module, folder: Path) -> Path:
     return folder / "trunk_best12.pth"
 
 
+class TrunkAndEmbedder(nn.Module):
+    """As the examples hold them: a trunk without classifier, and a linear layer in a module of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.embedder = _trunk(), nn.Module()
+        self.embedder.net = nn.Sequential(nn.Linear(512, 64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        embedding: Tensor = self.embedder.net(self.trunk(images))
+        return embedding
+
+
+def two_files(network: nn.Module, folder: Path) -> Path:
+    torch.save(network.embedder.state_dict(), folder / "embedder_best3.pth")
+    torch.save(network.trunk.state_dict(), folder / "trunk_best3.pth")
+    return folder / "trunk_best3.pth"
+
+
 def _trunk() -> nn.Module:
     network = torchvision.models.resnet18()
     network.fc = nn.Identity()
@@ -263,10 +282,28 @@ KINDS |= {
         whole,
         {},
     ),
+    "pytorch-metric-learning's trunk and embedder": Kind(
+        "resnet18",
+        "pytorch-metric-learning",
+        seeded(TrunkAndEmbedder),
+        two_files,
+        cropped(227, resized=256),
+        whole,
+        {},
+    ),
     "open-metric-learning's extractor": Kind(
         "resnet18",
         "open-metric-learning",
         seeded(_trunk),
+        oml,
+        stretched(96, 96),
+        whole,
+        {"pixels": {"height": 96, "width": 96, "resize": "stretch", "interpolation": "bilinear", "antialias": True}},
+    ),
+    "open-metric-learning's extractor with fc": Kind(
+        "resnet18",
+        "open-metric-learning",
+        seeded(lambda: torchvision.models.resnet18(num_classes=24)),
         oml,
         stretched(96, 96),
         whole,

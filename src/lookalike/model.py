@@ -162,7 +162,8 @@ class Model:
         Args:
             file: A Lightning checkpoint, a state dict, `.safetensors`, or a graph (`.onnx`, OpenVINO's `.xml`).
             model: For another project's: backbone, embedding_size, pooling, bn_neck, last_stride, mean, std.
-            pixels: For another project's: height, width, resize, shorter_side, border, interpolation, antialias.
+            pixels: For another project's: height, width, usual_size, resize, shorter_side, border, interpolation,
+                antialias.
             allow_partial: Also when not every tensor of the model is in the file.
             ckpt_key: Which set of weights, where the file holds several, such as `state_dict_ema`; which output of a
                 graph.

@@ -27,8 +27,9 @@ def test_every_fact_has_a_source(tmp_path: Path) -> None:
     assert all(fact.evidence for name, fact in recognised.facts.items() if name != "neck")
     assert recognised.left_out == ["loss.W"]
     assert recognised.remarks == [
+        "of the same tensors, and rare: resnetblur18 (model.backbone=<name>)",
         "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of "
-        "another size"
+        "another size",
     ]
 
 
@@ -38,10 +39,33 @@ def test_what_is_given_wins_and_is_told(tmp_path: Path) -> None:
     told = {name for name, fact in recognised.facts.items() if fact.source == "given"}
     assert told == {"last_stride", "mean", "height", "width"}
     assert recognised.blueprint.last_stride == 1
-    assert not recognised.remarks
+    assert len(recognised.remarks) == 1
     assert command(recognised, Given(**given)).endswith(
         "data.root=<folder> model.last_stride=1 model.mean=[0.5,0.5,0.5] pixels.height=256 pixels.width=128"
     )
+
+
+def test_the_usual_size_of_the_data_stands_in_for_timms_and_for_nothing_else(tmp_path: Path) -> None:
+    """As eval.py gives that of Market-1501."""
+    usual = {"pixels": {"usual_size": [256, 128]}}
+    recognised = facts({"state_dict": RESNET}, tmp_path, **usual)
+    assert recognised.facts["height"].value == 256
+    assert recognised.facts["height"].evidence == "pixels.usual_size"
+    known = facts({"state_dict": RESNET}, tmp_path, "trunk_best12.pth", **usual)
+    assert known.facts["height"].value == 227
+    assert (
+        facts({"state_dict": RESNET}, tmp_path, pixels={"height": 64, "usual_size": [256, 128]}).facts["height"].value
+        == 64
+    )
+
+
+def test_what_a_project_has_settled_cannot_be_given(tmp_path: Path) -> None:
+    state = {"lookalike": {}, "state_dict": {**tensors_of("resnet18", "embedder.backbone.")}}
+    with pytest.raises(
+        ModelError, match=r"model\.embedding_size=null: recognised a network of lookalike, whose head is"
+    ):
+        facts(state, tmp_path, model={"embedding_size": None})
+    assert facts(state, tmp_path).facts["project"].value == "lookalike"
 
 
 def test_the_given_backbone_settles_what_the_tensors_do_not(tmp_path: Path) -> None:

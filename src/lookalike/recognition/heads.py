@@ -60,6 +60,10 @@ def read_head(project: Project, contents: Contents, rest: list[str], wrapper: st
         stems_of = dict.fromkeys(name.rpartition(".")[0] for name in rest if re.fullmatch(step.stems, stems[name]))
         for stem in sorted(stems_of, key=naturally):
             taken |= _add(head, contents.tensors, stem, step)
+    bare = [layer.stem for layer in head.layers if layer.kind in ("linear", "convolution")]
+    between = len(head.layers) == len(bare) > 1 and not any(step.behind for step in project.steps or ())
+    if between and not head.problem:
+        head.problem = f"several linear layers ({', '.join(bare)}), and what stands between them leaves no tensor"
     for name in rest:
         if name in taken or name == head.power:
             continue

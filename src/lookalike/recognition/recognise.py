@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from lookalike.errors import ModelError, one_line
+from lookalike.models.foreign_names import first_names
 from lookalike.recognition.authors import Authors, find_authors
 from lookalike.recognition.backbones import Match, find_backbones
 from lookalike.recognition.catalogue import unfilled
@@ -18,10 +19,12 @@ from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
 from lookalike.recognition.heads import Head, neck_of, read_head
 from lookalike.recognition.pixel_facts import pixel_facts, timms
 from lookalike.recognition.projects.project import Project
+from lookalike.recognition.projects.pytorch_metric_learning import embedder_beside
 from lookalike.recognition.projects.tables import project_of
 from lookalike.recognition.refusals import (
     refuse_cameras,
     refuse_foreign_tensors,
+    refuse_given,
     refuse_other_sizes,
     refuse_scales,
     refuse_several,
@@ -79,6 +82,9 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
             settle the rest.
     """
     contents = read_contents(file, given.key)
+    if other := embedder_beside(file):
+        more = {f"embedder.{name}": tensor for name, tensor in read_contents(other).tensors.items()}
+        contents = replace(contents, tensors={**contents.tensors, **more})
     refuse_foreign_tensors(contents)
     project, shown = project_of(contents)
     size = (given.pixels.get("height"), given.pixels.get("width"))
@@ -92,6 +98,7 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     """A network of `models.networks`."""
     refuse_unexplained(contents, f"{authors.kind} of {authors.project}", authors.unexplained)
     refuse_cameras(contents, authors.kind, authors.names)
+    refuse_given(contents, f"{authors.kind} of {authors.project}", given.model, ("embedding_size", "pooling"))
     convention = authors.convention
     cited = f"{convention.project} {convention.version}"
     usual: dict[str, tuple[Value, str]] = {
@@ -143,6 +150,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     wrapper = project.wrapper_of(match.view.prefix)
     size = given.model.get("embedding_size", "auto")
     if project.steps is not None:
+        refuse_given(contents, f"a network of {project.name}", given.model, ("embedding_size", "bn_neck"))
         head = read_head(project, contents, rest, wrapper, width)
     else:
         behind = [name for name in rest if not re.fullmatch(project.left_out, name.removeprefix(match.view.prefix))]
@@ -155,7 +163,8 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     facts |= _network_facts(contents, match, head, given)
     if taken := usual.get("taken"):
         facts["taken"] = Fact(*_typed(taken))
-    own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm") | _shown_sides(match)
+    own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm")
+    own |= _usual_sides(given) | _shown_sides(match)
     usual = {**own, **usual, "parts": (1, "one vector of the whole image")}
     facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
     refuse_scales(contents, match, facts["mean"])
@@ -170,8 +179,18 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         library=match.view.library,
         norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
     )
-    remarks = [] if {"height", "width"} <= project.facts.keys() or facts["height"].source != "convention" else [_SIZE]
+    remarks = []
+    if match.others and match.source == "shapes":
+        remarks.append(f"of the same tensors, and rare: {first_names(match.others)} (model.backbone=<name>)")
+    if not {"height", "width"} <= project.facts.keys() and facts["height"].source == "convention":
+        remarks.append(_SIZE)
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
+
+
+def _usual_sides(given: Given) -> dict[str, tuple[Value, str]]:
+    """The size of images that is usual for the data."""
+    sides = given.pixels.get("usual_size") or ()
+    return {name: (side, "pixels.usual_size") for name, side in zip(("height", "width"), sides, strict=False)}
 
 
 def _shown_sides(match: Match) -> dict[str, tuple[Value, str]]:

@@ -1,6 +1,7 @@
 """What is said of a file that is not recognised as a whole: what of it is, what is not, and what would settle it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -160,6 +161,27 @@ def refuse_cameras(contents: Contents, network: str, names: tuple[str, ...]) -> 
             f"{contents.file}: recognised {network}, which takes the camera of each image, too ({', '.join(sides)}): "
             "here images are embedded by their pixels alone: take a checkpoint trained without SIE"
         )
+
+
+def refuse_given(contents: Contents, network: str, model: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Refuses what a person says of a network whose parts its project has settled.
+
+    Args:
+        contents: Of the checkpoint.
+        network: What was recognised.
+        model: Given settings.
+        names: Those that are settled.
+
+    Raises:
+        ModelError: One of them was given.
+    """
+    for name in names:
+        value = model.get(name, "auto")
+        if value != "auto" and (value is not None or name == "embedding_size"):
+            raise ModelError(
+                f"{contents.file}: model.{name}={'null' if value is None else value}: recognised {network}, whose head "
+                "is all in the file: leave it out"
+            )
 
 
 def refuse_stride(contents: Contents, match: Match) -> NoReturn:

@@ -117,7 +117,9 @@ def _of_description(
     if described.get("embedding_size") == "auto":
         del described["embedding_size"]
     pixels = {name: value for name, value in said.pixels.model_dump().items() if value is not None}
-    asked = _checked(described, pixels)
+    sides = dict(zip(("height", "width"), pixels.pop("usual_size", ()), strict=False))
+    more: dict[str, Any] = {name: pixels.pop(name) for name in ("shorter_side", "border") if name in pixels}
+    asked = _checked(described, {**sides, **pixels})
     built = {name: getattr(asked.model, name) for name in _OF_MODEL}
     embedder = Embedder(**built, trainable=["all"], size=(asked.pixels.height, asked.pixels.width))
     if said.model.last_stride is not None:
@@ -130,14 +132,14 @@ def _of_description(
     read_as, note = scaled_as(file, asked.pixels.model_dump(), embedder.backbone.pretrained_cfg)
     if note:
         say(f"{file}: {note}")
-    return embedder, read_as, built
+    return embedder, PixelSettings.of({**read_as.to_dict(), **more}), built
 
 
 def _recognised(file: Path, said: "_Said", key: str | None) -> tuple[ImageNetwork, PixelSettings, dict[str, Any]]:
     """A checkpoint of another project, as the file shows."""
     recognised, tensors = recognise(file, given_of(said.model, said.pixels, key))
     network = network_of(recognised, tensors)
-    say(f"{file}: {recognised}")
+    say(f"{file}: {'; '.join([str(recognised), *recognised.remarks])}")
     facts = recognised.facts
     built: dict[str, Any] = {name: facts[name].value for name in ("last_stride", "mean", "std") if name in facts}
     return network, pixels_of(recognised), {**said.model.model_dump(), **built, "backbone": facts["architecture"].value}

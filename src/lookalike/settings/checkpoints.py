@@ -62,10 +62,13 @@ class CheckpointPixels(Settings):
     resize: Literal["stretch", "crop", "pad"] | None = Field(description="what happens to the aspect ratio")
     interpolation: Literal["area", "bilinear", "bicubic", "lanczos"] | None = Field(description="how it is scaled")
     antialias: bool | None = Field(description="as Pillow and torchvision do, not as OpenCV does")
+    usual_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
+        description="height and width where neither the file nor its project says; null = timm's"
+    )
     shorter_side: Side | None = Field(
         description="of crop: pixels to which the shorter side is scaled before the centre is cut out"
     )
-    border: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="of pad: 0 black, 255 white")
+    border: Annotated[int, Field(ge=0, le=255)] | None = Field(description="of pad: 0 black, 255 white")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,31 +1,29 @@
-"""open-metric-learning 4.0.0: extractors of torchvision's ResNet, DINO and CLIP, saved by its Lightning module."""
+"""open-metric-learning: extractors of torchvision's ResNet, DINO and CLIP, saved by its Lightning module.
 
+Its ResNet loses `fc` where that is no part of the embedding, so one that is in a file is (models/resnet/extractor.py).
+"""
+
+from typing import cast
+
+from lookalike.models.networks.conventions.open_metric_learning import OML_ALBUMENTATIONS
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.projects.project import IMAGENET, Project
+from lookalike.recognition.facts import FACTS, Value
+from lookalike.recognition.projects.project import Project, Step
 
 
 def _shown_by(contents: Contents) -> str:
-    if any("'OVERALL/" in name or "OVERALL/" in name for name in contents.callbacks):
-        return "checkpoint callback on OVERALL/..."
-    return ""
+    return "checkpoint callback on OVERALL/..." if any("OVERALL/" in name for name in contents.callbacks) else ""
 
 
+_READ = OML_ALBUMENTATIONS.facts()
 OPEN_METRIC_LEARNING = Project(
-    name="open-metric-learning",
-    version="4.0.0",
+    name=OML_ALBUMENTATIONS.project,
+    version=OML_ALBUMENTATIONS.version,
     shown_by=_shown_by,
     facts={
-        "taken": ("behind the network", "models/resnet/extractor.py, models/vit_dino/extractor.py"),
-        "height": (224, "im_size of its examples"),
-        "width": (224, "im_size of its examples"),
-        "resize": ("pad", "get_normalisation_resize_albu of transforms/images/albumentations.py"),
-        "border": (255, "PAD_COLOR of const.py"),
-        "interpolation": ("bilinear", "transforms/images/albumentations.py"),
-        "antialias": (False, "transforms/images/albumentations.py"),
-        "mean": (IMAGENET["mean"], "const.py"),
-        "std": (IMAGENET["std"], "const.py"),
-        "channels": ("RGB", "utils/io.py"),
-        "flip": ("none", "lightning/modules/extractor.py"),
+        **{name: (cast(Value, value), where) for name, (value, where) in _READ.items() if name in FACTS},
+        "border": (255, "PAD_COLOR of oml/const.py"),
     },
-    left_out=r"(model\.)*fc\..*|criterion\..*",
+    steps=(Step("fc"), Step(r"fc\.0", {"linear": "relu"}), Step(r"fc\.2")),
+    left_out=r"criterion\..*",
 )
