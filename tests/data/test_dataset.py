@@ -13,6 +13,7 @@ from lookalike.settings.check import SettingsError
 from lookalike.settings.data import Columns, Data, HeldOut
 
 NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)} | {
+    "pattern": None,
     "layout": "auto",
     "fold": None,
 }
