@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.cli.main import entry, main
+from lookalike.cli.main import main
 from lookalike.cli.verbs import VERBS
 from lookalike.errors import LookalikeError, install
 
@@ -170,15 +170,32 @@ def test_a_missing_package_is_named() -> None:
     assert "Traceback" in command(code, "train", "data.root=/no where", "--debug").stderr
 
 
-@pytest.mark.parametrize(("verb", "code", "ended"), [("serve", 0, [0]), ("serve", 2, []), ("embed", 0, [])])
-def test_a_service_that_ended_in_order_leaves_at_once(
-    verb: str, code: int, ended: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it holds was let go of; to unload its libraries takes seconds."""
-    left: list[int] = []
-    monkeypatch.setattr(sys, "argv", ["lookalike", verb])
-    monkeypatch.setattr("lookalike.cli.main.main", lambda arguments: code)
-    monkeypatch.setattr(os, "_exit", left.append)
-    with pytest.raises(SystemExit) as raised:
-        entry()
-    assert (left, raised.value.code) == (ended, code)
+ENDED = """
+import os, sys
+from tempfile import TemporaryDirectory
+from lookalike.cli import main
+
+class Unloaded:
+    def __del__(self, write=os.write):
+        write(1, b"unloaded\\n")
+
+def run(arguments):
+    sys.left = TemporaryDirectory(prefix="lookalike-")
+    globals()['libraries'] = Unloaded()
+    print(sys.left.name)
+    return int(arguments[1])
+
+main.main = run
+main.entry()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unloaded"), [(["serve", "0"], False), (["serve", "2"], True), (["eval", "0"], True)]
+)
+def test_a_service_removes_its_temporary_files_and_ends_without_unloading(arguments: list[str], unloaded: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED, *arguments], capture_output=True, text=True)
+    folder, *more = done.stdout.splitlines()
+    assert not Path(folder).exists()
+    assert more == (["unloaded"] if unloaded else [])
+    assert done.returncode == int(arguments[1])

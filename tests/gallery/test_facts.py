@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lookalike import Gallery
+from lookalike.gallery import postgres_tables, sqlite_tables
 from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.history import HistoryError
 from lookalike.gallery.rows import Row
@@ -121,17 +122,54 @@ def test_it_stays_with_a_removed_image_and_is_forgotten_with_it(store: SqlStore)
         store.undo(3, "")
 
 
-def test_a_store_of_the_version_before_gets_the_table(place: Place) -> None:
+def make_former(place: Place) -> SqlStore:
+    """One image, in a store of the version before; closed."""
     with closing(place.create()) as made:
         made.add([numbered("a", 1)], "")
-        with made._open(), made._writing() as connection:
+        with made._open_to_write(), made._writing() as connection:
             connection.execute("DROP TABLE facts")
             connection.execute("UPDATE about SET value = '3' WHERE name = 'schema'")
+    return made
+
+
+def test_a_store_of_the_version_before_gets_the_table(place: Place) -> None:
+    made = make_former(place)
     with closing(place.open()) as opened, closing(place.open()) as other:
         assert opened.about["schema"] == other.about["schema"] == str(SCHEMA)
         assert opened.about["gallery"] == other.about["gallery"] != made.about["gallery"]
         assert opened.confirm([1], "") == (1, [])
         assert other.confirmed() == {1}
+
+
+def test_of_two_processes_one_brings_it_forward_and_both_go_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second has read that it is of the version before when the first brings it forward."""
+    kind = type(make_former(place))
+    first: list[SqlStore] = []
+    usual = kind._open_to_write
+
+    def late(store: SqlStore) -> AbstractContextManager[None]:
+        monkeypatch.undo()
+        first.append(place.open())
+        return usual(store)
+
+    monkeypatch.setattr(kind, "_open_to_write", late)
+    with closing(place.open()) as second, closing(first[0]):
+        assert second.about == first[0].about
+        assert second.confirm([1], "") == (1, [])
+        assert first[0].confirmed() == {1}
+
+
+def test_what_is_not_brought_forward_whole_is_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = make_former(place).about["gallery"]
+    for module in (sqlite_tables, postgres_tables):
+        monkeypatch.setattr(module, "uuid4", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError, match="division"):
+        place.open()
+    monkeypatch.undo()
+    with closing(place.open()) as opened:
+        assert opened.about["gallery"] != before
+        assert opened.confirm([1], "") == (1, [])
+        assert [row.label for row in opened.rows()] == ["a"]
 
 
 def test_a_gallery_is_told_and_says_what_is_right(gallery: Gallery, digits: Path) -> None:

@@ -20,7 +20,8 @@ def broken(tmp_path: Path) -> Path:
 def test_many_embeddings_are_asked_in_parts(client: Client, served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = served.service.gallery.references.embeddings
     expected = served.service.gallery.search(embeddings, 3)
-    monkeypatch.setattr("lookalike.serving.asking._PAGE", 7)
+    for module in ("asking", "reading"):
+        monkeypatch.setattr(f"lookalike.serving.{module}.PAGE", 7)
     for got, wanted in zip(client.search(embeddings, 3), expected, strict=True):
         assert got.dtype == wanted.dtype
         np.testing.assert_array_equal(got, wanted)

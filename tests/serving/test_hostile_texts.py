@@ -85,7 +85,7 @@ def test_a_text_comes_back_as_it_was_sent(shop: Besieged, name: str) -> None:
     try:
         labels = asked(shop, "GET", "labels")["labels"]
         assert [label["images"] for label in labels if label["label"] == stored] == [1]
-        [image] = asked(shop, "GET", "gallery/images", params={"label": data["label"]})["images"]
+        [image] = asked(shop, "GET", "gallery/images", params={"label": data["label"]})["items"]
         assert image["label"] == stored
         assert image["columns"]["odd"] == text
         where = json.dumps({"odd": text})

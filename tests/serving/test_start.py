@@ -97,6 +97,20 @@ def test_a_port_is_free_again_when_the_gallery_cannot_be_opened() -> None:
     listen("127.0.0.1", port).close()
 
 
+def test_where_nobody_reads_the_address_everything_is_let_go(digit_gallery: Gallery) -> None:
+    addresses: list[str] = []
+    settings: Any = read_settings("serve", ["gallery=g", "port=0"])
+
+    def ready(address: str, elsewhere: str | None, opened: Gallery) -> None:
+        addresses.append(address)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_service(settings, lambda: digit_gallery, ready)
+    assert repr(digit_gallery).endswith(": closed)")
+    listen("127.0.0.1", int(addresses[0].rstrip("/").rpartition(":")[2])).close()
+
+
 def test_names_of_this_computer(digit_gallery: Gallery) -> None:
     settings: Any = read_settings("serve", ["gallery=g", "hosts=[Shop]", "host=127.0.0.1"])
     assembled = Assembled(settings, digit_gallery, Tokens())

@@ -10,14 +10,18 @@ from time import sleep
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
 
 from lookalike import Client, Gallery
 from lookalike.inference.encoder import Encoder
+from lookalike.inference.predict import Predictions
+from lookalike.inference.references import GalleryError
 from lookalike.parallel import cores
 from lookalike.serving import unknowns as unknowns_module
+from lookalike.serving.kept_figures import KeepLimits
 from lookalike.serving.options import DiscardUnknownOptions, EnrolUnknownOptions
 from lookalike.serving.refusals import RefusalError
 from lookalike.serving.unknowns import Unknowns
@@ -229,3 +233,34 @@ def test_nothing_is_kept_of_an_enrolled_one(unknowns: Unknowns, served: Running)
     unknowns.enrol(served.service.gallery, EnrolUnknownOptions(names=[first], label="new"))
     with pytest.raises(RefusalError, match="no kept image of this name"):
         unknowns.discard(DiscardUnknownOptions(names=[first]))
+
+
+def unknown_images(gallery: Gallery, first: int, count: int) -> Predictions:
+    pictures = np.random.default_rng(first).integers(0, 256, (count, 16, 16, 3), np.uint8)
+    return gallery.predict_images(list(pictures), 1, threshold=1.0)
+
+
+def test_however_many_keep_at_once_no_more_are_kept_than_may_be(digit_gallery: Gallery) -> None:
+    unknowns = Unknowns(lambda: digit_gallery, None, KeepLimits(5, 10**9))
+    asked = [unknown_images(digit_gallery, first, 2) for first in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        kept = list(pool.map(lambda made: unknowns.keep(digit_gallery, made), asked))
+    files = {file for part, _ in kept for file in part}
+    assert files == set(digit_gallery.unknown_files())
+    assert len(files) == 5
+    assert sum(lost for _, lost in kept) == unknowns.figures(digit_gallery).not_kept == 7
+
+
+def test_what_there_was_no_room_for_is_counted_where_another_image_fails(
+    digit_gallery: Gallery, tmp_path: Path
+) -> None:
+    unknowns = Unknowns(lambda: digit_gallery, None, KeepLimits(1, 10**9))
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (16, 16), (number, 9, 9)).save(file)
+    made = digit_gallery.predict_images(files, 1, threshold=1.0)
+    files[2].unlink()
+    with pytest.raises(GalleryError, match="1 unknown images cannot be kept, expected readable images"):
+        unknowns.keep(digit_gallery, made)
+    figures = unknowns.figures(digit_gallery)
+    assert (figures.images, figures.not_kept) == (1, 1)

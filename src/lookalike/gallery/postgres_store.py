@@ -46,21 +46,34 @@ class PostgresStore(SqlStore):
         self.name = self.place = self._place.name
         self._sessions: dict[str, Session] = {}  # for reading and for writing, so that readers wait for no writer
         self._writing_turn = RLock()
-        self._used: set[str] = set()  # sessions that there were: a later one may be to another server
-        self._reread = False  # after another server may have taken over
+        self._was_read = False  # a later connection may be to another server
+        self._reread = False  # as another server may have taken over
         self.about = {}
         try:
             with self.reading() as connection:
                 self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
             if (schema := check_about(self.name, self.about)) < SCHEMA:
                 self.about = {}  # it gets another name
-                with self._open_to_write(), self._writing() as connection:
-                    upgrade_tables(connection, schema)
+                self._bring_forward(schema)
                 with self.reading() as connection:
                     self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
+                check_about(self.name, self.about)
         except BaseException:
             self.close()
             raise
+
+    def _bring_forward(self, schema: int) -> None:
+        try:
+            with self._open_to_write(), self._writing() as connection:
+                upgrade_tables(connection, schema)
+        except StoreError as error:
+            if not isinstance(error.__cause__, errors.InsufficientPrivilege):
+                raise
+            reason = one_line(error.__cause__.diag.message_primary or error)
+            raise StoreError(
+                f"{self.name}: of an earlier version, and not brought forward ({reason}): let its owner open it once "
+                "with this version, such as by lookalike gallery list"
+            ) from error
 
     @classmethod
     def create(cls, place: str, about: dict[str, str]) -> "PostgresStore":
@@ -91,8 +104,9 @@ class PostgresStore(SqlStore):
 
     def changed_since(self, version: int) -> tuple[dict[int, str | None] | None, int]:
         """As of the base; all is read again from a server that may be another than before."""
-        changed, last = super().changed_since(version)
-        changed, self._reread = None if self._reread else changed, False
+        with self._turn:
+            changed, last = super().changed_since(version)
+            changed, self._reread = None if self._reread else changed, False
         return changed, last
 
     def opened_again(self) -> "PostgresStore":
@@ -179,8 +193,8 @@ class PostgresStore(SqlStore):
     @contextmanager
     def _open_to_write(self) -> Iterator[None]:
         """The turn of a thread that writes: those that read have another, and another connection."""
-        self._need_open()
         with self._writing_turn, self._explained():
+            self._need_open()
             yield
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
@@ -203,7 +217,7 @@ class PostgresStore(SqlStore):
         try:
             yield session
         except BaseException as error:
-            if self._given_up(session, error):
+            if self._given_up("writing", session, error):
                 raise StoreError(
                     f"{self.name}: the connection was lost ({one_line(error)}) before the change was whole, so nothing "
                     "was changed: try again"
@@ -212,7 +226,7 @@ class PostgresStore(SqlStore):
         try:
             session.commit()
         except BaseException as error:
-            if self._given_up(session, error):
+            if self._given_up("writing", session, error):
                 raise StoreError(
                     f"{self.name}: the connection was lost ({one_line(error)}) while the change was committed, so it "
                     "may be done or not: look at the log of the gallery before trying again"
@@ -228,7 +242,7 @@ class PostgresStore(SqlStore):
             yield session
             session.commit()
         except BaseException as error:
-            if self._given_up(session, error):
+            if self._given_up("reading", session, error):
                 raise StoreError(
                     f"{self.name}: the connection was lost ({one_line(error)}) while the gallery was read: try again"
                 ) from error
@@ -244,16 +258,12 @@ class PostgresStore(SqlStore):
         last = "SELECT value FROM about WHERE name = 'gallery'"
         fresh = use not in self._sessions
         while True:
-            if use not in self._sessions:
-                self._sessions[use] = Session(self._place)
-                self._reread = self._reread or use in self._used
-                self._used.add(use)
-            session = self._sessions[use]
+            session = self._sessions.get(use) or self._connected(use)
             try:
                 row = session.several([*begin, *statements, last])
             except BaseException as error:
                 standby = isinstance(error, errors.FeatureNotSupported)  # "cannot set transaction read-write mode"
-                if (self._given_up(session, error) or standby) and not fresh:
+                if (self._given_up(use, session, error) or standby) and not fresh:
                     fresh = True
                     self._sessions.pop(use, session).close()
                     continue
@@ -268,15 +278,22 @@ class PostgresStore(SqlStore):
                 raise replaced(self.name)
             return session
 
-    def _given_up(self, session: Session, error: BaseException) -> bool:
+    def _connected(self, use: str) -> Session:
+        self._need_open()  # another thread may have closed it meanwhile
+        session = self._sessions[use] = Session(self._place)
+        if use == "reading":
+            self._reread, self._was_read = self._reread or self._was_read, True
+        return session
+
+    def _given_up(self, use: str, session: Session, error: BaseException) -> bool:
         """Takes the transaction back; returns whether the connection was lost."""
         lost = isinstance(error, psycopg.Error) and session.lost(error)
         if lost or not isinstance(error, Exception):
             session.close()
         else:
             session.roll_back()
-        for use in [use for use, there in self._sessions.items() if there is session and session.ended]:
-            del self._sessions[use]
+        if session.ended:  # another thread may close all of them just then
+            self._sessions.pop(use, None)
         return lost
 
     def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:

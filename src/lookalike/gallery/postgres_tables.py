@@ -116,7 +116,19 @@ def upgrade_tables(connection: Connection, schema: int) -> None:
         for statement in _FACTS:
             connection.execute(statement)
         _take_no_samples(connection, "facts")
+        _take_no_samples(connection, "events")  # for its owner alone, so that all tables have one
+        _grant_as("events", "facts", connection)
         connection.execute("UPDATE about SET value = ? WHERE name = 'gallery'", (uuid4().hex,))
+
+
+def _grant_as(old: str, new: str, connection: Connection) -> None:
+    """Whoever may use a table may use the new one, too."""
+    query = (
+        "SELECT a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
+        ", a.is_grantable FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = ?::regclass AND a.grantee != c.relowner"
+    )
+    for right, role, grantable in connection.execute(query, (old,)).fetchall():
+        connection.execute(f"GRANT {right} ON {new} TO {role}{' WITH GRANT OPTION' if grantable else ''}")
 
 
 def _vector_schema(session: Session, where: PostgresPlace) -> str:

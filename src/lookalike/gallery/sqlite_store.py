@@ -47,17 +47,30 @@ class SqliteStore(SqlStore):
             raise StoreError(no_gallery(file))
         with self._explained():
             self._connection = _connect(file)
-            if not has_tables(self._connection):
-                self._connection.close()
-                raise StoreError(f"{file}: holds no gallery, as where one was never finished: {make_one(file.parent)}")
-            self._identity = _identity(file)
-            self.about = self._read_about()
-        if check_about(self.name, self.about) < SCHEMA:
-            with self._open(), self._writing() as connection:
-                upgrade(connection)
-            self.about = self._read_about()
+        try:
+            self.about = self._first_read()
+        except BaseException:
+            self._connection.close()
+            raise
         size = int(self.about["dimensions"])
         self._vectors = VectorFile(file.with_suffix(".vectors"), self.about["gallery"], size)
+
+    def _first_read(self) -> dict[str, str]:
+        """What it says of itself, once it is of this version."""
+        with self._explained():
+            if not has_tables(self._connection):
+                place = self.file.parent
+                raise StoreError(f"{self.file}: holds no gallery, as where one was never finished: {make_one(place)}")
+            self._identity = _identity(self.file)
+            about = self._read_about()
+        if check_about(self.name, about) == SCHEMA:
+            return about
+        self.about = {}  # it gets another name, from another process perhaps
+        with self._open_to_write(), self._writing() as connection:
+            upgrade(connection)
+            about = self._read_about()
+        check_about(self.name, about)
+        return about
 
     @classmethod
     def create(cls, file: Path, about: dict[str, str]) -> "SqliteStore":

@@ -49,11 +49,12 @@ def upgrade(connection: Connection) -> None:
         connection: In a transaction that writes.
     """
     about = dict(connection.execute("SELECT name, value FROM about").fetchall())
-    if about["schema"] == "3":
+    schema = int(about["schema"])
+    if schema == 3:
         for statement in _FACTS:
             connection.execute(statement)
         _put_about(connection, about)
-    elif about["schema"] != str(SCHEMA):
+    elif schema < 3:  # another process may have made it one of this version, or of a later one
         _rewrite(connection, about)
 
 

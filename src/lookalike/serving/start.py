@@ -91,7 +91,12 @@ def run_service(
         listening.close()
         raise
     threading.Thread(target=assembled.service.warm_up, name="warm-up", daemon=True).start()
-    ready(address_of(listening, settings.host), address_elsewhere(listening), opened)
+    try:
+        ready(address_of(listening, settings.host), address_elsewhere(listening), opened)
+    except BaseException:  # such as a reader of the output that has gone
+        listening.close()
+        assembled.close()
+        raise
     del opened  # it may be replaced, and is in nobody's way then
     serve(assembled.app, listening, assembled.close)
 

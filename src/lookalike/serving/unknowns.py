@@ -82,8 +82,10 @@ class Unknowns:
         with self._keeping:
             held = self.held(gallery)
             room = Room(self._limits.images - held.images, self._limits.bytes - held.bytes)
-            kept = keep_unknown(predictions, gallery.unknown_folder(self._folder), room)
-            self._not_kept += room.not_kept
+            try:
+                kept = keep_unknown(predictions, gallery.unknown_folder(self._folder), room)
+            finally:
+                self._not_kept += room.not_kept
         if room.not_kept:
             say(
                 f"{room.not_kept} unknown images were not kept: {held.images} of {held.bytes / 1e6:.0f} MB are, at "
