@@ -21,8 +21,8 @@ from harness import HERE, machine
 from lookalike.auditing.candidate_pairs import hash_pairs
 from lookalike.data.example import find_example
 from lookalike.data.images import read_image
-from lookalike.data.layouts import read_data
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_data
 
 HASHES = (1_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 

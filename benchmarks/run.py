@@ -30,9 +30,9 @@ from profiles import draw
 
 from lookalike.console import say
 from lookalike.data.example import find_example
-from lookalike.data.layouts import read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import make_copies
+from lookalike.data.reading import read_data
 from lookalike.errors import LookalikeError
 from lookalike.export.int8 import quantize
 from lookalike.files import write_json

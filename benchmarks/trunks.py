@@ -19,7 +19,7 @@ import torch
 from harness import machine
 
 from lookalike.cli.arguments import read_settings
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.errors import ModelError
 from lookalike.models.backbone import make_backbone, own_size
 from lookalike.models.embedder import Embedder, stage_names

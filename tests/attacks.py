@@ -150,7 +150,7 @@ def reply_of(connection: socket.socket) -> Reply | None:
     return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
 
-def need_honest(reply: Reply | None, *status: int, text: str = "") -> dict[str, str]:
+def need_honest(reply: Reply | None, *status: int, text: str = "") -> dict[str, Any]:
     """Refused as the service refuses everything: one form, one line, no inside of the program."""
     assert reply is not None, "no answer came"
     assert reply.status in status, (reply.status, reply.body[:400])
@@ -159,7 +159,8 @@ def need_honest(reply: Reply | None, *status: int, text: str = "") -> dict[str, 
     assert reply.headers["x-request-id"]
     values = reply.json()
     assert list(values) == ["error"]
-    assert sorted(values["error"]) == ["kind", "message"]
+    assert sorted(values["error"]) == ["code", "fields", "message"]
+    assert all(text.isprintable() for text in values["error"]["fields"].values() if isinstance(text, str))
     message = values["error"]["message"]
     assert message.isprintable(), message
     assert 10 < len(message) < 1500, message

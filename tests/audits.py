@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.auditing.audit import Audit, audit
-from lookalike.data.layouts import survey_data
+from lookalike.data.reading import survey_data
 from lookalike.export.untrained import identity, untrained_encoder
 from lookalike.inference.encoder import Encoder
 

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from made_layouts import Pictures
+from made_retrieval import Photographs
+
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Waiting for the disk guards against a power failure alone, which no test can make; started processes do wait.
@@ -78,6 +81,18 @@ def produce() -> Path:
 def omniglot_market() -> Path:
     """Shared handwritten characters in Market-1501's layout, read-only."""
     return _photographs("omniglot-market")
+
+
+@pytest.fixture(scope="session")
+def pictures(omniglot_market: Path) -> Pictures:
+    """Real images for the small data sets of `made_layouts`."""
+    return Pictures(sorted((omniglot_market / "query").glob("*.jpg"))[:12])
+
+
+@pytest.fixture(scope="session")
+def photographs(produce: Path) -> Photographs:
+    """Real photographs for the small data sets of `made_retrieval`."""
+    return Photographs(sorted((produce / "train").glob("*/*.jpg"))[::100])
 
 
 @pytest.fixture(scope="session")

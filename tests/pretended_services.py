@@ -101,4 +101,4 @@ def pretending(answer: Callable[[Asked], Answer], about: object = ABOUT) -> Iter
 def refusal(status: int, kind: str, message: str = "not now") -> Answer:
     """As a service says it."""
     headers = {"Retry-After": "1"} if status == 503 else {}
-    return Answer(status, {"error": {"kind": kind, "message": message}}, headers=headers)
+    return Answer(status, {"error": {"code": kind, "message": message}}, headers=headers)

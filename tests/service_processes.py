@@ -25,7 +25,7 @@ class Served:
     """
 
     def __init__(self, gallery: Path, *arguments: str, before: str = "") -> None:
-        run = f"import sys\n{before}\nfrom lookalike.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+        run = f"import sys\n{before}\nfrom lookalike.cli.main import entry\nentry()"
         command = [sys.executable, "-c", run, "serve", f"gallery={gallery}", "port=0", *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)

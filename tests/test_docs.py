@@ -1,15 +1,21 @@
 """The examples of the documentation run, and it names every figure that `evaluate` gives."""
 
 import doctest
+import json
+import os
 import re
 import shutil
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
-from lookalike import Client, Gallery, RetrievalResult, evaluate
+from lookalike import Client, Gallery, Model, RetrievalResult, evaluate
+from lookalike.data.layouts.registry import LAYOUTS
+from lookalike.serving.figures import Figures
 from lookalike.training.cpu.precision import Timed
 from services import running
 
@@ -64,3 +70,58 @@ def test_every_figure_is_explained() -> None:
     generic = {re.sub(r"@\d+$", "@k", name) for name in names}
     text = EVALUATION.read_text(encoding="utf-8")
     assert [name for name in sorted(generic) if f"`{name}`" not in text] == []
+
+
+def test_every_published_data_set_stands_with_its_protocol_and_where_its_files_are_told() -> None:
+    rows = [line.strip("| ").split(" | ") for line in EVALUATION.read_text("utf-8").splitlines() if line[:3] == "| `"]
+    protocols = {name: row for row in rows for name in re.findall(r"`([^`]+)`", row[0]) if len(row) == 6}
+    files = (DOCS / "data.md").read_text("utf-8")
+    for layout in LAYOUTS:
+        assert f"`{layout.name}`" in files, layout.name
+        if layout.standard is None:
+            continue
+        assert layout.name in protocols, layout.name
+        _, _, _, figures, average_precision, _ = protocols[layout.name]
+        assert tuple(re.findall(r"`([^`]+)`", figures)) == layout.standard.metrics, layout.name
+        assert average_precision == layout.standard.average_precision, layout.name
+
+
+SERVING = DOCS / "serving.md"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are for curl")
+def test_every_address_has_an_example_that_is_answered(produce: Path, tmp_path: Path) -> None:
+    """In their order, on a gallery of three labels; the document of the service says which addresses there are."""
+    examples = re.findall(r"^\$ (curl .*)$", SERVING.read_text(encoding="utf-8"), re.MULTILINE)
+    with Gallery.create(tmp_path / "shop", Model.pretrained("efficientnet_lite0")) as made:
+        for label in ("Kiwi", "Leek", "Lemon"):
+            made.add(sorted((produce / "train" / label).iterdir())[:3])
+        (tmp_path / "embeddings.json").write_text(json.dumps({"embeddings": made.references.embeddings[:2].tolist()}))
+    for name, file in zip(("new.jpg", "other.jpg"), sorted((produce / "train" / "Lime").iterdir()), strict=False):
+        shutil.copyfile(file, tmp_path / name)
+    asked: set[str] = set()
+    with running(Gallery.open(tmp_path / "shop")) as service:
+        host = service.address.rstrip("/")
+        for example in examples:
+            names = sorted(service.service.unknowns.listing()["items"], key=lambda item: str(item["name"]))
+            kept = {name: str(item["name"]) for name, item in zip(("NAME", "OTHER"), names, strict=False)}
+            kept.setdefault("OTHER", kept.get("NAME", ""))
+            command = f"{example} --silent --show-error --write-out '%{{stderr}}%{{http_code}}'"
+            environment = {**os.environ, "HOST": host, **kept}
+            done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, check=False)
+            assert (done.returncode, done.stderr) == (0, b"200"), f"$ {example}\n{done.stdout!r}"
+            asked.add(re.split(r"[\s\"?]", example.partition("$HOST")[2])[0])
+        document = requests.get(f"{host}/v1/openapi.json", timeout=30).json()
+    for path in document["paths"]:
+        pattern = re.sub(r"\\\{\w+\\\}", r"[^/]+", re.escape(path))
+        assert any(re.fullmatch(pattern, address) for address in asked), path
+
+
+def test_every_figure_of_a_service_is_explained() -> None:
+    text = SERVING.read_text(encoding="utf-8")
+    lines = Figures().text().decode().splitlines()
+    names = {line.split()[2] for line in lines if line.startswith("# TYPE ")}
+    assert len(names) >= 11
+    for name in names - {name for name in names if name.endswith("_created")}:
+        assert f"`{name}" in text, name

@@ -65,7 +65,7 @@ def audit(
         ManifestError: There is no data set at all, or no image in it.
         LookalikeError: Another audit writes into `output`; an extra is not installed.
     """
-    from lookalike.data.layouts import survey_data
+    from lookalike.data.reading import survey_data
     from lookalike.export.untrained import identity, untrained_encoder
     from lookalike.files import only_one
     from lookalike.inference.bundle import load_bundle

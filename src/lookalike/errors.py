@@ -2,16 +2,31 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from traceback import walk_tb
+from types import MappingProxyType
+from typing import Self
 
 _PROBLEM = "\0"  # stands before each of several: nothing typed and no name of a file can hold it
 _OWN_LINE = re.compile(f"(\n  |){_PROBLEM}")
 
 
 class LookalikeError(ValueError):
-    """What was expected, what was found and what to do about it, on one line; each of several has its own."""
+    """What was expected, what was found and what to do about it, on one line; each of several has its own.
+
+    Attributes:
+        code: One word for programs, which stays when the words change; empty where the class says enough.
+        fields: What the line names, for programs and for those who read another language.
+    """
+
+    code: str = ""
+    fields: Mapping[str, str | int | float] = MappingProxyType({})
+
+    def naming(self, code: str, **fields: str | int | float) -> Self:
+        """The same error, with its code and fields."""
+        self.code, self.fields = code, fields
+        return self
 
     def __str__(self) -> str:
         """The text, in which only the problems that `listed` joined begin lines; other line feeds are spelt out."""

@@ -30,6 +30,7 @@ from lookalike.settings.types import split_of
 if TYPE_CHECKING:
     from lookalike.data.dataset import Dataset
     from lookalike.evaluation.assessment import Assessment
+    from lookalike.evaluation.tracklets import Pool
     from lookalike.metrics.exact_grid import Similarity
     from lookalike.metrics.rerank_options import Rerank
 
@@ -306,6 +307,7 @@ class Model:
         camera_rule: bool = True,
         similarity: "Similarity" = "cosine",
         rerank: "Rerank" = "none",
+        pool: "Pool | None" = None,
     ) -> "Assessment":
         """Measures the model on a split: identifies every query from all references.
 
@@ -316,6 +318,7 @@ class Model:
             camera_rule: Leave out references of the query's own label and camera, where cameras are known.
             similarity: How embeddings are compared.
             rerank: How the order is improved.
+            pool: `mean`, `max` or `none` of the images of a tracklet; None is `mean` where there are tracklets.
 
         Raises:
             ManifestError: Problems in the data, or an empty split.
@@ -331,7 +334,7 @@ class Model:
         opened = Dataset.of(data).held_out_as(self.held_out)
         self._tell_of_known_queries(opened, split)
         on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
-        rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu")
+        rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu", pool)
         about = {**self.about, "data": opened.source["root"]}
         if self.labels and not {*self.labels} & {*opened.manifest.table["label"]}:
             about["labels_in_common"] = 0

@@ -15,7 +15,7 @@ from lookalike.auditing.file_facts import Facts
 from lookalike.auditing.findings_table import Findings
 from lookalike.cli.main import main
 from lookalike.data.exclusions import read_exclusions
-from lookalike.data.layouts import read_data, survey_data
+from lookalike.data.reading import read_data, survey_data
 from lookalike.data.tables import ManifestError
 
 

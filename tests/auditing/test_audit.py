@@ -17,7 +17,7 @@ from lookalike.auditing.findings_table import KINDS
 from lookalike.auditing.leaks import leaks
 from lookalike.cli.main import main
 from lookalike.data.exclusions import read_exclusions
-from lookalike.data.layouts import read_data, survey_data
+from lookalike.data.reading import read_data, survey_data
 from lookalike.export.untrained import identity
 from lookalike.inference.encoder import Encoder
 from lookalike.reports.audit_page import page

@@ -12,7 +12,7 @@ from lookalike.auditing.bad_files import check_files
 from lookalike.auditing.file_facts import gather
 from lookalike.auditing.findings_table import Findings
 from lookalike.data.images import read_image
-from lookalike.data.layouts import survey_data
+from lookalike.data.reading import survey_data
 from lookalike.export.untrained import identity
 
 

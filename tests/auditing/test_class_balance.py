@@ -5,7 +5,7 @@ from pathlib import Path
 from image_folders import csv, pictures
 from lookalike.auditing.class_balance import check_balance
 from lookalike.auditing.findings_table import Findings
-from lookalike.data.layouts import survey_data
+from lookalike.data.reading import survey_data
 
 
 def balance(root: Path) -> set[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ from audits import findings_of, look, untrained
 from lookalike.auditing import file_facts
 from lookalike.auditing.audit import audit
 from lookalike.auditing.file_facts import gather, wrong_suffix
-from lookalike.data.layouts import survey_data
+from lookalike.data.reading import survey_data
 from lookalike.files import DiskFullError
 
 

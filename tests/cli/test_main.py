@@ -136,7 +136,7 @@ def test_ctrl_c_is_one_line() -> None:
 import os, signal, sys
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "lookalike.data.layouts":
+        if name == "lookalike.data.reading":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
 """
@@ -168,3 +168,34 @@ def test_a_missing_package_is_named() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"lookalike: this needs the package torch: {install('train')}"
     assert "Traceback" in command(code, "train", "data.root=/no where", "--debug").stderr
+
+
+ENDED = """
+import os, sys
+from tempfile import TemporaryDirectory
+from lookalike.cli import main
+
+class Unloaded:
+    def __del__(self, write=os.write):
+        write(1, b"unloaded\\n")
+
+def run(arguments):
+    sys.left = TemporaryDirectory(prefix="lookalike-")
+    globals()['libraries'] = Unloaded()
+    print(sys.left.name)
+    return int(arguments[1])
+
+main.main = run
+main.entry()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unloaded"), [(["serve", "0"], False), (["serve", "2"], True), (["eval", "0"], True)]
+)
+def test_a_service_removes_its_temporary_files_and_ends_without_unloading(arguments: list[str], unloaded: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED, *arguments], capture_output=True, text=True)
+    folder, *more = done.stdout.splitlines()
+    assert not Path(folder).exists()
+    assert more == (["unloaded"] if unloaded else [])
+    assert done.returncode == int(arguments[1])

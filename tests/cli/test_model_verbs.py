@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lookalike.cli.main import main
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.inference.bundle import load_bundle
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(-\d+)?")

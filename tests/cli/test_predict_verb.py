@@ -60,7 +60,9 @@ def test_the_json_and_the_picture_of_a_folder(
         assert item["truth"] == "digit 0"
         similarity = [neighbour["similarity"] for neighbour in item["neighbours"]]
         assert similarity == sorted(similarity, reverse=True)
-        assert all(Path(n["path"]).is_file() and Path(n["path"]).parent.name == n["label"] for n in item["neighbours"])
+        assert all(
+            Path(n["source"]).is_file() and Path(n["source"]).parent.name == n["label"] for n in item["neighbours"]
+        )
     right = sum(item["label"] == "digit 0" for item in content["items"])
     printed = capsys.readouterr().out
     assert f"{right} of 4 right, taking the name of the folder as the label" in printed
@@ -152,7 +154,7 @@ def test_a_gallery_that_moved(bundle_path: Path, digits: Path, here: Path, capsy
     said = " ".join(capsys.readouterr().err.split())
     assert "2 of the 2 known images in the picture are not there (first: /elsewhere/train/digit " in said
     assert "if they moved, give gallery_root=<the folder that they are below now>" in said
-    paths = [neighbour["path"] for neighbour in written(here)["items"][0]["neighbours"]]
+    paths = [neighbour["source"] for neighbour in written(here)["items"][0]["neighbours"]]
     assert all(path.startswith("/elsewhere/train/digit ") for path in paths)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from image_folders import column, picture, pictures
 from lookalike.data.image_files import find_broken
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 
 

@@ -9,8 +9,8 @@ from image_folders import column, csv, pictures
 from lookalike import Dataset
 from lookalike.cli.main import main
 from lookalike.data.column_names import own_columns
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import write_table
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 
 OURS = ("path", "label", "split", "camera", "site", "x1")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lookalike import Dataset, Model
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 
 
 @pytest.fixture

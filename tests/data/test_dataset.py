@@ -12,7 +12,11 @@ from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError
 from lookalike.settings.data import Columns, Data, HeldOut
 
-NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)}
+NOTHING_ELSE = {"split": None, "test_share": None, "images": None, "columns": dict.fromkeys(Columns.model_fields)} | {
+    "pattern": None,
+    "layout": "auto",
+    "fold": None,
+}
 
 
 def test_folders_are_counted_by_label_and_split(digits: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from lookalike.cli.main import main
 from lookalike.data import example as demo
 from lookalike.data.example import DemoError, fetch_grocery, find_example, write_digits
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 
 
 def archive(classes: int = 50, comment: str = demo.COMMIT) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from image_folders import pictures
 from lookalike.data.exclusions import add_exclusions, find_exclusions, read_exclusions, without
-from lookalike.data.layouts import read_data
+from lookalike.data.reading import read_data
 from lookalike.data.tables import ManifestError
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from image_folders import column, csv, pictures
 from lookalike.data.hold_out import hold_out_images, hold_out_people
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 
 
 def test_hold_out_is_a_function_of_the_seed_and_leaves_every_class_an_image(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from image_folders import pictures
 from lookalike.data.image_files import PassedOver, find_broken, find_images, gallery_above
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.inference.queries import find_queries
 from market_layout import SMALL, layout
 from pictures import JPEG, PNG

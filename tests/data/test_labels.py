@@ -7,7 +7,7 @@ import pytest
 
 from image_folders import column, csv, pictures
 from lookalike.data.labels import alike, alike_note, as_label, printed_key, stripped_note, written
-from lookalike.data.layouts import read_data, read_manifest
+from lookalike.data.reading import read_data, read_manifest
 
 
 @pytest.mark.parametrize("padded", ["Kiwi ", " Kiwi", "\tKiwi\n", "Kiwi\u00a0", "\u3000Kiwi", "\u2009Kiwi\u2028"])

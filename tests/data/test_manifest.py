@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from image_folders import column, csv, picture, pictures
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import write_table
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from lookalike.data import market_archive
 from lookalike.data.image_files import find_broken
-from lookalike.data.layouts import read_data, read_manifest
-from lookalike.data.market import market_root
+from lookalike.data.layouts.market import market_root
 from lookalike.data.market_archive import MarketError, unpack
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
 from market_layout import SMALL, TINY_JPEG, files_below, layout, rows
 

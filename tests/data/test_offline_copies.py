@@ -14,17 +14,17 @@ from PIL import Image
 from image_folders import random_picture
 from lookalike.data.image_files import find_broken, find_images
 from lookalike.data.images import read_image
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import AugmentError, default_output, make_copies
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.files import DiskFullError
 
 MAKE = """
 import resource, signal, sys
 from pathlib import Path
 from lookalike.data.offline_copies import make_copies
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
 data, output, per_class, room = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

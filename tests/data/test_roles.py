@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from image_folders import csv, pictures
-from lookalike.data.layouts import read_manifest
 from lookalike.data.protocol import Protocol
+from lookalike.data.reading import read_manifest
 
 
 def protocol(folder: Path, text: str) -> Protocol:

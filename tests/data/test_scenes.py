@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from image_folders import csv, pictures
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import tidy
+from lookalike.data.reading import read_manifest
 from lookalike.data.scenes import scenes_of, torn_note
 
 

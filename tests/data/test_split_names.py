@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from image_folders import column, csv, pictures
-from lookalike.data.layouts import has_layout, read_manifest
+from lookalike.data.reading import has_layout, read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.settings.split_names import split_named
 

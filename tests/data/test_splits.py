@@ -11,8 +11,8 @@ import pytest
 import lookalike
 from image_folders import column, csv, pictures
 from lookalike import Dataset
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import tidy
+from lookalike.data.reading import read_manifest
 from lookalike.data.scenes import scenes_of
 from lookalike.data.splits import divide, sites_of
 from lookalike.data.tables import ManifestError

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from image_folders import column, csv, pictures
-from lookalike.data.layouts import read_data, read_manifest
 from lookalike.data.manifest import boxes_of, write_table
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.table_file import MOST_COLUMNS, decode, read_csv, read_parquet
 from lookalike.data.tables import ManifestError
 

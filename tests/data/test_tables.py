@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from image_folders import column, csv, pictures
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import boxes_of
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 
 ODD_LABELS = [

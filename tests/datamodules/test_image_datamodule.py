@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from lookalike.data.images import read_image
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.image_rows import Features
 from lookalike.datamodules.online_transforms import OnlineTransforms

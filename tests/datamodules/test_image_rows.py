@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lookalike.data.images import read_image
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms, sample_seed
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lookalike import LookalikeError
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.evaluation.assessment import Assessment, assess, worst_rows
 from lookalike.evaluation.identify import Rules
 from lookalike.inference.bundle import load_bundle

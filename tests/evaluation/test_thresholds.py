@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.protocol import Protocol
+from lookalike.data.reading import read_manifest
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import evaluate_rows
 from lookalike.evaluation.thresholds import open_set_of, same_images

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import evaluate_rows

@@ -12,8 +12,8 @@ import pytest
 from lookalike.cli.arguments import read_settings
 from lookalike.data.image_files import find_images
 from lookalike.data.images import ImageError
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.devices import openvino_core
 from lookalike.evaluation.embed import embed_protocol

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_manifest
 from lookalike.export import nncf_int8
 from lookalike.export.int8 import quantize
 from lookalike.export.nncf_int8 import QuantizeError
@@ -46,7 +46,7 @@ socket.socket.connect = socket.getaddrinfo = nobody
 {before}
 print("OURS", flush=True)
 from lookalike.inference.bundle import load_bundle
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.export.int8 import quantize
 manifest = read_manifest(Path({data!r}))
 made, found = quantize(load_bundle(Path({bundle!r})), manifest, Path({out!r}), images=5, max_loss=1.0)

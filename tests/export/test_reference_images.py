@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from lookalike.data.images import read_image
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_manifest
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.export.nncf_int8 import QuantizeError
 from lookalike.export.reference_images import ReferenceImages

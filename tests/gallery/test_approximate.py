@@ -107,8 +107,8 @@ def test_a_prediction_says_how_it_was_searched(
         "probes": gallery.index.probes,
         "seconds": round(gallery.index.seconds, 3),
     }
-    near = {item.neighbours[0].path for item in made}
-    assert near == {item.neighbours[0].path for item in exact}, "every image finds itself"
+    near = {item.neighbours[0].source for item in made}
+    assert near == {item.neighbours[0].source for item in exact}, "every image finds itself"
     assert gallery.predict([], k=2, index="ivf").index == gallery.index
     assert gallery.predict(files[0], index="ivf").label == exact[0].label
     only = gallery.predict(files, index="ivf", unless={"label": "digit 3"})

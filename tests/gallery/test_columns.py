@@ -167,9 +167,9 @@ def test_a_prediction_is_made_of_what_a_filter_leaves(shelved: Gallery, digits: 
     assert {near.label for near in among.neighbours} == {"digit 1", "shelved"}
     assert len(among.neighbours) == 14, "k is larger than what is left"
     everything = shelved.predict(file, k=1000).neighbours
-    kept = [near for near in everything if near.path in {other.path for other in among.neighbours}]
-    assert [(near.path, near.similarity) for near in kept] == [
-        (near.path, near.similarity) for near in among.neighbours
+    kept = [near for near in everything if near.source in {other.source for other in among.neighbours}]
+    assert [(near.source, near.similarity) for near in kept] == [
+        (near.source, near.similarity) for near in among.neighbours
     ], "in the order, and with the similarities, of a search without filters"
 
 

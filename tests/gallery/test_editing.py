@@ -42,17 +42,17 @@ def test_a_label_is_renamed_and_never_into_one_that_is_there(gallery: Gallery) -
 
 
 def test_labels_are_merged_and_counted(gallery: Gallery, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gallery.merge(["digit 1", "digit 2", "digit 1"], into="digit 2") == 10
+    assert gallery.merge(["digit 1", "digit 2", "digit 1"], to="digit 2") == 10
     assert "10 images have the label 'digit 2' now that had another" in " ".join(capsys.readouterr().err.split())
     assert gallery.labels == {"digit 0": 10, "digit 2": 20, "digit 3": 10, "digit 4": 10}
-    assert gallery.merge((name for name in ("digit 0", "digit 2")), into="low") == 30
+    assert gallery.merge((name for name in ("digit 0", "digit 2")), to="low") == 30
     merged = {"digit 3": 10, "digit 4": 10, "low": 30}
     with pytest.raises(GalleryError, match=r"has no label 'digit 1'; did you mean digit"):
-        gallery.merge(["digit 3", "digit 1"], into="low")
+        gallery.merge(["digit 3", "digit 1"], to="low")
     with pytest.raises(GalleryError, match="merge: expected one label or several, got none"):
-        gallery.merge([], into="low")
+        gallery.merge([], to="low")
     with pytest.raises(GalleryError, match="label ' ': expected text that is not empty"):
-        gallery.merge("low", into=" ")
+        gallery.merge("low", to=" ")
     assert gallery.labels == merged
 
 

@@ -41,7 +41,7 @@ def test_it_answers_as_the_bundle_that_knows_the_same_images(gallery: Gallery, m
             of_bundle.score,
             of_bundle.truth,
         )
-        assert [near.path for near in of_gallery.neighbours] == [near.path for near in of_bundle.neighbours]
+        assert [near.source for near in of_gallery.neighbours] == [near.source for near in of_bundle.neighbours]
         assert [near.similarity for near in of_gallery.neighbours] == [near.similarity for near in of_bundle.neighbours]
     assert len(gallery) == 50
     assert gallery.labels == {f"digit {number}": 10 for number in range(5)}
@@ -296,7 +296,7 @@ def test_a_second_process_sees_every_change(gallery: Gallery, bundle_path: Path,
         assert reader.stdout.readline().strip() == "50"
         gallery.add(files_of(digits, "test/digit 0/*.png"), labels="new")
         assert ask() == "54|digit 0|digit 1|digit 2|digit 3|digit 4|new"
-        gallery.merge("digit 4", into="new")
+        gallery.merge("digit 4", to="new")
         assert ask() == "54|digit 0|digit 1|digit 2|digit 3|new"
         gallery.remove(label="new")
         assert ask() == "40|digit 0|digit 1|digit 2|digit 3"

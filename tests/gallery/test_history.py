@@ -144,7 +144,7 @@ def test_what_cannot_be_undone_says_why(store: SqlStore, number: int, text: str)
 def test_an_image_that_is_enrolled_again_does_not_come_back_beside_itself(store: SqlStore) -> None:
     store.add([row("a", 1), row("a", 2)], "")
     store.remove("label", ["a"], "")
-    assert store.add_new([row("b", 2)], "") == ([3], 1), "what was removed is not there"
+    assert store.add_new([row("b", 2)], "") == ([3], 1, 0), "what was removed is not there"
     with pytest.raises(HistoryError, match=r"^change 2: its image 2 is enrolled again as 3: remove that first$"):
         store.undo(2, "")
     assert state(store) == {3: "b"}

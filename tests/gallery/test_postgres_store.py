@@ -246,6 +246,45 @@ def test_others_ask_it_by_sql(server: Server, store: PostgresStore) -> None:
     ) == [("/photographs/17.jpg",)]
 
 
+def test_whoever_may_use_a_gallery_may_use_it_when_its_owner_brought_it_forward(
+    server: Server, store: PostgresStore, place: str
+) -> None:
+    server.sql("CREATE ROLE \"a worker\" LOGIN PASSWORD 'worker-secret'")
+    for rights in ("USAGE ON SCHEMA", "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA"):
+        server.sql(f'GRANT {rights} "{schema(store)}" TO "a worker"')
+    store.add([row("a", 1)], "")
+    server.sql(f'DROP TABLE "{schema(store)}".facts')
+    server.sql(f"UPDATE \"{schema(store)}\".about SET value = '3' WHERE name = 'schema'")
+    workers = server.url(schema(store), user="a%20worker", password="worker-secret")
+    with pytest.raises(StoreError, match=r"of an earlier version, and not brought forward \(permission denied for sch"):
+        PostgresStore(workers)
+    server.sql(f'GRANT CREATE ON SCHEMA "{schema(store)}" TO "a worker"')
+    with pytest.raises(StoreError, match=r"not brought forward \(must be owner of table events\): let its owner open"):
+        PostgresStore(workers)
+    PostgresStore(place).close()
+    with closing(PostgresStore(workers)) as worker:
+        assert worker.confirm([1], "") == (1, [])
+        assert worker.undo(2, "") == 1
+
+
+def test_a_gallery_that_is_closed_meanwhile_gets_no_new_connection(store: PostgresStore) -> None:
+    """By a thread, as another waits for its turn to write."""
+    with store._writing_turn:
+        raised: list[pytest.ExceptionInfo[StoreError]] = []
+
+        def add() -> None:
+            with pytest.raises(StoreError, match=r"closed: open the gallery again with Gallery\.open") as caught:
+                store.add([row("a", 1)], "")
+            raised.append(caught)
+
+        waiting = threading.Thread(target=add)
+        waiting.start()
+        store.close()
+    waiting.join()
+    assert len(raised) == 1
+    assert not store._sessions
+
+
 def test_rights_are_the_servers(server: Server, store: PostgresStore) -> None:
     server.sql("CREATE ROLE guest LOGIN PASSWORD 'guest-secret'")
     place = server.url(schema(store), user="guest", password="guest-secret")
@@ -286,7 +325,7 @@ def test_a_gallery_dropped_while_in_use(server: Server, store: PostgresStore, pl
 @pytest.mark.parametrize(
     ("statement", "text"),
     [
-        ("UPDATE about SET value = '4' WHERE name = 'schema'", rf"gallery schema 4, .* up to {SCHEMA}: pip install -U"),
+        ("UPDATE about SET value = '5' WHERE name = 'schema'", rf"gallery schema 5, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
         ("DROP TABLE about", r"no gallery there: make one with lookalike gallery create gallery=<that address>"),
     ],
@@ -327,7 +366,7 @@ def test_what_cannot_be_kept_is_told_and_nothing_changes(
 
 def test_the_password_is_nowhere(store: PostgresStore, server: Server) -> None:
     assert store.name == f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery={schema(store)}"
-    assert PASSWORD not in f"{store!r} {store.__dict__} {store._session!r}"
+    assert PASSWORD not in f"{store!r} {store.__dict__} {store._sessions!r}"
 
 
 def test_it_is_searched_as_a_folder_is(

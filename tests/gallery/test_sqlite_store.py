@@ -166,7 +166,7 @@ def test_a_damaged_file_is_named(store: SqliteStore, file: Path, spoil) -> None:
 @pytest.mark.parametrize(
     ("statement", "text"),
     [
-        ("UPDATE about SET value = '4' WHERE name = 'schema'", rf"gallery schema 4, .* up to {SCHEMA}: pip install -U"),
+        ("UPDATE about SET value = '5' WHERE name = 'schema'", rf"gallery schema 5, .* up to {SCHEMA}: pip install -U"),
         ("DELETE FROM about WHERE name = 'schema'", r"gallery schema missing, this version reads up to"),
         ("DELETE FROM about WHERE name = 'fingerprint'", r"does not say its fingerprint: copy the gallery again"),
         ("DROP TABLE about", r"cannot be used \(no such table: about\)"),
@@ -269,3 +269,24 @@ def test_a_removed_file_is_not_read_on(store: SqliteStore, file: Path) -> None:
             ReplacedError, match=r"gallery\.sqlite: was removed or replaced meanwhile: open the gallery"
         ):
             ask()
+
+
+def test_threads_read_while_the_file_is_written_anew(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the moment before the log is emptied, when it would be held."""
+    store.add([row("a"), row("b")], "")
+    store.remove("id", [2], "")
+    answers: list[list[str]] = []
+    connect = sqlite_store._connect
+
+    def connected(file: Path) -> sqlite3.Connection:
+        made = connect(file)
+        with ThreadPoolExecutor() as threads:
+            made.execute("BEGIN IMMEDIATE")
+            answers.append(threads.submit(labels, store).result(20))
+            made.execute("COMMIT")
+        return made
+
+    monkeypatch.setattr(sqlite_store, "_connect", connected)
+    store.compact()
+    store.forget("label", ["a"], "")
+    assert answers == [["a"], [], []]

@@ -13,7 +13,7 @@ from lookalike.errors import LookalikeError
 from lookalike.gallery import stores
 from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.postgres_store import PostgresStore
-from lookalike.gallery.rows import OtherLabelError, Row, StoreError
+from lookalike.gallery.rows import MissingError, OtherLabelError, Row, StoreError
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_store import SqliteStore
 from lookalike.gallery.stores import create_store, need_no_gallery, open_store
@@ -62,9 +62,9 @@ def test_an_image_is_the_same_by_its_thumbnail_and_one_thing_more(store: SqlStor
     assert store.add([first], "") == [1]
     other = b"\x00\x00\x80\x3f\x00\x00\x80\x3f"
     same = [replace(first, source="y.jpg"), replace(first, embedding=other)]
-    assert store.add_new(same, "") == ([1, 1], 0)
+    assert store.add_new(same, "") == ([1, 1], 0, 0)
     new = [replace(first, thumbnail=b"t"), replace(first, source="y.jpg", embedding=other)]
-    assert store.add_new([*new, *same], "") == ([2, 3, 1, 1], 2)
+    assert store.add_new([*new, *same], "") == ([2, 3, 1, 1], 2, 0)
 
 
 def test_numbers_are_never_used_twice(store: SqlStore) -> None:
@@ -103,7 +103,7 @@ def test_what_changes_nothing_leaves_no_trace(store: SqlStore) -> None:
     assert store.remove("source", ["/z.jpg"], "") == (0, [])
     assert store.forget("label", ["z"], "") == 0
     assert not store.erase(), "nothing was forgotten"
-    assert store.add_new([row("a")], "") == ([1], 0)
+    assert store.add_new([row("a")], "") == ([1], 0, 0)
     with pytest.raises(OtherLabelError, match="1 images have another label") as caught:
         store.add_new([row("b", "y.jpg"), replace(row("a"), label="b")], "")
     assert [(new.label, label) for new, label in caught.value.others] == [("b", "a")]
@@ -251,3 +251,32 @@ def test_a_file_is_no_folder_of_a_gallery(tmp_path: Path) -> None:
             make(tmp_path / "shop")
     need_no_gallery(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_threads_read_while_another_process_writes(store: SqlStore, place: Place) -> None:
+    store.add([row("a")], "")
+    with closing(place.open()) as other, ThreadPoolExecutor() as threads:
+        with other._open(), other._writing():
+            renamed = threads.submit(store.rename, "a", "b", "")
+            answers = [threads.submit(lambda: (store.version, labels(store))).result(20) for _ in range(5)]
+            assert not renamed.done()
+        assert renamed.result(60) == (1, 0)
+    assert answers == [(1, ["a"])] * 5
+    assert labels(store) == ["b"]
+
+
+def test_several_are_forgotten_or_none(store: SqlStore) -> None:
+    store.add([row("a"), row("b")], "")
+    for column, values in (("label", ["a", "c"]), ("id", [2, 3])):
+        with pytest.raises(MissingError, match="1 are not there") as raised:
+            store.forget(column, values, "", all_there=True)
+        assert raised.value.values == values[1:]
+    assert (labels(store), store.version) == (["a", "b"], 1)
+    assert store.forget("label", ["a", "b"], "", all_there=True) == 2
+
+
+def test_what_is_given_back_leaves_threads_reading(store: SqlStore) -> None:
+    store.add([row("a", f"{number}.jpg") for number in range(200)], "")
+    store.forget("id", list(range(1, 150)), "")
+    assert store.compact() >= 0
+    assert len(labels(store)) == 51

@@ -54,7 +54,7 @@ def test_rows_stand_in_their_order_with_their_columns(bundle_path: Path, capsys:
     files = [Path("1-1.png"), Path("0-0.png"), Path("1-1.png")]
     for row, item in zip(rows, predict(openvino_encoder(bundle), bundle.references, files, 3, source="t"), strict=True):
         near = item.neighbours[0]
-        assert (row["label"], float(row["score"]), row["nearest"]) == (item.label, item.score, near.path)
+        assert (row["label"], float(row["score"]), row["nearest"]) == (item.label, item.score, near.source)
         assert float(row["similarity"]) == pytest.approx(near.similarity)
         assert (row["unknown"], row["error"]) == ("false", "")
     assert not Path("predictions").exists()

@@ -43,7 +43,7 @@ def test_a_training_image_finds_itself_first(bundle_path: Path, digits: Path) ->
     for item, file in zip(
         predict(openvino_encoder(bundle), bundle.references, files, 1, source="tiny"), files, strict=True
     ):
-        assert Path(item.neighbours[0].path) == file.resolve()
+        assert Path(item.neighbours[0].source) == file.resolve()
         assert item.neighbours[0].similarity == pytest.approx(1, abs=1e-5)
 
 
@@ -71,7 +71,7 @@ def test_predictions_are_a_sequence_of_plain_values(answered: Predictions, bundl
     assert content["fingerprint"] == load_bundle(bundle_path).fingerprint
     first, _, last = content["items"]
     assert list(first) == ["image", "label", "score", "truth", "neighbours"]
-    assert [list(near) for near in first["neighbours"]] == [["rank", "label", "path", "similarity"]] * 4
+    assert [list(near) for near in first["neighbours"]] == [["rank", "label", "source", "similarity"]] * 4
     assert (last["label"], last["neighbours"], last["error"].partition(":")[0]) == (None, [], "gone.png")
     assert replace(answered, rejection=Rejection(0.5)).to_dict()["threshold"] == 0.5
 

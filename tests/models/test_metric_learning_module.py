@@ -7,8 +7,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.market_datamodule import MarketDataModule
 from lookalike.datamodules.sampler import ShuffledBatches

@@ -17,7 +17,7 @@ from audits import untrained
 from browser import Elements, asked, faint_texts, needs_browser, opened, stands_alone
 from lookalike.auditing.audit import Audit, audit
 from lookalike.auditing.findings_table import KINDS
-from lookalike.data.layouts import survey_data
+from lookalike.data.reading import survey_data
 from lookalike.export.untrained import identity
 from lookalike.reports.audit_page import page
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.protocol import Protocol
+from lookalike.data.reading import read_manifest
 from lookalike.reports.map import lay_out
 
 

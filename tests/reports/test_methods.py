@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.model import Model
 from lookalike.reports.methods import methods_of
 from lookalike.reports.model_report import Report, gather

@@ -16,8 +16,8 @@ import pytest
 from browser import asked, faint_texts, needs_browser, opened, stands_alone
 from lookalike import Dataset
 from lookalike.cli.main import main
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_manifest
 from lookalike.inference.bundle import load_bundle
 from lookalike.reports.model_page import page, sentence
 from lookalike.reports.model_report import Report

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
+from lookalike.data.reading import read_manifest
 from lookalike.reports.model_plots import MOST_LABELS, draw, most_confused
 from lookalike.reports.model_report import Report
 

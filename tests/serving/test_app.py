@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from threading import current_thread
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 import pytest
@@ -49,6 +49,7 @@ def requests_of(file: bytes, unknown: str) -> dict[tuple[str, str], tuple[type[B
     return {
         ("POST", "/v1/predict"): (answers.PredictAnswer, sent(file, k="3")),
         ("POST", "/v1/embed"): (answers.EmbedAnswer, sent(file, b"none")),
+        ("POST", "/v1/preview"): (None, sent(file)),
         ("POST", "/v1/search"): (answers.SearchAnswer, {"json": {"embeddings": embeddings, "k": 2}}),
         ("GET", "/v1/gallery"): (answers.GalleryAnswer, {}),
         ("GET", "/v1/labels"): (answers.LabelsAnswer, {}),
@@ -59,11 +60,13 @@ def requests_of(file: bytes, unknown: str) -> dict[tuple[str, str], tuple[type[B
         ("POST", "/v1/gallery/add"): (answers.AddAnswer, sent(file, b"none", label="new")),
         ("POST", "/v1/gallery/rename"): (answers.ChangeAnswer, {"json": {"label": "digit 1", "to": "one"}}),
         ("POST", "/v1/gallery/merge"): (answers.ChangeAnswer, {"json": {"labels": ["one", "new"], "to": "digit 1"}}),
-        ("POST", "/v1/gallery/move"): (answers.ChangeAnswer, {"json": {"images": [3], "to": "moved"}}),
-        ("POST", "/v1/gallery/remove"): (answers.ChangeAnswer, {"json": {"images": [3], "note": "bad"}}),
-        ("POST", "/v1/gallery/undo"): (answers.ChangeAnswer, {"json": {"change": 6}}),
+        ("POST", "/v1/gallery/move"): (answers.ChangeAnswer, {"json": {"image": [3], "to": "moved"}}),
+        ("POST", "/v1/gallery/confirm"): (answers.ChangeAnswer, {"json": {"image": 4}}),
+        ("POST", "/v1/gallery/remove"): (answers.ChangeAnswer, {"json": {"image": 3, "note": "bad"}}),
+        ("POST", "/v1/gallery/undo"): (answers.ChangeAnswer, {"json": {"change": 7}}),
         ("POST", "/v1/gallery/forget"): (answers.ChangeAnswer, {"json": {"label": "moved"}}),
-        ("GET", "/v1/unknown"): (answers.UnknownAnswer, {}),
+        ("GET", "/v1/unknown"): (answers.KeptImagesAnswer, {}),
+        ("GET", "/v1/unknown/groups"): (answers.UnknownAnswer, {}),
         ("GET", "/v1/unknown/{name}/thumbnail"): (None, {}),
         ("POST", "/v1/unknown/enrol"): (answers.ChangeAnswer, {"json": {"names": [unknown], "label": "kept"}}),
         ("POST", "/v1/unknown/discard"): (answers.ChangeAnswer, {"json": {"names": []}}),
@@ -92,7 +95,8 @@ def test_every_operation_answers_what_the_document_says(served: Running, digits:
         answer = requests.request(method, address, timeout=30, **options)
         if kind is None:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg"), path
-            assert Image.open(io.BytesIO(answer.content)).size == (160, 160)
+            size = 480 if path.endswith("preview") else 160
+            assert Image.open(io.BytesIO(answer.content)).size == (size, size)
         else:
             values = checked(kind, answer)
             assert json.dumps(values, allow_nan=False), path
@@ -135,11 +139,13 @@ def test_the_document_shows_right_examples(served: Running) -> None:
         for field, about in schema["properties"].items() if kind else []:
             for example in about.get("examples", []):
                 part = kind.model_fields[field if field in kind.model_fields else f"{field}_"]
-                assert isinstance(example, part.annotation) or part.annotation is not type(example)
+                assert isinstance(
+                    example, get_origin(part.annotation) or part.annotation
+                ) or part.annotation is not type(example)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "kind", "text"),
+    ("method", "path", "status", "code", "text"),
     [
         ("GET", "/v2/labels", 404, "no_such_address", "GET /v2/labels: Not Found: see /v1/openapi.json"),
         ("GET", "/v1/labels/", 404, "no_such_address", "see /v1/openapi.json"),
@@ -162,11 +168,11 @@ def test_the_document_shows_right_examples(served: Running) -> None:
     ],
 )
 def test_what_is_not_done_is_told_in_one_form(
-    served: Running, method: str, path: str, status: int, kind: str, text: str
+    served: Running, method: str, path: str, status: int, code: str, text: str
 ) -> None:
     answer = requests.request(method, served.address.rstrip("/") + path, timeout=30)
     error = ErrorAnswer.model_validate(answer.json(), strict=True).error
-    assert (answer.status_code, error.kind) == (status, kind)
+    assert (answer.status_code, error.code) == (status, code)
     assert text in error.message
     assert "\n" not in error.message
     assert answer.headers["x-request-id"]
@@ -175,7 +181,7 @@ def test_what_is_not_done_is_told_in_one_form(
 def test_undo_of_what_cannot_be_undone_is_a_conflict(served: Running) -> None:
     answer = requests.post(f"{served.address}v1/gallery/undo", json={"change": 99}, timeout=30)
     error = ErrorAnswer.model_validate(answer.json(), strict=True).error
-    assert (answer.status_code, error.kind) == (409, "history")
+    assert (answer.status_code, error.code) == (409, "history")
     assert error.message == "change 99: there is none of that number; they go from 1 to 1"
 
 
@@ -186,7 +192,7 @@ def test_no_answer_says_where_the_gallery_is(served: Running, file: bytes) -> No
     assert (made.json()["bundle"], place in made.text) == ("shop", False)
     for verb, values, text in (
         ("rename", {"label": "leek", "to": "x"}, "shop: has no label 'leek'"),
-        ("remove", {"images": [999]}, "remove: image=999 is not in shop: gallery list label=<label> shows"),
+        ("remove", {"image": [999]}, "remove: image=999 is not in shop: gallery list label=<label> shows"),
     ):
         refused = requests.post(f"{served.address}v1/gallery/{verb}", json=values, timeout=30)
         assert refused.json()["error"]["message"].startswith(text)
@@ -199,7 +205,7 @@ def test_several_labels_are_taken_out_in_one_change(served: Running) -> None:
         assert done.json() == {"change": number, "images": 20}
     for label in ([], [""], 3, ["x"] * 10_001):
         wrong = requests.post(f"{served.address}v1/gallery/remove", json={"label": label}, timeout=30)
-        assert wrong.json()["error"]["kind"] == "options"
+        assert wrong.json()["error"]["code"] == "options"
 
 
 def test_the_log_is_read_part_by_part(served: Running) -> None:
@@ -243,9 +249,9 @@ def test_the_log_says_why_and_has_no_probes(
         figures = requests.get(f"{served.address}metrics", timeout=30).text
     lines = lines_of(caplog)
     assert set(lines) == {"/v1/labels", "/v1/gallery/images", "/v1/no", "/static/main.js", "/v1/gallery/undo"}
-    assert [lines["/v1/labels"][name] for name in ("kind", "system", "errno")] == ["store", "OSError", errno.ENOSPC]
-    assert (lines["/v1/no"]["kind"], lines["/v1/gallery/undo"]["kind"]) == ("no_such_address", "history")
-    assert "kind" not in lines["/static/main.js"]
+    assert [lines["/v1/labels"][name] for name in ("code", "system", "errno")] == ["store", "OSError", errno.ENOSPC]
+    assert (lines["/v1/no"]["code"], lines["/v1/gallery/undo"]["code"]) == ("no_such_address", "history")
+    assert "code" not in lines["/static/main.js"]
     for route, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/static", 200), ("other", 404)):
         assert f'requests_total{{method="GET",route="{route}",status="{status}"}} ' in figures
 
@@ -258,7 +264,7 @@ def test_a_fault_is_told_without_its_text(served: Running, monkeypatch: pytest.M
     monkeypatch.setattr(type(served.service), "labels", lambda service: fails())
     answer = requests.get(f"{served.address}v1/labels", timeout=30)
     error = ErrorAnswer.model_validate(answer.json(), strict=True).error
-    assert (answer.status_code, error.kind) == (500, "fault")
+    assert (answer.status_code, error.code) == (500, "fault")
     assert "secret" not in answer.text
     assert requests.get(f"{served.address}v1/gallery/log", timeout=30).status_code == 200
 
@@ -324,5 +330,5 @@ def test_answers_are_encoded_beside_the_loop(served: Running, monkeypatch: pytes
     embeddings = np.eye(served.service.encoder.size)[:2].tolist()
     requests.post(f"{served.address}v1/search", json={"embeddings": embeddings}, timeout=30).raise_for_status()
     requests.get(f"{served.address}v1/gallery/health", timeout=30).raise_for_status()
-    requests.get(f"{served.address}v1/unknown", timeout=30).raise_for_status()
+    requests.get(f"{served.address}v1/unknown/groups", timeout=30).raise_for_status()
     assert [name.partition("_")[0] for name in threads] == ["asking", "asking", "grouping"]

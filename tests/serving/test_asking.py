@@ -20,7 +20,8 @@ def broken(tmp_path: Path) -> Path:
 def test_many_embeddings_are_asked_in_parts(client: Client, served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = served.service.gallery.references.embeddings
     expected = served.service.gallery.search(embeddings, 3)
-    monkeypatch.setattr("lookalike.serving.asking._PAGE", 7)
+    for module in ("asking", "reading"):
+        monkeypatch.setattr(f"lookalike.serving.{module}.PAGE", 7)
     for got, wanted in zip(client.search(embeddings, 3), expected, strict=True):
         assert got.dtype == wanted.dtype
         np.testing.assert_array_equal(got, wanted)
@@ -43,7 +44,7 @@ def test_an_embedding_of_what_cannot_be_used(client: Client, digits: Path, broke
 def test_an_image_that_cannot_be_used_alone(client: Client, broken: Path) -> None:
     with pytest.raises(ServiceError, match=r"^broken\.png: not an image, whatever its name says") as raised:
         client.predict(broken)
-    assert (raised.value.status, raised.value.kind) == (422, "image")
+    assert (raised.value.status, raised.value.code) == (422, "image")
     with pytest.raises(
         ImageError, match="image 1: expected a path, bytes, a uint8 array or a picture of Pillow, got int"
     ):

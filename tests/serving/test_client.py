@@ -15,12 +15,11 @@ from PIL import Image
 
 from lookalike import Client, Gallery, LookalikeError, Model, Prediction, Predictions, ServiceError
 from lookalike.data.images import ImageError
-from lookalike.gallery.health import health_of
 from lookalike.inference.references import GalleryError
 from services import Running, running, write_tokens
 
 Either = Gallery | Client
-OWN = {"created", "bundle", "time", "query", "thumbnail", "days"}  # what differs between two galleries
+OWN = {"created", "bundle", "time", "query", "thumbnail", "days", "kept"}  # what differs between two galleries
 PLACES = {"path", "source", "image"}  # a service keeps the name of a file, without its folders
 
 
@@ -43,7 +42,7 @@ def result_of(done: Callable[[Either], Any], gallery: Either, path: Path) -> Any
     try:
         return plain(done(gallery))
     except LookalikeError as error:
-        if isinstance(error, ServiceError) and error.kind == "options":
+        if isinstance(error, ServiceError) and error.code == "options":
             return "refused", "options"
         text = str(error).replace(str(path), "<gallery>").replace("\n  ", " ")
         text = re.sub(r"/tmp/[^:]*/", "", text)
@@ -61,7 +60,7 @@ def embedded(gallery: Either, files: list[Path]) -> np.ndarray:
 
 
 def health(gallery: Either) -> Any:
-    return gallery.health() if isinstance(gallery, Client) else health_of(*gallery.enrolled())
+    return gallery.health()
 
 
 def script(digits: Path, broken: Path) -> list[Callable[[Either], Any]]:
@@ -112,6 +111,9 @@ def script(digits: Path, broken: Path) -> list[Callable[[Either], Any]]:
         lambda g: g.add([array]),
         lambda g: g.add(test[13], "x", columns={"label": 3}),
         lambda g: g.add(test[13], "x", camera=1.5),  # type: ignore[arg-type]
+        lambda g: (g.add(test[3], "new digits", camera=7, columns={"shelf": "C1"}), g.last_change),
+        lambda g: (g.confirm([1, 51]), g.confirm(1), g.last_change),
+        lambda g: g.confirm(4000),
         lambda g: g.rename("new digits", "newer digits", note="better"),
         lambda g: g.rename("new digits", "newest"),
         lambda g: g.rename("digit 1", "digit 2"),
@@ -213,7 +215,7 @@ def test_rights_of_tokens(digit_gallery: Gallery, digits: Path, tmp_path: Path) 
         assert reader.predict(digits / "test" / "digit 1").items[0].label == "one"
         with pytest.raises(ServiceError, match="this token may ask and not change: use a write token") as raised:
             reader.remove(label="one")
-        assert (raised.value.status, raised.value.kind) == (403, "read_only")
+        assert (raised.value.status, raised.value.code) == (403, "read_only")
         with pytest.raises(ServiceError, match="asks for a token: the one that was given is not among them"):
             len(Client(service.address, token="x" * 30))
 
@@ -240,3 +242,21 @@ def test_it_needs_no_network_and_no_server(served: Running, digits: Path) -> Non
     command = [sys.executable, "-c", ASKED, served.address, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+def test_parts_of_images_and_an_index_by_a_client(client: Client, served: Running, digits: Path) -> None:
+    gallery = served.service.gallery
+    files = sorted((digits / "test").rglob("*.png"))[:3]
+    boxes = [(0.0, 0.0, 5.0, 5.0), None, (1.0, 1.0, 7.0, 7.0)]
+    made = client.predict(files, 3, boxes=boxes)
+    own = gallery.predict_images(files, 3, boxes=boxes)
+    assert [item.neighbours for item in made] == [item.neighbours for item in own]
+    assert np.allclose(client.embed(files, boxes=boxes), gallery.encoder.embed(files, boxes))
+    numbers = client.add(files, "parts", boxes=boxes)
+    assert [image.columns.get("box") for image in client.images("parts")] == ["0 0 5 5", None, "1 1 7 7"]
+    assert client.images("parts", first=1, most=1)[0].number == numbers[1]
+    assert client.index is None
+    assert client.search(client.embed(files), 2, index="ivf")[0].shape == (3, 2), "exactly, as it is small"
+    assert client.confirm(numbers) == 3
+    with pytest.raises(GalleryError, match="boxes: expected one for each of 3 images, got 1: None for a whole image"):
+        client.predict(files, boxes=[None])

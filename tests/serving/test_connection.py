@@ -65,7 +65,7 @@ def test_a_question_is_asked_again_while_the_service_is_busy(waits: list[float])
 def test_a_question_is_not_asked_for_ever(waits: list[float]) -> None:
     with pretending(lambda _: refusal(503, "busy", "64 requests wait already")) as (address, asked):
         error = refused(address)
-    assert (str(error), error.status, error.kind) == ("64 requests wait already", 503, "busy")
+    assert (str(error), error.status, error.code) == ("64 requests wait already", 503, "busy")
     assert (len(asked), len(waits)) == (5, 3)
 
 
@@ -122,7 +122,7 @@ def test_nobody_is_there() -> None:
     assert str(error) == (
         f"{address}: cannot be reached (Connection refused): start it with lookalike serve, or check the address"
     )
-    assert (error.status, error.kind) == (None, "unreachable")
+    assert (error.status, error.code) == (None, "unreachable")
 
 
 def test_a_service_that_went_away_changed_nothing() -> None:
@@ -173,13 +173,13 @@ def test_another_site_is_told(content: bytes) -> None:
         ServiceError, match="answers 200 with text/html, as no service of lookalike does: check the add"
     ):
         raise error
-    assert error.kind == "no_service"
+    assert error.code == "no_service"
 
 
-@pytest.mark.parametrize("body", [{"error": "no"}, {"error": {"kind": 3, "message": "x"}}, {}, [], "no"])
+@pytest.mark.parametrize("body", [{"error": "no"}, {"error": {"code": 3, "message": "x"}}, {}, [], "no"])
 def test_a_refusal_of_another_program_is_told(body: object) -> None:
     with pretending(lambda _: Answer(404, body), about=None) as (address, _):
-        assert refused(address).kind == "no_service"
+        assert refused(address).code == "no_service"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_no_token_goes_to_another_place(
         ServiceError, match=r"leads to http://127\.0\.0\.1, where nothing was sent: give Client the addr"
     ):
         raise error
-    assert (error.status, error.kind) == (status, "redirect")
+    assert (error.status, error.code) == (status, "redirect")
     assert [request.headers["authorization"] for request in asked] == [f"Bearer {TOKEN}"] * 2
     assert asked_there == []
 
@@ -265,7 +265,7 @@ def test_a_wrong_token_and_none_are_told_apart() -> None:
         assert str(refused(address)).endswith("asks for a token: the one that was given is not among them")
         with pytest.raises(ServiceError, match="asks for a token: give Client its token=") as raised:
             ask(Client(address))
-    assert (raised.value.status, raised.value.kind) == (401, "token")
+    assert (raised.value.status, raised.value.code) == (401, "token")
 
 
 def test_https_where_there_is_none() -> None:

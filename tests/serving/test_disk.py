@@ -70,7 +70,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
             answers.append(reply.status)
             if reply.status != 200:
                 error = need_honest(reply, 503, text="cannot be used .* check the disk and its permissions")
-                assert error["kind"] == "store"
+                assert error["code"] == "store"
                 break
         assert answers[-1] == 503
         for seed in (3000, 3001):

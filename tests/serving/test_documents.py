@@ -1,7 +1,7 @@
 """Options for the OpenAPI document, whichever way they are sent."""
 
-from lookalike.serving.answers import AddOptions, ImagesOptions, PredictOptions, RenameOptions
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
+from lookalike.serving.options import AddOptions, ImagesOptions, PredictOptions, RenameOptions
 
 
 def test_a_form_or_one_image_with_an_address() -> None:

@@ -29,8 +29,8 @@ class Answered:
     body: bytes
 
     @property
-    def kind(self) -> str:
-        return str(json.loads(self.body)["error"]["kind"])
+    def code(self) -> str:
+        return str(json.loads(self.body)["error"]["code"])
 
 
 class Behind:
@@ -145,16 +145,16 @@ def test_rights_of_tokens_for_every_address(method: str, path: str, least: str) 
             assert got.status == 200
             assert got.headers["x-right"] in (right, "read")
         elif right == "none":
-            assert (got.status, got.kind, got.headers["www-authenticate"]) == (401, "token", 'Bearer realm="lookalike"')
+            assert (got.status, got.code, got.headers["www-authenticate"]) == (401, "token", 'Bearer realm="lookalike"')
         else:
-            assert (got.status, got.kind) == (403, "read_only")
+            assert (got.status, got.code) == (403, "read_only")
 
 
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", f"Basic {WRITE}", WRITE, f"Bearer {WRITE}x", f"Bearer {WRITE} x"]
 )
 def test_what_is_no_token_is_refused(header: str) -> None:
-    assert asked(guarded(tokens()), authorization=header).kind == "token"
+    assert asked(guarded(tokens()), authorization=header).code == "token"
 
 
 @pytest.mark.parametrize("header", [f"bearer {WRITE}", f"BEARER   {WRITE} "])
@@ -174,7 +174,7 @@ def test_without_tokens_this_computer_may_ask(host: str) -> None:
 def test_without_tokens_another_name_is_refused(host: str) -> None:
     """A page of another site whose name leads here would be taken for this computer's own."""
     got = asked(guarded(hosts=("shop",)), host=host)
-    assert (got.status, got.kind) == (421, "host")
+    assert (got.status, got.code) == (421, "host")
     assert b"expected 127.0.0.1, ::1, localhost, shop, got " in got.body
     assert asked(guarded(tokens()), host=host, **bearer(READ)).status == 200
 
@@ -184,14 +184,14 @@ def test_without_tokens_another_name_is_refused(host: str) -> None:
 )
 def test_without_tokens_other_pages_may_not_ask(origin: str) -> None:
     got = asked(guarded(), "POST", "/v1/gallery/forget", origin=origin)
-    assert (got.status, got.kind) == (403, "origin")
+    assert (got.status, got.code) == (403, "origin")
 
 
 def test_a_body_over_the_limit() -> None:
     guarding = guarded()
     for body, headers in (([b"x" * 101], {}), ([b"x" * 60, b"x" * 60], {}), ([b""], {"content_length": "101"})):
         got = asked(guarding, "POST", body=body, **headers)
-        assert (got.status, got.kind) == (413, "too_large")
+        assert (got.status, got.code) == (413, "too_large")
         assert b"expected at most 100 bytes in a request: send fewer images at a time" in got.body
     assert asked(guarding, "POST", body=[b"x" * 60, b"x" * 40]).status == 200
     assert asked(guarding, "POST", body=[b"x"], content_length="9" * 30).status in (200, 413)
@@ -200,7 +200,7 @@ def test_a_body_over_the_limit() -> None:
 def test_a_body_that_comes_too_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.1)
     got = asked(guarded(), "POST", body=[b"x", 0.2, b"x", 5.0, b"x"])
-    assert (got.status, got.kind) == (408, "slow")
+    assert (got.status, got.code) == (408, "slow")
     assert b"the request took longer than 0.3 seconds to arrive: send it faster" in got.body
 
 
@@ -225,7 +225,7 @@ def test_a_connection_that_ends_before_the_request_does() -> None:
         return Answered(sent[0]["status"], {}, sent[1]["body"])
 
     got = asyncio.run(cut_off())
-    assert (got.status, got.kind) == (400, "cut_off")
+    assert (got.status, got.code) == (400, "cut_off")
 
 
 def test_bodies_of_all_requests_together_have_a_limit() -> None:
@@ -239,7 +239,7 @@ def test_bodies_of_all_requests_together_have_a_limit() -> None:
     statuses = sorted(got.status for got in first)
     assert statuses == [200] * 4 + [503] * 4
     refused = next(got for got in first if got.status == 503)
-    assert (refused.kind, refused.headers["retry-after"]) == ("busy", "1")
+    assert (refused.code, refused.headers["retry-after"]) == ("busy", "1")
     assert last.status == 200, "what was refused is not held any more"
 
 
@@ -282,7 +282,7 @@ def test_a_line_of_the_log_has_no_token(caplog: pytest.LogCaptureFixture, monkey
         "bytes_in": 7,
         "bytes_out": 4,
     }
-    assert lines[1]["kind"] == "token"
+    assert lines[1]["code"] == "token"
     assert not any(token in caplog.text for token in (READ, WRITE, "wrong-0123456789"))
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
@@ -294,7 +294,7 @@ def test_a_fault_behind_it_gives_the_bytes_back() -> None:
     guarding = Guard(fails, Limits(100, 1, 2), Tokens(), (), Figures())
     for _ in range(9):
         got = asked(guarding, "POST", body=[b"x" * 90])
-        assert (got.status, got.kind) == (500, "fault")
+        assert (got.status, got.code) == (500, "fault")
         assert b"a fault of this service, not of the request" in got.body
 
 

@@ -139,7 +139,7 @@ def test_what_no_address_does_is_refused(shop: Besieged, shot: Attack) -> None:
 def test_a_body_that_does_not_come(tmp_path: Path, sent: bytes) -> None:
     with besieged(tmp_path / "shop", "seconds=0.5") as service:
         slow = head("Content-Type: application/json", "Content-Length: 100", CLOSE) + sent
-        assert need_honest(exchange(service.address, slow), 408, text="longer than 0.5 seconds")["kind"] == "slow"
+        assert need_honest(exchange(service.address, slow), 408, text="longer than 0.5 seconds")["code"] == "slow"
 
 
 @pytest.mark.parametrize(

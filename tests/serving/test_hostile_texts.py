@@ -17,7 +17,7 @@ TEXTS = {
     "template": "{{7*7}}${7*7}<%= 7*7 %>#{7*7}",
     "format": "%s%n%x{0.__class__}",
     "entity": "&lt;b&gt;&amp;&#x3c;",
-    "json": '"}],"error":{"kind":"a',
+    "json": '"}],"error":{"code":"a',
     "sql": "'; DROP TABLE images; --",
     "shell": "$(touch /tmp/x); `id` | cat",
     "formula": "=HYPERLINK(A1)",
@@ -78,14 +78,14 @@ def test_a_text_comes_back_as_it_was_sent(shop: Besieged, name: str) -> None:
     data = {"label": text, "note": text, "columns": json.dumps(columns)}
     if name in NO_LABELS:
         refused = requests.post(f"{shop.address}v1/gallery/add", files=files, data=data, timeout=PATIENCE)
-        assert (refused.status_code, refused.json()["error"]["kind"]) == (422, "gallery"), refused.text
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "gallery"), refused.text
         data["label"] = "plain"
     added = asked(shop, "POST", "gallery/add", files=files, data=data)
     stored = as_label(data["label"])
     try:
         labels = asked(shop, "GET", "labels")["labels"]
         assert [label["images"] for label in labels if label["label"] == stored] == [1]
-        [image] = asked(shop, "GET", "gallery/images", params={"label": data["label"]})["images"]
+        [image] = asked(shop, "GET", "gallery/images", params={"label": data["label"]})["items"]
         assert image["label"] == stored
         assert image["columns"]["odd"] == text
         where = json.dumps({"odd": text})
@@ -118,7 +118,7 @@ def test_the_name_of_a_file_is_text_of_one_line_without_folders(shop: Besieged, 
     reply = exchange(shop.address, as_form("/v1/predict", part("image", picture(1), sent)))
     assert reply is not None
     if reply.status == 400:  # a name that no header can hold
-        assert reply.json()["error"]["kind"] == "form"
+        assert reply.json()["error"]["code"] == "form"
         return
     assert reply.status == 200, reply.body
     called = reply.json()["items"][0]["image"]

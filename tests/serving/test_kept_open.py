@@ -18,9 +18,9 @@ from lookalike import Client, Gallery, Model, ServiceError
 from lookalike.data.pixels import PixelSettings
 from lookalike.gallery.rows import ReplacedError
 from lookalike.inference.kept_network import keep_network
-from lookalike.serving.answers import RenameOptions
 from lookalike.serving.guard import LOG
 from lookalike.serving.kept_open import KeptOpen
+from lookalike.serving.options import RenameOptions
 from services import Running
 
 
@@ -143,7 +143,7 @@ def test_a_gallery_that_cannot_be_opened_again_is_told(
     shutil.move(kept, folder / "elsewhere")
     answer = requests.get(f"{served.address}readyz", timeout=30)
     error = answer.json()["error"]
-    assert (answer.status_code, error["kind"]) == (503, "store")
+    assert (answer.status_code, error["code"]) == (503, "store")
     assert "the gallery was replaced and cannot be opened again: " in error["message"]
     with pytest.raises(ServiceError, match="the gallery was replaced and cannot be opened again: "):
         client.rename("digit 1", "one")

@@ -68,7 +68,7 @@ class Writer:
             self._note(self._send("gallery/undo", json={"change": max(self.changes)}), "undo")
             self._mine = []
         else:
-            self._note(self._send("gallery/remove", json={"images": [self._mine.pop()]}), "remove")
+            self._note(self._send("gallery/remove", json={"image": [self._mine.pop()]}), "remove")
 
     def _forget(self) -> None:
         """A label of its own, of which no change tells any more then."""

@@ -67,7 +67,7 @@ def test_a_fault_of_the_program_is_told_in_its_log_alone(tmp_path: Path) -> None
         wait_until(lambda: '"status": 500' in log.getvalue(), "a line of the log")
         [line] = [line for line in logged_lines(log.getvalue()) if line.get("status") == 500]
         assert line["request"] == reply.headers["x-request-id"]
-        assert (line["fault"], line["text"], line["kind"]) == ("RuntimeError", "secret inside", "fault")
+        assert (line["fault"], line["text"], line["code"]) == ("RuntimeError", "secret inside", "fault")
         assert "secret" not in error["message"]
         good = exchange(service.address, request("GET", "/v1/gallery"))
         assert good is not None

@@ -96,7 +96,7 @@ def test_more_than_may_wait_are_told_at_once_and_the_others_are_answered(shop: B
         wait_until(lambda: inside(shop) == THREADS + 2, "as many as may")
         for future in sent(shop, threads, 20):
             error = need_honest(future.result(PATIENCE), 503, text="2 requests wait already: send it again in a second")
-            assert error["kind"] == "busy"
+            assert error["code"] == "busy"
         assert not any(future.done() for future in first)
         reply = exchange(shop.address, LABELS)  # what does not need the network goes on
         assert reply is not None
@@ -118,7 +118,7 @@ def test_a_request_whose_client_has_gone_is_not_begun(shop: Besieged) -> None:
         gate.open()
         assert statuses([future.result(PATIENCE) for future in busy]) == [200] * THREADS
         assert gate.begun == THREADS
-    assert [line for line in shop.lines() if line.get("kind") == "cut_off"]
+    assert [line for line in shop.lines() if line.get("code") == "cut_off"]
 
 
 def test_work_whose_client_has_gone_ends_and_gives_its_place_back(shop: Besieged) -> None:
@@ -136,7 +136,7 @@ def test_a_request_that_is_too_late_keeps_its_place_until_its_work_ends(tmp_path
         with ThreadPoolExecutor(2 * THREADS) as threads, gated(service) as gate:
             late = [future.result(PATIENCE) for future in sent(service, threads, THREADS + 1)]
             for reply in late:
-                assert need_honest(reply, 503, text="took longer than 0.4 seconds")["kind"] == "too_late"
+                assert need_honest(reply, 503, text="took longer than 0.4 seconds")["code"] == "too_late"
             assert gate.begun == THREADS, "one had only waited"
             assert inside(service) == THREADS, "the threads work on: nobody else may think that they are free"
             need_honest(exchange(service.address, PREDICT), 503, text="took longer")
@@ -167,7 +167,7 @@ def test_bodies_of_all_requests_together_have_a_limit(shop: Besieged) -> None:
         assert len(refused) == 4, "of eight megabytes four are held"
         for connection in refused:
             connection.settimeout(PATIENCE)
-            assert need_honest(reply_of(connection), 503, text="too many bytes")["kind"] == "busy"
+            assert need_honest(reply_of(connection), 503, text="too many bytes")["code"] == "busy"
         for connection in set(connections) - set(refused):
             connection.settimeout(PATIENCE)
             connection.sendall(body[-1:])

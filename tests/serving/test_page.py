@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from browser import needs_browser
@@ -219,3 +220,28 @@ def test_an_empty_gallery_is_taught_its_first_label(
         expect(card.get_by_text(alone)).to_have_count(0)
         screen.show("health")
         expect(screen.page.get_by_role("heading", name="Few images: 2 labels")).to_be_visible()
+
+
+def test_a_photograph_that_the_browser_cannot_show_is_shown_as_the_service_reads_it(
+    browser: Browser, shop: Running, produce: Path, tmp_path: Path
+) -> None:
+    (file,) = photographs(produce, "Banana", 6, 7)
+    with Image.open(file) as picture:
+        picture.save(tmp_path / "new.tif")
+    (tmp_path / "none.tif").write_bytes(b"none")
+    with opened(browser, shop.address, refusals=(422,)) as screen:
+        card = screen.ask(tmp_path / "new.tif")
+        expect(card.locator(".photograph img")).to_have_js_property("naturalWidth", 480)
+        expect(card.get_by_role("heading", level=2)).to_have_text("Banana")
+        card = screen.ask(tmp_path / "none.tif")
+        expect(card.locator(".photograph .none")).to_have_text("No preview in this browser")
+
+
+def test_refusals_are_told_in_the_language_of_the_reader(browser: Browser, shop: Running, produce: Path) -> None:
+    with opened(browser, shop.address, refusals=(422,), language="ru-RU") as screen:
+        screen.show("label/Banana")
+        shop.service.gallery.rename("Banana", "Plantain")
+        screen.press("Переименовать")
+        screen.page.get_by_role("dialog").locator("input").fill("Fig")
+        screen.press("Переименовать", screen.page.get_by_role("dialog"))
+        expect(screen.page.locator("#alerts .toast")).to_have_text("Метки Banana больше нет.")

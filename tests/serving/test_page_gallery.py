@@ -128,9 +128,9 @@ def test_many_unknown_photographs_are_sent_in_parts(screen: Opened) -> None:
         sent.append(json.loads(route.request.post_data or "")["names"])
         route.fulfill(json={"change": None, "images": len(sent[-1])})
 
-    group = {"suggestion": "a", "nearest": None, "similarity": None, "images": names}
+    group = {"suggestion": "a", "nearest": None, "similarity": None, "names": names}
     screen.page.route(
-        "**/v1/unknown", lambda route: route.fulfill(json={"total": 1100, "groups": [group], "alone": []})
+        "**/v1/unknown/groups", lambda route: route.fulfill(json={"total": 1100, "groups": [group], "alone": []})
     )
     screen.page.route("**/thumbnail", lambda route: route.fulfill(body=b"", content_type="image/jpeg"))
     screen.page.route("**/v1/unknown/discard", discarded)
@@ -255,7 +255,7 @@ def test_any_change_of_the_log_is_taken_back(browser: Browser, shop: Running) ->
         expect(rows.nth(1)).to_contain_text("4 images from Kiwi to Green")
         expect(rows.nth(1).locator(".note")).to_have_text("<b>why</b>")
         screen.press("Undo", rows.nth(1))
-        expect(screen.page.locator("#alerts")).to_contain_text("undo 5 first")
+        expect(screen.page.locator("#alerts")).to_contain_text("cannot be taken back before change 5 is")
         screen.press("Undo", rows.nth(0))
         expect(rows).to_have_count(6)
     assert gallery.labels == {"Banana": 4, "Green": 4, "Leek": 4}
@@ -313,3 +313,30 @@ def test_health_shows_what_is_wrong_and_moves_it(
         screen.told("1 image moved to Banana")
         expect(doubt).to_have_count(0)
         assert number in [image.number for image in gallery.images("Banana")]
+
+
+def test_health_takes_the_word_of_a_person(closed_shop: Path, browser: Browser, tmp_path: Path, model: Model) -> None:
+    with served(closed_shop, tmp_path / "served", model) as service:
+        gallery = service.service.gallery
+        number = gallery.images("Banana")[0].number
+        gallery.move(number, "Leek")
+        with opened(browser, service.address) as screen:
+            screen.show("health")
+            doubts = screen.page.locator(".doubts li")
+            doubt = doubts.filter(has=screen.page.get_by_role("button", name="Move to Banana"))
+            expect(doubt).to_have_count(1)
+            before = doubts.count()
+            screen.press("Label is right", doubt)
+            screen.told("1 label called right")
+            expect(doubts).to_have_count(before - 1)
+            screen.press("Undo")
+            expect(doubts).to_have_count(before)
+            screen.press("Label is right", doubt)
+            expect(doubts).to_have_count(before - 1)
+            screen.show("log")
+            expect(screen.page.locator("#log-list li.card").first).to_contain_text("Called right")
+            expect(screen.page.locator("#log-list li.card").first).to_contain_text("the label of 1 image")
+    with served(tmp_path / "served", tmp_path / "again", model) as service, opened(browser, service.address) as screen:
+        screen.show("health")
+        expect(screen.page.locator("#view-health")).to_contain_text("Kept unknown photographs0 of at most 10,000 kept")
+        expect(screen.page.locator(".doubts li").filter(has_text="Move to Banana")).to_have_count(0)

@@ -39,7 +39,7 @@ def test_half_of_a_head_then_nothing(shop: Besieged, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("lookalike.serving.protocol.HEAD_SECONDS", 0.3)
     for sent in (b"", b"G", b"POST /v1/search HTTP/1.1\r\nHost: local"):
         error = need_honest(exchange(shop.address, sent), 408, text="the head of the request .* 0.3 seconds")
-        assert error["kind"] == "slow"
+        assert error["code"] == "slow"
 
 
 def test_a_head_letter_by_letter_has_no_more_time_than_one_at_once(
@@ -65,7 +65,7 @@ def test_garbage_behind_a_good_request(shop: Besieged) -> None:
         good, separator, bad = rest_of(connection).rpartition(b"HTTP/1.1 400 ")
     assert good.startswith(b"HTTP/1.1 200 ")
     assert separator
-    assert b'"kind": "no_request"' in bad
+    assert b'"code": "no_request"' in bad
 
 
 def test_garbage_while_an_answer_is_made(shop: Besieged) -> None:
@@ -93,7 +93,7 @@ def test_more_connections_than_there_may_be(shop: Besieged, monkeypatch: pytest.
     try:
         for _ in range(3):
             assert (
-                need_honest(exchange(shop.address, b""), 503, text="5 connections are open already")["kind"] == "busy"
+                need_honest(exchange(shop.address, b""), 503, text="5 connections are open already")["code"] == "busy"
             )
         idle[0].sendall(LABELS)
         good = reply_of(idle[0])

@@ -14,7 +14,7 @@ from lookalike.serving.work import BusyError, TooLateError
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "kind"),
+    ("error", "status", "code"),
     [
         (BusyError("x"), 503, "busy"),
         (TooLateError("x"), 503, "too_late"),
@@ -26,9 +26,9 @@ from lookalike.serving.work import BusyError, TooLateError
         (LookalikeError("x"), 422, "refused"),
     ],
 )
-def test_statuses(error: LookalikeError, status: int, kind: str) -> None:
+def test_statuses(error: LookalikeError, status: int, code: str) -> None:
     made = refusal_of(error)
-    assert (made.status, made.kind, made.message) == (status, kind, "x")
+    assert (made.status, made.code, made.message) == (status, code, "x")
     assert made.headers == ({"Retry-After": "1"} if status == 503 else {})
 
 
@@ -57,10 +57,10 @@ def test_several_problems_stand_on_one_line() -> None:
 def test_no_place_is_told(text: str, shown: str) -> None:
     places = places_of((Path("/srv/shop"), "shop"), ("postgresql://me@db:5432/all?gallery=shop", "shop"), (None, "x"))
     made = without_places(RefusalError(422, "gallery", text, {"a": "b"}), places)
-    assert (made.status, made.kind, made.message, made.headers) == (422, "gallery", shown, {"a": "b"})
+    assert (made.status, made.code, made.message, made.headers) == (422, "gallery", shown, {"a": "b"})
 
 
 def test_what_would_steer_a_terminal_is_spelt_out() -> None:
     assert RefusalError(422, "x", "a\x1b[31m\u202eb\nc").body() == {
-        "error": {"kind": "x", "message": "a\\x1b[31m\\u202eb\\nc"}
+        "error": {"code": "x", "message": "a\\x1b[31m\\u202eb\\nc", "fields": {}}
     }

@@ -68,7 +68,8 @@ def test_a_port_in_use_is_told_in_a_line() -> None:
 
 @pytest.mark.parametrize("host", ["no-such.invalid", "300.1.1.1", "192.0.2.7", "a" * 300, "a..b", "\udcff"])
 def test_a_host_that_is_not_this_computer_is_told_in_a_line(host: str) -> None:
-    with pytest.raises(ListenError, match=r"^host=.* port=0: .*: give another port=, or end what uses it$"):
+    text = r"^host=.*: .*: give an address of this computer, such as 127\.0\.0\.1, or 0\.0\.0\.0 for all that it has$"
+    with pytest.raises(ListenError, match=text):
         listen(host, 0)
 
 

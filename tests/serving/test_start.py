@@ -15,7 +15,7 @@ import pytest
 from lookalike import Client, Gallery
 from lookalike.cli.arguments import read_settings
 from lookalike.serving.server import ListenError, listen
-from lookalike.serving.start import Assembled, address_of, run_service
+from lookalike.serving.start import Assembled, address_elsewhere, address_of, run_service
 from lookalike.serving.tokens import TokenError, Tokens
 from services import write_tokens
 
@@ -97,6 +97,20 @@ def test_a_port_is_free_again_when_the_gallery_cannot_be_opened() -> None:
     listen("127.0.0.1", port).close()
 
 
+def test_where_nobody_reads_the_address_everything_is_let_go(digit_gallery: Gallery) -> None:
+    addresses: list[str] = []
+    settings: Any = read_settings("serve", ["gallery=g", "port=0"])
+
+    def ready(address: str, elsewhere: str | None, opened: Gallery) -> None:
+        addresses.append(address)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_service(settings, lambda: digit_gallery, ready)
+    assert repr(digit_gallery).endswith(": closed)")
+    listen("127.0.0.1", int(addresses[0].rstrip("/").rpartition(":")[2])).close()
+
+
 def test_names_of_this_computer(digit_gallery: Gallery) -> None:
     settings: Any = read_settings("serve", ["gallery=g", "hosts=[Shop]", "host=127.0.0.1"])
     assembled = Assembled(settings, digit_gallery, Tokens())
@@ -122,3 +136,15 @@ def test_a_closed_service_answers_nobody(digit_gallery: Gallery) -> None:
 def test_ipv6(digit_gallery: Gallery) -> None:
     with listen("::1", 0) as listening:
         assert listening.family == socket.AF_INET6
+
+
+def test_an_address_that_a_person_can_open_stands_for_all_of_a_computer() -> None:
+    with listen("0.0.0.0", 0) as listening:
+        port = listening.getsockname()[1]
+        assert address_of(listening, "0.0.0.0") == f"http://127.0.0.1:{port}/"
+        elsewhere = address_elsewhere(listening)
+        assert elsewhere is not None
+        assert elsewhere.endswith(f":{port}/")
+        assert "//0.0.0.0" not in elsewhere
+    with listen("127.0.0.1", 0) as listening:
+        assert address_elsewhere(listening) is None

@@ -10,15 +10,19 @@ from time import sleep
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
 
 from lookalike import Client, Gallery
 from lookalike.inference.encoder import Encoder
+from lookalike.inference.predict import Predictions
+from lookalike.inference.references import GalleryError
 from lookalike.parallel import cores
 from lookalike.serving import unknowns as unknowns_module
-from lookalike.serving.answers import DiscardUnknownOptions, EnrolUnknownOptions
+from lookalike.serving.kept_figures import KeepLimits
+from lookalike.serving.options import DiscardUnknownOptions, EnrolUnknownOptions
 from lookalike.serving.refusals import RefusalError
 from lookalike.serving.unknowns import Unknowns
 from lookalike.serving.work import BusyError
@@ -35,7 +39,7 @@ def unknowns(served: Running, client: Client, digits: Path) -> Unknowns:
 
 def names(unknowns: Unknowns) -> list[str]:
     made = unknowns.groups(2)
-    return sorted([*made["alone"], *(name for group in made["groups"] for name in group["images"])])
+    return sorted([*made["alone"], *(name for group in made["groups"] for name in group["names"])])
 
 
 def test_nothing_is_kept(served: Running) -> None:
@@ -46,7 +50,7 @@ def test_they_are_listed_in_groups(unknowns: Unknowns, served: Running) -> None:
     made = unknowns.groups(2)
     assert made["total"] == 8 == len(names(unknowns))
     for group in made["groups"]:
-        assert len(group["images"]) >= 2
+        assert len(group["names"]) >= 2
         assert group["nearest"] in served.service.gallery.labels
         assert -1 <= group["similarity"] <= 1
     assert unknowns.groups(8)["total"] == 8
@@ -158,7 +162,7 @@ def test_groups_that_take_long_hold_up_no_other_request(
     monkeypatch.setattr(unknowns_module, "suggest", slow)
     count = 2 * cores() + 2
     with ThreadPoolExecutor(count) as askers:
-        asked = [askers.submit(requests.get, f"{served.address}v1/unknown", timeout=60) for _ in range(count)]
+        asked = [askers.submit(requests.get, f"{served.address}v1/unknown/groups", timeout=60) for _ in range(count)]
         try:
             assert begun.wait(30)
             sleep(0.3)  # until all of them wait
@@ -175,7 +179,7 @@ def test_of_more_than_can_be_compared_the_newest_are_in_groups_and_all_can_be_th
 ) -> None:
     older = keep(Path(served.service.gallery.path, "unknown"), 5)
     monkeypatch.setattr(unknowns_module, "MOST", 9)
-    answer = requests.get(f"{served.address}v1/unknown", timeout=30)
+    answer = requests.get(f"{served.address}v1/unknown/groups", timeout=30)
     assert answer.status_code == 200
     assert answer.json()["total"] == 13 == len(names(unknowns))
     assert answer.json()["alone"][-4:] == older[:4]
@@ -229,3 +233,34 @@ def test_nothing_is_kept_of_an_enrolled_one(unknowns: Unknowns, served: Running)
     unknowns.enrol(served.service.gallery, EnrolUnknownOptions(names=[first], label="new"))
     with pytest.raises(RefusalError, match="no kept image of this name"):
         unknowns.discard(DiscardUnknownOptions(names=[first]))
+
+
+def unknown_images(gallery: Gallery, first: int, count: int) -> Predictions:
+    pictures = np.random.default_rng(first).integers(0, 256, (count, 16, 16, 3), np.uint8)
+    return gallery.predict_images(list(pictures), 1, threshold=1.0)
+
+
+def test_however_many_keep_at_once_no_more_are_kept_than_may_be(digit_gallery: Gallery) -> None:
+    unknowns = Unknowns(lambda: digit_gallery, None, KeepLimits(5, 10**9))
+    asked = [unknown_images(digit_gallery, first, 2) for first in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        kept = list(pool.map(lambda made: unknowns.keep(digit_gallery, made), asked))
+    files = {file for part, _ in kept for file in part}
+    assert files == set(digit_gallery.unknown_files())
+    assert len(files) == 5
+    assert sum(lost for _, lost in kept) == unknowns.figures(digit_gallery).not_kept == 7
+
+
+def test_what_there_was_no_room_for_is_counted_where_another_image_fails(
+    digit_gallery: Gallery, tmp_path: Path
+) -> None:
+    unknowns = Unknowns(lambda: digit_gallery, None, KeepLimits(1, 10**9))
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (16, 16), (number, 9, 9)).save(file)
+    made = digit_gallery.predict_images(files, 1, threshold=1.0)
+    files[2].unlink()
+    with pytest.raises(GalleryError, match="1 unknown images cannot be kept, expected readable images"):
+        unknowns.keep(digit_gallery, made)
+    figures = unknowns.figures(digit_gallery)
+    assert (figures.images, figures.not_kept) == (1, 1)

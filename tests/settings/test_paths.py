@@ -16,7 +16,7 @@ from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
 from lookalike.cli.verbs import VERBS
 from lookalike.data.images import ImageError
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError, check
 from lookalike.settings.data import Columns
@@ -24,6 +24,8 @@ from lookalike.settings.paths import PathError, PathText, address_at_home, at_ho
 from lookalike.settings.types import Settings
 
 NO_PATHS = {
+    "layout",
+    "pattern",
     "backbone",
     "ckpt_key",
     "host",

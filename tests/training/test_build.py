@@ -8,7 +8,7 @@ import torch
 
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.image_rows import FeatureRows, ImageRows
 from lookalike.datamodules.sampler import LabelBatches, ShuffledBatches

@@ -12,7 +12,7 @@ import processes
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
 from lookalike.cli.main import main
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.gallery.gallery import Gallery
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.model import Model

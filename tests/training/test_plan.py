@@ -6,8 +6,8 @@ import pytest
 
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
-from lookalike.data.layouts import read_manifest
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import read_manifest
 from lookalike.errors import CheckpointError
 from lookalike.settings.check import flat
 from lookalike.settings.training import Train

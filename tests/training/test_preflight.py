@@ -8,7 +8,7 @@ import pytest
 from command_line import train
 from conftest import TINY
 from lookalike.cli.main import main
-from lookalike.data.layouts import read_data
+from lookalike.data.reading import read_data
 from lookalike.errors import LookalikeError
 from lookalike.training.plan import TrainError
 from lookalike.training.preflight import batches_by_label, check_run

@@ -8,7 +8,7 @@ import pytest
 from conftest import TINY
 from lookalike.cli.arguments import read_settings
 from lookalike.data.hold_out import label_folds
-from lookalike.data.layouts import read_manifest
+from lookalike.data.reading import read_manifest
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.bundle_config import OpenSet, UnknownsConfig
 from lookalike.training.plan import Plan

@@ -18,8 +18,8 @@ from lookalike.auditing.file_facts import Facts, gather
 from lookalike.auditing.findings_table import KINDS, Finding, Findings
 from lookalike.auditing.leaks import leaks
 from lookalike.auditing.wrong_labels import NEIGHBOURS, check_labels
+from lookalike.data.layouts.market import DISTRACTOR
 from lookalike.data.manifest import Manifest
-from lookalike.data.market import DISTRACTOR
 from lookalike.data.tables import ManifestError, training_rows
 from lookalike.inference.encoder import Encoder
 from lookalike.pages import Table, snippet

@@ -16,8 +16,8 @@ def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
     from lookalike.console import say
     from lookalike.data.dataset import Dataset
-    from lookalike.data.layouts import broken_images
     from lookalike.data.manifest import write_table
+    from lookalike.data.reading import broken_images
     from lookalike.outputs import need_files
 
     output = Path(settings.output)
@@ -26,6 +26,10 @@ def manifest(settings: "ManifestCommand") -> int:
     show(data.counts.rename(index=_short).to_string())
     totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
     show(f"\n{len(data.labels)} training labels; {totals}")
+    if standard := data.manifest.standard:
+        draws = f"; mean and standard deviation of {standard.draws} random galleries" if standard.draws else ""
+        figures = ", ".join(map(standard.called, standard.metrics))
+        show(f"eval split=test prints, as papers on {data.manifest.layout} do: {figures}: {standard.protocol}{draws}")
     write_table(data.manifest, output)
     show(f"written: {output}")
     broken = broken_images(data.manifest, data.manifest.table) if settings.check else []
@@ -68,8 +72,8 @@ def audit(settings: "AuditCommand") -> int:
 
 def augment(settings: "AugmentCommand") -> int:
     """`lookalike augment`."""
-    from lookalike.data.layouts import read_data
     from lookalike.data.offline_copies import default_output, make_copies
+    from lookalike.data.reading import read_data
     from lookalike.outputs import need_folder
 
     if settings.output:

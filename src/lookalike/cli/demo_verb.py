@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def demo(settings: "DemoCommand") -> int:
     """`lookalike demo`."""
     from lookalike.data.example import find_example
-    from lookalike.data.layouts import read_data
+    from lookalike.data.reading import read_data
 
     example = find_example(settings.data.root)
     run, root = f"demo-{example.name}", f"data.root={example.root}"

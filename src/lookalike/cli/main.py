@@ -3,9 +3,12 @@
 Exit codes: 0 done, 1 done with failures, 2 wrong use.
 """
 
+import atexit
 import errno
+import logging
 import os
 import sys
+from contextlib import suppress
 
 from lookalike import __version__
 from lookalike.cli.help import gallery_help, general_help, verb_help
@@ -18,7 +21,22 @@ _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOT
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main(sys.argv[1:]))
+    codes: list[int] = []
+    if sys.argv[1:2] == ["serve"]:
+        atexit.register(_leave, codes)  # the first is called last, when the others have removed their temporary files
+    codes.append(main(sys.argv[1:]))
+    sys.exit(codes[0])
+
+
+def _leave(codes: list[int]) -> None:
+    """Ends the process now: a service has let go of everything, and to unload its libraries takes seconds."""
+    if codes != [0]:
+        return
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # its reader has gone, or it is closed
+            stream.flush()
+    os._exit(0)
 
 
 def main(arguments: list[str]) -> int:

@@ -37,7 +37,7 @@ def evaluate(settings: "EvalCommand") -> int:
         need_files(output, files_of(output), inputs_of(settings))
     model = _model_to_measure(settings)
     kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
-    kept.append("" if settings.camera_rule else "all_cameras")
+    kept += ["" if settings.camera_rule else "all_cameras", settings.pool or ""]
     name = "-".join([model.name, settings.split, *filter(None, kept)])
     source, apart = _source(settings, settings.bundle or str(settings.ckpt_path))
     if not settings.output:
@@ -45,7 +45,7 @@ def evaluate(settings: "EvalCommand") -> int:
         name = output.stem
         need_files(output, files_of(output), inputs_of(settings))
     data = Dataset.of_settings(settings.data, model.held_out, settings.split)
-    rules = settings.model_dump(include={"camera_rule", "similarity", "rerank"})
+    rules = settings.model_dump(include={"camera_rule", "similarity", "rerank", "pool"})
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
     return _told(settings, name, assessment, assessment.write(output, settings.worst, source))
@@ -70,6 +70,8 @@ def _evaluate_gallery(settings: "EvalCommand") -> int:
     assert settings.gallery is not None
     if settings.ckpt_path is not None:
         raise AssessError("gallery and ckpt_path: a gallery is searched by the model that made it: leave ckpt_path out")
+    if settings.pool not in (None, "none"):
+        raise AssessError(f"pool={settings.pool} and gallery: a gallery is searched image by image: leave pool out")
     place = shown_place(settings.gallery, "eval")
     source, apart = _source(settings, place)
     output = Path(settings.output) if settings.output else Path("reports/...")
@@ -156,6 +158,7 @@ def _log(settings: "EvalCommand", name: str, assessment: "Assessment", written: 
     if assessment.unknown_queries and (used := assessment.unknown_queries.in_use):
         metrics["balanced_accuracy"] = used.acceptance.balanced_accuracy
         intervals["balanced_accuracy"] = used.acceptance.balanced_interval
+    metrics |= assessment.standard.named() if assessment.standard else {}
     tracker = Tracker(name, settings.logger, None)
     tracker.settings({**flat(settings.model_dump(exclude={"logger", "model", "pixels", "data"})), **assessment.about})
     figures = {f"{settings.split}/{name}": value for name, value in {**metrics, **counts}.items()}

@@ -169,7 +169,7 @@ def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:
     drawn = usable[:rows]
     if not drawn:
         return
-    near = {neighbour.path for item in drawn for neighbour in item.neighbours if not neighbour.thumbnail}
+    near = {neighbour.source for item in drawn for neighbour in item.neighbours if not neighbour.thumbnail}
     gone = sorted(path for path in near if not Path(path).exists())
     if gone:
         say(

@@ -40,9 +40,11 @@ def serve(settings: "ServeCommand") -> int:
             model = Model.load(settings.bundle, device=settings.device, precision=settings.precision)
         return Gallery.open(settings.gallery, model, options)
 
-    def ready(address: str, gallery: "Gallery") -> None:
+    def ready(address: str, elsewhere: str | None, gallery: "Gallery") -> None:
         show(f"{gallery}, searched by {gallery.model}")
         show(f"serving at {address}  (Ctrl-C ends it)")
+        if elsewhere is not None:
+            show(f"from other computers: {elsewhere}  (host={settings.host}: every address of this computer)")
 
     run_service(settings, opened, ready)
     return 0

@@ -18,14 +18,16 @@ In reading order; first one image:
 
 then a data set, from its layouts to one table:
 
+    inert_pickle    a pickle read with stand-ins: nothing in it is executed
     column_names    the names of columns: ours, and those that a person's own table has
     table_file      the cells of a CSV or Parquet file as text
     tables          CSV and Parquet tables of images, cell by cell
     table_rows      what is wrong with the rows of a table, and in which
     dates           dates as tables have them
     scenes          images of one scene, by what tables and names of files say
-    market          Market-1501's folders, VeRi-776's and their like, and what their file names say
-    msmt17          MSMT17's folders and lists
+    grades          which references are right for one query, and how hard they are to find
+    layouts/        published data sets: one file per layout, and which of them a folder has
+    named_files     labels out of the names of files, by a regular expression
     class_folders   folders `train/<class>/`, `validation/<class>/`, `test/<class>/`, or class folders alone
     market_archive  unpacks the zip of Market-1501
     exclusions      `exclude.csv`: images that are left out
@@ -34,7 +36,8 @@ then a data set, from its layouts to one table:
     protocol        which images ask and which answer in one split
     copies          images that ask and, byte for byte, also answer
     manifest        the table of a data set: labels, training rows, references and queries
-    layouts         reads a data set of any layout and tells every problem in it at once
+    file_problems   files of a data set that are not there, or empty
+    reading         reads a data set of any layout and tells every problem in it at once
     dataset         `Dataset`: a data set as a person holds it
 
 and what is made from it:

@@ -15,7 +15,9 @@ from lookalike.data.image_files import (
     unopened,
 )
 from lookalike.data.labels import as_label
-from lookalike.data.market import JUNK, is_role_name, label_and_camera, layout_of, utf8_only
+from lookalike.data.layouts.layout import utf8_only
+from lookalike.data.layouts.market import JUNK, is_role_name, label_and_camera
+from lookalike.data.layouts.registry import claims
 from lookalike.data.tables import ManifestError
 from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
@@ -125,7 +127,7 @@ def _need_classes(root: Path, folders: list[str], may_split: bool, flat: bool) -
     classes = [name for name in folders if find_images(root / name) and not _is_of_copies(root / name)]
     named = classes if all(split_named(name) for name in classes) else []
     roles = [name for name in classes if is_role_name(name) or name in SPLIT_NAMES or name in named]
-    own = [name for name in classes if layout_of(root / name) or holds_splits(root / name)]
+    own = [name for name in classes if claims(root / name) or holds_splits(root / name)]
     if roles:
         raise ManifestError(
             f"{root}: {', '.join(roles[:_SHOWN])}: a folder of queries, references or a split, no class: expected "
@@ -181,7 +183,7 @@ def _read_split(
         if reason := unopened(path):
             problems.append(f"{where}: {reason}")
             continue
-        if is_role_name(path.name) or layout_of(path):
+        if is_role_name(path.name) or claims(path):
             problems.append(f"{where}: a folder of a re-identification data set, no class: move or rename it")
             continue
         if not as_label(path.name):

@@ -1,4 +1,4 @@
-"""`Dataset`: a data set as a person holds it: folders, a table or Market-1501, read and checked when it is opened."""
+"""`Dataset`: a data set as a person holds it: folders, a table or a published one, checked when it is opened."""
 
 import os
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from lookalike.data.layouts import read_data
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
+from lookalike.data.reading import read_data
 from lookalike.data.tables import ManifestError
 from lookalike.data.thumbnail import picture
 from lookalike.pages import snippet
@@ -25,7 +25,7 @@ class Dataset:
 
     Args:
         root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/`, a folder of class folders (with
-            `validation_share`), Market-1501's folders, or a `.csv` / `.parquet` table.
+            `validation_share`), a published data set as it is distributed, or a `.csv` / `.parquet` table.
         validation_share: Share, 0 to 1, to hold out of training when there is no validation image.
         seed: Which images are held out.
         archive: A zip of Market-1501, unpacked first unless `root` holds it already.
@@ -35,6 +35,9 @@ class Dataset:
         test_share: As `validation_share`, for test.
         images: The folder that the paths of a table start from; None for the table's own.
         columns: Our name of a column -> what it is called in the table, such as `{"label": "individual_id"}`.
+        pattern: A regular expression that reads the names of files, as `data.pattern`.
+        layout: `auto`, `folders` (class folders), or the name of a published data set, see docs/data.md.
+        fold: Which of the splits that a published data set comes with, from 1 on; None for the first.
 
     Raises:
         SettingsError: A share, `seed`, `split` or a name in `columns` is out of range.
@@ -55,6 +58,9 @@ class Dataset:
         test_share: float | None = None,
         images: str | Path | None = None,
         columns: Mapping[str, str | None] | None = None,
+        pattern: str | None = None,
+        layout: str = "auto",
+        fold: int | None = None,
     ) -> None:
         for name, path in (("root", root), ("archive", archive), ("exclude", exclude), ("images", images)):
             if path is not None and not isinstance(path, str | os.PathLike):
@@ -66,6 +72,7 @@ class Dataset:
         values: dict[str, Any] = {"root": root, "validation_share": validation_share, "seed": seed, "split": split}
         values |= {"archive": archive, "exclude": exclude, "keep_copies": keep_copies, "test_share": test_share}
         values |= {"images": images, "columns": dict(columns) if isinstance(columns, Mapping) else columns or {}}
+        values |= {"pattern": pattern, "layout": layout, "fold": fold}
         self._source: dict[str, Any] = check(Data, values).model_dump()
         self.manifest: Manifest = read_data(**self._source)
 

@@ -44,6 +44,18 @@ def hold_out_people(table: pd.DataFrame, share: float, seed: int, split: str = "
     return table
 
 
+def asking_as_in_test(table: pd.DataFrame) -> pd.DataFrame:
+    """The table in which every validation image asks all others, where every test image does so.
+
+    Args:
+        table: Columns split and role.
+    """
+    test, held_out = (table["split"] == name for name in ("test", "validation"))
+    if not test.any() or (table.loc[test, "role"] != "both").any():
+        return table
+    return table.assign(role=table["role"].mask(held_out, "both"))
+
+
 def _pick_queries(cameras: dict[int, int | None], rng: np.random.Generator) -> list[int]:
     """One row of each camera as long as every chosen row keeps a match.
 

@@ -16,8 +16,10 @@ import pandas as pd
 
 from lookalike.data.column_names import BOX
 from lookalike.data.copies import without_copies
+from lookalike.data.grades import Grades
 from lookalike.data.labels import as_label
-from lookalike.data.market import DISTRACTOR
+from lookalike.data.layouts.layout import Standard
+from lookalike.data.layouts.market import DISTRACTOR
 from lookalike.data.protocol import Protocol
 from lookalike.data.table_file import csv_bytes
 from lookalike.data.tables import COLUMNS, OPTIONAL, ManifestError, original_rows, training_rows
@@ -48,6 +50,9 @@ class Manifest:
         read_as: The layout that was recognised, and why.
         lost: Images and folders that could not be read, in words; these are among the notes, too.
         keep_copies: Whether a copy of a query's own file, under another name, answers it.
+        layout: The name of its layout in `layouts.registry`; "" for a table and class folders.
+        standard: How the papers that use it measure; None where there are none.
+        grades: Path of a query -> which references are right for it, where its label does not say that.
     """
 
     root: Path
@@ -59,6 +64,9 @@ class Manifest:
     read_as: str = ""
     lost: tuple[str, ...] = ()
     keep_copies: bool = False
+    layout: str = ""
+    standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
 
     def file(self, path: str) -> Path:
         """Where the file of a row lies."""
@@ -140,7 +148,7 @@ class Manifest:
         queries, references = self.sides(split)
         for name, part in (("query", queries), ("reference", references)):
             if part.empty:
-                places = _MARKET_PLACES if self.cameras_expected else {}
+                places = _MARKET_PLACES if self.layout == "market1501" else {}
                 expected = places.get(split, f"images in {split}/<class>/ (or rows with role={name})")
                 raise ManifestError(
                     f"{self.root}: split {split} has no {name}: expected {expected}; "

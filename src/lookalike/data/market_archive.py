@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lookalike.console import progress, say
 from lookalike.data.image_files import is_image_name
-from lookalike.data.market import FOLDERS, QUERIES, REFERENCES, TRAIN, market_root
+from lookalike.data.layouts.market import FOLDERS, QUERIES, REFERENCES, TRAIN, market_root
 from lookalike.errors import LookalikeError
 from lookalike.files import atomic_folder
 from lookalike.special_files import is_special

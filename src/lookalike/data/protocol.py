@@ -4,11 +4,30 @@ Letters in shapes: Q queries, R references.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from lookalike.metrics.problem import Problem
+
+
+@dataclass(frozen=True)
+class Tracklets:
+    """How images were pooled into tracklets, whose rows a protocol then holds.
+
+    Attributes:
+        pool: Per number of the embedding.
+        query_images: How many images the queries are made of.
+        reference_images: The same of the references.
+    """
+
+    pool: Literal["mean", "max"]
+    query_images: int
+    reference_images: int
+
+    def __str__(self) -> str:
+        return f"tracklets of {self.query_images} and {self.reference_images} images, {self.pool} of their embeddings"
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,7 @@ class Protocol:
         of_training: How many references are training images, where the split brings some of its own.
         copies: How many queries have a copy of their own file, byte for byte, among the references.
         copies_kept: Whether these copies answer; else they are left out.
+        tracklets: How images became tracklets; None where each row is an image.
         searched: What the references are where they are not of the data set, such as `the gallery shop`.
     """
 
@@ -37,6 +57,7 @@ class Protocol:
     of_training: int = 0
     copies: int = 0
     copies_kept: bool = False
+    tracklets: Tracklets | None = None
     searched: str = ""
 
     def problem(self, camera_rule: bool) -> Problem:
@@ -61,9 +82,13 @@ class Protocol:
     def source(self) -> str:
         """Where queries and references come from, in words, and what became of copies."""
         if not self.copies:
-            return self._sides
+            return self._whole_sides
         what = "still answer, so figures are too good" if self.copies_kept else "left out"
-        return f"{self._sides}; copies of {self.copies} queries among the references {what}"
+        return f"{self._whole_sides}; copies of {self.copies} queries among the references {what}"
+
+    @property
+    def _whole_sides(self) -> str:
+        return f"{self._sides}; {self.tracklets}" if self.tracklets else self._sides
 
     @property
     def _sides(self) -> str:

@@ -291,7 +291,8 @@ def _what_went_where(table: pd.DataFrame, held_out: HeldOut, wanted: dict[str, f
     seed = held_out.seed
     if held_out.split is None and set(wanted) == {"validation"}:
         held = table[table["split"] == "validation"]
-        what = f"{held['label'].nunique()} people with {len(held)}" if people else f"{len(held)}"
+        who = "people" if held["camera"].notna().any() else "labels"
+        what = f"{held['label'].nunique()} {who} with {len(held)}" if people else f"{len(held)}"
         share = held_out.validation_share
         return f"{what} training images held out for validation (share {share:g}, seed {seed})"
     rows = original_rows(table[~table["ignore"]])

@@ -21,7 +21,7 @@ from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
-CARRIED = ("site", "date", "scene", "camera_name")  # have a meaning, and change no row
+CARRIED = ("site", "date", "scene", "tracklet", "camera_name")  # have a meaning, and change no row
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 _MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
@@ -96,7 +96,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None, images: Pat
             decimal = table[name].str.fullmatch(r"-?[0-9]+,[0-9]+")
             table[name] = table[name].where(~decimal, table[name].str.replace(",", "."))
     named = ", ".join(f"{name} from {header}" for name, header in columns.items())
-    table, problems, notes = _with_types(table)
+    table, problems, notes = typed(table)
     return Table(table, ", ".join(filter(None, [cells.seen, named])), problems, notes)
 
 
@@ -130,11 +130,18 @@ def original_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["source"] == ""]
 
 
-def _with_types(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them."""
+def typed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Flags and numbers instead of text, split names as ours, roles and cameras where other columns tell them.
+
+    Args:
+        table: Text, under our names of columns; path and label are there.
+
+    Returns:
+        The table, problems in single cells and notes, in words.
+    """
     problems: list[str] = []
     notes: list[str] = []
-    for name in ("camera", "site", "date", "scene"):
+    for name in ("camera", "site", "date", "scene", "tracklet"):
         if name in table:
             table[name] = table[name].where(~table[name].str.casefold().isin(_MISSING), "")
     if "split" not in table:

@@ -6,8 +6,8 @@ from typing import TypedDict, Unpack
 
 import numpy as np
 
-from lookalike.data.layouts import read_data
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_data
 from lookalike.data.tables import ManifestError
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.online_transforms import OnlineTransforms

@@ -4,7 +4,7 @@ Letters in shapes: Q queries, R references, D embedding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lookalike.console import say
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.errors import LookalikeError
 from lookalike.evaluation.checks import need_cameras
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Identification, Rules, identify
+from lookalike.evaluation.standard import StandardFigures, first_view, standard_figures
+from lookalike.evaluation.tracklets import pooled, pooling_of
 from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.files import as_json
 from lookalike.inference.bundle_config import OpenSet
@@ -63,6 +66,7 @@ class Assessment:
         open_set: The thresholds of the bundle or the gallery; None for a network without one.
         without_thresholds: What is said where `open_set` has none.
         thumbnails: Small JPEGs of the references, where these are kept and not their files.
+        standard: What the papers print that use the data set, by their protocol; None where there is none.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Assessment:
     open_set: OpenSet | None = field(default=None, repr=False)
     without_thresholds: str = field(default="the bundle has none", repr=False)
     thumbnails: Sequence[bytes] | None = field(default=None, repr=False)
+    standard: StandardFigures | None = field(default=None, repr=False)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -102,10 +107,12 @@ class Assessment:
             "split": self.split,
             "copies_of_queries": copies,
             "keep_copies": self.protocol.copies_kept,
+            **({"tracklets": asdict(self.protocol.tracklets)} if self.protocol.tracklets else {}),
         }
         figures = self.identification.to_dict()
         unknown = {"open_set": self.unknown_queries.to_dict()} if self.unknown_queries else {}
-        return {"headline": figures.pop("headline"), **about, **figures, **unknown, "per_label": rows}
+        standard = {"standard": self.standard.to_dict()} if self.standard else {}
+        return {"headline": figures.pop("headline"), **about, **standard, **figures, **unknown, "per_label": rows}
 
     @property
     def stranger(self) -> str:
@@ -117,7 +124,8 @@ class Assessment:
 
     def __str__(self) -> str:
         unknown = str(self.unknown_queries) if self.unknown_queries else ""
-        return "\n".join(filter(None, [self.stranger, str(self.identification), unknown]))
+        standard = str(self.standard) if self.standard else ""
+        return "\n".join(filter(None, [self.stranger, str(self.identification), unknown, standard]))
 
     def __repr__(self) -> str:
         names = ("accuracy", "map")
@@ -133,13 +141,15 @@ class Assessment:
     def table(self) -> pd.DataFrame:
         """A row per query: its path and camera, what `RetrievalResult.per_query` holds, and its nearest references.
 
+        A tracklet goes by its first image, and `images` says how many it has.
+
         Further columns of the queries' own table stand last.
         """
         result, references = self.identification.result, self.protocol.references
         queries = self.protocol.queries.reset_index(drop=True)
         paths = references["path"].to_numpy(object)
         near = [[str(paths[row]) for row in rows if row >= 0] for rows in result.neighbours]
-        columns = {"path": queries["path"], "camera": queries["camera"]}
+        columns = {name: queries[name] for name in ("path", "camera", "images") if name in queries}
         whole = {"accuracy_whole@1": self.identification.whole.per_query["accuracy@1"]}
         extra = {} if self.identification.whole is result else whole
         table = pd.DataFrame({**columns, **result.per_query, **extra, "neighbours": near})
@@ -233,10 +243,39 @@ def assess(
     protocol = manifest.protocol(split)
     if rules.camera_rule:
         need_cameras(manifest, protocol)
-    queries, references = embed_protocol(encoder, manifest, protocol)
+    standard, figures = manifest.standard if split == "test" else None, None
+    pooling = pooling_of(protocol, rules.pool)  # what is wrong with tracklets is said before the work
+    queries, references, protocol = pooled(*embed_protocol(encoder, manifest, protocol), protocol, pooling)
+    if standard and standard.draws:
+        figures = standard_figures(manifest, rules, protocol=protocol, references=references)
+        protocol, queries, references = first_view(standard, protocol, references)
     identification = identify(queries, references, protocol, rules)
+    if standard and not standard.draws:
+        figures = standard_figures(
+            manifest,
+            rules,
+            result=identification.result,
+            protocol=protocol,
+            queries=queries,
+            references=references,
+        )
+    if standard and not figures:
+        say(
+            f"{manifest.root}: not as papers on {manifest.layout} measure it, as camera_rule, rerank or pool is another"
+        )
     embedded = Embedded(queries, references)
-    return Assessment(name, identification, manifest, protocol, split, rules.camera_rule, about, embedded, open_set)
+    return Assessment(
+        name,
+        identification,
+        manifest,
+        protocol,
+        split,
+        rules.camera_rule,
+        about,
+        embedded,
+        open_set,
+        standard=figures,
+    )
 
 
 def worst_rows(per_query: pd.DataFrame) -> np.ndarray:

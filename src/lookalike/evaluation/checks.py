@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lookalike.data.layouts.market import DISTRACTOR
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
@@ -14,7 +15,8 @@ def need_cameras(manifest: Manifest, protocol: Protocol) -> None:
         ManifestError: Names an image without a camera.
     """
     rows = pd.concat([protocol.queries, protocol.references])
-    missing = rows[rows["camera"].isna() & ~rows["ignore"]]
+    # The rule leaves out references of the query's label alone, so nobody's cameras make no difference.
+    missing = rows[rows["camera"].isna() & ~rows["ignore"] & (rows["label"] != DISTRACTOR)]
     if manifest.cameras_expected and len(missing):
         raise ManifestError(
             f"{manifest.root}: {len(missing)} of {len(rows)} names tell no camera (first: {missing['path'].iloc[0]}; "

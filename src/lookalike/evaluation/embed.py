@@ -22,10 +22,14 @@ def embed_rows(
 
 
 def embed_protocol(encoder: Encoder, manifest: Manifest, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Embeds the queries, float32 [Q, D], and the references [R, D] of a protocol.
+    """Embeds the queries, float32 [Q, D], and the references [R, D] of a protocol; what is both is embedded once.
 
     Raises:
         ImageError: An image cannot be used.
     """
     references = embed_rows(encoder, manifest, protocol.references, "references")
+    if (protocol.own_row >= 0).all():
+        own = protocol.references.iloc[protocol.own_row]
+        if own.index.equals(protocol.queries.index):
+            return references[protocol.own_row], references
     return embed_rows(encoder, manifest, protocol.queries, "queries"), references

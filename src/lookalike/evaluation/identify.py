@@ -11,6 +11,7 @@ import pandas as pd
 
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
+from lookalike.evaluation.tracklets import Pool
 from lookalike.inference.encoder import Device
 from lookalike.metrics.camera_pairs import pairs_of_problem
 from lookalike.metrics.evaluate import evaluate_problem
@@ -33,12 +34,14 @@ class Rules:
         similarity: See `evaluate`.
         rerank: See `evaluate`.
         device: See `evaluate`.
+        pool: How images of a tracklet become one, see `tracklets.pooling_of`.
     """
 
     camera_rule: bool = True
     similarity: Similarity = "cosine"
     rerank: Rerank = "none"
     device: Device = "cpu"
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True)

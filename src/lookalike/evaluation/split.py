@@ -3,6 +3,7 @@
 from lookalike.data.dataset import Dataset
 from lookalike.evaluation.embed import embed_protocol
 from lookalike.evaluation.identify import Rules, evaluate_rows
+from lookalike.evaluation.tracklets import pooled, pooling_of
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.encoder import Encoder
 from lookalike.metrics.result import RetrievalResult
@@ -30,7 +31,9 @@ def evaluate_split(
     """
     manifest = held_out_as_in(bundle, data).manifest
     protocol = manifest.protocol(split)
-    return evaluate_rows(*embed_protocol(encoder, manifest, protocol), protocol, rules)
+    pooling = pooling_of(protocol, rules.pool)  # what is wrong with tracklets is said before the work
+    queries, references, protocol = pooled(*embed_protocol(encoder, manifest, protocol), protocol, pooling)
+    return evaluate_rows(queries, references, protocol, rules)
 
 
 def held_out_as_in(bundle: Bundle, data: Dataset) -> Dataset:

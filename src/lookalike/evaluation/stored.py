@@ -11,8 +11,9 @@ from lookalike.data.any_image import folder_label
 from lookalike.data.class_folders import RECIPE
 from lookalike.data.exclusions import find_exclusions, without
 from lookalike.data.image_files import PassedOver, find_images
-from lookalike.data.layouts import has_layout, need_nothing_of_tables, read_data
+from lookalike.data.layouts.registry import AUTO
 from lookalike.data.manifest import Manifest
+from lookalike.data.reading import has_layout, need_nothing_of_tables, read_data
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.embed import embed_rows
 from lookalike.files import atomic_folder
@@ -60,7 +61,8 @@ def images_of(data: dict[str, Any]) -> tuple[Manifest, pd.DataFrame, tuple[str, 
     root = Path(str(data["root"])) if data["root"] else None
     passed = PassedOver()
     lost: tuple[str, ...] = ()
-    if root is not None and root.is_dir() and not has_layout(root):
+    wanted = data.get("layout") or AUTO
+    if root is not None and root.is_dir() and not data.get("pattern") and not has_layout(root, wanted):
         need_nothing_of_tables(root, data)  # type: ignore[arg-type]  # settings as plain values
         images = find_images(root, passed)
         files = [file for file in images if not any((above / RECIPE).is_file() for above in file.parents)]

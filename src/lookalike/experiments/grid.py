@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from lookalike.console import say
-from lookalike.data.layouts import read_data
+from lookalike.data.reading import read_data
 from lookalike.experiments.comparison import METRICS, MeasuredRun
 from lookalike.files import as_json, atomic_file, need_place, sha256_of, write_bytes
 from lookalike.inference.bundle import Bundle, BundleError, load_bundle

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.data.layouts import read_data
+from lookalike.data.reading import read_data
 from lookalike.errors import install
 from lookalike.experiments.search_settings import TuneError
 from lookalike.settings.check import flat

@@ -3,15 +3,19 @@
 In reading order:
 
     rows              one image, as it is enrolled and as it is read back
+    connection        how a database is spoken to
+    image_facts       what a store tells of images
+    facts             what is known of images besides their labels, set and taken back
     history           what was changed when, taken back, or forgotten for good
     about             what a gallery says about itself
     same_images       which of the images to enrol are enrolled already
-    image_facts       what a store tells of images
     looked_up         what a change looks up in its own transaction
     leftover          files of forgotten images, deleted after the change that forgets them
+    stored_images     what the stores read: rows, labels, embeddings, changes
     sql_store         what the stores share: rows of a gallery in an SQL database
     vector_file       all embeddings in a flat file beside the database
     sqlite_place      the folder of a gallery: what is said where there is none, another thing or one already
+    sqlite_tables     the tables of a gallery in an SQLite file
     sqlite_store      the rows of a gallery in one SQLite file
     postgres_place    the address of a gallery on a server, shown without its password
     postgres_session  a connection to PostgreSQL, and what is said when it refuses
@@ -32,12 +36,12 @@ In reading order:
     suggest           makes these groups from files and embeddings
     approximate       approximate search, for whoever asks for it
     enrolled          which images there are, now or as it was
+    health            how well a gallery is kept
     searchable        what searches and asks them
     past              a gallery as it was after one of its changes
     editing           what changes enrolled images
     enrolling         what adds images
     verification      whether a gallery is whole
-    health            how well a gallery is kept
     transfer          a gallery taken elsewhere, and brought in
     reembedding       another model for a gallery
     measuring         how well photographs are named by a gallery

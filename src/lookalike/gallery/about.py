@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from lookalike.gallery.rows import ReplacedError, StoreError
 
-SCHEMA = 3  # 1 had no history, 2 kept embeddings and thumbnails among the rows
+SCHEMA = 4  # 1 had no history, 2 kept embeddings and thumbnails among the rows, 3 never changed columns
 KEYS = ("fingerprint", "precision", "dimensions", "model")  # what a gallery says about itself, besides its schema
 NEEDED = KEYS[:3]  # galleries of earlier versions do not say their model
 ERASING = "erasing"  # in about: bytes of forgotten images may still be somewhere

@@ -9,6 +9,7 @@ from lookalike.errors import did_you_mean
 from lookalike.gallery.enrolment import as_label, as_new_label, as_note, several, whole_number
 from lookalike.gallery.history import Change, Column
 from lookalike.gallery.past import PastGallery
+from lookalike.gallery.rows import MissingError
 from lookalike.gallery.searchable import Searchable
 from lookalike.gallery.sources import sources_of
 from lookalike.inference.references import GalleryError
@@ -18,12 +19,12 @@ from lookalike.terminal import counted
 class Editable(Searchable):
     """Enrolled images that can be changed, and a way back."""
 
-    def rename(self, label: str, new: str, *, note: str = "") -> int:
+    def rename(self, label: str, to: str, *, note: str = "") -> int:
         """Gives a label another name.
 
         Args:
             label: As it is.
-            new: As it shall be.
+            to: As it shall be.
             note: Why, for the history.
 
         Returns:
@@ -32,21 +33,21 @@ class Editable(Searchable):
         Raises:
             GalleryError: There is no such label, the new one is there already (see `merge`) or is empty.
         """
-        label, new = as_label(label), as_new_label(new)
-        renamed, taken = self._store.rename(label, new, as_note(note))
+        label, to = as_label(label), as_new_label(to)
+        renamed, taken = self._store.rename(label, to, as_note(note))
         if taken:
             raise GalleryError(
-                f"{self.path}: rename: expected a label that is not there, found {new!r} with {taken} images: "
+                f"{self.path}: rename: expected a label that is not there, found {to!r} with {taken} images: "
                 "gallery merge makes them one (Gallery.merge in Python), which undo takes back"
-            )
+            ).naming("label_taken", label=to, images=taken)
         return renamed or self._refuse_label(label)
 
-    def merge(self, labels: str | Iterable[str], into: str, *, note: str = "") -> int:
+    def merge(self, labels: str | Iterable[str], to: str, *, note: str = "") -> int:
         """Makes several labels one.
 
         Args:
             labels: As they are.
-            into: One of them, another label, or a new one.
+            to: One of them, another label, or a new one.
             note: Why, for the history.
 
         Returns:
@@ -58,19 +59,19 @@ class Editable(Searchable):
         names = [as_label(name) for name in ([labels] if isinstance(labels, str) else labels)]
         if not names:
             raise GalleryError("merge: expected one label or several, got none: give those that shall be one")
-        moved, missing = self._store.merge(list(dict.fromkeys(names)), as_new_label(into), as_note(note))
+        moved, missing = self._store.merge(list(dict.fromkeys(names)), as_new_label(to), as_note(note))
         if missing:
             return self._refuse_label(missing[0])
         have = f"{counted(moved, 'image')} {'has' if moved == 1 else 'have'}"
-        say(f"{self.path}: {have} the label {as_label(into)!r} now that had another")
+        say(f"{self.path}: {have} the label {as_label(to)!r} now that had another")
         return moved
 
-    def move(self, image: int | Iterable[int], label: str, *, note: str = "") -> int:
+    def move(self, image: int | Iterable[int], to: str, *, note: str = "") -> int:
         """Gives single images another label, which may be new.
 
         Args:
             image: A number that `add` gave, or several: all of them or none.
-            label: As they shall be called.
+            to: As they shall be called.
             note: Why, for the history.
 
         Returns:
@@ -80,10 +81,31 @@ class Editable(Searchable):
             GalleryError: An image is not there, or the label is empty.
         """
         _, numbers = self._chosen("move", None, image, None)
-        moved, missing = self._store.move(numbers, as_new_label(label), as_note(note))
+        moved, missing = self._store.move(numbers, as_new_label(to), as_note(note))
         if missing:
             raise _not_there("move", missing, self.path)
         return moved
+
+    def confirm(self, image: int | Iterable[int], *, note: str = "") -> int:
+        """Says that the labels of single images are right, so that `health` doubts them no more.
+
+        It is kept as the column `confirmed` of the image, true, and taken away with the next other label that it gets.
+
+        Args:
+            image: A number that `add` gave, or several: all of them or none.
+            note: Why, for the history.
+
+        Returns:
+            Of how many that was not said before.
+
+        Raises:
+            GalleryError: An image is not there.
+        """
+        _, numbers = self._chosen("confirm", None, image, None)
+        confirmed, missing = self._store.confirm([int(number) for number in numbers], as_note(note))
+        if missing:
+            raise _not_there("confirm", missing, self.path)
+        return confirmed
 
     def remove(
         self,
@@ -141,13 +163,11 @@ class Editable(Searchable):
         column, values = self._chosen("forget", label, image, source)
         self._store.delete_leftover(self._own_files)  # of a killed process
         erased = self._store.erase()  # of an earlier call that found the gallery in use
-        if column == "id" and not erased:
-            self._need_images("forget", values, removed=True)
-        if column == "label" and not erased:
-            for value in values:
-                if not self._store.images_of(column, [value]):
-                    self._refuse_label(str(value))
-        forgotten = self._store.forget(column, values, as_note(note), self._own_files)
+        try:
+            whole = column != "source" and not erased
+            forgotten = self._store.forget(column, values, as_note(note), self._own_files, all_there=whole)
+        except MissingError as error:
+            return self._refuse("forget", column, error.values, source)
         if erased and not forgotten:
             say(f"{self.path}: what was forgotten earlier is in no file any more")
             return 0
@@ -225,10 +245,6 @@ class Editable(Searchable):
             raise _not_there(verb, [], self.path)
         return "id", list(numbers)
 
-    def _need_images(self, verb: str, numbers: list[str | int], removed: bool = False) -> None:
-        if missing := self._store.missing(numbers, removed):
-            raise _not_there(verb, missing, self.path)
-
     def _refuse(self, verb: str, column: Column, values: list[str | int], source: str | Path | None) -> int:
         if column == "label":
             return self._refuse_label(str(values[0]))
@@ -241,11 +257,11 @@ class Editable(Searchable):
         parts = [part.strip() for part in label.split(",")]
         several_meant = len(parts) > 1 and set(parts) <= set(labels)
         hint = f": several are given in brackets, [{','.join(parts)}]" if several_meant else did_you_mean(label, labels)
-        raise GalleryError(f"{self.path}: has no label {label!r}{hint}")
+        raise GalleryError(f"{self.path}: has no label {label!r}{hint}").naming("no_label", label=label)
 
 
 def _not_there(verb: str, numbers: Iterable[object], path: Path | str) -> GalleryError:
     shown = ", ".join(map(str, list(numbers)[:5])) or "nothing"
     return GalleryError(
         f"{verb}: image={shown} is not in {path}: gallery list label=<label> shows the numbers of its images"
-    )
+    ).naming("no_image", image=shown)

@@ -99,7 +99,8 @@ class Enrolled(ABC):
         """
         references, numbers = self._snapshot()
         if not len(references):
-            raise GalleryError(f"{self.path}: is empty, so there is nothing to find: add images first")
+            text = f"{self.path}: is empty, so there is nothing to find: add images first"
+            raise GalleryError(text).naming("empty")
         return references, numbers
 
     @property

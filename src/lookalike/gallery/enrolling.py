@@ -43,6 +43,11 @@ class Enrolling(Editable):
         """How many images this thread's last `add`, `add_embeddings` or `import_from` enrolled that were not there."""
         return int(getattr(self._of_thread, "added", 0))
 
+    @property
+    def last_described(self) -> int:
+        """How many images of this thread's last such call were there, and have another camera or other columns now."""
+        return int(getattr(self._of_thread, "described", 0))
+
     def add(
         self,
         images: AnyImage | Iterable[AnyImage],
@@ -58,6 +63,9 @@ class Enrolling(Editable):
         progress: Callable[[int], None] = lambda done: None,
     ) -> list[int]:
         """Enrols images, all of them or none; one that is there already under the same label stays there once.
+
+        What is given of such an image is set: its camera and columns are those of the last call that named them, and
+        `undo` brings back what they were. Columns that are not given stay.
 
         Args:
             images: One or several: files, folders of images, bytes, uint8 arrays or pictures of Pillow.
@@ -153,18 +161,26 @@ class Enrolling(Editable):
         return self._enrol(store, rows, as_note(note), keep_copies)
 
     def _enrol(self, store: SqlStore, rows: list[Row], note: str, keep_copies: bool) -> list[int]:
-        self._of_thread.added = 0
+        self._of_thread.added = self._of_thread.described = 0
         names = {row.label for row in rows}
         held = store.labels_among(names)
         try:
-            numbers, added = (store.add(rows, note), len(rows)) if keep_copies else store.add_new(rows, note)
+            numbers, added, described = (
+                (store.add(rows, note), len(rows), 0) if keep_copies else store.add_new(rows, note)
+            )
         except OtherLabelError as error:
-            raise GalleryError(under_other_labels(error.others, len(rows))) from error
-        self._of_thread.added = added
+            label = error.others[0][1]
+            text = under_other_labels(error.others, len(rows))
+            raise GalleryError(text).naming("other_label", label=label, images=len(error.others)) from error
+        self._of_thread.added, self._of_thread.described = added, described
         if added < len(rows):
             there = len(rows) - added
             again = "is there already and was" if there == 1 else "are there already and were"
-            say(f"{self.path}: {there} of {counted(len(rows), 'image')} {again} not added again")
+            new = f"; {described} of them {'has' if described == 1 else 'have'} another camera or other columns now"
+            say(
+                f"{self.path}: {there} of {counted(len(rows), 'image')} {again} not added again"
+                f"{new if described else ''}"
+            )
         for text in self.alike(names - held):  # the others were compared when they came
             say(f"{self.path}: {text}")
         return numbers

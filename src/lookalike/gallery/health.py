@@ -4,6 +4,7 @@ Letters in shapes: A images that ask, K neighbours.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,12 +51,13 @@ class Health:
     doubts: tuple[Doubt, ...]
 
 
-def health_of(references: References, numbers: np.ndarray) -> Health:
+def health_of(references: References, numbers: np.ndarray, confirmed: Collection[int] = ()) -> Health:
     """Looks at a gallery: every image, of a larger one 2,000 spread evenly, asks its three nearest others.
 
     Args:
         references: The gallery.
         numbers: int64 of its images.
+        confirmed: Numbers of those whose labels a person called right: they are not doubted.
     """
     counts = Counter(references.labels)
     few = {label: count for label, count in sorted(counts.items(), key=lambda item: (item[1], item[0])) if count < FEW}
@@ -69,7 +71,7 @@ def health_of(references: References, numbers: np.ndarray) -> Health:
         others = [rank for rank in range(_NEAREST + 1) if rows[place, rank] != row][:_NEAREST]
         near = {references.labels[rows[place, other]] for other in others}
         label = references.labels[row]
-        if len(near) == 1 and label not in near:
+        if len(near) == 1 and label not in near and int(numbers[row]) not in confirmed:
             doubts.append(Doubt(int(numbers[row]), label, near.pop(), float(similarity[place, others[0]])))
     doubts.sort(key=lambda doubt: (-doubt.similarity, doubt.number))
     return Health(count, len(asking), few, tuple(doubts))

@@ -5,55 +5,32 @@ none where it was not there. Removed images stay in the store, out of every sear
 statements are those that SQLite and PostgreSQL share.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from lookalike.errors import LookalikeError
+from lookalike.gallery.connection import Connection
+from lookalike.gallery.facts import described, lapsed, restored, set_facts, set_since
 from lookalike.terminal import counted
 
 FORGOTTEN = "forgotten by change "  # in the table about: how many images, as nothing else tells of them
 Column = Literal["id", "label", "source"]
 _SHOWN = 4  # moves of a change on one line
 _ALL = 2**62  # rows at most, where all are asked for
-_PARTS = ("vectors", "thumbnails", "extras", "events")  # tables that say more of an image
+_PARTS = ("vectors", "thumbnails", "extras", "events", "facts")  # tables that say more of an image
 _TOUCHED_AGAIN = (  # later changes of images that are not as a change left them, the latest first
     "SELECT DISTINCT later.change FROM events e JOIN images i ON i.id = e.image "
     "JOIN events later ON later.image = e.image AND later.change > ? WHERE e.change = ? "  # no label is empty
     "AND coalesce(e.after, '') != CASE WHEN i.removed IS NULL THEN i.label ELSE '' END ORDER BY later.change DESC"
 )
+_RELABELLED = "id IN (SELECT image FROM events WHERE change = ? AND before IS NOT NULL AND after IS NOT NULL)"
 _AGAIN = (  # an image that a change removed, enrolled once more since
     "SELECT old.id, new.id FROM events e JOIN images old ON old.id = e.image JOIN images new "
     "ON new.picture = old.picture AND new.vector = old.vector AND new.id != old.id AND new.removed IS NULL "
     "WHERE e.change = ? AND e.after IS NULL "
     "AND EXISTS (SELECT 1 FROM events n WHERE n.image = new.id AND n.change > ? AND n.before IS NULL)"
 )
-
-
-class Answer(Protocol):
-    """What a statement gives."""
-
-    @property
-    def rowcount(self) -> int:
-        """How many rows it changed."""
-
-    def fetchone(self) -> Any:
-        """The next row, None after the last."""
-
-    def fetchall(self) -> list[Any]:
-        """The rows that are left."""
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-
-class Connection(Protocol):
-    """An open database: SQLite's own, or what speaks like it."""
-
-    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Answer:
-        """Does a statement, in which every `?` stands for a value."""
-
-    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Any:
-        """Does a statement for every row."""
 
 
 class HistoryError(LookalikeError):
@@ -82,10 +59,11 @@ class Change:
     Attributes:
         number: From 1; later changes have larger ones.
         time: When, ISO 8601 with the offset of the clock.
-        action: `add`, `rename`, `merge`, `move`, `remove`, `undo`, `forget` or `reembed`.
+        action: `add`, `rename`, `merge`, `move`, `confirm`, `remove`, `undo`, `forget` or `reembed`.
         note: Why.
         moves: What it did; empty for what an earlier version changed, and for images that were forgotten.
         forgotten: How many images it deleted for good; None where that was not counted.
+        described: Images whose camera or columns it set, and whose labels it left.
     """
 
     number: int
@@ -94,6 +72,7 @@ class Change:
     note: str
     moves: tuple[Move, ...]
     forgotten: int | None = None
+    described: int = 0
 
     def __str__(self) -> str:
         parts = [_told(move) for move in self.moves[:_SHOWN]]
@@ -101,6 +80,9 @@ class Change:
             images = sum(move.images for move in self.moves[_SHOWN:])
             more = len(self.moves) - _SHOWN
             parts.append(f"and {counted(images, 'image')} of {more} more label{'' if more == 1 else 's'}")
+        if self.described:
+            how = "called right" if self.action == "confirm" else "described anew"
+            parts.append(f"{counted(self.described, 'image')} {how}")
         if self.forgotten is not None:
             parts = [f"{counted(self.forgotten, 'image')} deleted for good"]
         done = ", ".join(parts) or (
@@ -132,7 +114,14 @@ class Writing:
         self.connection.execute(
             f"INSERT INTO events SELECT ?, id, label, ? FROM images WHERE {chosen}", (self.number, new, value, new)
         )
+        lapsed(self.connection, self.number, chosen, (value, new))
         return self._changed(f"UPDATE images SET label = ? WHERE {chosen}", (new, value, new))
+
+    def describe(self, given: Mapping[int, Mapping[str, str]]) -> int:
+        """Sets cameras and columns (JSON) of images; returns of how many one is another now."""
+        images = set_facts(self.connection, self.number, given)
+        self.touched += images
+        return images
 
     def remove(self, column: Column, value: str | int) -> int:
         """Takes the images of a label, number or source out of the gallery; returns how many."""
@@ -158,19 +147,7 @@ class Writing:
         events = self.connection.execute(
             "SELECT image, before, after FROM events WHERE change = ?", (number,)
         ).fetchall()
-        if not events and _action(self.connection, number) == "reembed":
-            raise HistoryError(f"change {number}: all images were embedded anew: reembed with the former model")
-        if not events:
-            raise HistoryError(
-                f"change {number}: nothing is known of what it changed (its images were forgotten, or an earlier "
-                "version made it): change the images themselves"
-            )
-        later = [str(row[0]) for row in self.connection.execute(_TOUCHED_AGAIN, (number, number))]
-        if later:
-            by = f"changes {', '.join(later[:5])}" if len(later) > 1 else f"change {later[0]}"
-            raise HistoryError(
-                f"change {number}: its images are not as it left them, since {by}: undo {later[0]} first"
-            )
+        self._need_untouched(number)
         self.connection.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?)",
             [(self.number, image, after, before) for image, before, after in events],
@@ -179,13 +156,28 @@ class Writing:
             "UPDATE images SET label = coalesce(?, label), removed = ? WHERE id = ?",
             [(before, self.number if before is None else None, image) for image, before, _ in events],
         )
-        self.touched += len(events)
+        described = restored(self.connection, self.number, number)
+        lapsed(self.connection, self.number, _RELABELLED, (number,))
+        images = len(described.union(image for image, *_ in events))
+        if not images:
+            raise _nothing_known(self.connection, number)
+        self.touched += images
         again = self.connection.execute(_AGAIN, (number, number)).fetchone()
         if again:
             raise HistoryError(
                 f"change {number}: its image {again[0]} is enrolled again as {again[1]}: remove that first"
             )
-        return len(events)
+        return images
+
+    def _need_untouched(self, number: int) -> None:
+        """Refuses to take a change back whose images are not as it left them."""
+        rows = self.connection.execute(_TOUCHED_AGAIN, (number, number)).fetchall()
+        later = sorted({*(int(row[0]) for row in rows), *set_since(self.connection, number)}, reverse=True)
+        if later:
+            by = f"changes {', '.join(map(str, later[:5]))}" if len(later) > 1 else f"change {later[0]}"
+            raise HistoryError(
+                f"change {number}: its images are not as it left them, since {by}: undo {later[0]} first"
+            ).naming("changed_since", change=number, later=later[0])
 
     def forget(self, column: Column, values: Sequence[str | int]) -> int:
         """Deletes images for good, removed ones too, and all that the history says of them; returns how many.
@@ -198,8 +190,9 @@ class Writing:
             chosen = f"SELECT id FROM images WHERE {column} = ?"
             self.connection.execute(
                 "UPDATE changes SET note = '' WHERE note != '' AND number IN "
-                f"(SELECT change FROM events WHERE image IN ({chosen}))",
-                (value,),
+                f"(SELECT change FROM events WHERE image IN ({chosen}) UNION "
+                f"SELECT change FROM facts WHERE image IN ({chosen}))",
+                (value, value),
             )
             for part in _PARTS:
                 self.connection.execute(f"DELETE FROM {part} WHERE image IN ({chosen})", (value,))
@@ -231,6 +224,7 @@ def changes_of(connection: Connection, most: int | None, before: int | None = No
     limit, end = _ALL if most is None else most, _ALL if before is None else before
     query = "SELECT number, time, action, note FROM changes WHERE number < ? ORDER BY number DESC LIMIT ?"
     rows = connection.execute(query, (end, limit)).fetchall()
+    set_by = described(connection, rows[-1][0] if rows else 0, end)
     moves: dict[int, list[Move]] = {}
     first = rows[-1][0] if rows else 0
     query = (
@@ -245,7 +239,7 @@ def changes_of(connection: Connection, most: int | None, before: int | None = No
         int(name.removeprefix(FORGOTTEN)): int(count) for name, count in connection.execute(query, (f"{FORGOTTEN}%",))
     }
     return [
-        Change(number, time, action, note, sorted_moves.get(number, ()), counts.get(number))
+        Change(number, time, action, note, sorted_moves.get(number, ()), counts.get(number), set_by.get(number, 0))
         for number, time, action, note in rows
     ]
 
@@ -279,8 +273,15 @@ def labels_at(connection: Connection, number: int, begins: int) -> dict[int, str
     return {image: label for image, label in labels.items() if label is not None}
 
 
-def _action(connection: Connection, number: int) -> str:
-    return str(connection.execute("SELECT action FROM changes WHERE number = ?", (number,)).fetchone()[0])
+def _nothing_known(connection: Connection, number: int) -> HistoryError:
+    """Of what a change did."""
+    action = connection.execute("SELECT action FROM changes WHERE number = ?", (number,)).fetchone()[0]
+    if action == "reembed":
+        return HistoryError(f"change {number}: all images were embedded anew: reembed with the former model")
+    return HistoryError(
+        f"change {number}: nothing is known of what it changed (its images were forgotten, or an earlier version made "
+        "it): change the images themselves"
+    )
 
 
 def _need_change(connection: Connection, number: int) -> None:

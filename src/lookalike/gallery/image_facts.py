@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from threading import RLock, local
 from typing import Any, Self, TypeVar
 
-from lookalike.gallery.history import Connection
+from lookalike.gallery.connection import Connection
 from lookalike.gallery.rows import StoreError
 
 _AT_ONCE = 500  # values in one statement

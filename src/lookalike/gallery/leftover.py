@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 
-from lookalike.gallery.history import Column, Connection
+from lookalike.gallery.connection import Connection
+from lookalike.gallery.history import Column
 
 Own = Callable[[Sequence[str]], list[str]]  # those of some sources that are files of the gallery itself
 LEFTOVER = "leftover files"  # in about: files of forgotten images that may still be there, JSON

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lookalike.gallery.history import Column, Connection
+from lookalike.gallery.connection import Connection
+from lookalike.gallery.history import Column
 from lookalike.gallery.image_facts import in_parts, marks_for
 from lookalike.gallery.same_images import Enrolled
 

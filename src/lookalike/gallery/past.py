@@ -12,7 +12,10 @@ from lookalike.gallery.snapshot import need_finite, references_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.inference.references import GalleryError, References
 
-_CHANGING = ("add", "add_embeddings", "import_from", "rename", "merge", "move", "remove", "forget", "undo", "reembed")
+_CHANGING = (
+    *("add", "add_embeddings", "import_from", "rename", "merge", "move", "confirm"),
+    *("remove", "forget", "undo", "reembed"),
+)
 
 
 class PastError(GalleryError, AttributeError):

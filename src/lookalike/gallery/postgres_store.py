@@ -9,17 +9,18 @@ Letters in shapes: N images, D embedding.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 import psycopg
 from psycopg import errors
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import ERASING, check_about, replaced
-from lookalike.gallery.history import Connection
+from lookalike.gallery.about import ERASING, SCHEMA, check_about, replaced
+from lookalike.gallery.connection import Connection
 from lookalike.gallery.postgres_place import postgres_place
 from lookalike.gallery.postgres_session import Session, problem
-from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables
+from lookalike.gallery.postgres_tables import BUSY, empty_vectors, lock_key, make_tables, rewrite_tables, upgrade_tables
 from lookalike.gallery.rows import Row, StoreError
 from lookalike.gallery.sql_store import SqlStore
 
@@ -43,16 +44,36 @@ class PostgresStore(SqlStore):
         super().__init__()
         self._address, self._place = place, postgres_place(place)
         self.name = self.place = self._place.name
-        self._session: Session | None = None
-        self._reread = False  # after another server may have taken over
+        self._sessions: dict[str, Session] = {}  # for reading and for writing, so that readers wait for no writer
+        self._writing_turn = RLock()
+        self._was_read = False  # a later connection may be to another server
+        self._reread = False  # as another server may have taken over
         self.about = {}
         try:
             with self.reading() as connection:
                 self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
-            check_about(self.name, self.about)
+            if (schema := check_about(self.name, self.about)) < SCHEMA:
+                self.about = {}  # it gets another name
+                self._bring_forward(schema)
+                with self.reading() as connection:
+                    self.about = dict(connection.execute("SELECT name, value FROM about").fetchall())
+                check_about(self.name, self.about)
         except BaseException:
             self.close()
             raise
+
+    def _bring_forward(self, schema: int) -> None:
+        try:
+            with self._open_to_write(), self._writing() as connection:
+                upgrade_tables(connection, schema)
+        except StoreError as error:
+            if not isinstance(error.__cause__, errors.InsufficientPrivilege):
+                raise
+            reason = one_line(error.__cause__.diag.message_primary or error)
+            raise StoreError(
+                f"{self.name}: of an earlier version, and not brought forward ({reason}): let its owner open it once "
+                "with this version, such as by lookalike gallery list"
+            ) from error
 
     @classmethod
     def create(cls, place: str, about: dict[str, str]) -> "PostgresStore":
@@ -83,8 +104,9 @@ class PostgresStore(SqlStore):
 
     def changed_since(self, version: int) -> tuple[dict[int, str | None] | None, int]:
         """As of the base; all is read again from a server that may be another than before."""
-        changed, last = super().changed_since(version)
-        changed, self._reread = None if self._reread else changed, False
+        with self._turn:
+            changed, last = super().changed_since(version)
+            changed, self._reread = None if self._reread else changed, False
         return changed, last
 
     def opened_again(self) -> "PostgresStore":
@@ -120,10 +142,10 @@ class PostgresStore(SqlStore):
         Raises:
             StoreError: Another process was reading all the time, or the user does not own the tables.
         """
-        with self._open():
-            with self._reading() as connection:
-                if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
-                    return False
+        with self.reading() as connection:
+            if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
+                return False
+        with self._open_to_write():
             try:
                 with self._writing() as connection:
                     rewrite_tables(connection)
@@ -150,14 +172,13 @@ class PostgresStore(SqlStore):
             "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE c.relkind = 'r' AND n.nspname = ?"
         )
-        with self._open():
-            sizes = []
-            for _ in range(2):
-                with self._reading() as connection:
-                    sizes.append(int(connection.execute(query, (self._place.gallery,)).fetchone()[0]))
-                if len(sizes) == 1:
-                    with self._writing() as connection:
-                        rewrite_tables(connection)
+        sizes = []
+        for _ in range(2):
+            with self.reading() as connection:
+                sizes.append(int(connection.execute(query, (self._place.gallery,)).fetchone()[0]))
+            if len(sizes) == 1:
+                with self._open_to_write(), self._writing() as connection:
+                    rewrite_tables(connection)
         return max(0, sizes[0] - sizes[1])  # others may have enrolled meanwhile
 
     def close(self) -> None:
@@ -166,9 +187,15 @@ class PostgresStore(SqlStore):
         self._drop()
 
     def _drop(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        for name in list(self._sessions):
+            self._sessions.pop(name).close()
+
+    @contextmanager
+    def _open_to_write(self) -> Iterator[None]:
+        """The turn of a thread that writes: those that read have another, and another connection."""
+        with self._writing_turn, self._explained():
+            self._need_open()
+            yield
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
         """Nothing is kept beside the tables."""
@@ -184,11 +211,13 @@ class PostgresStore(SqlStore):
     def _writing(self) -> Iterator[Connection]:
         """Whole, or taken back."""
         locked = f"SELECT pg_advisory_xact_lock({lock_key(self._place.gallery)})"
-        session = self._begun("ISOLATION LEVEL READ COMMITTED READ WRITE", "SET LOCAL synchronous_commit TO on", locked)
+        session = self._begun(
+            "writing", "ISOLATION LEVEL READ COMMITTED READ WRITE", "SET LOCAL synchronous_commit TO on", locked
+        )
         try:
             yield session
         except BaseException as error:
-            if self._given_up(session, error):
+            if self._given_up("writing", session, error):
                 raise StoreError(
                     f"{self.name}: the connection was lost ({one_line(error)}) before the change was whole, so nothing "
                     "was changed: try again"
@@ -197,7 +226,7 @@ class PostgresStore(SqlStore):
         try:
             session.commit()
         except BaseException as error:
-            if self._given_up(session, error):
+            if self._given_up("writing", session, error):
                 raise StoreError(
                     f"{self.name}: the connection was lost ({one_line(error)}) while the change was committed, so it "
                     "may be done or not: look at the log of the gallery before trying again"
@@ -208,18 +237,18 @@ class PostgresStore(SqlStore):
     def _reading(self) -> Iterator[Connection]:
         """One moment; nobody erases meanwhile."""
         locked = "LOCK TABLE about IN ACCESS SHARE MODE"  # before the moment is chosen, which `erase` would empty
-        session = self._begun("ISOLATION LEVEL REPEATABLE READ READ ONLY", locked)
+        session = self._begun("reading", "ISOLATION LEVEL REPEATABLE READ READ ONLY", locked)
         try:
             yield session
             session.commit()
         except BaseException as error:
-            if self._given_up(session, error):
+            if self._given_up("reading", session, error):
                 raise StoreError(
                     f"{self.name}: the connection was lost ({one_line(error)}) while the gallery was read: try again"
                 ) from error
             raise
 
-    def _begun(self, how: str, *statements: str) -> Session:
+    def _begun(self, use: str, how: str, *statements: str) -> Session:
         """In a transaction on this gallery; on a new connection where the last was lost meanwhile."""
         begin = [
             f"BEGIN {how}",
@@ -227,19 +256,16 @@ class PostgresStore(SqlStore):
             f"SET LOCAL lock_timeout TO '{BUSY}'",
         ]
         last = "SELECT value FROM about WHERE name = 'gallery'"
-        fresh = self._session is None
+        fresh = use not in self._sessions
         while True:
-            if self._session is None:
-                self._session = Session(self._place)
-                self._reread = bool(self.about)
-            session = self._session
+            session = self._sessions.get(use) or self._connected(use)
             try:
                 row = session.several([*begin, *statements, last])
             except BaseException as error:
                 standby = isinstance(error, errors.FeatureNotSupported)  # "cannot set transaction read-write mode"
-                if (self._given_up(session, error) or standby) and not fresh:
+                if (self._given_up(use, session, error) or standby) and not fresh:
                     fresh = True
-                    self._drop()
+                    self._sessions.pop(use, session).close()
                     continue
                 if standby:
                     raise StoreError(
@@ -252,15 +278,22 @@ class PostgresStore(SqlStore):
                 raise replaced(self.name)
             return session
 
-    def _given_up(self, session: Session, error: BaseException) -> bool:
+    def _connected(self, use: str) -> Session:
+        self._need_open()  # another thread may have closed it meanwhile
+        session = self._sessions[use] = Session(self._place)
+        if use == "reading":
+            self._reread, self._was_read = self._reread or self._was_read, True
+        return session
+
+    def _given_up(self, use: str, session: Session, error: BaseException) -> bool:
         """Takes the transaction back; returns whether the connection was lost."""
         lost = isinstance(error, psycopg.Error) and session.lost(error)
         if lost or not isinstance(error, Exception):
             session.close()
         else:
             session.roll_back()
-        if session.ended and self._session is session:
-            self._session = None
+        if session.ended:  # another thread may close all of them just then
+            self._sessions.pop(use, None)
         return lost
 
     def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:

@@ -1,18 +1,24 @@
 """The tables of a gallery on a PostgreSQL server: made, and written anew without what was forgotten."""
 
 from hashlib import blake2b
+from uuid import uuid4
 
 import psycopg
 
 from lookalike.errors import one_line
-from lookalike.gallery.about import first_about
-from lookalike.gallery.history import Connection
+from lookalike.gallery.about import SCHEMA, first_about
+from lookalike.gallery.connection import Connection
 from lookalike.gallery.postgres_place import PostgresPlace
 from lookalike.gallery.postgres_session import Session
 from lookalike.gallery.rows import StoreError
 
 BUSY = "30s"  # how long a process waits for another that writes
 _TEXT = 'TEXT COLLATE "C"'  # in the order of SQLite and of Python
+_FACTS = (
+    f"CREATE TABLE facts (change BIGINT, image BIGINT, name {_TEXT}, before {_TEXT}, after {_TEXT}, "
+    "PRIMARY KEY (image, name, change))",
+    "CREATE INDEX facts_by_change ON facts (change)",
+)
 _TABLES = (
     f"CREATE TABLE about (name {_TEXT} PRIMARY KEY, value {_TEXT} NOT NULL)",
     f"CREATE TABLE images (id BIGINT PRIMARY KEY, label {_TEXT} NOT NULL, camera BIGINT, source {_TEXT} NOT NULL, "
@@ -28,16 +34,17 @@ _TABLES = (
     f"note {_TEXT} NOT NULL)",
     f"CREATE TABLE events (change BIGINT, image BIGINT, before {_TEXT}, after {_TEXT}, PRIMARY KEY (image, change))",
     "CREATE INDEX events_by_change ON events (change)",
+    *_FACTS,
 )
-_NAMES = ("about", "images", "vectors", "thumbnails", "extras", "changes", "events")
+_NAMES = ("about", "images", "vectors", "thumbnails", "extras", "changes", "events", "facts")
 # The planner's samples of a column stay in the server's catalogue, where nothing is forgotten: so none are taken.
 _UNSAMPLED = (
     *("images.label", "images.source", "vectors.embedding", "thumbnails.jpeg", "extras.value"),
-    *("changes.note", "events.before", "events.after"),
+    *("changes.note", "events.before", "events.after", "facts.before", "facts.after"),
 )
 _REWRITTEN = (  # tables that have bytes of an image, and a column to write anew
     *(("images", "id"), ("vectors", "image"), ("thumbnails", "image"), ("extras", "image")),
-    *(("changes", "number"), ("events", "change")),
+    *(("changes", "number"), ("events", "change"), ("facts", "change")),
 )
 
 
@@ -86,10 +93,42 @@ def make_tables(session: Session, where: PostgresPlace, about: dict[str, str]) -
     session.execute(f'SET LOCAL search_path TO "{where.gallery}"')
     for statement in _TABLES:
         session.execute(statement.replace("{vector}", vector))
-    for table, column in (name.split(".") for name in _UNSAMPLED):
-        session.execute(f"ALTER TABLE {table} ALTER {column} SET STATISTICS 0")
+    _take_no_samples(session)
     session.executemany("INSERT INTO about VALUES (?, ?)", list(first_about(about).items()))
     session.commit()
+
+
+def _take_no_samples(connection: Connection, of: str = "") -> None:
+    for table, column in (name.split(".") for name in _UNSAMPLED):
+        if of in ("", table):
+            connection.execute(f"ALTER TABLE {table} ALTER {column} SET STATISTICS 0")
+
+
+def upgrade_tables(connection: Connection, schema: int) -> None:
+    """Brings the tables of an earlier version forward; of two processes one does it.
+
+    Args:
+        connection: In the transaction of the only writer, on the gallery.
+        schema: Of that version.
+    """
+    query = "UPDATE about SET value = ? WHERE name = 'schema' AND value = ?"
+    if connection.execute(query, (str(SCHEMA), str(schema))).rowcount:
+        for statement in _FACTS:
+            connection.execute(statement)
+        _take_no_samples(connection, "facts")
+        _take_no_samples(connection, "events")  # for its owner alone, so that all tables have one
+        _grant_as("events", "facts", connection)
+        connection.execute("UPDATE about SET value = ? WHERE name = 'gallery'", (uuid4().hex,))
+
+
+def _grant_as(old: str, new: str, connection: Connection) -> None:
+    """Whoever may use a table may use the new one, too."""
+    query = (
+        "SELECT a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
+        ", a.is_grantable FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = ?::regclass AND a.grantee != c.relowner"
+    )
+    for right, role, grantable in connection.execute(query, (old,)).fetchall():
+        connection.execute(f"GRANT {right} ON {new} TO {role}{' WITH GRANT OPTION' if grantable else ''}")
 
 
 def _vector_schema(session: Session, where: PostgresPlace) -> str:

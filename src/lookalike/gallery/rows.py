@@ -1,5 +1,6 @@
 """One image of a gallery, as it is enrolled and as it is read back; what goes wrong with a store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -41,6 +42,11 @@ class Row:
         """Of what it shows."""
         return digest(self.thumbnail or self.embedding)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is known of it besides its label: name and value (JSON)."""
+        return {**({} if self.camera is None else {"camera": str(self.camera)}), **dict(self.columns)}
+
     @cached_property
     def embedding_digest(self) -> bytes:
         """Of its embedding."""
@@ -53,6 +59,14 @@ class OtherLabelError(StoreError):
     def __init__(self, others: list[tuple[Row, str]]) -> None:
         super().__init__(f"{len(others)} images have another label")
         self.others = others
+
+
+class MissingError(StoreError):
+    """Images that are meant are not there: `values` has their numbers or labels."""
+
+    def __init__(self, values: Sequence[str | int]) -> None:
+        super().__init__(f"{len(values)} are not there")
+        self.values = list(values)
 
 
 @dataclass(frozen=True)

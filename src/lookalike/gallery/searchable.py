@@ -13,6 +13,7 @@ from lookalike.data.any_image import AnyImage
 from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
 from lookalike.gallery.columns import Filter, left_out, nothing_left
 from lookalike.gallery.enrolled import Enrolled, HasEncoder
+from lookalike.gallery.health import Health, health_of
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import UnknownLimits
 from lookalike.gallery.voting import vote_within
@@ -187,21 +188,28 @@ class Searchable(Enrolled):
         return numbers[rows], similarity
 
     def neighbours(
-        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+        self,
+        embeddings: np.ndarray,
+        k: int = 10,
+        *,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> list[tuple[Neighbour, ...]]:
-        """Q rows of K neighbours, nearest first: as `search`, exactly, with what is known of the images.
+        """Q rows of K neighbours, nearest first: as `search`, with what is known of the images.
 
         Args:
             embeddings: As of `search`.
             k: As of `search`.
             where: As of `predict`.
             unless: As of `predict`.
+            index: As of `search`.
 
         Raises:
             GalleryError: As `search`.
         """
         references, _, ignore, k = self._asked(k, where, unless)
-        rows, similarity = references.search(embeddings, k, references.fingerprint, ignore)
+        rows, similarity, _ = self._approximate.search(references, embeddings, k, ignore, index)
         return [neighbours_of(references, rows[place], similarity[place]) for place in range(len(rows))]
 
     def build_index(self, index: Kind = KIND) -> IndexFacts | None:
@@ -222,6 +230,14 @@ class Searchable(Enrolled):
     def index(self) -> IndexFacts | None:
         """What is known of the approximate index; None where none was asked for, or it is not built yet."""
         return self._approximate.facts
+
+    def health(self) -> Health:
+        """What should be looked at: labels with few images, and images that their neighbours call otherwise.
+
+        Raises:
+            GalleryError: The gallery is empty.
+        """
+        return health_of(*self.enrolled(), self._store.confirmed())
 
     def unknown_limit(self, false_accept_rate: float) -> Rejection:
         """The threshold that keeps to a share of unknown images that may get a name, chosen from what is enrolled.

@@ -1,6 +1,7 @@
 """The rows of a gallery in an SQL database: what SQLite and PostgreSQL share.
 
-Every change is one transaction with a number, whole or not at all. Threads of a process take turns.
+Every change is one transaction with a number, whole or not at all. Threads of a process take turns, and a reader of it
+never waits for a writer of another process.
 
 Letters in shapes: N images, D embedding.
 """
@@ -17,27 +18,26 @@ import numpy as np
 
 from lookalike.gallery import leftover
 from lookalike.gallery.about import ERASING
-from lookalike.gallery.history import FORGOTTEN, Change, Column, Connection, Writing, changes_of, labels_at
-from lookalike.gallery.image_facts import ImageFacts
+from lookalike.gallery.connection import Connection
+from lookalike.gallery.facts import CONFIRMED, YES
+from lookalike.gallery.history import FORGOTTEN, Column, Writing
 from lookalike.gallery.leftover import Own
 from lookalike.gallery.looked_up import count_of, enrolled_as, images_of, missing_of
-from lookalike.gallery.rows import OtherLabelError, Row, StoredRow, StoreError, digest
+from lookalike.gallery.rows import MissingError, OtherLabelError, Row, StoreError, digest
 from lookalike.gallery.same_images import sorted_out
-
-_SCANNED = 20_000  # embeddings that are read at a time
-_RELOAD = "('forget', 'reembed')"  # changes after which all images are read again
+from lookalike.gallery.stored_images import StoredImages, last_change, number_of
 
 
-class SqlStore(ImageFacts):
+class SqlStore(StoredImages):
     """An open gallery."""
+
+    def _open_to_write(self) -> AbstractContextManager[None]:
+        """The turn of a thread that writes."""
+        return self._open()
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Connection]:
         """A transaction of the only writer: whole, or taken back."""
-
-    @abstractmethod
-    def from_vector(self, value: bytes) -> bytes:
-        """What the database gives for an embedding, as float32 little-endian bytes."""
 
     @property
     def change_of_thread(self) -> int | None:
@@ -69,118 +69,19 @@ class SqlStore(ImageFacts):
     def compact(self) -> int:
         """Gives back the room of what was forgotten; returns how many bytes."""
 
-    @property
-    def version(self) -> int:
-        """The number of the last change, made by this process or another."""
-        with self.reading() as connection:
-            return last_change(connection)
-
-    def rows(self) -> list[StoredRow]:
-        """All rows, in the order they were enrolled."""
-        query = (
-            "SELECT i.id, i.label, i.source, v.embedding, i.camera FROM images i JOIN vectors v ON v.image = i.id "
-            "WHERE removed IS NULL ORDER BY i.id"
-        )
-        with self.reading() as connection:
-            rows = connection.execute(query).fetchall()
-        return [
-            StoredRow(image, label, source, self.from_vector(v), camera) for image, label, source, v, camera in rows
-        ]
-
-    def rows_at(self, number: int) -> list[StoredRow]:
-        """All rows as they were after a change, 0 for none, in the order they were enrolled.
-
-        Raises:
-            HistoryError: There is no such change, or it is older than the history.
-        """
-        query = (
-            "SELECT i.id, i.source, v.embedding, i.camera FROM images i JOIN vectors v ON v.image = i.id ORDER BY i.id"
-        )
-        with self.reading() as connection:
-            labels = labels_at(connection, number, int(self.about.get("history", 0)))
-            rows = [row for row in connection.execute(query).fetchall() if row[0] in labels]
-        return [
-            StoredRow(image, labels[image], source, self.from_vector(v), camera) for image, source, v, camera in rows
-        ]
-
-    def labelled(self) -> tuple[np.ndarray, list[str], int]:
-        """int64 [N], the number of every image, ascending; their N labels; and the last change."""
-        with self.reading() as connection:
-            return *self._numbers_and_labels(connection), last_change(connection)
-
-    def _numbers_and_labels(self, connection: Connection) -> tuple[np.ndarray, list[str]]:
-        rows = connection.execute("SELECT id, label FROM images WHERE removed IS NULL ORDER BY id").fetchall()
-        names: dict[str, str] = {}  # one text for all images of a label
-        return np.array([image for image, _ in rows], np.int64), [names.setdefault(label, label) for _, label in rows]
-
-    def changed_since(self, version: int) -> tuple[dict[int, str | None] | None, int]:
-        """What later changes left: image -> its label, None where it is removed; and the last change.
-
-        The first is None where all images have to be read again.
-        """
-        with self.reading() as connection:
-            last = last_change(connection)
-            if reloaded_since(connection, version):
-                return None, last
-            events = connection.execute(
-                "SELECT image, after FROM events WHERE change > ? ORDER BY change", (version,)
-            ).fetchall()
-        return dict(events), last
-
-    def embeddings(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
-        """float32 [N, D] of these images, removed ones too, whose numbers ascend.
-
-        Raises:
-            StoreError: One is missing or of another size.
-        """
-        size = int(self.about["dimensions"])
-        wanted = np.asarray(images, np.int64)
-        vectors = np.empty((len(wanted), size), np.float32)
-        with self.reading() as connection:
-            for first in range(0, len(wanted), _SCANNED):
-                part = wanted[first : first + _SCANNED].tolist()
-                # One scan, as they are mostly neighbours.
-                query = "SELECT image, embedding FROM vectors WHERE image BETWEEN ? AND ? ORDER BY image"
-                rows = connection.execute(query, (part[0], part[-1])).fetchall()
-                if len(rows) > len(part):
-                    chosen = set(part)
-                    rows = [row for row in rows if row[0] in chosen]
-                content = {image: self.from_vector(value) for image, value in rows}
-                if wrong := [image for image in part if len(content.get(image, b"")) != 4 * size]:
-                    raise self._damaged(wrong[0])
-                vectors[first : first + len(part)] = np.frombuffer(b"".join(content.values()), "<f4").reshape(-1, size)
-        return vectors
-
-    def _damaged(self, image: int) -> StoreError:
-        return StoreError(
-            f"{self.name}: damaged, the embedding of image {image} is missing or has not {self.about['dimensions']} "
-            "values: lookalike gallery verify names all that are damaged, and what to do"
-        )
-
-    def missing(self, numbers: Sequence[str | int], removed: bool) -> list[str | int]:
-        """Which of these images are not in the gallery; with `removed`, not even as removed ones."""
-        with self.reading() as connection:
-            return missing_of(connection, "id", numbers, removed)
-
-    @property
-    def labels(self) -> list[str]:
-        """Every label once."""
-        with self.reading() as connection:
-            rows = connection.execute("SELECT DISTINCT label FROM images WHERE removed IS NULL").fetchall()
-        return [str(row[0]) for row in rows]
-
     def add(self, rows: Sequence[Row], note: str) -> list[int]:
         """Enrols rows as one change; returns their numbers."""
         with self._change("add", note) as writing:
             return self._insert(writing, rows)
 
-    def add_new(self, rows: Sequence[Row], note: str) -> tuple[list[int], int]:
-        """Enrols as one change those rows whose image is not enrolled.
+    def add_new(self, rows: Sequence[Row], note: str) -> tuple[list[int], int, int]:
+        """Enrols as one change those rows whose image is not enrolled; of the others camera and columns are set.
 
         An image is the same when its thumbnail is, and its embedding or its source, too.
 
         Returns:
-            The number of every row, enrolled now or earlier; and how many were enrolled now.
+            The number of every row, enrolled now or earlier; how many were enrolled now; and how many were there, and
+            have another camera or other columns now.
 
         Raises:
             OtherLabelError: The image of a row is enrolled under another label; nothing was added.
@@ -191,8 +92,30 @@ class SqlStore(ImageFacts):
             new, places, others = sorted_out(rows, keys, enrolled)
             if others:
                 raise OtherLabelError(others)
-            numbers = self._insert(writing, new)
-        return [place if place >= 0 else numbers[-1 - place] for place in places], len(new)
+            fresh = self._insert(writing, new)
+            numbers = [place if place >= 0 else fresh[-1 - place] for place in places]
+            enrolled_now = {id(row) for row in new}
+            given: dict[int, dict[str, str]] = {}
+            for row, number in zip(rows, numbers, strict=True):
+                if id(row) not in enrolled_now and row.facts:
+                    given.setdefault(number, {}).update(row.facts)
+            described = writing.describe(given)
+        return numbers, len(new), described
+
+    def confirm(self, numbers: Sequence[int], note: str) -> tuple[int, list[str | int]]:
+        """Notes that the labels of single images are right.
+
+        Returns:
+            Of how many that was not known; and those that are not there: then nothing is changed.
+        """
+        with self._change("confirm", note) as writing:
+            missing = missing_of(writing.connection, "id", numbers)
+            given = {} if missing else {number: {CONFIRMED: YES} for number in numbers}
+            return writing.describe(given), missing
+
+    def confirmed(self) -> set[int]:
+        """The images whose labels a person called right."""
+        return self.having(CONFIRMED, [YES])
 
     def rename(self, label: str, new: str, note: str) -> tuple[int, int]:
         """Gives all images of a label another one, unless there are images of that.
@@ -249,20 +172,26 @@ class SqlStore(ImageFacts):
         with self._change("undo", note) as writing:
             return writing.undo(number)
 
-    def images_of(self, column: Column, values: Sequence[str | int]) -> list[int]:
-        """The images whose id, label or source is one of the values, removed ones too, ascending."""
-        with self.reading() as connection:
-            return images_of(connection, column, values)
-
-    def forget(self, column: Column, values: Sequence[str | int], note: str, own: Own = lambda sources: []) -> int:
+    def forget(
+        self,
+        column: Column,
+        values: Sequence[str | int],
+        note: str,
+        own: Own = lambda sources: [],
+        all_there: bool = False,
+    ) -> int:
         """Deletes images for good, removed ones too, with all that the history says of them; returns how many.
 
         Those of their sources that are files of the gallery itself, as `own` says, go as soon as the images are gone.
 
         Raises:
+            MissingError: No image has one of the values, where `all_there` says that one must; nothing is deleted.
             StoreError: They are deleted, but see `erase`, or a file could not be.
         """
         with self._change("forget", note) as writing:
+            missing = missing_of(writing.connection, column, values, removed=True) if all_there else []
+            if missing:
+                raise MissingError(missing)
             files = leftover.own_of(writing.connection, column, values, own)
             self._no_longer_kept(images_of(writing.connection, column, values))
             forgotten = writing.forget(column, values)
@@ -282,13 +211,8 @@ class SqlStore(ImageFacts):
             with self._explained():
                 for file in own(json.loads(text)):
                     Path(file).unlink(missing_ok=True)
-            with self._open(), self._writing() as connection:
+            with self._open_to_write(), self._writing() as connection:
                 leftover.settle(connection, text)
-
-    def all_images(self) -> list[int]:
-        """The numbers of all images, removed ones too, ascending."""
-        with self.reading() as connection:
-            return [int(row[0]) for row in connection.execute("SELECT id FROM images ORDER BY id").fetchall()]
 
     def switch_model(self, about: dict[str, str], images: np.ndarray, embeddings: np.ndarray, note: str) -> int | None:
         """Replaces the embeddings of all images by those of another model, as one change.
@@ -327,16 +251,11 @@ class SqlStore(ImageFacts):
     def _replace_vectors(self, connection: Connection, images: list[int], embeddings: np.ndarray) -> None:
         """Puts float32 [N, D] in the place of all embeddings, of another D perhaps."""
 
-    def changes(self, most: int | None = None, before: int | None = None) -> list[Change]:
-        """The changes, the latest first."""
-        with self.reading() as connection:
-            return changes_of(connection, most, before)
-
     @contextmanager
     def _change(self, action: str, note: str) -> Iterator[Writing]:
         """One transaction with a number; what changes no row leaves no trace."""
         self._of_thread.change = None
-        with self._open(), self._writing() as connection:
+        with self._open_to_write(), self._writing() as connection:
             writing = Writing(connection, last_change(connection) + 1)
             yield writing
             if writing.touched:
@@ -354,7 +273,7 @@ class SqlStore(ImageFacts):
                 f"{self.name}: expected embeddings of {size // 4} values, found {len(wrong[0].embedding) / 4:g}: embed "
                 "with the model of the gallery"
             )
-        first = _number(writing.connection, "last_image") + 1
+        first = number_of(writing.connection, "last_image") + 1
         self._write_rows(writing.connection, first, rows, now())
         numbers = list(range(first, first + len(rows)))
         writing.added(first, numbers[-1])
@@ -369,30 +288,6 @@ class SqlStore(ImageFacts):
 def now() -> str:
     """The time of a change, with the offset of the clock."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def last_change(connection: Connection) -> int:
-    """The number of the last change, 0 before the first.
-
-    Args:
-        connection: Of the gallery.
-    """
-    return _number(connection, "last_change")
-
-
-def reloaded_since(connection: Connection, version: int) -> bool:
-    """Whether images were forgotten, or embedded anew, after a change: then all are read again.
-
-    Args:
-        connection: Of the gallery.
-        version: The number of the change.
-    """
-    query = f"SELECT 1 FROM changes WHERE number > ? AND action IN {_RELOAD}"
-    return connection.execute(query, (version,)).fetchone() is not None
-
-
-def _number(connection: Connection, name: str) -> int:
-    return int(connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()[0])
 
 
 def _set(connection: Connection, name: str, value: str) -> None:

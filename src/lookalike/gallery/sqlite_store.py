@@ -11,39 +11,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from uuid import uuid4
 
 import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.gallery.about import ERASING, SCHEMA, check_about, first_about, replaced
-from lookalike.gallery.history import Connection
-from lookalike.gallery.rows import ReplacedError, Row, StoreError, digest
-from lookalike.gallery.sql_store import SqlStore, last_change, reloaded_since
+from lookalike.gallery.connection import Connection
+from lookalike.gallery.rows import ReplacedError, Row, StoreError
+from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.sqlite_place import make_one, need_folder, no_gallery, there_already
+from lookalike.gallery.sqlite_tables import TABLES, has_tables, upgrade
+from lookalike.gallery.stored_images import last_change, reloaded_since
 from lookalike.gallery.vector_file import VectorFile
 
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
 _PAUSE_SECONDS = 0.01  # between two tries
-_TABLES = (
-    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE images (id INTEGER PRIMARY KEY, label TEXT NOT NULL, camera INTEGER, source TEXT NOT NULL, "
-    "time TEXT NOT NULL, picture BLOB NOT NULL, vector BLOB NOT NULL, removed INTEGER)",  # digests, see `Row`
-    "CREATE INDEX images_by_label ON images (label, removed)",
-    "CREATE INDEX images_by_picture ON images (picture)",
-    "CREATE INDEX images_by_source ON images (source)",
-    "CREATE TABLE vectors (image INTEGER PRIMARY KEY, embedding BLOB NOT NULL)",
-    "CREATE TABLE thumbnails (image INTEGER PRIMARY KEY, jpeg BLOB NOT NULL)",
-    "CREATE TABLE extras (image INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, "
-    "PRIMARY KEY (image, name)) WITHOUT ROWID",
-    "CREATE INDEX extras_by_value ON extras (name, value)",
-    "CREATE TABLE changes (number INTEGER PRIMARY KEY, time TEXT NOT NULL, action TEXT NOT NULL, note TEXT NOT NULL)",
-    "CREATE TABLE events (change INTEGER NOT NULL, image INTEGER NOT NULL, before TEXT, after TEXT, "
-    "PRIMARY KEY (image, change)) WITHOUT ROWID",
-    "CREATE INDEX events_by_change ON events (change)",
-)
 
 
 class SqliteStore(SqlStore):
@@ -63,17 +47,30 @@ class SqliteStore(SqlStore):
             raise StoreError(no_gallery(file))
         with self._explained():
             self._connection = _connect(file)
-            if not _has_tables(self._connection):
-                self._connection.close()
-                raise StoreError(f"{file}: holds no gallery, as where one was never finished: {make_one(file.parent)}")
-            self._identity = _identity(file)
-            self.about = self._read_about()
-        if check_about(self.name, self.about) < SCHEMA:
-            with self._open(), self._writing() as connection:
-                _upgrade(connection)
-            self.about = self._read_about()
+        try:
+            self.about = self._first_read()
+        except BaseException:
+            self._connection.close()
+            raise
         size = int(self.about["dimensions"])
         self._vectors = VectorFile(file.with_suffix(".vectors"), self.about["gallery"], size)
+
+    def _first_read(self) -> dict[str, str]:
+        """What it says of itself, once it is of this version."""
+        with self._explained():
+            if not has_tables(self._connection):
+                place = self.file.parent
+                raise StoreError(f"{self.file}: holds no gallery, as where one was never finished: {make_one(place)}")
+            self._identity = _identity(self.file)
+            about = self._read_about()
+        if check_about(self.name, about) == SCHEMA:
+            return about
+        self.about = {}  # it gets another name, from another process perhaps
+        with self._open_to_write(), self._writing() as connection:
+            upgrade(connection)
+            about = self._read_about()
+        check_about(self.name, about)
+        return about
 
     @classmethod
     def create(cls, file: Path, about: dict[str, str]) -> "SqliteStore":
@@ -92,9 +89,9 @@ class SqliteStore(SqlStore):
             connection = _connect(file)
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                if _has_tables(connection):
+                if has_tables(connection):
                     raise StoreError(there_already(file))
-                for statement in _TABLES:
+                for statement in TABLES:
                     connection.execute(statement)
                 rows = first_about(about).items()
                 connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
@@ -124,23 +121,35 @@ class SqliteStore(SqlStore):
         Raises:
             StoreError: Another process was reading all the time.
         """
+        with self.reading() as connection:
+            row = connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()
+        if not row:
+            return False
         with self._open():
-            connection = self._connection
-            if not (row := connection.execute("SELECT value FROM about WHERE name = ?", (ERASING,)).fetchone()):
-                return False
             self._vectors.discard()
-            if not self._log_emptied():
-                raise StoreError(
-                    f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
-                    "log: end that process and call forget again"
-                )
-            with self._writing():  # unless more was forgotten meanwhile
-                connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
-            self._log_emptied()
+        if not self._log_emptied():
+            raise StoreError(
+                f"{self.file}: forgotten, but another process reads the gallery, so the bytes are still in its "
+                "log: end that process and call forget again"
+            )
+        with self._open(), self._writing() as connection:  # unless more was forgotten meanwhile
+            connection.execute("DELETE FROM about WHERE name = ? AND value = ?", (ERASING, row[0]))
+        self._log_emptied()
         return True
 
-    def _log_emptied(self) -> bool:
-        return not self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    def _log_emptied(self, before: str = "") -> bool:
+        """Whether the log is in the file and empty now; threads of this process read meanwhile.
+
+        Args:
+            before: A statement that is done first.
+        """
+        with self._open():
+            busy = int(self._connection.execute("PRAGMA busy_timeout").fetchone()[0])
+        with self._explained(), closing(_connect(self.file)) as beside:
+            beside.execute(f"PRAGMA busy_timeout = {busy}")
+            if before:
+                beside.execute(before)
+            return not beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -192,11 +201,10 @@ class SqliteStore(SqlStore):
 
         While another process reads it is 0: the file becomes smaller when that ends.
         """
-        with self._open():
+        with self.reading():  # it is still the gallery that was opened
             before = self._size()
-            self._connection.execute("VACUUM")
-            self._log_emptied()
-            return max(0, before - self._size())
+        self._log_emptied(before="VACUUM")
+        return max(0, before - self._size())
 
     def _size(self) -> int:
         """Of the file and its log."""
@@ -321,49 +329,8 @@ def need_none(file: Path) -> None:
     if not file.is_file():
         return
     with _explained(file), closing(_connect(file)) as connection:
-        if _has_tables(connection):
+        if has_tables(connection):
             raise StoreError(there_already(file))
-
-
-def _has_tables(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
-
-
-def _upgrade(connection: Connection) -> None:
-    """A gallery of an earlier version; of two processes one does it."""
-    about = dict(connection.execute("SELECT name, value FROM about").fetchall())
-    if about["schema"] == str(SCHEMA):
-        return
-    old = {row[1] for row in connection.execute("PRAGMA table_info(images)")}
-    last = int(connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()[0])
-    with suppress(sqlite3.OperationalError):  # the number of a change that was taken back was not used again
-        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'images'").fetchone()
-        about["last_image"] = str(row[0] if row else 0)
-    if "removed" not in old:
-        about["history"] = str(last)
-    names = ("images", "changes", *(["events"] if "removed" in old else []))
-    for name in names:
-        connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
-    for index in ("images_by_label", "images_by_source", "images_by_embedding", "events_by_change"):
-        connection.execute(f"DROP INDEX IF EXISTS {index}")
-    for statement in _TABLES[1:]:
-        connection.execute(statement)
-    removed = "removed" if "removed" in old else "NULL"
-    query = f"SELECT id, label, camera, source, time, thumbnail, embedding, {removed} FROM old_images"
-    for image, label, camera, source, time, jpeg, embedding, gone in connection.execute(query):
-        values = (image, label, camera, source, time, digest(jpeg or embedding), digest(embedding), gone)
-        connection.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-        connection.execute("INSERT INTO vectors VALUES (?, ?)", (image, embedding))
-        if jpeg:
-            connection.execute("INSERT INTO thumbnails VALUES (?, ?)", (image, jpeg))
-    connection.execute("INSERT INTO changes SELECT number, time, action, note FROM old_changes")
-    if "removed" in old:
-        connection.execute("INSERT INTO events SELECT change, image, before, after FROM old_events")
-    for name in names:
-        connection.execute(f"DROP TABLE old_{name}")
-    about |= {"schema": str(SCHEMA), "gallery": uuid4().hex, "last_change": str(last)}
-    connection.execute("DELETE FROM about")
-    connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -23,7 +24,30 @@ _DIGITS = 12  # of the SHA-256 in a name
 _DAY = len("2024-05-31")
 
 
-def keep_unknown(predictions: Iterable[Prediction], folder: str | Path) -> list[Path]:
+@dataclass
+class Room:
+    """For how much more there is room.
+
+    Attributes:
+        images: How many more may be kept.
+        bytes: Of them.
+        not_kept: Images for which there was none.
+    """
+
+    images: int
+    bytes: int
+    not_kept: int = 0
+
+    def take(self, size: int) -> bool:
+        """Takes room for an image of so many bytes, where there is any."""
+        if self.images < 1 or self.bytes < size:
+            self.not_kept += 1
+            return False
+        self.images, self.bytes = self.images - 1, self.bytes - size
+        return True
+
+
+def keep_unknown(predictions: Iterable[Prediction], folder: str | Path, room: Room | None = None) -> list[Path]:
     """Copies the images that were called unknown into a folder, each of them whole and each content once.
 
     A file is kept byte for byte, so are given bytes; an array, a picture of Pillow and the part of an image in a box
@@ -32,6 +56,7 @@ def keep_unknown(predictions: Iterable[Prediction], folder: str | Path) -> list[
     Args:
         predictions: Of `predict`, one or several; those with a label or an error are passed over.
         folder: Such as `<gallery>/unknown`; made when there is something to keep.
+        room: That there is for images that are not kept yet; None for any number.
 
     Returns:
         The files, one per content, in the order of the predictions; those that were there already are among them.
@@ -63,6 +88,8 @@ def keep_unknown(predictions: Iterable[Prediction], folder: str | Path) -> list[
             continue
         digits = hashlib.sha256(content).hexdigest()[:_DIGITS]
         if digits not in there:
+            if room is not None and not room.take(len(content)):
+                continue
             if not kept:
                 need_place(place)
             there[digits] = place / f"{stamp()[:_DAY]}-{digits}{suffix}"

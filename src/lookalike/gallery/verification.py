@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.gallery.history import Connection
+from lookalike.gallery.connection import Connection
 from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.own_model import kept_name
 from lookalike.gallery.rows import digest
@@ -16,7 +16,7 @@ from lookalike.terminal import counted
 
 _AT_ONCE = 2000  # images
 _SHOWN = 20  # numbers of images in the advice
-_ORPHANS = ("vectors", "thumbnails", "extras", "events")
+_ORPHANS = ("vectors", "thumbnails", "extras", "events", "facts")
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def write_results(items: Sequence[Prediction], output: Path, table: ImageTable |
 
 def _result(item: Prediction) -> tuple[object, ...]:
     near = item.neighbours[0] if item.neighbours else None
-    similarity, nearest = (near.similarity, near.path) if near else (None, None)
+    similarity, nearest = (near.similarity, near.source) if near else (None, None)
     return item.label, item.score, similarity, nearest, None if item.error else item.unknown, item.error
 
 

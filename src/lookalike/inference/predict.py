@@ -46,7 +46,7 @@ class Neighbour:
     Attributes:
         rank: 1 = nearest.
         label: Its class name.
-        path: Its file.
+        source: Its file; of an image of a gallery the place that it was enrolled from.
         similarity: Cosine with the query, -1 to 1.
         thumbnail: A small JPEG where one is kept, else empty.
         number: Of the image in its gallery, which `Gallery.move` and `Gallery.remove` take; None in a bundle.
@@ -54,14 +54,14 @@ class Neighbour:
 
     rank: int
     label: str
-    path: str
+    source: str
     similarity: float
     thumbnail: bytes = field(default=b"", repr=False, compare=False)
     number: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `number` only where there is one."""
-        values = {"rank": self.rank, "label": self.label, "path": self.path, "similarity": self.similarity}
+        values = {"rank": self.rank, "label": self.label, "source": self.source, "similarity": self.similarity}
         return values if self.number is None else {**values, "number": self.number}
 
     @classmethod
@@ -151,7 +151,7 @@ class Prediction:
         cells = [Cell(query, name, f"is {self.truth}, {verdict}" if right is False else verdict, right, self.box)]
         for near in self.neighbours:
             same = None if self.truth is None else near.label == self.truth
-            picture = near.thumbnail or Path(near.path)
+            picture = near.thumbnail or Path(near.source)
             note = f"{near.rank}.  similarity {near.similarity:.3f}"
             cells.append(Cell(picture, near.label, note, same, missing="moved? gallery_root="))
         return cells

@@ -29,7 +29,7 @@ class NeighbourJson(_Part):
 
     rank: Annotated[int, Field(ge=1)]
     label: str
-    path: str
+    source: str
     similarity: float
     number: int | None = None
 

@@ -124,9 +124,9 @@ def is_known_image(item: Prediction) -> bool:
     image = item.image if item.query is None else item.query
     file = os.path.realpath(image) if isinstance(image, str | Path) and item.box is None else ""
     for near in item.neighbours:
-        if file and os.path.realpath(near.path) == file:
+        if file and os.path.realpath(near.source) == file:
             return True
-        if near.similarity >= _SAME and _same_content(item, near.thumbnail, near.path):
+        if near.similarity >= _SAME and _same_content(item, near.thumbnail, near.source):
             return True
     return False
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from lookalike.errors import CheckpointError
 from lookalike.files import write_bytes
 from lookalike.models.checkpoint_tensors import TensorsError, opened
-from lookalike.models.inert_pickle import TensorDescription
+from lookalike.models.tensor_pickle import TensorDescription
 from lookalike.models.torch_storages import Storages
 from lookalike.seals import BLANK, seal, sealed
 

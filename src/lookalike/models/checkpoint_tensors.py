@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lookalike.errors import CheckpointError, one_line
-from lookalike.models.inert_pickle import TensorDescription, Unpickled, unpickled
+from lookalike.models.tensor_pickle import TensorDescription, Unpickled, unpickled
 from lookalike.models.torch_storages import ArchiveStorages, Storages, StoragesInOrder
 from lookalike.seals import BLANK, is_whole
 

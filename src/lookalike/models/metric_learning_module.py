@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, identify
+from lookalike.evaluation.tracklets import pooled, pooling_of
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
@@ -132,7 +133,8 @@ class MetricLearningModule(pl.LightningModule):
         Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything.
         """
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
-        protocol = self.trainer.datamodule.test_protocol  # type: ignore[attr-defined]
+        by_image = self.trainer.datamodule.test_protocol  # type: ignore[attr-defined]
+        queries, references, protocol = pooled(queries, references, by_image, pooling_of(by_image, self._rules.pool))
         self.identification = identify(queries, references, protocol, self._rules)
         self._embeddings = ([], [])
         figures, _ = self.identification.named_by_protocol()

@@ -8,7 +8,7 @@ from mmap import mmap
 import torch
 from torch import Tensor
 
-from lookalike.models.inert_pickle import StorageDescription, TensorDescription
+from lookalike.models.tensor_pickle import StorageDescription, TensorDescription
 
 
 class Storages(ABC):

@@ -1,161 +1,10 @@
-"""What a service takes and gives, as types: the text of its OpenAPI document, and the check of what is sent."""
+"""What a service gives, as types: the text of its OpenAPI document."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from lookalike.serving.uploads import Options, few, json_field
-
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Note = Annotated[str, Field(max_length=2000, description="why, for the log")]
-Number = Annotated[int, Field(ge=1, lt=2**63)]
-Most = Annotated[int, Field(ge=1, le=10_000)]
-Scalar = str | int | float | bool | None
-Names = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=1000)]
-_ManyNames = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=10_000)]
-Numbers = Annotated[list[Number], Field(fail_fast=True, min_length=1, max_length=10_000)]
-_Row = Annotated[list[float], Field(fail_fast=True)]  # a list of a million wrong values is one error, not a million
-_Values = Annotated[list[Scalar], Field(fail_fast=True, max_length=10_000)]
-Filter = Annotated[dict[str, Scalar | _Values], BeforeValidator(few)]
-Columns = Annotated[dict[Text, Scalar | _Values], BeforeValidator(few)]
-K = Annotated[int, Field(ge=1, le=1000)]
-MOST_NEIGHBOURS = 100_000  # in one answer of a search: embeddings times k
 SCHEMA = 1  # of all answers: raised when a client of an earlier version would misread one
-_EXAMPLE = {"label": ["Kiwi", "Leek"]}
-
-
-class PredictOptions(Options):
-    """Beside the images of /v1/predict."""
-
-    k: K | None = Field(default=None, description="neighbours, each with one vote; none = ten, voting as was best")
-    threshold: Annotated[float, Field(ge=-1, le=1)] | None = Field(
-        default=None, description="similarity that the nearest must exceed, else the label is unknown"
-    )
-    false_accept_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None, description="share of unknown images that may get a name; chooses the threshold"
-    )
-    where: Filter | None = json_field(f"JSON: search only images with these values, such as {_EXAMPLE}")
-    unless: Filter | None = json_field('JSON: leave out images with these values, such as {"camera": 3}')
-    keep_unknown: bool = Field(default=False, description="keep images that are called unknown; needs a write token")
-
-
-class AddOptions(Options):
-    """Beside the images of /v1/gallery/add."""
-
-    label: Text | None = Field(default=None, description="of all images of the request")
-    labels: Names | None = json_field("JSON: a label for each image, in place of label")
-    camera: int | None = Field(default=None, description="what took them")
-    cameras: Annotated[list[int | None], Field(fail_fast=True, max_length=10_000)] | None = json_field(
-        "JSON: what took each image, in place of camera"
-    )
-    columns: Columns | None = json_field(
-        'JSON: what else is known of them, such as {"shelf": "B3"}: a value for all, or a list of one each'
-    )
-    note: Note = ""
-    keep_copies: bool = Field(default=False, description="enrol images once more that are there already")
-    all_or_nothing: bool = Field(default=False, description="enrol none where one image cannot be used")
-
-    @model_validator(mode="after")
-    def _clear(self) -> "AddOptions":
-        if (self.label is None) == (self.labels is None):
-            raise ValueError("expected label, or labels with one for each image")
-        if self.camera is not None and self.cameras is not None:
-            raise ValueError("expected camera, or cameras with one for each image, got both")
-        return self
-
-
-class SearchOptions(Options):
-    """The body of /v1/search."""
-
-    embeddings: Annotated[list[_Row], Field(fail_fast=True, min_length=1, max_length=1000)] = Field(
-        description="float32 [Q, D] of unit length, made by the model of the gallery"
-    )
-    k: K = 10
-    where: Filter | None = None
-    unless: Filter | None = None
-
-
-class RenameOptions(Options):
-    """The body of /v1/gallery/rename."""
-
-    label: Text
-    to: Text
-    note: Note = ""
-
-
-class MergeOptions(Options):
-    """The body of /v1/gallery/merge."""
-
-    labels: Names
-    to: Text
-    note: Note = ""
-
-
-class MoveOptions(Options):
-    """The body of /v1/gallery/move."""
-
-    images: Numbers
-    to: Text
-    note: Note = ""
-
-
-class RemoveOptions(Options):
-    """The body of /v1/gallery/remove and /v1/gallery/forget: exactly one of label, images and source."""
-
-    label: Text | _ManyNames | None = Field(default=None, description="one, or a list of several")
-    images: Numbers | None = None
-    source: Text | None = None
-    note: Note = ""
-
-    def chosen(self) -> dict[str, Any]:
-        """As `Gallery.remove` and `Gallery.forget` take it."""
-        return {"label": self.label, "image": self.images, "source": self.source, "note": self.note}
-
-
-class UndoOptions(Options):
-    """The body of /v1/gallery/undo."""
-
-    change: Number
-    note: Note = ""
-
-
-class EnrolUnknownOptions(Options):
-    """The body of /v1/unknown/enrol."""
-
-    names: Names = Field(description="of kept images")
-    label: Text
-    note: Note = ""
-
-
-class DiscardUnknownOptions(Options):
-    """The body of /v1/unknown/discard."""
-
-    names: Names = Field(description="of kept images")
-
-
-class NoOptions(Options):
-    """Nothing stands in the address."""
-
-
-class ImagesOptions(Options):
-    """The address of /v1/gallery/images."""
-
-    label: Text
-    first: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    most: Most = 100
-
-
-class LogOptions(Options):
-    """The address of /v1/gallery/log."""
-
-    most: Most = 50
-    before: Number | None = Field(default=None, description="only changes with a smaller number; none = the latest")
-
-
-class UnknownOptions(Options):
-    """The address of /v1/unknown."""
-
-    least: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="images that make a group")
 
 
 class _Answer(BaseModel):
@@ -165,8 +14,9 @@ class _Answer(BaseModel):
 class ErrorText(_Answer):
     """Why not."""
 
-    kind: str = Field(examples=["gallery"])
+    code: str = Field(examples=["no_label"], description="for programs")
     message: str = Field(examples=["shop: has no label 'leek'; did you mean Leek?"])
+    fields: dict[str, Any] = Field(examples=[{"label": "leek"}], description="what the message names")
 
 
 class ErrorAnswer(_Answer):
@@ -180,7 +30,7 @@ class NeighbourAnswer(_Answer):
 
     rank: int = Field(examples=[1])
     label: str = Field(examples=["Kiwi"])
-    path: str = Field(examples=["/photos/Kiwi/Kiwi_001.jpg"])
+    source: str = Field(examples=["/photos/Kiwi/Kiwi_001.jpg"], description="where it came from")
     similarity: float = Field(examples=[0.91])
     number: int | None = Field(default=None, examples=[17])
     camera: int | None = Field(default=None, description="what took it, where that is known")
@@ -210,7 +60,9 @@ class PredictAnswer(_Answer):
     vote: dict[str, Any] | None = None
     threshold: float | None = None
     unknown: dict[str, Any] | None = None
-    kept: list[str] | None = Field(default=None, description="names of unknown images that were kept")
+    index: dict[str, Any] | None = Field(default=None, description="how it was searched, where index was given")
+    kept: list[str] | None = Field(default=None, description="names of unknown images that are kept")
+    not_kept: int | None = Field(default=None, description="unknown images that were not kept, as there is no room")
     items: list[ItemAnswer]
 
 
@@ -257,6 +109,7 @@ class GalleryAnswer(_Answer):
     lookalike_version: str = Field(description="of the program that answers")
     max_images: int = Field(description="in one request")
     max_bytes: int = Field(description="of one request")
+    index: dict[str, Any] | None = Field(description="of approximate search; null where none is built")
     max_neighbours: int = Field(description="in one answer of a search: embeddings times k")
     right: str = Field(description="read or write: what this token may do")
     keeps_unknown: bool
@@ -292,7 +145,7 @@ class ImagesAnswer(_Answer):
     """Some images of a label, in the order they were enrolled."""
 
     total: int
-    images: list[EnrolledAnswer]
+    items: list[EnrolledAnswer]
 
 
 class ChangeAnswer(_Answer):
@@ -314,6 +167,7 @@ class AddAnswer(ChangeAnswer):
     """What was enrolled: the number of each image, 0 for one that could not be used."""
 
     numbers: list[int]
+    described: int = Field(description="images that were there, and have another camera or other columns now")
     errors: list[UnusableAnswer]
     notes: list[str] = Field(description="such as that a label differs from another only in case")
 
@@ -336,6 +190,7 @@ class LoggedAnswer(_Answer):
     text: str
     images: int
     forgotten: int | None = Field(description="images that it forgot; null for any other change")
+    described: int = Field(description="images whose camera or columns it set, and whose labels it left")
     moves: list[MovedAnswer] = Field(description="what it did; empty where nothing of it is known any more")
 
 
@@ -351,7 +206,21 @@ class UnknownGroup(_Answer):
     suggestion: str
     nearest: str | None
     similarity: float | None
-    images: list[str]
+    names: list[str]
+
+
+class KeptAnswer(_Answer):
+    """A kept unknown image that is not enrolled."""
+
+    name: str
+    bytes: int
+
+
+class KeptImagesAnswer(_Answer):
+    """Kept unknown images, sorted by name."""
+
+    total: int
+    items: list[KeptAnswer]
 
 
 class UnknownAnswer(_Answer):
@@ -370,7 +239,7 @@ class DayAnswer(_Answer):
     unknown: int
 
 
-class WrongAnswer(_Answer):
+class DoubtAnswer(_Answer):
     """An enrolled image that its neighbours call otherwise."""
 
     number: int
@@ -379,11 +248,22 @@ class WrongAnswer(_Answer):
     similarity: float
 
 
+class KeptFiguresAnswer(_Answer):
+    """How much room kept unknown images take, and may take."""
+
+    images: int
+    bytes: int
+    most_images: int
+    most_bytes: int
+    not_kept: int = Field(description="since the service began, as there was no room")
+
+
 class HealthAnswer(_Answer):
     """How well a gallery is kept."""
 
     images: int
-    looked_at: int
+    asked: int = Field(description="of which their neighbours were asked")
     few: list[LabelAnswer]
-    wrong: list[WrongAnswer]
+    doubts: list[DoubtAnswer] = Field(description="images that nobody called right, the most similar to others first")
     days: list[DayAnswer]
+    kept: KeptFiguresAnswer

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from lookalike import __version__
 from lookalike.errors import LookalikeError
 from lookalike.palette import VARIABLES
-from lookalike.serving import answers
+from lookalike.serving import answers, options
 from lookalike.serving.documents import asked_by_body, asked_by_form, asked_by_path, asked_by_query
 from lookalike.serving.figures import CONTENT_TYPE
 from lookalike.serving.guard import Limits, need_write
@@ -76,8 +76,8 @@ def _refuse(app: FastAPI, places: dict[str, str]) -> None:
             error = refusal_of(error)
         elif isinstance(error, HTTPException):
             text = f"{request.method[:16]} {request.url.path[:100]}: {error.detail}: see /v1/openapi.json"
-            kind = "no_such_address" if error.status_code == 404 else "method"
-            error = RefusalError(error.status_code, kind, text, dict(error.headers or {}))
+            code = "no_such_address" if error.status_code == 404 else "method"
+            error = RefusalError(error.status_code, code, text, dict(error.headers or {}))
         elif isinstance(error, OSError):
             error = disk_of(error)
         elif not isinstance(error, RefusalError):
@@ -95,24 +95,31 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
 
     async def predict(request: Request) -> Any:
         upload = await read_upload(request, most)
-        options = upload.options(answers.PredictOptions)
-        if options.keep_unknown and request.scope["state"]["right"] != "write":
+        given = upload.options(options.PredictOptions)
+        if given.keep_unknown and request.scope["state"]["right"] != "write":
             raise need_write()
-        return await _encoded(work, lambda: service.predict(upload, options))
+        return await _encoded(work, lambda: service.predict(upload, given))
 
     async def embed(request: Request) -> Any:
         upload = await read_upload(request, most)
-        upload.options(answers.NoOptions)
-        return await _encoded(work, lambda: service.embed(upload.images, upload.names))
+        given = upload.options(options.EmbedOptions)
+        return await _encoded(work, lambda: service.embed(upload.images, upload.names, given))
 
     async def search(request: Request) -> Any:
-        options = await read_json(request, answers.SearchOptions)
-        return await _encoded(work, lambda: service.search(options))
+        given = await read_json(request, options.SearchOptions)
+        return await _encoded(work, lambda: service.search(given))
 
-    form = asked_by_form(answers.PredictOptions)
+    async def preview(request: Request) -> Response:
+        upload = await read_upload(request, 1)
+        upload.options(options.NoOptions)
+        jpeg = await work.run(lambda: service.preview(upload.images[0], upload.names[0]))
+        return Response(jpeg, media_type="image/jpeg", headers=_NOT_KEPT)
+
+    form = asked_by_form(options.PredictOptions)
     route("POST", "/v1/predict", predict, "Name images by their nearest", answers.PredictAnswer, form)
-    route("POST", "/v1/embed", embed, "Embed images", answers.EmbedAnswer, asked_by_form(answers.NoOptions))
-    body = asked_by_body(answers.SearchOptions)
+    route("POST", "/v1/embed", embed, "Embed images", answers.EmbedAnswer, asked_by_form(options.EmbedOptions))
+    route("POST", "/v1/preview", preview, "A JPEG of one image", None, asked_by_form(options.NoOptions))
+    body = asked_by_body(options.SearchOptions)
     route("POST", "/v1/search", search, "Search by embeddings", answers.SearchAnswer, body)
 
 
@@ -120,26 +127,26 @@ def _reading(app: FastAPI, service: Service, asking: Work, work: Work, limits: L
     route = partial(_route, app, tag="gallery")
 
     async def about(request: Request) -> Any:
-        query_of(request, answers.NoOptions)
+        query_of(request, options.NoOptions)
         about = await work.run(service.about)
         own = {"schema": answers.SCHEMA, "max_images": limits.images, "max_bytes": limits.body}
-        most = {"max_neighbours": answers.MOST_NEIGHBOURS}
+        most = {"max_neighbours": options.MOST_NEIGHBOURS}
         return {**about, **own, **most, "right": request.scope["state"]["right"]}
 
     async def labels(request: Request) -> Any:
-        query_of(request, answers.NoOptions)
+        query_of(request, options.NoOptions)
         return await _encoded(work, service.labels)
 
     async def images(request: Request) -> Any:
-        options = query_of(request, answers.ImagesOptions)
-        return await _encoded(work, lambda: service.images(options))
+        given = query_of(request, options.ImagesOptions)
+        return await _encoded(work, lambda: service.images(given))
 
     async def log(request: Request) -> Any:
-        options = query_of(request, answers.LogOptions)
-        return await _encoded(work, lambda: service.log(options.most, options.before))
+        given = query_of(request, options.LogOptions)
+        return await _encoded(work, lambda: service.log(given.most, given.before))
 
     async def health(request: Request) -> Any:
-        query_of(request, answers.NoOptions)
+        query_of(request, options.NoOptions)
         return await _encoded(asking, service.health)
 
     async def thumbnail(request: Request) -> Response:
@@ -153,9 +160,9 @@ def _reading(app: FastAPI, service: Service, asking: Work, work: Work, limits: L
     route("GET", "/v1/gallery", about, "What the gallery is", answers.GalleryAnswer, {})
     route("GET", "/v1/labels", labels, "Its labels", answers.LabelsAnswer, {})
     number = asked_by_path("number", "of the image")
-    query = asked_by_query(answers.ImagesOptions)
+    query = asked_by_query(options.ImagesOptions)
     route("GET", "/v1/gallery/images", images, "The images of a label", answers.ImagesAnswer, query)
-    route("GET", "/v1/gallery/log", log, "The latest changes", answers.LogAnswer, asked_by_query(answers.LogOptions))
+    route("GET", "/v1/gallery/log", log, "The latest changes", answers.LogAnswer, asked_by_query(options.LogOptions))
     route("GET", "/v1/gallery/health", health, "What should be looked at", answers.HealthAnswer, {})
     route("GET", "/v1/images/{number}/thumbnail", thumbnail, "The small picture of an image", None, number)
 
@@ -165,18 +172,19 @@ def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: in
 
     async def add(request: Request) -> Any:
         upload = await read_upload(request, most)
-        options = upload.options(answers.AddOptions)
-        return await _encoded(asking, lambda: service.add(upload.images, upload.names, options))
+        given = upload.options(options.AddOptions)
+        return await _encoded(asking, lambda: service.add(upload.images, upload.names, given))
 
-    form = asked_by_form(answers.AddOptions)
+    form = asked_by_form(options.AddOptions)
     route("POST", "/v1/gallery/add", add, "Enrol images under a label", answers.AddAnswer, form)
     verbs: tuple[tuple[str, str, type[Any], Callable[[Any], Any]], ...] = (
-        ("rename", "Give a label another name", answers.RenameOptions, service.rename),
-        ("merge", "Make several labels one", answers.MergeOptions, service.merge),
-        ("move", "Give single images another label", answers.MoveOptions, service.move),
-        ("remove", "Take images out; undo brings them back", answers.RemoveOptions, service.remove),
-        ("forget", "Delete images for good", answers.RemoveOptions, service.forget),
-        ("undo", "Take a change back", answers.UndoOptions, service.undo),
+        ("rename", "Give a label another name", options.RenameOptions, service.rename),
+        ("merge", "Make several labels one", options.MergeOptions, service.merge),
+        ("move", "Give single images another label", options.MoveOptions, service.move),
+        ("confirm", "Say that the labels of single images are right", options.ConfirmOptions, service.confirm),
+        ("remove", "Take images out; undo brings them back", options.RemoveOptions, service.remove),
+        ("forget", "Delete images for good", options.RemoveOptions, service.forget),
+        ("undo", "Take a change back", options.UndoOptions, service.undo),
     )
     for verb, text, kind, function in verbs:
         body, address = asked_by_body(kind), f"/v1/gallery/{verb}"
@@ -185,8 +193,8 @@ def _changing(app: FastAPI, service: Service, asking: Work, work: Work, most: in
 
 def _verb(work: Work, kind: type[Any], function: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Any]]:
     async def verb(request: Request) -> Any:
-        options = await read_json(request, kind)
-        return await _encoded(work, lambda: function(options))
+        given = await read_json(request, kind)
+        return await _encoded(work, lambda: function(given))
 
     return verb
 
@@ -195,8 +203,12 @@ def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work, group
     route = partial(_route, app, tag="unknown")
 
     async def groups(request: Request) -> Any:
-        options = query_of(request, answers.UnknownOptions)
-        return await _encoded(grouping, lambda: service.unknowns.groups(options.least))
+        given = query_of(request, options.UnknownOptions)
+        return await _encoded(grouping, lambda: service.unknowns.groups(given.least))
+
+    async def kept(request: Request) -> Any:
+        query_of(request, options.NoOptions)
+        return await _encoded(changing, service.unknowns.listing)
 
     async def picture(request: Request) -> Response:
         name = request.path_params["name"]
@@ -204,12 +216,13 @@ def _unknown(app: FastAPI, service: Service, asking: Work, changing: Work, group
         return Response(jpeg, media_type="image/jpeg", headers=_NOT_KEPT)
 
     named = asked_by_path("name", "as it is listed")
-    query = asked_by_query(answers.UnknownOptions)
-    route("GET", "/v1/unknown", groups, "Kept unknown images, in groups", answers.UnknownAnswer, query)
+    query = asked_by_query(options.UnknownOptions)
+    route("GET", "/v1/unknown/groups", groups, "Kept unknown images, in groups", answers.UnknownAnswer, query)
+    route("GET", "/v1/unknown", kept, "Kept unknown images", answers.KeptImagesAnswer, {})
     route("GET", "/v1/unknown/{name}/thumbnail", picture, "The small picture of one", None, named)
     for verb, text, kind, function in (
-        ("enrol", "Enrol some of them", answers.EnrolUnknownOptions, service.enrol_unknown),
-        ("discard", "Delete some of them", answers.DiscardUnknownOptions, service.discard_unknown),
+        ("enrol", "Enrol some of them", options.EnrolUnknownOptions, service.enrol_unknown),
+        ("discard", "Delete some of them", options.DiscardUnknownOptions, service.discard_unknown),
     ):
         made, body = _verb(asking, kind, function), asked_by_body(kind)
         route("POST", f"/v1/unknown/{verb}", made, text, answers.ChangeAnswer, body)

@@ -4,55 +4,27 @@ Letters in shapes: N images, Q queries, D embedding, K neighbours.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar, overload
-from urllib.parse import quote
 
 import numpy as np
 
 from lookalike.data.any_image import AnyImage, name_of
 from lookalike.data.images import ImageError
 from lookalike.errors import listed
+from lookalike.gallery.approximate import Kind
 from lookalike.gallery.columns import Filter
-from lookalike.gallery.health import Doubt, Health
-from lookalike.gallery.history import Change, Move
-from lookalike.gallery.rows import EnrolledImage
+from lookalike.inference.encoder import Box
 from lookalike.inference.predict import Neighbour, Prediction, Predictions
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, checked_k
 from lookalike.serving.connection import Connection, ServiceError
-from lookalike.serving.sent_images import SentImage, fields_of, in_requests, plain_filter, sent
+from lookalike.serving.sent_images import SentImage, box_fields, boxes_for, fields_of, in_requests, plain_filter, sent
 
-_PAGE = 1000  # images, embeddings or changes of one question
+PAGE = 1000  # images, embeddings or changes of one question
 _DIGITS = 26  # bytes of a number in JSON
 _Value = TypeVar("_Value")
 Fields = Callable[[list[SentImage]], dict[str, str]]
-
-
-@dataclass(frozen=True)
-class Day:
-    """One day of a service.
-
-    Attributes:
-        day: Such as 2026-05-04.
-        images: That were asked for with a limit.
-        unknown: Of which were called unknown.
-    """
-
-    day: str
-    images: int
-    unknown: int
-
-
-@dataclass(frozen=True)
-class ServiceHealth(Health):
-    """What should be looked at in a gallery, and what its service was asked.
-
-    Attributes:
-        days: The oldest first.
-    """
-
-    days: tuple[Day, ...] = ()
 
 
 class Asking:
@@ -75,6 +47,8 @@ class Asking:
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
+        boxes: Sequence[Box | None] | None = None,
         keep_unknown: bool = False,
     ) -> Prediction: ...
 
@@ -88,6 +62,8 @@ class Asking:
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
+        boxes: Sequence[Box | None] | None = None,
         keep_unknown: bool = False,
     ) -> Predictions: ...
 
@@ -100,6 +76,8 @@ class Asking:
         false_accept_rate: float | None = None,
         where: Filter | None = None,
         unless: Filter | None = None,
+        index: Kind | None = None,
+        boxes: Sequence[Box | None] | None = None,
         keep_unknown: bool = False,
     ) -> Prediction | Predictions:
         """Names images by their k nearest enrolled ones, as `Gallery.predict` does.
@@ -112,6 +90,9 @@ class Asking:
             false_accept_rate: In place of a threshold, the share of unknown images that may get a name.
             where: Column -> the value, or values, of the images that are searched.
             unless: Column -> the value, or values, of images that are left out.
+            index: As of `Gallery.predict`; `Predictions.index` says how it was searched.
+            boxes: Per image the part of it that is used, x1, y1, x2, y2 in pixels of the upright image; None for the
+                whole.
             keep_unknown: Let the service keep those that are called unknown; needs a write token.
 
         Returns:
@@ -124,12 +105,17 @@ class Asking:
         given, alone = with_folders(images, "predict")
         options = {"k": k, "threshold": threshold, "false_accept_rate": false_accept_rate}
         filters = {"where": plain_filter(where), "unless": plain_filter(unless)}
-        fields = fields_of(**options, **filters, keep_unknown=keep_unknown or None)
+        fixed = fields_of(**options, **filters, index=index, keep_unknown=keep_unknown or None)
+        parts_of = boxes_for(boxes, len(given))
+
+        def fields(batch: list[SentImage]) -> dict[str, str]:
+            return fixed | box_fields(parts_of, batch)
+
         errors: dict[int, str] = {}
         parts: list[Predictions] = []
         items: dict[int, Prediction] = {}
         unusable = None if alone else errors
-        for batch, part in self._sent("/v1/predict", given, _predictions, lambda _: fields, unusable, folders=True):
+        for batch, part in self._sent("/v1/predict", given, _predictions, fields, unusable, folders=True):
             parts.append(part)
             for image, item in zip(batch, part, strict=True):
                 error = None if item.error is None else image.told(item.error)
@@ -142,11 +128,18 @@ class Asking:
         made = replace(parts[0], items=tuple(items[place] for place in range(len(given))))
         return made[0] if alone else made
 
-    def embed(self, images: AnyImage | Iterable[AnyImage], *, errors: dict[int, str] | None = None) -> np.ndarray:
+    def embed(
+        self,
+        images: AnyImage | Iterable[AnyImage],
+        *,
+        boxes: Sequence[Box | None] | None = None,
+        errors: dict[int, str] | None = None,
+    ) -> np.ndarray:
         """Embeds images by the model of the gallery.
 
         Args:
             images: One or several; a folder stands for the images in it, sorted.
+            boxes: As of `predict`.
             errors: When given, an unusable image is noted here (index -> reason) and its row is zero.
 
         Returns:
@@ -157,10 +150,15 @@ class Asking:
             ImageError: An image cannot be used and `errors` is None.
         """
         given, _ = with_folders(images, "embed")
+        parts_of = boxes_for(boxes, len(given))
         unusable: dict[int, str] = {}
         made: dict[int, list[float]] = {}
         models: set[str] = set()
-        for batch, (model, rows) in self._sent("/v1/embed", given, _embeddings, lambda _: {}, unusable):
+
+        def fields(batch: list[SentImage]) -> dict[str, str]:
+            return box_fields(parts_of, batch)
+
+        for batch, (model, rows) in self._sent("/v1/embed", given, _embeddings, fields, unusable):
             models.add(model)
             for image, row in zip(batch, rows, strict=True):
                 if isinstance(row, str):
@@ -179,15 +177,22 @@ class Asking:
         return embeddings
 
     def search(
-        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+        self,
+        embeddings: np.ndarray,
+        k: int = 10,
+        *,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest enrolled images of each embedding, exactly.
+        """The k nearest enrolled images of each embedding, exactly unless asked otherwise.
 
         Args:
             embeddings: float32 [Q, D], unit length, made by the model of the gallery.
             k: K; all images in a smaller gallery, or where filters leave fewer.
             where: As of `predict`.
             unless: As of `predict`.
+            index: As of `Gallery.search`.
 
         Returns:
             int64 [Q, K] numbers of images, and float32 [Q, K] cosine similarities, nearest first.
@@ -196,14 +201,20 @@ class Asking:
             ServiceError: As the service says.
             GalleryError: k is below 1, or embeddings are no finite numbers [Q, D].
         """
-        near = self.neighbours(embeddings, k, where=where, unless=unless)
+        near = self.neighbours(embeddings, k, where=where, unless=unless, index=index)
         most = len(near[0]) if near else min(k, len(self))
         numbers = [[neighbour.number for neighbour in row] for row in near]
         similarity = [[neighbour.similarity for neighbour in row] for row in near]
         return np.array(numbers, np.int64).reshape(-1, most), np.array(similarity, np.float32).reshape(-1, most)
 
     def neighbours(
-        self, embeddings: np.ndarray, k: int = 10, *, where: Filter | None = None, unless: Filter | None = None
+        self,
+        embeddings: np.ndarray,
+        k: int = 10,
+        *,
+        where: Filter | None = None,
+        unless: Filter | None = None,
+        index: Kind | None = None,
     ) -> list[tuple[Neighbour, ...]]:
         """Q rows of K neighbours, nearest first: as `search`, with what is known of the images.
 
@@ -212,6 +223,7 @@ class Asking:
             k: As of `search`.
             where: As of `predict`.
             unless: As of `predict`.
+            index: As of `search`.
         """
         given = np.asarray(embeddings)
         if given.dtype.kind not in "fiu" or given.ndim != 2 or not np.isfinite(given).all():
@@ -220,10 +232,10 @@ class Asking:
                 "first"
             )
         k = checked_k(k)
-        options = {"k": k, "where": plain_filter(where), "unless": plain_filter(unless)}
+        options = {"k": k, "where": plain_filter(where), "unless": plain_filter(unless), "index": index}
         about = self._connection.about()
         fitting = int(about["max_bytes"]) // (_DIGITS * given.shape[1] + 1)
-        at_once = max(1, min(_PAGE, fitting, int(about["max_neighbours"]) // k))
+        at_once = max(1, min(PAGE, fitting, int(about["max_neighbours"]) // k))
         near: list[tuple[Neighbour, ...]] = []
         for first in range(0, len(given), at_once):
             rows = given[first : first + at_once].astype(np.float32).tolist()
@@ -231,74 +243,8 @@ class Asking:
             near += self._connection.post("/v1/search", _neighbours(len(rows)), body, changes=False)
         return near
 
-    @property
-    def name(self) -> str:
-        """Of the gallery."""
-        return str(self._connection.about()["name"])
-
-    @property
-    def version(self) -> int:
-        """The number of the last change, by whomever."""
-        return int(self._connection.ask_about()["gallery_version"])
-
-    @property
-    def labels(self) -> dict[str, int]:
-        """Label -> how many images it has, sorted."""
-        return self._connection.get(
-            "/v1/labels", lambda values: {str(item["label"]): int(item["images"]) for item in values["labels"]}
-        )
-
-    def images(self, label: str) -> list[EnrolledImage]:
-        """The images of a label, in the order they were enrolled.
-
-        Args:
-            label: As it is.
-        """
-        enrolled: list[EnrolledImage] = []
-        total = 1
-        while len(enrolled) < total:
-            total, page = self._connection.get(
-                "/v1/gallery/images", _page_of_images, label=label, first=len(enrolled), most=_PAGE
-            )
-            if not page:
-                break
-            enrolled += page
-        return enrolled
-
-    def thumbnail(self, number: int) -> bytes:
-        """The small JPEG of an image, of a removed one too; empty where there is none.
-
-        Args:
-            number: Of the image.
-        """
-        return self._connection.picture(f"/v1/images/{quote(str(number), safe='')}/thumbnail")
-
-    def log(self, most: int | None = None, *, before: int | None = None) -> list[Change]:
-        """The changes, the latest first.
-
-        Args:
-            most: How many at most; None for all.
-            before: Only changes with a smaller number; None for the latest.
-        """
-        changes: list[Change] = []
-        while True:
-            asked = _PAGE if most is None else min(_PAGE, most - len(changes))
-            end = {} if before is None else {"before": before}
-            page = self._connection.get("/v1/gallery/log", _changes, most=asked, **end)
-            changes += page
-            if len(page) < asked or len(changes) == most:
-                return changes
-            before = page[-1].number
-
-    def health(self) -> ServiceHealth:
-        """What should be looked at: labels with few images, images that their neighbours call otherwise; and days."""
-        return self._connection.get("/v1/gallery/health", _health)
-
     def __len__(self) -> int:
         return int(self._connection.ask_about()["images"])
-
-    def __bool__(self) -> bool:
-        return True  # without asking the service how many images there are
 
     def _need_one_model(self, fingerprints: set[str]) -> None:
         if len(fingerprints) > 1:
@@ -340,7 +286,7 @@ class Asking:
                 try:
                     answer = asked(part)
                 except ServiceError as error:
-                    if error.kind != "image" or errors is None:
+                    if error.code != "image" or errors is None:
                         raise
                     if len(part) > 1:  # none of them can be used: each says why
                         waiting += [[image] for image in part]
@@ -352,49 +298,35 @@ class Asking:
 
 def _predictions(values: dict[str, Any], count: int) -> Predictions:
     made = Predictions.from_dict(values)
-    _need_count(len(made), count)
+    need_count(len(made), count)
     return made
 
 
 def _embeddings(values: dict[str, Any], count: int) -> tuple[str, list[list[float] | str]]:
     """Which model, and the row of each image, or why there is none."""
     items: list[dict[str, Any]] = values["items"]
-    _need_count(len(items), count)
+    need_count(len(items), count)
     rows = [str(item["error"]) if item.get("embedding") is None else item["embedding"] for item in items]
     return str(values["fingerprint"]), rows
 
 
 def _neighbours(count: int) -> Callable[[dict[str, Any]], list[tuple[Neighbour, ...]]]:
     def parse(values: dict[str, Any]) -> list[tuple[Neighbour, ...]]:
-        _need_count(len(values["items"]), count)
+        need_count(len(values["items"]), count)
         return [tuple(map(Neighbour.from_dict, item["neighbours"])) for item in values["items"]]
 
     return parse
 
 
-def _page_of_images(values: dict[str, Any]) -> tuple[int, list[EnrolledImage]]:
-    names = ("number", "label", "source", "camera", "time", "columns")
-    return int(values["total"]), [EnrolledImage(*(item[name] for name in names)) for item in values["images"]]
+def need_count(count: int, expected: int) -> None:
+    """Refuses an answer of another number of items.
 
+    Args:
+        count: That came.
+        expected: That were asked for.
 
-def _changes(values: dict[str, Any]) -> list[Change]:
-    return [
-        Change(row["number"], row["time"], row["action"], row["note"], _moves(row["moves"]), row["forgotten"])
-        for row in values["changes"]
-    ]
-
-
-def _moves(values: list[dict[str, Any]]) -> tuple[Move, ...]:
-    return tuple(Move(item["before"], item["after"], item["images"]) for item in values)
-
-
-def _health(values: dict[str, Any]) -> ServiceHealth:
-    doubts = [Doubt(item["number"], item["label"], item["suggestion"], item["similarity"]) for item in values["wrong"]]
-    few = {item["label"]: item["images"] for item in values["few"]}
-    days = [Day(item["day"], item["images"], item["unknown"]) for item in values["days"]]
-    return ServiceHealth(values["images"], values["looked_at"], few, tuple(doubts), tuple(days))
-
-
-def _need_count(count: int, expected: int) -> None:
+    Raises:
+        ValueError: They differ.
+    """
     if count != expected:
         raise ValueError(f"{count} items for {expected}")

@@ -19,12 +19,13 @@ from lookalike.gallery.enrolment import (
     spread,
     whole_number,
 )
-from lookalike.serving.asking import Asking
+from lookalike.inference.encoder import Box
 from lookalike.serving.connection import Connection, ServiceError
-from lookalike.serving.sent_images import SentImage, fields_of
+from lookalike.serving.reading import Reading
+from lookalike.serving.sent_images import SentImage, box_fields, boxes_for, fields_of
 
 
-class Client(Asking):
+class Client(Reading):
     """The gallery of a service.
 
     It has the methods of `Gallery`, and their arguments where they can be sent. Threads may share it: each has
@@ -52,12 +53,13 @@ class Client(Asking):
         *,
         camera: int | Iterable[int | None] | None = None,
         columns: Mapping[str, Value | Sequence[Value]] | None = None,
+        boxes: Sequence[Box | None] | None = None,
         note: str = "",
         keep_copies: bool = False,
         errors: dict[int, str] | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> list[int]:
-        """Enrols images; one that is there already under the same label stays there once.
+        """Enrols images; one that is there already under the same label stays there once, as of `Gallery.add`.
 
         More images than the service takes at once are sent in several requests, each a change of its own, which is
         whole or not at all. The service keeps the name of each file as its source, and not where it lies here.
@@ -67,6 +69,8 @@ class Client(Asking):
             labels: One for all, or one each; None for the name of each file's folder.
             camera: The number of what took them; one for all, or one each.
             columns: What else is known of them, to filter by: name -> one value for all, or one each.
+            boxes: Per image the part of it that is enrolled, x1, y1, x2, y2 in pixels of the upright image; None for
+                the whole.
             note: Why, for the history.
             keep_copies: Enrol images once more that are there already, under whatever label: each of them votes.
             errors: When given, an unusable image is noted here (index -> reason), gets the number 0, and the rest are
@@ -84,6 +88,7 @@ class Client(Asking):
         """
         given = spread(images)
         facts = facts_for(labels_for(given, labels), camera, columns)
+        parts_of = boxes_for(boxes, len(given))
         fixed = fields_of(note=as_note(note), keep_copies=keep_copies, all_or_nothing=errors is None)
         unusable: dict[int, str] = {}
         numbers = [0] * len(given)
@@ -92,7 +97,7 @@ class Client(Asking):
         self._of_thread.change = None
 
         def fields(batch: list[SentImage]) -> dict[str, str]:
-            return fixed | _fields_for([facts[image.place] for image in batch])
+            return fixed | box_fields(parts_of, batch) | _fields_for([facts[image.place] for image in batch])
 
         try:
             for batch, (part, change, broken) in self._sent(
@@ -109,43 +114,70 @@ class Client(Asking):
                 raise
             made = ", ".join(map(str, changes))
             text = f"{error}; images before were added as change {made}, which undo takes back"
-            raise ServiceError(text, getattr(error, "status", None), getattr(error, "kind", "image")) from error
+            raise ServiceError(text, getattr(error, "status", None), error.code or "image") from error
         if len(unusable) == len(given):
             raise none_added([unusable[place] for place in sorted(unusable)], len(given))
         if errors is not None:
             errors.update(sorted(unusable.items()))
         return numbers
 
-    def rename(self, label: str, new: str, *, note: str = "") -> int:
+    def rename(self, label: str, to: str, *, note: str = "") -> int:
         """Gives a label another name; returns how many images have it now that had the old one.
 
         Args:
             label: As it is.
-            new: As it shall be.
+            to: As it shall be.
             note: Why, for the history.
         """
-        return self._changed("rename", {"label": label, "to": new, "note": note})
+        return self._changed("rename", {"label": label, "to": to, "note": note})
 
-    def merge(self, labels: str | Iterable[str], into: str, *, note: str = "") -> int:
+    def merge(self, labels: str | Iterable[str], to: str, *, note: str = "") -> int:
         """Makes several labels one; returns how many images have it now that had another one.
 
         Args:
             labels: As they are.
-            into: One of them, another label, or a new one.
+            to: One of them, another label, or a new one.
             note: Why, for the history.
         """
         names = [labels] if isinstance(labels, str) else list(labels)
-        return self._changed("merge", {"labels": names, "to": into, "note": note})
+        return self._changed("merge", {"labels": names, "to": to, "note": note})
 
-    def move(self, image: int | Iterable[int], label: str, *, note: str = "") -> int:
+    def move(self, image: int | Iterable[int], to: str, *, note: str = "") -> int:
         """Gives single images another label, which may be new; returns how many had another one.
 
         Args:
             image: A number that `add` gave, or several: all of them or none.
-            label: As they shall be called.
+            to: As they shall be called.
             note: Why, for the history.
         """
-        return self._changed("move", {"images": _numbers(image), "to": label, "note": note})
+        return self._changed("move", {"image": _numbers(image), "to": to, "note": note})
+
+    def confirm(self, image: int | Iterable[int], *, note: str = "") -> int:
+        """Says that the labels of single images are right; returns of how many that was not said before.
+
+        Args:
+            image: A number that `add` gave, or several: all of them or none.
+            note: Why, for the history.
+        """
+        return self._changed("confirm", {"image": _numbers(image), "note": note})
+
+    def enrol_unknown(self, names: str | Iterable[str], label: str, *, note: str = "") -> int:
+        """Enrols kept unknown images; returns how many.
+
+        Args:
+            names: As `unknown_files` and `suggest` name them.
+            label: That they get.
+            note: Why, for the history.
+        """
+        return self._changed("enrol", {"names": _names(names), "label": label, "note": note}, "unknown")
+
+    def discard_unknown(self, names: str | Iterable[str]) -> int:
+        """Deletes kept unknown images, which nothing brings back; returns how many.
+
+        Args:
+            names: As `unknown_files` and `suggest` name them.
+        """
+        return self._changed("discard", {"names": _names(names)}, "unknown")
 
     def remove(
         self,
@@ -211,10 +243,10 @@ class Client(Asking):
     def __repr__(self) -> str:
         return f"Client({self._connection.address!r})"
 
-    def _changed(self, verb: str, values: Mapping[str, object]) -> int:
+    def _changed(self, verb: str, values: Mapping[str, object], what: str = "gallery") -> int:
         self._of_thread.change = None
         given = {name: value for name, value in values.items() if value is not None}
-        images, change = self._connection.post(f"/v1/gallery/{verb}", _change, given, changes=True)
+        images, change = self._connection.post(f"/v1/{what}/{verb}", _change, given, changes=True)
         self._of_thread.change = change
         return images
 
@@ -224,7 +256,11 @@ def _chosen(
 ) -> dict[str, object]:
     numbers = None if image is None else _numbers(image)
     labels = label if label is None or isinstance(label, str) else list(label)
-    return {"label": labels, "images": numbers, "source": None if source is None else str(source), "note": note}
+    return {"label": labels, "image": numbers, "source": None if source is None else str(source), "note": note}
+
+
+def _names(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _numbers(image: int | Iterable[int]) -> list[int]:

@@ -33,13 +33,13 @@ class ServiceError(LookalikeError):
 
     Attributes:
         status: Of HTTP; None where there was no answer.
-        kind: One word: as the service says it, or `address`, `unreachable`, `certificate`, `timeout`, `broken`,
+        code: One word: as the service says it, or `address`, `unreachable`, `certificate`, `timeout`, `broken`,
             `redirect`, `no_service`, `schema`.
     """
 
-    def __init__(self, text: str, status: int | None = None, kind: str = "broken") -> None:
+    def __init__(self, text: str, status: int | None = None, code: str = "broken") -> None:
         super().__init__(text)
-        self.status, self.kind = status, kind
+        self.status, self.code = status, code
 
 
 class Connection:
@@ -62,10 +62,10 @@ class Connection:
         if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
             raise ServiceError(
                 "token: expected letters of ASCII without blanks, as behind read or write in the service's file",
-                kind="token",
+                code="token",
             )
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-            raise ServiceError(f"timeout={timeout!r}: expected seconds, more than 0", kind="address")
+            raise ServiceError(f"timeout={timeout!r}: expected seconds, more than 0", code="address")
         self._token, self._timeout = token, float(timeout)
         self._own, self._lock, self._sessions = threading.local(), threading.Lock(), list[requests.Session]()
         self._about: dict[str, Any] | None = None
@@ -89,7 +89,7 @@ class Connection:
             advice = "pip install -U lookalike here" if newer else "pip install -U lookalike there, and start it again"
             raise ServiceError(
                 f"{self.address}: answers in schema {one_line(schema, 20)}, understood is {SCHEMA}: {advice}",
-                kind="schema",
+                code="schema",
             )
         return values
 
@@ -120,7 +120,7 @@ class Connection:
         try:
             return self._answered("GET", path, None, None, None, changes=False).content
         except ServiceError as error:
-            if error.kind == "no_image":
+            if error.code == "no_image":
                 return b""
             raise
 
@@ -171,7 +171,7 @@ class Connection:
             if answer.status_code == requests.codes.ok:
                 return answer
             error = self._refused(answer, changes)
-            again = error.kind == "busy" if changes else error.kind in _AGAIN
+            again = error.code == "busy" if changes else error.code in _AGAIN
             if not left or answer.status_code != requests.codes.unavailable or not again:
                 raise error
             time.sleep(_pause(answer, _TRIES - 1 - left))
@@ -223,25 +223,25 @@ class Connection:
             return ServiceError(
                 f"{self.address}: no safe connection ({reason}): set REQUESTS_CA_BUNDLE to the certificate of who "
                 f"signed the service's, or give http:// where it has none{nothing}",
-                kind="certificate",
+                code="certificate",
             )
         if isinstance(error, requests.ConnectTimeout):
             return ServiceError(
                 f"{self.address}: cannot be reached within {self._timeout:g} seconds: check the address and the "
                 f"network{nothing}",
-                kind="unreachable",
+                code="unreachable",
             )
         if isinstance(error, requests.Timeout):
             doubt = f": {_DOUBT}" if changes else ": give Client a longer timeout=, or ask for less at a time"
-            return ServiceError(f"{self.address}: no answer within {self._timeout:g} seconds{doubt}", kind="timeout")
+            return ServiceError(f"{self.address}: no answer within {self._timeout:g} seconds{doubt}", code="timeout")
         if _never_sent(error):
             return ServiceError(
                 f"{self.address}: cannot be reached ({reason}): start it with lookalike serve, or check the "
                 f"address{nothing}",
-                kind="unreachable",
+                code="unreachable",
             )
         if isinstance(error, requests.exceptions.InvalidURL):
-            return ServiceError(f"{self.address}: no address of a computer: check it", kind="address")
+            return ServiceError(f"{self.address}: no address of a computer: check it", code="address")
         doubt = f": {_DOUBT}" if changes else ": ask again"
         return ServiceError(f"{self.address}: the connection broke before the answer came ({reason}){doubt}")
 
@@ -257,15 +257,15 @@ class Connection:
                 status,
                 "redirect",
             )
-        kind, message = _error_of(answer)
-        if not kind:
+        code, message = _error_of(answer)
+        if not code:
             return self._no_service(answer)
         if status == requests.codes.unauthorized:
             advice = "give Client its token=" if self._token is None else "the one that was given is not among them"
-            return ServiceError(f"{self.address}: asks for a token: {advice}", status, kind)
-        if kind == "too_late" and changes:
+            return ServiceError(f"{self.address}: asks for a token: {advice}", status, code)
+        if code == "too_late" and changes:
             message = f"{message}; {_DOUBT}"
-        return ServiceError(self._hidden(message), status, kind)
+        return ServiceError(self._hidden(message), status, code)
 
     def _no_service(self, answer: requests.Response) -> ServiceError:
         kind = one_line(answer.headers.get("Content-Type", "nothing").partition(";")[0], 60)
@@ -299,7 +299,7 @@ class Connection:
                     f"{self.address}: answers something else than was asked for ({type(error).__name__}: "
                     f"{one_line(error, 100)}): update lookalike here and there to the same version"
                 ),
-                kind="schema",
+                code="schema",
             ) from error
 
     def _hidden(self, text: str) -> str:
@@ -325,22 +325,22 @@ def _checked_address(address: str) -> str:
         parts = urlsplit(address)
         port = parts.port
     except (ValueError, AttributeError, TypeError):
-        raise ServiceError(f"{one_line(address, 100)}: {expected}", kind="address") from None
+        raise ServiceError(f"{one_line(address, 100)}: {expected}", code="address") from None
     if parts.username is not None or parts.password is not None:
-        raise ServiceError(f"{expected}, without a user: give the token as token=", kind="address")
+        raise ServiceError(f"{expected}, without a user: give the token as token=", code="address")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or port == 0:
-        raise ServiceError(f"{one_line(address, 100)}: {expected}", kind="address")
+        raise ServiceError(f"{one_line(address, 100)}: {expected}", code="address")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def _error_of(answer: requests.Response) -> tuple[str, str]:
-    """Kind and line of a refusal; two empty texts where the answer is none of a service."""
+    """Code and line of a refusal; two empty texts where the answer is none of a service."""
     try:
         error = json.loads(answer.content)["error"]
-        kind, message = error["kind"], error["message"]
+        code, message = error["code"], error["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return "", ""
-    return (kind, message) if isinstance(kind, str) and isinstance(message, str) else ("", "")
+    return (code, message) if isinstance(code, str) and isinstance(message, str) else ("", "")
 
 
 def _pause(answer: requests.Response, tried: int) -> float:

@@ -26,6 +26,13 @@ class Figures:
         self.changes = Counter(
             "lookalike_gallery_changes", "Changes of the gallery", ["action"], registry=self._registry
         )
+        self.kept_images = Gauge(
+            "lookalike_unknown_kept_images", "Kept unknown images that are not enrolled", registry=self._registry
+        )
+        self.kept_bytes = Gauge("lookalike_unknown_kept_bytes", "Bytes of these images", registry=self._registry)
+        self.not_kept = Counter(
+            "lookalike_unknown_not_kept", "Unknown images that were not kept for want of room", registry=self._registry
+        )
         self.waiting = Gauge(
             "lookalike_requests_inside", "Requests that are worked on or wait", registry=self._registry
         )

@@ -26,7 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _OPEN = ("/", "/healthz", "/readyz")  # and /static/: they tell nothing of the gallery
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _FIXED = ("/", *_PROBES)  # addresses that are no route of the framework's
-_ASKING = ("/v1/predict", "/v1/embed", "/v1/search")
+_ASKING = ("/v1/predict", "/v1/embed", "/v1/search", "/v1/preview")
 _BODIES = 4  # bodies of the largest size that are in memory at once, all requests together
 _DRAIN_SECONDS = 2.0  # for what a refused client still sends, so that it reads why
 _POLICY = (
@@ -175,7 +175,10 @@ class Guard:
         except TimeoutError:
             self._held -= size
             raise RefusalError(
-                408, "slow", f"the request took longer than {self._limits.seconds:g} seconds to arrive: send it faster"
+                408,
+                "slow",
+                f"the request took longer than {self._limits.seconds:g} seconds to arrive: send it faster",
+                fields={"seconds": self._limits.seconds},
             ) from None
         except BaseException:
             self._held -= size
@@ -187,6 +190,7 @@ class Guard:
             "too_large",
             f"expected at most {self._limits.body} bytes in a request: send fewer images at a time, or start the "
             "service with a larger max_megabytes=",
+            fields={"bytes": self._limits.body},
         )
 
     async def _drain(self, receive: Receive) -> None:
@@ -218,7 +222,7 @@ class Guard:
             "bytes_in": held,
             "bytes_out": answer.size,
             **scope["state"].get("why", {}),
-            **({"kind": answer.kind} if answer.kind else {}),
+            **({"code": answer.code} if answer.code else {}),
             **answer.fault,
         }
         LOG.info(json.dumps(line))
@@ -229,7 +233,7 @@ class _Answer:
 
     def __init__(self, send: Send, number: str) -> None:
         self._send, self.number = send, number
-        self.status, self.size, self.kind, self._began, self.ended = 0, 0, "", False, False
+        self.status, self.size, self.code, self._began, self.ended = 0, 0, "", False, False
         self.fault: dict[str, str] = {}
 
     async def send(self, message: Message) -> None:
@@ -245,7 +249,7 @@ class _Answer:
 
     async def refuse(self, refusal: RefusalError) -> None:
         """Answers with it, if nothing was answered yet, and ends the connection."""
-        self.kind = refusal.kind
+        self.code = refusal.code
         if self._began:
             return
         body = json.dumps(refusal.body()).encode()

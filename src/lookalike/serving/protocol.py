@@ -104,7 +104,7 @@ class HttpProtocol(H11Protocol):
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         client = (self.client or ("", 0))[0]
-        LOG.info(json.dumps({"request": number, "client": client, "status": refusal.status, "kind": refusal.kind}))
+        LOG.info(json.dumps({"request": number, "client": client, "status": refusal.status, "code": refusal.code}))
 
 
 def claim_files() -> None:

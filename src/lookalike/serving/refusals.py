@@ -1,8 +1,9 @@
-"""What a service answers when it does not do what was asked: a status, a kind for programs, a line for people."""
+"""What a service answers when it does not do what was asked: a status, a code for programs, a line for people."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
+from typing import Any
 
 from lookalike.data.images import ImageError
 from lookalike.errors import LookalikeError, one_line
@@ -35,21 +36,34 @@ class RefusalError(Exception):
 
     Attributes:
         status: Of HTTP, 4xx or 5xx.
-        kind: One word, for programs.
+        code: One word, for programs; it stays when the words of the message change.
         message: What was expected, what came, and what to do, on one line.
         headers: Of the answer.
+        fields: What the message names, for programs and for those who read another language.
     """
 
-    def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        fields: Mapping[str, str | int | float] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.status, self.kind, self.message, self.headers = status, kind, message, headers or {}
+        self.headers, self.fields = dict(headers or {}), dict(fields or {})
+        self.status, self.code, self.message = status, code, message
 
-    def body(self) -> dict[str, dict[str, str]]:
+    def body(self) -> dict[str, dict[str, Any]]:
         """As JSON."""
-        text = visible_line(self.message)
-        if len(text) > _MOST_TEXT:
-            text = f"{text[: _MOST_TEXT // 2]} ... {text[-_MOST_TEXT // 2 :]}"
-        return {"error": {"kind": self.kind, "message": text}}
+        fields = {name: _shortened(value) if isinstance(value, str) else value for name, value in self.fields.items()}
+        return {"error": {"code": self.code, "message": _shortened(self.message), "fields": fields}}
+
+
+def _shortened(text: str) -> str:
+    """One line that can be shown, whatever was sent."""
+    line = visible_line(text)
+    return line if len(line) <= _MOST_TEXT else f"{line[: _MOST_TEXT // 2]} ... {line[-_MOST_TEXT // 2 :]}"
 
 
 def busy(reason: str) -> RefusalError:
@@ -83,14 +97,18 @@ def without_places(refusal: RefusalError, places: Mapping[str, str]) -> RefusalE
         refusal: As it was raised.
         places: As of `places_of`.
     """
-    text = refusal.message
-    for place, name in places.items():
-        text = re.sub(rf"(?<![\w./-]){re.escape(place)}(?![\w-])", name.replace("\\", r"\\"), text)
-    return RefusalError(refusal.status, refusal.kind, _SERVER.sub(r"\1", text), refusal.headers)
+
+    def hidden(text: str) -> str:
+        for place, name in places.items():
+            text = re.sub(rf"(?<![\w./-]){re.escape(place)}(?![\w-])", name.replace("\\", r"\\"), text)
+        return _SERVER.sub(r"\1", text)
+
+    fields = {name: hidden(value) if isinstance(value, str) else value for name, value in refusal.fields.items()}
+    return RefusalError(refusal.status, refusal.code, hidden(refusal.message), refusal.headers, fields)
 
 
 def log_of(error: BaseException, refusal: RefusalError) -> dict[str, str | int]:
-    """Why it was refused, for the log: the kind, and what the system said where it was the system.
+    """Why it was refused, for the log: the code, and what the system said where it was the system.
 
     Args:
         error: That the application met.
@@ -98,8 +116,8 @@ def log_of(error: BaseException, refusal: RefusalError) -> dict[str, str | int]:
     """
     system = error if isinstance(error, OSError) else error.__cause__
     if not isinstance(system, OSError):
-        return {"kind": refusal.kind}
-    return {"kind": refusal.kind, "system": type(system).__name__, "errno": system.errno or 0}
+        return {"code": refusal.code}
+    return {"code": refusal.code, "system": type(system).__name__, "errno": system.errno or 0}
 
 
 def disk_of(error: OSError) -> RefusalError:
@@ -126,8 +144,9 @@ def refusal_of(error: LookalikeError) -> RefusalError:
     Args:
         error: What it says.
     """
-    status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
-    if kind == "refused" and isinstance(error.__cause__, OSError):  # by a disk, not by what was sent
-        status, kind = 503, "store"
+    status, code = next((status, code) for of, status, code in _STATUS if isinstance(error, of))
+    if code == "refused" and isinstance(error.__cause__, OSError):  # by a disk, not by what was sent
+        status, code = 503, "store"
     text = str(error).replace("\n  ", " ")  # of several problems: no name in them begins a line
-    return RefusalError(status, kind, text, {"Retry-After": str(_AGAIN)} if status == 503 else None)
+    again = {"Retry-After": str(_AGAIN)} if status == 503 else None
+    return RefusalError(status, error.code or code, text, again, error.fields)

@@ -12,6 +12,7 @@ from lookalike.data.any_image import AnyImage, folder_label, name_of, pixels_of
 from lookalike.data.images import ImageError, content_of
 from lookalike.files import readable
 from lookalike.gallery.columns import Filter
+from lookalike.inference.encoder import Box
 from lookalike.inference.references import GalleryError
 from lookalike.settings.paths import PathError, path_of
 
@@ -126,6 +127,37 @@ def fields_of(**values: object) -> dict[str, str]:
         for name, value in values.items()
         if value is not None
     }
+
+
+def boxes_for(boxes: Sequence[Box | None] | None, images: int) -> list[list[float] | None] | None:
+    """Parts of images as they are sent.
+
+    Args:
+        boxes: One each; None for whole images.
+        images: How many there are.
+
+    Raises:
+        GalleryError: Of another number, or a box that is no four numbers.
+    """
+    if boxes is None:
+        return None
+    if len(boxes) != images:
+        raise GalleryError(f"boxes: expected one for each of {images} images, got {len(boxes)}: None for a whole image")
+    made = [None if box is None else [float(side) for side in box] for box in boxes]
+    if wrong := [box for box in made if box is not None and len(box) != 4]:
+        raise GalleryError(f"boxes: expected x1, y1, x2, y2, got {wrong[0]}")
+    return made
+
+
+def box_fields(boxes: list[list[float] | None] | None, batch: Sequence[SentImage]) -> dict[str, str]:
+    """The field of a form for the parts of the images of a request; none where all are whole.
+
+    Args:
+        boxes: As of `boxes_for`, of all images.
+        batch: Those of the request.
+    """
+    parts = [None if boxes is None else boxes[image.place] for image in batch]
+    return fields_of(boxes=parts) if any(part is not None for part in parts) else {}
 
 
 def plain_filter(given: Filter | None) -> dict[str, object] | None:

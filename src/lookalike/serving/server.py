@@ -1,9 +1,11 @@
 """Listens: uvicorn around the application, ended in good order."""
 
+import errno
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -13,6 +15,11 @@ from lookalike.serving.log_lines import log_to
 from lookalike.serving.protocol import HttpProtocol, claim_files
 
 _STOP_SECONDS = 20  # for requests in flight when the service is ended
+
+
+_OWN = "give an address of this computer, such as 127.0.0.1, or 0.0.0.0 for all that it has"
+_OTHER_PORT = "give another port=, or end what uses it"
+_ADVICE = {errno.EADDRNOTAVAIL: _OWN, errno.EACCES: "give a port= from 1024 on, or let an administrator start it"}
 
 
 class ListenError(LookalikeError):
@@ -29,10 +36,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ListenError: It cannot be had.
     """
+    family, kind, protocol, _, address = resolve(host, port)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
         listening = socket.socket(family, kind, protocol)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,10 +46,27 @@ def listen(host: str, port: int) -> socket.socket:
         except BaseException:
             listening.close()
             raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ListenError(f"host={host} port={port}: {reason}: {_ADVICE.get(error.errno or 0, _OTHER_PORT)}") from error
+    return listening
+
+
+def resolve(host: str, port: int) -> tuple[Any, ...]:
+    """What `socket.getaddrinfo` says of an address first.
+
+    Args:
+        host: Name or address.
+        port: 0 for any that is free.
+
+    Raises:
+        ListenError: No such name is known.
+    """
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ListenError(f"host={host} port={port}: {reason}: give another port=, or end what uses it") from error
-    return listening
+        raise ListenError(f"host={host}: is no address and no name that is known here ({reason}): {_OWN}") from error
 
 
 def server_of(app: App) -> uvicorn.Server:

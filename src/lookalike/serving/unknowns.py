@@ -18,7 +18,10 @@ from lookalike.data.thumbnail import thumbnail
 from lookalike.gallery.enrolment import THUMBNAIL
 from lookalike.gallery.gallery import Gallery
 from lookalike.gallery.suggest import MOST, need_suggestible, suggest
-from lookalike.serving.answers import DiscardUnknownOptions, EnrolUnknownOptions
+from lookalike.gallery.unknown import Room, keep_unknown
+from lookalike.inference.predict import Predictions
+from lookalike.serving.kept_figures import USUAL, Held, KeepLimits, KeptFigures
+from lookalike.serving.options import DiscardUnknownOptions, EnrolUnknownOptions
 from lookalike.serving.refusals import RefusalError
 from lookalike.serving.work import BusyError
 
@@ -33,9 +36,11 @@ class Unknowns:
     Args:
         opened: Gives the gallery.
         folder: Of the images; None for the gallery's own.
+        limits: Beyond them no more are kept.
     """
 
-    def __init__(self, opened: Callable[[], Gallery], folder: Path | None = None) -> None:
+    def __init__(self, opened: Callable[[], Gallery], folder: Path | None = None, limits: KeepLimits = USUAL) -> None:
+        self._limits, self._keeping, self._not_kept = limits, Lock(), 0
         self._opened, self._folder, self._lock, self._ended = opened, folder, Lock(), Event()
         self._grouped: tuple[object, dict[str, Any]] | None = None
         self._listed: _Listed | None = None
@@ -44,6 +49,55 @@ class Unknowns:
     def count(self) -> int:
         """How many there are that are not enrolled."""
         return len(self._files(self._opened()))
+
+    def held(self, gallery: Gallery) -> Held:
+        """How much those take that are not enrolled.
+
+        Args:
+            gallery: Which they are not enrolled in.
+        """
+        sizes = [_size(file) for file in self._files(gallery).values()]
+        return Held(len(sizes), sum(sizes))
+
+    def figures(self, gallery: Gallery) -> KeptFigures:
+        """As `held`, with what there may be.
+
+        Args:
+            gallery: As of `held`.
+        """
+        held = self.held(gallery)
+        return KeptFigures(held.images, held.bytes, self._limits.images, self._limits.bytes, self._not_kept)
+
+    def keep(self, gallery: Gallery, predictions: Predictions) -> tuple[list[Path], int]:
+        """Keeps images that were called unknown while there is room; returns files, and how many were not kept.
+
+        What is kept is never thrown away for what comes later: a person may want it.
+
+        Args:
+            gallery: That called them unknown.
+            predictions: Of it.
+        """
+        if not any(item.unknown for item in predictions):
+            return [], 0
+        with self._keeping:
+            held = self.held(gallery)
+            room = Room(self._limits.images - held.images, self._limits.bytes - held.bytes)
+            try:
+                kept = keep_unknown(predictions, gallery.unknown_folder(self._folder), room)
+            finally:
+                self._not_kept += room.not_kept
+        if room.not_kept:
+            say(
+                f"{room.not_kept} unknown images were not kept: {held.images} of {held.bytes / 1e6:.0f} MB are, at "
+                f"most {self._limits.images} of {self._limits.bytes / 1e6:.0f} MB may be: enrol or discard some, or "
+                "start the service with a larger unknown_images= or unknown_megabytes="
+            )
+        return kept, room.not_kept
+
+    def listing(self) -> dict[str, Any]:
+        """Those that are not enrolled, by name."""
+        files = sorted(self._files(self._opened()).items())
+        return {"total": len(files), "items": [{"name": name, "bytes": _size(file)} for name, file in files]}
 
     def stop(self) -> None:
         """Ends the embedding of images that `groups` waits for: the service ends."""
@@ -84,7 +138,7 @@ class Unknowns:
                 "suggestion": group.label,
                 "nearest": group.nearest or None,
                 "similarity": None if group.similarity != group.similarity else group.similarity,
-                "images": [made.files[row].name for row in group.rows],
+                "names": [made.files[row].name for row in group.rows],
             }
             for group in made.groups
         ]
@@ -206,6 +260,13 @@ class _Listed:
     def same(self) -> bool:
         """Whether the folders are as they were."""
         return _times(self.folders) == self.folders
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # deleted meanwhile
+        return 0
 
 
 def _times(folders: Iterable[Path]) -> dict[Path, int | None]:

@@ -70,6 +70,11 @@ assert hasattr(MultiPartParser, "spool_max_size"), "starlette 0.46 or later: els
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 32  # bodies are limited before: no file is made of them
 
+    @property
+    def too_many(self) -> bool:
+        """Whether more files came than may."""
+        return self._current_files > int(self.max_files)
+
     def on_part_end(self) -> None:
         part = self._current_part
         if part.file is None and _text_of(bytes(part.data)) is None:
@@ -204,8 +209,12 @@ async def _parts(request: Request, body: bytes, most: int) -> list[tuple[str, st
             raise MultiPartException("the end of the form is missing")
         return list((await parser.parse()).multi_items())
     except MultiPartException as error:
+        if parser.too_many:
+            text = f"expected at most {most} images in a request, got more: send them in several requests, or start "
+            text += "the service with a larger max_images="
+            raise RefusalError(413, "too_many_images", text, fields={"most": most}) from error
         raise RefusalError(
-            400, "form", f"the form cannot be read ({error.message}): send at most {most} files and a proper boundary"
+            400, "form", f"the form cannot be read ({error.message}): send it as curl -F and browsers do"
         ) from error
 
 

@@ -74,7 +74,7 @@ class Work:
             raise TooLateError(
                 f"took longer than {self.seconds:g} seconds: send fewer images at a time, or start the service with a "
                 "larger seconds="
-            ) from None
+            ).naming("too_late", seconds=self.seconds) from None
 
     def _left(self, job: "_Job[_Result]") -> None:
         job.drop()

@@ -24,6 +24,7 @@ class Columns(Settings):
     site: _Header = Field(None, description="where it was taken, for data.split=site; the camera where there is none")
     date: _Header = Field(None, description="when it was taken, for data.split=date and scene")
     scene: _Header = Field(None, description="the burst, video or sequence it belongs to, for data.split=scene")
+    tracklet: _Header = Field(None, description="the passage before one camera whose images eval pools into one")
     x1: _Header = Field(None, description="left edge of a box, pixels")
     y1: _Header = Field(None, description="its upper edge, pixels")
     x2: _Header = Field(None, description="its right edge, pixels")
@@ -77,3 +78,16 @@ class Data(Settings):
     test_share: Share | None = Field(description="as validation_share, for test; null = none")
     images: PathText | None = Field(description="folder that the paths of a table start from; null = the table's own")
     columns: Columns
+    pattern: str | None = Field(
+        None,
+        description="reads labels out of the names of files: a regular expression for the whole path below root, "
+        "without its ending, whose named groups are columns, such as (?P<label>[^_/]+)_c(?P<camera>[0-9]+).*",
+    )
+    layout: str = Field(
+        "auto",
+        description="what root is: auto (recognised), folders (class folders), or a published data set such as "
+        "market1501 (docs/data.md)",
+    )
+    fold: int | None = Field(
+        None, ge=1, description="which of the splits a published data set comes with, from 1 on; null = the first"
+    )

@@ -34,5 +34,7 @@ class ServeCommand(Settings):
     unknown: PathText | None = Field(
         description="folder of unknown images that are kept; null = that of the gallery, which one on a server has not"
     )
+    unknown_images: Count = Field(description="kept unknown images that are not enrolled, at most; more are not kept")
+    unknown_megabytes: Annotated[float, Field(gt=0, le=1e6)] = Field(description="that they may take, at most")
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision

@@ -188,6 +188,9 @@ class EvalCommand(OfCheckpoint):
     camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
     similarity: Literal["cosine", "euclidean"]
     rerank: Literal["none", "k_reciprocal", "expand"]
+    pool: Literal["none", "mean", "max"] | None = Field(
+        description="how images of one tracklet become one; null = mean where the data set names tracklets"
+    )
     worst: Annotated[int, Field(ge=0)] = Field(description="worst queries drawn with their neighbours; 0 = no picture")
     output: Annotated[PathText, Field(pattern=r"\.json$")] | None = Field(
         description="JSON to write, ending in .json; null = reports/<name>-<split>.json"

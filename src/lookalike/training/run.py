@@ -12,9 +12,9 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from lookalike.console import say
-from lookalike.data.layouts import broken_images, read_data
 from lookalike.data.manifest import Manifest
 from lookalike.data.offline_copies import default_output, make_copies
+from lookalike.data.reading import broken_images, read_data
 from lookalike.data.splits import nothing_held_out
 from lookalike.data.tables import ManifestError
 from lookalike.errors import listed

@@ -18,8 +18,8 @@ import processes
 from conftest import TINY
 from lookalike import files
 from lookalike.cli.main import main
-from lookalike.data.layouts import read_manifest
 from lookalike.data.pixels import PixelSettings
+from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.export.graph import ExportError

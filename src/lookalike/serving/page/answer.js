@@ -29,7 +29,7 @@ export function answerCard(file, closed) {
   const teach = (label) => learn(label, () => enrol([file], label, (error) => elsewhere(error, label)));
   /** It is enrolled already, under another label: offers to move it. */
   const elsewhere = (error, label) => {
-    const known = error.kind === "gallery" ? itself(card.item, label) : undefined;
+    const known = error.code === "other_label" ? itself(card.item, label) : undefined;
     if (!known) return false;
     parts.asked.replaceChildren(...moving(known.label, label, () => learn(label, () => move([known.number], label))));
     return true;
@@ -76,7 +76,7 @@ export function answerCard(file, closed) {
       parts.waiting.remove();
       tell(parts.label, "answer.failed");
       fault(parts.fault, error.line);
-      if (error.kind !== "image") offer(null);
+      if (error.code !== "image") offer(null);
     },
     takenBack(change) {
       if (!change || change !== card.change) return;
@@ -128,6 +128,7 @@ function verdict(parts, answer, item) {
   parts.reasons.replaceChildren(make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(fact)));
   if (answer.threshold != null && nearest != null) parts.reasons.append(scale(nearest, answer.threshold));
   if (state.about.labels === 1) parts.reasons.append(make("p", { class: "small", text: "answer.single" }));
+  if (answer.not_kept) parts.reasons.append(make("p", { class: "small", text: "answer.notKept" }));
   if (answer.kept?.length) parts.reasons.append(make("p", { class: "small" }, make("a", { href: "#/unknown", text: "answer.kept" })));
   parts.near.replaceChildren(...neighbourList(item));
 }

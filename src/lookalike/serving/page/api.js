@@ -1,25 +1,28 @@
 // Asks the service. The token, where one is needed, stays in this tab and is sent as a header, never in an address.
 
-import { hasText, text } from "./texts.js";
+import { hasText, needed, text } from "./texts.js";
 import { announce } from "./news.js";
 
 const KEPT = "lookalike-token";
 const TRIES = 4;
-const SAID = ["token", "read_only", "busy"]; // of which the service's own words tell a person no more
+const SAID = ["token", "read_only", "busy", "empty"]; // of which the service's own words tell a person no more
 
 /** Why the service did not do it, in words for a person. */
 export class Refusal extends Error {
-  constructor(status, kind, message) {
+  constructor(status, code, message, fields = {}) {
     super(message);
     this.status = status;
-    this.kind = kind;
+    this.code = code;
+    this.fields = fields;
   }
 
-  /** One line: what kind of fault in the reader's language, then the service's own words. */
+  /** One line in the reader's language; the service's own words, which are English, stand behind it where they say more. */
   get line() {
-    const key = `error.${this.kind}`;
-    const own = hasText(key) ? text(key) : text("error.other");
-    return this.message && !SAID.includes(this.kind) ? `${own} (${this.message})` : own;
+    const key = `error.${this.code}`;
+    const names = hasText(key) && needed(key).every((name) => name in this.fields);
+    const own = text(names ? key : "error.other", { ...this.fields, megabytes: (this.fields.bytes || 0) / 1e6 });
+    const said = names && (SAID.includes(this.code) || needed(key).length);
+    return this.message && !said ? `${own} (${this.message})` : own;
   }
 }
 
@@ -49,6 +52,13 @@ export async function send(address, files, fields = {}) {
   return (await request(address, { method: "POST", body: form })).json();
 }
 
+/** A picture that the browser cannot show itself, such as HEIC, as the service reads it. */
+export async function preview(file) {
+  const form = new FormData();
+  form.append("image", file, file.name || "photograph");
+  return (await request("/v1/preview", { method: "POST", body: form })).blob();
+}
+
 export async function blob(address) {
   return (await request(address)).blob();
 }
@@ -64,7 +74,7 @@ async function request(address, options = {}) {
     }
     if (answer.ok) return answer;
     const refusal = await refused(answer);
-    if (refusal.kind === "busy" && trial < TRIES) {
+    if (refusal.code === "busy" && trial < TRIES) {
       await new Promise((later) => setTimeout(later, 1000 * trial));
       continue;
     }
@@ -76,7 +86,7 @@ async function request(address, options = {}) {
 async function refused(answer) {
   try {
     const { error } = await answer.json();
-    return new Refusal(answer.status, error.kind, error.message);
+    return new Refusal(answer.status, error.code, error.message, error.fields);
   } catch {
     return new Refusal(answer.status, "other", String(answer.status));
   }

@@ -10,11 +10,12 @@ const MOST_NAMES = 500; // of kept images in one request, which may take only so
 
 export const rename = (label, to) => verb("rename", { label, to }, "done.rename", { to });
 export const merge = (labels, to) => verb("merge", { labels, to }, "done.merge", { to });
-export const move = (images, to) => verb("move", { images, to }, "done.move", { to });
-export const removeImages = (images) => verb("remove", { images }, "done.remove");
+export const move = (image, to) => verb("move", { image, to }, "done.move", { to });
+export const confirmImages = (image) => verb("confirm", { image }, "done.confirm");
+export const removeImages = (image) => verb("remove", { image }, "done.remove");
 /** Of one label, or of several in one change, so that one Undo brings them back. */
 export const removeLabel = (label) => verb("remove", { label }, "done.remove");
-export const forgetImages = (images) => verb("forget", { images }, "done.forget", {}, false);
+export const forgetImages = (image) => verb("forget", { image }, "done.forget", {}, false);
 export const forgetLabel = (label) => verb("forget", { label }, "done.forget", {}, false);
 
 /**
@@ -26,7 +27,7 @@ export async function enrol(files, label, otherwise) {
   for (const batch of batches([...files])) {
     const answer = await tried(() => send("/v1/gallery/add", batch, { label }), otherwise);
     if (!answer) return undefined;
-    change = await report(answer, answer.change ? "done.add" : "done.there", { to: label });
+    change = await report(answer, answer.images ? "done.add" : "done.there", { to: label });
   }
   return change;
 }

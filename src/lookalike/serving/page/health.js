@@ -1,7 +1,7 @@
 // What should be looked at: images that are probably wrong, labels with few images, the share of unknown ones.
 
 import { get } from "./api.js";
-import { move, removeImages } from "./changes.js";
+import { confirmImages, move, removeImages } from "./changes.js";
 import { dayChart } from "./days.js";
 import { button, make, byId } from "./elements.js";
 import { state } from "./state.js";
@@ -20,8 +20,8 @@ async function show() {
   }
   if (!byId("health-parts").children.length) tell(byId("health-text"), "health.looking");
   const health = await get("/v1/gallery/health");
-  tell(byId("health-text"), "health.count", { count: health.looked_at, all: health.images });
-  byId("health-parts").replaceChildren(wrong(health.wrong), few(health.few), days(health.days));
+  tell(byId("health-text"), "health.count", { count: health.asked, all: health.images });
+  byId("health-parts").replaceChildren(wrong(health.doubts), few(health.few), days(health.days), kept(health.kept));
 }
 
 function part(title, text, empty, ...children) {
@@ -44,7 +44,7 @@ function doubt({ number, label, suggestion, similarity }) {
       make("p", {}, make("span", { class: "soft", text: "health.is" }), " ", make("a", { href: labelAddress(label), data: label })),
       make("p", {}, make("span", { class: "soft", text: "health.perhaps" }), " ", make("b", { data: suggestion }), " ",
         make("span", { class: "soft", text: ["health.similarity", { similarity }] })),
-      make("div", { class: "row write" }, shift, button("label.remove", () => removeImages([number]))),
+      make("div", { class: "row write" }, shift, button("health.right", () => confirmImages([number])), button("label.remove", () => removeImages([number]))),
     ),
   );
 }
@@ -56,6 +56,17 @@ function few(labels) {
       make("span", {}, make("b", { data: label }), make("small", { class: "soft", text: ["images", { count: images }] })),
     )));
   return part(["health.few", { count: labels.length }], "health.few.text", "health.few.none", rows.length && make("ul", { class: "labels" }, ...rows));
+}
+
+/** How many unknown photographs are kept; where there is no room, it is said that more are not. */
+function kept({ images, bytes, most_images, most_bytes, not_kept }) {
+  if (!state.about.keeps_unknown) return "";
+  const full = images >= most_images || bytes >= most_bytes || not_kept;
+  const lost = full ? make("p", { class: "error", text: ["health.kept.lost", { count: not_kept }] }) : null;
+  return make(
+    "section", {}, make("h2", { text: "health.kept" }),
+    make("p", { class: "soft", text: ["health.kept.text", { count: images, most: most_images, megabytes: bytes / 1e6, mostMegabytes: most_bytes / 1e6 }] }), lost,
+  );
 }
 
 function days(counts) {

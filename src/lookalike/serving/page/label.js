@@ -44,10 +44,10 @@ async function show(label) {
   const answer = await get("/v1/gallery/images", { label, most });
   if (label !== wanted) return; // a later one is shown already, or will be
   if (label !== shown.label) selection.clear();
-  shown = { label, ...answer };
-  selection.keep(answer.images.map(({ number }) => number));
+  shown = { label, total: answer.total, images: answer.items };
+  selection.keep(answer.items.map(({ number }) => number));
   byId("label-title").textContent = label;
-  byId("image-list").replaceChildren(...answer.images.map(row));
+  byId("image-list").replaceChildren(...answer.items.map(row));
   count();
 }
 
@@ -55,7 +55,7 @@ async function more() {
   const { label } = shown;
   const first = shown.images.length;
   byId("more-images").disabled = true;
-  const { total, images } = await get("/v1/gallery/images", { label, first, most: AT_ONCE }).finally(() => {
+  const { total, items: images } = await get("/v1/gallery/images", { label, first, most: AT_ONCE }).finally(() => {
     byId("more-images").disabled = false;
   });
   if (label !== wanted || label !== shown.label || first !== shown.images.length) return; // it is not shown any more

@@ -41,10 +41,11 @@ function shownUntil(changes, most) {
   byId("more-log").hidden = changes.length < most || last <= 1;
 }
 
-function row({ number, time, action, note, moves }) {
+function row({ number, time, action, note, moves, described }) {
   const lines = moves.slice(0, SHOWN).map((move) => make("li", { text: line(move) }));
   const rest = moves.slice(SHOWN).reduce((sum, { images }) => sum + images, 0);
   if (rest) lines.push(make("li", { text: ["log.rest", { count: rest }] }));
+  if (described) lines.push(make("li", { text: [action === "confirm" ? "log.confirmed" : "log.described", { count: described }] }));
   const back = button("undo", () => undo(number), "write");
   back.setAttribute("aria-describedby", `change-${number}`);
   return make(
@@ -56,7 +57,7 @@ function row({ number, time, action, note, moves }) {
       lines.length ? make("ul", {}, ...lines) : null,
       note ? make("p", { class: "note", data: note }) : null,
     ),
-    moves.length && !FOR_GOOD.includes(action) ? back : null,
+    lines.length && !FOR_GOOD.includes(action) ? back : null,
   );
 }
 

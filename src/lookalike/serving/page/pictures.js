@@ -1,6 +1,6 @@
 // Small pictures, loaded when they come into view. With a token they are fetched, as an <img> sends no header.
 
-import { blob, token } from "./api.js";
+import { blob, preview, token } from "./api.js";
 import { icon, make } from "./elements.js";
 
 const waiting = new WeakMap();
@@ -24,9 +24,18 @@ export function kept(name, words = "") {
 
 /** A photograph that was chosen, before and after it is sent; `gone` gives its memory back. */
 export function chosen(file) {
-  const address = URL.createObjectURL(file);
+  let address = URL.createObjectURL(file);
   const image = make("img", { src: address, alt: file.name, decoding: "async" });
-  image.addEventListener("error", () => missing(image), { once: true });
+  image.addEventListener("error", async () => {
+    image.addEventListener("error", () => missing(image, "picture.none"), { once: true });
+    try {
+      const jpeg = await preview(file);
+      URL.revokeObjectURL(address);
+      image.src = address = URL.createObjectURL(jpeg);
+    } catch {
+      missing(image, "picture.none");
+    }
+  }, { once: true });
   return { image, gone: () => URL.revokeObjectURL(address) };
 }
 
@@ -53,8 +62,8 @@ async function fetched(image, address) {
   }
 }
 
-function missing(image) {
-  const field = make("span", { class: "none" }, icon("none"));
+function missing(image, words) {
+  const field = make("span", { class: "none" }, icon("none"), words ? make("small", { text: words }) : null);
   if (image.alt) {
     field.setAttribute("role", "img");
     field.setAttribute("aria-label", image.alt);

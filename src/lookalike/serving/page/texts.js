@@ -4,6 +4,7 @@ const LANGUAGES = ["en", "ru"];
 const REMEMBERED = "lookalike-language";
 const FORMS = {
   percent: (value, language) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(value),
+  whole: (value, language) => new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(value),
   similarity: (value, language) =>
     new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value),
   moment: (value, language) =>
@@ -35,6 +36,13 @@ export function text(key, values = {}) {
   const entry = texts[key] ?? key;
   const pattern = typeof entry === "string" ? entry : entry[plurals.select(values.count)];
   return pattern.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name, form) => shown(values[name], form));
+}
+
+/** The names of the values that stand in a text, those aside that are made of others. */
+export function needed(key) {
+  const patterns = typeof texts[key] === "string" ? [texts[key]] : Object.values(texts[key]);
+  const names = patterns.flatMap((pattern) => [...pattern.matchAll(/\{(\w+)/g)].map(([, name]) => name));
+  return [...new Set(names.map((name) => (name === "megabytes" ? "bytes" : name)))];
 }
 
 export function hasText(key) {

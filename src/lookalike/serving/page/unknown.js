@@ -18,12 +18,12 @@ export function startUnknown() {
 
 async function show() {
   if (!byId("unknown-groups").children.length) tell(byId("unknown-text"), "unknown.looking");
-  const answer = await get("/v1/unknown");
+  const answer = await get("/v1/unknown/groups");
   tell(byId("unknown-text"), answer.total ? "unknown.count" : "unknown.empty", { count: answer.total });
   const now = JSON.stringify(answer);
   if (now === drawn) return;
   drawn = now;
-  const groups = answer.groups.map((group, place) => card(["unknown.group", { number: place + 1 }], group.images, true, group));
+  const groups = answer.groups.map((group, place) => card(["unknown.group", { number: place + 1 }], group.names, true, group));
   if (answer.alone.length) groups.push(card(["unknown.alone"], answer.alone, false));
   byId("unknown-groups").replaceChildren(...groups);
 }

@@ -1,35 +1,18 @@
-"""A pickle read with stand-ins: nothing in it is executed, tensors become descriptions.
+"""A pickle read with stand-ins: nothing in it is executed.
 
 The opcodes are carried out here, one by one, not by Python's unpickler: whatever a pickle names is only a name,
-whatever it calls gives `INERT`, but for the few functions that build tensors. Only text and numbers are kept as keys
+whatever it calls gives `INERT`, but for the few builders that the caller names. Only text and numbers are kept as keys
 of a dict, so nothing is hashed that a pickle has built: a deeply nested key would end the process, one of shared
 tuples would take for ever. Nothing is copied more often than there are opcodes, either.
 """
 
 import pickle
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any, NamedTuple
-
-import torch
 
 MAX_OPCODES = 5_000_000  # of an honest checkpoint, a hundred thousand; an empty list of one byte takes 56 in memory
 _MAX_KEY = 2**31  # numbers above, of keys and of the memo, can be chosen so that each has the hash of all others
-_MAX_DIMENSIONS = 64  # of a tensor; torch's own limit
-_DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
-_STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-    "UntypedStorage": torch.uint8,
-}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING"),
@@ -56,38 +39,6 @@ class Name(NamedTuple):
     name: str
 
 
-class StorageDescription(NamedTuple):
-    """The numbers of some tensors: where they are in the file, their type, how many, and which is the first."""
-
-    key: str
-    dtype: torch.dtype
-    numbers: int
-    first: int = 0
-
-
-class TensorDescription(NamedTuple):
-    """A tensor that is made when it is needed."""
-
-    storage: StorageDescription
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-
-
-class Unpickled(NamedTuple):
-    """What a pickle holds.
-
-    Attributes:
-        content: Plain values, dicts with the keys that are text or numbers, tuples, lists, descriptions of
-            tensors, and INERT.
-        storages: Key -> every storage that is mentioned.
-    """
-
-    content: object
-    storages: dict[str, StorageDescription]
-
-
 def _is_key(value: object) -> bool:
     """Whether hashing it takes no time, however it was made."""
     return value is None or type(value) in (str, bool, float) or (type(value) is int and 0 <= value < _MAX_KEY)
@@ -102,92 +53,43 @@ def _items(pairs: object) -> dict[object, object]:
     return {key: value for key, value in whole if _is_key(key)}
 
 
-def _ordered_dict(*arguments: object) -> object:
+def ordered_dict(*arguments: object) -> object:
+    """What `collections.OrderedDict` and `defaultdict` become: a dict of the items whose key is kept."""
     return _items(arguments[-1]) if arguments else {}
 
 
-def _tensor(storage: object, offset: Any, size: Any, stride: Any, *rest: object) -> object:
-    if not isinstance(storage, StorageDescription) or any(rest[2:]):  # conjugated or negated views are not plain
-        return INERT
-    return _described(storage, offset, size, stride, storage.dtype)
-
-
-def _typed_tensor(
-    storage: object, offset: Any, size: Any, stride: Any, grad: object, hooks: object, dtype: object, *rest: object
-) -> object:
-    if not isinstance(storage, StorageDescription) or not isinstance(dtype, torch.dtype) or any(rest):
-        return INERT
-    return _described(storage, offset, size, stride, dtype)
-
-
-def _described(
-    storage: StorageDescription, offset: object, size: object, stride: object, dtype: torch.dtype
-) -> TensorDescription:
-    """A tensor whose numbers are numbers, so that whoever compares or prints them is done at once.
-
-    Raises:
-        UnpicklingError: They are not.
-    """
-    first, sizes, strides = _whole_numbers((offset,)), _whole_numbers(size), _whole_numbers(stride)
-    if first is None or sizes is None or strides is None or len(sizes) != len(strides):
-        raise pickle.UnpicklingError(f"a tensor of storage {storage.key[:40]} has an impossible shape")
-    return TensorDescription(storage, first[0], sizes, strides, dtype)
-
-
-def _whole_numbers(value: object) -> tuple[int, ...] | None:
-    """Sizes or strides; None for anything else."""
-    if not isinstance(value, tuple | list) or len(value) > _MAX_DIMENSIONS:
-        return None
-    return tuple(value) if all(type(number) is int and number >= 0 for number in value) else None
-
-
-def _first(*arguments: object) -> object:
-    return arguments[0]
-
-
-def _size(sizes: object = ()) -> object:
-    return tuple(sizes) if isinstance(sizes, list | tuple) else INERT
-
-
-_BUILDERS: dict[Name, Callable[..., object]] = {
-    Name("collections", "OrderedDict"): _ordered_dict,
-    Name("collections", "defaultdict"): _ordered_dict,
-    Name("torch", "Size"): _size,
-    Name("torch", "device"): lambda *_: INERT,
-    Name("torch._utils", "_rebuild_tensor"): _tensor,
-    Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    Name("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
-    Name("torch._utils", "_rebuild_parameter"): _first,
-    Name("torch._utils", "_rebuild_parameter_with_state"): _first,
-}
-# Of (function, type, arguments, state): they call the function.
-_CALLERS = (Name("torch._tensor", "_rebuild_from_type"), Name("torch._tensor", "_rebuild_from_type_v2"))
-
-
-def _named(module: object, name: object) -> object:
-    if module in ("torch", "torch.storage") and isinstance(name, str) and name in _STORAGES:
-        return _STORAGES[name]
-    if module == "torch" and isinstance(name, str) and name in _DTYPES:
-        return _DTYPES[name]
-    return Name(str(module), str(name)) if isinstance(module, str) and isinstance(name, str) else INERT
-
-
-class _Machine:
+class Machine:
     """The stack, the marks in it and the memo of one pickle; `_name` carries out the opcode NAME.
 
     Args:
-        strict: Refuse keys that are not kept, and calls of anything else than what builds tensors.
+        strict: Refuse keys that are not kept, and calls of anything else than a builder.
+        builders: What a name that is called gives, instead of `INERT`.
+        callers: Names that call their first argument with the third.
     """
 
-    def __init__(self, strict: bool) -> None:
-        self._strict = strict
+    def __init__(
+        self, strict: bool, builders: Mapping[Name, Callable[..., object]], callers: tuple[Name, ...] = ()
+    ) -> None:
+        self._strict, self._builders, self._callers = strict, builders, callers
         self._copied = 0  # parts of what calls were given
         self.stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
-        self.storages: dict[str, StorageDescription] = {}
+
+    def named(self, module: str, name: str) -> object:
+        """What a name stands for; only that, where it means nothing else to the caller."""
+        return Name(module, name)
+
+    def built(self, value: object, state: object) -> object:
+        """An object after it was given its state, which is dropped: torch keeps version numbers in that of dicts."""
+        return value
+
+    def persistent(self, pid: object) -> object:
+        """What is kept outside of the pickle, by its number there."""
+        return INERT
 
     def pop(self) -> Any:
+        """The uppermost value of the stack."""
         if len(self.stack) <= (self._marks[-1] if self._marks else 0):
             raise pickle.UnpicklingError("it takes from an empty stack")
         return self.stack.pop()
@@ -295,18 +197,19 @@ class _Machine:
         self.stack.append(INERT)
 
     def _global(self, argument: str) -> None:
-        self.stack.append(_named(*argument.split(" ", 1)))
+        self.stack.append(self.named(*argument.split(" ", 1)))
 
     def _stack_global(self, _: object) -> None:
         name, module = self.pop(), self.pop()
-        self.stack.append(_named(module, name))
+        both = isinstance(module, str) and isinstance(name, str)
+        self.stack.append(self.named(module, name) if both else INERT)
 
     def _called(self, function: object, arguments: object) -> None:
-        while isinstance(function, Name) and function in _CALLERS and isinstance(arguments, tuple):
+        while isinstance(function, Name) and function in self._callers and isinstance(arguments, tuple):
             self._count(1)
             function, arguments = arguments[0], arguments[2]
         # What is no name may be anything that a pickle has built: it must not be hashed.
-        builder = _BUILDERS.get(function) if isinstance(function, Name) else None
+        builder = self._builders.get(function) if isinstance(function, Name) else None
         if self._strict and builder is None:
             what = f"{function.module}.{function.name}" if isinstance(function, Name) else "what is no function"
             raise pickle.UnpicklingError(f"it calls {what}")
@@ -324,7 +227,7 @@ class _Machine:
             raise pickle.UnpicklingError("it copies its parts again and again, which torch never does")
 
     def _inst(self, argument: str) -> None:
-        self._called(_named(*argument.split(" ", 1)), tuple(self._above_mark()))
+        self._called(self.named(*argument.split(" ", 1)), tuple(self._above_mark()))
 
     def _obj(self, _: object) -> None:
         function, *arguments = self._above_mark() or [INERT]
@@ -341,24 +244,14 @@ class _Machine:
         self._reduce(None)
 
     def _build(self, _: object) -> None:
-        """Drops the state: torch keeps version numbers in that of dicts."""
-        self.pop()
-        self.stack.append(self.pop())
+        state, value = self.pop(), self.pop()
+        self.stack.append(self.built(value, state))
 
     def _persid(self, _: object) -> None:
         self.stack.append(INERT)
 
     def _binpersid(self, _: object) -> None:
-        pid = self.pop()
-        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], torch.dtype)):
-            self.stack.append(INERT)
-            return
-        view = pid[5] if len(pid) > 5 else None  # of files before torch 1.6: key, first, count
-        first = view[1] if isinstance(view, tuple) and len(view) == 3 else 0
-        storage = StorageDescription(str(pid[2]) if isinstance(pid[2], str | int) else "", pid[1], pid[4], first)
-        if self.storages.setdefault(storage.key, storage).dtype != storage.dtype:
-            raise pickle.UnpicklingError(f"its storage {storage.key} has two types, which torch never writes")
-        self.stack.append(storage)
+        self.stack.append(self.persistent(self.pop()))
 
     def _put(self, number: int) -> None:
         if not 0 <= number < _MAX_KEY:
@@ -378,21 +271,24 @@ class _Machine:
     _binget = _long_binget = _get
 
 
-def unpickled(stream: IO[bytes], strict: bool = False) -> Unpickled:
-    """What a pickle holds, with stand-ins for everything but plain values.
+def run(stream: IO[bytes], machine: Machine) -> object:
+    """What a pickle holds.
 
     Args:
         stream: In memory: its `read` must not make room for more than there is. It is left behind the pickle.
-        strict: Refuse keys that are not kept, and calls of anything else than what builds tensors.
+        machine: Carries it out.
+
+    Returns:
+        Plain values, dicts with the keys that are text or numbers, tuples, lists, what builders made, and `INERT` for
+        everything else.
 
     Raises:
         UnpicklingError: It is damaged, has more than `MAX_OPCODES` parts, or uses what torch never does.
     """
-    machine = _Machine(strict)
     for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         if number >= MAX_OPCODES:
             raise pickle.UnpicklingError(f"it has more than {MAX_OPCODES} parts")
         if opcode.name == "STOP":
             break
         machine.step(opcode.name, argument)
-    return Unpickled(machine.pop(), machine.storages)
+    return machine.pop()

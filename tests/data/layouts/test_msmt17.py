@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.data.layouts import read_data, read_manifest
-from lookalike.data.msmt17 import msmt17_root
+from lookalike.data.layouts.registry import recognise
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
 from market_layout import layout, rows
 
@@ -31,7 +31,10 @@ def test_the_lists_say_who_asks_and_test_people_are_others(
     tmp_path: Path, folders: tuple[str, str], below: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inner = msmt17(tmp_path / "MSMT17", *folders)
-    assert msmt17_root(tmp_path) == msmt17_root(inner) == inner
+    for place in (tmp_path, inner):
+        recognised = recognise(place)
+        assert recognised
+        assert (recognised.layout.name, recognised.base) == ("msmt17", inner)
     manifest = read_data(str(tmp_path if below else inner))
     train, test = folders
     assert manifest.root == inner
@@ -43,7 +46,8 @@ def test_the_lists_say_who_asks_and_test_people_are_others(
         f"{test}/0000/0000_004_04_0303morning_0015_0.jpg": ("test-0000", "test", "reference", 4, False),
         f"{test}/0001/0001_000_05_0303morning_0015_0.jpg": ("test-0001", "test", "reference", 5, False),
     }
-    assert "read as MSMT17, by its lists" in capsys.readouterr().err
+    version = "V2" if train.startswith("mask") else "V1"
+    assert f"read as MSMT17 {version}, by its lists" in capsys.readouterr().err
     assert manifest.protocol("test").distractors == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from image_folders import csv, pictures
 from lookalike import Dataset
-from lookalike.data.layouts import broken_images, read_data, read_manifest, survey_data
+from lookalike.data.reading import broken_images, read_data, read_manifest, survey_data
 from lookalike.data.tables import ManifestError
 from lookalike.settings.check import SettingsError
 from lookalike.settings.data import Data, HeldOut

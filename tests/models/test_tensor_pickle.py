@@ -19,9 +19,10 @@ import pytest
 import torch
 
 from checkpoint_files import Pickle, read_or_refused, same, state, string, tensor_pickle
-from lookalike.models import inert_pickle
+from lookalike.data import inert_pickle
+from lookalike.models import tensor_pickle as torch_pickle
 from lookalike.models.checkpoint_tensors import TensorsError, read_tensors
-from lookalike.models.inert_pickle import unpickled
+from lookalike.models.tensor_pickle import unpickled
 
 
 class Evil:
@@ -152,8 +153,8 @@ TARGETS = {
     "size": b"ctorch\nSize\n",
     "storage": b"ctorch\nFloatStorage\n",
     "dtype": b"ctorch\nfloat32\n",
-    "module": b"clookalike.models.inert_pickle\n_STORAGES\n",
-    "unpickler": b"clookalike.models.inert_pickle\n_Machine\n",
+    "module": b"clookalike.models.tensor_pickle\n_STORAGES\n",
+    "unpickler": b"clookalike.data.inert_pickle\nMachine\n",
     "list": b"]",
     "tuple": b")",
     "sys": b"csys\nmodules\n",
@@ -180,9 +181,10 @@ def test_nothing_outside_the_result_can_be_changed(target: str, tmp_path: Path) 
         )
         + b"u"
     )
-    names = ("Inert", "Name", "StorageDescription", "TensorDescription", "_Machine")
-    before = {name: dict(vars(getattr(inert_pickle, name))) for name in names}
-    tables = {name: dict(getattr(inert_pickle, name)) for name in ("_STORAGES", "_DTYPES", "_BUILDERS")}
+    classes = (inert_pickle.Inert, inert_pickle.Name, inert_pickle.Machine, torch_pickle._TorchMachine)
+    classes += (torch_pickle.StorageDescription, torch_pickle.TensorDescription)
+    before = {kind: dict(vars(kind)) for kind in classes}
+    tables = {name: dict(getattr(torch_pickle, name)) for name in ("_STORAGES", "_DTYPES", "_BUILDERS")}
     modules = dict(sys.modules)
     ends = (
         b"b",
@@ -201,8 +203,8 @@ def test_nothing_outside_the_result_can_be_changed(target: str, tmp_path: Path) 
         Pickle(tensor_pickle(0, (4,), (1,))[:-2] + string("c") + content + b"u.").save(tmp_path / "w.pt")
         tensors = read_or_refused(tmp_path / "w.pt")
         assert tensors is None or tensors["a"].tolist() == [0, 0, 0, 0]
-    assert {name: dict(vars(getattr(inert_pickle, name))) for name in names} == before
-    assert {name: dict(getattr(inert_pickle, name)) for name in tables} == tables
+    assert {kind: dict(vars(kind)) for kind in classes} == before
+    assert {name: dict(getattr(torch_pickle, name)) for name in tables} == tables
     assert all(sys.modules[name] is kept for name, kept in modules.items())
 
 
@@ -221,7 +223,7 @@ def test_a_name_is_only_a_name(name: str) -> None:
 
 
 def test_every_opcode_of_python_is_known() -> None:
-    known = {name.upper().removeprefix("_") for name in vars(inert_pickle._Machine)} | {"STOP", "EXT1", "EXT2", "EXT4"}
+    known = {name.upper().removeprefix("_") for name in vars(inert_pickle.Machine)} | {"STOP", "EXT1", "EXT2", "EXT4"}
     known |= inert_pickle._VALUES | inert_pickle._NO_EFFECT | {*inert_pickle._CONSTANTS, *inert_pickle._TUPLES}
     assert {opcode.name for opcode in pickletools.opcodes} <= known
 

@@ -1,8 +1,7 @@
-"""A data set read from folders, Market-1501's layout, CSV or Parquet; every problem in it is told at once."""
+"""A data set of any layout read into one table; every problem in it is told at once."""
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,20 +11,25 @@ import pandas as pd
 
 from lookalike.console import progress, say
 from lookalike.data.class_folders import RECIPE, holds_splits, read_class_folders
+from lookalike.data.column_names import BOX
 from lookalike.data.exclusions import find_exclusions, folders_of_lists, without
+from lookalike.data.file_problems import file_problems
+from lookalike.data.grades import Grades
+from lookalike.data.hold_out import asking_as_in_test
 from lookalike.data.image_files import PassedOver, entries_of, find_broken, has_file, is_image_name, unopened
 from lookalike.data.labels import alike_note, composed_note, stripped_note
+from lookalike.data.layouts.layout import Standard
+from lookalike.data.layouts.registry import AUTO, Recognised, recognise
 from lookalike.data.manifest import Manifest, tidy
-from lookalike.data.market import layout_of, market_root, read_market
 from lookalike.data.market_archive import unpack
-from lookalike.data.msmt17 import msmt17_root, read_msmt17
+from lookalike.data.named_files import read_named_files
 from lookalike.data.splits import divide
 from lookalike.data.table_rows import row_problems
 from lookalike.data.tables import ManifestError, read_table
 from lookalike.errors import did_you_mean, listed
 from lookalike.settings.check import check
 from lookalike.settings.data import Columns, HeldOut, SplitBy
-from lookalike.settings.paths import address_advice, at_home
+from lookalike.settings.paths import at_home
 
 _NAMED = 5  # labels in a note
 
@@ -41,8 +45,11 @@ class Selection(TypedDict, total=False):
         seed: What is held out. 0 unless given.
         exclude: Table of images to leave out; None, unless given, for `exclude.csv` in the root, where there is one.
         keep_copies: Whether references that are copies of a query's file answer it. False unless given.
+        pattern: A regular expression that reads the names of files, see `named_files`; None unless given.
         images: The folder that the paths of a table start from; None, unless given, for the table's own.
         columns: Our name of a column -> what a table calls it; names of None count as not given.
+        layout: `auto`, `folders`, or the name of a layout, see `registry.recognise`; `auto` unless given.
+        fold: Which of the splits that a data set comes with, from 1 on; None, unless given, for the first.
         asked: The split that is measured, so that a division that it has no part in is not told; None for all.
     """
 
@@ -52,8 +59,11 @@ class Selection(TypedDict, total=False):
     seed: int
     exclude: str | Path | None
     keep_copies: bool
+    pattern: str | None
     images: str | Path | None
     columns: Mapping[str, str | None]
+    layout: str
+    fold: int | None
     asked: str | None
 
 
@@ -109,8 +119,8 @@ def read_manifest(root: Path, **selection: Unpack[Selection]) -> Manifest:
 
     Args:
         root: A folder with `train/<class>/`, `validation/<class>/`, `test/<class>/` (also `val`, `valid`; `query` and
-            `gallery` instead of test), a folder of class folders (with `validation_share`), the folders of Market-1501,
-            VeRi-776 or MSMT17 (or the one folder above them), or a
+            `gallery` instead of test), a folder of class folders (with `validation_share`), a published data set of one
+            of `layouts` (or the one folder above it), or a
             `.csv` / `.parquet` table with at least `path` and `label`; the tables of open-metric-learning
             (`is_query`, `is_gallery`, `x_1` ...) are understood.
         **selection: See `Selection`.
@@ -141,8 +151,9 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
     notes += stripped + alike_note(table["label"].unique())
     if not table.empty:
         noted = _takes_part(Manifest(root, table), selection.get("asked"))
-        table, divided = divide(table, held_out, source.people, noted)
+        table, divided = divide(table, held_out, source.people or source.disjoint, noted)
         notes += divided
+        table = asking_as_in_test(table) if source.disjoint else table
     table, left_out, exclusion_notes = _without_excluded(table, root, source.base, selection.get("exclude"))
     manifest = Manifest(
         source.base,
@@ -154,10 +165,14 @@ def _survey(root: Path, **selection: Unpack[Selection]) -> tuple[Manifest, list[
         source.read_as,
         tuple(source.passed.lost),
         selection.get("keep_copies", False),
+        source.layout,
+        source.standard,
+        source.grades,
     )
     rows = source.table[~source.table["path"].isin(left_out)]
     if root.is_dir():  # its rows are nobody's
-        problems += [f"{path}: listed twice" for path in rows["path"][rows["path"].duplicated()].unique()]
+        keys = ["path", *(["label", *BOX] if {*BOX} <= {*rows} else [])]  # one box may hold things of two labels
+        problems += [f"{path}: listed twice" for path in rows["path"][rows.duplicated(keys)].unique()]
     else:
         problems += row_problems(rows)
     return (manifest if problems else replace(manifest, notes=(*manifest.notes, *_told_unknown(manifest)))), problems
@@ -202,6 +217,10 @@ class _Source:
         passed: What was not read.
         people: Whether its labels are people whose images name their cameras.
         folders: Whether it was read from class folders.
+        disjoint: Whether train and test have no label in common.
+        layout: The name of its layout in the registry; "" for a table and class folders.
+        standard: How the papers that use it measure; None where there are none.
+        grades: See `LayoutRows`.
     """
 
     base: Path
@@ -212,6 +231,10 @@ class _Source:
     passed: PassedOver = field(default_factory=PassedOver)
     people: bool = False
     folders: bool = False
+    disjoint: bool = False
+    layout: str = ""
+    standard: Standard | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
 
 
 def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
@@ -220,30 +243,61 @@ def _read(root: Path, may_split: bool, selection: Selection) -> _Source:
     columns = {name: header for name, header in (selection.get("columns") or {}).items() if header}
     check(Columns, dict(columns))
     images = selection.get("images")
-    if not root.is_dir():
+    pattern = selection.get("pattern")
+    recognised = None if pattern else recognise(root, selection.get("layout", AUTO))
+    if pattern and (not root.is_dir() or selection.get("layout", AUTO) != AUTO):
+        raise ManifestError(
+            f"data.pattern={pattern}: reads the names of files in a folder, so expected data.root=<a folder> and no "
+            f"data.layout, got {root}: leave one of them out"
+        )
+    if recognised is None and selection.get("fold") is not None:
+        raise ManifestError(f"data.fold={selection['fold']}: {root} comes with no splits of that kind: leave it out")
+    if recognised is None and not root.is_dir():
         start = at_home(Path(images)) if images else root.parent
         if not start.is_dir():
             raise ManifestError(f"data.images={images}: no such folder: give the one that paths of {root} start from")
         read = read_table(root, columns, start)
         return _Source(start, read.rows, read.notes, read.problems, ", ".join(filter(None, ["a table", read.seen])))
     need_nothing_of_tables(root, selection)
-    base = msmt17_root(root)
-    if base:
-        source = _Source(base, *read_msmt17(base), "MSMT17, by its lists", passed, people=True)
-    elif base := market_root(root):
-        layout = layout_of(base)
-        assert layout is not None
-        there = [name for name in layout.folders if (base / name).is_dir()]
-        source = _Source(base, *read_market(base, passed), f"{layout.name}, by {', '.join(there)}", passed, people=True)
-    else:
+    if pattern:
+        source = _Source(root, *read_named_files(root, pattern, passed), "names of files, by data.pattern", passed)
+        source.people = "camera" in source.table
+    elif recognised is None:
         table, notes, problems, read_as = read_class_folders(root, may_split, passed)
-        people = "camera" in table
-        source = _Source(root, table, notes, problems, read_as, passed, people, folders=True)
-    if base and base != root:
-        _alone(root, base, may_split)
-        source.read_as += f" in {base.name}/, as {root} has no train/ of its own"
+        source = _Source(root, table, notes, problems, read_as, passed, "camera" in table, folders=True)
+    else:
+        source = _published(recognised, passed, selection.get("fold"))
+        if recognised.base != root:
+            _alone(root, recognised.base, may_split)
+            source.read_as += f" in {recognised.base.name}/, as {root} has no train/ of its own"
     source.notes += passed.notes
     return source
+
+
+def _published(recognised: Recognised, passed: PassedOver, fold: int | None) -> _Source:
+    """A data set whose layout is known."""
+    layout = recognised.layout
+    if fold is not None and layout.read_fold is None:
+        raise ManifestError(f"data.fold={fold}: {layout.title} has one split alone: leave data.fold out")
+    read = (
+        layout.read(recognised.base, passed)
+        if layout.read_fold is None or fold is None
+        else layout.read_fold(recognised.base, passed, fold)
+    )
+    title = " ".join(filter(None, [layout.title, read.variant]))
+    return _Source(
+        read.base or recognised.base,
+        read.table,
+        read.notes,
+        read.problems,
+        f"{title}, by {recognised.evidence}",
+        passed,
+        layout.cameras,
+        disjoint=layout.disjoint,
+        layout=layout.name,
+        standard=read.standard or layout.standard,
+        grades=read.grades,
+    )
 
 
 def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
@@ -263,9 +317,17 @@ def need_nothing_of_tables(folder: Path, selection: Selection) -> None:
         )
 
 
-def has_layout(root: Path) -> bool:
-    """Whether a folder is a data set with splits or roles, and not just a folder of images."""
-    return holds_splits(root) or bool(msmt17_root(root) or market_root(root))
+def has_layout(root: Path, wanted: str = AUTO) -> bool:
+    """Whether a folder is a data set with splits or roles, and not just a folder of images.
+
+    Args:
+        root: The folder.
+        wanted: See `registry.recognise`.
+
+    Raises:
+        ManifestError: See `registry.recognise`.
+    """
+    return holds_splits(root) or recognise(root, wanted) is not None
 
 
 def _alone(root: Path, base: Path, may_split: bool) -> None:
@@ -283,26 +345,9 @@ def _alone(root: Path, base: Path, may_split: bool) -> None:
 
 
 def _without_problems(root: str | Path | None, manifest: Manifest, table_problems: list[str]) -> Manifest:
-    if problems := table_problems + _file_problems(manifest):
+    if problems := table_problems + file_problems(manifest):
         raise ManifestError(f"{root}: {len(problems)} problem(s) in the data:\n  {listed(problems)}")
     return manifest
-
-
-def _file_problems(manifest: Manifest) -> list[str]:
-    problems = []
-    for path in filter(str.strip, manifest.table["path"]):  # empty ones are told with their rows
-        try:
-            status = manifest.file(path).stat()
-        except OSError as error:
-            closed = isinstance(error, PermissionError)
-            way_out = "check the permissions of its folder" if closed else "restore the file or remove its row"
-            problems.append(address_advice(path) or f"{path}: {error.strerror}: {way_out}")
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            problems.append(f"{path}: a folder, expected an image file: correct or remove its row")
-        elif status.st_size == 0:
-            problems.append(f"{path}: zero bytes: replace or remove the file")
-    return problems
 
 
 def _takes_part(manifest: Manifest, split: str | None) -> bool:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lookalike.data import market
 from lookalike.data.hold_out import hold_out_people
-from lookalike.data.image_files import find_broken
-from lookalike.data.layouts import read_data, read_manifest
+from lookalike.data.image_files import PassedOver, find_broken
+from lookalike.data.layouts import market
+from lookalike.data.layouts.market import market_root, read_market
 from lookalike.data.manifest import write_table
-from lookalike.data.market import market_root, read_market
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
+from lookalike.evaluation.checks import need_cameras
 from lookalike.settings.check import check
 from lookalike.settings.data import Data
 from market_layout import SMALL, layout, rows
@@ -148,9 +149,11 @@ def test_other_files_are_noted_and_hidden_ones_are_not(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "readme.txt").touch()
     (tmp_path / "query/empty").mkdir()
+    (tmp_path / "gt_query").mkdir()
     manifest = read_manifest(tmp_path)
     assert sorted(rows(manifest)) == sorted(SMALL)
     assert manifest.notes == (
+        "2 folder(s) beside bounding_box_train/ passed over: gt_bbox, gt_query",
         "1 file(s) ending in nothing passed over: not an image extension",
         "2 file(s) ending in .db passed over: not an image extension",
     )
@@ -327,7 +330,7 @@ def test_nobody_who_can_ask_is_explained(tmp_path: Path) -> None:
 def test_the_settings_of_market1501_name_the_folder_of_its_archive() -> None:
     import yaml
 
-    values = yaml.safe_load((Path(__file__).parents[2] / "configs/data/market1501.yaml").read_text("utf-8"))
+    values = yaml.safe_load((Path(__file__).parents[3] / "configs/data/market1501.yaml").read_text("utf-8"))
     settings = check(Data, values)
     assert (settings.root, settings.validation_share, settings.seed, settings.archive) == (
         "data/Market-1501-v15.09.15",
@@ -339,7 +342,8 @@ def test_the_settings_of_market1501_name_the_folder_of_its_archive() -> None:
 
 def test_the_table_of_the_reader_has_these_columns_even_when_empty(tmp_path: Path) -> None:
     for paths in ((), (TRAIN,)):
-        table, _, problems = read_market(layout(tmp_path, *paths))
+        read = read_market(layout(tmp_path, *paths), PassedOver())
+        table, problems = read.table, read.problems
         assert list(table) == ["path", "label", "split", "role", "camera", "ignore"]
         assert (str(table["camera"].dtype), str(table["ignore"].dtype)) == ("Int64", "bool")
         assert problems == []
@@ -392,3 +396,20 @@ def test_a_layout_below_a_data_set_never_wins(tmp_path: Path) -> None:
         read_manifest(alone, validation_share=0.5)
     below = layout(tmp_path / "below", *(f"Market/{path}" for path in SMALL))
     assert read_manifest(below).read_as.endswith(f"query in Market/, as {below} has no train/ of its own")
+
+
+def test_the_500k_distractors_join_the_references(tmp_path: Path) -> None:
+    layout(tmp_path, *SMALL, "images/0000_c2s1_000001_00.jpg", "images/-1_c3s1_000002_00.jpg", "images/0000_1.jpg")
+    layout(tmp_path, "images/map.jpg", "images/Thumbs.db")
+    manifest = read_manifest(tmp_path)
+    assert rows(manifest)["images/0000_c2s1_000001_00.jpg"] == ("0000", "test", "reference", 2, False)
+    assert rows(manifest)["images/-1_c3s1_000002_00.jpg"] == ("-1", "test", "reference", 3, True)
+    assert manifest.protocol("test").distractors == 3
+    assert manifest.notes[:2] == (
+        "3 further distractors of images/ are among the references",
+        "2 entries of images/ that name no person passed over",
+    )
+    need_cameras(manifest, manifest.protocol("test"))  # nobody's camera makes no difference
+    layout(tmp_path, "images/0007_c2s1_000001_00.jpg")
+    with pytest.raises(ManifestError, match=r"images/0007_c2s1_000001_00\.jpg: person 0007, expected 0000 or -1 there"):
+        read_manifest(tmp_path)
