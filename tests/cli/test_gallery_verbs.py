@@ -125,6 +125,31 @@ def test_rename_merge_move_remove_and_the_way_back(lookalike: Command, shop: Pat
     assert lookalike.done("gallery", "verify", "gallery=shop").startswith("50 images, removed ones too: every checksum")
 
 
+def test_health_doubts_an_image_until_its_label_is_called_right(lookalike: Command, shop: Path, digits: Path) -> None:
+    """The same photograph four times, once under another label."""
+    file = files_of(digits, "test/digit 0/*.png")[0]
+    for label in ("digit 0", "digit 0", "digit 0", "odd"):
+        lookalike.done("gallery", "add", "gallery=shop", f"images={file}", f"label={label}", "keep_copies=true")
+    doubt = "image 54: called 'odd', its neighbours 'digit 0' (similarity 1.000)"
+    said = lookalike.done("gallery", "health", "gallery=shop")
+    first, few, doubted, *_, following = said.splitlines()
+    assert re.fullmatch(r"54 images, 54 asked their neighbours: \d+ probably called wrong", first)
+    assert (few, doubted) == ("labels with fewer than 3 images: 'odd' 1", doubt)
+    assert following.startswith(
+        "Next: lookalike gallery move gallery=shop image=<number> to=<label>, or lookalike gall"
+    )
+    right = lookalike.done("gallery", "confirm", "gallery=shop", "image=53,54", "note=seen")
+    assert right == "the label of 2 images called right; gallery undo change=6 takes it back\n"
+    assert doubt not in lookalike.done("gallery", "health", "gallery=shop")
+    again = lookalike.done("gallery", "confirm", "gallery=shop", "image=54")
+    assert again == "the label of 0 images called right; nothing was changed\n"
+    assert lookalike.refused("gallery", "confirm", "gallery=shop", "image=99").startswith(
+        "confirm: image=99 is not in s"
+    )
+    lookalike.done("gallery", "undo", "gallery=shop")
+    assert lookalike.done("gallery", "health", "gallery=shop") == said
+
+
 def test_what_changes_nothing_names_no_change_to_take_back(lookalike: Command, shop: Path) -> None:
     renamed = lookalike.done("gallery", "rename", "gallery=shop", "label=digit 0", "to=digit 0")
     assert renamed == "10 images are called 'digit 0' now; nothing was changed\n"
@@ -263,7 +288,18 @@ def test_wrong_use_is_one_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "action", ["list", "rename label=a to=b", "log", "verify", "compact", "undo change=1", "export output=o"]
+    "action",
+    [
+        "list",
+        "rename label=a to=b",
+        "confirm image=1",
+        "health",
+        "log",
+        "verify",
+        "compact",
+        "undo change=1",
+        "export output=o",
+    ],
 )
 def test_no_gallery_there(lookalike: Command, shop: Path, action: str) -> None:
     shutil.rmtree(shop)

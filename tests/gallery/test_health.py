@@ -28,6 +28,14 @@ def test_labels_with_few_images_come_first() -> None:
     assert (health.images, health.asked) == (8, 8)
 
 
+def test_it_is_told_in_lines() -> None:
+    health = health_of(references([*KIWIS, *LEEKS, [0.0, 1.0]], [*["Kiwi"] * 4, *["Leek"] * 4, "Pear"]), NUMBERS[:9])
+    assert str(health) == (
+        "9 images, 9 asked their neighbours: 1 probably called wrong\nlabels with fewer than 3 images: 'Pear' 1"
+    )
+    assert str(health.doubts[0]) == "image 18: called 'Pear', its neighbours 'Leek' (similarity 1.000)"
+
+
 def test_an_image_whose_neighbours_have_one_other_label_is_doubted() -> None:
     rows = [*KIWIS, *LEEKS, [0.0, 1.0]]
     health = health_of(references(rows, [*["Kiwi"] * 4, *["Leek"] * 4, "Kiwi"]), NUMBERS[:9])

@@ -46,4 +46,4 @@ def test_more_images_than_go_into_one_statement(store: SqlStore) -> None:
     assert [values["place"] for values in store.columns(images)] == [image - 1 for image in images]
     assert store.embeddings(images[::-1]).tobytes() == b"".join(row.embedding for row in rows)
     assert store.missing([*images, 5000], False) == [5000]
-    assert store.add_new(rows[:700], "") == (list(range(1, 701)), 0)
+    assert store.add_new(rows[:700], "") == (list(range(1, 701)), 0, 0)

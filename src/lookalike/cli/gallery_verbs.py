@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from lookalike.settings.gallery import (
         GalleryAdd,
         GalleryCompact,
+        GalleryConfirm,
         GalleryCreate,
         GalleryExport,
         GalleryForget,
+        GalleryHealth,
         GalleryImport,
         GalleryList,
         GalleryLog,
@@ -139,6 +141,15 @@ def move(settings: "GalleryMove") -> int:
     )
 
 
+def confirm(settings: "GalleryConfirm") -> int:
+    """`lookalike gallery confirm`."""
+    return _changed(
+        settings,
+        lambda gallery: gallery.confirm(settings.image, note=settings.note),
+        lambda count: f"the label of {counted(count, 'image')} called right",
+    )
+
+
 def _are(count: int) -> str:
     return f"{counted(count, 'image')} {'is' if count == 1 else 'are'}"
 
@@ -160,6 +171,21 @@ def forget(settings: "GalleryForget") -> int:
         show(
             f"{counted(count, 'image')} deleted for good; copies, exports and backups of the gallery still hold {them}"
         )
+    return 0
+
+
+def health(settings: "GalleryHealth") -> int:
+    """`lookalike gallery health`."""
+    with _opened(settings.gallery) as gallery:
+        looked = gallery.health()
+    show(looked)
+    for doubt in looked.doubts[: settings.most]:
+        show(doubt)
+    if len(looked.doubts) > settings.most:
+        show(f"and less similar ones: most={10 * settings.most}")
+    if looked.doubts:
+        typed = f"gallery={quote(settings.gallery)} image=<number>"
+        show(f"Next: lookalike gallery move {typed} to=<label>, or lookalike gallery confirm {typed} where it is right")
     return 0
 
 
@@ -277,7 +303,7 @@ def _chosen(settings: "GalleryRemove | GalleryForget") -> dict[str, Any]:
 
 
 def _changed(
-    settings: "GalleryRename | GalleryMerge | GalleryMove | GalleryRemove | GalleryUndo",
+    settings: "GalleryRename | GalleryMerge | GalleryMove | GalleryConfirm | GalleryRemove | GalleryUndo",
     change: "Callable[[Gallery], int]",
     said: Callable[[int], str],
 ) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lookalike.inference.references import References
 from lookalike.metrics.evenly import evenly
+from lookalike.terminal import counted
 
 FEW = 3  # images of a label: with fewer, one that is wrong is as strong as the right ones
 _ASKING = 2000  # images, spread evenly: a page waits for the answer
@@ -33,6 +34,12 @@ class Doubt:
     suggestion: str
     similarity: float
 
+    def __str__(self) -> str:
+        return (
+            f"image {self.number}: called {self.label!r}, its neighbours {self.suggestion!r} "
+            f"(similarity {self.similarity:.3f})"
+        )
+
 
 @dataclass(frozen=True)
 class Health:
@@ -49,6 +56,13 @@ class Health:
     asked: int
     few: dict[str, int]
     doubts: tuple[Doubt, ...]
+
+    def __str__(self) -> str:
+        few = ", ".join(f"{label!r} {count}" for label, count in self.few.items())
+        return (
+            f"{counted(self.images, 'image')}, {self.asked} asked their neighbours: {len(self.doubts)} probably called "
+            f"wrong\nlabels with fewer than {FEW} images: {few or 'none'}"
+        )
 
 
 def health_of(references: References, numbers: np.ndarray, confirmed: Collection[int] = ()) -> Health:

@@ -143,6 +143,14 @@ class GalleryMove(Settings):
     note: Note
 
 
+class GalleryConfirm(Settings):
+    """Settings of `lookalike gallery confirm`."""
+
+    gallery: Place
+    image: Numbers = Field(description="numbers of images, such as 7, 7,8 or 7-9, whose labels are right")
+    note: Note
+
+
 class GalleryRemove(_Chosen):
     """Settings of `lookalike gallery remove`."""
 
@@ -172,6 +180,13 @@ class GalleryLog(Settings):
 
     gallery: Place
     most: Count = Field(description="changes at most, the latest first")
+
+
+class GalleryHealth(Settings):
+    """Settings of `lookalike gallery health`."""
+
+    gallery: Place
+    most: Count = Field(description="doubted images at most, the most similar to another label first")
 
 
 class GalleryVerify(Settings):
