@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -290,3 +290,18 @@ def test_threads_read_while_the_file_is_written_anew(store: SqliteStore, monkeyp
     store.compact()
     store.forget("label", ["a"], "")
     assert answers == [["a"], [], []]
+
+
+def test_closing_waits_for_a_thread_that_reads(store: SqliteStore) -> None:
+    """SQLite crashes where a connection is closed amid a statement."""
+    store.add([row("a")] * 500, "")
+    with store.reading() as connection:
+        ending = Thread(target=store.close)
+        ending.start()
+        while not store.closed:
+            pass
+        for _ in range(200):
+            assert connection.execute("SELECT count(*) FROM images").fetchone() == (500,)
+    ending.join()
+    with pytest.raises(StoreError, match="closed: open the gallery again"):
+        store.rows()

@@ -152,9 +152,10 @@ class SqliteStore(SqlStore):
             return not beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Lets go of the file, when the thread that uses it just now has ended its turn: else SQLite crashes."""
         self.closed = True
-        self._connection.close()
+        with self._turn:
+            self._connection.close()
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
         self._vectors.erase(images)
