@@ -305,3 +305,23 @@ def test_closing_waits_for_a_thread_that_reads(store: SqliteStore) -> None:
     ending.join()
     with pytest.raises(StoreError, match="closed: open the gallery again"):
         store.rows()
+
+
+def test_threads_that_forget_at_once_while_others_read_are_all_done(store: SqliteStore) -> None:
+    store.add([row(f"label {number}") for number in range(24)], "")
+    ended = Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            store.rows()
+
+    reading = Thread(target=read)
+    reading.start()
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            forgotten = list(pool.map(lambda number: store.forget("label", [f"label {number}"], ""), range(24)))
+    finally:
+        ended.set()
+        reading.join()
+    assert forgotten == [1] * 24
+    assert not store.erase(), "nothing is left to do"

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from time import monotonic, sleep
 
 import numpy as np
@@ -43,6 +44,7 @@ class SqliteStore(SqlStore):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.file, self.name = file, str(file)
+        self._emptying = Lock()
         if not file.is_file():
             raise StoreError(no_gallery(file))
         with self._explained():
@@ -145,11 +147,16 @@ class SqliteStore(SqlStore):
         """
         with self._open():
             busy = int(self._connection.execute("PRAGMA busy_timeout").fetchone()[0])
-        with self._explained(), closing(_connect(self.file)) as beside:
+        with self._emptying, self._explained(), closing(_connect(self.file)) as beside:
             beside.execute(f"PRAGMA busy_timeout = {busy}")
             if before:
                 beside.execute(before)
-            return not beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            until = monotonic() + busy / 1000
+            while beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if monotonic() >= until:
+                    return False
+                sleep(_PAUSE_SECONDS)  # SQLite itself waits for readers, but not for whoever else empties the log
+            return True
 
     def close(self) -> None:
         """Lets go of the file, when the thread that uses it just now has ended its turn: else SQLite crashes."""
