@@ -28,6 +28,7 @@ from lookalike.gallery.vector_file import VectorFile
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
+_TRY_MILLISECONDS = 200  # of emptying the log, beside threads of this process and alone in turns
 _PAUSE_SECONDS = 0.01  # between two tries
 
 
@@ -142,6 +143,8 @@ class SqliteStore(SqlStore):
     def _log_emptied(self, before: str = "") -> bool:
         """Whether the log is in the file and empty now; threads of this process read meanwhile.
 
+        Where they leave no gap, they wait for a moment.
+
         Args:
             before: A statement that is done first.
         """
@@ -151,11 +154,14 @@ class SqliteStore(SqlStore):
             beside.execute(f"PRAGMA busy_timeout = {busy}")
             if before:
                 beside.execute(before)
-            until = monotonic() + busy / 1000
-            while beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if monotonic() >= until:
-                    return False
-                sleep(_PAUSE_SECONDS)  # SQLite itself waits for readers, but not for whoever else empties the log
+            until, once = monotonic() + busy / 1000, min(busy, _TRY_MILLISECONDS)
+            while not _emptied(beside, once):
+                with self._open():
+                    emptied = _emptied(self._connection, once)
+                    self._connection.execute(f"PRAGMA busy_timeout = {busy}")
+                if emptied or monotonic() >= until:
+                    return emptied
+                sleep(_PAUSE_SECONDS)
             return True
 
     def close(self) -> None:
@@ -363,6 +369,12 @@ def _explained(file: Path) -> Iterator[None]:
             f"{file}: cannot be used ({reason}): check the disk and its permissions, and whether another process holds "
             "the gallery"
         ) from error
+
+
+def _emptied(connection: sqlite3.Connection, milliseconds: int) -> bool:
+    """Whether the log could be emptied within this time; who else empties it, is not waited for."""
+    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def _connect(file: Path) -> sqlite3.Connection:
