@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -204,6 +204,7 @@ def test_compacting_beside_a_reader_gives_nothing_back_yet(store: SqliteStore, f
     store.add([row("a")] * 500, "")
     with SqliteStore(file).reading() as reading:
         reading.execute("SELECT count(*) FROM images").fetchone()
+        store._connection.execute("PRAGMA busy_timeout = 50")
         assert store.compact() >= 0
 
 
@@ -290,3 +291,38 @@ def test_threads_read_while_the_file_is_written_anew(store: SqliteStore, monkeyp
     store.compact()
     store.forget("label", ["a"], "")
     assert answers == [["a"], [], []]
+
+
+def test_closing_waits_for_a_thread_that_reads(store: SqliteStore) -> None:
+    """SQLite crashes where a connection is closed amid a statement."""
+    store.add([row("a")] * 500, "")
+    with store.reading() as connection:
+        ending = Thread(target=store.close)
+        ending.start()
+        while not store.closed:
+            pass
+        for _ in range(200):
+            assert connection.execute("SELECT count(*) FROM images").fetchone() == (500,)
+    ending.join()
+    with pytest.raises(StoreError, match="closed: open the gallery again"):
+        store.rows()
+
+
+def test_threads_that_forget_at_once_while_others_read_are_all_done(store: SqliteStore) -> None:
+    store.add([row(f"label {number}") for number in range(24)], "")
+    ended = Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            store.rows()
+
+    reading = Thread(target=read)
+    reading.start()
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            forgotten = list(pool.map(lambda number: store.forget("label", [f"label {number}"], ""), range(24)))
+    finally:
+        ended.set()
+        reading.join()
+    assert forgotten == [1] * 24
+    assert not store.erase(), "nothing is left to do"

@@ -212,7 +212,7 @@ def test_each_picture_shows_the_query_and_its_neighbours(answered: Predictions, 
 
 
 def test_a_thumbnail_is_drawn_in_place_of_a_file_that_is_gone(answered: Predictions) -> None:
-    gone = [replace(near, path="/gone.png") for near in answered[0].neighbours]
+    gone = [replace(near, source="/gone.png") for near in answered[0].neighbours]
     data = answered[0].query
     assert isinstance(data, Path)
     kept = [replace(near, thumbnail=data.read_bytes()) for near in gone]

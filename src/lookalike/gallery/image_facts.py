@@ -132,8 +132,8 @@ class ImageFacts(ABC):
     @contextmanager
     def _open(self) -> Iterator[None]:
         """A thread's turn."""
-        self._need_open()
         with self._turn, self._explained():
+            self._need_open()
             yield
 
     def _need_open(self) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from time import monotonic, sleep
 
 import numpy as np
@@ -27,6 +28,7 @@ from lookalike.gallery.vector_file import VectorFile
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _CACHE_KIB = 2**16
 _BUSY_SECONDS = 30.0  # how long a writer waits for another
+_TRY_MILLISECONDS = 200  # of emptying the log, beside threads of this process and alone in turns
 _PAUSE_SECONDS = 0.01  # between two tries
 
 
@@ -43,6 +45,7 @@ class SqliteStore(SqlStore):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.file, self.name = file, str(file)
+        self._emptying = Lock()
         if not file.is_file():
             raise StoreError(no_gallery(file))
         with self._explained():
@@ -140,21 +143,32 @@ class SqliteStore(SqlStore):
     def _log_emptied(self, before: str = "") -> bool:
         """Whether the log is in the file and empty now; threads of this process read meanwhile.
 
+        Where they leave no gap, they wait for a moment.
+
         Args:
             before: A statement that is done first.
         """
         with self._open():
             busy = int(self._connection.execute("PRAGMA busy_timeout").fetchone()[0])
-        with self._explained(), closing(_connect(self.file)) as beside:
+        with self._emptying, self._explained(), closing(_connect(self.file)) as beside:
             beside.execute(f"PRAGMA busy_timeout = {busy}")
             if before:
                 beside.execute(before)
-            return not beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            until, once = monotonic() + busy / 1000, min(busy, _TRY_MILLISECONDS)
+            while not _emptied(beside, once):
+                with self._open():
+                    emptied = _emptied(self._connection, once)
+                    self._connection.execute(f"PRAGMA busy_timeout = {busy}")
+                if emptied or monotonic() >= until:
+                    return emptied
+                sleep(_PAUSE_SECONDS)
+            return True
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Lets go of the file, when the thread that uses it just now has ended its turn: else SQLite crashes."""
         self.closed = True
-        self._connection.close()
+        with self._turn:
+            self._connection.close()
 
     def _no_longer_kept(self, images: Sequence[int]) -> None:
         self._vectors.erase(images)
@@ -355,6 +369,12 @@ def _explained(file: Path) -> Iterator[None]:
             f"{file}: cannot be used ({reason}): check the disk and its permissions, and whether another process holds "
             "the gallery"
         ) from error
+
+
+def _emptied(connection: sqlite3.Connection, milliseconds: int) -> bool:
+    """Whether the log could be emptied within this time; who else empties it, is not waited for."""
+    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def _connect(file: Path) -> sqlite3.Connection:
