@@ -248,7 +248,7 @@ def assess(
     queries, references, protocol = pooled(*embed_protocol(encoder, manifest, protocol), protocol, pooling)
     if standard and standard.draws:
         figures = standard_figures(manifest, rules, protocol=protocol, references=references)
-        protocol, queries, references = first_view(standard, protocol, references)
+        protocol, queries, references = first_view(manifest, protocol, references, rules.pool)
     identification = identify(queries, references, protocol, rules)
     if standard and not standard.draws:
         figures = standard_figures(

@@ -13,6 +13,7 @@ from lookalike.data.layouts.layout import Standard
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Rules
+from lookalike.evaluation.tracklets import Pool, pooling_of
 from lookalike.metrics.evaluate import evaluate_problem
 from lookalike.metrics.graded import Sides, graded, means
 from lookalike.metrics.intervals import resampled
@@ -59,9 +60,8 @@ def paper_row(
     """
     if manifest.grades:
         return _of_grades(manifest, rules, protocol, embedded)
-    copies = protocol.copies and not protocol.copies_kept and not standard.tracklets
-    if copies or not {*standard.metrics} <= result.metrics.keys():
-        asked = replace(manifest, keep_copies=True).protocol(protocol.split) if copies else protocol
+    asked = with_copies(manifest, protocol, rules.pool)
+    if asked is not protocol or not {*standard.metrics} <= result.metrics.keys():
         result = evaluate_problem(*embedded, asked.problem(standard.camera_rule), _options(standard, rules))
     metrics, intervals = _over_all(result, standard) if standard.lone_missed else (result.metrics, result.intervals)
     names = [name for name in standard.metrics if name in metrics]
@@ -70,6 +70,21 @@ def paper_row(
         {name: intervals[name] for name in names if name in intervals},
         result.counts["queries_without_positive"],
     )
+
+
+def with_copies(manifest: Manifest, protocol: Protocol, pool: Pool | None) -> Protocol:
+    """The protocol in which copies of a query's file answer it, row by row the same; itself where they do already.
+
+    Args:
+        manifest: The data set.
+        protocol: One of its own, image by image or by tracklet.
+        pool: As in `Rules`, by which tracklets were made.
+    """
+    if not protocol.copies or protocol.copies_kept:
+        return protocol
+    whole = replace(manifest, keep_copies=True).protocol(protocol.split)
+    pooling = pooling_of(whole, pool) if protocol.tracklets else None
+    return pooling.protocol if pooling else whole
 
 
 def _options(standard: Standard, rules: Rules) -> EvaluationOptions:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.data.copies import without_copies
 from lookalike.data.layouts.layout import Standard
-from lookalike.data.manifest import Manifest
+from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.identify import Rules, evaluate_rows
-from lookalike.evaluation.paper_rule import paper_row
+from lookalike.evaluation.paper_rule import paper_row, with_copies
+from lookalike.evaluation.tracklets import Pool
 from lookalike.metrics.result import RetrievalResult
 
 
@@ -103,6 +105,8 @@ def standard_figures(
 ) -> StandardFigures | None:
     """The figures of a data set by the protocol of its papers; None where the rules asked for are others.
 
+    Copies of a file ask and answer as any other image, as in the papers, whatever `keep_copies` says.
+
     Args:
         manifest: The data set; it has a `standard`.
         rules: How embeddings are compared.
@@ -131,6 +135,7 @@ def standard_figures(
         sizes = {"test": result.counts["references"]}
         return StandardFigures(manifest.layout, standard, 1, {"test": row}, sizes, made.without_positive)
     figures, sizes = {}, {}
+    protocol = with_copies(manifest, protocol, rules.pool)
     for test in _tests(standard, protocol):
         results = []
         for seed in range(standard.draws):
@@ -144,10 +149,23 @@ def standard_figures(
 
 
 def first_view(
-    standard: Standard, protocol: Protocol, references: np.ndarray
+    manifest: Manifest, protocol: Protocol, references: np.ndarray, pool: Pool | None = None
 ) -> tuple[Protocol, np.ndarray, np.ndarray]:
-    """The first gallery of the largest test: what tables, pictures and intervals are of; see `draw`."""
-    return draw(protocol, references, _tests(standard, protocol)[-1], 0)
+    """The first gallery of the largest test: what tables, pictures and intervals are of; see `draw`.
+
+    A copy of a query's file that is drawn to answer counts as `keep_copies` says, and is told.
+
+    Args:
+        manifest: The data set; it has a `standard` with galleries to draw.
+        protocol: See `draw`.
+        references: See `draw`.
+        pool: As in `Rules`.
+    """
+    assert manifest.standard is not None
+    whole = with_copies(manifest, protocol, pool)
+    drawn, queries, answers = draw(whole, references, _tests(manifest.standard, whole)[-1], 0)
+    boxes = boxes_of(drawn.queries), boxes_of(drawn.references)
+    return without_copies(drawn, manifest.file, boxes, manifest.keep_copies), queries, answers
 
 
 def draw(protocol: Protocol, references: np.ndarray, test: str, seed: int) -> tuple[Protocol, np.ndarray, np.ndarray]:
@@ -188,6 +206,7 @@ def draw(protocol: Protocol, references: np.ndarray, test: str, seed: int) -> tu
         searched=searched,
         from_training=False,
         copies=0,
+        copies_kept=False,
     )
     return drawn, references[asking], references[answering]
 
