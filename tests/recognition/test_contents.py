@@ -42,3 +42,11 @@ def test_a_setting_is_looked_for_in_the_file_first(tmp_path: Path) -> None:
 def test_what_lightning_called_is_kept_by_name(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": torch.ones(2)}, "callbacks": {"Saver{'x': 1}": {}}}, tmp_path / "a.ckpt")
     assert read_contents(tmp_path / "a.ckpt").callbacks == ("Saver{'x': 1}",)
+
+
+def test_one_logit_scale_is_of_a_loss_and_one_a_head_is_of_the_network(tmp_path: Path) -> None:
+    torch.save(
+        {"a.weight": torch.ones(2), "logit_scale": torch.ones(()), "attn.logit_scale": torch.ones(3, 1, 1)},
+        tmp_path / "a",
+    )
+    assert set(read_contents(tmp_path / "a").tensors) == {"a.weight", "attn.logit_scale"}

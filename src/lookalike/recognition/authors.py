@@ -9,7 +9,7 @@ import torch
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.conventions.convention import Convention
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.surgery import own_last_stride
+from lookalike.recognition.surgery import own_last_stride, tail_pool
 
 # Names behind the embedding, by the first word of the project: what else is there would make another network of it.
 _BASELINE = r"classifier\w*\.\w+|bottleneck\w*\.\w+|base\.(fc|head)\.\w+"
@@ -17,7 +17,7 @@ _LEFT_OUT = {
     "fast-reid": r"heads\.(weight|classifier(\.\w+)?|cls_layer\.\w+)|pixel_(mean|std)|loss\w*\..*",
     "reid-strong-baseline": _BASELINE,
     "AGW": _BASELINE,
-    "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(fc|classifier|head)\.\w+",
+    "layumi": r"classifier\d*\.(classifier|add_block)\..*|model\.(_?fc|classifier|head)\.\w+",
     "torchreid": r"classifier(\.\d+)?\.\w+|classifier_\w+\.\w+|conv5\.layers\..*",
     "TransReID": rf"{_BASELINE}|b[12]\..*",
     "IBN-Net": r"fc\.\w+",
@@ -31,7 +31,9 @@ _SETTINGS: dict[str, _Names] = {
         "mean": ("model.pixel_mean",),
         "std": ("model.pixel_std",),
     },
-    "layumi": {"last_stride": ("stride",)},
+    "layumi": {"last_stride": ("stride",), "height": ("h",), "width": ("w",)},
+    "layumi PCB": {},  # its test has one size, whatever was saved
+    "layumi Swin": {},
 }
 _OF_BASELINES: _Names = {  # reid-strong-baseline and its children have one form of settings
     "last_stride": ("model.last_stride",),
@@ -100,7 +102,7 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
             [name for name in shapes if name not in behind | used],
             _kind(there.network),
             _last_stride(there.network),
-            _SETTINGS.get(project, _OF_BASELINES),
+            _SETTINGS.get(there.convention.project, _SETTINGS.get(project, _OF_BASELINES)),
             shown,
         )
     return None
@@ -124,6 +126,8 @@ def _shown(contents: Contents, project: str, names: list[str]) -> str:
 
 def _kind(network: torch.nn.Module) -> str:
     """The trunk in words: `resnet50-ibn-a, se`."""
+    if name := str(getattr(network, "architecture", "")):
+        return name
     for part in network.modules():
         options = getattr(part, "options", None)
         if options is None:
@@ -157,5 +161,7 @@ def _residual(options: object) -> str:
 
 
 def _last_stride(network: torch.nn.Module) -> int | None:
+    if pool := tail_pool(network):
+        return pool.stride if isinstance(pool.stride, int) else pool.stride[0]
     strides = [own_last_stride(part) for part in network.modules() if hasattr(part, "layer4")]
     return strides[0] if strides else None

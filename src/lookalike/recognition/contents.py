@@ -12,10 +12,8 @@ from lookalike.recognition.saved_settings import settings_beside, settings_in
 
 # Numbers that a network makes for itself: they are the same in every checkpoint of an architecture, or nothing reads
 # them.
-_MADE = re.compile(
-    r"(^|\.)(num_batches_tracked|relative_position_index|attn_mask|position_ids|relative_coords_table|logit_scale|"
-    r"logit_bias)$"
-)
+_MADE = re.compile(r"(^|\.)(num_batches_tracked|relative_position_index|attn_mask|position_ids|relative_coords_table)$")
+_OF_A_LOSS = re.compile(r"(^|\.)logit_(scale|bias)$")  # one number; Swin v2's attention has one a head, [heads, 1, 1]
 _WRAPPERS = re.compile(r"^(module\.|_orig_mod\.|_fsdp_wrapped_module\.)+")
 
 
@@ -73,7 +71,14 @@ def read_contents(file: Path, key: str | None = None) -> Contents:
         saved = settings_in(content) if storages is not None else {}
         called = content.get("callbacks") if isinstance(content, dict) else None
         callbacks = tuple(map(str, called)) if isinstance(called, dict) else ()
-    tensors = {_WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _MADE.search(name)}
+    tensors = {
+        _WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _passive(name, tensor)
+    }
     return Contents(
         file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks
     )
+
+
+def _passive(name: str, tensor: Tensor) -> bool:
+    """Whether nothing of an embedding depends on a tensor."""
+    return bool(_MADE.search(name)) or (tensor.numel() == 1 and bool(_OF_A_LOSS.search(name)))

@@ -1,4 +1,4 @@
-"""The stride of the last stage of a ResNet, which no tensor shows."""
+"""The stride of the last stage of a ResNet, or of the last pooling inside a DenseNet, which no tensor shows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,17 +18,30 @@ def own_last_stride(network: nn.Module) -> int | None:
     return int(convolutions[0].stride[0]) if convolutions else None
 
 
+def tail_pool(network: nn.Module) -> nn.AvgPool2d | None:
+    """The pooling before the last stage of a DenseNet, which Person_reID_baseline_pytorch's `stride` is of.
+
+    Args:
+        network: With a DenseNet in it.
+    """
+    pools = [getattr(getattr(part, "transition3", None), "pool", None) for part in network.modules()]
+    return next((pool for pool in pools if isinstance(pool, nn.AvgPool2d)), None)
+
+
 def set_last_stride(network: nn.Module, name: str, stride: int) -> None:
     """Sets the stride of the last stage, as re-identification does it: without dilation.
 
     Args:
-        network: With a ResNet in it.
+        network: With a ResNet or a DenseNet in it.
         name: Its name, for the error.
         stride: 1 or 2.
 
     Raises:
         ModelError: It has no such stage.
     """
+    if pool := tail_pool(network):
+        pool.stride = stride
+        return
     trunk = next((part for part in network.modules() if hasattr(part, "layer4")), network)
     convolutions = list(_strided(trunk))
     if not convolutions:

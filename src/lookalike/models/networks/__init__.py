@@ -18,6 +18,8 @@ In reading order:
     fast_reid         fast-reid: backbone and embedding head
     strong_baseline   bag of tricks, AGW
     layumi            ft_net and PCB
+    efficient         EfficientNet of efficientnet_pytorch
+    layumi_trunks     ft_net_swin, _swinv2, _convnext, _hr, _dense, _efficient
     side_transformer  vision transformer with overlapping patches and an embedding of the camera
     trans_reid        TransReID, with and without its jigsaw branch
     clip_towers       CLIP's image towers for images that are not square

@@ -18,7 +18,7 @@ from lookalike.models.networks.conventions.clip_reid import CLIP_REID, CLIP_REID
 from lookalike.models.networks.conventions.convention import Convention
 from lookalike.models.networks.conventions.fast_reid import FAST_REID
 from lookalike.models.networks.conventions.ibn_net import IBN_NET
-from lookalike.models.networks.conventions.layumi import LAYUMI, LAYUMI_PCB
+from lookalike.models.networks.conventions.layumi import LAYUMI, LAYUMI_OTHERS, LAYUMI_PCB, LAYUMI_SWIN
 from lookalike.models.networks.conventions.strong_baseline import STRONG_BASELINE
 from lookalike.models.networks.conventions.torchreid import HACNN, PCB, TORCHREID
 from lookalike.models.networks.conventions.trans_reid import TRANS_REID
@@ -26,6 +26,7 @@ from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
 from lookalike.models.networks.harmonious import HarmoniousNetwork
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.models.networks.layumi import FtNet, PartNet
+from lookalike.models.networks.layumi_trunks import trunk_net
 from lookalike.models.networks.multi_level import MultiLevelNetwork
 from lookalike.models.networks.omni_scale import OmniScaleNetwork, OmniScaleOptions, OmniScaleTrunk
 from lookalike.models.networks.pooled_residual import PooledResidual, StripedResidual
@@ -194,10 +195,13 @@ def _strong_baseline(shapes: Shapes, _: Size) -> Made:
     return StrongBaseline(ResidualTrunk(options), gem=gem), AGW if gem else STRONG_BASELINE
 
 
-def _layumi(shapes: Shapes, _: Size) -> Made:
+def _layumi(shapes: Shapes, size: Size) -> Made:
     options = residual_options(_under(shapes, "model."))
     if options is None:
-        return None
+        made = trunk_net(shapes, size)
+        if made is None:
+            return None
+        return made, LAYUMI_SWIN if made.architecture.startswith("swin_") else LAYUMI_OTHERS
     stripes = len({name for name in shapes if re.fullmatch(r"classifier\d+\.add_block\.0\.weight", name)})
     if stripes:
         way = replace(LAYUMI_PCB, parts=stripes)

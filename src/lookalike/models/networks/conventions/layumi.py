@@ -1,4 +1,7 @@
-"""layumi/Person_reID_baseline_pytorch, model.py at 671a1e2 and test.py at 017b163 where nothing else is said."""
+"""layumi/Person_reID_baseline_pytorch, model.py at 671a1e2 and test.py at 017b163 where nothing else is said.
+
+The networks of `LAYUMI_OTHERS` and `LAYUMI_SWIN` came later: their model.py was read in copies that others keep of it.
+"""
 
 from dataclasses import replace
 
@@ -45,4 +48,27 @@ LAYUMI_PCB = replace(
         ),
     },
     remarks=(),
+)
+LAYUMI_OTHERS = replace(
+    LAYUMI,
+    project="layumi trunks",
+    version="15caa24",
+    sources={
+        **LAYUMI.sources,
+        **stands_in(
+            height__width="test_with_TensorRT.py at 15caa24, as test.py: h, w = 256, 128",
+            taken="test_with_TensorRT.py at 15caa24, as test.py: model.classifier.classifier = nn.Sequential()",
+        ),
+    },
+    remarks=(),
+)
+LAYUMI_SWIN = replace(
+    LAYUMI_OTHERS,
+    project="layumi Swin",
+    height=224,
+    width=224,
+    sources={
+        **LAYUMI_OTHERS.sources,
+        **stands_in(height__width="test_with_TensorRT.py at 15caa24, as test.py: h, w = 224, 224 with use_swin"),
+    },
 )
