@@ -324,3 +324,21 @@ KINDS |= {
         "seresnet18", "", seeded(_squeezed), saved(wrap="net."), stretched(224, 224), pre_logits, {}
     ),
 }
+
+
+def hub_of_halves(network: nn.Module, folder: Path) -> Path:
+    """A folder of timm's hub without a classifier, as MegaDescriptor's are: Swin, with mean and std of its own."""
+    network.pretrained_cfg = {**network.pretrained_cfg, "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 1.0}
+    return hub(network, folder)
+
+
+_HALVES = transforms.Compose(
+    [
+        *cropped(224, InterpolationMode.BICUBIC).transforms[:-1],
+        transforms.Normalize([0.5] * 3, [0.5] * 3),
+    ]
+)
+_SWIN = "swin_tiny_patch4_window7_224"
+KINDS["timm hub folder of Swin"] = Kind(
+    _SWIN, "timm", of_timm(_SWIN, num_classes=0), hub_of_halves, _HALVES, pre_logits, {}
+)

@@ -20,6 +20,7 @@ _SLOW = {
     "torchvision ConvNeXt",
     "timm ResNeXt",
     "timm RegNet",
+    "timm hub folder of Swin",
     *LAYUMI.keys() - {"layumi DenseNet with stride 1"},
 }
 
