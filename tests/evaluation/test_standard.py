@@ -200,7 +200,7 @@ def test_tracklets_of_copies_answer_as_they_do_in_the_papers(
 ) -> None:
     root = MADE["mars"](tmp_path, pictures)
     folder = root / "bbox_test" / "0002"
-    shutil.copyfile(folder / "0002C3T0005F001.jpg", folder / "0002C1T0004F001.jpg")
+    shutil.copyfile(folder / "0002C3T0005F002.jpg", folder / "0002C1T0004F001.jpg")
     assessment = measured(encoder, root, keep_copies=keep_copies)
     made = assessment.standard
     assert made

@@ -92,6 +92,26 @@ def test_annotations_of_nothing_are_problems(tmp_path: Path, photographs: Photog
         assert expected in str(error.value)
 
 
+def test_a_number_that_two_images_or_categories_have_is_a_problem_with_both_names(
+    tmp_path: Path, photographs: Photographs
+) -> None:
+    coco(tmp_path, photographs)
+    photographs.put(tmp_path, "train2017/second.jpg")
+    edit(tmp_path, images=[{"id": 1, "file_name": "second.jpg"}], categories=[{"id": 1, "name": "quince"}])
+    first = {kind: json.loads((tmp_path / TRAIN).read_text())[kind] for kind in ("images", "categories")}
+    image, category = (
+        next(item[name] for item in first[kind] if item["id"] == 1)
+        for kind, name in (("images", "file_name"), ("categories", "name"))
+    )
+    with pytest.raises(ManifestError) as error:
+        read_manifest(tmp_path)
+    for expected in (
+        f"{TRAIN}: id 1 stands twice in images, {image} and second.jpg: export it again",
+        f"{TRAIN}: id 1 stands twice in categories, {category} and quince: export it again",
+    ):
+        assert expected in str(error.value)
+
+
 def test_an_absent_image_is_one_problem_however_many_boxes_it_has(tmp_path: Path, photographs: Photographs) -> None:
     (coco(tmp_path, photographs) / "train2017" / "000000000009.jpg").unlink()
     with pytest.raises(ManifestError, match=r"1 problem\(s\) in the data:\s+train2017/000000000009\.jpg: No such file"):

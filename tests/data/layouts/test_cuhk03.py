@@ -46,7 +46,9 @@ def test_the_json_of_torchreid_and_fast_reid_says_the_same(labeled: Path) -> Non
         assert rows(read_manifest(labeled)) == WANTED
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '[{"train": 3}]', '[{"train": [], "query": [], "gallery": [[]]}]'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '[{"train": 3}]', '[{"train": [], "query": [], "gallery": [[]]}]', "[" * 100_000]
+)
 def test_a_json_without_a_split_is_refused(labeled: Path, content: str) -> None:
     (labeled / "cuhk03_new_protocol_config_labeled.mat").unlink()
     (labeled / "splits_new_labeled.json").write_text(content)

@@ -45,6 +45,10 @@ def test_splits_that_do_not_fit_are_refused(ilids: Path) -> None:
     savemat(ilids / SPLITS, {"ls_set": np.array([[1, 2, 3, 9]])})
     with pytest.raises(ManifestError, match=r"expected numbers of the 4 people of .*cam1, found 1 to 9: restore"):
         read_manifest(ilids)
+    for empty in (np.zeros((2, 0)), np.zeros((0, 0))):
+        savemat(ilids / SPLITS, {"ls_set": empty})
+        with pytest.raises(ManifestError, match=r"expected numbers of the 4 people of .*cam1, found none: restore"):
+            read_manifest(ilids)
     savemat(ilids / SPLITS, {"other": np.array([[1]])})
     with pytest.raises(ManifestError, match=r"expected the variables ls_set, found .*ls_set is missing"):
         read_manifest(ilids)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.data.layouts.lists import compared, lines_of, names_by_number, names_in, unlisted
+from lookalike.data.layouts.lists import compared, json_list, lines_of, names_by_number, names_in, unlisted
 from lookalike.data.tables import ManifestError
 from made_layouts import lines
 from market_layout import layout
@@ -40,3 +40,28 @@ def test_images_in_no_list_are_counted(tmp_path: Path) -> None:
         "2 image(s) in no list passed over: image/c.jpg, image/deeper/b.jpg"
     ]
     assert unlisted(tmp_path, ["image"], {"image/a.jpg", "image/c.jpg", "image/deeper/b.jpg"}) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("[" * 100_000, "lists in lists, nested too deeply"),
+        ('[{"a":' * 100_000, "lists in lists, nested too deeply"),
+        ("{}", "expected a list, found dict"),
+        ("", "Expecting value"),
+    ],
+)
+def test_what_is_no_list_in_json_is_a_value_error(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=expected):
+        json_list(tmp_path / "a.json")
+
+
+def test_lists_in_json_are_read_unless_they_are_too_large(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(b'\xef\xbb\xbf[{"train": ["\xc3\xa9"]}]')
+    assert json_list(file) == [{"train": ["\u00e9"]}]
+    with file.open("r+b") as handle:
+        handle.truncate((1 << 26) + 1)
+    with pytest.raises(ValueError, match="67108865 bytes, expected at most 67108864"):
+        json_list(file)

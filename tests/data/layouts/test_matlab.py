@@ -1,6 +1,7 @@
 """Files of MATLAB: numbers and names out of them, and what cannot be read is said."""
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,32 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(ManifestError, match=r"read with scipy: pip install .*\[audit\]"):
         read_matlab(tmp_path / "a.mat", "y")
+
+
+@pytest.mark.parametrize(
+    "value", [np.zeros((3000, 3000)), np.array([np.zeros((1500, 3000)), np.zeros((1500, 3000))], object)]
+)
+def test_what_unpacks_to_more_than_any_such_file_has_is_refused_before_it_takes_memory(
+    tmp_path: Path, value: np.ndarray
+) -> None:
+    """72 million bytes of zeros, of a file of 72 thousand; in one variable, and in two cells of it."""
+    savemat(tmp_path / "a.mat", {"x": value}, do_compression=True)
+    assert (tmp_path / "a.mat").stat().st_size < 1 << 18
+    tracemalloc.start()
+    try:
+        with pytest.raises(ManifestError, match=r"a\.mat: more than 67108864 bytes when it is unpacked, .*: restore"):
+            read_matlab(tmp_path / "a.mat", "x")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    finally:
+        tracemalloc.stop()
+
+
+def test_variables_of_too_many_numbers_and_large_files_are_refused(tmp_path: Path) -> None:
+    savemat(tmp_path / "a.mat", {"x": np.zeros((4096, 4097), np.uint8)}, do_compression=True)
+    with pytest.raises(ManifestError, match=r"a\.mat: x of 4096 x 4097, expected at most 16777216 numbers: restore it"):
+        read_matlab(tmp_path / "a.mat", "x")
+    savemat(tmp_path / "b.mat", {"x": np.zeros(2)})
+    with (tmp_path / "b.mat").open("r+b") as file:
+        file.truncate((1 << 26) + 1)
+    with pytest.raises(ManifestError, match=r"b\.mat: 67108865 bytes, expected at most 67108864: restore it"):
+        read_matlab(tmp_path / "b.mat", "x")

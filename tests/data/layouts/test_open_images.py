@@ -37,6 +37,19 @@ def test_the_folders_of_fiftyone_are_found(tmp_path: Path, photographs: Photogra
     ]
 
 
+@pytest.mark.parametrize("header", ["LabelName,DisplayName\n", ""])
+@pytest.mark.parametrize("name", ["oidv7-class-descriptions-boxable.csv", "class-descriptions.csv"])
+def test_lists_of_names_are_read_to_their_end_with_a_header_or_without(
+    tmp_path: Path, photographs: Photographs, header: str, name: str
+) -> None:
+    (open_images(tmp_path, photographs) / "class-descriptions-boxable.csv").unlink()
+    others = "".join(f"/m/{number:06},Thing {number}\n" for number in range(9000))
+    write(tmp_path / name, f'{header}{others}/m/014j1m,Apple\n/m/061_f,"Pear, common"\n')
+    manifest = read_manifest(tmp_path)
+    assert manifest.labels == ["Apple", "Pear, common"]
+    assert not any("have no name" in note for note in manifest.notes)
+
+
 def test_classes_without_names_and_absent_images_are_counted(tmp_path: Path, photographs: Photographs) -> None:
     (open_images(tmp_path, photographs) / "class-descriptions-boxable.csv").unlink()
     more = "".join(f"{number:016x},xclick,/m/014j1m,1,0,1,0,1,0,0,0,0,0\n" for number in range(30))

@@ -40,7 +40,7 @@ def test_without_a_split_or_with_a_broken_one_nothing_is_guessed(sequences: Path
     file.write_text("[]")
     with pytest.raises(ManifestError, match=r"splits_prid2011\.json: no split in it, expected ten: copy it"):
         read_manifest(sequences)
-    for content in ("", "[3]", '{"train": []}'):
+    for content in ("", "[3]", '{"train": []}', "[" * 100_000):
         file.write_text(content)
         with pytest.raises(
             ManifestError, match=r"splits_prid2011\.json: expected a list of splits with train and test"

@@ -19,6 +19,7 @@ from lookalike.data.layouts.layout import Layout, LayoutRows, utf8_only
 from lookalike.data.layouts.listed import below, folder_with, shown, taken_once, tell_unlisted
 from lookalike.data.table_file import decode, read_text_file
 from lookalike.data.tables import ManifestError
+from lookalike.files import readable
 from lookalike.settings.split_names import split_named
 
 _ROBOFLOW = "_annotations.coco.json"
@@ -53,6 +54,7 @@ def read_coco(root: Path, passed: PassedOver) -> LayoutRows:
     boxes, rows, folders, without = Boxes(), list[_Row](), set[str](), list[str]()
     for file in files:
         content = _content(root / file.place)
+        problems += _twice(file.place, content)
         images = {image["id"]: image for image in content["images"]}
         folder = _folder(root, file, [str(image["file_name"]) for image in content["images"][:20]])
         folders.add(folder)
@@ -97,6 +99,19 @@ def _rows(
         for what, count in unknown.items()
         if count
     ]
+
+
+def _twice(place: str, content: dict[str, Any]) -> list[str]:
+    """Problems: numbers that two images or two categories have, so that nobody knows which one a box is of."""
+    problems = []
+    for kind, called in (("images", "file_name"), ("categories", "name")):
+        first: dict[Any, Any] = {}
+        for item in content[kind]:
+            other = first.setdefault(item["id"], item)
+            if other is not item:
+                both = " and ".join(readable(str(part[called]))[:60] for part in (other, item))
+                problems.append(f"{place}: id {item['id']!r} stands twice in {kind}, {both}: export it again")
+    return problems
 
 
 def _corners(bbox: object) -> Corners | None:

@@ -9,7 +9,6 @@ torchreid and fast-reid extract `images_labeled/` and `images_detected/` from `c
 `splits_new_labeled.json` that they made of it (torchreid 0.2.5 and fast-reid 1.4.0, data/datasets/.../cuhk03.py).
 """
 
-import json
 import re
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -19,7 +18,7 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, has_file, has_folder
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
-from lookalike.data.layouts.lists import unlisted
+from lookalike.data.layouts.lists import json_list, unlisted
 from lookalike.data.layouts.market import REFERENCES, TRAIN, published_as, read_market
 from lookalike.data.layouts.matlab import read_matlab, whole_numbers
 from lookalike.data.tables import ManifestError
@@ -97,7 +96,7 @@ def _of_json(file: Path) -> dict[str, list[str]]:
     """Part -> names of images; the paths in it are those of the computer that wrote it, so only their ends are read."""
     expected = f"{file}: expected a list with one split of train, query and gallery: make it again with its program"
     try:
-        splits = json.loads(file.read_text("utf-8"))
+        splits = json_list(file)
         return {part: [PureWindowsPath(str(row[0])).name for row in splits[0][part]] for part in _PARTS}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ManifestError(expected) from error

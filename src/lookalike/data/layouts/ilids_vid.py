@@ -56,10 +56,11 @@ def read_ilids_vid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
     cameras = (f"{place}/cam1", f"{place}/cam2")
     people = people_under(root, cameras[0])
     splits = whole_numbers(read_matlab(file, "ls_set")[0], file)
-    if splits.ndim != 2 or not len(splits) or splits.min() < 1 or splits.max() > len(people):
+    if splits.ndim != 2 or not splits.size or splits.min() < 1 or splits.max() > len(people):
+        there = f"{splits.min()} to {splits.max()}" if splits.size else "none"
         raise ManifestError(
-            f"{file}: expected numbers of the {len(people)} people of {cameras[0]}, found {splits.min()} to "
-            f"{splits.max()}: restore the folders or the file"
+            f"{file}: expected numbers of the {len(people)} people of {cameras[0]}, found {there}: restore the folders "
+            "or the file"
         )
     row, note = fold_of(list(splits), fold, file)
     half = splits.shape[1] // 2

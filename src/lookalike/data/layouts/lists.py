@@ -1,7 +1,9 @@
 """Text files that list images, one a line, and what they and the folders do not have in common."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from lookalike.data.image_files import PassedOver, entries_of, has_folder, is_image_name
 from lookalike.data.table_file import decode, read_text_file
@@ -9,6 +11,7 @@ from lookalike.data.tables import ManifestError
 from lookalike.files import readable
 
 _SHOWN = 3
+_LARGEST_JSON = 1 << 26  # bytes of a split; that of CUHK03, with every path of two tests, has less than 10 million
 
 
 def names_by_number(file: Path) -> dict[str, str]:
@@ -37,6 +40,27 @@ def lines_of(file: Path) -> list[tuple[int, str]]:
     except ValueError as error:
         raise ManifestError(f"{file}: {error}: expected a list of images; restore it") from error
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def json_list(file: Path) -> list[Any]:
+    """A list in JSON, such as the splits of a data set.
+
+    Args:
+        file: Text as that of `lines_of`.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is too large, nested too deeply, or no list in JSON.
+    """
+    if (size := file.stat().st_size) > _LARGEST_JSON:
+        raise ValueError(f"{size} bytes, expected at most {_LARGEST_JSON}")
+    try:
+        made = json.loads(decode(read_text_file(file))[0])
+    except RecursionError as error:
+        raise ValueError("lists in lists, nested too deeply") from error
+    if not isinstance(made, list):
+        raise ValueError(f"expected a list, found {type(made).__name__}")
+    return made
 
 
 def names_in(root: Path, folder: str) -> set[str]:

@@ -18,6 +18,7 @@ from lookalike.data.image_files import PassedOver, entries_of, find_images
 from lookalike.data.layouts.boxes import Boxes, Corners, upright_sizes
 from lookalike.data.layouts.layout import Layout, LayoutRows, utf8_only
 from lookalike.data.layouts.listed import below, head_of, shown, taken_once
+from lookalike.data.layouts.lists import lines_of
 from lookalike.data.tables import ManifestError
 from lookalike.settings.split_names import split_named
 
@@ -26,6 +27,7 @@ _FOLDERS = ("", "annotations", "csv_folder", "train/labels", "validation/labels"
 _IMAGES = ("{}", "images/{}", "{}/data", "{}/images", "Dataset/{}", "images", "data")
 _DESCRIPTIONS = ("class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv", "class-descriptions.csv")
 _METADATA = ("", "metadata", "annotations", "csv_folder", "train/metadata")
+_CLASSES = ("/m/", "/g/")  # how they are numbered
 
 
 class _Box(NamedTuple):
@@ -68,7 +70,7 @@ def read_open_images(root: Path, passed: PassedOver) -> LayoutRows:
         notes.append(f"{len(absent)} image(s) of its tables are not there and are left out: {shown(absent)}")
     if absent and not wanted:
         problems.append(f"none of the {len(absent)} images of its tables is there: expected <split>/<ImageID>.jpg")
-    unnamed = sorted({box.label for box in wanted if box.label.startswith(("/m/", "/g/"))})
+    unnamed = sorted({box.label for box in wanted if box.label.startswith(_CLASSES)})
     if unnamed:
         notes.append(f"{len(unnamed)} classes have no name in class-descriptions-boxable.csv: {shown(unnamed, 5)}")
     rows = list(_in_pixels(root, wanted, boxes, problems))
@@ -128,11 +130,13 @@ def _images(root: Path, split: str, passed: PassedOver) -> dict[str, Path]:
 
 
 def _descriptions(root: Path) -> dict[str, str]:
-    """Class -> its name, where the list of names is there; it has no header."""
+    """Class -> its name, of the first list of names that is there; those of version 7 have a header."""
     files = [root / folder / name for folder in _METADATA for name in (*_DESCRIPTIONS, "classes.csv")]
-    lines = next((head for file in files if (head := head_of(file)) and head[0].startswith(("/m/", "/g/"))), [])
-    pairs = (line.split(",", 1) for line in lines if "," in line)
-    return {label.strip(): name.strip().strip('"') for label, name in pairs}
+    for file in files:
+        if any(line.startswith(_CLASSES) for line in head_of(file)[:2]):
+            pairs = (line.split(",", 1) for _, line in lines_of(file) if line.startswith(_CLASSES) and "," in line)
+            return {label.strip(): name.strip().strip('"') for label, name in pairs}
+    return {}
 
 
 def _split(place: str) -> str:

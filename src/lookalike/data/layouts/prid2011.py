@@ -9,7 +9,6 @@ beside `prid_2011/`. Single pictures: 100 people train, 100 ask, all others of c
 else the single pictures.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pandas as pd
 
 from lookalike.data.image_files import PassedOver, entries_of, has_file, has_folder, is_image_name
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard
+from lookalike.data.layouts.lists import json_list
 from lookalike.data.layouts.two_cameras import fold_of, people_under, read_sequences
 from lookalike.data.tables import ManifestError
 
@@ -76,7 +76,7 @@ def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> Lay
             "prid_2011/"
         )
     try:
-        splits = json.loads(file.read_text("utf-8"))
+        splits = json_list(file)
         of_all = [{part: [str(name) for name in split[part]] for part in ("train", "test")} for split in splits]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ManifestError(f"{file}: expected a list of splits with train and test: copy it from torchreid") from error
