@@ -6,12 +6,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import ResNet
 
 from foreign_networks import vision
-from lookalike.errors import ModelError
+from lookalike.errors import CheckpointError, ModelError
+from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
+from lookalike.models.networks.residual import ResidualOptions, ResidualTrunk
 from lookalike.recognition.network import network_of, pixels_of
 from lookalike.recognition.positions import at_size
 from lookalike.recognition.recognise import Given, recognise
+
+BARE = ResidualOptions(layers=(1, 1, 1, 1), bottleneck=False, padded_pool=False)
 
 
 def images(side: int = 64) -> Tensor:
@@ -64,6 +69,24 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     state["layer2.0.conv1.weight"][0] = 0
     state["fc.weight"][0] = float("nan")  # left out
     assert torch.isfinite(embedded(state, tmp_path)).all()
+
+
+@pytest.mark.parametrize("network", [vision(), FastReidNetwork(ResidualTrunk(BARE), EmbeddingHead(512))])
+def test_a_network_that_a_small_file_only_mentions_is_not_made(network: nn.Module, tmp_path: Path) -> None:
+    """One number of a file can be a weight of any shape."""
+    state = {name: torch.zeros(()).expand(value.shape) for name, value in network.state_dict().items()}
+    recognised, tensors = recognise(
+        saved(state, tmp_path), Given({"embedding_size": None} if isinstance(network, ResNet) else {})
+    )
+    with pytest.raises(
+        CheckpointError, match=r"a\.pth: its names and shapes are those of a network of \d+ MB, found a f"
+    ):
+        network_of(recognised, tensors)
+
+
+def saved(state: dict[str, Tensor], folder: Path) -> Path:
+    torch.save(state, folder / "a.pth")
+    return folder / "a.pth"
 
 
 def test_pixels_are_those_of_the_facts(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_a_network_that_is_far_larger_than_its_file_is_not_made(checkpoint: Path
     state = torch.load(checkpoint / "last.ckpt", weights_only=True)
     state["hyper_parameters"]["settings"]["model.backbone"] = "vit_giant_patch14_224"
     torch.save(state, tmp_path / "x.ckpt")
-    with pytest.raises(CheckpointError, match=r"its own settings name a network of \d+ MB \(model\.backbone=vit_giant"):
+    with pytest.raises(CheckpointError, match=r"its own settings \(model\.backbone=vit_giant"):
         restore(tmp_path / "x.ckpt", {}, {})
 
 

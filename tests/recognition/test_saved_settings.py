@@ -28,7 +28,7 @@ def test_settings_beside_it_are_read_as_text(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("text", ["{", "- a\n- b", "a: [1", "\0", "x" * (1 << 21)])
+@pytest.mark.parametrize("text", ["{", "- a\n- b", "a: [1", "\0", "x" * (1 << 21), "a: &a {b: 1}\nc: {<<: [*a, *a]}"])
 def test_what_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
     for name in ("config.json", "opts.yaml"):
         (tmp_path / name).write_text(text)

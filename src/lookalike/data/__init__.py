@@ -19,6 +19,7 @@ In reading order; first one image:
 then a data set, from its layouts to one table:
 
     inert_pickle    a pickle read with stand-ins: nothing in it is executed
+    plain_yaml      YAML as plain values: nothing in it is executed, or repeated
     column_names    the names of columns: ours, and those that a person's own table has
     table_file      the cells of a CSV or Parquet file as text
     tables          CSV and Parquet tables of images, cell by cell

@@ -19,6 +19,7 @@ In reading order:
     recognise        what a checkpoint holds
     page             what is shown of it on a terminal
     positions        position embeddings brought to another size of images
+    room             whether a file has room for the network that it is said to hold
     network          the network of a blueprint, filled from a file
     graphs           ONNX and OpenVINO graphs
     restore          the network of a checkpoint, of `lookalike train` or of another project

@@ -3,6 +3,7 @@
 Letters in shapes: B batch, C channels, H height, W width, D embedding.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +18,11 @@ from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
 from lookalike.recognition.positions import at_size
+from lookalike.recognition.room import need_room_in_the_file
 from lookalike.recognition.surgery import set_last_stride
 
 _PARTS = ("weight", "bias", "running_mean", "running_var")
+_FLOAT = 4  # bytes of a number in the network
 
 
 class _Pool(nn.Module):
@@ -131,8 +134,11 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
 
     Raises:
         ModelError: Its weights are not finite, or it does not run at its size.
+        CheckpointError: Its weights take far more memory than the file has bytes.
     """
     facts, blueprint = recognised.facts, recognised.blueprint
+    needed = _FLOAT * sum(tensors[name].numel() for name in _used(blueprint, tensors))
+    need_room_in_the_file(Path(recognised.file), needed, "its names and shapes are those of a network")
     values = _values(blueprint, tensors)
     _need_finite(values, recognised.file)
     pixels = pixels_of(recognised)
@@ -170,6 +176,21 @@ def _numbers(fact: Fact) -> list[float]:
     return fact.value
 
 
+def _parts(layer: Layer, tensors: dict[str, Tensor]) -> list[str]:
+    """What a layer has in the file, behind its stem."""
+    return [part for part in _PARTS if layer.stem and f"{layer.stem}.{part}" in tensors]
+
+
+def _used(blueprint: Blueprint, tensors: dict[str, Tensor]) -> list[str]:
+    """Names in the file of all that becomes part of the network."""
+    names = [name for parts in blueprint.tensors.values() for name in parts]
+    for layer in blueprint.layers:
+        if layer.kind == "projection":
+            names.append(layer.stem)
+        names += [f"{layer.stem}.{part}" for part in _parts(layer, tensors)]
+    return names
+
+
 def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Name in the network -> value."""
     before = "" if blueprint.authors else "backbone."
@@ -181,9 +202,8 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
         if layer.kind == "projection":  # [W, D], as CLIP has it
             values[f"layers.{number}.weight"] = tensors[layer.stem].T
             continue
-        for part in _PARTS:
-            if layer.stem and f"{layer.stem}.{part}" in tensors:
-                values[f"layers.{number}.{part}"] = tensors[f"{layer.stem}.{part}"]
+        for part in _parts(layer, tensors):
+            values[f"layers.{number}.{part}"] = tensors[f"{layer.stem}.{part}"]
     return {name: value.float() if value.is_floating_point() else value for name, value in values.items()}
 
 

@@ -19,6 +19,7 @@ from lookalike.models.foreign_pixels import scaled_as
 from lookalike.models.image_network import ImageNetwork
 from lookalike.recognition.network import network_of, pixels_of
 from lookalike.recognition.recognise import given_of, recognise
+from lookalike.recognition.room import need_room_in_the_file
 from lookalike.recognition.surgery import set_last_stride
 from lookalike.settings.check import SettingsError, check
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
@@ -235,9 +236,4 @@ def _need_no_more_than_the_file(file: Path, built: dict[str, Any], size: tuple[i
     except Exception:  # some networks cannot be made without numbers
         return
     needed = sum(part.numel() * part.element_size() for part in outline.state_dict().values())
-    there = file.stat().st_size
-    if needed > 4 * there:  # weights may have been saved in a quarter of the bytes
-        raise CheckpointError(
-            f"{file}: its own settings name a network of {needed / 1e6:.0f} MB (model.backbone={built['backbone']}), "
-            f"found a file of {there / 1e6:.0f} MB: it is damaged: copy it again"
-        )
+    need_room_in_the_file(file, needed, f"its own settings (model.backbone={built['backbone']}) name a network")

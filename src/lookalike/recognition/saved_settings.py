@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from lookalike.data.plain_yaml import read_plain_yaml
 from lookalike.errors import one_line
 
 _IN_FILE = ("hyper_parameters", "hparams", "cfg", "config", "opts", "opt", "args", "settings", "params", "model_args")
@@ -18,21 +19,6 @@ _BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, Hugg
     *("preprocessor_config.json", ".hydra/config.yaml"),
 )
 _DEEPEST, _MOST, _LARGEST, _LONGEST = 8, 2000, 1 << 20, 200
-
-
-class _AsText(yaml.SafeLoader):
-    """YAML in which a tag that is not known (`!!python/tuple`) says nothing but what kind of node it stands at."""
-
-
-def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node)
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
-
-
-_AsText.add_multi_constructor("", _untagged)
 
 
 def settings_in(content: object) -> dict[str, Any]:
@@ -65,7 +51,7 @@ def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
             if not place.is_file() or place.stat().st_size > _LARGEST:
                 continue
             text = place.read_text(encoding="utf-8")
-            content = json.loads(text) if name.endswith(".json") else yaml.load(text, _AsText)
+            content = json.loads(text) if name.endswith(".json") else read_plain_yaml(text, any_tag=True)
         except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue
         if isinstance(content, dict):

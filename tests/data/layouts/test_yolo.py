@@ -115,6 +115,9 @@ def test_a_split_whose_folder_is_not_there_is_told(tmp_path: Path, photographs: 
         ("a: [", r"cannot be read as YAML \("),
         ("- a", "expected train:, val: and names:, found list"),
         ("train: images/train", "expected names: with the name of each class, found None"),
+        ("a: &a [x]\nnames: [*a, *a]", r"cannot be read as YAML \(it repeats \*a, expected each value written out"),
+        ("names: [[x, y], z]", r"names: of class 0: expected a text, found \['x', 'y'\]: write its name"),
+        ("names: {0: {x: y}}", "names: of class 0: expected a text, found {'x': 'y'}"),
         ("names: !!python/object/apply:os.system ['true']", r"cannot be read as YAML \("),
     ],
 )

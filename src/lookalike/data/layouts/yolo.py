@@ -18,8 +18,10 @@ from lookalike.data.layouts.boxes import Boxes, Corners, upright_sizes
 from lookalike.data.layouts.layout import Layout, LayoutRows, utf8_only
 from lookalike.data.layouts.listed import shown, taken_once
 from lookalike.data.layouts.lists import lines_of
+from lookalike.data.plain_yaml import read_plain_yaml
 from lookalike.data.table_file import decode, read_text_file
 from lookalike.data.tables import ManifestError
+from lookalike.errors import one_line
 
 _FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
@@ -118,7 +120,7 @@ def _corners(values: list[float]) -> Corners | None:
 
 def _settings(file: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(decode(read_text_file(file))[0])
+        settings = read_plain_yaml(decode(read_text_file(file))[0])
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ManifestError(f"{file}: cannot be read as YAML ({str(error).splitlines()[0]}): correct it") from error
     if not isinstance(settings, dict):
@@ -134,7 +136,15 @@ def _names(settings: dict[str, Any], file: Path) -> dict[int, str]:
     """
     names = settings.get("names")
     pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    labels = {int(number): str(name) for number, name in pairs if str(number).isdigit()}
+    labels = {}
+    for number, name in pairs:
+        if not isinstance(name, str | int | float):
+            raise ManifestError(
+                f"{file}: names: of class {str(number)[:20]}: expected a text, found {one_line(name, 40)}: write its "
+                "name"
+            )
+        if str(number).isdigit():
+            labels[int(number)] = str(name)
     if not labels:
         raise ManifestError(f"{file}: expected names: with the name of each class, found {str(names)[:60]}")
     return labels

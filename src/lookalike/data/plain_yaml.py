@@ -1,0 +1,59 @@
+"""YAML of strangers as plain values: no object is made, and nothing stands in it more often than it is written.
+
+Aliases and merge keys are refused: a few lines of them stand for millions of values, or take for ever to read.
+"""
+
+from typing import Any
+
+import yaml
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Plain(yaml.SafeLoader):
+    """Each value once."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            raise yaml.constructor.ConstructorError(
+                None, None, f"it repeats *{event.anchor[:40]}, expected each value written out", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        for key, _ in node.value:
+            if key.tag == _MERGE:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "it merges with <<, expected each value written out", key.start_mark
+                )
+        super().flatten_mapping(node)
+
+
+class _AnyTag(_Plain):
+    """A tag that is not known (`!!python/tuple`) says nothing but what kind of node it stands at."""
+
+
+def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_AnyTag.add_multi_constructor("", _untagged)
+
+
+def read_plain_yaml(text: str, any_tag: bool = False) -> Any:
+    """The values in a text.
+
+    Args:
+        text: YAML.
+        any_tag: Read what stands at a tag that is not known (`!!python/tuple`) as if it had none; else it is refused.
+
+    Raises:
+        YAMLError: It is none, has such a tag, or repeats values by aliases or merge keys.
+        ValueError: A value is none of its tag, as a date of the 40th of May.
+    """
+    return yaml.load(text, _AnyTag if any_tag else _Plain)
