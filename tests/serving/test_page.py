@@ -240,6 +240,7 @@ def test_a_photograph_that_the_browser_cannot_show_is_shown_as_the_service_reads
 def test_refusals_are_told_in_the_language_of_the_reader(browser: Browser, shop: Running, produce: Path) -> None:
     with opened(browser, shop.address, refusals=(422,), language="ru-RU") as screen:
         screen.show("label/Banana")
+        expect(screen.page.locator("#label-title")).to_have_text("Banana")
         shop.service.gallery.rename("Banana", "Plantain")
         screen.press("Переименовать")
         screen.page.get_by_role("dialog").locator("input").fill("Fig")

@@ -95,6 +95,19 @@ def test_more_images_of_a_label_that_is_left_are_not_shown(screen: Opened, shop:
     expect(page.locator("#image-list li")).to_have_count(4)
 
 
+def test_what_is_done_to_a_label_waits_until_it_is_shown(screen: Opened, shop: Running) -> None:
+    page = screen.page
+    held: list[Route] = []
+    page.route(re.compile(r"label=Kiwi"), lambda route: held.append(route))
+    with page.expect_request(re.compile(r"label=Kiwi")):
+        screen.show("label/Kiwi")
+    expect(page.locator("#label-actions")).to_have_js_property("inert", True)
+    with page.expect_response(re.compile(r"label=Kiwi")):
+        held[0].continue_()
+    expect(page.locator("#label-title")).to_have_text("Kiwi")
+    expect(page.locator("#label-actions")).to_have_js_property("inert", False)
+
+
 def test_the_log_comes_page_by_page(screen: Opened, shop: Running) -> None:
     for number in range(60):
         shop.service.gallery.rename("Kiwi" if number == 0 else f"{number - 1}", f"{number}")

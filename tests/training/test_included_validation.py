@@ -78,7 +78,7 @@ def test_a_validation_image_finds_itself(included: Bundle, digits: Path) -> None
     model = Model.load(included.path)
     file = sorted((digits / "validation" / "digit 3").iterdir())[0]
     nearest = model.predict(file).neighbours[0]
-    assert (Path(nearest.path), nearest.label) == (file.resolve(), "digit 3")
+    assert (Path(nearest.source), nearest.label) == (file.resolve(), "digit 3")
     assert nearest.similarity == pytest.approx(1, abs=1e-4)
 
 

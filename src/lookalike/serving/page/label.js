@@ -41,6 +41,7 @@ async function show(label) {
   if (!state.labels.some((there) => there.label === label)) return heir ? go("label", heir) : go("gallery");
   const most = label === shown.label ? Math.max(AT_ONCE, shown.images.length) : AT_ONCE;
   wanted = label;
+  byId("label-actions").inert = label !== shown.label; // they are of the label that is shown
   const answer = await get("/v1/gallery/images", { label, most });
   if (label !== wanted) return; // a later one is shown already, or will be
   if (label !== shown.label) selection.clear();
@@ -48,6 +49,7 @@ async function show(label) {
   selection.keep(answer.items.map(({ number }) => number));
   byId("label-title").textContent = label;
   byId("image-list").replaceChildren(...answer.items.map(row));
+  byId("label-actions").inert = false;
   count();
 }
 
