@@ -13,9 +13,9 @@ _MERGE = "tag:yaml.org,2002:merge"
 class _Plain(yaml.SafeLoader):
     """Each value once."""
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.get_event()
+            event = self.get_event()  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(
                 None, None, f"it repeats *{event.anchor[:40]}, expected each value written out", event.start_mark
             )

@@ -121,7 +121,7 @@ class ImageFacts(ABC):
                 images.update(int(row[0]) for row in connection.execute(query, filled).fetchall())
         return images
 
-    def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: Any = None) -> list[Any]:
+    def _values(self, table: str, key: str, column: str, images: Sequence[int], missing: object = None) -> list[Any]:
         stored: dict[int, Any] = {}
         with self.reading() as connection:
             for part in in_parts(images):
