@@ -74,7 +74,7 @@ def test_the_same_lists_of_another_data_set_are_refused_with_the_way_out(
 ) -> None:
     """NABirds: `images.txt`, `image_class_labels.txt` and `classes.txt` of 1,011 classes, images in folders `0817`."""
     image = "0000139e21dc4d0cbfe14cae3c85c829.jpg"
-    photographs.put(tmp_path, f"images/0817/{image}", f"images/0860/{image}")
+    photographs.put(tmp_path, *(f"images/{folder}/{name}" for folder in ("0817", "0860") for name in (image, "1.jpg")))
     number = "0000139e-21dc-4d0c-bfe1-4cae3c85c829"
     write(tmp_path / "images.txt", f"{number} 0817/{image}\n")
     write(tmp_path / "image_class_labels.txt", f"{number} 817\n")
@@ -83,7 +83,7 @@ def test_the_same_lists_of_another_data_set_are_refused_with_the_way_out(
         ManifestError, match=r"images\.txt: not of CUB-200-2011: .* found '0817/0000.*data\.layout=folders data\.root="
     ):
         read_manifest(tmp_path)
-    assert read_manifest(tmp_path / "images", layout="folders").labels == ["0817", "0860"]
+    assert read_manifest(tmp_path / "images", layout="folders", validation_share=0.2).labels == ["0817", "0860"]
 
 
 @pytest.mark.parametrize("number", ["0", "201"])

@@ -55,7 +55,7 @@ def read_cub(root: Path, passed: PassedOver, boxes: bool = False) -> LayoutRows:
         raise ManifestError(
             f"{root / _IMAGES}: not of CUB-200-2011: expected images such as {_EXAMPLES[_IMAGES].split()[1]}, found "
             f"{readable(other)[:60]!r}: read another data set with such lists by its class folders, with "
-            f"data.layout=folders data.root={root / 'images'}"
+            f"data.layout=folders data.root={root / 'images'} data.validation_share=0.2"
         )
     classes = _by_number(root, _LABELS, problems)
     names = names_by_number(root / _CLASSES) if has_file(root, _CLASSES) else {}
