@@ -303,6 +303,16 @@ def open_images(root: Path, photographs: Photographs) -> Path:
     return root
 
 
+def market_folders(root: Path, photographs: Photographs) -> Path:
+    """Market-1501's folders with names of another data set."""
+    photographs.put(
+        root, *(f"bounding_box_train/{name}.jpg" for name in ("0003_c001_00016450_0", "0003_c002_00016970_0"))
+    )
+    photographs.put(root, "query/0002_c002_00030600_0.jpg", "bounding_box_test/0002_c003_00030670_1.jpg")
+    write(root / "readme.txt", "Vehicles\n")
+    return root
+
+
 MADE: dict[str, tuple[str, Callable[[Path, Photographs], Path]]] = {  # name of the test -> layout, and how it is made
     "in-shop": ("in-shop", in_shop),
     "online-products": ("online-products", online_products),
@@ -318,4 +328,5 @@ MADE: dict[str, tuple[str, Callable[[Path, Photographs], Path]]] = {  # name of 
     "yolo of Roboflow": ("yolo", yolo_roboflow),
     "classes of Roboflow": ("roboflow-classes", one_hot),
     "open-images": ("open-images", open_images),
+    "market-folders": ("market-folders", market_folders),
 }

@@ -148,7 +148,7 @@ class Manifest:
         queries, references = self.sides(split)
         for name, part in (("query", queries), ("reference", references)):
             if part.empty:
-                places = _MARKET_PLACES if self.layout == "market1501" else {}
+                places = _MARKET_PLACES if self.layout in ("market1501", "market-folders") else {}
                 expected = places.get(split, f"images in {split}/<class>/ (or rows with role={name})")
                 raise ManifestError(
                     f"{self.root}: split {split} has no {name}: expected {expected}; "

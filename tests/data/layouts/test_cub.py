@@ -67,3 +67,28 @@ def test_a_box_that_is_none_is_a_problem(box: str, tmp_path: Path, photographs: 
 def test_without_its_names_of_classes_folders_name_them(tmp_path: Path, photographs: Photographs) -> None:
     (cub(tmp_path, photographs) / "classes.txt").unlink()
     assert read_manifest(tmp_path).labels == ["001.Black_footed_Albatross", "002.Laysan_Albatross"]
+
+
+def test_the_same_lists_of_another_data_set_are_refused_with_the_way_out(
+    tmp_path: Path, photographs: Photographs
+) -> None:
+    """NABirds: `images.txt`, `image_class_labels.txt` and `classes.txt` of 1,011 classes, images in folders `0817`."""
+    image = "0000139e21dc4d0cbfe14cae3c85c829.jpg"
+    photographs.put(tmp_path, *(f"images/{folder}/{name}" for folder in ("0817", "0860") for name in (image, "1.jpg")))
+    number = "0000139e-21dc-4d0c-bfe1-4cae3c85c829"
+    write(tmp_path / "images.txt", f"{number} 0817/{image}\n")
+    write(tmp_path / "image_class_labels.txt", f"{number} 817\n")
+    write(tmp_path / "classes.txt", "817 Oak Titmouse\n")
+    with pytest.raises(
+        ManifestError, match=r"images\.txt: not of CUB-200-2011: .* found '0817/0000.*data\.layout=folders data\.root="
+    ):
+        read_manifest(tmp_path)
+    assert read_manifest(tmp_path / "images", layout="folders", validation_share=0.2).labels == ["0817", "0860"]
+
+
+@pytest.mark.parametrize("number", ["0", "201"])
+def test_a_class_that_it_has_not_is_a_problem(number: str, tmp_path: Path, photographs: Photographs) -> None:
+    file = cub(tmp_path, photographs) / "image_class_labels.txt"
+    file.write_text(file.read_text().replace("59 2\n", f"59 {number}\n"))
+    with pytest.raises(ManifestError, match=rf"image 59: expected a class from 1 to 200, found {number}"):
+        read_manifest(tmp_path)

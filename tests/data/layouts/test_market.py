@@ -12,6 +12,7 @@ from lookalike.data.hold_out import hold_out_people
 from lookalike.data.image_files import PassedOver, find_broken
 from lookalike.data.layouts import market
 from lookalike.data.layouts.market import market_root, read_market
+from lookalike.data.layouts.registry import claims
 from lookalike.data.manifest import write_table
 from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
@@ -362,7 +363,7 @@ VERI = (
     [
         (("image_train", "image_test", "image_query"), "VeRi-776, by image_train, image_test, image_query"),
         (("train", "gallery", "query"), "train, gallery and query, by train, gallery, query"),
-        (("bounding_box_train", "bounding_box_test", "query"), "Market-1501, by bounding_box_train"),
+        (("bounding_box_train", "bounding_box_test", "query"), "Market-1501's folders, by bounding_box_train"),
     ],
 )
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -380,6 +381,25 @@ def test_the_same_files_in_folders_of_other_names(
     assert manifest.cameras_expected
     assert f"{root}: read as {called}" in capsys.readouterr().err
     assert len(manifest.protocol("test").queries) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("0001_c1s1_000001_00.jpg", "market1501"),
+        ("0001_c1s1_000001_00.jpg.jpg", "market1501"),
+        ("0001_c001_00016450_0.jpg", "market-folders"),
+        ("0001_c1s1_1.jpg", "market-folders"),
+        ("zebra_1.jpg", "market-folders"),
+    ],
+)
+def test_only_names_of_market1501_claim_its_figures(tmp_path: Path, name: str, called: str) -> None:
+    [(claimed, _)] = claims(
+        layout(tmp_path, f"bounding_box_train/{name}", f"bounding_box_test/{name}", f"query/{name}")
+    )
+    assert claimed.name == called
+    assert (claimed.standard is not None) == (called == "market1501")
+    assert claimed.cameras
 
 
 def test_a_layout_below_a_data_set_never_wins(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.data.layouts.registry import claims
 from lookalike.data.reading import read_manifest
 from lookalike.data.tables import ManifestError
 from made_layouts import MADE, Pictures, lines
@@ -78,3 +79,10 @@ def test_lists_that_are_wrong_are_refused(vehicles: Path, file: str, rows: list[
 def test_vehicles_of_train_and_test_are_noted(vehicles: Path) -> None:
     lines(vehicles / "train_test_split" / "train_list.txt", "0000101 12", "0000102 2")
     assert "1 vehicles are in train and in test (such as 12): figures are too good" in read_manifest(vehicles).notes
+
+
+def test_lists_of_the_same_names_of_images_in_folders_are_not_taken_for_it(tmp_path: Path, pictures: Pictures) -> None:
+    """VERI-Wild: `train_test_split/train_list.txt` beside `images/`, with a folder for each vehicle."""
+    pictures.put(tmp_path, "images/00001/000001.jpg", "images/00002/000003.jpg")
+    lines(tmp_path / "train_test_split" / "train_list.txt", "00001/000001", "00002/000003")
+    assert claims(tmp_path) == []

@@ -6,6 +6,7 @@ Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", 2011: lines are `1 001.Bl
 2016, and the readers of pytorch-metric-learning.
 """
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lookalike.data.image_files import PassedOver, has_file
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
 from lookalike.data.layouts.listed import cells_of, need_files, taken_once, tell_unlisted
 from lookalike.data.layouts.lists import lines_of, names_by_number
+from lookalike.data.tables import ManifestError
 from lookalike.files import readable
 
 _IMAGES, _LABELS, _CLASSES, _BOXES = "images.txt", "image_class_labels.txt", "classes.txt", "bounding_boxes.txt"
@@ -27,6 +29,8 @@ _EXAMPLES = {
     _BOXES: "1 60.0 27.0 325.0 304.0",
 }
 _TRAINED = 100  # classes
+_CLASSES_THERE = 200
+_NAME = re.compile(r"[0-9]{3}\..+/.+")
 
 
 def read_cub(root: Path, passed: PassedOver, boxes: bool = False) -> LayoutRows:
@@ -41,18 +45,27 @@ def read_cub(root: Path, passed: PassedOver, boxes: bool = False) -> LayoutRows:
         A table with the columns path, label (the name of the class), split and role, and with `boxes` x1, y1, x2, y2.
 
     Raises:
-        ManifestError: A list is missing, or no text.
+        ManifestError: A list is missing, or no text, or the lists are those of another data set (NABirds has the same).
     """
     wanted = [_IMAGES, _LABELS, *([_BOXES] if boxes else [])]
     need_files(root, wanted, "CUB-200-2011", "what its images show")
     problems: list[str] = []
     images = _by_number(root, _IMAGES, problems)
+    if other := next((name for name in images.values() if not _NAME.fullmatch(name)), None):
+        raise ManifestError(
+            f"{root / _IMAGES}: not of CUB-200-2011: expected images such as {_EXAMPLES[_IMAGES].split()[1]}, found "
+            f"{readable(other)[:60]!r}: read another data set with such lists by its class folders, with "
+            f"data.layout=folders data.root={root / 'images'} data.validation_share=0.2"
+        )
     classes = _by_number(root, _LABELS, problems)
     names = names_by_number(root / _CLASSES) if has_file(root, _CLASSES) else {}
     corners = _boxes(root, problems) if boxes else {}
     rows = []
     for number, name in images.items():
         label = classes.get(number, "")
+        if label.isdigit() and not 1 <= int(label) <= _CLASSES_THERE:
+            problems.append(f"{_LABELS}: image {number}: expected a class from 1 to {_CLASSES_THERE}, found {label}")
+            continue
         if not label.isdigit():
             problems.append(
                 f"{_LABELS}: image {number} ({readable(name)}) has no class: expected a line such as {number} 1"

@@ -55,14 +55,15 @@ _ROLE_NAMES = frozenset(
 )
 JUNK, DISTRACTOR = "-1", "0000"
 EXAMPLE = "0002_c1s1_000451_03.jpg"
+UNPUBLISHED = "market-folders"  # the layout of images with names of their own in these folders
 
 
 # A camera is followed by its sequence (c1s1), by `_` or by the end: `0002_c1owboy.jpg` names none.
 _NAME = re.compile(r"(-1|[0-9]+)_(?:c([0-9]{1,9})(?=s[0-9]|[_.]))?.*")
 _Row = tuple[str, str, str, str, int | None, bool]
-# Who published a data set in Market-1501's folders, by how its files are called; Market-1501 where none fits.
+# Who published a data set in Market-1501's folders, by how its files are called; nobody where none fits.
 _PUBLISHED = {
-    "market1501": re.compile(r"(?:-1|[0-9]+)_c[0-9]+s[0-9]+_.*"),
+    "market1501": re.compile(r"(?:-1|[0-9]{4})_c[0-9]+s[0-9]+_[0-9]{6}_[0-9]{2}\..+"),
     "dukemtmc": re.compile(r"[0-9]{4}_c[1-8]_f[0-9]+\.jpg"),
     "cuhk03-np": re.compile(r"[0-9]{4}_c[12]_[1-9][0-9]{0,4}\.(?:png|jpg)"),
 }
@@ -206,15 +207,17 @@ def published_as(folder: Path, name: str) -> str | None:
 
     Args:
         folder: Above them.
-        name: `market1501`, `dukemtmc` or `cuhk03-np`.
+        name: `market1501`, `dukemtmc` or `cuhk03-np`; `market-folders` where the names are those of none of them.
     """
     there = named(folder, MARKET_FOLDERS)
     if there is None:
         return None
     names = [image for inner in FOLDERS for image in _images(folder / inner)]
     fitting = {key: [image for image in names if pattern.fullmatch(image)] for key, pattern in _PUBLISHED.items()}
+    if name == UNPUBLISHED:
+        return None if any(fitting.values()) else there
     if name == "market1501":
-        return there if fitting[name] or not any(fitting.values()) else None
+        return there if fitting[name] else None
     return f"{there} with names such as {min(fitting[name])}" if fitting[name] else None
 
 
@@ -245,6 +248,16 @@ MARKET = Layout(
     partial(published_as, name="market1501"),
     read_market,
     MARKET_STANDARD,
+    cameras=True,
+    disjoint=True,
+    marks=(TRAIN, REFERENCES),
+)
+MARKET_NAMED_OTHERWISE = Layout(
+    UNPUBLISHED,
+    "Market-1501's folders",
+    partial(published_as, name=UNPUBLISHED),
+    read_market,
+    None,
     cameras=True,
     disjoint=True,
     marks=(TRAIN, REFERENCES),

@@ -20,6 +20,7 @@ from lookalike.data.layouts.layout import Layout, LayoutRows, utf8_only
 from lookalike.data.layouts.listed import below, head_of, shown, taken_once
 from lookalike.data.layouts.lists import lines_of
 from lookalike.data.tables import ManifestError
+from lookalike.files import readable
 from lookalike.settings.split_names import split_named
 
 _COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
@@ -135,7 +136,7 @@ def _descriptions(root: Path) -> dict[str, str]:
     for file in files:
         if any(line.startswith(_CLASSES) for line in head_of(file)[:2]):
             pairs = (line.split(",", 1) for _, line in lines_of(file) if line.startswith(_CLASSES) and "," in line)
-            return {label.strip(): name.strip().strip('"') for label, name in pairs}
+            return {label.strip(): readable(name.strip().strip('"')) for label, name in pairs}
     return {}
 
 

@@ -12,7 +12,7 @@ from lookalike.data.layouts.dukemtmc import DUKEMTMC, OCCLUDED_DUKE
 from lookalike.data.layouts.ilids_vid import ILIDS_VID
 from lookalike.data.layouts.in_shop import IN_SHOP
 from lookalike.data.layouts.layout import Layout, root_with
-from lookalike.data.layouts.market import FLAT, MARKET
+from lookalike.data.layouts.market import FLAT, MARKET, MARKET_NAMED_OTHERWISE
 from lookalike.data.layouts.mars import MARS
 from lookalike.data.layouts.msmt17 import MSMT17
 from lookalike.data.layouts.one_hot import ONE_HOT
@@ -29,7 +29,17 @@ from lookalike.errors import did_you_mean
 
 AUTO, FOLDERS = "auto", "folders"  # values of `data.layout` that name no layout of a data set
 LAYOUTS: tuple[Layout, ...] = (
-    *(MARKET, DUKEMTMC, OCCLUDED_DUKE, CUHK03_NP, CUHK03_LABELED, CUHK03_DETECTED, MSMT17, FLAT),
+    *(
+        MARKET,
+        MARKET_NAMED_OTHERWISE,
+        DUKEMTMC,
+        OCCLUDED_DUKE,
+        CUHK03_NP,
+        CUHK03_LABELED,
+        CUHK03_DETECTED,
+        MSMT17,
+        FLAT,
+    ),
     *(VERI, VEHICLEID),
     *(PRID_SEQUENCES, PRID_PICTURES, ILIDS_VID, MARS),
     *(IN_SHOP, ONLINE_PRODUCTS, CUB, CUB_BOXES, CARS, CARS_BOXES, REVISITED),

@@ -7,12 +7,14 @@ the others ask; ten such galleries are averaged. `attribute/color_attr.txt` and 
 number of its colour and model a line. No camera is told. The lists of a test may share images.
 """
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from lookalike.data.image_files import PassedOver, has_file, has_folder
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard, utf8_only
+from lookalike.data.layouts.listed import head_of
 from lookalike.data.layouts.lists import few, lines_of, names_by_number, unlisted
 from lookalike.data.tables import ManifestError
 
@@ -21,14 +23,17 @@ _TESTS = ("test_list_800", "test_list_1600", "test_list_2400")
 _FOLDERS = ("image", "img", "images")
 _ATTRIBUTES = {"color": "color_attr.txt", "model": "model_attr.txt"}
 _EXAMPLE = "0000001 12"
+_IN_FOLDERS = re.compile(r"[0-9]+/[0-9]+")
 
 
 def _looks_like(root: Path) -> str | None:
-    """By its lists, with a folder of images beside them."""
+    """By its lists, with a folder of images beside them; VERI-Wild has lists of these names of images in folders."""
     tests = [name for name in _TESTS if has_file(root, f"{_LISTS}/{name}.txt")]
     if not has_folder(root, _LISTS) or not (tests or has_file(root, f"{_LISTS}/{_TRAIN}")):
         return None
-    return f"{_LISTS}/{f'{tests[0]}.txt' if tests else _TRAIN}" if any(has_folder(root, f) for f in _FOLDERS) else None
+    first = f"{_LISTS}/{f'{tests[0]}.txt' if tests else _TRAIN}"
+    line = next(iter(head_of(root / first)), "")
+    return first if not _IN_FOLDERS.match(line) and any(has_folder(root, f) for f in _FOLDERS) else None
 
 
 def read_vehicleid(root: Path, passed: PassedOver) -> LayoutRows:
