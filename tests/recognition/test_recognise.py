@@ -68,6 +68,15 @@ def test_what_a_project_has_settled_cannot_be_given(tmp_path: Path) -> None:
     assert facts(state, tmp_path).facts["project"].value == "lookalike"
 
 
+def test_names_alone_are_none_of_ours(tmp_path: Path) -> None:
+    """Anybody's networks have `backbone.*` and `head.*`, which may be a classifier."""
+    state = {**tensors_of("resnet18", "backbone."), "head.weight": blank((64, 512)), "head.bias": blank((64,))}
+    with pytest.raises(ModelError, match=r"head \(64 x 512\) may be its head or a classifier.*embedding_size=64 if"):
+        facts(state, tmp_path)
+    assert "project" not in facts(state, tmp_path, model={"embedding_size": 64}).facts
+    assert facts({"lookalike": {}, "state_dict": state}, tmp_path).facts["project"].value == "lookalike"
+
+
 def test_the_given_backbone_settles_what_the_tensors_do_not(tmp_path: Path) -> None:
     state = tensors_of("efficientnet_b0")
     for name in ("efficientnet_b0", "tf_efficientnet_b0"):
