@@ -91,6 +91,27 @@ def test_what_no_shape_shows_is_as_the_project_has_it_and_can_be_given(tmp_path:
     assert told.facts["taken"].source == "given"
 
 
+@pytest.mark.parametrize("name", WITHOUT_CAMERAS)
+def test_what_is_given_changes_the_embedding_or_is_refused(name: str, tmp_path: Path) -> None:
+    content = {"state_dict": state_of(name), "rank1": 0.5} if "torchreid" in name else state_of(name)
+    torch.save(content, tmp_path / "model.pth")
+    usual, recognised = embedded(tmp_path / "model.pth")
+    taken = recognised.facts.get("taken")
+    stride = recognised.facts.get("last_stride")
+    other_stride = 2 if stride is None or stride.value == 1 else 1
+    other_side = taken is not None and "before" in str(taken.value)
+    for setting, value in (
+        *(("bn_neck", other_side), ("last_stride", other_stride), ("pooling", "gem"), ("embedding_size", 16)),
+    ):
+        refusal, made = "", usual
+        try:
+            made, _ = embedded(tmp_path / "model.pth", model={setting: value})
+        except ModelError as error:
+            refusal = str(error)
+        refused = f"model.{setting}=" in refusal and refusal.endswith("leave it out")
+        assert refused != (not torch.equal(made, usual)), setting
+
+
 def test_settings_beside_the_file_win_over_the_project(tmp_path: Path) -> None:
     """As fast-reid writes config.yaml into its output folder, tuples and all."""
     network = fill(FastReidNetwork(ResidualTrunk(UNPADDED), EmbeddingHead(512)))

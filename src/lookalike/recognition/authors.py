@@ -55,6 +55,8 @@ class Authors:
         unexplained: Names in the file that nothing is known of.
         kind: What the network is, in words.
         last_stride: Of a ResNet, as the project has it.
+        takes: Settings of the model that it can be given: `last_stride` of a ResNet, `bn_neck` where both sides of its
+            batch norm are tested.
         settings: Name of a fact -> names of the project's settings that say otherwise.
         shown_by: What in the file tells the project.
     """
@@ -67,6 +69,7 @@ class Authors:
     unexplained: list[str]
     kind: str
     last_stride: int | None
+    takes: tuple[str, ...]
     settings: _Names
     shown_by: str
 
@@ -91,6 +94,8 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
         names = tuple(name for name in there.network.state_dict() if f"{wrapper}{name}" in shapes)
         used = {f"{wrapper}{name}" for name in names}
         behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(wrapper))} - used
+        stride, both = _last_stride(there.network), getattr(there.network, "taken", "") in ("before", "after")
+        takes = (*(("last_stride",) if stride is not None else ()), *(("bn_neck",) if both else ()))
         return Authors(
             project,
             there.convention,
@@ -99,7 +104,8 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
             [name for name in shapes if name in behind],
             [name for name in shapes if name not in behind | used],
             _kind(there.network),
-            _last_stride(there.network),
+            stride,
+            takes,
             _SETTINGS.get(project, _OF_BASELINES),
             shown,
         )

@@ -98,7 +98,8 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     """A network of `models.networks`."""
     refuse_unexplained(contents, f"{authors.kind} of {authors.project}", authors.unexplained)
     refuse_cameras(contents, authors.kind, authors.names)
-    refuse_given(contents, f"{authors.kind} of {authors.project}", given.model, ("embedding_size", "pooling"))
+    settled = [name for name in ("embedding_size", "pooling", "bn_neck", "last_stride") if name not in authors.takes]
+    refuse_given(contents.file, f"{authors.kind} of {authors.project}", given.model, settled)
     convention = authors.convention
     cited = f"{convention.project} {convention.version}"
     usual: dict[str, tuple[Value, str]] = {
@@ -117,7 +118,11 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     if given.model.get("bn_neck") is not None:
         taken = "after" if given.model["bn_neck"] else "before"
         facts["taken"] = Fact(f"{taken} the batch norm", "given", "model.bn_neck")
-    elif (saved := contents.setting(*authors.settings.get("taken", ("-",)))) and saved[0] in ("before", "after"):
+    elif (
+        "bn_neck" in authors.takes
+        and (saved := contents.setting(*authors.settings.get("taken", ("-",))))
+        and saved[0] in ("before", "after")
+    ):
         taken = str(saved[0])
         facts["taken"] = Fact(f"{taken} the batch norm", "saved settings", saved[1])
     else:
@@ -150,7 +155,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     wrapper = project.wrapper_of(match.view.prefix)
     size = given.model.get("embedding_size", "auto")
     if project.steps is not None:
-        refuse_given(contents, f"a network of {project.name}", given.model, ("embedding_size", "bn_neck"))
+        refuse_given(contents.file, f"a network of {project.name}", given.model, ("embedding_size", "bn_neck"))
         head = read_head(project, contents, rest, wrapper, width)
     else:
         behind = [name for name in rest if not re.fullmatch(project.left_out, name.removeprefix(match.view.prefix))]

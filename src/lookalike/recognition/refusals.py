@@ -1,8 +1,9 @@
 """What is said of a file that is not recognised as a whole: what of it is, what is not, and what would settle it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lookalike.errors import ModelError
@@ -11,7 +12,7 @@ from lookalike.models.foreign_names import first_names
 from lookalike.recognition.backbones import Match, Near, shown
 from lookalike.recognition.catalogue import outline, unfilled
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.facts import Fact
+from lookalike.recognition.facts import Fact, printed
 from lookalike.recognition.heads import Head
 
 _RARE = re.compile(r"blur|aa\d|aa_|pruned|^flexivit")  # forms that hardly anybody trains, beside one that many do
@@ -163,14 +164,14 @@ def refuse_cameras(contents: Contents, network: str, names: tuple[str, ...]) -> 
         )
 
 
-def refuse_given(contents: Contents, network: str, model: Mapping[str, Any], names: tuple[str, ...]) -> None:
+def refuse_given(file: Path, network: str, model: Mapping[str, Any], names: Iterable[str]) -> None:
     """Refuses what a person says of a network whose parts its project has settled.
 
     Args:
-        contents: Of the checkpoint.
+        file: The checkpoint.
         network: What was recognised.
         model: Given settings.
-        names: Those that are settled.
+        names: Those that it does not take.
 
     Raises:
         ModelError: One of them was given.
@@ -179,8 +180,8 @@ def refuse_given(contents: Contents, network: str, model: Mapping[str, Any], nam
         value = model.get(name, "auto")
         if value != "auto" and (value is not None or name == "embedding_size"):
             raise ModelError(
-                f"{contents.file}: model.{name}={'null' if value is None else value}: recognised {network}, whose head "
-                "is all in the file: leave it out"
+                f"{file}: model.{name}={printed(value)}: recognised {network}, whose head is all in the file: leave it "
+                "out"
             )
 
 
