@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.models.networks.residual import ResidualTrunk
 from lookalike.models.networks.strong_baseline import StrongBaseline
+from lookalike.models.networks.trans_reid import TransReid
 from lookalike.recognition.network import network_of
 from lookalike.recognition.recognise import Given, recognise
 
 sys.path.append(str(Path(__file__).parents[1] / "models" / "networks"))
 
-from test_assembled import BARE, NETWORKS, UNPADDED
+from test_assembled import BARE, NETWORKS, UNPADDED, VIT
 
 from outlines import blank
 from small_networks import fill, pixels, recipe
@@ -127,6 +129,41 @@ def test_settings_beside_the_file_win_over_the_project(tmp_path: Path) -> None:
     assert (facts["std"].source, facts["std"].value) == ("convention", [0.229, 0.224, 0.225])
 
 
+def transformer(size: tuple[int, int]) -> dict[str, Tensor]:
+    options = replace(VIT, size=size, stride=(16, 16), sides=0)
+    state = fill(TransReid(options)).state_dict()
+    return {**state, "classifier.weight": torch.randn(5, 64)}
+
+
+def test_a_transformer_is_of_the_size_that_is_given_or_saved(tmp_path: Path) -> None:
+    file = tmp_path / "transformer.pth"
+    torch.save(transformer((384, 128)), file)
+    recognised, tensors = recognise(file, Given(pixels={"height": 384}))
+    assert network_of(recognised, tensors).image_size == (384, 128)
+    with pytest.raises(ModelError, match=r"256 x 128 pixels at no stride.*pixels\.height=384 pixels\.width=128"):
+        recognise(file)
+    (tmp_path / "config.yaml").write_text("INPUT:\n  SIZE_TEST: [384, 128]\n")
+    recognised, tensors = recognise(file)
+    assert network_of(recognised, tensors).image_size == (384, 128)
+
+
+def test_a_transformer_of_vehicles_asks_for_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "vehicles.pth"
+    torch.save(transformer((256, 256)), file)
+    with pytest.raises(ModelError, match=r"of TransReID, whose.*at no stride.*pixels\.height=256 pixels\.width=256"):
+        recognise(file)
+    recognised, tensors = recognise(file, Given(pixels={"height": 256, "width": 256}))
+    assert network_of(recognised, tensors).image_size == (256, 256)
+
+
+def test_gem_of_fast_reid_has_two_sizes_that_are_asked_for(tmp_path: Path) -> None:
+    torch.save({"model": state_of("fast-reid reduced")}, tmp_path / "model.pth")
+    with pytest.raises(ModelError, match=r"give pixels\.height=256 pixels\.width=128, or pixels\.height=384"):
+        recognise(tmp_path / "model.pth")
+    for height in (256, 384):
+        assert recognise(tmp_path / "model.pth", Given(pixels={"height": height}))[0].facts["height"].value == height
+
+
 NAMES = Path(__file__).parents[1] / "authors" / "names"
 KINDS = [file.stem for file in sorted(NAMES.glob("*.json"))]
 
@@ -142,7 +179,8 @@ def test_names_and_shapes_of_the_authors_own_networks_are_recognised_whole(kind:
         with pytest.raises(ModelError, match="which takes the camera of each image"):
             recognise(tmp_path / "model.pth")
         return
-    recognised, _ = recognise(tmp_path / "model.pth")
+    has_two_sizes = "net.heads.pool_layer.p" in state
+    recognised, _ = recognise(tmp_path / "model.pth", Given(pixels={"height": 384} if has_two_sizes else {}))
     assert str(recognised.facts["project"].value).startswith(kept["project"].partition(" ")[0])
     used = {name for names in recognised.blueprint.tensors.values() for name in names}
     assert used | set(recognised.left_out) == set(state)

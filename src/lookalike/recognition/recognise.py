@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lookalike.errors import ModelError, one_line
 from lookalike.models.foreign_names import first_names
-from lookalike.recognition.authors import Authors, find_authors
+from lookalike.recognition.authors import Authors, find_authors, size_of
 from lookalike.recognition.backbones import Match, find_backbones
 from lookalike.recognition.catalogue import unfilled
 from lookalike.recognition.contents import Contents, read_contents
@@ -87,9 +87,9 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
         contents = replace(contents, tensors={**contents.tensors, **more})
     refuse_foreign_tensors(contents)
     project, shown = project_of(contents)
-    size = (given.pixels.get("height"), given.pixels.get("width"))
-    authors = find_authors(contents, size if None not in size else None) if not shown else None  # type: ignore[arg-type]
-    if authors is not None and given.model.get("backbone") is None:
+    by_name = shown or given.model.get("backbone") is not None
+    authors = None if by_name else find_authors(contents, size_of(contents, given.pixels))
+    if authors is not None:
         return _of_authors(contents, authors, given), contents.tensors
     return _of_timm(contents, project, shown, given), contents.tensors
 
@@ -128,6 +128,12 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     else:
         facts["taken"] = Fact(*_typed(usual["taken"]))
     facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
+    if any(name.endswith("heads.pool_layer.p") for name in authors.names) and facts["height"].source == "convention":
+        raise ModelError(
+            f"{contents.file}: recognised {authors.kind} of {authors.project} with GeM, which AGW's configurations "
+            "have for 256 x 128 pixels and SBS's for 384 x 128, with the same tensors: give pixels.height=256 "
+            "pixels.width=128, or pixels.height=384 pixels.width=128, or put its config.yaml beside the file"
+        )
     hints = {name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out}
     blueprint = Blueprint(
         authors.kind,
