@@ -29,7 +29,9 @@ from lookalike.recognition.refusals import (
     refuse_scales,
     refuse_several,
     refuse_stride,
+    refuse_student,
     refuse_ties,
+    refuse_two_sizes,
     refuse_unexplained,
     refuse_unknown,
 )
@@ -82,6 +84,8 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
             settle the rest.
     """
     contents = read_contents(file, given.key)
+    if given.key is None and contents.key.rpartition(".")[2] == "student":
+        refuse_student(contents, contents.others)
     if other := embedder_beside(file):
         more = {f"embedder.{name}": tensor for name, tensor in read_contents(other).tensors.items()}
         contents = replace(contents, tensors={**contents.tensors, **more})
@@ -128,12 +132,8 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     else:
         facts["taken"] = Fact(*_typed(usual["taken"]))
     facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
-    if any(name.endswith("heads.pool_layer.p") for name in authors.names) and facts["height"].source == "convention":
-        raise ModelError(
-            f"{contents.file}: recognised {authors.kind} of {authors.project} with GeM, which AGW's configurations "
-            "have for 256 x 128 pixels and SBS's for 384 x 128, with the same tensors: give pixels.height=256 "
-            "pixels.width=128, or pixels.height=384 pixels.width=128, or put its config.yaml beside the file"
-        )
+    if any(name.endswith("heads.pool_layer.p") for name in authors.names):
+        refuse_two_sizes(contents, f"{authors.kind} of {authors.project}", facts["height"])
     hints = {name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out}
     blueprint = Blueprint(
         authors.kind,
@@ -230,6 +230,8 @@ def _chosen(contents: Contents, project: Project, given: Given) -> tuple[Match, 
     matches, near = find_backbones(shapes)
     if not matches:
         refuse_unknown(contents, near)
+    if given.key is None and any("student" in match.view.prefix.split(".") for match in matches):
+        refuse_student(contents, [match.view.prefix.rstrip(".") for match in matches])
     own = [match for match in matches if not _COPIES.search(match.view.prefix)] or matches
     copies = [match.view.prefix.rstrip(".") for match in matches if match not in own]
     if len(own) > 1:

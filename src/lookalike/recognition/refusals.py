@@ -82,6 +82,24 @@ def refuse_several(contents: Contents, matches: list[Match]) -> NoReturn:
     )
 
 
+def refuse_student(contents: Contents, places: list[str]) -> None:
+    """Asks which of a student and its teacher embeds: projects differ.
+
+    Args:
+        contents: Of the checkpoint.
+        places: Of sets of weights beside it.
+
+    Raises:
+        ModelError: There is a teacher.
+    """
+    if teacher := next((place for place in places if place.rpartition(".")[2] == "teacher"), ""):
+        student = contents.key or teacher.removesuffix("teacher") + "student"
+        raise ModelError(
+            f"{contents.file}: a student and a teacher in it, and projects differ in which of them embeds: give "
+            f"ckpt_key={student} or ckpt_key={teacher}"
+        )
+
+
 def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: tuple[Any, str] | None) -> Match:
     """The match, under the name that was given or saved; asks where the tensors fit networks that compute otherwise.
 
@@ -226,6 +244,25 @@ def refuse_scales(contents: Contents, match: Match, mean: Fact) -> None:
         raise ModelError(
             f"{contents.file}: recognised {match.architecture}, but the file does not say how its pixels were scaled: "
             f"give {', or '.join(choices)}"
+        )
+
+
+def refuse_two_sizes(contents: Contents, network: str, height: Fact) -> None:
+    """Asks for the size of fast-reid's networks with GeM, where nothing says it.
+
+    Args:
+        contents: Of the checkpoint.
+        network: What was recognised.
+        height: Of the images.
+
+    Raises:
+        ModelError: It is neither given nor saved.
+    """
+    if height.source == "convention":
+        raise ModelError(
+            f"{contents.file}: recognised {network} with GeM, which AGW's configurations have for 256 x 128 pixels and "
+            "SBS's for 384 x 128, with the same tensors: give pixels.height=256 pixels.width=128, or pixels.height=384 "
+            "pixels.width=128, or put its config.yaml beside the file"
         )
 
 
