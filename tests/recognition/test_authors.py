@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.models.networks.residual import ResidualTrunk
 from lookalike.models.networks.strong_baseline import StrongBaseline
+from lookalike.models.networks.trans_reid import TransReid
 from lookalike.recognition.network import network_of
 from lookalike.recognition.recognise import Given, recognise
 
 sys.path.append(str(Path(__file__).parents[1] / "models" / "networks"))
 
-from test_assembled import BARE, NETWORKS, UNPADDED
+from test_assembled import BARE, NETWORKS, UNPADDED, VIT
 
 from outlines import blank
 from small_networks import fill, pixels, recipe
@@ -91,6 +93,27 @@ def test_what_no_shape_shows_is_as_the_project_has_it_and_can_be_given(tmp_path:
     assert told.facts["taken"].source == "given"
 
 
+@pytest.mark.parametrize("name", WITHOUT_CAMERAS)
+def test_what_is_given_changes_the_embedding_or_is_refused(name: str, tmp_path: Path) -> None:
+    content = {"state_dict": state_of(name), "rank1": 0.5} if "torchreid" in name else state_of(name)
+    torch.save(content, tmp_path / "model.pth")
+    usual, recognised = embedded(tmp_path / "model.pth")
+    taken = recognised.facts.get("taken")
+    stride = recognised.facts.get("last_stride")
+    other_stride = 2 if stride is None or stride.value == 1 else 1
+    other_side = taken is not None and "before" in str(taken.value)
+    for setting, value in (
+        *(("bn_neck", other_side), ("last_stride", other_stride), ("pooling", "gem"), ("embedding_size", 16)),
+    ):
+        refusal, made = "", usual
+        try:
+            made, _ = embedded(tmp_path / "model.pth", model={setting: value})
+        except ModelError as error:
+            refusal = str(error)
+        refused = f"model.{setting}=" in refusal and refusal.endswith("leave it out")
+        assert refused != (not torch.equal(made, usual)), setting
+
+
 def test_settings_beside_the_file_win_over_the_project(tmp_path: Path) -> None:
     """As fast-reid writes config.yaml into its output folder, tuples and all."""
     network = fill(FastReidNetwork(ResidualTrunk(UNPADDED), EmbeddingHead(512)))
@@ -104,6 +127,41 @@ def test_settings_beside_the_file_win_over_the_project(tmp_path: Path) -> None:
     assert facts["height"].evidence == "input.size_test in config.yaml"
     assert (facts["last_stride"].value, facts["mean"].value) == (2, [0.5, 0.5, 0.5])
     assert (facts["std"].source, facts["std"].value) == ("convention", [0.229, 0.224, 0.225])
+
+
+def transformer(size: tuple[int, int]) -> dict[str, Tensor]:
+    options = replace(VIT, size=size, stride=(16, 16), sides=0)
+    state = fill(TransReid(options)).state_dict()
+    return {**state, "classifier.weight": torch.randn(5, 64)}
+
+
+def test_a_transformer_is_of_the_size_that_is_given_or_saved(tmp_path: Path) -> None:
+    file = tmp_path / "transformer.pth"
+    torch.save(transformer((384, 128)), file)
+    recognised, tensors = recognise(file, Given(pixels={"height": 384}))
+    assert network_of(recognised, tensors).image_size == (384, 128)
+    with pytest.raises(ModelError, match=r"256 x 128 pixels at no stride.*pixels\.height=384 pixels\.width=128"):
+        recognise(file)
+    (tmp_path / "config.yaml").write_text("INPUT:\n  SIZE_TEST: [384, 128]\n")
+    recognised, tensors = recognise(file)
+    assert network_of(recognised, tensors).image_size == (384, 128)
+
+
+def test_a_transformer_of_vehicles_asks_for_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "vehicles.pth"
+    torch.save(transformer((256, 256)), file)
+    with pytest.raises(ModelError, match=r"of TransReID, whose.*at no stride.*pixels\.height=256 pixels\.width=256"):
+        recognise(file)
+    recognised, tensors = recognise(file, Given(pixels={"height": 256, "width": 256}))
+    assert network_of(recognised, tensors).image_size == (256, 256)
+
+
+def test_gem_of_fast_reid_has_two_sizes_that_are_asked_for(tmp_path: Path) -> None:
+    torch.save({"model": state_of("fast-reid reduced")}, tmp_path / "model.pth")
+    with pytest.raises(ModelError, match=r"give pixels\.height=256 pixels\.width=128, or pixels\.height=384"):
+        recognise(tmp_path / "model.pth")
+    for height in (256, 384):
+        assert recognise(tmp_path / "model.pth", Given(pixels={"height": height}))[0].facts["height"].value == height
 
 
 NAMES = Path(__file__).parents[1] / "authors" / "names"
@@ -121,7 +179,8 @@ def test_names_and_shapes_of_the_authors_own_networks_are_recognised_whole(kind:
         with pytest.raises(ModelError, match="which takes the camera of each image"):
             recognise(tmp_path / "model.pth")
         return
-    recognised, _ = recognise(tmp_path / "model.pth")
+    has_two_sizes = "net.heads.pool_layer.p" in state
+    recognised, _ = recognise(tmp_path / "model.pth", Given(pixels={"height": 384} if has_two_sizes else {}))
     assert str(recognised.facts["project"].value).startswith(kept["project"].partition(" ")[0])
     used = {name for names in recognised.blueprint.tensors.values() for name in names}
     assert used | set(recognised.left_out) == set(state)

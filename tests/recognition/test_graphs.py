@@ -110,3 +110,18 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LookalikeError, match=r"no such file: give the path of an \.onnx or \.xml file"):
         Model.from_checkpoint(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("given", [{"last_stride": 1}, {"embedding_size": 8}, {"bn_neck": True}, {"pooling": "gem"}])
+def test_a_graph_takes_nothing_that_is_said_of_its_layers(given: dict[str, object], file: Path) -> None:
+    with pytest.raises(LookalikeError, match=rf"model\.{next(iter(given))}=\w+: recognised a graph.*leave it out"):
+        Model.from_checkpoint(file, model={**IMAGENET, **given})
+
+
+def test_borders_and_the_shorter_side_reach_the_pixels(file: Path) -> None:
+    for one, other in (
+        ({"resize": "pad", "border": 0}, {"resize": "pad", "border": 255}),
+        ({"resize": "crop"}, {"resize": "crop", "shorter_side": 60}),
+    ):
+        first, second = (Model.from_checkpoint(file, model=IMAGENET, pixels=said) for said in (one, other))
+        assert np.abs(first.embed(picture()) - second.embed(picture())).max() > 1e-4

@@ -68,6 +68,15 @@ def test_what_a_project_has_settled_cannot_be_given(tmp_path: Path) -> None:
     assert facts(state, tmp_path).facts["project"].value == "lookalike"
 
 
+def test_names_alone_are_none_of_ours(tmp_path: Path) -> None:
+    """Anybody's networks have `backbone.*` and `head.*`, which may be a classifier."""
+    state = {**tensors_of("resnet18", "backbone."), "head.weight": blank((64, 512)), "head.bias": blank((64,))}
+    with pytest.raises(ModelError, match=r"head \(64 x 512\) may be its head or a classifier.*embedding_size=64 if"):
+        facts(state, tmp_path)
+    assert "project" not in facts(state, tmp_path, model={"embedding_size": 64}).facts
+    assert facts({"lookalike": {}, "state_dict": state}, tmp_path).facts["project"].value == "lookalike"
+
+
 def test_the_given_backbone_settles_what_the_tensors_do_not(tmp_path: Path) -> None:
     state = tensors_of("efficientnet_b0")
     for name in ("efficientnet_b0", "tf_efficientnet_b0"):
@@ -91,10 +100,21 @@ def test_other_weights_are_named_and_can_be_chosen(tmp_path: Path) -> None:
     assert (chosen.facts["weights"].value, chosen.facts["weights"].source) == ("state_dict_ema", "given")
 
 
-def test_a_teacher_in_the_same_dict_is_another_set(tmp_path: Path) -> None:
-    recognised = facts({**tensors_of("resnet18", "student."), **tensors_of("resnet18", "teacher.")}, tmp_path)
-    assert recognised.facts["architecture"].evidence == "100 tensors under student"
-    assert recognised.other_weights == ["teacher"]
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_student_and_a_teacher_are_asked_for(nested: bool, tmp_path: Path) -> None:
+    names = ("student", "teacher")
+    content: Any = (
+        {name: tensors_of("resnet18") for name in names}
+        if nested
+        else {**tensors_of("resnet18", "student."), **tensors_of("resnet18", "teacher.")}
+    )
+    with pytest.raises(ModelError, match=r"give ckpt_key=student or ckpt_key=teacher"):
+        facts(content, tmp_path)
+    for name in names:
+        assert facts(content, tmp_path, key=name).facts["weights"].value == name
+
+
+def test_one_of_several_networks_can_be_chosen(tmp_path: Path) -> None:
     assert facts({**tensors_of("resnet18", "a."), **tensors_of("resnet18", "b.")}, tmp_path, key="b").blueprint
 
 

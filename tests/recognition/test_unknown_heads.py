@@ -52,6 +52,17 @@ def test_a_layer_that_may_be_either_is_asked_for_and_settled_by_a_size() -> None
     assert read(layer("fc", 8), None).left_out == ["fc.weight", "fc.bias"]
 
 
+def test_the_side_of_a_loss_that_counts_classes_is_no_width() -> None:
+    before = read(layer("net.fc", 30) | {"loss.weight": torch.ones(40, W)})
+    assert (before.layers, before.doubtful) == ([], None)
+    assert before.left_out == ["loss.weight", "net.fc.weight", "net.fc.bias"]
+    for shape in ((30, W), (W, 30)):  # 30 classes and no head, or a head of 30 and W classes
+        either = read(layer("net.fc", 30) | {"arcface.weight": torch.ones(shape)})
+        assert (either.layers, either.doubtful) == ([], ("net.fc", 30))
+    named = read(layer("net.fc", 30) | layer("net.embedding", 8) | {"arcface.weight": torch.ones(30, 8)})
+    assert [part.stem for part in named.layers] != ["net.fc"]
+
+
 def test_a_neck_can_be_left_out() -> None:
     assert [part.kind for part in read(norm("bottleneck"), neck=None).layers] == ["batch norm"]
     assert not read(norm("bottleneck"), neck=False).layers

@@ -2,10 +2,13 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from lookalike.errors import ModelError
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.conventions.convention import Convention
 from lookalike.recognition.contents import Contents
@@ -23,6 +26,7 @@ _LEFT_OUT = {
     "IBN-Net": r"fc\.\w+",
     "CLIP-ReID": rf"{_BASELINE}|text_encoder\..*|prompt_learner\..*",
 }
+_SIZES = ((256, 128), (384, 128), (256, 256), (384, 384))  # that these projects' configurations have
 _Names = dict[str, tuple[str, ...]]
 _SETTINGS: dict[str, _Names] = {
     "fast-reid": {
@@ -57,6 +61,8 @@ class Authors:
         unexplained: Names in the file that nothing is known of.
         kind: What the network is, in words.
         last_stride: Of a ResNet, as the project has it.
+        takes: Settings of the model that it can be given: `last_stride` of a ResNet, `bn_neck` where both sides of its
+            batch norm are tested.
         settings: Name of a fact -> names of the project's settings that say otherwise.
         shown_by: What in the file tells the project.
     """
@@ -69,16 +75,54 @@ class Authors:
     unexplained: list[str]
     kind: str
     last_stride: int | None
+    takes: tuple[str, ...]
     settings: _Names
     shown_by: str
 
 
-def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Authors | None:
+def size_of(contents: Contents, pixels: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of the images, given or saved, and 256 x 128 where nothing is said, as transformers here have.
+
+    Args:
+        contents: Of the checkpoint.
+        pixels: Given settings.
+    """
+    saved = contents.setting("input.size_test")
+    usual: list[Any] = list(saved[0]) if saved and isinstance(saved[0], list | tuple) else []
+    if len(usual) != 2 or not all(isinstance(side, int) and side > 0 for side in usual):
+        usual = list(_SIZES[0])
+    height, width = pixels.get("height") or usual[0], pixels.get("width") or usual[1]
+    return height, width
+
+
+def _refuse_size(contents: Contents, shapes: dict[str, tuple[int, ...]], size: tuple[int, int]) -> None:
+    """Says of a transformer of known authors that it is for images of another size.
+
+    Raises:
+        ModelError: It is one.
+    """
+    if not any(name.endswith(("pos_embed", "positional_embedding")) for name in shapes):
+        return
+    for height, width in _SIZES:
+        with torch.device("meta"):
+            there = assembled(shapes, (height, width))
+        if there is not None:
+            raise ModelError(
+                f"{contents.file}: recognised a transformer of {there.convention.project}, whose position embeddings "
+                f"fit images of {size[0]} x {size[1]} pixels at no stride between patches: give pixels.height and "
+                f"pixels.width as in its training, such as pixels.height={height} pixels.width={width}"
+            )
+
+
+def find_authors(contents: Contents, size: tuple[int, int] = (256, 128)) -> Authors | None:
     """The network of a project whose names and shapes are in a file, None where there is none.
 
     Args:
         contents: Of the checkpoint.
-        size: Height and width that were given.
+        size: Height and width of the images.
+
+    Raises:
+        ModelError: It is a transformer for images of another size.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in contents.tensors.items()}
     for start in _starts(list(shapes)):
@@ -93,6 +137,8 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
         names = tuple(name for name in there.network.state_dict() if f"{wrapper}{name}" in shapes)
         used = {f"{wrapper}{name}" for name in names}
         behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(wrapper))} - used
+        stride, both = _last_stride(there.network), getattr(there.network, "taken", "") in ("before", "after")
+        takes = (*(("last_stride",) if stride is not None else ()), *(("bn_neck",) if both else ()))
         return Authors(
             project,
             there.convention,
@@ -101,10 +147,13 @@ def find_authors(contents: Contents, size: tuple[int, int] | None = None) -> Aut
             [name for name in shapes if name in behind],
             [name for name in shapes if name not in behind | used],
             _kind(there.network),
-            _last_stride(there.network),
+            stride,
+            takes,
             _SETTINGS.get(there.convention.project, _SETTINGS.get(project, _OF_BASELINES)),
             shown,
         )
+    for start in _starts(list(shapes)):
+        _refuse_size(contents, {name: shape for name, shape in shapes.items() if name.startswith(start)}, size)
     return None
 
 
@@ -163,5 +212,7 @@ def _residual(options: object) -> str:
 def _last_stride(network: torch.nn.Module) -> int | None:
     if pool := tail_pool(network):
         return pool.stride if isinstance(pool.stride, int) else pool.stride[0]
-    strides = [own_last_stride(part) for part in network.modules() if hasattr(part, "layer4")]
+    trunks = [part for part in network.modules() if hasattr(part, "layer4")]
+    # CLIP's attention has a position for each place of the last features, so that its stride is settled.
+    strides = [own_last_stride(part) for part in trunks if not hasattr(part, "attnpool")]
     return strides[0] if strides else None

@@ -18,6 +18,7 @@ from lookalike.inference.bundle import fingerprint_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork, save_graph
 from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
+from lookalike.recognition.refusals import refuse_given
 from lookalike.settings.check import check
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
 
@@ -116,6 +117,7 @@ def graph_facts(file: Path, graph: Graph, model: Mapping[str, Any], pixels: Mapp
     Raises:
         ModelError: Something that no graph says was not given.
     """
+    refuse_given(file, "a graph", model, ("embedding_size", "pooling", "bn_neck", "last_stride", "backbone"))
     facts = {"architecture": Fact(f"a graph of {len(graph.model.get_ops())} operations", "shapes", file.suffix)}
     for name, side in (("height", graph.height), ("width", graph.width)):
         given = pixels.get(name)
@@ -128,6 +130,11 @@ def graph_facts(file: Path, graph: Graph, model: Mapping[str, Any], pixels: Mapp
     for name, value in usual.items():
         given = pixels.get(name)
         facts[name] = Fact(given if given is not None else value, "given" if given is not None else "convention", "")
+    facts |= {
+        name: Fact(pixels[name], "given", f"pixels.{name}")
+        for name in ("shorter_side", "border")
+        if pixels.get(name) is not None
+    }
     for name, value in (("mean", [0.0] * 3), ("std", [1.0] * 3)):
         given = model.get(name)
         if given is None and not graph.takes_bytes:
@@ -199,7 +206,7 @@ def restore_graph(
     said = check(CheckpointModel, dict(model)), check(CheckpointPixels, dict(pixels))
     graph = read_graph(file, key)
     recognised = graph_facts(file, graph, said[0].model_dump(), said[1].model_dump())
-    names = ("height", "width", "resize", "interpolation", "antialias")
-    read_as = PixelSettings.of({name: recognised.facts[name].value for name in names})
+    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
+    read_as = PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
     encoder = graph_encoder(file, graph, recognised, read_as, folder)
     return encoder, {f"model.{name}": recognised.facts[name].value for name in ("mean", "std")}

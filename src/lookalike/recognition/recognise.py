@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lookalike.errors import ModelError, one_line
 from lookalike.models.foreign_names import first_names
-from lookalike.recognition.authors import Authors, find_authors
+from lookalike.recognition.authors import Authors, find_authors, size_of
 from lookalike.recognition.backbones import Match, find_backbones
 from lookalike.recognition.catalogue import unfilled
 from lookalike.recognition.contents import Contents, read_contents
@@ -29,7 +29,9 @@ from lookalike.recognition.refusals import (
     refuse_scales,
     refuse_several,
     refuse_stride,
+    refuse_student,
     refuse_ties,
+    refuse_two_sizes,
     refuse_unexplained,
     refuse_unknown,
 )
@@ -82,14 +84,16 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
             settle the rest.
     """
     contents = read_contents(file, given.key)
+    if given.key is None and contents.key.rpartition(".")[2] == "student":
+        refuse_student(contents, contents.others)
     if other := embedder_beside(file):
         more = {f"embedder.{name}": tensor for name, tensor in read_contents(other).tensors.items()}
         contents = replace(contents, tensors={**contents.tensors, **more})
     refuse_foreign_tensors(contents)
     project, shown = project_of(contents)
-    size = (given.pixels.get("height"), given.pixels.get("width"))
-    authors = find_authors(contents, size if None not in size else None) if not shown else None  # type: ignore[arg-type]
-    if authors is not None and given.model.get("backbone") is None:
+    by_name = shown or given.model.get("backbone") is not None
+    authors = None if by_name else find_authors(contents, size_of(contents, given.pixels))
+    if authors is not None:
         return _of_authors(contents, authors, given), contents.tensors
     return _of_timm(contents, project, shown, given), contents.tensors
 
@@ -98,7 +102,8 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     """A network of `models.networks`."""
     refuse_unexplained(contents, f"{authors.kind} of {authors.project}", authors.unexplained)
     refuse_cameras(contents, authors.kind, authors.names)
-    refuse_given(contents, f"{authors.kind} of {authors.project}", given.model, ("embedding_size", "pooling"))
+    settled = [name for name in ("embedding_size", "pooling", "bn_neck", "last_stride") if name not in authors.takes]
+    refuse_given(contents.file, f"{authors.kind} of {authors.project}", given.model, settled)
     convention = authors.convention
     cited = f"{convention.project} {convention.version}"
     usual: dict[str, tuple[Value, str]] = {
@@ -117,12 +122,18 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     if given.model.get("bn_neck") is not None:
         taken = "after" if given.model["bn_neck"] else "before"
         facts["taken"] = Fact(f"{taken} the batch norm", "given", "model.bn_neck")
-    elif (saved := contents.setting(*authors.settings.get("taken", ("-",)))) and saved[0] in ("before", "after"):
+    elif (
+        "bn_neck" in authors.takes
+        and (saved := contents.setting(*authors.settings.get("taken", ("-",))))
+        and saved[0] in ("before", "after")
+    ):
         taken = str(saved[0])
         facts["taken"] = Fact(f"{taken} the batch norm", "saved settings", saved[1])
     else:
         facts["taken"] = Fact(*_typed(usual["taken"]))
     facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
+    if any(name.endswith("heads.pool_layer.p") for name in authors.names):
+        refuse_two_sizes(contents, f"{authors.kind} of {authors.project}", facts["height"])
     hints = {name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out}
     blueprint = Blueprint(
         authors.kind,
@@ -150,7 +161,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     wrapper = project.wrapper_of(match.view.prefix)
     size = given.model.get("embedding_size", "auto")
     if project.steps is not None:
-        refuse_given(contents, f"a network of {project.name}", given.model, ("embedding_size", "bn_neck"))
+        refuse_given(contents.file, f"a network of {project.name}", given.model, ("embedding_size", "bn_neck"))
         head = read_head(project, contents, rest, wrapper, width)
     else:
         behind = [name for name in rest if not re.fullmatch(project.left_out, name.removeprefix(match.view.prefix))]
@@ -219,6 +230,8 @@ def _chosen(contents: Contents, project: Project, given: Given) -> tuple[Match, 
     matches, near = find_backbones(shapes)
     if not matches:
         refuse_unknown(contents, near)
+    if given.key is None and any("student" in match.view.prefix.split(".") for match in matches):
+        refuse_student(contents, [match.view.prefix.rstrip(".") for match in matches])
     own = [match for match in matches if not _COPIES.search(match.view.prefix)] or matches
     copies = [match.view.prefix.rstrip(".") for match in matches if match not in own]
     if len(own) > 1:

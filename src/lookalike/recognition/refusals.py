@@ -1,8 +1,9 @@
 """What is said of a file that is not recognised as a whole: what of it is, what is not, and what would settle it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lookalike.errors import ModelError
@@ -11,7 +12,7 @@ from lookalike.models.foreign_names import first_names
 from lookalike.recognition.backbones import Match, Near, shown
 from lookalike.recognition.catalogue import outline, unfilled
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.facts import Fact
+from lookalike.recognition.facts import Fact, printed
 from lookalike.recognition.heads import Head
 
 _RARE = re.compile(r"blur|aa\d|aa_|pruned|^flexivit")  # forms that hardly anybody trains, beside one that many do
@@ -79,6 +80,24 @@ def refuse_several(contents: Contents, matches: list[Match]) -> NoReturn:
         f"{contents.file}: several networks in it: {', '.join(listed[:6])}: say which embeds: "
         f"{' or '.join(f'ckpt_key={key}' for key in keys[:6])}"
     )
+
+
+def refuse_student(contents: Contents, places: list[str]) -> None:
+    """Asks which of a student and its teacher embeds: projects differ.
+
+    Args:
+        contents: Of the checkpoint.
+        places: Of sets of weights beside it.
+
+    Raises:
+        ModelError: There is a teacher.
+    """
+    if teacher := next((place for place in places if place.rpartition(".")[2] == "teacher"), ""):
+        student = contents.key or teacher.removesuffix("teacher") + "student"
+        raise ModelError(
+            f"{contents.file}: a student and a teacher in it, and projects differ in which of them embeds: give "
+            f"ckpt_key={student} or ckpt_key={teacher}"
+        )
 
 
 def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: tuple[Any, str] | None) -> Match:
@@ -163,14 +182,14 @@ def refuse_cameras(contents: Contents, network: str, names: tuple[str, ...]) -> 
         )
 
 
-def refuse_given(contents: Contents, network: str, model: Mapping[str, Any], names: tuple[str, ...]) -> None:
+def refuse_given(file: Path, network: str, model: Mapping[str, Any], names: Iterable[str]) -> None:
     """Refuses what a person says of a network whose parts its project has settled.
 
     Args:
-        contents: Of the checkpoint.
+        file: The checkpoint.
         network: What was recognised.
         model: Given settings.
-        names: Those that are settled.
+        names: Those that it does not take.
 
     Raises:
         ModelError: One of them was given.
@@ -179,8 +198,8 @@ def refuse_given(contents: Contents, network: str, model: Mapping[str, Any], nam
         value = model.get(name, "auto")
         if value != "auto" and (value is not None or name == "embedding_size"):
             raise ModelError(
-                f"{contents.file}: model.{name}={'null' if value is None else value}: recognised {network}, whose head "
-                "is all in the file: leave it out"
+                f"{file}: model.{name}={printed(value)}: recognised {network}, whose head is all in the file: leave it "
+                "out"
             )
 
 
@@ -225,6 +244,25 @@ def refuse_scales(contents: Contents, match: Match, mean: Fact) -> None:
         raise ModelError(
             f"{contents.file}: recognised {match.architecture}, but the file does not say how its pixels were scaled: "
             f"give {', or '.join(choices)}"
+        )
+
+
+def refuse_two_sizes(contents: Contents, network: str, height: Fact) -> None:
+    """Asks for the size of fast-reid's networks with GeM, where nothing says it.
+
+    Args:
+        contents: Of the checkpoint.
+        network: What was recognised.
+        height: Of the images.
+
+    Raises:
+        ModelError: It is neither given nor saved.
+    """
+    if height.source == "convention":
+        raise ModelError(
+            f"{contents.file}: recognised {network} with GeM, which AGW's configurations have for 256 x 128 pixels and "
+            "SBS's for 384 x 128, with the same tensors: give pixels.height=256 pixels.width=128, or pixels.height=384 "
+            "pixels.width=128, or put its config.yaml beside the file"
         )
 
 

@@ -2,7 +2,9 @@
 
 A linear layer may be the head (its output is the embedding) or a classifier (its output are classes). It is the head
 where it is named so, where something else acts on what it gives, or where a person says so; it is a classifier where it
-is named so, or has ImageNet's classes. Else it is asked for.
+is named so, where a loss acts on what stands before it, or where it has ImageNet's classes. Else it is asked for.
+
+A loss has a matrix of classes x width, either side first: the side that is some layer's width is that which it takes.
 
 Letters in shapes: D embedding, W width of what the pooling gives.
 """
@@ -40,7 +42,7 @@ def read_unknown_head(
     head.left_out += [name for name in rest if of_a_loss(name)]
     others = [name for name in rest if name not in head.left_out and name != head.power]
     _add_projection(head, tensors, others, size)
-    acted_on = {side for name in head.left_out if tensors[name].ndim == 2 for side in tensors[name].shape}
+    acted_on = [tuple(tensors[name].shape) for name in head.left_out if tensors[name].ndim == 2]
     waiting = list(dict.fromkeys(name.rpartition(".")[0] for name in others))  # in the file's order
     sorter = _Sorter(head, tensors, size, neck, acted_on)
     while stem := next((stem for stem in waiting if sorter.enters(stem)), None):
@@ -66,7 +68,12 @@ class _Sorter:
     """Takes one layer after the other whose input is what stands before it."""
 
     def __init__(
-        self, head: Head, tensors: dict[str, Tensor], size: int | str | None, neck: bool | None, acted_on: set[int]
+        self,
+        head: Head,
+        tensors: dict[str, Tensor],
+        size: int | str | None,
+        neck: bool | None,
+        acted_on: list[tuple[int, ...]],
     ) -> None:
         self.head, self.tensors, self.size, self.neck, self.acted_on = head, tensors, size, neck, acted_on
 
@@ -99,7 +106,7 @@ class _Sorter:
         elif self._is_head(stem, leaving, waiting):
             head.layers.append(Layer(kind, stem, leaving, has_bias))
             head.width = leaving
-        elif self.size is None or _is_classes(stem, leaving):
+        elif self.size is None or _is_classes(stem, leaving) or self._loss_acts_before(leaving):
             head.left_out += self.names(stem)
         else:
             head.doubtful = (stem, leaving)
@@ -110,7 +117,18 @@ class _Sorter:
             return leaving == self.size
         kinds = [other for other in waiting if kind_of(self.tensors, other)]
         follows = leaving != self.head.width and any(sides(self.tensors, other)[0] == leaving for other in kinds)
-        return bool(_HEADS.search(stem)) or leaving in self.acted_on or follows
+        return bool(_HEADS.search(stem)) or follows or self._loss_acts_on(leaving, kinds)
+
+    def _loss_acts_on(self, leaving: int, waiting: list[str]) -> bool:
+        """Whether a loss takes what a layer gives: its other side, which counts classes, is then no layer's width."""
+        other_widths = {self.head.width, *(sides(self.tensors, other)[1] for other in waiting)} - {leaving}
+        matrices = [shape for shape in self.acted_on if leaving in shape]
+        return bool(matrices) and not any(other_widths & set(shape) for shape in matrices)
+
+    def _loss_acts_before(self, leaving: int) -> bool:
+        """Whether a loss takes what stands before a layer, and nothing of what it gives."""
+        width = self.head.width
+        return leaving != width and any(width in shape and leaving not in shape for shape in self.acted_on)
 
 
 def sides(tensors: dict[str, Tensor], stem: str) -> tuple[int, int]:

@@ -1,4 +1,5 @@
 import io
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +29,13 @@ OSNET = OmniScaleOptions((16, 64, 96, 128), "ain", 32)
 VIT = TransformerOptions(size=(64, 32), stride=(12, 12), width=64, depth=2, heads=1, sides=3)
 CLIP = ClipOptions((64, 32), 16, 16, 64, 2, projection=24)
 CLASSES = {"classifier.weight": (5, 9), "classifier.bias": (5,)}
+STRIPES = {**{f"classifier.{number}.weight": (5, 8) for number in range(2)}, "conv5.layers.0.weight": (8, 512, 1, 1)}
 BLOCK_OF_PARTS = {f"classifier{number}.add_block.0.weight": (8, 512) for number in range(2)}
 NETWORKS = {
     "torchreid": (PooledResidual(TINY), CLASSES),
     "torchreid with fc": (PooledResidual(ONE, 24), CLASSES),
     "torchreid osnet": (OmniScaleNetwork(OSNET), CLASSES),
-    "torchreid pcb": (StripedResidual(ONE, 2), {f"classifier.{number}.weight": (5, 8) for number in range(2)}),
+    "torchreid pcb": (StripedResidual(ONE, 2), STRIPES),
     "fast-reid": (FastReidNetwork(ResidualTrunk(UNPADDED), EmbeddingHead(512)), {"heads.weight": (5, 512)}),
     "fast-reid reduced": (
         FastReidNetwork(ResidualTrunk(UNPADDED), EmbeddingHead(512, "GeneralizedMeanPoolingP", 24)),
@@ -86,6 +88,52 @@ def test_what_is_missing_or_of_another_shape_is_no_such_network() -> None:
     assert assembled({"weight": (3, 3)}) is None
     plain = shapes_of(PooledResidual(TINY))
     assert assembled(plain) is None  # a bare ResNet is anybody's
+
+
+LINEAR = {"weight": (24, 512), "bias": (24,)}
+NORM = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (24,))
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        {"classifier.1.weight": (9, 512), "classifier.1.bias": (9,)},  # Sequential(Dropout, Linear)
+        {"classifier.0.weight": (9, 512), "classifier.1.weight": (9, 9)},
+        {name: shape for name, shape in STRIPES.items() if not name.startswith("classifier.0")},
+        {**STRIPES, "classifier.1.weight": (9,)},
+        {f"fc.0.{name}": shape for name, shape in LINEAR.items()} | {f"fc.1.{name}": (24,) for name in NORM},
+        {f"fc.0.{name}": shape for name, shape in LINEAR.items()},
+    ],
+)
+def test_a_resnet_with_a_head_of_its_own_is_none_of_torchreids(behind: dict[str, tuple[int, ...]]) -> None:
+    assert assembled({**shapes_of(PooledResidual(ONE)), **behind}) is None
+
+
+FIRST = ("conv1.weight", "layer1.0.conv2.weight")
+KINDS = ("torchreid", "torchreid osnet", "fast-reid vit", "reid-strong-baseline", "CLIP-ReID", "CLIP-ReID RN50")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_any_part_of_a_network_is_a_network_or_none(name: str) -> None:
+    """Whatever is left out of a file, and whichever shapes are others, nothing fails."""
+    network, behind = NETWORKS[name]
+    shapes = {**shapes_of(network), **behind}
+    chance = random.Random(0)
+    stems = sorted({key.rpartition(".")[0] for key in shapes})
+    first = [key for key in shapes if key.endswith(("proj", "embed", "ding")) or key in FIRST or key[5:] in FIRST]
+    with torch.device("meta"):
+        for _ in range(3):
+            left = set(chance.sample(stems, chance.randrange(1, len(stems) + 1)))
+            assembled({key: shape for key, shape in shapes.items() if key.rpartition(".")[0] in left}, (64, 32))
+        for key in first:
+            assembled({other: shape for other, shape in shapes.items() if other != key}, (64, 32))
+            for other in ((), (0,) * len(shapes[key]), tuple(reversed(shapes[key]))):
+                assembled({**shapes, key: other}, (64, 32))
+
+
+def test_one_tensor_of_clip_alone_is_no_network() -> None:
+    assert assembled({"image_encoder.proj": (64, 24)}) is None
+    assert assembled({"image_encoder.attnpool.c_proj.weight": (24, 64)}) is None
 
 
 def test_old_files_lack_the_count_of_batches() -> None:

@@ -40,6 +40,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 Size = tuple[int, int]
 Made = tuple[nn.Module, Convention] | None
 _STRIDES = (16, 12, 14, 11, 10, 8, 18, 20, 32)  # between patches, those of published configurations first
+_CLASSIFIER = r"classifier\.(\d+)\.weight"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def omni_scale_options(shapes: Shapes) -> OmniScaleOptions | None:
         kind = "ain"
     elif "conv1.bn.running_mean" not in shapes:
         kind = "ibn"
-    linear = shapes.get("fc.0.weight", (512,))[0]
+    linear = (shapes.get("fc.0.weight") or (512,))[0]
     return OmniScaleOptions(tuple(shape[0] for shape in weights), kind, linear)
 
 
@@ -120,7 +121,7 @@ def transformer_options(shapes: Shapes, size: Size) -> TransformerOptions | None
         mlp_ratio=inside[0] / width,
         qkv_bias="blocks.0.attn.qkv.bias" in shapes,
         scale=width**-0.5 if small else None,
-        sides=shapes.get("sie_embed", (0,))[0],
+        sides=(shapes.get("sie_embed") or (0,))[0],
     )
     fits = (replace(base, stride=(step, step)) for step in _STRIDES)
     return next((options for options in fits if options.patches + 1 == places[1]), None)
@@ -149,11 +150,23 @@ def _torchreid(shapes: Shapes, _: Size) -> Made:
     options = residual_options(shapes)
     if options is None:
         return None
-    if parts := {name for name in shapes if re.fullmatch(r"classifier\.\d+\.weight", name)}:
-        return StripedResidual(replace(options, last_stride=1), len(parts)), PCB
-    if "fc.0.weight" in shapes:  # resnet50_fc512, the only one with a linear layer, has stride 1, the others 2
+    if parts := _striped_classifiers(shapes):
+        return StripedResidual(replace(options, last_stride=1), parts), PCB
+    # resnet50_fc512, the only one with a linear layer, has stride 1, the others 2
+    if len(shapes.get("fc.0.weight", ())) == 2 and {"fc.1.running_mean", "classifier.weight"} <= shapes.keys():
         return PooledResidual(replace(options, last_stride=1), shapes["fc.0.weight"][0]), TORCHREID
     return (PooledResidual(options), TORCHREID) if "classifier.weight" in shapes else None
+
+
+def _striped_classifiers(shapes: Shapes) -> int:
+    """How many classifiers PCB has, numbered from 0, beside its convolution to fewer channels; 0 for other networks."""
+    stripes = {int(match[1]): shapes[name] for name in shapes if (match := re.fullmatch(_CLASSIFIER, name))}
+    whole = (
+        len(stripes) > 1
+        and set(stripes) == set(range(len(stripes)))
+        and all(len(shape) == 2 for shape in stripes.values())
+    )
+    return len(stripes) if whole and any(name.startswith("conv5.") for name in shapes) else 0
 
 
 def _ibn_net(shapes: Shapes, _: Size) -> Made:
@@ -219,19 +232,21 @@ def _trans_reid(shapes: Shapes, size: Size) -> Made:
 
 def _clip_reid(shapes: Shapes, size: Size) -> Made:
     inner = _under(shapes, "image_encoder.")
+    patch, positions = inner.get("conv1.weight", ()), inner.get("positional_embedding", ())
     if len(projection := inner.get("proj", ())) == 2:
-        patch, places = inner["conv1.weight"], inner["positional_embedding"][0]
+        if len(patch) != 4 or len(positions) != 2:
+            return None
         depth = len({name.split(".")[2] for name in inner if name.startswith("transformer.resblocks.")})
         base = ClipOptions(size, patch[2], 16, patch[0], depth, projection=projection[1])
         fits = (replace(base, stride=step) for step in _STRIDES)
-        options = next((option for option in fits if option.places + 1 == places), None)
-        sides = shapes.get("cv_embed", (0,))[0]
+        options = next((option for option in fits if option.places + 1 == positions[0]), None)
+        sides = (shapes.get("cv_embed") or (0,))[0]
         return None if options is None else (ClipReid(ClipTransformer(options), sides=sides), CLIP_REID)
-    if "attnpool.c_proj.weight" not in inner:
+    last, projected = inner.get("conv3.weight", ()), inner.get("attnpool.c_proj.weight", ())
+    if len(last) != 4 or len(projected) != 2:
         return None
     counts = tuple(len({n.split(".")[1] for n in inner if n.startswith(f"layer{stage}.")}) for stage in range(1, 5))
-    width, projected = inner["conv3.weight"][0], inner["attnpool.c_proj.weight"][0]
-    tower = ClipResidual(ClipOptions(size, 16, 16, width, layers=counts, projection=projected))
+    tower = ClipResidual(ClipOptions(size, 16, 16, last[0], layers=counts, projection=projected[0]))
     return ClipReid(tower), CLIP_REID_RN50
 
 

@@ -22,7 +22,9 @@ def residual_options(shapes: Shapes, base: ResidualOptions | None = None) -> Res
         return None
     last = counts[0] - 1
     bottleneck = "layer1.0.conv3.weight" in shapes
-    groups = middle[0] // middle[1] if bottleneck and middle[1] else 1
+    if not middle[1] or not stem[0] or middle[0] % middle[1]:
+        return None
+    groups = middle[0] // middle[1] if bottleneck else 1
     mixed = sum(f"layer{stage}.0.bn1.IN.weight" in shapes for stage in range(1, 5))
     non_local = _counts(shapes, r"NL_([1-4])\.(\d+)\.g\.weight")
     inner = next((shape[0] for name, shape in shapes.items() if re.fullmatch(r"NL_\d\.\d+\.g\.weight", name)), 1)
