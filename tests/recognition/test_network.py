@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet
@@ -12,6 +13,7 @@ from foreign_networks import vision
 from lookalike.errors import CheckpointError, ModelError
 from lookalike.models.networks.fast_reid import EmbeddingHead, FastReidNetwork
 from lookalike.models.networks.residual import ResidualOptions, ResidualTrunk
+from lookalike.recognition.facts import Blueprint, Fact, Recognised
 from lookalike.recognition.network import network_of, pixels_of
 from lookalike.recognition.positions import at_size
 from lookalike.recognition.recognise import Given, recognise
@@ -50,6 +52,40 @@ def test_poolings(pooling: str, tmp_path: Path) -> None:
     }[pooling]
     made = embedded(network.state_dict(), tmp_path, pooling=pooling)
     assert torch.allclose(made, nn.functional.normalize(expected, dim=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [
+        ("test_vit", r"test_vit\S* with features \[1, \d+, 64\]"),
+        ("test_convnext", r"test_convnext\S* with head\.norm\.weight, head\.norm\.bias behind its own pooling"),
+        (
+            "mobilenetv4_conv_small_035",
+            r"mobilenetv4\S* with conv_head\.weight, norm_head\.weight behind its own pooling",
+        ),
+    ],
+)
+def test_a_pooling_is_refused_of_networks_that_have_more_than_maps(
+    architecture: str, reason: str, tmp_path: Path
+) -> None:
+    network = timm.create_model(architecture, num_classes=0)
+    names = tuple(name for name in network.state_dict() if not name.endswith("num_batches_tracked"))
+    blueprint = Blueprint(architecture, {name: (name,) for name in names}, pooling="gem")
+    with pytest.raises(ModelError, match=rf"model\.pooling=gem: expected a network whose .* found {reason}"):
+        network_of(recognised_as(blueprint, saved(network.state_dict(), tmp_path)), dict(network.state_dict()))
+
+
+def test_maps_with_channels_last_are_not_pooled(tmp_path: Path) -> None:
+    network = timm.create_model("swin_tiny_patch4_window7_224", num_classes=0)
+    state = {name: value for name, value in network.state_dict().items() if "relative_position_index" not in name}
+    blueprint = Blueprint("swin_tiny_patch4_window7_224", {name: (name,) for name in state}, pooling="max")
+    with pytest.raises(ModelError, match=r"found swin_tiny\S* with features \[1, 7, 7, 768\]"):
+        network_of(recognised_as(blueprint, saved(state, tmp_path), 224), state)
+
+
+def recognised_as(blueprint: Blueprint, file: Path, side: int = 64) -> Recognised:
+    values = {"height": side, "width": side, "mean": [0.5] * 3, "std": [0.5] * 3, "channels": "RGB"}
+    return Recognised(str(file), {name: Fact(value, "given", "") for name, value in values.items()}, blueprint)
 
 
 def test_the_power_of_gem_is_read(tmp_path: Path) -> None:
@@ -98,8 +134,6 @@ def test_pixels_are_those_of_the_facts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("library", ["timm", "transformers"])
 def test_position_embeddings_come_to_another_size(library: str) -> None:
-    from lookalike.recognition.facts import Blueprint
-
     value = torch.linspace(0, 1, 1 + 16).view(1, 17, 1).expand(1, 17, 4)
     made = at_size("backbone.pos_embed", value, torch.zeros(1, 1 + 64, 4), Blueprint("a", {}, library=library))
     assert made.shape == (1, 65, 4)

@@ -36,6 +36,24 @@ def test_the_order_of_sources() -> None:
     assert facts(saved, settings, mean=[0.1] * 3)["mean"].source == "given"
 
 
+@pytest.mark.parametrize(
+    ("names", "mean", "std", "expected"),
+    [
+        ("input.pixel_", [123.675, 116.28, 103.53], [1, 1, 1], ([0.485, 0.456, 0.406], [1 / 255] * 3)),
+        ("input.pixel_", [0, 0, 0], [255, 255, 255], ([0, 0, 0], [1, 1, 1])),
+        ("input.pixel_", [0.485, 0.456, 0.406], [1, 1, 1], ([0.485, 0.456, 0.406], [1, 1, 1])),
+        ("input.pixel_", [0, 0, 0], [1, 1, 1], ([0, 0, 0], [1, 1, 1])),
+        ("model.pixel_", [0, 0, 0], [1, 1, 1], ([0, 0, 0], [1 / 255] * 3)),  # fast-reid's, never of 0..1
+        ("model.pixel_", [0.5, 0.5, 0.5], None, ([0.5 / 255] * 3, None)),
+    ],
+)
+def test_mean_and_std_have_one_unit(names: str, mean: list[float], std: list[float] | None, expected: Any) -> None:
+    settings = {"mean": (f"{names}mean",), "std": (f"{names}std",)}
+    read = facts({f"{names}mean": mean, f"{names}std": std}, settings)
+    assert read["mean"].value == pytest.approx(expected[0], abs=1e-8)
+    assert (read["std"].value if std else None) == (pytest.approx(expected[1], abs=1e-8) if std else None)
+
+
 def test_a_margin_is_in_proportion_and_only_of_a_crop() -> None:
     assert facts()["shorter_side"].value == 256
     assert facts(height=448)["shorter_side"] == Fact(512, "convention", "theirs, in proportion")

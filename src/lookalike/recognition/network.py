@@ -66,7 +66,11 @@ class _Assembly(nn.Module):
             if blueprint.norm_eps is not None and isinstance(part, nn.BatchNorm2d):
                 part.eps = blueprint.norm_eps
         self.own = blueprint.pooling == "own"
+        # Of DeiT, timm averages the tokens of both its classifiers; transformers' DeiTModel has one vector, the first.
+        self.class_token = self.own and blueprint.library == "transformers" and hasattr(self.backbone, "dist_token")
         self.pool = nn.Identity() if self.own else _Pool(blueprint.pooling, blueprint.gem_power)
+        if not self.own:
+            _need_maps(self.backbone, blueprint, size)
         width = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)
         layers: list[nn.Module] = []
         for layer in blueprint.layers:
@@ -75,9 +79,45 @@ class _Assembly(nn.Module):
         self.layers, self.embedding_size = nn.Sequential(*layers), width
 
     def forward(self, pixels: Tensor) -> Tensor:
-        features = self.backbone(pixels) if self.own else self.pool(self.backbone.forward_features(pixels))
+        if self.class_token:
+            features = self.backbone.forward_features(pixels)[:, 0]
+        else:
+            features = self.backbone(pixels) if self.own else self.pool(self.backbone.forward_features(pixels))
         embedding: Tensor = self.layers(features)
         return embedding
+
+
+def _need_maps(backbone: Any, blueprint: Blueprint, size: Size) -> None:
+    """Refuses another pooling than a network's own, where that is not the last thing it does to its feature maps.
+
+    Raises:
+        ModelError: It gives no [B, C, h, w] to pool, or has weights behind its own pooling.
+    """
+    with torch.enable_grad():
+        maps: Tensor = backbone.eval().forward_features(torch.zeros(1, 3, *size))
+    reached = _leaves(maps)
+    behind = [name for name, value in backbone.named_parameters() if id(value) not in reached]
+    if maps.ndim == 4 and maps.shape[1] == backbone.num_features and not behind:
+        return
+    shown = f"{', '.join(behind[:2])} behind its own pooling" if behind else f"features {list(maps.shape)}"
+    raise ModelError(
+        f"model.pooling={blueprint.pooling}: expected a network whose features are [B, C, h, w] and that has no weights "
+        f"behind its pooling, found {blueprint.architecture} with {shown}: its own pooling is the only one: leave it out"
+    )
+
+
+def _leaves(result: Tensor) -> set[int]:
+    """Identities of the parameters that a tensor was computed from."""
+    leaves, seen, ahead = set(), set(), [result.grad_fn]
+    while ahead:
+        step = ahead.pop()
+        if step is None or step in seen:
+            continue
+        seen.add(step)
+        if hasattr(step, "variable"):
+            leaves.add(id(step.variable))
+        ahead += [following for following, _ in step.next_functions]
+    return leaves
 
 
 class RecognisedNetwork(ImageNetwork):

@@ -1,6 +1,7 @@
 """How the project that wrote a checkpoint reads its images: given, saved, or as it does."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lookalike.errors import CheckpointError, one_line
@@ -22,6 +23,7 @@ NAMES = (
     "parts",
 )
 _KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
+_OF_BYTES = {"model.pixel_mean", "model.pixel_std"}  # fast-reid's, always of 0..255 (fastreid/config/defaults.py)
 _SIDES = ("height", "width")
 _SMALLEST, _LARGEST = 8, 4096  # pixels, as in the settings
 
@@ -92,7 +94,8 @@ def timms(architecture: str, config: Mapping[str, Any], cropped: bool = False) -
 
 def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[str, Fact]:
     """What the project's own settings say."""
-    facts = {}
+    facts: dict[str, Fact] = {}
+    scales: dict[str, list[float]] = {}
     for name, names in settings.items():
         stored = contents.setting(*names)
         if not stored:
@@ -102,7 +105,8 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
             for side, pixels in zip(_SIDES, value[-2:], strict=True):
                 facts[side] = Fact(_side(contents, pixels, where), "saved settings", where)
         elif name in ("mean", "std"):
-            facts[name] = Fact(_scale(contents, name, value, where), "saved settings", where)
+            scales[name] = _scale(contents, name, value, where)
+            facts[name] = Fact(scales[name], "saved settings", where)
         elif name in (*_SIDES, "shorter_side"):
             facts[name] = Fact(_side(contents, value, where), "saved settings", where)
         elif name == "crop_pct" and isinstance(value, float | int) and 0.1 < value <= 1 and "height" in facts:
@@ -116,6 +120,10 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
             facts["resize"] = Fact("crop" if value else "stretch", "saved settings", where)
         elif name == "interpolation" and value in _KERNELS.values():
             facts[name] = Fact(str(value), "saved settings", where)
+    of_bytes = any(_OF_BYTES & set(settings[name]) for name in scales)
+    if of_bytes or any(max(parts) > 1 for parts in scales.values()):  # one unit for both: std 1 goes with mean 123.7
+        for name, parts in scales.items():
+            facts[name] = replace(facts[name], value=[round(part / 255, 9) for part in parts])
     return facts
 
 
@@ -134,7 +142,7 @@ def _side(contents: Contents, value: object, where: str) -> int:
 
 
 def _scale(contents: Contents, name: str, value: object, where: str) -> list[float]:
-    """A saved mean or standard deviation of the channels, in 0..1.
+    """A saved mean or standard deviation of the channels, as it stands there.
 
     Raises:
         CheckpointError: It is none.
@@ -145,4 +153,4 @@ def _scale(contents: Contents, name: str, value: object, where: str) -> list[flo
         raise CheckpointError(
             f"{contents.file}: {where} is {one_line(value, 40)}, expected three numbers: give model.{name}"
         )
-    return [round(part / 255, 9) for part in parts] if max(parts) > 1 else [float(part) for part in parts]
+    return [float(part) for part in parts]
