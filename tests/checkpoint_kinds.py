@@ -316,7 +316,7 @@ KINDS |= {
         teacher_and_student,
         stretched(224, 224),
         whole,
-        {"model": {"mean": IMAGENET[0], "std": IMAGENET[1]}},
+        {"model": {"mean": IMAGENET[0], "std": IMAGENET[1]}, "key": "student"},
     ),
     "half precision": Kind("resnet18", "", seeded(_trunk), half, stretched(224, 224), whole, {}),
     "before torch 1.6": Kind("resnet18", "", seeded(_trunk), legacy, stretched(224, 224), whole, {}),
