@@ -15,7 +15,7 @@ class _Plain(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            event = self.get_event()
+            event: yaml.AliasEvent = self.get_event()  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(
                 None, None, f"it repeats *{event.anchor[:40]}, expected each value written out", event.start_mark
             )
