@@ -101,8 +101,9 @@ def _need_maps(backbone: Any, blueprint: Blueprint, size: Size) -> None:
         return
     shown = f"{', '.join(behind[:2])} behind its own pooling" if behind else f"features {list(maps.shape)}"
     raise ModelError(
-        f"model.pooling={blueprint.pooling}: expected a network whose features are [B, C, h, w] and that has no weights "
-        f"behind its pooling, found {blueprint.architecture} with {shown}: its own pooling is the only one: leave it out"
+        f"model.pooling={blueprint.pooling}: expected a network whose features are [B, C, h, w] and that has no "
+        f"weights behind its pooling, found {blueprint.architecture} with {shown}: "
+        "its own pooling is the only one: leave it out"
     )
 
 
