@@ -15,18 +15,14 @@ class _Plain(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.get_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"it repeats *{event.anchor[:40]}, expected each value written out", event.start_mark
-            )
+            alias: yaml.AliasEvent = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"it repeats *{str(alias.anchor)[:40]}, expected each value written out")
         return super().compose_node(parent, index)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         for key, _ in node.value:
             if key.tag == _MERGE:
-                raise yaml.constructor.ConstructorError(
-                    None, None, "it merges with <<, expected each value written out", key.start_mark
-                )
+                raise yaml.YAMLError("it merges with <<, expected each value written out")
         super().flatten_mapping(node)
 
 
