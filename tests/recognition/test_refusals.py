@@ -51,7 +51,7 @@ def program(folder: Path) -> Path:
 
 def with_numbers(name: str, value: float) -> Write:
     def write(folder: Path) -> Path:
-        tensors = tensors_of(SMALL)
+        tensors = {there: tensor.clone() for there, tensor in tensors_of(SMALL).items()}
         tensors[name] = torch.full(tensors[name].shape, value)
         return written(tensors, folder)
 

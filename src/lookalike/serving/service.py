@@ -251,7 +251,9 @@ class Service(Naming):
 
 
 def _counted(counts: dict[str, int], references: References) -> list[dict[str, Any]]:
-    """Labels with their counts, each with the number of its first image."""
+    """Labels with their counts, each with the number of its first image; one that went meanwhile is left out."""
     assert references.numbers is not None, "a gallery numbers its images"
     first = dict(zip(reversed(references.labels), reversed(references.numbers.tolist()), strict=True))
-    return [{"label": label, "images": count, "number": first[label]} for label, count in counts.items()]
+    return [
+        {"label": label, "images": count, "number": first[label]} for label, count in counts.items() if label in first
+    ]

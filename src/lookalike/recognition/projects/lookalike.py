@@ -1,11 +1,15 @@
 """lookalike itself: weights without the settings that its checkpoints hold."""
 
+from lookalike.models.checkpoint_tensors import was_sealed
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.projects.project import Project, Step
 
 
 def _shown_by(contents: Contents) -> str:
-    return "entry lookalike" if "lookalike" in contents.keys else ""  # anybody's networks have backbone.* and head.*
+    if "lookalike" in contents.keys:  # anybody's networks have backbone.* and head.*
+        return "entry lookalike"
+    sealed = contents.file.suffix == ".safetensors" and was_sealed(contents.file)
+    return "its checksum among the metadata" if sealed else ""
 
 
 LOOKALIKE = Project(
