@@ -290,3 +290,10 @@ def test_of_an_unknown_project_the_usual_way_is_taken_and_told(
     said = " ".join(capsys.readouterr().err.split())
     assert "shrunk by area averaging, as the file does not show which project wrote it" in said
     assert "pixels.interpolation=bilinear" in said
+
+
+def test_other_sets_of_weights_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = timm.create_model("test_resnet", num_classes=0)
+    torch.save({"state_dict": network.state_dict(), "state_dict_ema": network.state_dict()}, tmp_path / "both.pth")
+    restore(tmp_path / "both.pth", {}, {"height": 32, "width": 32})
+    assert "; other weights in the file: state_dict_ema (ckpt_key=...)" in capsys.readouterr().err

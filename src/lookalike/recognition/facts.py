@@ -6,6 +6,8 @@ Letters in shapes: B batch, C channels, H height, W width, D embedding.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lookalike.models.foreign_names import first_names
+
 Value = str | int | float | bool | list[float] | None
 Source = Literal["shapes", "saved settings", "convention", "given"]
 Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
@@ -142,6 +144,12 @@ class Recognised:
     left_out: list[str] = field(default_factory=list)
     other_weights: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person is told besides the facts: other sets of weights, and the remarks."""
+        others = [f"other weights in the file: {first_names(self.other_weights)} (ckpt_key=...)"]
+        return [*(others if self.other_weights else []), *self.remarks]
 
     def __str__(self) -> str:
         """One line: what the network is, and how images are read."""

@@ -35,9 +35,7 @@ def page(recognised: Recognised, given: Given) -> list[str]:
     used = sum(map(len, recognised.blueprint.tensors.values()))
     lines.append(f"tensors of the network: {used}, all of them used; layers behind it: {_layers(recognised)}")
     lines.append(f"left out, as they act on the loss alone: {first_names(recognised.left_out) or 'none'}")
-    if recognised.other_weights:
-        lines.append(f"other weights in the file: {first_names(recognised.other_weights)} (ckpt_key=...)")
-    lines += recognised.remarks
+    lines += recognised.notes
     lines += ["", f"to measure it: {command(recognised, given)}"]
     return lines
 

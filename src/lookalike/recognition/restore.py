@@ -140,7 +140,7 @@ def _recognised(file: Path, said: "_Said", key: str | None) -> tuple[ImageNetwor
     """A checkpoint of another project, as the file shows."""
     recognised, tensors = recognise(file, given_of(said.model, said.pixels, key))
     network = network_of(recognised, tensors)
-    say(f"{file}: {'; '.join([str(recognised), *recognised.remarks])}")
+    say(f"{file}: {'; '.join([str(recognised), *recognised.notes])}")
     facts = recognised.facts
     built: dict[str, Any] = {name: facts[name].value for name in ("last_stride", "mean", "std") if name in facts}
     return network, pixels_of(recognised), {**said.model.model_dump(), **built, "backbone": facts["architecture"].value}
