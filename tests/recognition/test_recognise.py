@@ -1,5 +1,6 @@
 """Facts with their sources, what is given wins, and other weights in a file are named."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,19 @@ def test_torch_is_not_asked_to_unpickle(tmp_path: Path, monkeypatch: pytest.Monk
     file = written({"state_dict": RESNET}, tmp_path)
     monkeypatch.setattr(torch, "load", None)
     assert recognise(file)[0].facts["architecture"].value == "resnet18"
+
+
+def test_settings_that_are_an_object_are_said_to_be_unread(tmp_path: Path) -> None:
+    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": Namespace(img_size=288)}
+    assert any("(args) are an object in the file, which is not read" in note for note in remarks_of(state, tmp_path))
+    del state["args"]
+    assert any("nothing in the file says how large its images were" in note for note in remarks_of(state, tmp_path))
+
+
+def test_arch_alone_is_not_timms(tmp_path: Path) -> None:
+    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "best_acc1": 0.7}
+    assert "project" not in recognise(written(state, tmp_path), Given({"embedding_size": None}))[0].facts
+
+
+def remarks_of(state: dict[str, Any], folder: Path) -> list[str]:
+    return recognise(written(state, folder))[0].remarks

@@ -64,7 +64,7 @@ def convention_of(file: Path, pretrained_cfg: Mapping[str, Any]) -> Convention |
         return Convention("torchreid", "bilinear", True, "entry rank1")
     if any("'OVERALL/" in str(name) for name in _dict(entries.get("callbacks"))):
         return Convention("open-metric-learning", "bilinear", False, "checkpoint callback on OVERALL/...")
-    if {"state_dict", "arch"} <= entries.keys() and entries.keys() & {"version", "args"}:
+    if {"state_dict", "arch", "version"} <= entries.keys():
         kernel = pretrained_cfg.get("interpolation")
         if kernel in _OF_TIMM:
             return Convention("timm", kernel, True, "entries arch and version")

@@ -194,7 +194,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     if match.others and match.source == "shapes":
         remarks.append(f"of the same tensors, and rare: {first_names(match.others)} (model.backbone=<name>)")
     if not {"height", "width"} <= project.facts.keys() and facts["height"].source == "convention":
-        remarks.append(_SIZE)
+        remarks.append(_OBJECT if "args" in contents.keys else _SIZE)
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
 
 
@@ -218,6 +218,10 @@ def _shown_sides(match: Match) -> dict[str, tuple[Value, str]]:
     return dict.fromkeys(("height", "width"), (side * patch, where)) if side else {}
 
 
+_OBJECT = (
+    "the settings of its training (args) are an object in the file, which is not read: give pixels.height, "
+    "pixels.width, model.mean and model.std if they were others"
+)
 _SIZE = (
     "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of another "
     "size"

@@ -5,7 +5,7 @@ from lookalike.recognition.projects.project import Project
 
 
 def _shown_by(contents: Contents) -> str:
-    if {"state_dict", "arch"} <= contents.keys and contents.keys & {"version", "args"}:
+    if {"state_dict", "arch", "version"} <= contents.keys:  # torch's ImageNet example has arch, too
         return "entries arch and version"
     if "pretrained_cfg.input_size" in contents.beside.get("config.json", {}):
         return "pretrained_cfg in config.json"
