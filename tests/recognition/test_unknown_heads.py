@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.heads import Head
-from lookalike.recognition.unknown_heads import read_unknown_head, sides
+from lookalike.recognition.heads import Head, sides
+from lookalike.recognition.unknown_heads import read_unknown_head
 
 W = 16
 

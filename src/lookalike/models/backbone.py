@@ -81,6 +81,11 @@ def own_size(backbone: nn.Module) -> Size:
     return int(height), int(width)
 
 
+def width_of(backbone: Any) -> int:
+    """W, how many values a backbone gives before its classifier."""
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)
+
+
 def made_for(backbone: nn.Module) -> Size | None:
     """The size that timm was told when it built this one, None where it was told none."""
     return getattr(backbone, "made_for", None)

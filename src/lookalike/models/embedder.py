@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError, did_you_mean, one_line
 from lookalike.inference.bundle_config import NetworkConfig
-from lookalike.models.backbone import Size, make_backbone, own_size
+from lookalike.models.backbone import Size, make_backbone, own_size, width_of
 from lookalike.models.gem import GeM, use_gem
 from lookalike.models.image_network import ImageNetwork
 from lookalike.models.trunk import SEQUENCES, NotSplitError, Trunk, frozen_parts, frozen_trunk
@@ -102,7 +102,7 @@ class Embedder(ImageNetwork):
     @property
     def head_width(self) -> int:
         """W, the width of the backbone's features."""
-        return int(getattr(self.backbone, "head_hidden_size", self.backbone.num_features))
+        return width_of(self.backbone)
 
     @property
     def trunk_end(self) -> str | None:

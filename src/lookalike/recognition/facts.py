@@ -13,22 +13,23 @@ Source = Literal["shapes", "saved settings", "convention", "given"]
 Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
 Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
 Flip = Literal["none", "sum", "mean", "unit sum"]
+PIXEL_FACTS = (
+    "height",
+    "width",
+    "resize",
+    "shorter_side",
+    "border",
+    "interpolation",
+    "antialias",
+    "mean",
+    "std",
+    "channels",
+    "flip",
+    "parts",
+)
 FACTS = (  # in the order in which they are shown
     *("project", "weights", "architecture", "last_stride", "pooling", "gem_power", "neck", "taken"),
-    *(
-        "height",
-        "width",
-        "resize",
-        "shorter_side",
-        "border",
-        "interpolation",
-        "antialias",
-        "mean",
-        "std",
-        "channels",
-        "flip",
-        "parts",
-    ),
+    *PIXEL_FACTS,
 )
 
 

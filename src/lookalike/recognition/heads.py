@@ -13,7 +13,7 @@ from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Kind, Layer
 from lookalike.recognition.projects.project import Project, Step
 
-_PARTS = ("weight", "bias", "running_mean", "running_var")
+PARTS = ("weight", "bias", "running_mean", "running_var")
 _POWER = re.compile(r"(^|\.)(p|power)$")
 _POOLS = re.compile(r"pool|gem", re.IGNORECASE)
 
@@ -87,15 +87,14 @@ def gem_power(tensors: dict[str, Tensor], rest: list[str]) -> str:
 
 def _add(head: Head, tensors: dict[str, Tensor], stem: str, step: Step) -> set[str]:
     """Adds a layer and what follows it; returns the names of its tensors."""
-    names = {part: f"{stem}.{part}" for part in _PARTS if f"{stem}.{part}" in tensors}
+    names = {part: f"{stem}.{part}" for part in PARTS if f"{stem}.{part}" in tensors}
     kind = kind_of(tensors, stem)
     if kind is None:
         return set()
-    weight = tensors[names.get("weight", names.get("running_mean", ""))]
-    entering = weight.shape[1] if kind != "batch norm" else weight.shape[0]
+    entering, leaving = sides(tensors, stem)
     if entering != head.width and not head.problem:
         head.problem = f"{stem} takes {entering} values, what stands before it gives {head.width}"
-    head.width = int(weight.shape[0])
+    head.width = leaving
     head.layers.append(Layer(kind, stem, head.width, "bias" in names))
     if kind in step.behind:
         head.layers.append(Layer(step.behind[kind]))
@@ -117,6 +116,20 @@ def kind_of(tensors: dict[str, Tensor], stem: str) -> Kind | None:
     if weight.ndim == 2:
         return "linear"
     return "convolution" if weight.ndim == 4 and tuple(weight.shape[2:]) == (1, 1) else None
+
+
+def sides(tensors: dict[str, Tensor], stem: str) -> tuple[int, int]:
+    """How many values a layer takes and gives.
+
+    Args:
+        tensors: Of the file.
+        stem: Of the layer's names.
+    """
+    if f"{stem}.running_mean" in tensors:
+        width = int(tensors[f"{stem}.running_mean"].shape[0])
+        return width, width
+    shape = tensors[f"{stem}.weight"].shape
+    return int(shape[1]), int(shape[0])
 
 
 def naturally(text: str) -> list[tuple[int, str]]:

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError
-from lookalike.models.backbone import Size, make_backbone
+from lookalike.models.backbone import Size, make_backbone, width_of
 from lookalike.models.gem import GeM
 from lookalike.models.image_network import ImageNetwork
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
+from lookalike.recognition.heads import PARTS
 from lookalike.recognition.positions import at_size
 from lookalike.recognition.room import need_room_in_the_file
 from lookalike.recognition.surgery import set_last_stride
 
-_PARTS = ("weight", "bias", "running_mean", "running_var")
 _FLOAT = 4  # bytes of a number in the network
 
 
@@ -71,7 +71,7 @@ class _Assembly(nn.Module):
         self.pool = nn.Identity() if self.own else _Pool(blueprint.pooling, blueprint.gem_power)
         if not self.own:
             _need_maps(self, blueprint, size)
-        width = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)
+        width = width_of(self.backbone)
         layers: list[nn.Module] = []
         for layer in blueprint.layers:
             layers.append(_made(layer, width))
@@ -220,7 +220,7 @@ def _numbers(fact: Fact) -> list[float]:
 
 def _parts(layer: Layer, tensors: dict[str, Tensor]) -> list[str]:
     """What a layer has in the file, behind its stem."""
-    return [part for part in _PARTS if layer.stem and f"{layer.stem}.{part}" in tensors]
+    return [part for part in PARTS if layer.stem and f"{layer.stem}.{part}" in tensors]
 
 
 def _used(blueprint: Blueprint, tensors: dict[str, Tensor]) -> list[str]:

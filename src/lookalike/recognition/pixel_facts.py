@@ -6,22 +6,8 @@ from typing import Any
 
 from lookalike.errors import CheckpointError, one_line
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.facts import Fact, Value
+from lookalike.recognition.facts import PIXEL_FACTS, Fact, Value
 
-NAMES = (
-    "height",
-    "width",
-    "resize",
-    "shorter_side",
-    "border",
-    "interpolation",
-    "antialias",
-    "mean",
-    "std",
-    "channels",
-    "flip",
-    "parts",
-)
 _KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
 _OF_BYTES = {"model.pixel_mean", "model.pixel_std"}  # fast-reid's, always of 0..255 (fastreid/config/defaults.py)
 _SIDES = ("height", "width")
@@ -46,7 +32,7 @@ def pixel_facts(
     """
     facts = {}
     saved = _saved(contents, settings)
-    for name in NAMES:
+    for name in PIXEL_FACTS:
         group = "model" if name in ("mean", "std") else "pixels"
         given = (model if group == "model" else pixels).get(name)
         if given is not None:

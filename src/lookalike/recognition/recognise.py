@@ -10,6 +10,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from lookalike.errors import ModelError, one_line
+from lookalike.models.backbone import width_of
 from lookalike.models.foreign_names import first_names
 from lookalike.recognition.authors import Authors, find_authors, size_of
 from lookalike.recognition.backbones import Match, find_backbones
@@ -156,7 +157,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     network = unfilled(match.architecture)
     if given.model.get("last_stride") is not None and own_last_stride(network) is None:
         refuse_stride(contents, match)
-    width = int(getattr(network, "head_hidden_size", None) or network.num_features)  # type: ignore[arg-type]
+    width = width_of(network)
     rest = [name for name in contents.tensors if name not in match.used and not _of_a_copy(name, other_weights)]
     wrapper = project.wrapper_of(match.view.prefix)
     size = given.model.get("embedding_size", "auto")

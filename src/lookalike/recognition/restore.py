@@ -112,12 +112,9 @@ def _of_description(
     file: Path, said: "_Said", allow_partial: bool, key: str | None
 ) -> tuple[ImageNetwork, PixelSettings, dict[str, Any]]:
     """A checkpoint of another project, as a person describes it."""
-    described = {name: value for name, value in said.model.model_dump().items() if value is not None}
+    described = said.model.model_dump(exclude={"embedding_size", "last_stride"}, exclude_none=True)
     described |= {"embedding_size": said.model.embedding_size} if said.model.embedding_size != "auto" else {}
-    described.pop("last_stride", None)
-    if described.get("embedding_size") == "auto":
-        del described["embedding_size"]
-    pixels = {name: value for name, value in said.pixels.model_dump().items() if value is not None}
+    pixels = said.pixels.model_dump(exclude_none=True)
     sides = dict(zip(("height", "width"), pixels.pop("usual_size", ()), strict=False))
     more: dict[str, Any] = {name: pixels.pop(name) for name in ("shorter_side", "border") if name in pixels}
     asked = _checked(described, {**sides, **pixels})

@@ -16,7 +16,7 @@ from torch import Tensor
 from lookalike.models.foreign_names import IMAGENET_CLASSES, of_a_loss
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Layer
-from lookalike.recognition.heads import Head, gem_power, kind_of
+from lookalike.recognition.heads import Head, gem_power, kind_of, sides
 
 _HEADS = re.compile(
     r"(^|\.)(embedd(ing|er)(s|_layer|_head)?|embed|fc_embedding|visual_projection|bottleneck|reduction|proj(ection|ector)?(_head)?|"
@@ -129,20 +129,6 @@ class _Sorter:
         """Whether a loss takes what stands before a layer, and nothing of what it gives."""
         width = self.head.width
         return leaving != width and any(width in shape and leaving not in shape for shape in self.acted_on)
-
-
-def sides(tensors: dict[str, Tensor], stem: str) -> tuple[int, int]:
-    """How many values a layer takes and gives.
-
-    Args:
-        tensors: Of the file.
-        stem: Of the layer's names.
-    """
-    if f"{stem}.running_mean" in tensors:
-        width = int(tensors[f"{stem}.running_mean"].shape[0])
-        return width, width
-    shape = tensors[f"{stem}.weight"].shape
-    return int(shape[1]), int(shape[0])
 
 
 def _is_classes(stem: str, leaving: int) -> bool:

@@ -9,10 +9,10 @@ data/datasets/video/ilidsvid.py). The folder `images/` beside `sequences/` holds
 import re
 from pathlib import Path
 
-from lookalike.data.image_files import PassedOver, has_file, has_folder
+from lookalike.data.image_files import PassedOver
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard
 from lookalike.data.layouts.matlab import read_matlab, whole_numbers
-from lookalike.data.layouts.two_cameras import fold_of, people_under, read_sequences
+from lookalike.data.layouts.two_cameras import fold_of, folder_of, people_under, read_sequences, splits_of
 from lookalike.data.tables import ManifestError
 
 _SPLITS = "train-test people splits/train_test_splits_ilidsvid.mat"
@@ -22,10 +22,7 @@ _PERSON = re.compile(r"person[0-9]{3}")
 
 def _place(root: Path) -> str | None:
     """The folder above the cameras, from the root on; None where there is none."""
-    for above in _ABOVE:
-        if all(has_folder(root, f"{above}sequences/cam{number}") for number in (1, 2)):
-            return f"{above}sequences"
-    return None
+    return folder_of(root, _ABOVE, "sequences", ("cam1", "cam2"))
 
 
 def _looks_like(root: Path) -> str | None:
@@ -47,7 +44,7 @@ def read_ilids_vid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
     """
     place = _place(root)
     assert place is not None
-    file = next((folder / _SPLITS for folder in (root, root.parent) if has_file(folder, _SPLITS)), None)
+    file = splits_of(root, _SPLITS)
     if file is None:
         raise ManifestError(
             f"{root}: iLIDS-VID without {_SPLITS}, so nobody knows who is trained on: unpack the splits of its archive "

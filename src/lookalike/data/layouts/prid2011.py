@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lookalike.data.image_files import PassedOver, entries_of, has_file, has_folder, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, is_image_name
 from lookalike.data.layouts.layout import Layout, LayoutRows, Standard
 from lookalike.data.layouts.lists import json_list
-from lookalike.data.layouts.two_cameras import fold_of, people_under, read_sequences
+from lookalike.data.layouts.two_cameras import fold_of, folder_of, people_under, read_sequences, splits_of
 from lookalike.data.tables import ManifestError
 
 _CAMERAS = ("cam_a", "cam_b")
@@ -31,10 +31,7 @@ _DRAWN = 10  # splits of the single pictures
 
 def _place(root: Path, shots: str) -> str | None:
     """The folder above the cameras, from the root on; None where there is none."""
-    for above in _ABOVE:
-        if all(has_folder(root, f"{above}{shots}/{camera}") for camera in _CAMERAS):
-            return f"{above}{shots}"
-    return None
+    return folder_of(root, _ABOVE, shots, _CAMERAS)
 
 
 def _sequences(root: Path) -> str | None:
@@ -51,11 +48,6 @@ def _named_so(folder: Path) -> bool:
     return any(_PERSON.match(path.name) for path, _ in entries_of(folder, PassedOver()))
 
 
-def _split_of(root: Path) -> Path | None:
-    """The splits of the sequences, in the folder or beside it."""
-    return next((folder / _SPLITS for folder in (root, root.parent) if has_file(folder, _SPLITS)), None)
-
-
 def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> LayoutRows:
     """Reads the sequences of one of the splits.
 
@@ -69,7 +61,7 @@ def read_sequences_of_prid(root: Path, passed: PassedOver, fold: int = 1) -> Lay
     """
     place = _place(root, "multi_shot")
     assert place is not None
-    file = _split_of(root)
+    file = splits_of(root, _SPLITS)
     if file is None:
         raise ManifestError(
             f"{root}: PRID 2011 without {_SPLITS}, so nobody knows who is trained on: copy it from torchreid beside "
@@ -154,7 +146,7 @@ PRID_SEQUENCES = Layout(
     cameras=True,
     disjoint=True,
     marks=("multi_shot", "prid_2011", "prid2011"),
-    gives_way=lambda root: _split_of(root) is None and _pictures(root) is not None,
+    gives_way=lambda root: splits_of(root, _SPLITS) is None and _pictures(root) is not None,
     read_fold=read_sequences_of_prid,
 )
 PRID_PICTURES = Layout(
@@ -172,6 +164,6 @@ PRID_PICTURES = Layout(
     cameras=True,
     disjoint=True,
     marks=("single_shot", "prid_2011", "prid2011"),
-    gives_way=lambda root: _split_of(root) is not None and _sequences(root) is not None,
+    gives_way=lambda root: splits_of(root, _SPLITS) is not None and _sequences(root) is not None,
     read_fold=read_pictures_of_prid,
 )

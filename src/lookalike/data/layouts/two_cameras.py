@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lookalike.data.image_files import PassedOver, entries_of, has_folder, is_image_name
+from lookalike.data.image_files import PassedOver, entries_of, has_file, has_folder, is_image_name
 from lookalike.data.layouts.layout import LayoutRows, utf8_only
 from lookalike.data.tables import ManifestError
 
@@ -41,6 +41,29 @@ def read_sequences(
     columns = ["path", "label", "split", "role", "camera", "tracklet"]
     read.table = pd.DataFrame(utf8_only(rows, read.problems), columns=columns).astype({"camera": "Int64"})
     return read
+
+
+def folder_of(root: Path, above: Sequence[str], folder: str, cameras: Sequence[str]) -> str | None:
+    """The folder with both cameras, from the root on; None where there is none.
+
+    Args:
+        root: The data set.
+        above: What may stand before it, each with its `/`.
+        folder: Its name.
+        cameras: Of the folders in it.
+    """
+    places = (f"{before}{folder}" for before in above)
+    return next((place for place in places if all(has_folder(root, f"{place}/{name}") for name in cameras)), None)
+
+
+def splits_of(root: Path, name: str) -> Path | None:
+    """The file of the splits, in the data set or beside it; None where there is none.
+
+    Args:
+        root: The data set.
+        name: Of the file.
+    """
+    return next((folder / name for folder in (root, root.parent) if has_file(folder, name)), None)
 
 
 def people_under(root: Path, camera: str) -> list[str]:

@@ -1,6 +1,6 @@
 """OpenAI's and open_clip's names of the image tower of CLIP; DINOv2's own differ from timm's by a few."""
 
-from lookalike.recognition.renaming.renamed import Renaming
+from lookalike.recognition.renaming.renamed import CLIP_TOKENS, Renaming
 
 CLIP = Renaming(
     "CLIP",
@@ -17,6 +17,6 @@ CLIP = Renaming(
         (r"transformer\.resblocks\.(\d+)\.mlp\.c_fc\.(\w+)", r"blocks.\1.mlp.fc1.\2"),
         (r"transformer\.resblocks\.(\d+)\.mlp\.c_proj\.(\w+)", r"blocks.\1.mlp.fc2.\2"),
     ),
-    ((r"cls_token", lambda shape: (1, 1, *shape)), (r"pos_embed", lambda shape: (1, *shape))),
+    CLIP_TOKENS,
 )
 RENAMINGS = (CLIP,)

@@ -2,7 +2,7 @@
 
 import re
 
-from lookalike.recognition.renaming.renamed import Renaming, Shape
+from lookalike.recognition.renaming.renamed import CLIP_TOKENS, Renaming
 
 _QKV = {"query": 0, "key": 1, "value": 2, "q_proj": 0, "k_proj": 1, "v_proj": 2}
 _ATTENTION = r"attention\.(?:attention\.|self\.)?(query|key|value|[qkv]_proj)"  # saved by 4 and 5; in memory of 5
@@ -12,11 +12,6 @@ _LAYER = r"(?:encoder\.layer|layers)\.(\d+)"
 
 def _joined(match: re.Match[str]) -> str:
     return f"blocks.{match[1]}.attn.qkv.{match[3]}#{_QKV[match[2]]}"
-
-
-def _alone(shape: Shape) -> Shape:
-    """[N, C] -> [1, N, C]."""
-    return (1, *shape)
 
 
 _ENCODER = (
@@ -69,7 +64,7 @@ CLIP = Renaming(
         (r"post_layernorm\.(\w+)", r"norm.\1"),
         *_TOWER,
     ),
-    ((r"cls_token", lambda shape: (1, 1, *shape)), (r"pos_embed", _alone)),
+    CLIP_TOKENS,
 )
 
 

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 Shape = tuple[int, ...]
 
 
+# CLIP's tokens have no first axis in the files of OpenAI and transformers.
+CLIP_TOKENS: tuple[tuple[str, Callable[[Shape], Shape]], ...] = (
+    (r"cls_token", lambda shape: (1, 1, *shape)),
+    (r"pos_embed", lambda shape: (1, *shape)),
+)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a tensor stands in the file.

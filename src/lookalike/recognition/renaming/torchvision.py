@@ -89,12 +89,12 @@ def _efficient_block(match: re.Match[str]) -> str:
     return f"blocks.{stage}.{block}.{table.get(layer, layer)}.{part}"
 
 
+_STEM = ((r"features\.0\.0\.(\w+)", r"conv_stem.\1"), (r"features\.0\.1\.(\w+)", r"bn1.\1"))
 EFFICIENTNET = Renaming(
     "torchvision",
     "features.1.0.block.0.0.weight",
     (
-        (r"features\.0\.0\.(\w+)", r"conv_stem.\1"),
-        (r"features\.0\.1\.(\w+)", r"bn1.\1"),
+        *_STEM,
         (r"features\.8\.0\.(\w+)", r"conv_head.\1"),
         (r"features\.8\.1\.(\w+)", r"bn2.\1"),
         (r"features\.([1-7])\.(\d+)\.block\.(.+)", _efficient_block),
@@ -119,7 +119,6 @@ def _v2_block(match: re.Match[str]) -> str:
     return f"blocks.{_V2[int(match[1])]}.{table[layer]}.{part}"
 
 
-_STEM = ((r"features\.0\.0\.(\w+)", r"conv_stem.\1"), (r"features\.0\.1\.(\w+)", r"bn1.\1"))
 MOBILENET_V2 = Renaming(
     "torchvision",
     "features.18.0.weight",
