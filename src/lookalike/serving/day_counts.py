@@ -5,6 +5,7 @@ Several services may share the file: each adds what it counted itself since it l
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -24,9 +25,11 @@ class DayCounts:
 
     Args:
         file: Where they are kept; None for in memory alone.
+        today: The day of an image that is asked now.
     """
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, today: Callable[[], date] = date.today) -> None:
+        self._today = today
         self._file, self._lock, self._saving, self._saved = file, Lock(), Lock(), monotonic()
         self._added: _Days = {}  # by this service, since it last wrote
         self._written: _Days = {}
@@ -43,7 +46,7 @@ class DayCounts:
             unknown: Of which were called unknown.
         """
         with self._lock:
-            self._added = _sum(self._added, {date.today().isoformat(): (images, unknown)})
+            self._added = _sum(self._added, {self._today().isoformat(): (images, unknown)})
             due = monotonic() - self._saved >= _SAVE_SECONDS
         if due:
             self.save()
