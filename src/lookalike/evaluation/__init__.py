@@ -12,5 +12,6 @@ In reading order:
     split            a bundle on a split of a data set, with the images held out that its training held out
     assessment       a trained model on a data set
     stored           embeddings that are kept
+    sharded          embeddings written in shards by jobs that know nothing of each other
     thresholds       thresholds for unknown images, chosen against what `predict` will search
 """
