@@ -100,11 +100,12 @@ def address_of(text: str) -> str:
         raise StorageError("expected an address such as s3://bucket/prefix")
     if "@" in parts[1]:
         raise StorageError(
-            f"s3://{parts[1].rpartition('@')[2]}/{parts[2]}: a login in an address would stand in files and logs: leave "
+            f"s3://{parts[1].rpartition('@')[2]}/{parts[2]}: a login in an address would stand in logs: leave "
             "it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
     if not _BUCKET.fullmatch(parts[1]):
-        raise StorageError(f"s3://{parts[1]}/{parts[2]}: expected the name of a bucket, as in s3://bucket/prefix")
+        shown = f"s3://{parts[1]}/{parts[2]}".rstrip("/")
+        raise StorageError(f"{shown}: expected the name of a bucket, as in s3://bucket/prefix")
     return f"s3://{parts[1]}/{parts[2].strip('/')}".rstrip("/")
 
 
@@ -197,7 +198,9 @@ class Bucket:
             StorageError: It does not.
         """
         with self._told("cannot be reached"):
-            _client(self._bucket, patient=False).get_file_info(self._selector(recursive=False))
+            about = _client(self._bucket, patient=False).get_file_info(self._bucket)
+        if about.type.name == "NotFound":
+            raise StorageError(f"{self.place}: there is no bucket {self._bucket}: make it first, or correct its name")
 
     def names(self) -> list[str]:
         """See `Storage`."""

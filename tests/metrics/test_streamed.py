@@ -71,11 +71,15 @@ def test_what_is_not_streamed_is_refused() -> None:
     rows = np.eye(3, dtype=np.float32)
     problem = Problem.of(["a", "b", "c"], ["a", "b", "b"])
     for setting, value in (("similarity", "euclidean"), ("rerank", "expand"), ("device", "cuda")):
-        with pytest.raises(EvaluationError, match=rf"^{setting}={value}: of references that are streamed only {setting}="):
+        with pytest.raises(
+            EvaluationError, match=rf"^{setting}={value}: of references that are streamed only {setting}="
+        ):
             evaluate_streamed(rows, lambda: [rows], problem, EvaluationOptions(**{setting: value}))
     with pytest.raises(EvaluationError, match=r"^references: expected 3 rows, got 2: give one label for each"):
         evaluate_streamed(rows, lambda: [rows[:2]], problem)
-    with pytest.raises(EvaluationError, match=r"expected 3 rows of 3 numbers, got 3 numbers in a part with 2 rows from"):
+    with pytest.raises(
+        EvaluationError, match=r"expected 3 rows of 3 numbers, got 3 numbers in a part with 2 rows from"
+    ):
         evaluate_streamed(rows, lambda: [rows[:2], rows[:2]], problem)
     with pytest.raises(EvaluationError, match=r"got 2 numbers in a part with 3 rows from row 0: embed both sides"):
         evaluate_streamed(rows, lambda: [rows[:, :2] + 1], problem)

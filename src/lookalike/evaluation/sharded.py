@@ -7,7 +7,7 @@ only what lacks. `inference.shards` says what the files are.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,14 @@ import pandas as pd
 from lookalike.console import progress
 from lookalike.data.any_image import AnyImage
 from lookalike.data.manifest import boxes_of
+from lookalike.data.remote_images import RemoteImages, read_remote
 from lookalike.data.tables import ManifestError
+from lookalike.evaluation.stored import images_of
 from lookalike.files import readable
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError
 from lookalike.inference.shards import PLAN, Plan, Rows, broken_bytes, read_plan, shard_bytes, whole_shard
-from lookalike.storage import Storage
+from lookalike.storage import Storage, is_address
 
 _HASHED_AT_ONCE = 100_000  # rows
 
@@ -169,13 +171,19 @@ def _rows_of(rows: pd.DataFrame, ids: np.ndarray, embeddings: np.ndarray) -> Row
     return Rows(ids.astype(np.int64), *texts, pa.array(cameras, pa.int64()), pa.array(ignore, pa.bool_()), embeddings)
 
 
-def local_source(root: Path, rows: pd.DataFrame, lost: tuple[str, ...] = ()) -> Source:
-    """The images of a table on this machine.
+def source_of(data: dict[str, Any]) -> Source:
+    """The images of a data set (without augmented copies), of any folder, or of an object store.
 
     Args:
-        root: The folder that relative paths start from.
-        rows: See `Source`.
-        lost: See `Source`.
+        data: The settings of a data set, plain values.
+
+    Raises:
+        ManifestError: No image there.
+        StorageError: An object store cannot be reached.
     """
-    root = root.resolve()
+    if any(is_address(data.get(name) or "") for name in ("root", "images")):
+        table, start, passed = read_remote(data)
+        return Source(table, start, lambda some: RemoteImages(start, some["path"].tolist()), passed)
+    manifest, rows, lost = images_of(data)
+    root = manifest.root.resolve()
     return Source(rows, str(root), lambda some: [root / path for path in some["path"]], lost)

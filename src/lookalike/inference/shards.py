@@ -5,7 +5,7 @@
       shard-00003-of-00064.parquet   the rows of one shard: id, path, label, camera, ignore, embedding
       broken-00003-of-00064.parquet  its images that could not be used: id, path, reason; absent where there are none
 
-The rows of the table are dealt in order: shard k of n has the ids from N (k - 1) / n up to N k / n, rounded down. So the
+The rows of the table are dealt in order: shard k of n has the ids from N (k - 1) / n up to N k / n, rounded down. The
 ids are the places in the table, whatever the number of shards, and shards read one after another stand in its order.
 A shard is whole when its footer says so: fingerprint, table, number of shards, rows that it has and that are broken.
 
@@ -171,9 +171,9 @@ def _parquet(table: "pa.Table", about: dict[str, object]) -> bytes:
     buffer = BytesIO()
     marked = table.replace_schema_metadata({_ABOUT: json.dumps(about, ensure_ascii=False)})
     # Embeddings are noise to a compressor; a page's checksum tells damage that nothing else would.
-    plain = {"use_dictionary": ["label"], "compression": {name: "snappy" for name in ("path", "label", "reason")}}
-    plain["compression"] = {name: how for name, how in plain["compression"].items() if name in table.column_names}
-    pq.write_table(marked, buffer, row_group_size=_AT_ONCE, write_page_checksum=True, **plain)
+    packed = {name: "snappy" for name in ("path", "label", "reason") if name in table.column_names}
+    how = {"use_dictionary": ["label"], "compression": packed, "write_page_checksum": True}
+    pq.write_table(marked, buffer, row_group_size=_AT_ONCE, **how)
     return buffer.getvalue()
 
 
@@ -254,7 +254,7 @@ class Shards:
                         yield self._rows_of(file.read_row_group(group, columns=list(columns)))
             except (OSError, pa.ArrowException, ValueError, TypeError, KeyError) as error:
                 raise GalleryError(
-                    f"{self.storage.place}/{name}: damaged ({one_line(error)}): remove it, and run lookalike embed with "
+                    f"{self.storage.place}/{name}: damaged ({one_line(error)}): remove it, run lookalike embed with "
                     f"shard={shard}/{self.plan.shards} again"
                 ) from error
 
@@ -318,8 +318,8 @@ def open_shards(storage: Storage, checked: Callable[[int], None] = lambda shard:
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise GalleryError(
-            f"{storage.place}: expected {plan.shards} whole shards, found {len(counts)}: run lookalike embed with shard="
-            f"{', '.join(missing[:_SHOWN])}{more}, or with shards={plan.shards} for all that lack"
+            f"{storage.place}: expected {plan.shards} whole shards, found {len(counts)}: run lookalike embed with "
+            f"shard={', '.join(missing[:_SHOWN])}{more}, or with shards={plan.shards} for all that lack"
         )
     return Shards(storage, plan, tuple(counts))
 

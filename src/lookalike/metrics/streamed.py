@@ -59,7 +59,7 @@ def evaluate_streamed(
     for name, expected in (("similarity", "cosine"), ("device", "cpu"), ("rerank", "none")):
         if (value := getattr(options, name)) != expected:
             raise EvaluationError(
-                f"{name}={value}: of references that are streamed only {name}={expected} is measured: give that, or load "
+                f"{name}={value}: of references that are streamed only {name}={expected} is measured: give it, or load "
                 "them all"
             )
     query = checked_embeddings(query, "query", "cosine")
