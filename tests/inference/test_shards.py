@@ -1,5 +1,6 @@
 """What the files of shards are, and what is said of damaged ones."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def rows_of(ids: range) -> Rows:
 def test_every_row_is_in_one_shard_and_sizes_differ_by_one(rows: int, shards: int) -> None:
     parts = [plan(rows, shards).ids(shard) for shard in range(1, shards + 1)]
     assert (parts[0].start, parts[-1].stop) == (0, rows)
-    assert all(before.stop == after.start for before, after in zip(parts, parts[1:], strict=False))
+    assert all(before.stop == after.start for before, after in pairwise(parts))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 

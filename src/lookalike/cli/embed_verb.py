@@ -72,9 +72,9 @@ def _tell(written: "Written", plan: "Plan") -> None:
     """A line about a shard, and one about its broken images."""
     from lookalike.console import say
 
-    how = "is whole already: " if written.before else ""
+    how = " is whole already" if written.before else ""
     name = plan.name(written.shard)
-    show(f"shard {written.shard} of {plan.shards} {how}{counted(written.rows, 'embedding')} in {name}")
+    show(f"shard {written.shard} of {plan.shards}{how}: {counted(written.rows, 'embedding')} in {name}")
     if written.broken:
         say(f"{counted(written.broken, 'image')} could not be used: {plan.name(written.shard, 'broken')} says why")
 
