@@ -1,6 +1,6 @@
 """Measures evaluation of references in shards: seconds, memory and bytes on disk, of made vectors.
 
-    python benchmarks/scale.py <scratch folder> [references ...]     # 100000 1000000 10000000
+    python benchmarks/scale.py <scratch folder> <queries> [references ...]     # 10000 100000 1000000 10000000
 
 Each size is written as `lookalike embed` writes it, measured in a process of its own, and deleted.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-QUERIES, DIMENSIONS, PER_SHARD, PER_LABEL = 10_000, 128, 100_000, 50
+DIMENSIONS, PER_SHARD, PER_LABEL = 128, 100_000, 50
 
 
 def write(folder: Path, count: int, seed: int, labels: int) -> float:
@@ -46,10 +46,11 @@ def evaluated(queries: Path, references: Path) -> dict[str, float]:
     from lookalike.evaluation.streaming import evaluate_stored
 
     evaluate_stored(queries, queries)  # compiled loops are loaded
-    begun = time.monotonic()
+    begun, used = time.monotonic(), time.process_time()
     result = evaluate_stored(queries, references).result
     return {
         "seconds": time.monotonic() - begun,
+        "cpu_seconds": time.process_time() - used,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "map": result.metrics["map"],
     }
@@ -60,18 +61,18 @@ def main() -> None:
     if sys.argv[1] == "--one":
         print(json.dumps(evaluated(Path(sys.argv[2]), Path(sys.argv[3]))))
         return
-    scratch = Path(sys.argv[1])
-    for count in map(int, sys.argv[2:] or ("100000", "1000000", "10000000")):
+    scratch, asked = Path(sys.argv[1]), int(sys.argv[2])
+    for count in map(int, sys.argv[3:] or ("100000", "1000000", "10000000")):
         labels = max(1, count // PER_LABEL)
         queries, references = scratch / "queries", scratch / "references"
-        write(queries, QUERIES, 1, labels)
+        write(queries, asked, 1, labels)
         written = write(references, count, 2, labels)
         size = sum(file.stat().st_size for file in references.iterdir())
         command = [sys.executable, __file__, "--one", str(queries), str(references)]
         done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        rate = QUERIES * count / done["seconds"] / 1e9
+        rate = asked * count / done["cpu_seconds"] / 1e9
         print(
-            f"{count} references: {done['seconds']:.1f} s ({rate:.2f} G pairs/s), peak {done['peak_mib']:.0f} MiB, "
+            f"{count} references: {done['seconds']:.1f} s, {done['cpu_seconds']:.1f} s of a core ({rate:.3f} G pairs/s), peak {done['peak_mib']:.0f} MiB, "
             f"{size / 2**20:.0f} MiB on disk, made in {written:.0f} s, mAP {done['map']:.6f}",
             flush=True,
         )

@@ -167,8 +167,10 @@ def _rows_of(rows: pd.DataFrame, ids: np.ndarray, embeddings: np.ndarray) -> Row
 
     cameras = rows["camera"].astype("Int64") if "camera" in rows else pd.Series(pd.NA, rows.index, "Int64")
     ignore = rows["ignore"].astype(bool) if "ignore" in rows else pd.Series(False, rows.index)
-    texts = [pa.array([readable(str(text)) for text in rows[name]], pa.string()) for name in ("path", "label")]
-    return Rows(ids.astype(np.int64), *texts, pa.array(cameras, pa.int64()), pa.array(ignore, pa.bool_()), embeddings)
+    paths, labels = (pa.array(map(readable, map(str, rows[name])), pa.string()) for name in ("path", "label"))
+    return Rows(
+        ids.astype(np.int64), paths, labels, pa.array(cameras, pa.int64()), pa.array(ignore, pa.bool_()), embeddings
+    )
 
 
 def source_of(data: dict[str, Any]) -> Source:

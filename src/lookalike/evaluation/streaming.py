@@ -96,7 +96,8 @@ class _Numbers:
         encoded = values.dictionary_encode()
         places = [self.numbers.setdefault(value, len(self.numbers)) for value in encoded.dictionary.to_pylist()]
         codes = encoded.indices.fill_null(len(places)).to_numpy(zero_copy_only=False)
-        return np.array([*places, missing], np.int64)[codes]
+        numbered: np.ndarray = np.array([*places, missing], np.int64)[codes]
+        return numbered
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,9 @@ class StoredResult:
         lines = [[paths[row] for row in rows.tolist() if row >= 0] for rows in near]
         own = _paths_at(self.queries, self.rows)
         first = pd.DataFrame({"path": [own[row] for row in self.rows.tolist()]})
-        return pd.concat([first, self.result.per_query.reset_index(drop=True)], axis=1).assign(neighbours=lines)
+        return pd.concat([first, self.result.per_query.reset_index(drop=True)], axis=1).assign(
+            neighbours=pd.Series(lines, dtype=object)
+        )
 
 
 def _paths_at(side: StoredSide, rows: np.ndarray) -> dict[int, str]:
@@ -220,8 +223,8 @@ def _problem(asking: StoredSide, answering: StoredSide, rows: np.ndarray, camera
                 own[place] = first + row
         first += len(part.paths)
     reference_cameras = np.concatenate(seen_by)
-    told = (query_cameras != NO_QUERY_CAMERA).any() and (reference_cameras != NO_REFERENCE_CAMERA).any()
-    both = (query_cameras, reference_cameras) if camera_rule and told else (None, None)
+    both_known = (query_cameras != NO_QUERY_CAMERA).any() and (reference_cameras != NO_REFERENCE_CAMERA).any()
+    both = (query_cameras, reference_cameras) if camera_rule and both_known else (None, None)
     names = np.array(list(labels.numbers), object)
     return Problem(query_labels, np.concatenate(answers), names, np.concatenate(ignored), own, *both)
 
