@@ -72,7 +72,8 @@ def main() -> None:
         done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         rate = asked * count / done["cpu_seconds"] / 1e9
         print(
-            f"{count} references: {done['seconds']:.1f} s, {done['cpu_seconds']:.1f} s of a core ({rate:.3f} G pairs/s), peak {done['peak_mib']:.0f} MiB, "
+            f"{count} references: {done['seconds']:.1f} s, {done['cpu_seconds']:.1f} s of a core "
+            f"({rate:.3f} G pairs/s), peak {done['peak_mib']:.0f} MiB, "
             f"{size / 2**20:.0f} MiB on disk, made in {written:.0f} s, mAP {done['map']:.6f}",
             flush=True,
         )
