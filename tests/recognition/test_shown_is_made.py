@@ -91,6 +91,12 @@ KINDS = {
             {"bn_neck": False},
         ),
     ),
+    "weights that are no numbers": Kind(
+        lambda: plain(net__embedding__weight=(16, WIDTH)) | {"net.embedding.bias": torch.full((16,), torch.nan)}
+    ),
+    "a transformer": Kind(
+        lambda: timm.create_model("test_vit", num_classes=0).state_dict(), ({"mean": [0.5] * 3}, {"pooling": "avg"})
+    ),
     "a neck alone": Kind(
         lambda: {**plain(), **norm("net.bottleneck", WIDTH)}, ({}, {"bn_neck": True}, {"bn_neck": False})
     ),

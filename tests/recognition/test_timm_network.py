@@ -53,6 +53,7 @@ def test_the_network_alone_can_be_taken_whatever_is_behind_it(tmp_path: Path) ->
     recognised = recognise(file, Given({"backbone": "resnet18", "embedding_size": None}))[0]
     assert recognised.facts["neck"].value == "none"
     assert sorted(recognised.left_out) == sorted(more)
+    assert any("left out as asked" in remark and "fc.0" in remark for remark in recognised.remarks)
 
 
 def test_gem_that_is_given_has_the_usual_power_which_is_told(tmp_path: Path) -> None:
@@ -79,6 +80,8 @@ def test_a_square_grid_of_another_size_shows_it_even_to_timms_own(tmp_path: Path
     content = {"state_dict": state, "arch": "vit_tiny_patch16_224", "version": 2}
     facts = recognise(written(content, tmp_path))[0].facts
     assert (facts["height"].value, facts["height"].source) == (384, "shapes")
+    usual = recognise(written(VIT, tmp_path), Given(MEAN, {"usual_size": [256, 128]}))[0].facts
+    assert (usual["height"].value, usual["width"].value) == (224, 224), "196 places are of 14 x 14 patches"
 
 
 def test_a_file_without_a_project_says_what_is_assumed(tmp_path: Path) -> None:

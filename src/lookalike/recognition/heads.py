@@ -32,6 +32,7 @@ class Head:
         doubtful: A linear layer that may be the head or a classifier, and its D.
         projector: Whether that layer has the name of one that some projects drop when they test.
         two_sides: A batch norm whose both sides are tested, by project; empty where there is none or one was said.
+        asked_out: Layers that are left out as a person says so.
         settled: Where a saved setting stands that told the head from a classifier.
     """
 
@@ -44,6 +45,7 @@ class Head:
     doubtful: tuple[str, int] | None = None
     projector: bool = False
     two_sides: str = ""
+    asked_out: list[str] = field(default_factory=list)
     settled: str = ""
 
 

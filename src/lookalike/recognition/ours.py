@@ -51,7 +51,8 @@ def checked(model: Mapping[str, Any], pixels: Mapping[str, Any]) -> Asked:
     Raises:
         SettingsError: One is unknown or out of range.
     """
-    whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": {**PixelSettings().to_dict(), **pixels}}
+    read_as = {**PixelSettings().to_dict(), "interpolation": None, "antialias": None, **pixels}
+    whole = {"model": {**_MODEL_DEFAULTS, **model}, "pixels": read_as}
     return check(Asked, whole)
 
 

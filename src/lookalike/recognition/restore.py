@@ -13,7 +13,7 @@ from lookalike.recognition.contents import read_contents
 from lookalike.recognition.facts import Recognised
 from lookalike.recognition.given import Given, given_of
 from lookalike.recognition.graphs import graph_facts, is_graph, read_graph
-from lookalike.recognition.network import network_of
+from lookalike.recognition.network import need_sound, network_of
 from lookalike.recognition.ours import OF_MODEL, checked, facts_of_ours, own_settings, restore_ours
 from lookalike.recognition.pixel_facts import pixel_facts, pixels_of
 from lookalike.recognition.projects.tables import project_of
@@ -44,7 +44,10 @@ def facts_of(file: Path, given: Given) -> Recognised:
         return graph_facts(file, read_graph(file, given.key), given.model, given.pixels)
     if own := own_settings(file):
         return facts_of_ours(file, own, given)
-    return survey(file, given)[0]
+    recognised, tensors = survey(file, given)
+    if not recognised.questions:
+        need_sound(recognised, tensors)
+    return recognised
 
 
 def restore(

@@ -128,6 +128,8 @@ def of_timm(contents: Contents, project: Project, shown: str, given: Given) -> R
     facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
     unsized = "args" in contents.keys and facts["height"].source == "assumed"
     remarks = [*choice.remarks, *([_OBJECT] if unsized else [])]
+    if head.asked_out:
+        remarks.append(f"left out as asked (model.embedding_size, model.bn_neck): {first_names(head.asked_out)}")
     questions = list(choice.questions)
     if not questions and facts["mean"].source in ("convention", "assumed"):
         asked = ask_scales(match, facts["mean"])
@@ -166,6 +168,7 @@ def _head(contents: Contents, project: Project, choice: Chosen, given: Given, wi
     head.left_out += [name for name in rest if name not in behind]
     if size is None and given.model.get("backbone") is not None:  # a person takes the network alone
         head.left_out += head.unexplained
+        head.asked_out += dict.fromkeys(name.rpartition(".")[0] for name in head.unexplained)
         head.unexplained = []
     return head
 
@@ -201,7 +204,7 @@ def usual_facts(project: Project, shown: str, architecture: str, given: Given) -
 
 @dataclass(frozen=True)
 class _Positions:
-    """Position embeddings of another size than the architecture's.
+    """Position embeddings, which show how large images are.
 
     Attributes:
         name: In the file.
@@ -226,8 +229,8 @@ class _Positions:
 
 
 def _positions(match: Match) -> _Positions | None:
-    """None where there are none, or they are the architecture's own."""
-    if "pos_embed" not in match.resized or "patch_embed.proj.weight" not in match.places:
+    """None where there are none, or they are not of one place a patch."""
+    if not {"pos_embed", "patch_embed.proj.weight"} <= match.places.keys() or len(match.places["pos_embed"].shape) != 3:
         return None
     tokens = sum(name in match.places for name in ("cls_token", "dist_token")) + (
         match.places["reg_token"].shape[1] if "reg_token" in match.places else 0
@@ -235,11 +238,13 @@ def _positions(match: Match) -> _Positions | None:
     place = match.places["pos_embed"]
     whole_of_it = place.shape[1]
     patch = match.places["patch_embed.proj.weight"].shape[-1]
-    return _Positions(", ".join(place.names), (whole_of_it, whole_of_it - tokens), whole_of_it, patch)
+    places = _Positions(", ".join(place.names), (whole_of_it, whole_of_it - tokens), whole_of_it, patch)
+    own = vars(unfilled(match.architecture))["pretrained_cfg"]["input_size"]
+    return places if "pos_embed" in match.resized or places.fit(*own[1:]) else None
 
 
 def _shown_sides(match: Match) -> dict[str, Fact]:
-    """The size of square images that position embeddings of another size than the architecture's are for."""
+    """The size of square images that position embeddings are for."""
     places = _positions(match)
     if places is None or not places.side:
         return {}

@@ -55,6 +55,7 @@ def read_unknown_head(
     for stem in waiting:
         if size is None and kind_of(tensors, stem) in ("linear", "batch norm"):  # behind what is asked for
             head.left_out += sorter.names(stem)
+            head.asked_out.append(stem)
             continue
         is_classes = kind_of(tensors, stem) == "linear" and _is_classes(stem, sides(tensors, stem)[1])
         (head.left_out if is_classes else head.unexplained).extend(sorter.names(stem))
@@ -71,7 +72,8 @@ def _settle_neck(head: Head, sorter: "_Sorter", neck: bool | None) -> None:
     if not head.layers or head.layers[-1].kind != "batch norm":
         return
     if neck is False:
-        head.left_out += sorter.names(head.layers.pop().stem)
+        head.asked_out.append(head.layers.pop().stem)
+        head.left_out += sorter.names(head.asked_out[-1])
     elif neck is None and len(head.layers) == 1:
         head.two_sides = head.layers[0].stem
 
@@ -129,8 +131,11 @@ class _Sorter:
         elif self._is_head(stem, leaving, waiting):
             head.layers.append(Layer(kind, stem, leaving, has_bias))
             head.width = leaving
-        elif self.size is None or self._is_classes(stem, leaving) or self._loss_acts_before(leaving):
+        elif self._is_classes(stem, leaving) or self._loss_acts_before(leaving):
             head.left_out += self.names(stem)
+        elif self.size is None:
+            head.left_out += self.names(stem)
+            head.asked_out.append(stem)
         elif head.doubtful is None:
             head.doubtful, head.projector = (stem, leaving), bool(_PROJECTORS.search(stem))
         else:
@@ -148,7 +153,8 @@ class _Sorter:
         acted_on = self._loss_acts_on(leaving, kinds)
         if _PROJECTORS.search(stem):
             container = re.sub(r"\d+$", "", stem) if re.search(r"\.\d+$", stem) else ""
-            return acted_on or (bool(container) and any(other.startswith(container) for other in kinds))
+            beside = [*kinds, *(layer.stem for layer in self.head.layers)]
+            return acted_on or (bool(container) and any(other.startswith(container) for other in beside))
         follows = leaving != self.head.width and any(sides(self.tensors, other)[0] == leaving for other in kinds)
         return bool(_HEADS.search(stem)) or follows or acted_on
 
