@@ -19,8 +19,8 @@ def inspect(settings: "InspectCommand") -> int:
     from lookalike.outputs import need_files
 
     with needing("train", "lookalike inspect"):
-        from lookalike.recognition.files import checkpoints_in
         from lookalike.recognition.given import given_of
+        from lookalike.recognition.several import checkpoints_in
     from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
     from lookalike.settings.paths import path_of
 
@@ -55,21 +55,21 @@ def _rows(files: list[Path], given: "Given", output: str | None) -> int:
     from lookalike.recognition.page import row
     from lookalike.recognition.restore import facts_of
 
-    told: list[dict[str, Any]] = []
+    contents: list[dict[str, Any]] = []
     unread = 0
     for file in files:
         try:
             recognised = facts_of(file, given)
         except LookalikeError as error:
             show(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
-            told.append({"file": str(file), "error": str(error)})
+            contents.append({"file": str(file), "error": str(error)})
             unread += 1
             continue
         show(row(recognised))
-        told.append(recognised.to_dict())
+        contents.append(recognised.to_dict())
         unread += bool(recognised.questions)
     show(f"{len(files) - unread} of {len(files)} recognised")
-    _write(told, output)
+    _write(contents, output)
     return _NOT_READABLE if unread else 0
 
 

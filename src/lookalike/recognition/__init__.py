@@ -28,5 +28,5 @@ In reading order:
     graphs           ONNX and OpenVINO graphs
     ours             a checkpoint of `lookalike train`, by its own settings
     restore          the network of a checkpoint, of `lookalike train` or of another project
-    files            the checkpoints among files and folders
+    several          the checkpoints among files and folders
 """

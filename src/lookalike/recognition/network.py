@@ -70,7 +70,7 @@ class _Assembly(nn.Module):
         self.class_token = self.own and blueprint.library == "transformers" and hasattr(self.backbone, "dist_token")
         self.pool = nn.Identity() if self.own else _Pool(blueprint.pooling, blueprint.gem_power)
         if not self.own:
-            _need_maps(self.backbone, blueprint, size)
+            _need_maps(self, blueprint, size)
         width = width_of(self.backbone)
         layers: list[nn.Module] = []
         for layer in blueprint.layers:
@@ -87,12 +87,13 @@ class _Assembly(nn.Module):
         return embedding
 
 
-def _need_maps(backbone: Any, blueprint: Blueprint, size: Size) -> None:
+def _need_maps(assembly: _Assembly, blueprint: Blueprint, size: Size) -> None:
     """Refuses another pooling than a network's own, where that is not the last thing it does to its feature maps.
 
     Raises:
         ModelError: It gives no [B, C, h, w] to pool, or has weights behind its own pooling.
     """
+    backbone = assembly.backbone
     with torch.enable_grad():
         maps: Tensor = backbone.eval().forward_features(torch.zeros(1, 3, *size))
     reached = _leaves(maps)
@@ -182,7 +183,7 @@ def need_sound(recognised: Recognised, tensors: dict[str, Tensor]) -> None:
     if pooling is not None and pooling.source == "given" and blueprint.pooling != "own":
         pixels = pixels_of(facts)
         size = (pixels.height, pixels.width)
-        _need_maps(make_backbone(blueprint.architecture, size), blueprint, size)
+        _Assembly(blueprint, size)  # it needs maps to pool
 
 
 def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> RecognisedNetwork:

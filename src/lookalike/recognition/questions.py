@@ -1,7 +1,5 @@
 """What is asked of a person where two readings of a file fit: each with the settings that answer it."""
 
-from typing import Any
-
 from lookalike.recognition.backbones import Match
 from lookalike.recognition.catalogue import unfilled
 from lookalike.recognition.facts import Fact, Question
@@ -129,7 +127,7 @@ def ask_head(network: str, head: Head) -> list[Question]:
     return questions
 
 
-def ask_project(network: str, stride: Any) -> Question:
+def ask_project(network: str, stride: int | None) -> Question:
     """Which of the projects whose names of tensors are the same.
 
     Args:

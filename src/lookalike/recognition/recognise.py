@@ -159,19 +159,7 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         usual["last_stride"] = Fact(authors.last_stride, "convention", f"as {cited} builds it")
         stride = network_fact("last_stride", contents, authors.settings, usual, given)
         facts |= {"last_stride": stride} if stride else {}
-    taken = ""
-    if given.model.get("bn_neck") is not None:
-        taken = "after" if given.model["bn_neck"] else "before"
-        facts["taken"] = Fact(f"{taken} the batch norm", "given", "model.bn_neck")
-    elif (
-        "bn_neck" in authors.takes
-        and (saved := contents.setting(*authors.settings.get("taken", ("-",))))
-        and saved[0] in ("before", "after")
-    ):
-        taken = str(saved[0])
-        facts["taken"] = Fact(f"{taken} the batch norm", "saved settings", saved[1])
-    else:
-        facts["taken"] = usual["taken"]
+    taken, facts["taken"] = _side_taken(contents, authors, given, usual["taken"])
     facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
     sized = any(name.endswith("heads.pool_layer.p") for name in authors.names)
     asked = ask_two_sizes(f"{authors.kind} of {authors.project}", facts["height"]) if sized else None
@@ -190,3 +178,14 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
     questions = [asked] if asked else []
     remarks = list(convention.remarks)
     return Recognised(str(contents.file), facts, blueprint, authors.left_out, contents.others, remarks, questions)
+
+
+def _side_taken(contents: Contents, authors: Authors, given: Given, usual: Fact) -> tuple[str, Fact]:
+    """Which side of its batch norm is tested, empty as the project has it: given, saved, or usual."""
+    if given.model.get("bn_neck") is not None:
+        side = "after" if given.model["bn_neck"] else "before"
+        return side, Fact(f"{side} the batch norm", "given", "model.bn_neck")
+    saved = contents.setting(*authors.settings.get("taken", ("-",))) if "bn_neck" in authors.takes else None
+    if saved and saved[0] in ("before", "after"):
+        return str(saved[0]), Fact(f"{saved[0]} the batch norm", "saved settings", saved[1])
+    return "", usual

@@ -1,4 +1,4 @@
-"""The checkpoints among files and folders."""
+"""The checkpoints among several files and folders."""
 
 import re
 from pathlib import Path
