@@ -1,6 +1,7 @@
 """A checkpoint of `lookalike train`: its own settings say what its network is and how its images are read."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def facts_of_ours(file: Path, own: Mapping[str, Any], given: Given) -> Recognise
     values: dict[str, Value] = {
         **{"architecture": built["backbone"], "pooling": built["pooling"], "neck": neck or "none"},
         **{"taken": "behind the head", "channels": "RGB", "flip": "none", "parts": 1},
-        **{name: value for name, value in pixels.to_dict().items() if value is not None},
+        **{name: value for name, value in asdict(pixels).items() if value is not None},
         **scales,
     }
     facts = {name: Fact(value, "saved settings", where) for name, value in values.items()}
