@@ -138,6 +138,6 @@ def ask_project(network: str, stride: int | None) -> Question:
         ("project", "last_stride", "taken", "height", "width", "mean", "std"),
         f"recognised {network} with a batch norm, under names that several projects use (base.*, bottleneck.*), and "
         f"the file does not say which: give model.project=reid-strong-baseline (last stride {stride}, no relu in the "
-        "stem, 256 x 128 pixels, ImageNet's mean, behind the batch norm) or model.project=none (a ResNet as torchvision "
-        "has it, last stride 2, with relu, 224 x 224 pixels)",
+        "stem, 256 x 128 pixels, ImageNet's mean, behind the batch norm) or model.project=none (a ResNet as "
+        "torchvision has it, last stride 2, with relu, 224 x 224 pixels)",
     )
