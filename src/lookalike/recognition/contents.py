@@ -29,6 +29,7 @@ class Contents:
         keys: Names at the top of the file.
         saved: Settings in the file, by dotted name.
         beside: File beside it -> its settings.
+        unread: File beside it that should have settings -> why they cannot be read.
         callbacks: Names of what Lightning called while it trained.
     """
 
@@ -39,6 +40,7 @@ class Contents:
     keys: frozenset[str] = frozenset()
     saved: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
     callbacks: tuple[str, ...] = ()
 
     def setting(self, *names: str) -> tuple[Any, str] | None:
@@ -75,7 +77,7 @@ def read_contents(file: Path, key: str | None = None) -> Contents:
         _WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _passive(name, tensor)
     }
     return Contents(
-        file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks
+        file, tensors, weights.key, weights.others, frozenset(keys), saved, *settings_beside(file), callbacks
     )
 
 

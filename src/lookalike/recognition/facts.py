@@ -11,8 +11,8 @@ from lookalike.models.foreign_names import first_names
 Value = str | int | float | bool | list[float] | None
 Source = Literal["shapes", "saved settings", "convention", "given"]
 Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
-Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
-Flip = Literal["none", "sum", "mean", "unit sum"]
+Pooling = Literal["own", "avg", "max", "gem", "avg+max", "clipped avg"]
+Flip = Literal["none", "sum", "mean", "unit sum", "mean, normalised twice"]
 PIXEL_FACTS = (
     "height",
     "width",

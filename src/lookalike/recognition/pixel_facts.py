@@ -20,6 +20,7 @@ def pixel_facts(
     usual: Mapping[str, tuple[Value, str]],
     pixels: Mapping[str, Any],
     model: Mapping[str, Any],
+    more: Mapping[str, Fact] | None = None,
 ) -> dict[str, Fact]:
     """Facts about the pixels.
 
@@ -29,9 +30,10 @@ def pixel_facts(
         usual: Name of a fact -> the project's value, and what says so.
         pixels: Given settings, None where nothing is said.
         model: Given mean and std.
+        more: Saved ones that a project says in its own way.
     """
     facts = {}
-    saved = _saved(contents, settings)
+    saved = {**_saved(contents, settings), **(more or {})}
     for name in PIXEL_FACTS:
         group = "model" if name in ("mean", "std") else "pixels"
         given = (model if group == "model" else pixels).get(name)

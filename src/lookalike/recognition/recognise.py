@@ -19,6 +19,7 @@ from lookalike.recognition.contents import Contents, read_contents
 from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
 from lookalike.recognition.heads import Head, neck_of, read_head
 from lookalike.recognition.pixel_facts import pixel_facts, timms
+from lookalike.recognition.projects.fast_reid import Configured, configured
 from lookalike.recognition.projects.project import Project
 from lookalike.recognition.projects.pytorch_metric_learning import embedder_beside
 from lookalike.recognition.projects.tables import project_of
@@ -95,8 +96,11 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
     by_name = shown or given.model.get("backbone") is not None
     authors = None if by_name else find_authors(contents, size_of(contents, given.pixels))
     if authors is not None:
-        return _of_authors(contents, authors, given), contents.tensors
-    return _of_timm(contents, project, shown, given), contents.tensors
+        recognised = _of_authors(contents, authors, given)
+    else:
+        recognised = _of_timm(contents, project, shown, given)
+    recognised.remarks.extend(f"{name} beside it cannot be read: {reason}" for name, reason in contents.unread.items())
+    return recognised, contents.tensors
 
 
 def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognised:
@@ -119,23 +123,18 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         usual["last_stride"] = (authors.last_stride, f"as {cited} builds it")
         stride = _fact("last_stride", contents, authors.settings, usual, given.model)
         facts |= {"last_stride": stride} if stride else {}
-    taken = ""
-    if given.model.get("bn_neck") is not None:
-        taken = "after" if given.model["bn_neck"] else "before"
-        facts["taken"] = Fact(f"{taken} the batch norm", "given", "model.bn_neck")
-    elif (
-        "bn_neck" in authors.takes
-        and (saved := contents.setting(*authors.settings.get("taken", ("-",))))
-        and saved[0] in ("before", "after")
-    ):
-        taken = str(saved[0])
-        facts["taken"] = Fact(f"{taken} the batch norm", "saved settings", saved[1])
-    else:
-        facts["taken"] = Fact(*_typed(usual["taken"]))
-    facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
+    taken, facts["taken"] = _taken(contents, authors, usual, given)
+    said = Configured()
+    if authors.project == "fast-reid":
+        said = configured(contents, authors.shapes_in(contents), given.pixels)
+    usual |= {name: (fact.value, fact.evidence) for name, fact in said.pixels.items() if name in ("height", "width")}
+    if pooling := _fact("pooling", contents, {}, {}, given.model) or said.network.get("pooling"):
+        facts["pooling"] = pooling
+        facts |= {"gem_power": said.network["gem_power"]} if "gem_power" in said.network else {}
+    facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model, said.pixels)
     if any(name.endswith("heads.pool_layer.p") for name in authors.names):
         refuse_two_sizes(contents, f"{authors.kind} of {authors.project}", facts["height"])
-    hints = {name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out}
+    hints = authors.shapes_in(contents, authors.left_out)
     blueprint = Blueprint(
         authors.kind,
         {name: (f"{authors.wrapper}{name}",) for name in authors.names},
@@ -143,11 +142,26 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         authors.wrapper,
         hints,
         _whole(facts.get("last_stride")),
+        facts["pooling"].value if "pooling" in facts else "own",  # type: ignore[arg-type]
         taken=taken,
         flip=facts["flip"].value,  # type: ignore[arg-type]
         parts=_whole(facts["parts"]) or 1,
     )
-    return Recognised(str(contents.file), facts, blueprint, authors.left_out, contents.others, list(convention.remarks))
+    remarks = [*convention.remarks, *said.remarks]
+    return Recognised(str(contents.file), facts, blueprint, authors.left_out, contents.others, remarks)
+
+
+def _taken(
+    contents: Contents, authors: Authors, usual: Mapping[str, tuple[Value, str]], given: Given
+) -> tuple[str, Fact]:
+    """Which side of a batch norm the embedding is taken of, empty where that is as the project has it; and the fact."""
+    if given.model.get("bn_neck") is not None:
+        taken = "after" if given.model["bn_neck"] else "before"
+        return taken, Fact(f"{taken} the batch norm", "given", "model.bn_neck")
+    saved = contents.setting(*authors.settings.get("taken", ("-",)))
+    if "bn_neck" in authors.takes and saved and saved[0] in ("before", "after"):
+        return str(saved[0]), Fact(f"{saved[0]} the batch norm", "saved settings", saved[1])
+    return "", Fact(*_typed(usual["taken"]))
 
 
 def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> Recognised:

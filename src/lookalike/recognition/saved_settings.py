@@ -38,25 +38,29 @@ def settings_in(content: object) -> dict[str, Any]:
     return saved
 
 
-def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
-    """File beside a checkpoint -> what it says; what cannot be read is no such file.
+def settings_beside(file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """File beside a checkpoint -> what it says; and those that cannot be read -> why.
 
     Args:
         file: The checkpoint.
     """
     beside: dict[str, dict[str, Any]] = {}
+    unread: dict[str, str] = {}
     for name in _BESIDE:
         place = file.parent / name
         try:
-            if not place.is_file() or place.stat().st_size > _LARGEST:
+            if not place.is_file():
                 continue
+            if place.stat().st_size > _LARGEST:
+                raise ValueError(f"more than {_LARGEST} bytes")
             text = place.read_text(encoding="utf-8")
             content = json.loads(text) if name.endswith(".json") else read_plain_yaml(text, any_tag=True)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
-            continue
-        if isinstance(content, dict):
+            if not isinstance(content, dict):
+                raise ValueError("no names of settings")
             beside[name] = dict(_flat(content))
-    return beside
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            unread[name] = one_line(str(error).strip() or type(error).__name__, _LONGEST)
+    return beside, unread
 
 
 def _flat(
