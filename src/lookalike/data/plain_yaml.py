@@ -41,8 +41,9 @@ class _AnyTag(_Plain):
     repeated = 0
 
     def _may_repeat(self, node: yaml.Node | None) -> bool:
-        whole = isinstance(node, yaml.SequenceNode) and node.end_mark is not None  # None while it is being read
-        if not whole or not all(isinstance(part, yaml.ScalarNode) for part in node.value):
+        if not isinstance(node, yaml.SequenceNode) or node.end_mark is None:  # None while it is being read
+            return False
+        if not all(isinstance(part, yaml.ScalarNode) for part in node.value):
             return False
         self.repeated += 1 + len(node.value)
         return self.repeated <= _MOST_REPEATED

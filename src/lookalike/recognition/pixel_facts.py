@@ -89,6 +89,12 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
         if not stored:
             continue
         value, where = stored
+        if name.startswith("usual_"):
+            name = name.removeprefix("usual_")
+            if not _is_usual(name, value):
+                continue
+        if name in ("size", "input_size") and type(value) is int:
+            value = [value, value]
         if name in ("size", "input_size") and isinstance(value, list | tuple) and len(value) in (2, 3):
             for side, pixels in zip(_SIDES, value[-2:], strict=True):
                 facts[side] = Fact(_side(contents, pixels, where), "saved settings", where)
@@ -108,11 +114,24 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
             facts["resize"] = Fact("crop" if value else "stretch", "saved settings", where)
         elif name == "interpolation" and value in _KERNELS.values():
             facts[name] = Fact(str(value), "saved settings", where)
-    of_bytes = any(_OF_BYTES & set(settings[name]) for name in scales)
+    of_bytes = any(_OF_BYTES & set(settings.get(name, ())) for name in scales)
     if of_bytes or any(max(parts) > 1 for parts in scales.values()):  # one unit for both: std 1 goes with mean 123.7
         for name, parts in scales.items():
             facts[name] = replace(facts[name], value=[round(part / 255, 9) for part in parts])
     return facts
+
+
+def _is_usual(name: str, value: object) -> bool:
+    """Whether a setting of an unknown project is what its name says: others may mean something else by it."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    if name == "size":
+        return len(parts) <= 3 and all(type(part) is int and _SMALLEST <= part <= _LARGEST for part in parts[-2:])
+    numbers = [part for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]
+    return (
+        len(parts) == len(numbers) == 3
+        and all(0 <= part <= 255 for part in numbers)
+        and (name != "std" or all(numbers))
+    )
 
 
 def _side(contents: Contents, value: object, where: str) -> int:
@@ -136,6 +155,7 @@ def _scale(contents: Contents, name: str, value: object, where: str) -> list[flo
         CheckpointError: It is none.
     """
     parts = list(value) if isinstance(value, list | tuple) else []
+    parts = parts * 3 if len(parts) == 1 else parts  # of all channels, as timm has it
     plain = len(parts) == 3 and all(isinstance(part, int | float) and 0 <= part <= 255 for part in parts)
     if not plain or (name == "std" and 0 in parts):
         raise CheckpointError(

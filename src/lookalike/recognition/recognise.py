@@ -99,7 +99,8 @@ def recognise(file: Path, given: Given = Given()) -> tuple[Recognised, dict[str,
         recognised = _of_authors(contents, authors, given)
     else:
         recognised = _of_timm(contents, project, shown, given)
-    recognised.remarks.extend(f"{name} beside it cannot be read: {reason}" for name, reason in contents.unread.items())
+    unread = {name: reason for name, reason in contents.unread.items() if name != "args"}  # told among the sizes
+    recognised.remarks.extend(f"{name} cannot be read: {reason}" for name, reason in unread.items())
     return recognised, contents.tensors
 
 
@@ -209,7 +210,7 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     if match.others and match.source == "shapes":
         remarks.append(f"of the same tensors, and rare: {first_names(match.others)} (model.backbone=<name>)")
     if not {"height", "width"} <= project.facts.keys() and facts["height"].source == "convention":
-        remarks.append(_OBJECT if "args" in contents.keys else _SIZE)
+        remarks.append(_OBJECT if "args" in contents.unread else _SIZE)
     return Recognised(str(contents.file), facts, blueprint, head.left_out, other_weights, remarks)
 
 

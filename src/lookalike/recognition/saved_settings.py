@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml
 
+from lookalike.data.inert_pickle import INERT
 from lookalike.data.plain_yaml import read_plain_yaml
 from lookalike.errors import one_line
+from lookalike.models.settings_pickle import plain
 
 _IN_FILE = ("hyper_parameters", "hparams", "cfg", "config", "opts", "opt", "args", "settings", "params", "model_args")
 _BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, Hugging Face, Hydra
@@ -30,12 +32,23 @@ def settings_in(content: object) -> dict[str, Any]:
     saved: dict[str, Any] = {}
     if not isinstance(content, dict):
         return saved
-    for key, value in content.items():
+    for key, boxed in content.items():
+        value = plain(boxed)
         if key in _IN_FILE and isinstance(value, dict):
             saved |= dict(_flat(value))
         elif isinstance(key, str) and _is_plain(value):
             saved[key.lower()] = value
     return saved
+
+
+def unread_in(content: object) -> dict[str, str]:
+    """Name in a checkpoint that should have settings -> why they cannot be read: it is an object of an unknown class.
+
+    Args:
+        content: As `checkpoint_tensors.opened` gives it.
+    """
+    entries = content if isinstance(content, dict) else {}
+    return {key: "an object of an unknown class" for key in _IN_FILE if entries.get(key) is INERT}
 
 
 def settings_beside(file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -71,8 +84,8 @@ def _flat(
     if depth > _DEEPEST or id(values) in seen:
         return
     seen.add(id(values))
-    for key, value in list(values.items())[:_MOST]:
-        name = f"{prefix}{one_line(key, _LONGEST).lower()}"
+    for key, boxed in list(values.items())[:_MOST]:
+        value, name = plain(boxed), f"{prefix}{one_line(key, _LONGEST).lower()}"
         if isinstance(value, dict):
             yield from _flat(value, f"{name}.", depth + 1, seen)
         elif _is_plain(value):
