@@ -14,6 +14,7 @@ In reading order:
     first_weights    the tensors of a backbone, for a training run
     heads            what stands between the pooling and the embedding
     unknown_heads    the same where the project is not known
+    two_steps        images that transformers scales and then cuts
     pixel_facts      how the project that wrote a checkpoint reads its images
     refusals         what is said of a file that is not recognised as a whole
     recognise        what a checkpoint holds

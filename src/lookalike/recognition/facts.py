@@ -99,6 +99,9 @@ class Blueprint:
         wrapper: What stands in the file before the names of such a network.
         hints: Shapes of what comes behind the embedding, which tell such a network apart.
         tensors: Name in the backbone -> name in the file, or several that are joined along the first axis.
+        cuts: Name in the backbone -> axis, first and last (exclusive) of what is taken of its tensors in the file.
+        plus: Name in the backbone -> name in the file, axis, first and last of what is added to it.
+        tanh: Whether GELU is approximated by tanh, of networks of transformers that say so; else as timm has it.
         last_stride: Of the last stage; None as the architecture has it.
         pooling: `own` is what the architecture does by itself.
         gem_power: Of GeM.
@@ -124,6 +127,9 @@ class Blueprint:
     parts: int = 1
     library: str = "timm"
     norm_eps: float | None = None
+    cuts: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    plus: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    tanh: bool = False
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class _Assembly(nn.Module):
         super().__init__()
         self.backbone = make_backbone(blueprint.architecture, size)
         for part in self.backbone.modules():
+            if blueprint.tanh and isinstance(part, nn.GELU):
+                part.approximate = "tanh"
             if blueprint.norm_eps is not None and isinstance(part, nn.BatchNorm2d):
                 part.eps = blueprint.norm_eps
         self.own = blueprint.pooling == "own"
@@ -248,6 +250,10 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
         f"{before}{name}": torch.cat([tensors[part] for part in parts]) if len(parts) > 1 else tensors[parts[0]]
         for name, parts in blueprint.tensors.items()
     }
+    for name, (axis, first, last) in blueprint.cuts.items():
+        values[f"{before}{name}"] = values[f"{before}{name}"].narrow(axis, first, last - first)
+    for name, (other, axis, first, last) in blueprint.plus.items():
+        values[f"{before}{name}"] = values[f"{before}{name}"] + tensors[other].narrow(axis, first, last - first)
     for number, layer in enumerate(blueprint.layers):
         if layer.kind == "projection":  # [W, D], as CLIP has it
             values[f"layers.{number}.weight"] = tensors[layer.stem].T

@@ -10,6 +10,7 @@ from lookalike.recognition.facts import PIXEL_FACTS, Fact, Value
 
 _KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
 _OF_BYTES = {"model.pixel_mean", "model.pixel_std"}  # fast-reid's, always of 0..255 (fastreid/config/defaults.py)
+_MODES = {"shortest": "crop", "squash": "stretch", "longest": "pad"}  # of open_clip's transform.py
 _SIDES = ("height", "width")
 _SMALLEST, _LARGEST = 8, 4096  # pixels, as in the settings
 
@@ -51,7 +52,11 @@ def _with_its_margin(facts: dict[str, Fact], usual: Mapping[str, tuple[Value, st
     side, own = facts.get("shorter_side"), usual.get("height", (0, ""))[0]
     if side is None or side.source == "given":
         return facts
-    if "resize" not in facts or facts["resize"].value != "crop" or facts["interpolation"].value == "area":
+    resize = facts.get("resize")
+    cut = resize is not None and (
+        resize.value == "crop" or (resize.value == "stretch" and resize.evidence == side.evidence)  # of one setting
+    )
+    if not cut or facts["interpolation"].value == "area":
         return {name: fact for name, fact in facts.items() if name != "shorter_side"}
     height = facts["height"]
     if height.source != side.source and isinstance(own, int) and isinstance(side.value, int) and own:
@@ -105,13 +110,16 @@ def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[
             facts[name] = Fact(_side(contents, value, where), "saved settings", where)
         elif name == "crop_pct" and isinstance(value, float | int) and 0.1 < value <= 1 and "height" in facts:
             height = int(str(facts["height"].value))
-            facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
             if "do_center_crop" in settings:  # transformers' ConvNeXt, which stretches from 384 pixels on
                 facts["resize"] = Fact("crop" if height < 384 else "stretch", "saved settings", where)
+            if "do_center_crop" not in settings or height < 384:
+                facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
         elif name == "resample" and value in _KERNELS:
             facts["interpolation"] = Fact(_KERNELS[value], "saved settings", where)
         elif name == "do_center_crop" and isinstance(value, bool):
             facts["resize"] = Fact("crop" if value else "stretch", "saved settings", where)
+        elif name == "resize_mode" and value in _MODES:
+            facts["resize"] = Fact(_MODES[str(value)], "saved settings", where)
         elif name == "interpolation" and value in _KERNELS.values():
             facts[name] = Fact(str(value), "saved settings", where)
     of_bytes = any(_OF_BYTES & set(settings.get(name, ())) for name in scales)

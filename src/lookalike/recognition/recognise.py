@@ -19,6 +19,7 @@ from lookalike.recognition.contents import Contents, read_contents
 from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
 from lookalike.recognition.heads import Head, neck_of, read_head
 from lookalike.recognition.pixel_facts import pixel_facts, timms
+from lookalike.recognition.projects.clip import CLIP, quick_gelu
 from lookalike.recognition.projects.fast_reid import Configured, configured
 from lookalike.recognition.projects.project import Project
 from lookalike.recognition.projects.pytorch_metric_learning import embedder_beside
@@ -39,6 +40,7 @@ from lookalike.recognition.refusals import (
 )
 from lookalike.recognition.renaming.torchvision import norm_eps
 from lookalike.recognition.surgery import own_last_stride
+from lookalike.recognition.two_steps import scaled_and_cut
 from lookalike.recognition.unknown_heads import read_unknown_head
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
 
@@ -193,8 +195,10 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
     own = timms(match.architecture, vars(network)["pretrained_cfg"], project.name == "timm")
     own |= _usual_sides(given) | _shown_sides(match)
     usual = {**own, **usual, "parts": (1, "one vector of the whole image")}
-    facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
+    cut = scaled_and_cut(contents) if project.name == "transformers" else {}
+    facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model, cut)
     refuse_scales(contents, match, facts["mean"])
+    act = contents.setting("hidden_act", "vision_config.hidden_act")
     blueprint = Blueprint(
         match.architecture,
         {name: place.names for name, place in match.places.items()},
@@ -205,6 +209,9 @@ def _of_timm(contents: Contents, project: Project, shown: str, given: Given) -> 
         flip=facts["flip"].value,  # type: ignore[arg-type]
         library=match.view.library,
         norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
+        cuts={name: place.cut for name, place in match.places.items() if place.cut},
+        plus={name: place.plus for name, place in match.places.items() if place.plus},
+        tanh=match.view.library == "transformers" and (act or ("",))[0] == "gelu_pytorch_tanh",
     )
     remarks = []
     if match.others and match.source == "shapes":
@@ -258,6 +265,9 @@ def _chosen(contents: Contents, project: Project, given: Given) -> tuple[Match, 
         refuse_several(contents, own)
     named = given.model.get("backbone")
     saved = contents.setting(*project.settings.get("architecture", ("-",)))
+    if project is CLIP and (quick := quick_gelu(contents)):
+        names = [own[0].architecture, *own[0].same, *own[0].others]
+        saved = next(((name, quick[1]) for name in names if ("quickgelu" in name) == quick[0]), saved)
     return refuse_ties(contents, own[0], named, saved), [*contents.others, *copies]
 
 

@@ -16,9 +16,9 @@ from lookalike.errors import one_line
 from lookalike.models.settings_pickle import plain
 
 _IN_FILE = ("hyper_parameters", "hparams", "cfg", "config", "opts", "opt", "args", "settings", "params", "model_args")
-_BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, Hugging Face, Hydra
+_BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, OpenCLIP, transformers, Hydra
     *("config.yaml", "config.yml", "opts.yaml", "hparams.yaml", "args.yaml", "config.json"),
-    *("preprocessor_config.json", ".hydra/config.yaml"),
+    *("open_clip_config.json", "preprocessor_config.json", ".hydra/config.yaml"),
 )
 _DEEPEST, _MOST, _LARGEST, _LONGEST = 8, 2000, 1 << 20, 200
 
