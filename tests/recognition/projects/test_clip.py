@@ -34,7 +34,7 @@ def clip(**more: Any) -> dict[str, Any]:
         state[f"visual.{renamed}"] = blank(
             shape[2:] if name == "cls_token" else shape[1:] if name == "pos_embed" else shape
         )
-    state |= {"visual.proj": blank((768, 512)), "token_embedding.weight": blank((99, 64)), "logit_scale": blank(())}
+    state |= {"visual.proj": blank((768, 512)), "token_embedding.weight": blank((99, 64)), "logit_scale": blank((1,))}
     return {**state, "text_projection": blank((64, 512)), "transformer.resblocks.0.ln_1.weight": blank((64,)), **more}
 
 
@@ -57,7 +57,7 @@ def test_the_configuration_beside_it_decides(quick: bool | None, tmp_path: Path)
 
 
 def test_openais_own_files_have_quick_gelu(tmp_path: Path) -> None:
-    numbers = {name: blank(()) for name in ("input_resolution", "context_length", "vocab_size")}
+    numbers = {name: blank((1,)) for name in ("input_resolution", "context_length", "vocab_size")}
     assert "quickgelu" in architecture(tmp_path, **numbers)[0]
 
 
