@@ -27,18 +27,18 @@ def scaled_and_cut(contents: Contents) -> dict[str, Fact]:
     if not cut or cut[0] is not True or not high or not wide:
         return {}
     kept = (high[0], wide[0])
-    both, one = (contents.setting("size.height"), contents.setting("size.width")), contents.setting("size")
+    both, single = (contents.setting("size.height"), contents.setting("size.width")), contents.setting("size")
     kind = contents.setting("image_processor_type", "feature_extractor_type")
     if both[0] and both[1]:
         scaled, where = (both[0][0], both[1][0]), f"size.height, {high[1]}"
-    elif one and type(one[0]) is int:
+    elif single and type(single[0]) is int:
         where = f"size, {high[1]}" + (f", {kind[1]}" if kind else "")
         if not kind or not _OF_BOTH_SIDES.fullmatch(str(kind[0])):
             return {
                 "resize": Fact("crop", "saved settings", where),
-                "shorter_side": Fact(max(one[0], *_whole(contents, kept)), "saved settings", where),
+                "shorter_side": Fact(max(single[0], *_whole(contents, kept)), "saved settings", where),
             }
-        scaled = (one[0], one[0])
+        scaled = (single[0], single[0])
     else:
         return {}
     (height, width), result = _whole(contents, scaled), _whole(contents, kept)
