@@ -142,7 +142,8 @@ def read(folder: Path) -> Line:
     unit = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
     apart = float((unit @ unit.T)[~np.eye(len(unit), dtype=bool)].max())
     own, unused = None, None
-    if about["project"] in {way.project for way in CONVENTIONS.values()} - {"open-metric-learning"}:
+    shapes_tell = about["project"] in {way.project for way in CONVENTIONS.values()} - {"open-metric-learning"}
+    if shapes_tell and not about.get("configured"):
         ours, unused = by_networks(about, file)
         own = _nearness(ours, theirs)
     try:

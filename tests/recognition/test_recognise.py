@@ -142,10 +142,38 @@ def test_torch_is_not_asked_to_unpickle(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_settings_that_are_an_object_are_said_to_be_unread(tmp_path: Path) -> None:
-    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": Namespace(img_size=288)}
+    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": Path("of a script")}
     assert any("(args) are an object in the file, which is not read" in note for note in remarks_of(state, tmp_path))
     del state["args"]
     assert any("assumed, as nothing says it: height, width: give" in note for note in remarks_of(state, tmp_path))
+
+
+def test_settings_that_argparse_made_are_read(tmp_path: Path) -> None:
+    """As timm's train.py saves them."""
+    args = Namespace(img_size=288, input_size=None, mean=[0.5], std=[0.25, 0.5, 0.5], crop_pct=0.9, interpolation="")
+    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": args}
+    found = facts(state, tmp_path).facts
+    assert (found["height"].value, found["width"].value, found["shorter_side"].value) == (288, 288, 320)
+    assert (found["height"].source, found["height"].evidence) == ("saved settings", "img_size in the file")
+    assert (found["mean"].value, found["std"].value) == ([0.5] * 3, [0.25, 0.5, 0.5])
+    assert found["interpolation"].source == "convention"
+
+
+def test_settings_of_an_unknown_script_are_read_where_they_fit(tmp_path: Path) -> None:
+    args = Namespace(img_size=[256, 128], mean=0.3, std=[0.5] * 3, model="resnetblur18", pixel_mean="x")
+    read = facts({"state_dict": RESNET, "args": args}, tmp_path).facts
+    assert (read["height"].value, read["width"].value) == (256, 128)
+    assert (read["std"].value, read["mean"].source) == ([0.5] * 3, "convention")
+    assert (read["architecture"].value, read["architecture"].source) == ("resnetblur18", "saved settings")
+
+
+def test_settings_of_torchvisions_script(tmp_path: Path) -> None:
+    args = Namespace(val_crop_size=176, val_resize_size=232, interpolation="bicubic", model="resnet18")
+    state = {"model": tensors_of("resnet18"), "optimizer": {}, "lr_scheduler": {}, "epoch": 1, "args": args}
+    read = facts(state, tmp_path).facts
+    assert [read[name].value for name in ("height", "width", "shorter_side", "interpolation")] == [
+        *(176, 176, 232, "bicubic")
+    ]
 
 
 def test_arch_alone_is_not_timms(tmp_path: Path) -> None:

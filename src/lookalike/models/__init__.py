@@ -4,6 +4,7 @@ In reading order:
 
     networks                networks of re-identification that timm has not, with the names of their authors
     gem                     generalised mean pooling (Radenovic et al
+    settings_pickle         settings that were pickled as objects
     tensor_pickle           a pickle of torch read with stand-ins
     torch_storages          the numbers of the tensors in a torch file
     checkpoint_tensors      the tensors of a `.safetensors` or torch file, whoever wrote it

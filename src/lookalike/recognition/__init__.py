@@ -15,6 +15,7 @@ In reading order:
     backbones        which network of timm stands in a file, and under which names
     heads            what stands between the pooling and the embedding
     unknown_heads    the same where the project is not known
+    two_steps        images that transformers scales and then cuts
     pixel_facts      how the project that wrote a checkpoint reads its images
     questions        what is asked where two readings fit
     refusals         what is said of a file that is not recognised as a whole

@@ -62,7 +62,7 @@ class Authors:
         kind: What the network is, in words.
         last_stride: Of a ResNet, as the project has it.
         takes: Settings of the model that it can be given: `last_stride` of a ResNet, `bn_neck` where both sides of its
-            batch norm are tested.
+            batch norm are tested, `pooling` of fast-reid's heads whose pooling has no tensor.
         settings: Name of a fact -> names of the project's settings that say otherwise.
         shown_by: What in the file tells the project.
         has_common_names: Whether others give a network of their own the same names, and no saved setting tells it.
@@ -80,6 +80,16 @@ class Authors:
     settings: _Names
     shown_by: str
     has_common_names: bool = False
+
+    def shapes_in(self, contents: Contents, names: list[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Name without the wrapper -> shape.
+
+        Args:
+            contents: Of the checkpoint.
+            names: In the file; None for those of the network.
+        """
+        inner = self.names if names is None else [name.removeprefix(self.wrapper) for name in names]
+        return {name: tuple(contents.tensors[f"{self.wrapper}{name}"].shape) for name in inner}
 
 
 def known_authors() -> list[str]:
@@ -145,7 +155,12 @@ def find_authors(contents: Contents, size: tuple[int, int] = (256, 128)) -> Auth
         used = {f"{wrapper}{name}" for name in names}
         behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(wrapper))} - used
         stride, both = _last_stride(there.network), getattr(there.network, "taken", "") in ("before", "after")
-        takes = (*(("last_stride",) if stride is not None else ()), *(("bn_neck",) if both else ()))
+        pools = project == "fast-reid" and "heads.pool_layer.p" not in names
+        takes = tuple(
+            name
+            for name, taken in (("last_stride", stride is not None), ("bn_neck", both), ("pooling", pools))
+            if taken
+        )
         return Authors(
             project,
             there.convention,

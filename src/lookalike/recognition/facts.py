@@ -11,8 +11,8 @@ from lookalike.models.foreign_names import first_names
 Value = str | int | float | bool | list[float] | None
 Source = Literal["shapes", "saved settings", "convention", "assumed", "given"]
 Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
-Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
-Flip = Literal["none", "sum", "mean", "unit sum"]
+Pooling = Literal["own", "avg", "max", "gem", "avg+max", "clipped avg"]
+Flip = Literal["none", "sum", "mean", "unit sum", "mean, normalised twice"]
 PIXEL_FACTS = (
     "height",
     "width",
@@ -108,6 +108,9 @@ class Blueprint:
         wrapper: What stands in the file before the names of such a network.
         hints: Shapes of what comes behind the embedding, which tell such a network apart.
         tensors: Name in the backbone -> name in the file, or several that are joined along the first axis.
+        cuts: Name in the backbone -> axis, first and last (exclusive) of what is taken of its tensors in the file.
+        plus: Name in the backbone -> name in the file, axis, first and last of what is added to it.
+        tanh: Whether GELU is approximated by tanh, of networks of transformers that say so; else as timm has it.
         last_stride: Of the last stage; None as the architecture has it.
         pooling: `own` is what the architecture does by itself.
         gem_power: Of GeM.
@@ -133,6 +136,9 @@ class Blueprint:
     parts: int = 1
     library: str = "timm"
     norm_eps: float | None = None
+    cuts: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    plus: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    tanh: bool = False
 
 
 @dataclass(frozen=True)

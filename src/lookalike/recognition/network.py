@@ -15,6 +15,7 @@ from lookalike.models.gem import GeM
 from lookalike.models.image_network import ImageNetwork
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
+from lookalike.models.networks.pooling import POOLS
 from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
 from lookalike.recognition.heads import PARTS
 from lookalike.recognition.pixel_facts import pixels_of
@@ -23,6 +24,10 @@ from lookalike.recognition.room import need_room_in_the_file
 from lookalike.recognition.surgery import set_last_stride
 
 _FLOAT = 4  # bytes of a number in the network
+_OF_FAST_REID = {
+    **{"avg": "GlobalAvgPool", "max": "GlobalMaxPool", "gem": "GeneralizedMeanPooling"},
+    **{"avg+max": "AdaptiveAvgMaxPool", "clipped avg": "ClipGlobalAvgPool"},
+}
 
 
 class _Pool(nn.Module):
@@ -63,6 +68,8 @@ class _Assembly(nn.Module):
         super().__init__()
         self.backbone = make_backbone(blueprint.architecture, size)
         for part in self.backbone.modules():
+            if blueprint.tanh and isinstance(part, nn.GELU):
+                part.approximate = "tanh"
             if blueprint.norm_eps is not None and isinstance(part, nn.BatchNorm2d):
                 part.eps = blueprint.norm_eps
         self.own = blueprint.pooling == "own"
@@ -150,7 +157,8 @@ class RecognisedNetwork(ImageNetwork):
     ) -> None:
         super().__init__()
         self.image_size, self.bgr = size, bgr
-        self.network = WithRules(network, InferenceRules(flip=blueprint.flip, parts=blueprint.parts))
+        of_bytes = [tuple(255 * part for part in value) for value in (mean, std)]
+        self.network = WithRules(network, InferenceRules(blueprint.flip, (1.0,), blueprint.parts, *of_bytes))
         self._size = int(network.embedding_size)
         for name, value in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32).view(1, 3, 1, 1) * 255)
@@ -219,6 +227,8 @@ def _authors(blueprint: Blueprint, values: dict[str, Tensor], size: Size) -> nn.
     network: Any = made.network
     if blueprint.taken and hasattr(network, "taken"):
         network.taken = blueprint.taken
+    if blueprint.pooling != "own" and "heads.pool_layer.p" not in values:
+        network.heads.pool_layer = POOLS[_OF_FAST_REID[blueprint.pooling]]()
     return made.network
 
 
@@ -249,6 +259,10 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
         f"{before}{name}": torch.cat([tensors[part] for part in parts]) if len(parts) > 1 else tensors[parts[0]]
         for name, parts in blueprint.tensors.items()
     }
+    for name, (axis, first, last) in blueprint.cuts.items():
+        values[f"{before}{name}"] = values[f"{before}{name}"].narrow(axis, first, last - first)
+    for name, (other, axis, first, last) in blueprint.plus.items():
+        values[f"{before}{name}"] = values[f"{before}{name}"] + tensors[other].narrow(axis, first, last - first)
     for number, layer in enumerate(blueprint.layers):
         if layer.kind == "projection":  # [W, D], as CLIP has it
             values[f"layers.{number}.weight"] = tensors[layer.stem].T

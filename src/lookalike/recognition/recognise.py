@@ -11,6 +11,7 @@ from lookalike.recognition.contents import Contents, read_contents
 from lookalike.recognition.facts import PIXEL_FACTS, Blueprint, Fact, Question, Recognised
 from lookalike.recognition.given import NOTHING, Given, network_fact, weights_fact, whole
 from lookalike.recognition.pixel_facts import pixel_facts
+from lookalike.recognition.projects.fast_reid import Configured, configured
 from lookalike.recognition.projects.project import Project
 from lookalike.recognition.projects.pytorch_metric_learning import embedder_beside
 from lookalike.recognition.projects.tables import PROJECTS, project_of
@@ -67,7 +68,9 @@ def survey(file: Path, given: Given = NOTHING) -> tuple[Recognised, dict[str, Te
         contents = replace(contents, tensors={**contents.tensors, **more})
     refuse_foreign_tensors(contents)
     recognised = _recognised(contents, given)
-    remarks = [*contents.unread, *recognised.remarks]
+    unread = {name: reason for name, reason in contents.unread.items() if name != "args"}  # told among the sizes
+    lines = [f"{name} cannot be read ({reason}), so nothing that it says is used" for name, reason in unread.items()]
+    remarks = [*lines, *recognised.remarks]
     return replace(recognised, questions=[*questions, *recognised.questions], remarks=remarks), contents.tensors
 
 
@@ -160,10 +163,17 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         stride = network_fact("last_stride", contents, authors.settings, usual, given)
         facts |= {"last_stride": stride} if stride else {}
     taken, facts["taken"] = _side_taken(contents, authors, given, usual["taken"])
-    facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model)
+    own = Configured()
+    if authors.project == "fast-reid":
+        own = configured(contents, authors.shapes_in(contents), given.pixels)
+    usual |= {name: fact for name, fact in own.pixels.items() if name in ("height", "width")}
+    if pooling := network_fact("pooling", contents, {}, {}, given) or own.network.get("pooling"):
+        facts["pooling"] = pooling
+        facts |= {"gem_power": own.network["gem_power"]} if "gem_power" in own.network else {}
+    facts |= pixel_facts(contents, authors.settings, usual, given.pixels, given.model, own.pixels)
     sized = any(name.endswith("heads.pool_layer.p") for name in authors.names)
     asked = ask_two_sizes(f"{authors.kind} of {authors.project}", facts["height"]) if sized else None
-    hints = {name.removeprefix(authors.wrapper): tuple(contents.tensors[name].shape) for name in authors.left_out}
+    hints = authors.shapes_in(contents, authors.left_out)
     blueprint = Blueprint(
         authors.kind,
         {name: (f"{authors.wrapper}{name}",) for name in authors.names},
@@ -171,12 +181,13 @@ def _of_authors(contents: Contents, authors: Authors, given: Given) -> Recognise
         authors.wrapper,
         hints,
         whole(facts.get("last_stride")),
+        facts["pooling"].value if "pooling" in facts else "own",  # type: ignore[arg-type]
         taken=taken,
         flip=facts["flip"].value,  # type: ignore[arg-type]
         parts=whole(facts["parts"]) or 1,
     )
     questions = [asked] if asked else []
-    remarks = list(convention.remarks)
+    remarks = [*convention.remarks, *own.remarks]
     return Recognised(str(contents.file), facts, blueprint, authors.left_out, contents.others, remarks, questions)
 
 

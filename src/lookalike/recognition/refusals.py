@@ -14,6 +14,7 @@ from lookalike.recognition.catalogue import outline
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Question, printed
 from lookalike.recognition.heads import Head, linear_sides
+from lookalike.recognition.projects.clip import quick_gelu
 from lookalike.recognition.questions import ask_architecture
 from lookalike.recognition.saved_names import saved_architectures
 
@@ -94,11 +95,11 @@ def settled(contents: Contents, match: Match, backbone: str | None) -> tuple[Mat
     for name, where in saved_architectures(contents):
         if name.partition(".")[0] in fitting:
             return replace(match, architecture=name, others=[], source="saved settings", evidence=f"; {where}"), None
-    if act := contents.setting("hidden_act", "vision_config.hidden_act"):  # which CLIP's towers have two of
-        quick = "quick" in str(act[0])
+    if any("quickgelu" in name for name in fitting) and (activation := quick_gelu(contents)):
+        quick, where = activation
         alike = [name for name in fitting if ("quickgelu" in name) == quick]
-        if any("quickgelu" in name for name in fitting) and alike:
-            evidence = f"; {act[1]}"
+        if alike:
+            evidence = f"; {where}"
             return replace(match, architecture=alike[0], others=[], source="saved settings", evidence=evidence), None
     common = [name for name in fitting if not _RARE.search(name)] or fitting
     if match.architecture not in common:

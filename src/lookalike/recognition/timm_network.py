@@ -27,6 +27,7 @@ from lookalike.recognition.refusals import (
 from lookalike.recognition.renaming.torchvision import norm_eps
 from lookalike.recognition.saved_names import saved_architectures
 from lookalike.recognition.surgery import own_last_stride
+from lookalike.recognition.two_steps import scaled_and_cut
 from lookalike.recognition.unknown_heads import read_unknown_head
 
 _COPIES = re.compile(r"(^|[._])(teacher|ema|momentum|encoder_k|key_encoder|target|swa|average)([._]|$)")
@@ -125,8 +126,9 @@ def of_timm(contents: Contents, project: Project, shown: str, given: Given) -> R
     facts = {"project": _project_fact(project, shown, given)} if shown else {}
     facts |= _network_facts(contents, match, head, given, "convention" if shown else "assumed")
     facts |= {"taken": usual["taken"]} if "taken" in usual else {}
-    facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model)
-    unsized = "args" in contents.keys and facts["height"].source == "assumed"
+    cut = scaled_and_cut(contents) if project.name == "transformers" else {}
+    facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model, cut)
+    unsized = "args" in contents.unread and facts["height"].source == "assumed"
     remarks = [*choice.remarks, *([_OBJECT] if unsized else [])]
     if head.asked_out:
         remarks.append(f"left out as asked (model.embedding_size, model.bn_neck): {first_names(head.asked_out)}")
@@ -146,8 +148,17 @@ def of_timm(contents: Contents, project: Project, shown: str, given: Given) -> R
         flip=facts["flip"].value,  # type: ignore[arg-type]
         library=match.view.library,
         norm_eps=norm_eps(match.architecture) if match.view.library == "torchvision" else None,
+        cuts={name: place.cut for name, place in match.places.items() if place.cut},
+        plus={name: place.plus for name, place in match.places.items() if place.plus},
+        tanh=match.view.library == "transformers" and _is_tanh_gelu(contents),
     )
     return Recognised(str(contents.file), facts, blueprint, head.left_out, choice.others, remarks, questions)
+
+
+def _is_tanh_gelu(contents: Contents) -> bool:
+    """Whether transformers' settings say that GELU is approximated."""
+    saved = contents.setting("hidden_act", "vision_config.hidden_act")
+    return saved is not None and saved[0] == "gelu_pytorch_tanh"
 
 
 def _head(contents: Contents, project: Project, choice: Chosen, given: Given, width: int) -> Head:
