@@ -8,7 +8,7 @@ import pytest
 
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranks import Ranks
-from lookalike.metrics.sightings import TimeRules
+from lookalike.metrics.sightings import NO_TIME_RULES, TimeRules
 
 AWKWARD = (
     *("plain", "exact ties", "all ignored", "one label", "unknown labels", "missing cameras", "own rows"),
@@ -55,7 +55,7 @@ class Case:
     camera_rule: bool = True
     query_times: tuple[np.ndarray, np.ndarray] | None = None  # when each begins and ends, NaN where that is not known
     reference_times: tuple[np.ndarray, np.ndarray] | None = None
-    time_rules: TimeRules = TimeRules()
+    time_rules: TimeRules = NO_TIME_RULES
     problem: Problem = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,25 +143,21 @@ def plain_valid(given: Case) -> list[list[bool]]:
                 counts = False
             if given.own_row[q] == row:
                 counts = False
-            limit = given.time_rules.camera_rule_seconds
+            limit, away = given.time_rules.camera_rule_seconds, given.time_rules.elsewhere_seconds
             if with_cameras and label == other and given.query_cameras[q] is not None:
-                if given.query_cameras[q] == given.reference_cameras[row] and apart(given, q, row, limit is None) <= (
-                    limit or 0
-                ):
-                    counts = False
-            limit = given.time_rules.elsewhere_seconds
-            if limit is not None and None not in (given.query_cameras[q], given.reference_cameras[row]):
-                if given.query_cameras[q] != given.reference_cameras[row] and apart(given, q, row) <= limit:
-                    counts = False
+                same_camera = given.query_cameras[q] == given.reference_cameras[row]
+                near = limit is None or apart(given, q, row) <= limit
+                counts = counts and not (same_camera and near)
+            if away is not None and None not in (given.query_cameras[q], given.reference_cameras[row]):
+                other_camera = given.query_cameras[q] != given.reference_cameras[row]
+                counts = counts and not (other_camera and apart(given, q, row) <= away)
             line.append(counts)
         valid.append(line)
     return valid
 
 
-def apart(given: Case, q: int, row: int, anyhow: bool = False) -> float:
-    """Seconds between a query and a reference: 0 where they overlap or it does not matter, infinite if unknown."""
-    if anyhow:
-        return 0.0
+def apart(given: Case, q: int, row: int) -> float:
+    """Seconds between a query and a reference: 0 where they overlap, infinite where a time is not known."""
     (begin, end), (other_begin, other_end) = (
         [float(side[place]) for side in times]
         for times, place in ((given.query_times, q), (given.reference_times, row))

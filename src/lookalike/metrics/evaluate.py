@@ -34,7 +34,7 @@ from lookalike.metrics.ranks import Ranks
 from lookalike.metrics.rerank_options import Rerank
 from lookalike.metrics.reranked import rank_reranked
 from lookalike.metrics.result import Conditions, RetrievalResult
-from lookalike.metrics.sightings import Times, TimeRules
+from lookalike.metrics.sightings import TimeRules, Times
 
 
 def evaluate(
@@ -74,8 +74,8 @@ def evaluate(
         ignore: bool [R], references left out of every ranking.
         exclude_self: True when queries are the references row by row; or int [Q], the own row of each query or -1.
         camera_rule: Whether the camera rule is on.
-        query_times: When each query was taken, for the next two: seconds of one clock, or datetimes; missing where it is
-            not known. Of what lasts a while, such as tracklets, a pair of arrays: when it begins and when it ends.
+        query_times: When each query was taken, for the next two: seconds of one clock, or datetimes; missing where
+            it is not known. Of what lasts a while, such as tracklets, a pair of arrays: when it begins, when it ends.
         reference_times: The same of the references.
         camera_rule_seconds: The camera rule leaves out only what was taken within so many seconds of the query.
         elsewhere_seconds: References of any label are left out that another camera took within so many seconds of the

@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.metrics.columns import EvaluationError, column_of, marks_of
 from lookalike.metrics.inputs import camera_ids, label_ids, one_each, own_rows
-from lookalike.metrics.sightings import Sightings, Times, TimeRules, sightings_of
+from lookalike.metrics.sightings import NO_TIME_RULES, Sightings, TimeRules, Times, sightings_of
 from lookalike.metrics.valid_references import left_out
 
 _ALL = slice(None)
@@ -77,7 +77,7 @@ class Problem:
         camera_rule: bool = True,
         query_times: Times | None = None,
         reference_times: Times | None = None,
-        time_rules: TimeRules = TimeRules(),  # noqa: B008 - frozen
+        time_rules: TimeRules = NO_TIME_RULES,
         rows: tuple[int, int] | None = None,
     ) -> "Problem":
         """The problem of labels and cameras as people have them.
@@ -191,7 +191,7 @@ class Problem:
         return valid
 
     def enrolled(self) -> np.ndarray:
-        """Whether another reference that counts has the query's label, bool [Q]; its camera and time do not matter here."""
+        """Whether another reference that counts has the query's label, bool [Q]; cameras and times do not matter."""
         never = np.zeros(len(self.ignore), bool)
         counting = ~left_out(self.ignore, never, never, never, never)
         counts = np.bincount(self.reference_labels[counting], minlength=len(self.names))[self.query_labels]

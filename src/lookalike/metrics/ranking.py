@@ -165,10 +165,9 @@ def facts_of(problem: Problem, tile: int = _REFERENCES) -> tuple["QueryFacts", "
     labels = problem.reference_labels
     starts = np.cumsum(np.bincount(labels + 1, minlength=len(problem.names) + 1))
     by_label = np.argsort(labels, kind="stable")
-    limits = longest, camera_rule, elsewhere
-    return QueryFacts(problem.query_labels, seen, problem.own_row, *spans[:2]), ReferenceFacts(
-        starts, by_label, seen_by, problem.ignore, *spans[2:], by_time, *limits
-    )
+    asked = QueryFacts(problem.query_labels, seen, problem.own_row, *spans[:2])
+    facts = starts, by_label, seen_by, problem.ignore, spans[2], spans[3], by_time
+    return asked, ReferenceFacts(*facts, longest, camera_rule, elsewhere)
 
 
 def _rank_tile(task: _Task, first: int, buffer: np.ndarray, ks: np.ndarray, result: Ranks) -> None:

@@ -65,14 +65,26 @@ class Conditions:
             rules.append("a query never finds itself")
         return "; ".join([*([self.source] if self.source else []), *rules])
 
-    def _places_and_times(self, counts: dict[str, int]) -> list[str]:
-        """The rules of cameras and times, and where they may be wrong."""
+    @property
+    def by_time(self) -> bool:
+        """Whether a rule asked for times."""
+        return self.camera_rule_seconds is not None or self.elsewhere_seconds is not None
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the rules of cameras and times left out, in words."""
         within = "" if self.camera_rule_seconds is None else f" within {self.camera_rule_seconds:g} s"
-        rules = [f"same label and camera{within} left out" if self.camera_rule else "no camera rule"]
-        if self.elsewhere_seconds is not None:
-            seen = counts["queries_seen_elsewhere"]
-            views = f", of {seen} queries their own label, too: do cameras see the same place?" if seen else ""
-            rules.append(f"other cameras within {self.elsewhere_seconds:g} s left out{views}")
+        away = self.elsewhere_seconds
+        return [
+            *([f"same label and camera{within} left out"] if self.camera_rule else []),
+            *([] if away is None else [f"other cameras within {away:g} s left out"]),
+        ]
+
+    def _places_and_times(self, counts: dict[str, int]) -> list[str]:
+        """The same, and where it may be wrong."""
+        rules = [*([] if self.camera_rule else ["no camera rule"]), *self.left_out]
+        if seen := counts.get("queries_seen_elsewhere"):
+            rules.append(f"of {seen} queries their own label was there, too: do cameras see the same place?")
         if without := counts.get("without_time"):
             rules.append(f"{without} queries and references without a time: no rule of times holds for them")
         return rules

@@ -116,6 +116,9 @@ class TimeRules:
         return self.camera_rule_seconds is not None or self.elsewhere_seconds is not None
 
 
+NO_TIME_RULES = TimeRules()
+
+
 def sightings_of(
     rules: TimeRules,
     times: tuple[Times | None, Times | None],
@@ -139,8 +142,8 @@ def sightings_of(
         return None
     if rules.camera_rule_seconds is not None and not camera_rule:
         raise EvaluationError(
-            f"camera_rule_seconds={rules.camera_rule_seconds:g} and camera_rule=False: it limits the camera rule: leave "
-            "one of them out"
+            f"camera_rule_seconds={rules.camera_rule_seconds:g} and camera_rule=False: it limits the camera rule: "
+            "leave one of them out"
         )
     seen, seen_by = cameras
     if times[0] is None or times[1] is None or seen is None or seen_by is None:
@@ -181,11 +184,11 @@ def _milliseconds(column: np.ndarray, name: str, unknown: int) -> np.ndarray:
     return np.where(missing, unknown, np.rint(np.where(missing, 0, seconds) * 1000).astype(np.int64))
 
 
-def _seconds(value: Any, name: str) -> float:
-    if isinstance(value, datetime):  # of pandas, too
-        return float("nan") if pd.isna(value) else pd.Timestamp(value).as_unit("ms").value / 1000
-    if value is None or value is pd.NA:
+def _seconds(value: object, name: str) -> float:
+    if value is None or value is pd.NA or value is pd.NaT:
         return float("nan")
+    if isinstance(value, datetime):  # of pandas, too
+        return float(pd.Timestamp(value).timestamp())
     if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     raise EvaluationError(f"{name}: expected seconds or datetimes, got {value!r}: give numbers or datetimes")

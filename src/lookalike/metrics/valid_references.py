@@ -20,8 +20,8 @@ NO_QUERY_CAMERA, NO_REFERENCE_CAMERA = -1, -2
 ANY_TIME, NEVER = 1 << 62, -1
 NO_QUERY_TIME, NO_REFERENCE_TIME = -(1 << 61), 1 << 61
 
-# One number, or one for each query or reference.
-Numbers = TypeVar("Numbers", int, np.ndarray, "torch.Tensor")
+# One for each query or reference; compiled loops give single numbers.
+Numbers = TypeVar("Numbers", np.ndarray, "torch.Tensor")
 
 
 def left_out(ignored: Marks, itself: Marks, same_label: Marks, same_camera: Marks, elsewhere: Marks) -> Marks:
@@ -44,13 +44,13 @@ def left_out(ignored: Marks, itself: Marks, same_label: Marks, same_camera: Mark
     return outside
 
 
-def in_time(since: Numbers, until: Numbers, other_since: Numbers, other_until: Numbers, within: int) -> Marks:
+def in_time(since: Numbers, until: Numbers, other_since: Numbers, other_until: Numbers, within: int) -> Numbers:
     """Whether two spans of time overlap, or lie no farther apart than `within` milliseconds; `NEVER` is never."""
-    near: Marks = (within >= 0) & (since - other_until <= within) & (other_since - until <= within)
+    near: Numbers = (within >= 0) & (since - other_until <= within) & (other_since - until <= within)
     return near
 
 
-def elsewhere(camera: Numbers, other_camera: Numbers, near: Marks) -> Marks:
+def elsewhere(camera: Numbers, other_camera: Numbers, near: Numbers) -> Numbers:
     """Whether another camera saw a reference at the time of a query: both cameras are known, and the times near."""
-    away: Marks = (camera != other_camera) & (camera >= 0) & (other_camera >= 0) & near
+    away: Numbers = (camera != other_camera) & (camera >= 0) & (other_camera >= 0) & near
     return away

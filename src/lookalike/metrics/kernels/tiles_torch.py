@@ -38,8 +38,9 @@ class Tile:
     def part(self, rows: slice) -> "Tile":
         """Some of the references, all on the device."""
         values = self.values[rows].to(self.bias.device)
-        others = (part[rows] for part in (self.offsets, self.bias, self.rows, self.labels, self.ignore))
-        return Tile(rows.start, values, *others, self.seen[:, rows], self.elsewhere)
+        offsets, bias, own = self.offsets[rows], self.bias[rows], self.rows[rows]
+        asked = self.labels[rows], self.ignore[rows], self.seen[:, rows]
+        return Tile(rows.start, values, offsets, bias, own, *asked, self.elsewhere)
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ def references(search: Search, device: torch.device, resident: bool) -> Tile:
     labels[facts.rows] = np.repeat(np.arange(len(facts.starts) - 1), np.diff(facts.starts))
     bias, rows = -vectors.offsets.astype(np.float32), np.arange(len(labels), dtype=np.int32)
     values = torch.from_numpy(vectors.references)
-    others = (torch.from_numpy(part).to(device) for part in (vectors.offsets, bias, rows, labels, facts.ignore))
     asked = np.stack([facts.cameras, facts.since, facts.until]) if facts.elsewhere >= 0 else np.zeros((3, 0), np.int64)
-    seen = torch.from_numpy(asked).to(device)
-    return Tile(0, values.to(device) if resident else values, *others, seen, facts.elsewhere)
+    parts = [torch.from_numpy(part).to(device) for part in (vectors.offsets, bias, rows, labels, facts.ignore, asked)]
+    offsets, biases, own, numbers, ignore, seen = parts
+    values = values.to(device) if resident else values
+    return Tile(0, values, offsets, biases, own, numbers, ignore, seen, facts.elsewhere)
 
 
 def similarities(block: Block, tile: Tile, slack: float) -> torch.Tensor:
@@ -95,8 +97,9 @@ def similarities(block: Block, tile: Tile, slack: float) -> torch.Tensor:
     always = torch.ones((), dtype=torch.bool, device=product.device)
     away = ~always
     if tile.elsewhere >= 0:
-        (camera, since, until), (other, *span) = block.seen[:, :, None], tile.seen
-        away = elsewhere(camera, other, in_time(since, until, *span, tile.elsewhere))
+        (camera, *asked), (other, *seen) = block.seen[:, :, None], tile.seen
+        near = in_time(asked[0], asked[1], seen[0], seen[1], tile.elsewhere)
+        away = elsewhere(camera, other, near)
     return product.masked_fill_(left_out(tile.ignore, itself, same_label, always, away), NONE)
 
 
