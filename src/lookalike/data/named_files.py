@@ -18,7 +18,7 @@ from lookalike.settings.split_names import SPLITS
 _EXAMPLE = r"(?P<label>[^_/]+)_c(?P<camera>[0-9]+).*"
 # What parts of names mean that trackers and cameras write, such as `cam3` and `c3`.
 _MEANS = {"cam": "camera", "camera": "camera", "c": "camera"}
-_TOLD = re.compile(r"([A-Za-z]+)\d+")
+_NUMBERED = re.compile(r"([A-Za-z]+)\d+")
 _OWN = frozenset({"path", "source"})  # columns that no name of a file can tell
 
 
@@ -73,10 +73,10 @@ def example_pattern(paths: list[str]) -> str:
     stems = [str(PurePosixPath(path).with_suffix("")) for path in paths]
     made, columns = "", {"label"}
     for part in re.split(r"([_/.-]+)", stems[0]):
-        told = _TOLD.fullmatch(part)
-        column = _MEANS.get(told[1].casefold()) if told else None
-        if told and column and column not in columns:
-            made, columns = rf"{made}{told[1]}(?P<{column}>\d+)", {*columns, column}
+        meant = _NUMBERED.fullmatch(part)
+        column = _MEANS.get(meant[1].casefold()) if meant else None
+        if meant and column and column not in columns:
+            made, columns = rf"{made}{meant[1]}(?P<{column}>\d+)", {*columns, column}
         elif re.fullmatch(r"[_/.-]*", part):
             made += re.escape(part)
         else:

@@ -93,7 +93,11 @@ def test_without_each_part_in_turn_it_is_named_or_the_data_set_is_still_itself(
             r"looks like CUB-200-2011 \(by images.txt, .*\) without image_class_labels.txt: restore it; if it is none "
             r"of CUB-200-2011, say so with data.layout=folders",
         ),
-        ("yolo", "data.yaml", r"looks like YOLO \(by images/train, labels/train\) without data.yaml or dataset.yaml"),
+        (
+            "yolo",
+            "data.yaml",
+            r"looks like YOLO \(by images/train, labels/train\) without data.yaml or dataset.yaml",
+        ),
         ("msmt17", "test", r"looks like MSMT17 \(by list_train.txt, .*\) without test or mask_test_v2: restore it"),
         (
             "occluded-duke",

@@ -31,7 +31,7 @@ _ILIDS, _PRID = "i-LIDS-VID/sequences", "prid_2011/multi_shot"
 _MSMT_TRAIN, _MSMT_TEST = ("train", "mask_train_v2"), ("test", "mask_test_v2")
 _COCO = ("train2017", "val2017", "test2017", "train2014", "val2014", "test2014")
 _LISTS_OF_CARS = ("names.csv", "anno_train.csv", "anno_test.csv")
-_YOLO = (("data.yaml", "dataset.yaml"),)
+_YOLO = (("data.yaml", "dataset.yaml", "data.yml", "dataset.yml"),)
 REMNANTS = (
     Remnant("Occluded-Duke", ("train.list", "gallery.list"), (("query.list",),), 2, "dukemtmc"),
     *(
