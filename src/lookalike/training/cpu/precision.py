@@ -29,6 +29,7 @@ from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
+from lookalike.training.cpu.depthwise import use_depthwise
 from lookalike.training.cpu.folded_norms import fold_frozen_norms, unfold
 
 CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
@@ -59,14 +60,25 @@ class Timed:
         return f"{self.chosen}, the quickest here (a step: {tried})"
 
 
-def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
-    """Lays the weights out for convolutions and changes how the trained ones run: as products, or with frozen norms."""
+def prepare(embedder: Embedder, precision: TrainPrecision, compiled: bool = True) -> None:
+    """Lays the weights out for convolutions and changes how the trained ones run.
+
+    As matrix products, with frozen norms, and in float32 on a processor the depthwise ones by code of our own.
+
+    Args:
+        embedder: The network.
+        precision: What it is trained in.
+        compiled: Whether there may be such code.
+    """
     embedder.to(memory_format=torch.channels_last)
     unfold(embedder.backbone)
+    compiled = compiled and precision == "32-true" and embedder.mean.device.type == "cpu"
     if precision == "bf16-products":
         use_products(embedder)
     elif embedder.frozen_batch_norm:
-        fold_frozen_norms(embedder.backbone, embedder.image_size)
+        fold_frozen_norms(embedder.backbone, embedder.image_size, compiled)
+    if compiled:
+        use_depthwise(embedder.backbone)
 
 
 def fastest_precision(
