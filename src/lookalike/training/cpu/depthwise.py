@@ -27,7 +27,7 @@ _Pair = tuple[int, int]
 
 
 def use_depthwise(network: nn.Module) -> int:
-    """Lets the trained depthwise convolutions of a network run here whenever gradients are wanted in float32.
+    """Lets the trained depthwise convolutions of a network run here whenever gradients are wanted in the precision they are run in.
 
     Returns:
         How many were changed; those that something else runs already are left alone.
@@ -53,11 +53,13 @@ def is_depthwise(module: nn.Module) -> bool:
 
 def is_quick(features: Tensor) -> bool:
     """Whether what is computed from these maps may run here; its output has the same answer as its input."""
+    half = torch.is_autocast_enabled("cpu")
+    kinds = (torch.float32, torch.bfloat16) if half else (torch.float32,)
     return (
         features.device.type == "cpu"
-        and features.dtype == torch.float32
+        and features.dtype in kinds
         and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
+        and not (half and torch.get_autocast_dtype("cpu") != torch.bfloat16)
     )
 
 
@@ -85,7 +87,7 @@ def convolved(
 
     Args:
         convolution: Its kind, stride and padding.
-        images: float32 [B, C, H, W] for which `is_quick` holds.
+        images: [B, C, H, W] for which `is_quick` holds; made bf16 where autocast wants it, as the result is then.
         shift: [C], added to the images before the first activation.
         weight: [C, 1, kernel height, kernel width].
         bias: [C], added before the second.
@@ -95,10 +97,12 @@ def convolved(
     Returns:
         [B, C, h, w], channels last.
     """
+    if torch.is_autocast_enabled("cpu"):
+        images = images.to(torch.bfloat16)
     shape = _shape(convolution, images, before, after)
     kernels = _kernels(shape) if shape else None
     if shape and kernels:
-        zeros = images.new_zeros(shape.channels)
+        zeros = torch.zeros(shape.channels)
         result: Tensor = _Depthwise.apply(
             images, zeros if shift is None else shift, weight, zeros if bias is None else bias, shape, *kernels
         )
@@ -145,7 +149,7 @@ def _shape(convolution: nn.Conv2d, images: Tensor, before: Bounds, after: Bounds
         (int(first), int(second))
         for first, second in (images.shape[2:], ends, convolution.kernel_size, convolution.stride, starts)
     ]
-    return Shape(images.shape[1], *pairs, before, after)
+    return Shape(images.shape[1], *pairs, before, after, images.dtype == torch.bfloat16)
 
 
 @lru_cache(maxsize=256)
@@ -170,6 +174,7 @@ def _agrees(shape: Shape, *kernels: Kernel) -> bool:
     def whole(largest: int, *sizes: int) -> Tensor:
         return torch.randint(-largest, largest + 1, sizes, generator=source).float()
 
+    kind = torch.bfloat16 if shape.half else torch.float32
     (high, wide), (top, left), (down, right) = shape.size, shape.padding, shape.padded
     count, (tall, broad) = shape.channels, shape.result
     images, weight = whole(8, 2, count, high, wide), whole(2, count, 1, *shape.kernel)
@@ -182,14 +187,15 @@ def _agrees(shape: Shape, *kernels: Kernel) -> bool:
         return activated(sums, shape.after)
 
     def by_kernels(*inputs: Tensor) -> Tensor:
-        result: Tensor = _Depthwise.apply(*inputs, shape, *kernels)
+        result: Tensor = _Depthwise.apply(inputs[0].to(kind), *inputs[1:], shape, *kernels)
         return result
 
     def answers(function: Callable[..., Tensor]) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.autocast("cpu", enabled=False):
             inputs = [value.clone().requires_grad_() for value in (images, shift, weight, bias)]
-            result = function(*inputs)
-            return (result, *torch.autograd.grad(result, inputs, gradient))
+            result = function(*inputs).to(kind)
+            of_images, *others = torch.autograd.grad(result, inputs, gradient.to(kind))
+            return result, of_images.to(kind), *others
 
     return all(map(torch.equal, answers(by_torch), answers(by_kernels)))
 
@@ -207,7 +213,7 @@ class _Depthwise(torch.autograd.Function):
         backward: Kernel,
     ) -> Tensor:
         pixels, threads = images.permute(0, 2, 3, 1).contiguous(), torch.get_num_threads()
-        vectors = [_whole_vectors(value, shape) for value in (shift[None], weight.flatten(1).T, bias[None])]
+        vectors = [_whole_vectors(value, shape) for value in (shift[None], weight.flatten(1).T, bias[None])]  # float32
         result = pixels.new_empty(len(pixels), *shape.result, shape.channels)
         copies = torch.zeros(threads * shape.group * shape.copied)
         forward(threads, *_addresses(pixels, *vectors, result, copies), len(pixels))
@@ -220,7 +226,7 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         pixels, shift, weight, result = ctx.saved_tensors
         shape, backward = ctx.about
-        threads, rows = torch.get_num_threads(), gradient.permute(0, 2, 3, 1).contiguous()
+        threads, rows = torch.get_num_threads(), gradient.to(result.dtype).permute(0, 2, 3, 1).contiguous()
         of_images, of_bias = torch.empty_like(pixels), torch.zeros_like(shift)
         of_shift, of_weight = torch.zeros_like(shift), torch.zeros_like(weight)
         copies = torch.zeros(threads * shape.group * shape.copied)
@@ -233,7 +239,7 @@ class _Depthwise(torch.autograd.Function):
 
 def _whole_vectors(values: Tensor, shape: Shape) -> Tensor:
     """[rows, C] -> [rows, P], zeros behind."""
-    return functional.pad(values.detach(), (0, shape.vectors * lanes() - shape.channels)).contiguous()
+    return functional.pad(values.detach().float(), (0, shape.vectors * lanes() - shape.channels)).contiguous()
 
 
 def _addresses(*tensors: Tensor) -> list[int]:

@@ -36,6 +36,7 @@ class Shape:
         padding: Rows of zeros above and columns of them to the left; below and to the right what `result` needs.
         before: Bounds of the activation before the convolution.
         after: Bounds of the one behind it.
+        half: Whether maps and their gradients are in bf16; weights, sums and all else are float32.
     """
 
     channels: int
@@ -46,6 +47,7 @@ class Shape:
     padding: tuple[int, int]
     before: Bounds
     after: Bounds
+    half: bool = False
 
     @cached_property
     def vectors(self) -> int:
@@ -201,8 +203,8 @@ def _copy_images(code: Code, shape: Shape, image: Index, group: Index, members: 
         target = code.mul(code.add(code.mul(code.add(row, top), wide), column, left), code.lanes)
         for member in range(members):
             own = code.mul(code.add(group, member), code.lanes)
-            code.fetch(code["images"], code.add(source, own, _AHEAD * shape.channels))
-            value = code.load(code["images"], code.add(source, own), _mark(code, shape, own))
+            code.fetch(code["images"], code.add(source, own, _AHEAD * shape.channels), shape.half)
+            value = code.load(code["images"], code.add(source, own), _mark(code, shape, own), shape.half)
             value = code.clamped(code.plus(value, code.load(code["shift"], own)), shape.before)
             code.store(value, code["copy"], code.add(target, code.mul(member, high * wide * code.lanes)))
 
@@ -218,11 +220,11 @@ def _copy_gradient(code: Code, shape: Shape, image: Index, group: Index, members
         for member in range(members):
             own = code.mul(code.add(group, member), code.lanes)
             mark = _mark(code, shape, own)
-            code.fetch(code["gradient"], code.add(source, own, _AHEAD * shape.channels))
-            value = code.load(code["gradient"], code.add(source, own), mark)
+            code.fetch(code["gradient"], code.add(source, own, _AHEAD * shape.channels), shape.half)
+            value = code.load(code["gradient"], code.add(source, own), mark, shape.half)
             if shape.after != (None, None):
-                code.fetch(code["result"], code.add(source, own, _AHEAD * shape.channels))
-                result = code.load(code["result"], code.add(source, own), mark)
+                code.fetch(code["result"], code.add(source, own, _AHEAD * shape.channels), shape.half)
+                result = code.load(code["result"], code.add(source, own), mark, shape.half)
                 value = code.passed(value, result, shape.after)
             place = code.add(start, target, code.mul(member, high * wide * code.lanes))
             code.store(value, code["copy"], place)
@@ -243,7 +245,8 @@ def _write_result(code: Code, shape: Shape, image: Index, member: Index, own: In
                 _correlate(code, shape, sums, at, values, taps, own, shape.stride[1])
                 for place, value in enumerate(sums):
                     pixel = _pixel(code, shape.result, shape.channels, image, row, code.add(column, place))
-                    code.store(code.clamped(value, shape.after), code["result"], code.add(pixel, own), mark)
+                    value = code.clamped(value, shape.after)
+                    code.store(value, code["result"], code.add(pixel, own), mark, shape.half)
 
 
 def _add_gradient_of_weights(code: Code, shape: Shape, member: Index, own: Index) -> None:
@@ -297,7 +300,7 @@ def _write_gradient_of_images(code: Code, shape: Shape, phase: _Phase, image: In
                         value = code.passed(value, entered, shape.before)
                         code.write(code.plus(value, code.read(whole)), whole)
                         pixel = _pixel(code, shape.size, shape.channels, image, down, right)
-                        code.store(value, code["of_images"], code.add(pixel, own), mark)
+                        code.store(value, code["of_images"], code.add(pixel, own), mark, shape.half)
         code.increase(code["of_shift"], own, code.read(whole))
 
 

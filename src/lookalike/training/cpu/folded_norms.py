@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.models.trunk import in_eval_mode
+from lookalike.training.cpu.convolutions import is_pointwise, pointwise
 from lookalike.training.cpu.depthwise import FREE, activated, convolved, is_depthwise, is_quick, run_depthwise
 from lookalike.training.cpu.vector_code import Bounds
 
 _Norm = nn.modules.batchnorm._BatchNorm
-_NEAR = 1e-3  # largest difference from the network as it was, relative to its largest output
+_NEAR, _NEAR_IN_BF16 = 1e-3, 0.1  # largest distance from what the network gave, relative to that
 
 
 @dataclass
@@ -35,6 +36,7 @@ class _Folded:
         depthwise: Whether the convolution runs with the activation of the norm.
         front: What is in front of a depthwise convolution, whose shift and activation it does.
         left_to_next: Whether a depthwise convolution does those of this one.
+        product: Whether the convolution runs as a matrix product in bf16.
     """
 
     convolution: nn.Conv2d
@@ -42,6 +44,7 @@ class _Folded:
     depthwise: bool = False
     front: "_Folded | None" = None
     left_to_next: bool = False
+    product: bool = False
 
     def is_quick(self, features: Tensor) -> bool:
         """Whether a depthwise convolution does its share; the same for all that comes of these features."""
@@ -57,7 +60,7 @@ class _Folded:
         return scale, bias if self.convolution.bias is None else bias + self.convolution.bias * scale
 
 
-def fold_frozen_norms(backbone: nn.Module, size: tuple[int, int], compiled: bool = True) -> int:
+def fold_frozen_norms(backbone: nn.Module, size: tuple[int, int], compiled: bool = True, half: bool = False) -> int:
     """Lets trained convolutions of a network do what the frozen batch norms behind them do, in float32 and bf16.
 
     A batch norm in training mode runs as ever. Which convolution stands before which batch norm is seen by running the
@@ -67,6 +70,7 @@ def fold_frozen_norms(backbone: nn.Module, size: tuple[int, int], compiled: bool
         backbone: Its parameters that are trained are marked; names and places of all parameters stay.
         size: Height and width of its images.
         compiled: Let depthwise convolutions run with the activations around them, where gradients are wanted.
+        half: Let convolutions of single pixels run as matrix products in bf16, where autocast wants it.
 
     Returns:
         How many were folded.
@@ -78,11 +82,11 @@ def fold_frozen_norms(backbone: nn.Module, size: tuple[int, int], compiled: bool
             with torch.no_grad():
                 before, pairs = _pairs(backbone, pixels.to(next(backbone.parameters()).device))
             for pair in pairs:
-                _fold(pair, compiled)
+                _fold(pair, compiled, half)
             for wanted in (False, True):  # with gradients other code runs
-                with torch.set_grad_enabled(wanted):
+                with torch.set_grad_enabled(wanted), torch.autocast(before.device.type, torch.bfloat16, enabled=half):
                     after = backbone(pixels.to(before.device)).detach()
-                if not (after - before).abs().max() <= _NEAR * before.abs().max():
+                if not (after - before).norm() <= (_NEAR_IN_BF16 if half else _NEAR) * before.norm():
                     unfold(backbone)
                     return 0
         except (RuntimeError, ValueError, TypeError):  # a network that does not run alone is left as it is
@@ -98,7 +102,8 @@ def unfold(backbone: nn.Module) -> None:
             del module.forward
 
 
-def _fold(pair: _Folded, compiled: bool) -> None:
+def _fold(pair: _Folded, compiled: bool, half: bool) -> None:
+    pair.product = half and is_pointwise(pair.convolution)
     pair.depthwise = compiled and is_depthwise(pair.convolution)
     if pair.front and pair.depthwise and _bounds(pair.front.norm) is not None:
         pair.front.left_to_next = True
@@ -177,7 +182,10 @@ def _convolved(pair: _Folded, images: Tensor) -> Tensor:
         front = pair.front if pair.front and pair.front.is_quick(images) else None
         shift, before = (front.scale_and_bias()[1], _bounds(front.norm) or FREE) if front else (None, FREE)
         return convolved(convolution, images, shift, weight, bias, before, _bounds(pair.norm) or FREE)
-    with _lent(convolution, weight, None if pair.left_to_next and pair.is_quick(images) else bias):
+    left = None if pair.left_to_next and pair.is_quick(images) else bias
+    if pair.product and pair.is_quick(images) and torch.is_autocast_enabled("cpu"):
+        return pointwise(images, weight, left)
+    with _lent(convolution, weight, left):
         return type(convolution).forward(convolution, images)
 
 

@@ -29,7 +29,7 @@ from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
-from lookalike.training.cpu.depthwise import use_depthwise
+from lookalike.training.cpu.depthwise import is_depthwise, use_depthwise
 from lookalike.training.cpu.folded_norms import fold_frozen_norms, unfold
 
 CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
@@ -72,12 +72,14 @@ def prepare(embedder: Embedder, precision: TrainPrecision, compiled: bool = True
     """
     embedder.to(memory_format=torch.channels_last)
     unfold(embedder.backbone)
-    compiled = compiled and precision == "32-true" and embedder.mean.device.type == "cpu"
-    if precision == "bf16-products":
+    products = precision == "bf16-products"
+    compiled = compiled and precision != "bf16-mixed" and embedder.mean.device.type == "cpu"
+    depthwise = compiled and any(map(is_depthwise, embedder.backbone.modules()))
+    if embedder.frozen_batch_norm and (depthwise or not products):
+        fold_frozen_norms(embedder.backbone, embedder.image_size, compiled, products)
+    if products:
         use_products(embedder)
-    elif embedder.frozen_batch_norm:
-        fold_frozen_norms(embedder.backbone, embedder.image_size, compiled)
-    if compiled:
+    if depthwise:
         use_depthwise(embedder.backbone)
 
 

@@ -19,6 +19,7 @@ Bounds = tuple[float | None, float | None]  # smallest and largest value of an a
 Index = int | ir.Value
 
 _FLOAT, _INDEX = ir.FloatType(), ir.IntType(64)
+_WORD, _HALF = ir.IntType(32), ir.IntType(16)
 _POINTER = ir.PointerType()
 _NUMBERS = ("omp_get_thread_num", "omp_get_num_threads")
 
@@ -110,6 +111,7 @@ class Code:
         self._first = self._build.block
         self.lanes = lanes()
         self._vector = ir.VectorType(_FLOAT, self.lanes)
+        self._bits, self._halves = ir.VectorType(_WORD, self.lanes), ir.VectorType(_HALF, self.lanes)
 
     def __getitem__(self, name: str) -> ir.Value:
         return self.arguments[name]
@@ -155,34 +157,55 @@ class Code:
         self._build.branch(head)
         self._build.position_at_end(after)
 
-    def load(self, pointer: ir.Value, place: Index, last: ir.Value | None = None) -> ir.Value:
-        """A vector; with `last` only its lanes marked there, zeros elsewhere."""
-        at = self._at(pointer, place)
+    def load(self, pointer: ir.Value, place: Index, last: ir.Value | None = None, half: bool = False) -> ir.Value:
+        """A vector of float32, or of bf16 made float32; with `last` only its lanes marked there, zeros elsewhere."""
+        vector = self._halves if half else self._vector
+        at = self._at(pointer, place, half)
         if last is None:
-            return self._build.load(at, align=4, typ=self._vector)
-        kinds = [_POINTER, ir.IntType(32), last.type, self._vector]
-        masked = self._intrinsic(f"llvm.masked.load.v{self.lanes}f32.p0", self._vector, kinds)
-        return self._build.call(masked, [at, ir.Constant(ir.IntType(32), 4), last, self.constant(0.0)])
+            loaded = self._build.load(at, align=2 if half else 4, typ=vector)
+        else:
+            name = f"llvm.masked.load.v{self.lanes}{'i16' if half else 'f32'}.p0"
+            masked = self._intrinsic(name, vector, [_POINTER, _WORD, last.type, vector])
+            zeros = ir.Constant(vector, None)
+            loaded = self._build.call(masked, [at, ir.Constant(_WORD, 2 if half else 4), last, zeros])
+        if not half:
+            return loaded
+        whole = self._build.shl(self._build.zext(loaded, self._bits), self._number(16))
+        return self._build.bitcast(whole, self._vector)
 
-    def store(self, value: ir.Value, pointer: ir.Value, place: Index, last: ir.Value | None = None) -> None:
-        """Writes a vector, or its lanes marked in `last`."""
-        at = self._at(pointer, place)
+    def store(
+        self, value: ir.Value, pointer: ir.Value, place: Index, last: ir.Value | None = None, half: bool = False
+    ) -> None:
+        """Writes a vector, or its lanes marked in `last`, in bf16 rounded to the nearest, as torch does."""
+        at = self._at(pointer, place, half)
+        value = self._rounded(value) if half else value
         if last is None:
-            self._build.store(value, at, align=4)
+            self._build.store(value, at, align=2 if half else 4)
             return
-        kinds = [self._vector, _POINTER, ir.IntType(32), last.type]
-        masked = self._intrinsic(f"llvm.masked.store.v{self.lanes}f32.p0", ir.VoidType(), kinds)
-        self._build.call(masked, [value, at, ir.Constant(ir.IntType(32), 4), last])
+        name = f"llvm.masked.store.v{self.lanes}{'i16' if half else 'f32'}.p0"
+        masked = self._intrinsic(name, ir.VoidType(), [value.type, _POINTER, _WORD, last.type])
+        self._build.call(masked, [value, at, ir.Constant(_WORD, 2 if half else 4), last])
+
+    def _rounded(self, value: ir.Value) -> ir.Value:
+        """The upper halves of float32 values, rounded to the nearest, ties to even."""
+        build, bits = self._build, self._build.bitcast(value, self._bits)
+        odd = build.and_(build.lshr(bits, self._number(16)), self._number(1))
+        near = build.lshr(build.add(build.add(bits, self._number(0x7FFF)), odd), self._number(16))
+        none = build.lshr(build.or_(bits, self._number(1 << 22)), self._number(16))
+        chosen = build.select(build.fcmp_unordered("uno", value, value), none, near)
+        return build.trunc(chosen, self._halves)
+
+    def _number(self, value: int) -> ir.Value:
+        return ir.Constant(self._bits, [value] * self.lanes)
 
     def increase(self, pointer: ir.Value, place: Index, value: ir.Value) -> None:
         """Adds to a vector in memory."""
         self.store(self.plus(self.load(pointer, place), value), pointer, place)
 
-    def fetch(self, pointer: ir.Value, place: Index) -> None:
+    def fetch(self, pointer: ir.Value, place: Index, half: bool = False) -> None:
         """Asks for memory that is read soon; it need not be anyone's."""
-        number = ir.IntType(32)
-        fetch = self._intrinsic("llvm.prefetch.p0", ir.VoidType(), [_POINTER, number, number, number])
-        self._build.call(fetch, [self._at(pointer, place), *(ir.Constant(number, part) for part in (0, 3, 1))])
+        fetch = self._intrinsic("llvm.prefetch.p0", ir.VoidType(), [_POINTER, _WORD, _WORD, _WORD])
+        self._build.call(fetch, [self._at(pointer, place, half), *(ir.Constant(_WORD, part) for part in (0, 3, 1))])
 
     def below(self, count: Index) -> ir.Value:
         """The lanes before `count`, marked."""
@@ -282,12 +305,11 @@ class Code:
         build.call(self._function, arguments)
         build.ret_void()
 
-    def _at(self, pointer: ir.Value, place: Index) -> ir.Value:
-        return self._build.gep(pointer, [_value(place)], source_etype=_FLOAT)
+    def _at(self, pointer: ir.Value, place: Index, half: bool = False) -> ir.Value:
+        return self._build.gep(pointer, [_value(place)], source_etype=_HALF if half else _FLOAT)
 
     def _intrinsic(self, name: str, result: ir.Type, kinds: list[ir.Type]) -> ir.Function:
-        known = self._module.globals.get(name)
-        return known or ir.Function(self._module, ir.FunctionType(result, kinds), name=name)
+        return self._module.globals.get(name) or ir.Function(self._module, ir.FunctionType(result, kinds), name=name)
 
 
 def _value(number: Index) -> ir.Value:
