@@ -51,8 +51,9 @@ def pointwise(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         weight: [O, C, 1, 1].
         bias: [O], or None.
     """
-    result: Tensor = _Pointwise.apply(images.to(torch.bfloat16), weight, bias)
-    return result
+    pixels = images.to(torch.bfloat16).permute(0, 2, 3, 1)
+    rows: Tensor = _Pointwise.apply(pixels.reshape(-1, pixels.shape[-1]), weight, bias)
+    return rows.view(*pixels.shape[:-1], -1).permute(0, 3, 1, 2)
 
 
 class Rounded:
@@ -120,27 +121,24 @@ def _forward(convolution: nn.Conv2d, images: Tensor) -> Tensor:
 
 class _Pointwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        pixels, flat = images.permute(0, 2, 3, 1).contiguous(), weight.flatten(1).to(torch.bfloat16)
-        rows = pixels.view(-1, pixels.shape[-1])
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        flat = weight.flatten(1).to(torch.bfloat16)
         ctx.save_for_backward(rows, flat)
-        ctx.sides = pixels.shape[:-1]
-        result = rows @ flat.T if bias is None else torch.addmm(bias.to(torch.bfloat16), rows, flat.T)
-        return result.view(*ctx.sides, -1).permute(0, 3, 1, 2)
+        return rows @ flat.T if bias is None else torch.addmm(bias.to(torch.bfloat16), rows, flat.T)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, flat = ctx.saved_tensors
-        given = gradient.to(torch.bfloat16).permute(0, 2, 3, 1).reshape(-1, len(flat))
-        of_images = of_weight = of_bias = None
+        given = gradient.to(torch.bfloat16).contiguous()
+        of_rows = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_images = (given @ flat).view(*ctx.sides, -1).permute(0, 3, 1, 2)
+            of_rows = given @ flat
         if ctx.needs_input_grad[1]:
             of_weight = (given.T @ rows).float()[:, :, None, None]
         if ctx.needs_input_grad[2]:
             of_bias = given.sum(0, dtype=torch.float32)
-        return of_images, of_weight, of_bias
+        return of_rows, of_weight, of_bias
 
 
 class _Product(torch.autograd.Function):

@@ -23,18 +23,19 @@ from lookalike.training.cpu.depthwise_kernels import Shape, backward_kernel, for
 from lookalike.training.cpu.vector_code import Bounds, Kernel, lanes
 
 FREE: Bounds = (None, None)  # no activation
-_Pair = tuple[int, int]
+_MAPS = 4  # dimensions of a batch of maps
 
 
 def use_depthwise(network: nn.Module) -> int:
-    """Lets the trained depthwise convolutions of a network run here whenever gradients are wanted in the precision they are run in.
+    """Lets the trained depthwise convolutions of a network run by code of our own whenever gradients are wanted.
 
     Returns:
         How many were changed; those that something else runs already are left alone.
     """
-    chosen = [part for part in network.modules() if is_depthwise(part) and "forward" not in vars(part)]
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d) and is_depthwise(part)]
+    chosen = [part for part in convolutions if "forward" not in vars(part)]
     for part in chosen:
-        part.forward = partial(run_depthwise, part)
+        part.forward = partial(run_depthwise, part)  # type: ignore[method-assign]
     return len(chosen)
 
 
@@ -64,14 +65,28 @@ def is_quick(features: Tensor) -> bool:
 
 
 def activated(features: Tensor, bounds: Bounds) -> Tensor:
-    """As torch's activation with these bounds, not in place: that would copy what it overwrites for the backward pass."""
-    smallest, largest = bounds
+    """Torch's activation with these bounds, not in place, which would copy what it overwrites for the backward pass."""
     if bounds == FREE:
         return features
-    if bounds == (0.0, None):
-        return functional.relu(features)
-    ends = (-torch.inf if smallest is None else smallest, torch.inf if largest is None else largest)
-    return functional.hardtanh(features, *ends)
+    result: Tensor = _Bounded.apply(features, bounds)
+    return result
+
+
+class _Bounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, bounds: Bounds) -> Tensor:
+        result = features.clamp(*bounds)
+        ctx.save_for_backward(result)
+        ctx.bounds = bounds
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (result,) = ctx.saved_tensors
+        ends = (end if bound is None else bound for bound, end in zip(ctx.bounds, (-torch.inf, torch.inf), strict=True))
+        laid_out = torch.empty_like(result).copy_(gradient)  # that of an average is in another order
+        return torch.ops.aten.hardtanh_backward(laid_out, result, *ends), None
 
 
 def convolved(
@@ -118,7 +133,7 @@ def convolved(
 
 def run_depthwise(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     """As the forward of a depthwise convolution: [B, C, H, W] -> [B, C, h, w]."""
-    if not is_quick(images) or images.dim() != 4:  # noqa: PLR2004
+    if not is_quick(images) or images.dim() != _MAPS:
         return type(convolution).forward(convolution, images)
     return convolved(convolution, images, None, convolution.weight, convolution.bias)
 
@@ -145,11 +160,12 @@ def _shape(convolution: nn.Conv2d, images: Tensor, before: Bounds, after: Bounds
     ends = [(length + zeros - taps) // step + 1 for (length, taps, step), zeros in zip(sides, sums, strict=True)]
     if min(ends) < 1 or min(images.shape) < 1:
         return None
-    pairs: list[_Pair] = [
+    size, result, kernel, stride, padding = (
         (int(first), int(second))
         for first, second in (images.shape[2:], ends, convolution.kernel_size, convolution.stride, starts)
-    ]
-    return Shape(images.shape[1], *pairs, before, after, images.dtype == torch.bfloat16)
+    )
+    half = images.dtype == torch.bfloat16
+    return Shape(images.shape[1], size, result, kernel, stride, padding, before, after, half)
 
 
 @lru_cache(maxsize=256)
@@ -163,7 +179,9 @@ def _kernels(shape: Shape) -> tuple[Kernel, Kernel] | None:
     except (OSError, AttributeError, RuntimeError, TypeError, ValueError) as error:  # of LLVM, or of another OpenMP
         reason = str(error).split("\n", 1)[0]
     high, wide = shape.size
-    say(f"no code of our own for depthwise convolutions of {shape.channels} maps of {high} x {wide} ({reason}): torch's")
+    say(
+        f"no code of our own for depthwise convolutions of {shape.channels} maps of {high} x {wide} ({reason}): torch's"
+    )
     return None
 
 
@@ -214,12 +232,14 @@ class _Depthwise(torch.autograd.Function):
     ) -> Tensor:
         pixels, threads = images.permute(0, 2, 3, 1).contiguous(), torch.get_num_threads()
         vectors = [_whole_vectors(value, shape) for value in (shift[None], weight.flatten(1).T, bias[None])]  # float32
-        result = pixels.new_empty(len(pixels), *shape.result, shape.channels)
+        sizes = (len(pixels), shape.channels, *shape.result)
+        result = torch.empty(sizes, dtype=pixels.dtype, memory_format=torch.channels_last)
         copies = torch.zeros(threads * shape.group * shape.copied)
         forward(threads, *_addresses(pixels, *vectors, result, copies), len(pixels))
-        ctx.save_for_backward(pixels, *vectors[:2], result)
+        # Where nothing is bounded behind, the result is not read again, and may be changed in place.
+        ctx.save_for_backward(pixels, *vectors[:2], pixels if shape.after == FREE else result)
         ctx.about = (shape, backward)
-        return result.permute(0, 3, 1, 2)
+        return result
 
     @staticmethod
     @once_differentiable

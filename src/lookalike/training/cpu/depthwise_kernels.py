@@ -36,7 +36,7 @@ class Shape:
         padding: Rows of zeros above and columns of them to the left; below and to the right what `result` needs.
         before: Bounds of the activation before the convolution.
         after: Bounds of the one behind it.
-        half: Whether maps and their gradients are in bf16; weights, sums and all else are float32.
+        half: Whether the maps and their gradients are in bf16; weights, sums and all else are float32.
     """
 
     channels: int
@@ -129,9 +129,9 @@ def _phase(shape: Shape, row: int, column: int) -> _Phase:
 def forward_kernel(shape: Shape) -> Kernel:
     """Machine code of the convolution.
 
-    It takes addresses of: what enters [N, H, W, C], what is added to it before the first activation [P], weights [T, P],
-    what is added to the sums before the second [P], the result [N, h, w, C], and zeros for copies
-    [threads, group x copied]; for each thread; then N.
+    It takes addresses of: what enters [N, H, W, C], what is added to it before the first activation [P], weights
+    [T, P], what is added to the sums before the second [P], the result [N, h, w, C], and zeros for copies
+    [threads, group x copied]; then N.
     """
     code = Code("images shift weights bias result copy", "count")
     code.own_part("copy", shape.group * shape.copied)
@@ -346,5 +346,5 @@ def _tiles(code: Code, wide: int) -> list[tuple[AbstractContextManager[ir.Value]
         return []
     size = -(-wide // -(-wide // (_AT_ONCE if registers() > 2 * _AT_ONCE else _AT_ONCE - 2)))
     whole, rest = divmod(wide, size)
-    tiles = [(code.loop(whole), 0, size)]
+    tiles: list[tuple[AbstractContextManager[ir.Value], int, int]] = [(code.loop(whole), 0, size)]
     return [*tiles, (code.loop(1), whole * size, rest)] if rest else tiles

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lookalike.models.trunk import in_eval_mode
 from lookalike.training.cpu.convolutions import is_pointwise, pointwise
@@ -37,6 +38,7 @@ class _Folded:
         front: What is in front of a depthwise convolution, whose shift and activation it does.
         left_to_next: Whether a depthwise convolution does those of this one.
         product: Whether the convolution runs as a matrix product in bf16.
+        shift: What it has left to the next, [C], until that runs.
     """
 
     convolution: nn.Conv2d
@@ -45,19 +47,57 @@ class _Folded:
     front: "_Folded | None" = None
     left_to_next: bool = False
     product: bool = False
+    shift: Tensor | None = None
 
     def is_quick(self, features: Tensor) -> bool:
         """Whether a depthwise convolution does its share; the same for all that comes of these features."""
         return not self.norm.training and is_quick(features)
 
-    def scale_and_bias(self) -> tuple[Tensor, Tensor]:
-        """[C] and [C]: what the norm multiplies the convolution by, and what is added to both."""
-        norm = self.norm
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        bias = norm.bias - norm.running_mean * scale
-        return scale, bias if self.convolution.bias is None else bias + self.convolution.bias * scale
+    def taken_shift(self) -> Tensor:
+        """What is left to be added; not kept, so that networks can be copied after a step."""
+        shift, self.shift = self.shift, None
+        assert shift is not None, "a depthwise convolution ran without the one in front of it"
+        return shift
+
+    def weight_and_bias(self) -> tuple[Tensor, Tensor]:
+        """Those of both as one convolution."""
+        norm, own = self.norm, self.convolution
+        folded: tuple[Tensor, Tensor] = _Fold.apply(
+            own.weight, own.bias, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps
+        )
+        return folded
+
+
+class _Fold(torch.autograd.Function):
+    """Weights and bias of a convolution [O, ...], [O], and scale, shift, mean and variance [O] of its norm, as one.
+
+    As one step of autograd: each of a dozen small ones takes longer than its few numbers.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        weight: Tensor,
+        own_bias: Tensor | None,
+        scale: Tensor,
+        shift: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        eps: float,
+    ) -> tuple[Tensor, Tensor]:
+        root = torch.rsqrt(variance + eps)
+        factor = scale * root
+        centre = -mean if own_bias is None else own_bias - mean
+        ctx.save_for_backward(weight, root, factor, centre)
+        return weight * factor.view(-1, 1, 1, 1), torch.addcmul(shift, centre, factor)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_weight: Tensor, of_bias: Tensor) -> tuple[Tensor | None, ...]:
+        weight, root, factor, centre = ctx.saved_tensors
+        of_factor = torch.addcmul((of_weight * weight).flatten(1).sum(1), of_bias, centre)
+        of_own = of_bias * factor if ctx.needs_input_grad[1] else None
+        return of_weight * factor.view(-1, 1, 1, 1), of_own, of_factor * root, of_bias, None, None, None
 
 
 def fold_frozen_norms(backbone: nn.Module, size: tuple[int, int], compiled: bool = True, half: bool = False) -> int:
@@ -143,7 +183,9 @@ def _pairs(backbone: nn.Module, pixels: Tensor) -> tuple[Tensor, list[_Folded]]:
     finally:
         for handle in handles:
             handle.remove()
-    once = {key: pair for key, pair in pairs.items() if all(runs[id(part)] == 1 for part in (pair.convolution, pair.norm))}
+    once = {
+        key: pair for key, pair in pairs.items() if all(runs[id(part)] == 1 for part in (pair.convolution, pair.norm))
+    }
     for pair in once.values():
         pair.front = once.get(id(fronts.get(id(pair.convolution))))
     return whole, list(once.values())
@@ -176,16 +218,18 @@ def _convolved(pair: _Folded, images: Tensor) -> Tensor:
     convolution = pair.convolution
     if pair.norm.training:
         return type(convolution).forward(convolution, _as_usual(pair.front, images))
-    scale, bias = pair.scale_and_bias()
-    weight = convolution.weight * scale.view(-1, 1, 1, 1)
+    weight, whole = pair.weight_and_bias()
+    bias: Tensor | None = whole
+    if pair.left_to_next and pair.is_quick(images):
+        pair.shift, bias = whole, None
     if pair.depthwise and pair.is_quick(images):
         front = pair.front if pair.front and pair.front.is_quick(images) else None
-        shift, before = (front.scale_and_bias()[1], _bounds(front.norm) or FREE) if front else (None, FREE)
+        shift = front.taken_shift() if front else None
+        before = (_bounds(front.norm) if front else None) or FREE
         return convolved(convolution, images, shift, weight, bias, before, _bounds(pair.norm) or FREE)
-    left = None if pair.left_to_next and pair.is_quick(images) else bias
     if pair.product and pair.is_quick(images) and torch.is_autocast_enabled("cpu"):
-        return pointwise(images, weight, left)
-    with _lent(convolution, weight, left):
+        return pointwise(images, weight, bias)
+    with _lent(convolution, weight, bias):
         return type(convolution).forward(convolution, images)
 
 
@@ -193,7 +237,7 @@ def _as_usual(front: _Folded | None, features: Tensor) -> Tensor:
     """Shift and activation that were left to a convolution which runs as ever."""
     if front is None or not front.is_quick(features):
         return features
-    return activated(features + front.scale_and_bias()[1].view(-1, 1, 1), _bounds(front.norm) or FREE)
+    return activated(features + front.taken_shift().view(-1, 1, 1), _bounds(front.norm) or FREE)
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def fastest_precision(
     loss: nn.Module,
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
     batch: tuple[Tensor, Tensor],
+    compiled: bool = True,
 ) -> Timed:
     """Takes the quickest precision that keeps the loss, from the cache or by measuring copies of the network.
 
@@ -102,18 +103,19 @@ def fastest_precision(
         loss: Its loss, as (embedding, labels) -> scalar.
         forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
+        compiled: Whether depthwise convolutions may run by code of our own.
     """
     choices = _candidates(batch[1])
     if len(choices) == 1:
         return Timed(choices[0], {}, {})
-    circumstances = {**about, **_machine()}
+    circumstances = {**about, **_machine(), "compiled": compiled}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
         tried: dict[TrainPrecision, tuple[float, list[float]]] = {}
         for choice in choices:
             longest = _HOPELESS * tried["32-true"][0] if tried else math.inf
-            tried[choice] = _trial(choice, embedder, loss, forward, batch, longest)
+            tried[choice] = _trial(choice, compiled, embedder, loss, forward, batch, longest)
         try:
             answer = {**asdict(_best(tried)), "about": circumstances, "checksum": BLANK.decode()}
             write_once(file, sealed(json.dumps(answer, indent=2).encode()))
@@ -131,6 +133,7 @@ def _candidates(labels: Tensor) -> tuple[TrainPrecision, ...]:
 
 def _trial(
     choice: TrainPrecision,
+    compiled: bool,
     embedder: Embedder,
     loss: nn.Module,
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
@@ -141,7 +144,7 @@ def _trial(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         embedder, loss = copy.deepcopy(embedder), copy.deepcopy(loss)
-        prepare(embedder, choice)
+        prepare(embedder, choice, compiled)
         trained = [parameter for parameter in [*embedder.parameters(), *loss.parameters()] if parameter.requires_grad]
         optimizer = FlatAdamW([{"params": trained, "lr": 1e-4}], 0.0)
         seconds: list[float] = []

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
 import torch
 from llvmlite import ir
 
 Bounds = tuple[float | None, float | None]  # smallest and largest value of an activation; None = no bound
-Index = int | ir.Value
+Index: TypeAlias = int | ir.Value
 
 _FLOAT, _INDEX = ir.FloatType(), ir.IntType(64)
 _WORD, _HALF = ir.IntType(32), ir.IntType(16)
@@ -43,7 +43,7 @@ class Kernel:
 
 @lru_cache(maxsize=1)
 def _openmp() -> ctypes.CDLL:
-    """The OpenMP that torch runs on: threads of other makes would wait for its own, which stay awake between operations.
+    """The OpenMP that torch runs on: other threads would wait for its own, which stay awake between operations.
 
     Raises:
         OSError: torch has no such library here.
@@ -88,7 +88,7 @@ def registers() -> int:
 
 
 class Code:
-    """One function: pointers to float32 values, then 64-bit numbers; each of `threads` runs it with its number `thread`.
+    """One function of pointers to values, then 64-bit numbers; each of `threads` runs it with its number `thread`.
 
     Places in memory are counted in values; those known when the code is made are Python's numbers.
 
@@ -133,7 +133,7 @@ class Code:
         return self._build.mul(_value(left), _value(right))
 
     def subtract(self, left: Index, right: Index) -> Index:
-        """left - right."""
+        """The difference."""
         return self._build.sub(_value(left), _value(right))
 
     def smaller(self, left: Index, right: Index) -> Index:
@@ -220,13 +220,13 @@ class Code:
         return ir.Constant(self._vector, [value] * self.lanes)
 
     def plus(self, left: ir.Value, right: ir.Value) -> ir.Value:
-        """left + right."""
+        """The sum of vectors."""
         return self._build.fadd(left, right)
 
-    def times_plus(self, left: ir.Value, right: ir.Value, sum_: ir.Value) -> ir.Value:
-        """left * right + sum_, in one operation where the processor has it."""
+    def times_plus(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+        """A product plus `total`, in one operation where the processor has it."""
         name = f"llvm.fmuladd.v{self.lanes}f32"
-        return self._build.call(self._intrinsic(name, self._vector, [self._vector] * 3), [left, right, sum_])
+        return self._build.call(self._intrinsic(name, self._vector, [self._vector] * 3), [left, right, total])
 
     def clamped(self, value: ir.Value, bounds: Bounds) -> ir.Value:
         """An activation: no lane beyond the bounds; what is no number stays so."""
@@ -262,7 +262,7 @@ class Code:
         self._build.store(value, place)
 
     def divide(self, left: Index, right: Index) -> Index:
-        """left / right, rounded down; neither is negative."""
+        """The quotient, rounded down; neither is negative."""
         return self._build.udiv(_value(left), _value(right))
 
     def remainder(self, left: Index, right: Index) -> Index:
@@ -292,7 +292,7 @@ class Code:
         return Kernel(engine, len(self._function.args) - len(_NUMBERS))
 
     def _part(self) -> None:
-        """What a thread of OpenMP is given: a table of all arguments but the last two, its number and how many there are."""
+        """What OpenMP runs, given a table of all arguments but the numbers of a thread and of threads."""
         whole = ir.Function(self._module, ir.FunctionType(ir.VoidType(), [_POINTER]), name="part")
         build = ir.IRBuilder(whole.append_basic_block())
         arguments = []
