@@ -2,6 +2,7 @@
 
 In reading order:
 
+    passes         what a function of autograd keeps between its passes
     convolutions   convolutions of small maps in bf16 as matrix products
     vector_code    machine code of loops over vectors of channels
     depthwise_kernels  depthwise convolutions and their gradients in such code

@@ -8,12 +8,13 @@ height x kernel width x C.
 """
 
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from lookalike.training.cpu.passes import Kept
 
 _LARGEST = 64 << 20  # bytes of patches: larger maps are quicker as a convolution, and patches are kept for backward
 _HALVES_FROM = 512  # channels out: from here on two products of half the width are quicker than one
@@ -121,14 +122,14 @@ def _forward(convolution: nn.Conv2d, images: Tensor) -> Tensor:
 
 class _Pointwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Kept, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         flat = weight.flatten(1).to(torch.bfloat16)
         ctx.save_for_backward(rows, flat)
         return rows @ flat.T if bias is None else torch.addmm(bias.to(torch.bfloat16), rows, flat.T)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Kept, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, flat = ctx.saved_tensors
         given = gradient.to(torch.bfloat16).contiguous()
         of_rows = of_weight = of_bias = None
@@ -143,7 +144,7 @@ class _Pointwise(torch.autograd.Function):
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    def forward(ctx: Kept, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         out, _, high, wide = weight.shape
         flat = Rounded.of(weight).up_to_date(weight).permute(0, 2, 3, 1).reshape(out, -1)  # [O, K]
         patches, size = _patches(images.to(torch.bfloat16), (high, wide), stride, padding)
@@ -152,7 +153,7 @@ class _Product(torch.autograd.Function):
         return _by_transposed(patches, flat).view(len(images), *size, out).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Kept, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         patches, flat = ctx.saved_tensors
         images, dtype, (out, channels, high, wide), stride, padding, size = ctx.about
         rows = gradient.to(torch.bfloat16).permute(0, 2, 3, 1).reshape(-1, out)

@@ -10,7 +10,6 @@ vectors.
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from timm.layers import Conv2dSame
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from lookalike.console import say
 from lookalike.training.cpu.depthwise_kernels import Shape, backward_kernel, forward_kernel
+from lookalike.training.cpu.passes import Kept
 from lookalike.training.cpu.vector_code import Bounds, Kernel, lanes
 
 FREE: Bounds = (None, None)  # no activation
@@ -74,17 +74,17 @@ def activated(features: Tensor, bounds: Bounds) -> Tensor:
 
 class _Bounded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features: Tensor, bounds: Bounds) -> Tensor:
+    def forward(ctx: Kept, features: Tensor, bounds: Bounds) -> Tensor:
         result = features.clamp(*bounds)
         ctx.save_for_backward(result)
-        ctx.bounds = bounds
+        ctx.about = bounds
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Kept, gradient: Tensor) -> tuple[Tensor, None]:
         (result,) = ctx.saved_tensors
-        ends = (end if bound is None else bound for bound, end in zip(ctx.bounds, (-torch.inf, torch.inf), strict=True))
+        ends = (end if bound is None else bound for bound, end in zip(ctx.about, (-torch.inf, torch.inf), strict=True))
         laid_out = torch.empty_like(result).copy_(gradient)  # that of an average is in another order
         return torch.ops.aten.hardtanh_backward(laid_out, result, *ends), None
 
@@ -221,7 +221,7 @@ def _agrees(shape: Shape, *kernels: Kernel) -> bool:
 class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: Kept,
         images: Tensor,
         shift: Tensor,
         weight: Tensor,
@@ -243,7 +243,7 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Kept, gradient: Tensor) -> tuple[Tensor | None, ...]:
         pixels, shift, weight, result = ctx.saved_tensors
         shape, backward = ctx.about
         threads, rows = torch.get_num_threads(), gradient.to(result.dtype).permute(0, 2, 3, 1).contiguous()

@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from lookalike.models.trunk import in_eval_mode
 from lookalike.training.cpu.convolutions import is_pointwise, pointwise
 from lookalike.training.cpu.depthwise import FREE, activated, convolved, is_depthwise, is_quick, run_depthwise
+from lookalike.training.cpu.passes import Kept
 from lookalike.training.cpu.vector_code import Bounds
 
 _Norm = nn.modules.batchnorm._BatchNorm
@@ -76,7 +77,7 @@ class _Fold(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: Kept,
         weight: Tensor,
         own_bias: Tensor | None,
         scale: Tensor,
@@ -93,7 +94,7 @@ class _Fold(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_weight: Tensor, of_bias: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Kept, of_weight: Tensor, of_bias: Tensor) -> tuple[Tensor | None, ...]:
         weight, root, factor, centre = ctx.saved_tensors
         of_factor = torch.addcmul((of_weight * weight).flatten(1).sum(1), of_bias, centre)
         of_own = of_bias * factor if ctx.needs_input_grad[1] else None
