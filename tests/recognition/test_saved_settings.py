@@ -1,6 +1,7 @@
 """Settings in a checkpoint and beside it are read as plain values, whatever wrote them; nothing is executed."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,23 @@ def test_settings_beside_it_are_read_as_text(tmp_path: Path) -> None:
         "INPUT:\n  SIZE_TEST: !!python/tuple [384, 128]\nRUN: !!python/object/apply:os.system ['touch ran']\n"
     )
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit", "sizes": {"a": 1}}))
-    beside = settings_beside(tmp_path / "model.pth")
+    beside, unread = settings_beside(tmp_path / "model.pth")
+    assert unread == []
     assert beside["config.yaml"]["input.size_test"] == [384, 128]
     assert beside["config.json"] == {"model_type": "vit", "sizes.a": 1}
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("text", ["{", "- a\n- b", "a: [1", "\0", "x" * (1 << 21), "a: &a {b: 1}\nc: {<<: [*a, *a]}"])
-def test_what_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["{", "a: [1", "\0", "x" * (1 << 21), "a: &a {b: 1}\nc: {<<: [*a, *a]}"])
+def test_what_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
     for name in ("config.json", "opts.yaml"):
         (tmp_path / name).write_text(text)
-    assert settings_beside(tmp_path / "model.pth") == {}
+    beside, unread = settings_beside(tmp_path / "model.pth")
+    assert beside == {}
+    assert [line.partition(" ")[0] for line in unread] == ["opts.yaml", "config.json"]
+    assert all(re.search(r"cannot be read \(.+\), so nothing that it says is used$", line) for line in unread)
+
+
+def test_what_holds_no_settings_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "opts.yaml").write_text("- a\n- b")
+    assert settings_beside(tmp_path / "model.pth") == ({}, [])

@@ -18,7 +18,6 @@ In reading order:
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
     foreign_names           where the tensors of an embedder stand in the file of another project
     foreign                 checkpoints that another project wrote
-    foreign_pixels          how the project that wrote a checkpoint scales its images
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
     torch_network           a network of torch, ready to embed
 """

@@ -65,6 +65,7 @@ class Authors:
             batch norm are tested.
         settings: Name of a fact -> names of the project's settings that say otherwise.
         shown_by: What in the file tells the project.
+        has_common_names: Whether others give a network of their own the same names, and no saved setting tells it.
     """
 
     project: str
@@ -78,6 +79,12 @@ class Authors:
     takes: tuple[str, ...]
     settings: _Names
     shown_by: str
+    has_common_names: bool = False
+
+
+def known_authors() -> list[str]:
+    """Names of the projects whose networks are known."""
+    return list(_LEFT_OUT)
 
 
 def size_of(contents: Contents, pixels: Mapping[str, Any]) -> tuple[int, int]:
@@ -151,6 +158,7 @@ def find_authors(contents: Contents, size: tuple[int, int] = (256, 128)) -> Auth
             takes,
             _SETTINGS.get(there.convention.project, _SETTINGS.get(project, _OF_BASELINES)),
             shown,
+            _has_common_names(contents, project, _kind(there.network)),
         )
     for start in _starts(list(shapes)):
         _refuse_size(contents, {name: shape for name, shape in shapes.items() if name.startswith(start)}, size)
@@ -171,6 +179,12 @@ def _shown(contents: Contents, project: str, names: list[str]) -> str:
         return "entries state_dict and rank1"
     own = any(re.match(r"fc\.0\.|conv2\.0\.|inception|feature\.0|classifier\.\d+\.|conv5\.", name) for name in names)
     return "its names of tensors" if own else ""
+
+
+def _has_common_names(contents: Contents, project: str, kind: str) -> bool:
+    """Whether a plain ResNet is under `base` with a batch norm `bottleneck`, and no setting of the project beside."""
+    plain = project == "reid-strong-baseline" and "ibn" not in kind and "squeeze" not in kind
+    return plain and contents.setting("model.last_stride", "test.neck_feat") is None
 
 
 def _kind(network: torch.nn.Module) -> str:

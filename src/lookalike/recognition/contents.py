@@ -30,6 +30,7 @@ class Contents:
         saved: Settings in the file, by dotted name.
         beside: File beside it -> its settings.
         callbacks: Names of what Lightning called while it trained.
+        unread: What a person should know of settings that cannot be read.
     """
 
     file: Path
@@ -40,6 +41,7 @@ class Contents:
     saved: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     callbacks: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def setting(self, *names: str) -> tuple[Any, str] | None:
         """The first of some settings that was saved, and where it stands; None where none was.
@@ -74,8 +76,9 @@ def read_contents(file: Path, key: str | None = None) -> Contents:
     tensors = {
         _WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _passive(name, tensor)
     }
+    beside, unread = settings_beside(file)
     return Contents(
-        file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks
+        file, tensors, weights.key, weights.others, frozenset(keys), saved, beside, callbacks, tuple(unread)
     )
 
 

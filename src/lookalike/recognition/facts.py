@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lookalike.models.foreign_names import first_names
 
 Value = str | int | float | bool | list[float] | None
-Source = Literal["shapes", "saved settings", "convention", "given"]
+Source = Literal["shapes", "saved settings", "convention", "assumed", "given"]
 Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
 Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
 Flip = Literal["none", "sum", "mean", "unit sum"]
@@ -32,6 +32,15 @@ FACTS = (  # in the order in which they are shown
     *PIXEL_FACTS,
 )
 
+SETTINGS = {  # that say a fact
+    **{name: f"model.{name}" for name in ("last_stride", "pooling")},
+    **{
+        name: f"pixels.{name}"
+        for name in ("height", "width", "resize", "shorter_side", "border", "interpolation", "antialias")
+    },
+    **{"mean": "model.mean", "std": "model.std", "neck": "model.bn_neck"},
+}
+
 
 def printed(value: Value) -> str:
     """A value as it is typed on the command line.
@@ -51,7 +60,7 @@ class Fact:
     Attributes:
         value: Plain.
         source: `shapes` (names and shapes of tensors), `saved settings` (in the file or beside it), `convention` (of
-            the project that wrote it), `given` (by a person).
+            the project that wrote it), `assumed` (nothing says it, and most do it so), `given` (by a person).
         evidence: The tensor, the setting, or the file of the project that says so.
     """
 
@@ -127,6 +136,19 @@ class Blueprint:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What no file says and a person has to.
+
+    Attributes:
+        facts: Names of the facts that hang on it.
+        text: What was recognised, what is open, and the settings that answer it, in one line.
+    """
+
+    facts: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
 class Recognised:
     """What a checkpoint holds.
 
@@ -137,6 +159,7 @@ class Recognised:
         left_out: Names in the file of what comes behind the embedding: classifiers, weights of a loss.
         other_weights: Other sets of weights in the file (`ckpt_key`).
         remarks: What else a person should know.
+        questions: What a person has to answer before a network can be made.
     """
 
     file: str
@@ -145,12 +168,21 @@ class Recognised:
     left_out: list[str] = field(default_factory=list)
     other_weights: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
 
     @property
     def notes(self) -> list[str]:
-        """What a person is told besides the facts: other sets of weights, and the remarks."""
+        """What a person is told besides the facts: other sets of weights, what is assumed, and the remarks."""
         others = [f"other weights in the file: {first_names(self.other_weights)} (ckpt_key=...)"]
-        return [*(others if self.other_weights else []), *self.remarks]
+        assumed = [name for name in SETTINGS if name in self.facts and self.facts[name].source == "assumed"]
+        settings = ", ".join(SETTINGS[name] for name in assumed)
+        said = [f"assumed, as nothing says it: {', '.join(assumed)}: give {settings} if it was otherwise"]
+        return [*(others if self.other_weights else []), *(said if assumed else []), *self.remarks]
+
+    @property
+    def open_facts(self) -> set[str]:
+        """Names of the facts that hang on a question."""
+        return {name for question in self.questions for name in question.facts}
 
     def __str__(self) -> str:
         """One line: what the network is, and how images are read."""
@@ -167,5 +199,6 @@ class Recognised:
             "left_out": self.left_out,
             "other_weights": self.other_weights,
             "remarks": self.remarks,
+            "questions": [question.text for question in self.questions],
             "unexplained": [],
         }

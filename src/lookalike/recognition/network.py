@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError
 from lookalike.models.backbone import Size, make_backbone, width_of
 from lookalike.models.gem import GeM
@@ -18,6 +17,7 @@ from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
 from lookalike.recognition.heads import PARTS
+from lookalike.recognition.pixel_facts import pixels_of
 from lookalike.recognition.positions import at_size
 from lookalike.recognition.room import need_room_in_the_file
 from lookalike.recognition.surgery import set_last_stride
@@ -167,6 +167,25 @@ class RecognisedNetwork(ImageNetwork):
         return embedding
 
 
+def need_sound(recognised: Recognised, tensors: dict[str, Tensor]) -> None:
+    """Refuses what `network_of` refuses and names and shapes do not show.
+
+    Args:
+        recognised: What the file holds.
+        tensors: Its tensors.
+
+    Raises:
+        ModelError: Its weights are not finite, or it cannot pool as a person says.
+    """
+    facts, blueprint = recognised.facts, recognised.blueprint
+    _need_finite(_values(blueprint, tensors), recognised.file)
+    pooling = facts.get("pooling")
+    if pooling is not None and pooling.source == "given" and blueprint.pooling != "own":
+        pixels = pixels_of(facts)
+        size = (pixels.height, pixels.width)
+        _Assembly(blueprint, size)  # it needs maps to pool
+
+
 def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> RecognisedNetwork:
     """The network of a checkpoint, ready to embed.
 
@@ -183,7 +202,7 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
     need_room_in_the_file(Path(recognised.file), needed, "its names and shapes are those of a network")
     values = _values(blueprint, tensors)
     _need_finite(values, recognised.file)
-    pixels = pixels_of(recognised)
+    pixels = pixels_of(facts)
     size = (pixels.height, pixels.width)
     network = _authors(blueprint, values, size) if blueprint.authors else _Assembly(blueprint, size)
     if blueprint.last_stride is not None:
@@ -191,16 +210,6 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
     _fill(network, values, blueprint)
     mean, std = (_numbers(facts[name]) for name in ("mean", "std"))
     return RecognisedNetwork(network, blueprint, mean, std, size, facts["channels"].value == "BGR").eval()
-
-
-def pixels_of(recognised: Recognised) -> PixelSettings:
-    """How its images are read.
-
-    Args:
-        recognised: What the file holds.
-    """
-    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
-    return PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
 
 
 def _authors(blueprint: Blueprint, values: dict[str, Tensor], size: Size) -> nn.Module:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lookalike.data.pixels import PixelSettings
 from lookalike.errors import CheckpointError, one_line
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import PIXEL_FACTS, Fact, Value
@@ -17,7 +18,7 @@ _SMALLEST, _LARGEST = 8, 4096  # pixels, as in the settings
 def pixel_facts(
     contents: Contents,
     settings: Mapping[str, tuple[str, ...]],
-    usual: Mapping[str, tuple[Value, str]],
+    usual: Mapping[str, Fact],
     pixels: Mapping[str, Any],
     model: Mapping[str, Any],
 ) -> dict[str, Fact]:
@@ -26,7 +27,7 @@ def pixel_facts(
     Args:
         contents: Of the checkpoint.
         settings: Name of a fact -> names of the project's settings.
-        usual: Name of a fact -> the project's value, and what says so.
+        usual: Name of a fact -> as the project has it, or as it is assumed.
         pixels: Given settings, None where nothing is said.
         model: Given mean and std.
     """
@@ -40,13 +41,34 @@ def pixel_facts(
         elif name in saved:
             facts[name] = saved[name]
         elif name in usual:
-            facts[name] = Fact(usual[name][0], "convention", usual[name][1])
-    return _with_its_margin(facts, usual)
+            facts[name] = usual[name]
+    antialias = facts.get("antialias")
+    if facts["interpolation"].value == "area" and antialias is not None and antialias.source != "given":
+        facts["antialias"] = Fact(True, facts["interpolation"].source, "area averages all that a new pixel covers")
+    return _with_its_margin(facts, saved, usual)
 
 
-def _with_its_margin(facts: dict[str, Fact], usual: Mapping[str, tuple[Value, str]]) -> dict[str, Fact]:
+def pixels_of(facts: Mapping[str, Fact]) -> PixelSettings:
+    """How images are read.
+
+    Args:
+        facts: Of a checkpoint.
+
+    Raises:
+        CheckpointError: They do not go together.
+    """
+    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
+    try:
+        return PixelSettings.of({name: facts[name].value for name in names if name in facts})
+    except ValueError as error:
+        raise CheckpointError(f"pixels.{error}") from error
+
+
+def _with_its_margin(facts: dict[str, Fact], saved: Mapping[str, Fact], usual: Mapping[str, Fact]) -> dict[str, Fact]:
     """The shorter side before the centre is cut out: in proportion where another size was given, none where none is."""
-    side, own = facts.get("shorter_side"), usual.get("height", (0, ""))[0]
+    side = facts.get("shorter_side")
+    of_file = side is not None and side.source == "saved settings" and "height" in saved
+    own = saved["height"].value if of_file else usual["height"].value if "height" in usual else 0
     if side is None or side.source == "given":
         return facts
     if "resize" not in facts or facts["resize"].value != "crop" or facts["interpolation"].value == "area":
@@ -54,7 +76,8 @@ def _with_its_margin(facts: dict[str, Fact], usual: Mapping[str, tuple[Value, st
     height = facts["height"]
     if height.source != side.source and isinstance(own, int) and isinstance(side.value, int) and own:
         assert isinstance(height.value, int)
-        scaled = int(side.value * height.value / own)
+        longest = max(height.value, int(str(facts["width"].value)))  # a centre is never cut out of less
+        scaled = max(int(side.value * height.value / own), longest)
         facts["shorter_side"] = Fact(scaled, side.source, f"{side.evidence}, in proportion")
     return facts
 

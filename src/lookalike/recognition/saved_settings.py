@@ -38,25 +38,30 @@ def settings_in(content: object) -> dict[str, Any]:
     return saved
 
 
-def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
-    """File beside a checkpoint -> what it says; what cannot be read is no such file.
+def settings_beside(file: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """File beside a checkpoint -> what it says; and a line for each that cannot be read.
 
     Args:
         file: The checkpoint.
     """
     beside: dict[str, dict[str, Any]] = {}
+    unread: list[str] = []
     for name in _BESIDE:
         place = file.parent / name
         try:
-            if not place.is_file() or place.stat().st_size > _LARGEST:
+            if not place.is_file():
                 continue
+            if place.stat().st_size > _LARGEST:
+                raise ValueError(f"more than {_LARGEST >> 20} MiB")
             text = place.read_text(encoding="utf-8")
             content = json.loads(text) if name.endswith(".json") else read_plain_yaml(text, any_tag=True)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            reason = one_line((str(error).strip().splitlines() or [type(error).__name__])[0], _LONGEST)
+            unread.append(f"{name} beside the file cannot be read ({reason}), so nothing that it says is used")
             continue
         if isinstance(content, dict):
             beside[name] = dict(_flat(content))
-    return beside
+    return beside, unread
 
 
 def _flat(
