@@ -12,6 +12,7 @@ from lookalike.metrics.evaluate import evaluate_problem
 from lookalike.metrics.options import EvaluationOptions
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.result import RetrievalResult
+from lookalike.metrics.sightings import TimeRules
 from lookalike.metrics.streamed import evaluate_streamed
 from metrics.random_problems import case, numbered, unit, with_duplicates
 
@@ -87,3 +88,11 @@ def test_what_is_not_streamed_is_refused() -> None:
         evaluate_streamed(rows, lambda: [rows[:1], rows[1:] * np.array([[1], [0]], np.float32)], problem)
     with pytest.raises(EvaluationError, match=r"^one label per query expected, got 2 embeddings and 3"):
         evaluate_streamed(rows[:2], lambda: [rows], problem)
+
+
+def test_rules_of_times_are_refused() -> None:
+    rows, times = np.eye(2, dtype=np.float32), np.array([0.0, 5.0])
+    rules = {"time_rules": TimeRules(None, 2.0), "query_times": times, "reference_times": times}
+    problem = Problem.of(["a", "b"], ["a", "b"], query_cameras=[1, 2], reference_cameras=[1, 2], **rules)
+    with pytest.raises(EvaluationError, match=r"^times of images: rules of times are not measured of references that"):
+        evaluate_streamed(rows, lambda: [rows], problem)

@@ -22,10 +22,9 @@ from lookalike.metrics.exact_grid import on_grid
 from lookalike.metrics.inputs import checked_embeddings, one_each
 from lookalike.metrics.options import EvaluationOptions
 from lookalike.metrics.problem import Problem
-from lookalike.metrics.ranking import QUERIES, REFERENCES, outward, over_tiles, product, slack_of
+from lookalike.metrics.ranking import QUERIES, REFERENCES, facts_of, outward, over_tiles, product, slack_of
 from lookalike.metrics.ranks import Ranks, empty_ranks, take_ranks
 from lookalike.metrics.result import RetrievalResult
-from lookalike.metrics.valid_references import NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
 
 if TYPE_CHECKING:
     from lookalike.metrics.kernels.above import Positives
@@ -62,6 +61,10 @@ def evaluate_streamed(
                 f"{name}={value}: of references that are streamed only {name}={expected} is measured: give it, or load "
                 "them all"
             )
+    if problem.sightings is not None:
+        raise EvaluationError(
+            "times of images: rules of times are not measured of references that are streamed: load all"
+        )
     query = checked_embeddings(query, "query", "cosine")
     one_each("query", len(query), label=problem.query_labels)
     result = empty_ranks(len(query), tuple(options.ks), min(max([1, *options.vote_ks]), problem.rows[1]))
@@ -131,18 +134,20 @@ class _Stream:
 
     def _facts(self, turn: slice, first: int, count: int) -> tuple["QueryFacts", "ReferenceFacts"]:
         """What the compiled rule asks, rows counted from the first of the part."""
-        from lookalike.metrics.kernels.valid import QueryFacts, ReferenceFacts
-
         problem, mine = self._problem, slice(first, first + count)
-        labels = self._small[problem.reference_labels[mine]]
-        starts = np.cumsum(np.bincount(labels + 1, minlength=self._labels + 1))
-        asking = self._small[problem.query_labels[turn]]
         seen, seen_by = problem.query_cameras, problem.reference_cameras
-        cameras = np.full(len(asking), NO_QUERY_CAMERA) if seen is None else seen[turn]
-        by = np.full(count, NO_REFERENCE_CAMERA) if seen_by is None else seen_by[mine]
-        own = problem.own_row[turn] - first
-        by_label = np.argsort(labels, kind="stable")
-        return QueryFacts(asking, cameras, own), ReferenceFacts(starts, by_label, by, problem.ignore[mine])
+        asking = self._small[problem.query_labels[turn]]
+        part = Problem(
+            asking,
+            self._small[problem.reference_labels[mine]],
+            np.empty(self._labels, object),
+            problem.ignore[mine],
+            np.full(len(asking), -1),
+            None if seen is None else seen[turn],
+            None if seen_by is None else seen_by[mine],
+        )
+        queries, references = facts_of(part)
+        return queries._replace(own_row=problem.own_row[turn] - first), references
 
 
 def _ahead(parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

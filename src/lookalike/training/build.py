@@ -65,11 +65,11 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
     network = _network(plan, state, before)
     datamodule = _data(plan)
     _introduce(plan, network, datamodule)
-    prepare(network.embedder, "32-true")
+    prepare(network.embedder, "32-true", False)
     if settings.trainer.trunk_cache and network.embedder.trunk_end:
         datamodule.features = _features(settings, network, datamodule)
     precision: TrainPrecision = before.get("arithmetic") or _precision(plan, network, datamodule)
-    prepare(network.embedder, precision)
+    prepare(network.embedder, precision, settings.trainer.compiled)
     rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
     schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
     module = MetricLearningModule(
@@ -230,6 +230,7 @@ def _quickest(settings: Train, network: _Network, datamodule: ImageDataModule) -
         network.loss.to(network.device),
         run,
         (images, labels),
+        settings.trainer.compiled,
     )
     say(f"arithmetic: {timed}; trainer.precision={timed.chosen} repeats the run elsewhere")
     return timed.chosen
