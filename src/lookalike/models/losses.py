@@ -113,11 +113,12 @@ class MetricLoss(nn.Module):
         )
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The scalar float32 loss of embeddings [B, D] of any length and label ids int64 [B]."""
+        """The scalar float32 loss of embeddings [B, D] of any length and label ids int64 [B]; of float64 in float64."""
         with torch.autocast(embeddings.device.type, enabled=False):
             # SphereFace multiplies its logits by the embedding's length; on lengths that the network is free to grow or
             # shrink it collapsed in our trials, on unit length times `scale` it trains.
-            embeddings = nn.functional.normalize(embeddings.float(), dim=1) if self.unit else embeddings.float()
+            embeddings = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
+            embeddings = nn.functional.normalize(embeddings, dim=1) if self.unit else embeddings
             pairs = self.miner(embeddings, labels) if self.miner else None
             value: Tensor = self.loss(embeddings, labels, pairs)
         return value
