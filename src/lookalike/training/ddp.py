@@ -109,7 +109,7 @@ def leave_unused(module: nn.Module, embedder: Embedder, size: tuple[int, int]) -
         embedding = embedder(torch.zeros(2, *size, 3, dtype=torch.uint8, device=device))
         gradients = torch.autograd.grad(embedding.sum(), [trained[name] for name in names], allow_unused=True)
     unused = [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, unused)
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, unused)  # type: ignore[no-untyped-call]
     return unused
 
 

@@ -15,7 +15,8 @@ from typing import Self
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from torch.distributed.distributed_c10d import Store, TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from lookalike.errors import one_line

@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     port, size, device, rank = arguments
     threading.Thread(target=_end_with_the_first, daemon=True).start()
     # Its imports take seconds: not before somebody sees to the end of the first process.
-    from torch.distributed.distributed_c10d import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     from lookalike.errors import LookalikeError
     from lookalike.models.world import World
