@@ -18,6 +18,7 @@ from lookalike.models.synced_norms import sync_norms
 from lookalike.models.world import World, join, leave
 
 ROWS, SIZE, CLASSES = 12, 5, 4  # B, D, C
+_OTHER = ("name", "sample_classes")  # what `MetricLoss` takes elsewhere
 CONFIGS = Path(__file__).parents[1] / "configs" / "loss"
 
 
@@ -35,7 +36,9 @@ def network() -> nn.Module:
 def loss_of(name: str) -> MetricLoss:
     torch.manual_seed(7)
     settings: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{name}.yaml"))
-    return MetricLoss(name, {key: value for key, value in settings.items() if key != "name"}, CLASSES, SIZE).double()
+    return MetricLoss(
+        name, {key: value for key, value in settings.items() if key not in _OTHER}, CLASSES, SIZE
+    ).double()
 
 
 def gradients(name: str, world: World) -> dict[str, Tensor]:

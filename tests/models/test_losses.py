@@ -32,7 +32,9 @@ Rows = list[list[Tensor]]
 
 
 def build(name: str, classes: int = C, size: int = D, **changes: Any) -> MetricLoss:
-    settings = {key: value for key, value in {**DEFAULTS[name], **changes}.items() if key != "name"}
+    settings = {
+        key: value for key, value in {**DEFAULTS[name], **changes}.items() if key not in ("name", "sample_classes")
+    }
     return MetricLoss(name, settings, classes, size)
 
 
@@ -213,7 +215,9 @@ def test_value_and_gradients_equal_the_plain_loop(name: str, changes: dict[str, 
     value = loss(x, labels)
     value.backward()
 
-    settings = {key: setting for key, setting in {**DEFAULTS[name], **changes}.items() if key != "name"}
+    settings = {
+        key: setting for key, setting in {**DEFAULTS[name], **changes}.items() if key not in ("name", "sample_classes")
+    }
     weights = class_weights(loss)
     x64 = x.detach().double().requires_grad_()
     w64 = None if weights is None else weights.double().requires_grad_()

@@ -8,6 +8,7 @@ In reading order:
     torch_storages          the numbers of the tensors in a torch file
     checkpoint_tensors      the tensors of a `.safetensors` or torch file, whoever wrote it
     checkpoint_file         a checkpoint of `lookalike train`, with its checksum
+    sampled_classes         class weights of very many labels, of which a step changes a sample
     losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
     hub                     whether timm's hub can be reached
     trunk                   a network run in two halves

@@ -124,7 +124,7 @@ class MetricLearningModule(pl.LightningModule):
         embedding = self._embedding(images)
         if not self._world.alone:
             embedding, labels = joined(embedding), joined(labels)
-        loss: Tensor = self.loss(embedding, labels)
+        loss: Tensor = self.loss(embedding, labels, self.global_step)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch + 1}")
         self._loss_sum += loss.item()
@@ -207,7 +207,7 @@ class MetricLearningModule(pl.LightningModule):
         groups: list[dict[str, Any]] = [
             *({"params": [p for p in part if p.requires_grad], "lr": settings[rate]} for part, rate in parts),
             {
-                "params": list(self.loss.parameters()) if self.loss else [],
+                "params": self.loss.trained_whole() if self.loss else [],
                 "lr": settings["loss_learning_rate"],
                 "weight_decay": 0.0,
             },
@@ -225,6 +225,13 @@ class MetricLearningModule(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """A step, and that of a sample of the class weights by the same schedule."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.loss is not None and self.loss.sample is not None:
+            group = optimizer.param_groups[0]
+            self.loss.step_of_sample(self._optimizer["loss_learning_rate"] * group["lr"] / group["initial_lr"])
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what a resumed run needs beyond Lightning's own state."""
         checkpoint["lookalike"] = {
@@ -234,12 +241,16 @@ class MetricLearningModule(pl.LightningModule):
             "random_state": torch.get_rng_state(),
             "cuda_random_state": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
         }
+        if self.loss is not None and self.loss.sample is not None:
+            checkpoint["lookalike"]["class_weights"] = self.loss.sample.optimiser_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it back."""
         state = checkpoint["lookalike"]
         self._loss_sum, self._loss_count, self.history = state["loss_sum"], state["loss_count"], state["history"]
         self._random_state = (state["random_state"], state["cuda_random_state"])
+        if self.loss is not None and self.loss.sample is not None:
+            self.loss.sample.load_optimiser_state(state["class_weights"])
 
 
 def forward(embedder: Embedder, precision: TrainPrecision, images: Tensor, bf16_trunk: bool) -> Tensor:

@@ -7,7 +7,14 @@ from pydantic import Field
 from lookalike.settings.types import Count, Degrees, Positive, Settings
 
 
-class _Margin(Settings):
+class _ClassWeights(Settings):
+    sample_classes: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        description="share of the labels whose class weights a step compares and changes, those of its batch always among "
+        "them; for hundreds of thousands of labels; null = all"
+    )
+
+
+class _Margin(_ClassWeights):
     margin_degrees: Degrees
     scale: Positive
 
@@ -25,7 +32,7 @@ class SubCenterArcFace(_Margin):
     sub_centers: Count
 
 
-class CosFace(Settings):
+class CosFace(_ClassWeights):
     """Wang et al. 2018."""
 
     name: Literal["cosface"]
@@ -33,7 +40,7 @@ class CosFace(Settings):
     scale: Positive
 
 
-class SphereFace(Settings):
+class SphereFace(_ClassWeights):
     """Liu et al. 2017; the angle is multiplied by `angle_factor`."""
 
     name: Literal["sphereface"]
@@ -41,14 +48,14 @@ class SphereFace(Settings):
     scale: Positive
 
 
-class NormalizedSoftmax(Settings):
+class NormalizedSoftmax(_ClassWeights):
     """Zhai and Wu 2019."""
 
     name: Literal["normalized_softmax"]
     temperature: Positive
 
 
-class ProxyAnchor(Settings):
+class ProxyAnchor(_ClassWeights):
     """Kim et al. 2020."""
 
     name: Literal["proxy_anchor"]

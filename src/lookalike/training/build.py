@@ -1,6 +1,7 @@
 """From a plan to a module and its data: first weights, loss, cache of the frozen trunk, precision."""
 
 import importlib.metadata
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,21 @@ def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -
     source = before.get("weights_source") or load_pretrained(
         embedder.backbone, options.backbone, options.weights, read=first_weights
     )
-    loss_settings = settings.loss.model_dump(exclude={"name"})
-    loss = MetricLoss(settings.loss.name, loss_settings, len(plan.manifest.labels), embedder.embedding_size)
+    loss_settings = settings.loss.model_dump(exclude={"name", "sample_classes"})
+    classes = len(plan.manifest.labels)
+    loss = MetricLoss(
+        settings.loss.name, loss_settings, classes, embedder.embedding_size, _sampled(settings, classes), settings.seed
+    )
     in_bf16 = settings.trainer.precision != "32-true" and torch_has_bf16(device)
     return _Network(embedder, loss, source, bool(before.get("bf16_trunk", in_bf16)), device)
+
+
+def _sampled(settings: Train, classes: int) -> int | None:
+    """How many labels a step compares, those of its batch at least; None for all."""
+    share = getattr(settings.loss, "sample_classes", None)
+    trainer = settings.trainer
+    labels_of_batch = trainer.labels_per_batch if batches_by_label(settings) else trainer.batch_size
+    return None if share is None else max(math.ceil(share * classes), labels_of_batch)
 
 
 def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> None:
