@@ -56,6 +56,7 @@ def measure(labels: int, share: float | None) -> dict[str, float]:
 
 
 def main() -> None:
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=int, default=1_000_000)
     parser.add_argument("--shares", default="none,0.1,0.01")

@@ -24,6 +24,7 @@ from lookalike.settings.losses import Loss, Triplet
 
 FILES = sorted((Path(__file__).parents[2] / "configs" / "loss").glob("*.yaml"))
 PRESETS: dict[str, dict[str, Any]] = {file.stem: OmegaConf.to_container(OmegaConf.load(file)) for file in FILES}
+SAMPLED = {name: values.pop("sample_classes") for name, values in PRESETS.items() if "sample_classes" in values}
 DEFAULTS = {name: values for name, values in PRESETS.items() if values["name"] == name}
 NAMES = sorted(DEFAULTS)
 C, D = 6, 7
@@ -32,9 +33,7 @@ Rows = list[list[Tensor]]
 
 
 def build(name: str, classes: int = C, size: int = D, **changes: Any) -> MetricLoss:
-    settings = {
-        key: value for key, value in {**DEFAULTS[name], **changes}.items() if key not in ("name", "sample_classes")
-    }
+    settings = {key: value for key, value in {**DEFAULTS[name], **changes}.items() if key != "name"}
     return MetricLoss(name, settings, classes, size)
 
 
@@ -215,9 +214,7 @@ def test_value_and_gradients_equal_the_plain_loop(name: str, changes: dict[str, 
     value = loss(x, labels)
     value.backward()
 
-    settings = {
-        key: setting for key, setting in {**DEFAULTS[name], **changes}.items() if key not in ("name", "sample_classes")
-    }
+    settings = {key: setting for key, setting in {**DEFAULTS[name], **changes}.items() if key != "name"}
     weights = class_weights(loss)
     x64 = x.detach().double().requires_grad_()
     w64 = None if weights is None else weights.double().requires_grad_()
@@ -339,9 +336,10 @@ def test_files_table_and_settings_name_the_same_losses() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_table_and_settings_agree(name: str) -> None:
-    checked = check(Loss, DEFAULTS[name])
-    assert checked.model_dump() == DEFAULTS[name]
-    fields = sorted(set(type(checked).model_fields) - {"name"})
+    classes = {} if needs_label_batches(name) else {"sample_classes": SAMPLED[name]}
+    checked = check(Loss, {**DEFAULTS[name], **classes})
+    assert checked.model_dump() == {**DEFAULTS[name], **classes}
+    fields = sorted(set(type(checked).model_fields) - {"name", *classes})
     with pytest.raises(LossError, match=f"loss {name}: expected the settings {', '.join(fields)}, got $"):
         MetricLoss(name, {}, C, D)
     assert needs_label_batches(name) == (not list(build(name).parameters()))

@@ -9,8 +9,8 @@ from lookalike.settings.types import Count, Degrees, Positive, Settings
 
 class _ClassWeights(Settings):
     sample_classes: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        description="share of the labels whose class weights a step compares and changes, those of its batch always among "
-        "them; for hundreds of thousands of labels; null = all"
+        description="share of the labels whose class weights a step compares and changes, those of its batch always "
+        "among them; for hundreds of thousands of labels; null = all"
     )
 
 
