@@ -68,8 +68,8 @@ class SampledClasses(nn.Module):
         others = self._count - len(own)
         if others < 0:
             raise LookalikeError(
-                f"loss.sample_classes: a sample has {self._count} labels, and the batch alone {len(own)}: give a larger "
-                "share"
+                f"loss.sample_classes: a sample has {self._count} labels, and the batch alone {len(own)}: give a "
+                "larger share"
             )
         drawn = np.random.default_rng([self._seed, step]).choice(
             self.labels - len(own), others, replace=False, shuffle=False
