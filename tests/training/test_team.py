@@ -59,14 +59,18 @@ def curve(where: Path) -> list[dict[str, float]]:
     return history
 
 
-def near(first: Path, second: Path, tolerance: float) -> None:
-    """The weights after the last step; Adam makes much of what rounding leaves of a gradient near zero."""
+def near(first: Path, second: Path) -> None:
+    """The weights after the last step.
+
+    Adam makes much of what rounding leaves of a gradient near zero: 24 steps of 0.001 move a shift of a batch norm by
+    hundredths, and 0.0001 of them is its noise.
+    """
     ones, others = (state(where)["state_dict"] for where in (first, second))
     assert ones.keys() == others.keys()
     for name, value in ones.items():
         if value.is_floating_point():
-            scale = float(value.abs().max()) + 1e-3
-            assert float((value - others[name]).abs().max()) <= tolerance * scale, name
+            most = 1e-3 * float(value.abs().max()) + 2e-4
+            assert float((value - others[name]).abs().max()) <= most, name
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +92,39 @@ def test_two_processes_train_the_weights_of_one(digits: Path, tmp_path: Path, of
     assert noted == [], "the first process prints"
     assert start(tmp_path, *arguments(digits, "r", *_SETTINGS)).returncode == 0
     assert state(where)["global_step"] == state(tmp_path)["global_step"] == 24
-    near(where, tmp_path, 1e-3)
+    near(where, tmp_path)
     assert len(curve(where)) == 4
     for one, other in zip(curve(where), curve(tmp_path), strict=True):
         assert one["train/loss"] == pytest.approx(other["train/loss"], rel=1e-4)
     assert sorted(path.name for path in where.iterdir()) == sorted(path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_cached_trunk_samples_of_class_weights_and_folds(digits: Path, tmp_path: Path) -> None:
+    """What the presets are made of, a loss for very many labels, and the trainings for unknown images."""
+    command = arguments(
+        digits,
+        "r",
+        *("model.backbone=test_efficientnet", "model.trainable=[blocks.4,conv_head,bn2,head]", "trainer.max_epochs=1"),
+        *("model.frozen_batch_norm=true", "online.relative_size=1.5", "online.views=3", "trainer.passes=2"),
+        *("loss.sample_classes=0.8", "trainer.batch_size=4", "false_accept_rate=0.1", "unknown_folds=1"),
+    )
+    two, alone = tmp_path / "two", tmp_path / "one"
+    two.mkdir()
+    alone.mkdir()
+    done = devices.together(processes.COMMAND, *command, _TWO, cwd=two)
+    assert [part.returncode for part in done] == [0, 0], done[0].stderr + done[1].stderr
+    assert "frozen up to blocks.3, cached" in done[0].stderr
+    assert "fold 1 of 1" in done[0].stderr
+    assert start(alone, *command).returncode == 0
+    near(two, alone)
+    assert state(two)["state_dict"]["loss.sample.table"].shape == (5, 16)
+    moments = state(two)["lookalike"]["class_weights"]
+    assert same(moments["place"], state(alone)["lookalike"]["class_weights"]["place"])
+    assert (two / "checkpoint/r/folds/fold-1").is_dir()
+    assert len(list((two / "checkpoint/.trunk").glob("*.bf16"))) == len(
+        list((alone / "checkpoint/.trunk").glob("*.bf16"))
+    ), "made once"
 
 
 @pytest.mark.slow
@@ -127,7 +159,7 @@ def test_a_killed_process_ends_all_and_the_run_goes_on(
     assert [part.returncode for part in done] == [0, 0], done[0].stderr
     assert "resuming r after 2 finished epoch(s)" in done[0].stderr
     assert curve(other)[0] == curve(where)[0]
-    near(other, where, 1e-3)
+    near(other, where)
 
 
 @pytest.mark.slow

@@ -256,7 +256,7 @@ def _quickest(plan: Plan, network: _Network, datamodule: ImageDataModule) -> Tra
         network.loss.to(network.device),
         run,
         (images, labels),
-        products=plan.world.alone,
+        plan.world.alone,
     )
     say(f"arithmetic: {timed}; trainer.precision={timed.chosen} repeats the run elsewhere")
     return timed.chosen
