@@ -59,8 +59,6 @@ def train(
     """
     with _state_of_the_caller():
         quiet()
-        if line := preset_line(settings):
-            say(line)
         device = torch_device(settings.trainer.device)
         world, by = world_of(settings.trainer, os.environ)
         need_devices(settings.trainer, device)
@@ -69,6 +67,8 @@ def train(
         if by and not world.first:
             follow(world, meet(by), device)
             raise SystemExit(0)  # whoever called has its bundle in the first process
+        if line := preset_line(settings):
+            say(line)
         plan = Plan(settings, _read_data(settings), parent, watch, world)
         lock = plan.checkpoint.with_name(f".{plan.run}.lock")
         busy = f"run {plan.run} is being trained by another process"

@@ -1,5 +1,6 @@
 """The first process of a training on several devices: starts or meets the others, tells them what to do, ends them."""
 
+import threading
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,8 @@ from lookalike.models.world import World, join, leave
 from lookalike.training.follow import dismiss, lost, order
 from lookalike.training.launch import Helpers, Launched, meet
 from lookalike.training.plan import Plan
+
+_LEAVING = 10.0  # seconds
 
 
 class Team:
@@ -65,4 +68,6 @@ class Team:
         finally:
             self._stack.__exit__(kind, error, trace)
             if self._joined:
-                leave()
+                leaving = threading.Thread(target=leave, daemon=True)  # NCCL may wait for one that is gone
+                leaving.start()
+                leaving.join(None if kind is None else _LEAVING)
