@@ -33,6 +33,7 @@ _LAUNCHERS = (
     "--rdzv-endpoint=<first machine>:29500 -m lookalike train ..., or with srun --nodes={nodes} "
     "--ntasks-per-node={devices} lookalike train ..."
 )
+FOLLOWED = 3  # exit code of a process that ends because an exchange with the others failed
 GO_ON = "the same command goes on from the last checkpoint, on any number of devices"
 
 
@@ -152,6 +153,19 @@ def meet(by: Launched) -> Store:
     return store
 
 
+@dataclass(frozen=True)
+class Gone:
+    """A process that is there no more.
+
+    Attributes:
+        how: Which one, and how it went.
+        by_itself: Whether it was killed or had an error of its own, and did not follow another one that had.
+    """
+
+    how: str
+    by_itself: bool
+
+
 class Helpers:
     """The processes for the further devices of this machine; they end when this one does, however it ends.
 
@@ -193,15 +207,16 @@ class Helpers:
             process.stdin.close()
         self._folder.cleanup()
 
-    def gone(self, seconds: float = _ENDED) -> str:
-        """Which one has gone, and how; empty where none has within so many seconds."""
+    def gone(self, seconds: float = _ENDED) -> Gone | None:
+        """Which one has gone, and how; None where none has within so many seconds."""
         deadline = time.monotonic() + seconds
         while True:
             for rank, process in enumerate(self._processes, start=1):
                 if (code := process.poll()) not in (None, 0):
-                    return f"process {rank} of {self._size} (of device {rank}) {self._how(rank, int(code or 0))}"
+                    how = f"process {rank} of {self._size} (of device {rank}) {self._how(rank, int(code or 0))}"
+                    return Gone(how, code != FOLLOWED)
             if time.monotonic() >= deadline:
-                return ""
+                return None
             time.sleep(0.05)
 
     def _how(self, rank: int, code: int) -> str:
@@ -214,8 +229,8 @@ class Helpers:
     def _watch(self) -> None:
         """Ends this process where it waits for ever for one that is gone, as NCCL may."""
         while not self._over.wait(1.0):
-            if (how := self.gone(0.0)) and not self._over.wait(_GRACE):
-                complain(DeviceError(f"{how}; {GO_ON}"))
+            if (gone := self.gone(0.0)) and not self._over.wait(_GRACE):
+                complain(DeviceError(f"{gone.how}; {GO_ON}"))
                 for process in self._processes:
                     process.kill()
                 os._exit(1)

@@ -60,9 +60,9 @@ class Team:
             if isinstance(error, RuntimeError) or (
                 isinstance(error, LookalikeError) and isinstance(error.__cause__, RuntimeError)
             ):
-                who = self._helpers.gone() if self._helpers else ""
-                if who and not (isinstance(error, LookalikeError) and " failed: " in who):
-                    raise lost(error, who) from error
+                gone = self._helpers.gone() if self._helpers else None
+                if gone and (gone.by_itself or not isinstance(error, LookalikeError)):
+                    raise lost(error, gone.how) from error
                 if self._joined and isinstance(error, RuntimeError):
                     raise lost(error) from error
         finally:

@@ -20,13 +20,14 @@ def main(arguments: list[str]) -> int:
     from lookalike.models.world import World
     from lookalike.terminal import complain
     from lookalike.training.follow import follow
+    from lookalike.training.launch import FOLLOWED, DeviceError
 
     store = TCPStore("127.0.0.1", int(port), int(size), False, timedelta(minutes=10))
     try:
         follow(World(int(rank), int(size), int(rank), int(size)), store, device)
     except LookalikeError as error:
         complain(error)
-        return 2
+        return FOLLOWED if isinstance(error, DeviceError) else 2
     return 0
 
 
