@@ -3,10 +3,16 @@
 Letters in shapes: B batch of all processes, b that of one, D embedding.
 """
 
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, distributed
+
+
+class _Context(Protocol):
+    """What backward has to know."""
+
+    count: int
 
 
 class _Joined(torch.autograd.Function):
@@ -17,12 +23,12 @@ class _Joined(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
+    def forward(ctx: _Context, rows: Tensor) -> Tensor:
         ctx.count = len(rows)
         return torch.cat(_parts(rows))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: _Context, gradient: Tensor) -> Tensor:
         first = distributed.get_rank() * ctx.count
         return gradient[first : first + ctx.count] * distributed.get_world_size()
 

@@ -19,11 +19,11 @@ class _Summed(torch.autograd.Function):
     """The sum over processes, forwards and backwards."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
+    def forward(ctx: object, values: Tensor) -> Tensor:
         return _sum(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
         return _sum(gradient)
 
 
@@ -77,7 +77,7 @@ def sync_norms(network: nn.Module) -> int:
     return len(changed)
 
 
-def _normalised(norm: Any, images: Tensor) -> Tensor:
+def _normalised(norm: _Norm, images: Tensor) -> Tensor:
     """The batch norm of [b, C, ...] in training, with the statistics of all processes; moves the running ones."""
     others = [dimension for dimension in range(images.dim()) if dimension != _CHANNELS]
     shape = [1, -1] + [1] * (images.dim() - 2)
@@ -97,8 +97,8 @@ def _normalised(norm: Any, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _move(norm: Any, mean: Tensor, variance: Tensor) -> None:
-    if not norm.track_running_stats:
+def _move(norm: _Norm, mean: Tensor, variance: Tensor) -> None:
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         return
     norm.num_batches_tracked.add_(1)
     share = norm.momentum if norm.momentum is not None else 1.0 / float(norm.num_batches_tracked)

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -84,7 +83,7 @@ class OneWrites(DDPStrategy):
     def _configure_launcher(self) -> None:
         self._launcher = None  # Lightning's would also choose a number of threads
 
-    def barrier(self, name: str | None = None, *args: Any, **kwargs: Any) -> None:
+    def barrier(self, name: str | None = None, *args: object, **kwargs: object) -> None:
         """Waits for the others, but not where a checkpoint was written: when is decided by a clock, in one process."""
         if name != "Trainer.save_checkpoint":
             super().barrier(name, *args, **kwargs)
