@@ -59,7 +59,7 @@ def curve(where: Path) -> list[dict[str, float]]:
     return history
 
 
-def near(first: Path, second: Path) -> None:
+def near(first: Path, second: Path, part: float = 1e-3) -> None:
     """The weights after the last step.
 
     Adam makes much of what rounding leaves of a gradient near zero: 24 steps of 0.001 move a shift of a batch norm by
@@ -69,7 +69,7 @@ def near(first: Path, second: Path) -> None:
     assert ones.keys() == others.keys()
     for name, value in ones.items():
         if value.is_floating_point():
-            most = 1e-3 * float(value.abs().max()) + 2e-4
+            most = part * float(value.abs().max()) + 2e-4
             assert float((value - others[name]).abs().max()) <= most, name
 
 
@@ -159,7 +159,9 @@ def test_a_killed_process_ends_all_and_the_run_goes_on(
     assert [part.returncode for part in done] == [0, 0], done[0].stderr
     assert "resuming r after 2 finished epoch(s)" in done[0].stderr
     assert curve(other)[0] == curve(where)[0]
-    near(other, where)
+    for ours, whole in zip(curve(other), curve(where), strict=True):  # the same batches, each once
+        assert ours["train/loss"] == pytest.approx(whole["train/loss"], rel=2e-3)
+    near(other, where, 1e-2)  # two changes of the order of sums, made larger by the steps behind them
 
 
 @pytest.mark.slow
