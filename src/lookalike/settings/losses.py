@@ -7,14 +7,16 @@ from pydantic import Field
 from lookalike.settings.types import Count, Degrees, Positive, Settings
 
 
-class _ClassWeights(Settings):
-    sample_classes: Annotated[float, Field(gt=0, le=1)] | None = Field(
+SampleClasses = Annotated[
+    Annotated[float, Field(gt=0, le=1)] | None,
+    Field(
         description="share of the labels whose class weights a step compares and changes, those of its batch always "
         "among them; for hundreds of thousands of labels; null = all"
-    )
+    ),
+]
 
 
-class _Margin(_ClassWeights):
+class _Margin(Settings):
     margin_degrees: Degrees
     scale: Positive
 
@@ -23,6 +25,7 @@ class ArcFace(_Margin):
     """Deng et al. 2019."""
 
     name: Literal["arcface"]
+    sample_classes: SampleClasses
 
 
 class SubCenterArcFace(_Margin):
@@ -30,37 +33,42 @@ class SubCenterArcFace(_Margin):
 
     name: Literal["subcenter_arcface"]
     sub_centers: Count
+    sample_classes: SampleClasses
 
 
-class CosFace(_ClassWeights):
+class CosFace(Settings):
     """Wang et al. 2018."""
 
     name: Literal["cosface"]
     margin_cosine: Annotated[float, Field(ge=0, lt=2)]
     scale: Positive
+    sample_classes: SampleClasses
 
 
-class SphereFace(_ClassWeights):
+class SphereFace(Settings):
     """Liu et al. 2017; the angle is multiplied by `angle_factor`."""
 
     name: Literal["sphereface"]
     angle_factor: Annotated[int, Field(ge=1, le=8)]
     scale: Positive
+    sample_classes: SampleClasses
 
 
-class NormalizedSoftmax(_ClassWeights):
+class NormalizedSoftmax(Settings):
     """Zhai and Wu 2019."""
 
     name: Literal["normalized_softmax"]
     temperature: Positive
+    sample_classes: SampleClasses
 
 
-class ProxyAnchor(_ClassWeights):
+class ProxyAnchor(Settings):
     """Kim et al. 2020."""
 
     name: Literal["proxy_anchor"]
     margin_cosine: Annotated[float, Field(ge=0, lt=2)]
     scale: Positive
+    sample_classes: SampleClasses
 
 
 class Triplet(Settings):
