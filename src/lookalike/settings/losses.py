@@ -6,7 +6,6 @@ from pydantic import Field
 
 from lookalike.settings.types import Count, Degrees, Positive, Settings
 
-
 SampleClasses = Annotated[
     Annotated[float, Field(gt=0, le=1)] | None,
     Field(
