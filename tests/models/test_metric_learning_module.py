@@ -14,10 +14,15 @@ from lookalike.datamodules.market_datamodule import MarketDataModule
 from lookalike.datamodules.sampler import ShuffledBatches
 from lookalike.errors import ModelError
 from lookalike.evaluation.identify import Rules, evaluate_rows, identify
+from lookalike.evaluation.standard import standard_figures
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, forward
+<<<<<<< HEAD
 from lookalike.models.world import World
+=======
+from made_layouts import Pictures, vehicleid
+>>>>>>> main
 
 
 def embeddings(embedder: Embedder, root: Path, pixels: PixelSettings) -> tuple[MetricLearningModule, MarketDataModule]:
@@ -205,3 +210,24 @@ def test_a_test_follows_the_rules_it_was_given(few_market: Path, rules: Rules) -
             for loader in data.test_dataloader()
         )
     assert learner.identification.to_dict() == identify(queries, references, data.test_protocol, rules).to_dict()
+
+
+def test_a_test_draws_the_galleries_that_papers_draw(tmp_path: Path, pictures: Pictures) -> None:
+    """The figures of `eval`: drawn galleries, their mean and deviation, under the names that it logs."""
+    manifest = read_manifest(vehicleid(tmp_path, pictures))
+    data = ImageDataModule(manifest, PixelSettings(32, 32))
+    learner = MetricLearningModule(Embedder("test_resnet", 16))
+    runner = trainer()
+    runner.test(learner, data, verbose=False)
+    learner.eval()
+    with torch.inference_mode():
+        references = torch.cat([learner.embedder.embed(images) for images, _ in data.test_dataloader()[0]]).numpy()
+    expected = standard_figures(manifest, Rules(), protocol=data.test_protocol, references=references)
+    assert expected is not None
+    assert learner.standard == expected
+    assert {*expected.figures} == {"test_list_800", "test_list_1600"}
+    logged = runner.callback_metrics
+    for name, value in expected.named().items():
+        assert float(logged[f"test/{name.replace('@', '_at_')}"]) == pytest.approx(value, abs=1e-6)
+    assert learner.identification is not None
+    assert "drawn with seed 0" in learner.identification.result.protocol

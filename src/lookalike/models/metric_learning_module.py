@@ -17,9 +17,16 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from lookalike.data.protocol import Protocol
+<<<<<<< HEAD
 from lookalike.errors import ModelError
 from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, identify
 from lookalike.evaluation.tracklets import pooled, pooling_of
+=======
+from lookalike.evaluation.identify import Identification, Rules, evaluate_rows
+from lookalike.evaluation.measure import measure_protocol
+from lookalike.evaluation.standard import StandardFigures
+from lookalike.evaluation.tracklets import pooling_of
+>>>>>>> main
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
 from lookalike.models.gathered import joined
@@ -81,6 +88,7 @@ class MetricLearningModule(pl.LightningModule):
         self._precision, self._bf16_trunk, self._make_optimizer = precision, bf16_trunk, make_optimizer
         self._protocol, self._rules = protocol, rules
         self.identification: Identification | None = None
+        self.standard: StandardFigures | None = None
         self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._loss_sum, self._loss_count = 0.0, 0
         self._random_state: tuple[Tensor, list[Tensor]] | None = None
@@ -172,14 +180,18 @@ class MetricLearningModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Identifies every query from all references; logs `test/accuracy` and all metrics by protocol.
 
-        Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything.
+        Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything, and `standard` what the
+        papers print that use the data set, galleries drawn where they draw them.
         """
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
-        by_image = self.trainer.datamodule.test_protocol  # type: ignore[attr-defined]
-        queries, references, protocol = pooled(queries, references, by_image, pooling_of(by_image, self._rules.pool))
-        self.identification = identify(queries, references, protocol, self._rules)
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        by_image, rules = data.test_protocol, self._rules
+        pooling = pooling_of(by_image, rules.pool)
+        made = measure_protocol(data.manifest, by_image, (queries, references), rules, pooling)
+        self.identification, self.standard = made.identification, made.standard
         self._embeddings = ([], [])
-        figures, _ = self.identification.named_by_protocol()
+        figures, _ = made.identification.named_by_protocol()
+        figures |= made.standard.named() if made.standard else {}
         metrics = {f"test/{name.replace('@', '_at_')}": value for name, value in figures.items()}
         self.log_dict(metrics, batch_size=1)
 

@@ -154,6 +154,10 @@ class Trainer(Settings):
         description="auto = the quickest of the others that keeps the loss, measured once per machine and model; "
         "products = small convolutions as matrix products; the loss is float32 in all"
     )
+    compiled: bool = Field(
+        description="trained depthwise convolutions run on a processor by code of our own, with the activations around "
+        "them; off = torch's"
+    )
     trunk_cache: bool = Field(description="keep what a frozen trunk makes of unchanging images on disk; off = never")
     trunk_cache_gib: Positive = Field(description="GiB that all such caches may take; a larger one is not made")
     device: Literal["auto", "cpu", "cuda"]
