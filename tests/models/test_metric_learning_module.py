@@ -18,11 +18,8 @@ from lookalike.evaluation.standard import standard_figures
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, forward
-<<<<<<< HEAD
 from lookalike.models.world import World
-=======
 from made_layouts import Pictures, vehicleid
->>>>>>> main
 
 
 def embeddings(embedder: Embedder, root: Path, pixels: PixelSettings) -> tuple[MetricLearningModule, MarketDataModule]:

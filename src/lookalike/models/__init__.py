@@ -20,13 +20,9 @@ In reading order:
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
     foreign_names           where the tensors of an embedder stand in the file of another project
     foreign                 checkpoints that another project wrote
-<<<<<<< HEAD
-    foreign_pixels          how the project that wrote a checkpoint scales its images
     world                   the processes that train together, and what they tell each other
     gathered                what they have, joined into one batch
     synced_norms            batch norms that take mean and variance over the batches of all processes
-=======
->>>>>>> main
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
     torch_network           a network of torch, ready to embed
 """

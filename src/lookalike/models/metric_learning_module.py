@@ -17,16 +17,11 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from lookalike.data.protocol import Protocol
-<<<<<<< HEAD
 from lookalike.errors import ModelError
-from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, identify
-from lookalike.evaluation.tracklets import pooled, pooling_of
-=======
 from lookalike.evaluation.identify import Identification, Rules, evaluate_rows
 from lookalike.evaluation.measure import measure_protocol
 from lookalike.evaluation.standard import StandardFigures
 from lookalike.evaluation.tracklets import pooling_of
->>>>>>> main
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
 from lookalike.models.gathered import joined

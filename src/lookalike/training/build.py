@@ -68,19 +68,13 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
     _introduce(plan, network, datamodule)
     prepare(network.embedder, "32-true", False)
     if settings.trainer.trunk_cache and network.embedder.trunk_end:
-<<<<<<< HEAD
         features = plan.world.one_by_one(lambda: _features(settings, network, datamodule))
         datamodule.features = features if plan.world.all_of(bool(features)) else ()
     precision: TrainPrecision = before.get("arithmetic") or plan.world.told(
         lambda: _precision(plan, network, datamodule)
     )
     _need_gradients_of_one_type(plan, precision)
-    prepare(network.embedder, precision)
-=======
-        datamodule.features = _features(settings, network, datamodule)
-    precision: TrainPrecision = before.get("arithmetic") or _precision(plan, network, datamodule)
     prepare(network.embedder, precision, settings.trainer.compiled)
->>>>>>> main
     rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
     schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
     module = MetricLearningModule(
@@ -262,11 +256,8 @@ def _quickest(plan: Plan, network: _Network, datamodule: ImageDataModule) -> Tra
         network.loss.to(network.device),
         run,
         (images, labels),
-<<<<<<< HEAD
-        plan.world.alone,
-=======
         settings.trainer.compiled,
->>>>>>> main
+        plan.world.alone,
     )
     say(f"arithmetic: {timed}; trainer.precision={timed.chosen} repeats the run elsewhere")
     return timed.chosen

@@ -90,11 +90,8 @@ def fastest_precision(
     loss: nn.Module,
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
     batch: tuple[Tensor, Tensor],
-<<<<<<< HEAD
-    products: bool = True,
-=======
     compiled: bool = True,
->>>>>>> main
+    products: bool = True,
 ) -> Timed:
     """Takes the quickest precision that keeps the loss, from the cache or by measuring copies of the network.
 
@@ -107,20 +104,13 @@ def fastest_precision(
         loss: Its loss, as (embedding, labels) -> scalar.
         forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
-<<<<<<< HEAD
-        products: Whether bf16-products may be chosen.
-=======
         compiled: Whether depthwise convolutions may run by code of our own.
->>>>>>> main
+        products: Whether bf16-products may be chosen.
     """
     choices = tuple(choice for choice in _candidates(batch[1]) if products or choice != "bf16-products")
     if len(choices) == 1:
         return Timed(choices[0], {}, {})
-<<<<<<< HEAD
-    circumstances = {**about, **_machine(), **({} if products else {"products": False})}
-=======
-    circumstances = {**about, **_machine(), "compiled": compiled}
->>>>>>> main
+    circumstances = {**about, **_machine(), "compiled": compiled, **({} if products else {"products": False})}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
