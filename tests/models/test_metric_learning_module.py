@@ -12,11 +12,13 @@ from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.market_datamodule import MarketDataModule
 from lookalike.datamodules.sampler import ShuffledBatches
+from lookalike.errors import ModelError
 from lookalike.evaluation.identify import Rules, evaluate_rows, identify
 from lookalike.evaluation.standard import standard_figures
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, forward
+from lookalike.models.world import World
 from made_layouts import Pictures, vehicleid
 
 
@@ -97,6 +99,15 @@ def test_it_trains_in_lightnings_own_loop(digits: Path) -> None:
     assert learner.history[2]["train/loss"] < learner.history[0]["train/loss"]
     assert all(0 <= line["validation/accuracy@5"] <= 1 for line in learner.history)
     assert torch.equal(learner.embedder.backbone.conv1[0].weight, frozen)
+
+
+def test_a_trainer_of_other_processes_than_the_module_knows_of_is_refused(digits: Path) -> None:
+    learner = module(steps=15)
+    learner.share(World(0, 2, 0, 2), seed=0)
+    with pytest.raises(
+        ModelError, match=r"makes 1 processes, and the module and its data know of 2: .* trainer\.devices="
+    ):
+        trainer(max_epochs=1).fit(learner, digits_module(digits))
 
 
 def test_groups_have_rates_of_their_own_and_class_weights_no_decay() -> None:

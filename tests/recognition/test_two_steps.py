@@ -12,6 +12,7 @@ from torchvision.transforms import InterpolationMode
 from lookalike.data.pixels import PixelSettings, resize
 from lookalike.errors import CheckpointError
 from lookalike.recognition.contents import Contents
+from lookalike.recognition.facts import Fact
 from lookalike.recognition.pixel_facts import pixel_facts
 from lookalike.recognition.projects.hugging_face import HUGGING_FACE
 from lookalike.recognition.two_steps import scaled_and_cut
@@ -22,11 +23,8 @@ OLD = {"size": 256, "crop_size": 224, "do_center_crop": True}
 
 def read(saved: dict[str, Any], **given: Any) -> dict[str, Any]:
     contents = Contents(Path("a"), {}, beside={"preprocessor_config.json": saved})
-    usual: dict[str, Any] = {
-        "interpolation": ("bicubic", "theirs"),
-        "height": (224, "theirs"),
-        "width": (224, "theirs"),
-    }
+    theirs = {"interpolation": "bicubic", "height": 224, "width": 224}
+    usual = {name: Fact(value, "convention", "theirs") for name, value in theirs.items()}
     facts = pixel_facts(contents, HUGGING_FACE.settings, usual, given, {}, scaled_and_cut(contents))
     names = ("height", "width", "resize", "shorter_side", "interpolation")
     return {name: facts[name].value for name in names if name in facts}

@@ -34,6 +34,7 @@ _OF_PRESETS = (
     *("model.backbone=test_efficientnet", "model.trainable=[blocks.4,conv_head,bn2,head]"),
     *("model.frozen_batch_norm=true", "online.flip=true", "online.crop_area=0.5", "online.color=0.3"),
     *("online.relative_size=1.5", "online.views=3", "trainer.passes=2"),
+    *("loss.sample_classes=0.8", "trainer.batch_size=4"),  # and four of the five labels in each step
 )
 # Depthwise convolutions by code of our own, with and without products beside them.
 _FLOAT32 = (*_OF_PRESETS[:3], "trainer.precision=32-true")

@@ -161,8 +161,15 @@ class Trainer(Settings):
     trunk_cache: bool = Field(description="keep what a frozen trunk makes of unchanging images on disk; off = never")
     trunk_cache_gib: Positive = Field(description="GiB that all such caches may take; a larger one is not made")
     device: Literal["auto", "cpu", "cuda"]
-    threads: Count | None = Field(description="of torch; null = one per core")
-    workers: Annotated[int, Field(ge=0)] | None = Field(description="loading processes; null = by the cores")
+    devices: Count = Field(
+        description="GPUs of this machine, or processes on its processor, that share each batch; the same weights up "
+        "to rounding as with one"
+    )
+    nodes: Count = Field(description="machines with so many devices each; needs a launcher such as torchrun or srun")
+    threads: Count | None = Field(description="of torch, in each process; null = one per core, shared by the devices")
+    workers: Annotated[int, Field(ge=0)] | None = Field(
+        description="loading processes of each device; null = by the cores"
+    )
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
         description="at most this much work is lost; 0 = each step"
     )

@@ -51,7 +51,7 @@ def test_the_configuration_beside_it_decides(quick: bool | None, tmp_path: Path)
     name, recognised = architecture(tmp_path, config)
     assert ("quickgelu" in name) == bool(quick)
     assert recognised.facts["architecture"].source == "saved settings"
-    assert str(pixels_of(recognised)) == "224 x 224 pixels, stretch, bilinear"
+    assert str(pixels_of(recognised.facts)) == "224 x 224 pixels, stretch, bilinear"
     assert recognised.facts["mean"].value == [0.5] * 3
     assert "text_projection" in recognised.left_out
 

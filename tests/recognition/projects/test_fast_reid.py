@@ -79,10 +79,10 @@ def test_mirrored_images_are_averaged_in_as_there(tmp_path: Path) -> None:
 
 def test_images_that_are_cut_are_cut_so(tmp_path: Path) -> None:
     _, file = saved(tmp_path, INPUT={"SIZE_TEST": [160], "CROP": {"ENABLED": True, "SIZE": [128, 96]}})
-    assert str(pixels_of(recognise(file)[0])) == "128 x 96 pixels, crop, bicubic, from a shorter side of 160"
-    halved = pixels_of(recognise(file, Given(pixels={"height": 64, "width": 48}))[0])
+    assert str(pixels_of(recognise(file)[0].facts)) == "128 x 96 pixels, crop, bicubic, from a shorter side of 160"
+    halved = pixels_of(recognise(file, Given(pixels={"height": 64, "width": 48}))[0].facts)
     assert (halved.height, halved.width, halved.shorter_side) == (64, 48, 80)
-    assert pixels_of(recognise(file, Given(pixels={**SIZE, "resize": "stretch"}))[0]).shorter_side is None
+    assert pixels_of(recognise(file, Given(pixels={**SIZE, "resize": "stretch"}))[0].facts).shorter_side is None
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_a_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     _, file = saved(tmp_path)
     (tmp_path / "config.yaml").write_text("MODEL: &a {x: 1}\nOTHER: {<<: *a}\n")
     assert any(
-        remark.startswith("config.yaml beside it cannot be read: it repeats") for remark in recognise(file)[0].remarks
+        remark.startswith("config.yaml beside it cannot be read (it repeats") for remark in recognise(file)[0].remarks
     )

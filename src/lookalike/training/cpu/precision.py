@@ -91,6 +91,7 @@ def fastest_precision(
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
     batch: tuple[Tensor, Tensor],
     compiled: bool = True,
+    products: bool = True,
 ) -> Timed:
     """Takes the quickest precision that keeps the loss, from the cache or by measuring copies of the network.
 
@@ -104,11 +105,12 @@ def fastest_precision(
         forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
         compiled: Whether depthwise convolutions may run by code of our own.
+        products: Whether bf16-products may be chosen.
     """
-    choices = _candidates(batch[1])
+    choices = tuple(choice for choice in _candidates(batch[1]) if products or choice != "bf16-products")
     if len(choices) == 1:
         return Timed(choices[0], {}, {})
-    circumstances = {**about, **_machine(), "compiled": compiled}
+    circumstances = {**about, **_machine(), "compiled": compiled, **({} if products else {"products": False})}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
