@@ -23,7 +23,7 @@ MEAN = {"mean": [0.5] * 3}
         (
             HEAD,
             {"embedding_size": 65},
-            r"embedding_size=65: what is behind it has linear layers of 64: give one of these",
+            r"embedding_size=65: no linear layer behind it has this size: give model.embedding_size=64, or",
         ),
         (HEAD, {"bn_neck": True}, r"bn_neck=true: no batch norm is behind its head: give model\.bn_neck=false"),
         (

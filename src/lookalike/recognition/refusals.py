@@ -202,9 +202,9 @@ def refuse_unfitting(contents: Contents, network: str, head: Head, given: Mappin
     linear = [layer.width for layer in head.layers if layer.kind in ("linear", "convolution", "projection")]
     if isinstance(size, int) and size not in linear:
         there = sorted({rows for rows, _ in linear_sides(contents.tensors, head).values()} | set(linear))
-        shown = f"has linear layers of {', '.join(map(str, there))}" if there else "has no linear layer"
+        sizes = ", ".join(f"model.embedding_size={rows}" for rows in there)
         raise ModelError(
-            f"{start}: model.embedding_size={size}: what is behind it {shown}: give one of these, or "
+            f"{start}: model.embedding_size={size}: no linear layer behind it has this size: give {sizes}, or "
             "model.embedding_size=null for the backbone's own features"
             if there
             else f"{start}: model.embedding_size={size}: nothing is behind it: give model.embedding_size=null for the "

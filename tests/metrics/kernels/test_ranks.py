@@ -12,7 +12,7 @@ from metrics.kernels.tiles import SLACK, blurred, tiles
 @pytest.mark.parametrize("first", range(0, 110, 11))
 def test_a_scan_masks_keeps_and_counts(first: int, size: int) -> None:
     for seed in range(first, first + 11):
-        given = tiles(seed)
+        given = tiles(seed, size)
         starts, rows, scores = positives_of(given.vectors, given.queries, given.references)
         low, high = (scores - 2 * SLACK).astype(np.float32), (scores + 2 * SLACK).astype(np.float32)
         positives = Positives(starts, rows, scores, low, high, np.zeros(len(rows), np.int64))
