@@ -163,7 +163,7 @@ def test_settings_of_an_unknown_script_are_read_where_they_fit(tmp_path: Path) -
     args = Namespace(img_size=[256, 128], mean=0.3, std=[0.5] * 3, model="resnetblur18", pixel_mean="x")
     read = facts({"state_dict": RESNET, "args": args}, tmp_path).facts
     assert (read["height"].value, read["width"].value) == (256, 128)
-    assert (read["std"].value, read["mean"].source) == ([0.5] * 3, "convention")
+    assert (read["std"].value, read["mean"].source) == ([0.5] * 3, "assumed")
     assert (read["architecture"].value, read["architecture"].source) == ("resnetblur18", "saved settings")
 
 

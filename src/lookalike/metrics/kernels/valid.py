@@ -145,6 +145,7 @@ def _mask_elsewhere(tile: np.ndarray, first: int, queries: QueryFacts, reference
         while place < by_time.shape[0] and since[by_time[place]] - end <= within:
             row = by_time[place]
             near = _in_time(begin, end, since[row], until[row], within)
-            if _left_out(False, False, False, False, _elsewhere(camera, seen_by[row], near)):
+            inside = first <= row < first + tile.shape[1]  # nothing is written beside a tile of another size
+            if inside and _left_out(False, False, False, False, _elsewhere(camera, seen_by[row], near)):
                 tile[q, row - first] = _NONE
             place += 1
