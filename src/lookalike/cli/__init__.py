@@ -15,6 +15,7 @@ In reading order:
     settings_file   settings from a YAML or JSON file
     arguments       from what a person types to checked settings
     demo_verb       the verb demo
+    setting_rows    the settings of a verb as rows
     help            the help of a verb
     main            the command `lookalike`
 """
