@@ -1,4 +1,4 @@
-"""What the site has beside `docs/*.md`: pages made from the code, notebooks, and what stands elsewhere in the repository.
+"""What the site has beside `docs/*.md`: pages made from the code, notebooks, and copies of what stands elsewhere.
 
 MkDocs calls `on_files` before it builds and `on_page_markdown` for each page. Made pages are in no folder: they are as
 new as the code. Links that leave `docs/` lead to copies inside the site.

@@ -6,6 +6,8 @@ from lookalike.cli.verbs import GALLERY, VERBS, Verb, gallery_actions
 OPTIONS = """options:
   --NAME VALUE    the same as NAME=VALUE, for any setting; a dash in a name may stand for _
   --config FILE   read settings from a YAML or JSON file; the command line wins over it
+  --quiet         neither progress nor notes on standard error: results and errors alone
+  --json          the result as one JSON document on standard output, its fields in docs/schemas
   --debug         show the traceback of an error
   --help          this text; after a verb, its settings
   --version       print the version"""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.errors import needing
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_written
 
 if TYPE_CHECKING:
     from lookalike.settings.checkpoints import InspectCommand
@@ -37,8 +37,9 @@ def inspect(settings: "InspectCommand") -> int:
         recognised, _ = recognise(file, given)
     if settings.output:
         write_json(Path(settings.output), recognised.to_dict())
+    give(checkpoint=recognised.to_dict)
     for line in page(recognised, given):
         show(line)
     if settings.output:
-        show(f"written: {settings.output}")
+        show_written(settings.output)
     return 0

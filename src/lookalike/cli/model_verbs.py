@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import is_postgres
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_each, show_written
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
@@ -52,8 +52,8 @@ def evaluate(settings: "EvalCommand") -> int:
 
 
 def _told(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> int:
-    for file in written:
-        show(f"written: {file}")
+    show_each(written)
+    give(evaluation=assessment.to_dict)
     if settings.logger:
         _log(settings, name, assessment, written)
     return 0
@@ -191,8 +191,9 @@ def report(settings: "ReportCommand") -> int:
     show(sentence(gathered))
     if gathered.unknown_queries:
         show(gathered.unknown_queries)
-    show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    show(f"written: {folder_of(output)}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
+    give(evaluation=assessment.to_dict)
+    show_written(output, note=f" ({output.stat().st_size / 2**20:.1f} MiB)")
+    show_written(folder_of(output), note=f": {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
     return 0
 
 
@@ -221,6 +222,7 @@ def embed(settings: "EmbedCommand") -> int:
     stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")
+    give(images=len(stored), dimensions=size, folder=settings.output, problems=list(map(str, failures)))
     for failure in failures:
         say(str(failure))
     return 1 if failures else 0

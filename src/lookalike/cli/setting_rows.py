@@ -1,4 +1,4 @@
-"""The settings of a verb as rows: name, default, choices, meaning; for its help, its completion and the documentation."""
+"""The settings of a verb as rows: name, default, choices, meaning; for its help, its completion and the site."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
