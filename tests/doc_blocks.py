@@ -22,10 +22,11 @@ RUN = {  # (page, kind of code) -> the test that runs it
 NOT_RUN = {  # (page, kind of code) -> why not; the settings of its commands are read all the same
     ("README.md", "shell"): "hours on data of the reader; its verbs are run by tests/cli on small data",
     ("README.md", "python"): "the same calls are run from docs/python.md",
-    ("docs/accuracy.md", "shell"): "hours of training",
     ("docs/audit.md", "shell"): "a minute on all photographs; the verb is run by tests/cli/test_data_verbs.py",
     ("docs/checkpoints.md", "shell"): "checkpoints of other projects, which are made by tests/recognition",
     ("docs/data.md", "shell"): "tables of the reader; each layout is read by tests/data",
+    ("docs/evaluation.md", "shell"): "published data sets; their layouts are made and measured by tests/evaluation",
+    ("docs/serving.md", "python"): "the same calls are run from docs/python.md",
     ("docs/losses.md", "shell"): "hours of training",
     ("docs/python.md", "python"): "needs a PostgreSQL server: tests/gallery has one",
     ("docs/reidentification.md", "shell"): "half an hour of training",
