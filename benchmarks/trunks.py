@@ -1,12 +1,14 @@
-"""Which networks are split into a frozen trunk and the rest, and what training from a cached trunk saves.
+"""Which networks are split into a frozen trunk and the rest, what a cached trunk saves, what a step behind it takes.
 
 python benchmarks/trunks.py networks
 LOOKALIKE_DATA=<folder with train, validation> python benchmarks/trunks.py costs
+python benchmarks/trunks.py steps --backbone efficientnet_lite0 --stage 3 --side 224 --threads 2
 
-Both print a table. Networks have random weights and are trained from the middle stage on.
+All print a table. Networks have random weights and are trained from the middle stage on.
 """
 
 import argparse
+import copy
 import os
 import shutil
 import tempfile
@@ -23,7 +25,10 @@ from lookalike.data.reading import read_manifest
 from lookalike.errors import ModelError
 from lookalike.models.backbone import make_backbone, own_size
 from lookalike.models.embedder import Embedder, stage_names
+from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.training.build import build
+from lookalike.training.cpu.precision import prepare
+from lookalike.training.fit import keep_freed_memory
 from lookalike.training.plan import Plan
 
 SIDES = (64, 128, 224)  # the first that a network runs at, else its own
@@ -165,6 +170,58 @@ def costs(source: Path, images: int, network: list[str]) -> list[str]:
     ]
 
 
+STEPS: dict[str, tuple[TrainPrecision, bool] | None] = {
+    "torch eager, float32": None,
+    "`32-true`, `trainer.compiled=off`": ("32-true", False),
+    "`32-true`": ("32-true", True),
+    "`bf16-products`": ("bf16-products", True),
+}
+
+
+def seconds_of_step(embedder: Embedder, features: torch.Tensor, half: bool) -> tuple[float, float]:
+    """Forward and backward pass from the trunk's output: seconds by the clock and of the processor."""
+    start, used = time.perf_counter(), time.process_time()
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        embedding = embedder.rest(features)
+    torch.nn.functional.normalize(embedding.float(), dim=1)[:, ::2].sum().backward()
+    seconds = time.perf_counter() - start, time.process_time() - used
+    for parameter in embedder.parameters():
+        parameter.grad = None
+    return seconds
+
+
+def steps(backbone: str, stage: int, side: int, threads: int, repeats: int) -> list[str]:
+    """A table of steps of 32 images with frozen batch norms, trained from a stage on, in turn, the quickest of each."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    trained = [*(f"blocks.{number}" for number in range(stage, 7)), "head"]
+    plain = Embedder(backbone, 128, trainable=trained, size=(side, side), frozen_batch_norm=True)
+    plain.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        features = plain.trunk(torch.randint(0, 256, (32, side, side, 3), dtype=torch.uint8))
+    made = {name: copy.deepcopy(plain) for name in STEPS}
+    for name, how in STEPS.items():
+        if how:
+            prepare(made[name], *how)
+    keep_freed_memory()
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in STEPS}
+    for _ in range(repeats):
+        for name, how in STEPS.items():
+            taken[name].append(seconds_of_step(made[name], features, bool(how) and how[0] != "32-true"))
+    best = {name: [1000 * min(column) / 32 for column in zip(*values, strict=True)] for name, values in taken.items()}
+    eager = next(iter(best.values()))
+    return [
+        f"{machine()}; {threads} threads; load when it ended {os.getloadavg()[0]:.1f}",
+        f"`{backbone}` from `blocks.{stage}` at {side} pixels, 32 images",
+        "| | ms an image | of the processor | times eager | of the processor |",
+        "|---|--:|--:|--:|--:|",
+        *(
+            f"| {name} | {clock:.2f} | {used:.2f} | {eager[0] / clock:.2f} | {eager[1] / used:.2f} |"
+            for name, (clock, used) in best.items()
+        ),
+    ]
+
+
 def networks() -> None:
     """Prints the table of networks, a line as soon as it is known."""
     print("| network | timm's class | pixels | split | more than one tensor passed on |", flush=True)
@@ -176,13 +233,21 @@ def networks() -> None:
 def main() -> None:
     """Measures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("networks", "costs"))
+    parser.add_argument("part", choices=("networks", "costs", "steps"))
+    parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--stage", type=int, default=3, help="the first of blocks.0 to blocks.6 that is trained")
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=144)
     parser.add_argument("--network", nargs="*", default=["model=dinov2_small"], help="settings of what is trained")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.part == "networks":
         networks()
+    elif options.part == "steps":
+        given = options.backbone, options.stage, options.side, options.threads, options.repeats
+        print("\n".join(steps(*given)))
     else:
         print("\n".join(costs(Path(os.environ["LOOKALIKE_DATA"]).resolve(), options.images, options.network)))
 

@@ -27,6 +27,9 @@ TOGETHER = {
     "tests/auditing/test_accepted.py": "spoilt photographs",
     "tests/auditing/test_audit.py": "spoilt photographs",
     "tests/export/test_int8.py": "quantized",
+    "tests/models/test_gathered.py": "two processes",
+    "tests/models/test_synced_norms.py": "two processes",
+    "tests/models/test_world.py": "two processes",
     "tests/packaging/test_wheel.py": "installed",
     "tests/test_metric_learning.py": "trained on people",
 }

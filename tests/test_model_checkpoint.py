@@ -125,7 +125,7 @@ def test_weights_of_another_project_whose_head_may_be_a_classifier(
     assert model.encoder.size == 24
     assert np.abs(model.embed(files) - in_torch(theirs, files, PixelSettings(32, 32))).max() < 1e-5
     cropped = Model.from_checkpoint(file, model=settings, pixels={"height": 24, "width": 32, "resize": "crop"})
-    assert cropped.encoder.pixels == PixelSettings(24, 32, "crop")
+    assert cropped.encoder.pixels == PixelSettings(24, 32, "crop", "bilinear")
     assert cropped.encoder.fingerprint != model.encoder.fingerprint
     shifted = Model.from_checkpoint(
         file, model={**settings, "mean": [0.5] * 3, "std": [0.25] * 3}, pixels={"height": 32, "width": 32}

@@ -92,6 +92,39 @@ def oml_kind(arch: str) -> Kind:
     )
 
 
+def open_clip_kind(quick: bool) -> Kind:
+    """A CLIP of open_clip with a small text tower, saved as its training does, its configuration beside it."""
+    import json
+
+    import open_clip
+
+    text = {"context_length": 16, "vocab_size": 99, "width": 64, "heads": 1, "layers": 1}
+    vision = {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32}
+    scales = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    steps = open_clip.image_transform(224, is_train=False, **scales)
+
+    def save(network: nn.Module, folder: Path) -> Path:
+        state = {f"module.{name}": value for name, value in network.state_dict().items()}
+        torch.save({"epoch": 1, "name": "run", "state_dict": state}, folder / "epoch_1.pt")
+        model = {"embed_dim": 512, "quick_gelu": quick, "vision_cfg": vision, "text_cfg": text}
+        content = {
+            "model_cfg": model,
+            "preprocess_cfg": {"interpolation": "bicubic", "resize_mode": "shortest", **scales},
+        }
+        (folder / "open_clip_config.json").write_text(json.dumps(content), encoding="utf-8")
+        return folder / "epoch_1.pt"
+
+    return Kind(
+        *("CLIP", "open_clip_torch"),
+        lambda: open_clip.CLIP(512, vision, text, quick_gelu=quick),
+        lambda network, images: network.encode_image(images),
+        lambda file: steps(Image.open(file)),
+        save,
+        size=(224, 224),
+        golden=False,
+    )
+
+
 def _first(network: Any, images: Tensor) -> Tensor:
     made: Tensor = network(images).last_hidden_state[:, 0]
     return made
@@ -141,6 +174,25 @@ def library_kinds() -> dict[str, Callable[[], Kind]]:
         "huggingface-siglip": lambda: hugging_face_kind(
             lambda package: package.SiglipVisionModel(package.SiglipVisionConfig()), _pooled, "SiglipImageProcessor"
         ),
+        "huggingface-dinov2-registers": lambda: hugging_face_kind(
+            lambda package: package.Dinov2WithRegistersModel(package.Dinov2WithRegistersConfig(**small)),
+            _pooled,
+            "BitImageProcessor",
+            size={"shortest_edge": 256},
+            crop_size={"height": 224, "width": 224},
+        ),
+        "huggingface-siglip-whole": lambda: hugging_face_kind(
+            lambda package: package.SiglipModel(
+                package.SiglipConfig(text_config=text, vision_config={"hidden_act": "gelu_pytorch_tanh"})
+            ),
+            image_features,
+            "SiglipImageProcessor",
+        ),
+        "huggingface-deit": lambda: hugging_face_kind(
+            lambda package: package.DeiTModel(package.DeiTConfig(**tiny)), _first, "DeiTImageProcessor"
+        ),
+        "openclip-vit-b-32": lambda: open_clip_kind(quick=False),
+        "openclip-vit-b-32-quickgelu": lambda: open_clip_kind(quick=True),
         "huggingface-convnext": lambda: hugging_face_kind(
             lambda package: package.ConvNextModel(package.ConvNextConfig()),
             _pooled,

@@ -38,6 +38,7 @@ from author_kind import (
     state_dict,
 )
 from author_libraries import library_kinds
+from author_settings import settings_kinds
 from torch import Tensor, nn
 
 recipe = beside("recipe")
@@ -71,8 +72,14 @@ def torchreid_kind(name: str, size: tuple[int, int] = (256, 128)) -> Kind:
     )
 
 
-def fast_reid_kind(size: tuple[int, int] = (256, 128), **settings: Any) -> Kind:
-    """fast-reid's Baseline by its configuration, its Checkpointer and its transforms."""
+def fast_reid_kind(size: tuple[int, int] = (256, 128), more: dict[str, Any] | None = None, **settings: Any) -> Kind:
+    """fast-reid's Baseline by its configuration, its Checkpointer and its transforms.
+
+    Args:
+        size: Of the images.
+        more: Settings by their whole names.
+        settings: Of MODEL, with two underscores for a dot.
+    """
     if "torch._six" not in sys.modules:  # names that are gone since Python 3.10 and torch 2.0, and that it imports
         sys.modules["torch._six"] = stub = types.ModuleType("torch._six")
         vars(stub)["string_classes"] = (str, bytes)
@@ -86,7 +93,7 @@ def fast_reid_kind(size: tuple[int, int] = (256, 128), **settings: Any) -> Kind:
     cfg = get_cfg()
     given = {"MODEL.DEVICE": "cpu", "MODEL.HEADS.NUM_CLASSES": IDENTITIES, "MODEL.HEADS.WITH_BNNECK": True}
     given |= {"INPUT.SIZE_TRAIN": list(size), "INPUT.SIZE_TEST": list(size)}
-    given |= {f"MODEL.{name.replace('__', '.')}": value for name, value in settings.items()}
+    given |= {f"MODEL.{name.replace('__', '.')}": value for name, value in settings.items()} | (more or {})
     cfg.merge_from_list([part for pair in given.items() for part in pair])
     steps = build_transforms(cfg, is_train=False)
     mean, std = (torch.tensor(value)[:, None, None] for value in (cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD))
@@ -106,6 +113,7 @@ def fast_reid_kind(size: tuple[int, int] = (256, 128), **settings: Any) -> Kind:
         lambda file: (steps(read_image(file)) - mean) / std,
         save,
         size,
+        settings={"cfg": cfg},
     )
 
 
@@ -213,7 +221,7 @@ def kinds() -> dict[str, Callable[[], Kind]]:
     for name, write in (("legacy", legacy), ("safetensors", safetensors), ("lightning", lightning)):
         made[f"torchreid-osnet_x0_25-{name}"] = lambda write=write: _other_format(torchreid_kind("osnet_x0_25"), write)
         made[f"fastreid-bagtricks-r18-{name}"] = lambda write=write: _other_format(fast_reid_kind(**small), write)
-    return made | library_kinds()
+    return made | settings_kinds(fast_reid_kind) | library_kinds()
 
 
 def golden(kind: Kind, network: nn.Module) -> dict[str, Any]:
@@ -250,7 +258,8 @@ def make(name: str, kind: Kind, out: Path, files: list[str]) -> None:
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     about = {"kind": name, "project": kind.project, "version": _version(kind.package), "replica": kind.replica}
     about |= {"golden": None}
-    about |= {"images": files, "size": list(kind.size), "checkpoint": written.name, **kind.settings}
+    about |= {"images": files, "size": list(kind.size), "checkpoint": written.name}
+    about |= {name: value for name, value in kind.settings.items() if name != "cfg"}
     about |= {"tensors": recipe.written(shapes)}
     if kind.golden:
         with quiet():

@@ -54,6 +54,20 @@ KINDS = {
         ),
         lambda network, images: network(images).pooler_output,
     ),
+    "dinov2-registers": Kind(
+        "vit_small_patch14_reg4_dinov2",
+        lambda: transformers.Dinov2WithRegistersModel(
+            transformers.Dinov2WithRegistersConfig(
+                hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14
+            )
+        ),
+        lambda network, images: network(images).pooler_output,
+    ),
+    "siglip": Kind(
+        "vit_base_patch16_siglip_224",
+        lambda: transformers.SiglipVisionModel(transformers.SiglipVisionConfig()),
+        lambda network, images: network(images).pooler_output,
+    ),
     "swin": Kind(
         "swin_tiny_patch4_window7_224",
         lambda: transformers.SwinForImageClassification(

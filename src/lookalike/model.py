@@ -308,6 +308,8 @@ class Model:
         similarity: "Similarity" = "cosine",
         rerank: "Rerank" = "none",
         pool: "Pool | None" = None,
+        camera_rule_seconds: float | None = None,
+        elsewhere_seconds: float | None = None,
     ) -> "Assessment":
         """Measures the model on a split: identifies every query from all references.
 
@@ -319,9 +321,11 @@ class Model:
             similarity: How embeddings are compared.
             rerank: How the order is improved.
             pool: `mean`, `max` or `none` of the images of a tracklet; None is `mean` where there are tracklets.
+            camera_rule_seconds: Limits the camera rule to what was taken within so many seconds of the query.
+            elsewhere_seconds: Leave out what another camera took within so many seconds of the query.
 
         Raises:
-            ManifestError: Problems in the data, or an empty split.
+            ManifestError: Problems in the data, an empty split, or images without the time that a rule asks for.
             LookalikeError: There is no such split.
             ImageError: An image cannot be used.
         """
@@ -329,12 +333,13 @@ class Model:
         from lookalike.data.dataset import Dataset
         from lookalike.evaluation.assessment import assess
         from lookalike.evaluation.identify import Rules
+        from lookalike.metrics.sightings import TimeRules
 
         split = split_of(split)
         opened = Dataset.of(data).held_out_as(self.held_out)
         self._tell_of_known_queries(opened, split)
-        on_gpu = getattr(self.encoder.network, "device", "cpu") == "cuda"
-        rules = Rules(camera_rule, similarity, rerank, "cuda" if on_gpu else "cpu", pool)
+        device: Literal["cpu", "cuda"] = "cuda" if getattr(self.encoder.network, "device", "") == "cuda" else "cpu"
+        rules = Rules(camera_rule, similarity, rerank, device, pool, TimeRules(camera_rule_seconds, elsewhere_seconds))
         about = {**self.about, "data": opened.source["root"]}
         if self.labels and not {*self.labels} & {*opened.manifest.table["label"]}:
             about["labels_in_common"] = 0

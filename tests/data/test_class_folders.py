@@ -88,7 +88,7 @@ def test_hidden_files_are_left_out_and_other_files_noted(tmp_path: Path) -> None
         (["train/ /1.png"], "  ' ' in train: a folder whose name is blank: name it after its class"),
         (["train/a/1.png", "train/2.png", "train/3.png"], "  2 images outside any class folder: move them to train/<"),
         (["a/1.png", "2.png", "3.png"], "found 2.png, 3.png, a; add data.validation_share=0.2"),
-        (["2.png", "3.png"], "found 2.png, 3.png; make a folder for each class, or write a table with the columns"),
+        (["2.png", "3.png"], "found 2.png, 3.png; make a folder for each class, write a table with the columns"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_explained(tmp_path: Path, paths: list[str], expected: str) -> None:

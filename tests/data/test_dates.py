@@ -11,7 +11,7 @@ from lookalike.data.dates import DAY, plain, read_dates, written
     [
         ("2024-05-31", "2024-05-31", 0),
         ("2024-05-31 14:22:33", "2024-05-31", 51753),
-        ("2024-05-31T14:22:33.5Z", "2024-05-31", 51753),
+        ("2024-05-31T14:22:33.5Z", "2024-05-31", 51753.5),
         ("2024-05-31T14:22:33+02:00", "2024-05-31", 51753),
         ("2024:05:31 14:22:33", "2024-05-31", 51753),  # EXIF
         ("2024/05/31 4:22", "2024-05-31", 15720),
@@ -25,10 +25,11 @@ from lookalike.data.dates import DAY, plain, read_dates, written
         ("31/05/2024", "2024-05-31", 0),
         ("5/31/2024 2:22 PM", "2024-05-31", 51720),
         ("5/31/2024 12:05 am", "2024-05-31", 300),
+        ("31.05.2024 14:22:33,25", "2024-05-31", 51753.25),
         ("0001-01-01", "0001-01-01", 0),
     ],
 )
-def test_a_date_is_read(text: str, day: str, seconds: int) -> None:
+def test_a_date_is_read(text: str, day: str, seconds: float) -> None:
     dates = read_dates([text, ""])
     assert dates.problems == []
     assert written(dates.seconds[0]) == day

@@ -1,12 +1,14 @@
 """Labels, cameras and all else out of the names of files."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from image_folders import column, pictures
 from lookalike.data.dataset import Dataset
-from lookalike.data.reading import read_manifest
+from lookalike.data.named_files import example_pattern
+from lookalike.data.reading import read_data, read_manifest
 from lookalike.data.tables import ManifestError
 
 TRACKER = r"cam(?P<camera>\d+)/(?P<label>\d+)_t(?P<tracklet>\d+)_(?P<date>\d{8}T\d{6})"
@@ -99,3 +101,35 @@ def test_a_pattern_is_for_folders_without_another_layout(crops: Path) -> None:
 def test_a_data_set_keeps_its_pattern(crops: Path) -> None:
     data = Dataset(crops, pattern=TRACKER)
     assert Dataset(**data.source).manifest.table.equals(data.manifest.table)
+
+
+@pytest.mark.parametrize(
+    ("paths", "pattern"),
+    [
+        (
+            ["cam3/0412_t007_00123.jpg", "cam4/0413_t008_00124.jpg"],
+            r"cam(?P<camera>\d+)/(?P<label>[^_/]+)_[^_/]*_[^_/]*",
+        ),
+        (["0412_c3_000.jpg", "1_c4_2.png"], r"(?P<label>[^_/]+)_c(?P<camera>\d+)_[^_/]*"),
+        (["IMG_001.jpg", "IMG_2.jpg"], r"(?P<label>[^_/]+)_[^_/]*"),
+        (["kiwi.jpg"], r"(?P<label>[^_/]+)"),
+        (["x/y/z.jpg", "q.jpg"], r"(.*/)?(?P<label>[^_/]+)[^/]*"),
+        (["cam3.jpg"], r"(.*/)?(?P<label>[^_/]+)[^/]*"),
+    ],
+)
+def test_an_example_matches_every_name(paths: list[str], pattern: str) -> None:
+    assert example_pattern(paths) == pattern
+    for path in paths:
+        assert re.fullmatch(pattern, path.rpartition(".")[0])["label"]
+
+
+def test_images_without_folders_are_told_of_patterns(tmp_path: Path, produce: Path) -> None:
+    picture = next((produce / "train").glob("*/*.jpg")).read_bytes()
+    for name in ("0412_c3_00123.jpg", "0413_c4_00124.jpg"):
+        (tmp_path / name).write_bytes(picture)
+    advice = r"let names tell the labels, as in 'data.pattern=(.*)'"
+    with pytest.raises(ManifestError, match=advice) as refused:
+        read_data(str(tmp_path))
+    table = read_data(str(tmp_path), pattern=re.search(advice, str(refused.value))[1]).table
+    assert table["label"].tolist() == ["0412", "0413"]
+    assert table["camera"].tolist() == [3, 4]

@@ -16,7 +16,8 @@ def test_tags_that_are_not_known_say_only_what_kind_of_value_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("a: &a [x]\nb: [*a, *a]", r"it repeats \*a, expected each value written out"),
+        ("a: &a [[x]]\nb: [*a, *a]", r"it repeats \*a, expected each value written out"),
+        ("a: &a [x, y, z]\nb: [" + "*a, " * 2501 + "*a]", r"it repeats \*a"),
         ("a: &a {x: 1}\nb: {<<: [*a, *a]}", r"it repeats \*a"),
         ("b: {<<: {x: 1}}", "it merges with <<, expected each value written out"),
         ("b: !x {<<: {x: 1}}", "it merges with <<"),
@@ -26,6 +27,12 @@ def test_tags_that_are_not_known_say_only_what_kind_of_value_it_is() -> None:
 def test_what_stands_for_more_than_is_written_is_refused(text: str, reason: str) -> None:
     with pytest.raises(yaml.YAMLError, match=reason):
         read_plain_yaml(text, any_tag=True)
+
+
+def test_a_list_of_plain_values_is_repeated_where_a_program_wrote_it() -> None:
+    assert read_plain_yaml("a: &a [x]\nb: *a", any_tag=True) == {"a": ["x"], "b": ["x"]}
+    with pytest.raises(yaml.YAMLError, match=r"it repeats \*a"):
+        read_plain_yaml("a: &a [x]\nb: *a")
 
 
 def test_an_anchor_alone_is_no_harm() -> None:

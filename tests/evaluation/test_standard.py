@@ -227,7 +227,7 @@ def test_other_rules_are_not_what_papers_print(
         assessment = measured(encoder, root, rules)
         assert assessment.standard is None
         assert "standard" not in assessment.to_dict()
-        reason = "camera_rule, rerank or pool is another"
+        reason = "camera_rule, a rule of times, rerank or pool is another"
         assert f"not as papers on market1501 measure it, as {reason}" in capsys.readouterr().err
 
 

@@ -16,6 +16,7 @@ from lookalike.evaluation.tracklets import Pool, pooled, pooling_of
 from lookalike.inference.bundle import load_bundle
 from lookalike.inference.encoder import openvino_encoder
 from lookalike.metrics.evaluate import evaluate
+from lookalike.metrics.sightings import TimeRules
 
 
 def table_of(market: Path, folder: Path, **changes: dict[str, str]) -> Path:
@@ -25,7 +26,7 @@ def table_of(market: Path, folder: Path, **changes: dict[str, str]) -> Path:
     named = rows["role"] + "-" + rows["label"] + "-" + rows["camera"].astype(str)
     rows["tracklet"] = named.mask(rows["label"] == "0000", "")  # distractors stay images
     for name, cells in changes.items():
-        rows[name] = rows["path"].map(cells).fillna(rows[name].astype(str))
+        rows[name] = rows["path"].map(cells).fillna(rows[name].astype(str) if name in rows else "")
     rows["path"] = [str(market / path) for path in rows["path"]]
     rows.to_csv(folder / "data.csv", index=False)
     return folder / "data.csv"
@@ -98,7 +99,7 @@ def test_a_whole_evaluation_compares_tracklets(manifest: Manifest, bundle_path: 
     assert assessment.table()["images"].sum() == len(by_image.table())
     assert "images" not in by_image.table()
     tracklets = {"pool": "mean", "query_images": len(protocol.queries), "reference_images": len(protocol.references)}
-    assert assessment.to_dict()["tracklets"] == tracklets
+    assert assessment.to_dict()["tracklets"] == {**tracklets, "several": ""}
     assert "tracklets" not in by_image.to_dict()
 
 
@@ -110,6 +111,35 @@ def test_a_query_that_is_a_reference_too_never_finds_its_own_tracklet(few_market
     _, _, made = pooled(embeddings[protocol.own_row], embeddings, protocol, pooling_of(protocol))
     names = made.references["tracklet"].to_numpy(object)[made.own_row]
     assert names.tolist() == made.queries["tracklet"].tolist()
+
+
+@pytest.mark.parametrize("copied", ["first", "last", "most"])
+def test_copies_of_single_images_do_not_hide_whose_tracklet_it_is(
+    few_market: Path, tmp_path: Path, copied: str
+) -> None:
+    """Images of one tracklet lie, byte for byte, in another one, too; neither finds itself."""
+    rows = read_manifest(few_market).table
+    rows = rows[(rows["split"] == "test") & ~rows["ignore"] & (rows["label"] != "0000")]
+    named = rows["label"] + rows["camera"].astype(str)
+    large = named.value_counts().index[0]
+    own, other = rows["path"][named == large].tolist(), rows["path"][named != large].iloc[0]
+    assert len(own) > 2
+    table = pd.DataFrame({"path": [str(few_market / path) for path in [*own, other]], "tracklet": "z"})
+    table["label"], table["camera"] = "a", "1"
+    table.loc[len(own), "tracklet"] = "a"
+    taken = {"first": own[:1], "last": own[-1:], "most": own[:-1]}[copied]
+    for number, path in enumerate(taken):
+        copy = tmp_path / f"{number}.jpg"  # before the originals, in the order of paths
+        copy.write_bytes((few_market / path).read_bytes())
+        table.loc[len(table)] = [str(copy), "a", "a", "1"]
+    table["split"], table["role"] = "test", "both"
+    table.to_csv(tmp_path / "data.csv", index=False)
+    protocol = read_manifest(tmp_path / "data.csv").protocol("test")
+    assert protocol.copies >= len(taken)
+    made = pooling_of(protocol)
+    assert made is not None
+    names = made.protocol.references["tracklet"].to_numpy(object)[made.protocol.own_row]
+    assert names.tolist() == made.protocol.queries["tracklet"].tolist()
 
 
 @pytest.mark.parametrize(("fact", "value"), [("label", "0777"), ("camera", "9")])
@@ -151,3 +181,41 @@ def test_pooling_without_tracklets_and_unknown_pools_are_refused(few_market: Pat
         pooling_of(protocol, "middle")  # type: ignore[arg-type]
     assert pooling_of(protocol) is None
     assert pooled(*sides, protocol, None)[2] is protocol
+
+
+def test_rules_of_times_go_by_when_tracklets_begin_and_end(few_market: Path, tmp_path: Path, bundle_path: Path) -> None:
+    """Every image its own second in the order of the table: a tracklet lasts from its first to its last."""
+    paths = read_manifest(few_market).table["path"]
+    seconds = {path: str(place) for place, path in enumerate(paths)}
+    manifest = read_manifest(table_of(few_market, tmp_path, seconds=seconds))
+    encoder = openvino_encoder(load_bundle(bundle_path))
+    for pool in ("none", "mean"):
+        rules = Rules(pool=pool, time_rules=TimeRules(camera_rule_seconds=3, elsewhere_seconds=20))
+        made = assess(encoder, "mine", manifest, "test", rules, {})
+        asking, answering = made.protocol.queries, made.protocol.references
+        names = ("query_times", "reference_times")
+        if pool == "mean":
+            assert (answering["taken_last"] > answering["taken_first"]).any()
+            times = [(side["taken_first"].to_numpy(), side["taken_last"].to_numpy()) for side in (asking, answering)]
+        else:
+            times = [side["seconds"].astype(float).to_numpy() for side in (asking, answering)]
+        expected = evaluate(
+            made.embedded.queries,
+            made.embedded.references,
+            asking["label"].tolist(),
+            answering["label"].tolist(),
+            query_cameras=asking["camera"].tolist(),
+            reference_cameras=answering["camera"].tolist(),
+            ignore=answering["ignore"].to_numpy(bool),
+            exclude_self=made.protocol.own_row,
+            camera_rule_seconds=3,
+            elsewhere_seconds=20,
+            **dict(zip(names, times, strict=True)),
+        )
+        assert made.identification.result.metrics == expected.metrics
+        assert "other cameras within 20 s left out" in made.identification.result.protocol
+        assert "by camera and time, same label and camera within 3 s left out; other cameras" in str(made)
+        assert {*made.to_dict()["groups"]} == {"camera_and_time", "all_references"}
+        plain = assess(encoder, "mine", manifest, "test", Rules(pool=pool), {}).identification
+        assert made.identification.headline.value == plain.headline.value
+        assert plain.result.metrics != expected.metrics

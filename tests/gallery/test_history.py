@@ -12,6 +12,7 @@ import pytest
 
 from earlier_galleries import write_earlier
 from lookalike import Gallery, Model
+from lookalike.gallery import sqlite_store
 from lookalike.gallery.about import SCHEMA
 from lookalike.gallery.history import HistoryError, Move
 from lookalike.gallery.rows import Row, StoreError
@@ -205,13 +206,13 @@ def test_nothing_is_known_of_a_change_whose_images_were_forgotten(store: SqlStor
     assert [stored.label for stored in store.rows_at(2)] == ["b"]
 
 
-def test_a_reader_that_holds_the_log_is_told(tmp_path: Path) -> None:
+def test_a_reader_that_holds_the_log_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_store, "_BUSY_SECONDS", 0.05)
     store = SqliteStore.create(tmp_path / "gallery.sqlite", ABOUT)
     store.add([row("a", 1), row("b", 2)], "")
     reader = sqlite3.connect(store.file, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM images").fetchone()
-    store._connection.execute("PRAGMA busy_timeout = 50")
     with pytest.raises(StoreError, match="forgotten, but another process reads the gallery, so the bytes are still"):
         store.forget("label", ["a"], "")
     assert state(store) == {2: "b"}

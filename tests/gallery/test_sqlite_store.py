@@ -200,11 +200,13 @@ def test_what_compacting_gives_back_is_counted_with_the_log(store: SqliteStore, 
     assert store.compact() == 0
 
 
-def test_compacting_beside_a_reader_gives_nothing_back_yet(store: SqliteStore, file: Path) -> None:
+def test_compacting_beside_a_reader_gives_nothing_back_yet(
+    store: SqliteStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "_BUSY_SECONDS", 0.05)
     store.add([row("a")] * 500, "")
     with SqliteStore(file).reading() as reading:
         reading.execute("SELECT count(*) FROM images").fetchone()
-        store._connection.execute("PRAGMA busy_timeout = 50")
         assert store.compact() >= 0
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranks import Ranks
+from lookalike.metrics.sightings import NO_TIME_RULES, TimeRules
 
 AWKWARD = (
     *("plain", "exact ties", "all ignored", "one label", "unknown labels", "missing cameras", "own rows"),
@@ -52,6 +53,9 @@ class Case:
     ignore: np.ndarray
     own_row: np.ndarray
     camera_rule: bool = True
+    query_times: tuple[np.ndarray, np.ndarray] | None = None  # when each begins and ends, NaN where that is not known
+    reference_times: tuple[np.ndarray, np.ndarray] | None = None
+    time_rules: TimeRules = NO_TIME_RULES
     problem: Problem = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,12 +67,18 @@ class Case:
             ignore=self.ignore,
             exclude_self=self.own_row,
             camera_rule=self.camera_rule,
+            query_times=self.query_times,
+            reference_times=self.reference_times,
+            time_rules=self.time_rules,
         )
         object.__setattr__(self, "problem", problem)
 
 
-def case(seed: int) -> Case:
-    """A small problem; which awkwardness it has goes round with the seed, the rest is drawn."""
+def case(seed: int, timed: bool = False) -> Case:
+    """A small problem; which awkwardness it has goes round with the seed, the rest is drawn.
+
+    `timed` ones have rules that ask for times, where they have cameras.
+    """
     rng, kind = np.random.default_rng(seed), AWKWARD[seed % len(AWKWARD)]
     queries, references = int(rng.integers(1, 14)), int(rng.integers(1, 50))
     labels = 1 if kind == "one label" else int(rng.integers(2, 8))
@@ -92,7 +102,19 @@ def case(seed: int) -> Case:
     share = 1.0 if kind == "all ignored" else rng.choice([0.0, 0.3])
     ignore, rule = rng.random(references) < share, bool(rng.random() < 0.8)
     texts = [[f"label {label}" for label in side.tolist()] for side in (query_labels, reference_labels)]
-    return Case(kind, query, reference, *texts, *cameras, ignore, own_row, rule)
+    made = (kind, query, reference, *texts, *cameras, ignore, own_row, rule)
+    return Case(*made, *_times(seed, queries, references, rule)) if timed and cameras[0] else Case(*made)
+
+
+def _times(seed: int, queries: int, references: int, camera_rule: bool) -> tuple:
+    """Moments or spans in steps of half a second, some of them not known, and limits that fall on them."""
+    rng = np.random.default_rng([seed, 1])
+    sides = []
+    for count in (queries, references):
+        since = np.where(rng.random(count) < 0.15, np.nan, rng.integers(-20, 20, count) / 2)
+        sides.append((since, since + (rng.integers(0, 9, count) / 2 if seed % 3 == 0 else 0)))
+    limits = [float(limit) if rng.random() < 0.7 else None for limit in rng.integers(0, 9, 2) / 2]
+    return *sides, TimeRules(limits[0] if camera_rule else None, limits[1])
 
 
 def embeddings(rng: np.random.Generator, kind: str, queries: int, references: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,11 +143,28 @@ def plain_valid(given: Case) -> list[list[bool]]:
                 counts = False
             if given.own_row[q] == row:
                 counts = False
+            limit, away = given.time_rules.camera_rule_seconds, given.time_rules.elsewhere_seconds
             if with_cameras and label == other and given.query_cameras[q] is not None:
-                counts = counts and given.query_cameras[q] != given.reference_cameras[row]
+                same_camera = given.query_cameras[q] == given.reference_cameras[row]
+                near = limit is None or apart(given, q, row) <= limit
+                counts = counts and not (same_camera and near)
+            if away is not None and None not in (given.query_cameras[q], given.reference_cameras[row]):
+                other_camera = given.query_cameras[q] != given.reference_cameras[row]
+                counts = counts and not (other_camera and apart(given, q, row) <= away)
             line.append(counts)
         valid.append(line)
     return valid
+
+
+def apart(given: Case, q: int, row: int) -> float:
+    """Seconds between a query and a reference: 0 where they overlap, infinite where a time is not known."""
+    (begin, end), (other_begin, other_end) = (
+        [float(side[place]) for side in times]
+        for times, place in ((given.query_times, q), (given.reference_times, row))
+    )
+    if any(np.isnan([begin, other_begin])):
+        return np.inf
+    return max(other_begin - end, begin - other_end, 0.0)
 
 
 def exact_scores(query: np.ndarray, reference: np.ndarray, similarity: str) -> np.ndarray:

@@ -79,6 +79,8 @@ def test_rules_travel_as_fields_and_the_sentence_is_made_of_them() -> None:
         "rerank_options": {"k": 10, "alpha": 3.0},
         "own_rows": True,
         "source": "",
+        "camera_rule_seconds": None,
+        "elsewhere_seconds": None,
     }
     assert result.protocol == (
         "3 queries (2 without a valid positive: wrong in accuracy, left out of the rest); "

@@ -26,8 +26,9 @@ PARTS = range(0, 165, TOGETHER)
 every_problem = pytest.mark.parametrize("first", PARTS)
 
 
-def problems(first: int) -> list[Case]:
-    return [case(seed) for seed in range(first, first + TOGETHER)]
+def problems(first: int, timed: bool = True) -> list[Case]:
+    """Every other one has rules that ask for times."""
+    return [case(seed, timed and seed % 2 == 1) for seed in range(first, first + TOGETHER)]
 
 
 def valid_of(given: Case) -> np.ndarray:
@@ -35,10 +36,10 @@ def valid_of(given: Case) -> np.ndarray:
     return np.array([given.problem.valid(q) for q in range(len(given.query))])
 
 
-@pytest.mark.parametrize(("ignored", "itself", "same_label", "same_camera"), list(product([False, True], repeat=4)))
-def test_the_rule_in_words(ignored: bool, itself: bool, same_label: bool, same_camera: bool) -> None:
-    expected = True if ignored or itself else same_label and same_camera
-    facts = (ignored, itself, same_label, same_camera)
+@pytest.mark.parametrize("facts", list(product([False, True], repeat=5)))
+def test_the_rule_in_words(facts: tuple[bool, ...]) -> None:
+    ignored, itself, same_label, same_camera, elsewhere = facts
+    expected = True if ignored or itself or elsewhere else same_label and same_camera
     assert left_out(*facts) is expected
     assert left_out(*(np.array([fact]) for fact in facts)).tolist() == [expected]
     assert left_out(*(torch.tensor([fact]) for fact in facts)).tolist() == [expected]
@@ -52,7 +53,7 @@ def test_valid_is_the_rule_pair_by_pair(first: int) -> None:
 
 def test_the_random_problems_reach_every_corner() -> None:
     seen: set[str] = set()
-    for given in (case(seed) for first in PARTS for seed in range(first, first + TOGETHER)):
+    for given in (given for first in PARTS for given in problems(first)):
         problem, cosines = given.problem, grid_cosines(given.query, given.reference)
         valid, kinds = valid_of(given), {given.kind}
         kinds |= {"ties"} if any(len(set(row)) < len(row) for row in cosines.tolist()) else set()
@@ -64,10 +65,22 @@ def test_the_random_problems_reach_every_corner() -> None:
             hidden = problem.same_label(slice(None)) & ~valid & ~problem.ignore
             kinds |= {"camera rule", *(["hidden by camera"] if hidden.any() else [])}
             kinds |= {"missing camera"} if None in given.query_cameras else set()
+        if problem.sightings is not None:
+            rules = given.time_rules
+            kinds |= {"limited camera rule"} if rules.camera_rule_seconds is not None else set()
+            kinds |= {"without a time"} if problem.sightings.without_time() else {"with all times"}
+            lasting = (problem.sightings.reference_until > problem.sightings.reference_since).any()
+            kinds |= {"spans"} if lasting else {"moments"}
+            if rules.elsewhere_seconds is not None:
+                away = problem.sightings.elsewhere_of(slice(None), np.arange(len(given.reference)))
+                kinds |= {"own label elsewhere"} if (away & problem.same_label(slice(None))).any() else set()
+                kinds |= {"others elsewhere"} if (away & ~problem.same_label(slice(None))).any() else set()
         unmatched = ~(valid & problem.same_label(slice(None))).any(1)
         kinds |= {"unmatched"} if unmatched.any() else {"all matched"}
         seen |= kinds | ({"unknown"} if not problem.enrolled().all() else {"all known"})
     names = {"ties", "negative similarities", "none valid", "own row", "one label in all", "camera rule", "unmatched"}
+    names |= {"limited camera rule", "without a time", "with all times", "spans", "moments"}
+    names |= {"own label elsewhere", "others elsewhere"}
     assert names | {"hidden by camera", "missing camera", "all matched", "unknown", "all known", *AWKWARD} <= seen
 
 
@@ -136,7 +149,7 @@ def protocol_of(given: Case) -> Protocol:
 
 @every_problem
 def test_the_histograms_of_a_report(first: int) -> None:
-    for given in problems(first):
+    for given in problems(first, timed=False):
         counts = compare_similarities(given.query, given.reference, protocol_of(given), given.camera_rule)
         similarity = np.clip(given.query @ given.reference.T, -1, 1)
         valid, same_label = valid_of(given), given.problem.same_label(slice(None))
@@ -149,7 +162,7 @@ def test_the_histograms_of_a_report(first: int) -> None:
 
 @every_problem
 def test_the_leaks_of_an_audit(first: int) -> None:
-    for number, given in enumerate(problems(first)):
+    for number, given in enumerate(problems(first, timed=False)):
         rng = np.random.default_rng(first + number)
         pictures = [rng.integers(0, 6, len(side)) for side in (given.query, given.reference)]
         wider = {0: {1, 2}, 3: {5}}

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import devices
 from lookalike.models.checkpoint_tensors import read_tensors
 
 
@@ -51,3 +52,14 @@ def unsafe(project: Any, tmp_path: Path) -> Callable[[Any], dict[str, Tensor]]:
         return read_tensors(tmp_path / "w.pt")
 
     return roundtrip
+
+
+@pytest.fixture(scope="session")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes computed, by rank: one launch for all tests that ask."""
+    folder = tmp_path_factory.mktemp("two")
+    file = str(Path(__file__).parents[1] / "two_processes.py")
+    code = f"import runpy\nrunpy.run_path({file!r}, run_name='__main__')"
+    for done in devices.together(code, str(folder), cwd=folder):
+        assert done.returncode == 0, done.stderr
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]

@@ -24,6 +24,7 @@ from lookalike.settings.losses import Loss, Triplet
 
 FILES = sorted((Path(__file__).parents[2] / "configs" / "loss").glob("*.yaml"))
 PRESETS: dict[str, dict[str, Any]] = {file.stem: OmegaConf.to_container(OmegaConf.load(file)) for file in FILES}
+SAMPLED = {name: values.pop("sample_classes") for name, values in PRESETS.items() if "sample_classes" in values}
 DEFAULTS = {name: values for name, values in PRESETS.items() if values["name"] == name}
 NAMES = sorted(DEFAULTS)
 C, D = 6, 7
@@ -329,15 +330,18 @@ def test_some_steps_lower_every_loss(name: str, changes: dict[str, Any]) -> None
 def test_files_table_and_settings_name_the_same_losses() -> None:
     kinds = {get_args(kind.model_fields["name"].annotation)[0] for kind in get_args(get_args(Loss)[0])}
     assert set(NAMES) == set(loss_names()) == kinds == set(LOOPS)
-    assert all(check(Loss, values).model_dump() == values for values in PRESETS.values())
+    for name, values in PRESETS.items():
+        whole = {**values, "sample_classes": SAMPLED[name]} if name in SAMPLED else values
+        assert check(Loss, whole).model_dump() == whole
     assert set(PRESETS) - set(NAMES) == {"arcface_many_labels"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_table_and_settings_agree(name: str) -> None:
-    checked = check(Loss, DEFAULTS[name])
-    assert checked.model_dump() == DEFAULTS[name]
-    fields = sorted(set(type(checked).model_fields) - {"name"})
+    classes = {} if needs_label_batches(name) else {"sample_classes": SAMPLED[name]}
+    checked = check(Loss, {**DEFAULTS[name], **classes})
+    assert checked.model_dump() == {**DEFAULTS[name], **classes}
+    fields = sorted(set(type(checked).model_fields) - {"name", *classes})
     with pytest.raises(LossError, match=f"loss {name}: expected the settings {', '.join(fields)}, got $"):
         MetricLoss(name, {}, C, D)
     assert needs_label_batches(name) == (not list(build(name).parameters()))

@@ -12,10 +12,14 @@ from lookalike.data.reading import read_manifest
 from lookalike.datamodules.image_datamodule import ImageDataModule
 from lookalike.datamodules.market_datamodule import MarketDataModule
 from lookalike.datamodules.sampler import ShuffledBatches
+from lookalike.errors import ModelError
 from lookalike.evaluation.identify import Rules, evaluate_rows, identify
+from lookalike.evaluation.standard import standard_figures
 from lookalike.models.embedder import Embedder
 from lookalike.models.losses import MetricLoss
 from lookalike.models.metric_learning_module import MetricLearningModule, forward
+from lookalike.models.world import World
+from made_layouts import Pictures, vehicleid
 
 
 def embeddings(embedder: Embedder, root: Path, pixels: PixelSettings) -> tuple[MetricLearningModule, MarketDataModule]:
@@ -95,6 +99,15 @@ def test_it_trains_in_lightnings_own_loop(digits: Path) -> None:
     assert learner.history[2]["train/loss"] < learner.history[0]["train/loss"]
     assert all(0 <= line["validation/accuracy@5"] <= 1 for line in learner.history)
     assert torch.equal(learner.embedder.backbone.conv1[0].weight, frozen)
+
+
+def test_a_trainer_of_other_processes_than_the_module_knows_of_is_refused(digits: Path) -> None:
+    learner = module(steps=15)
+    learner.share(World(0, 2, 0, 2), seed=0)
+    with pytest.raises(
+        ModelError, match=r"makes 1 processes, and the module and its data know of 2: .* trainer\.devices="
+    ):
+        trainer(max_epochs=1).fit(learner, digits_module(digits))
 
 
 def test_groups_have_rates_of_their_own_and_class_weights_no_decay() -> None:
@@ -194,3 +207,24 @@ def test_a_test_follows_the_rules_it_was_given(few_market: Path, rules: Rules) -
             for loader in data.test_dataloader()
         )
     assert learner.identification.to_dict() == identify(queries, references, data.test_protocol, rules).to_dict()
+
+
+def test_a_test_draws_the_galleries_that_papers_draw(tmp_path: Path, pictures: Pictures) -> None:
+    """The figures of `eval`: drawn galleries, their mean and deviation, under the names that it logs."""
+    manifest = read_manifest(vehicleid(tmp_path, pictures))
+    data = ImageDataModule(manifest, PixelSettings(32, 32))
+    learner = MetricLearningModule(Embedder("test_resnet", 16))
+    runner = trainer()
+    runner.test(learner, data, verbose=False)
+    learner.eval()
+    with torch.inference_mode():
+        references = torch.cat([learner.embedder.embed(images) for images, _ in data.test_dataloader()[0]]).numpy()
+    expected = standard_figures(manifest, Rules(), protocol=data.test_protocol, references=references)
+    assert expected is not None
+    assert learner.standard == expected
+    assert {*expected.figures} == {"test_list_800", "test_list_1600"}
+    logged = runner.callback_metrics
+    for name, value in expected.named().items():
+        assert float(logged[f"test/{name.replace('@', '_at_')}"]) == pytest.approx(value, abs=1e-6)
+    assert learner.identification is not None
+    assert "drawn with seed 0" in learner.identification.result.protocol

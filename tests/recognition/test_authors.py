@@ -17,16 +17,21 @@ from lookalike.models.networks.inference_rules import InferenceRules, WithRules
 from lookalike.models.networks.residual import ResidualTrunk
 from lookalike.models.networks.strong_baseline import StrongBaseline
 from lookalike.models.networks.trans_reid import TransReid
+from lookalike.recognition.given import Given
 from lookalike.recognition.network import network_of
-from lookalike.recognition.recognise import Given, recognise
+from lookalike.recognition.recognise import recognise
 
 sys.path.append(str(Path(__file__).parents[1] / "models" / "networks"))
 
 from test_assembled import BARE, NETWORKS, UNPADDED, VIT
 
-from outlines import blank
+from outlines import blank, tensors_of
 from small_networks import fill, pixels, recipe
 
+# What the projects do around their networks: layumi's test.py adds the embedding of the mirrored image, and gives each
+# stripe of PCB unit length (there are 2 of them here); no other of these runs its network more than once.
+MIRRORED = {"layumi": "sum", "layumi PCB": "sum"}
+STRIPES = {"layumi PCB": 2}
 WITHOUT_CAMERAS = [name for name in NETWORKS if name not in ("TransReID", "TransReID local", "CLIP-ReID")]
 SIZE = {"height": 64, "width": 32}
 
@@ -44,12 +49,20 @@ def embedded(file: Path, **given: Any) -> tuple[Tensor, Any]:
         return network_of(recognised, tensors).network(pixels()), recognised
 
 
+def said(name: str) -> dict[str, str]:
+    """What a person says of a plain ResNet under names that several projects use."""
+    return {"project": name} if name == "reid-strong-baseline" else {}
+
+
 def close(first: Tensor, second: Tensor) -> bool:
     return bool((torch.nn.functional.cosine_similarity(first.double(), second.double()) >= 1 - 1e-6).all())
 
 
-@pytest.mark.parametrize("wrap", ["", "module.", "net.model."])
-@pytest.mark.parametrize("name", WITHOUT_CAMERAS)
+WRAPPERS = ("", "module.", "net.model.")
+EACH_ONCE = [(name, WRAPPERS[number % 3]) for number, name in enumerate(WITHOUT_CAMERAS)]
+
+
+@pytest.mark.parametrize(("name", "wrap"), [*EACH_ONCE, *(("layumi PCB", wrap) for wrap in WRAPPERS)])
 def test_each_is_recognised_and_embeds_as_there(name: str, wrap: str, tmp_path: Path) -> None:
     state = {wrap + key: value for key, value in state_of(name).items()}
     file = tmp_path / "model.pth"
@@ -57,10 +70,10 @@ def test_each_is_recognised_and_embeds_as_there(name: str, wrap: str, tmp_path: 
         {"state_dict": state, "epoch": 5, "rank1": 0.5} if "torchreid" in name else {"model": state}
     )
     torch.save(content, file)
-    made, recognised = embedded(file)
-    flip, parts = recognised.blueprint.flip, recognised.blueprint.parts
+    made, recognised = embedded(file, model=said(name))
+    rules = InferenceRules(flip=MIRRORED.get(name, "none"), parts=STRIPES.get(name, 1))  # type: ignore[arg-type]
     with torch.no_grad():
-        theirs = WithRules(NETWORKS[name][0], InferenceRules(flip=flip, parts=parts))(pixels())
+        theirs = WithRules(NETWORKS[name][0], rules)(pixels())
     assert close(made, theirs)
     assert str(recognised.facts["project"].value) == name.partition(" ")[0]
     assert not set(recognised.left_out) & {key for keys in recognised.blueprint.tensors.values() for key in keys}
@@ -69,6 +82,28 @@ def test_each_is_recognised_and_embeds_as_there(name: str, wrap: str, tmp_path: 
 def test_safetensors_hold_the_same(tmp_path: Path) -> None:
     save_file({key: value.contiguous() for key, value in state_of("AGW").items()}, tmp_path / "model.safetensors")
     assert embedded(tmp_path / "model.safetensors")[1].facts["architecture"].value.endswith("non-local blocks")
+
+
+def test_names_that_several_projects_use_are_asked_for(tmp_path: Path) -> None:
+    state = {f"base.{key}": value for key, value in tensors_of("resnet18").items()}
+    state |= {f"bottleneck.{part}": blank((512,)) for part in ("weight", "bias", "running_mean", "running_var")}
+    state |= {"classifier.weight": blank((9, 512))}
+    file = tmp_path / "model.pth"
+    torch.save(state, file)
+    text = r"under names that several projects use .*model\.project=reid-strong-baseline .*or model\.project=none"
+    with pytest.raises(ModelError, match=text):
+        recognise(file)
+    theirs = recognise(file, Given({"project": "reid-strong-baseline"}))[0].facts
+    assert (theirs["project"].source, theirs["last_stride"].value, theirs["height"].value) == ("given", 1, 256)
+    plain = recognise(file, Given({"project": "none", "bn_neck": True}))[0].facts
+    assert ("project" in plain, plain["last_stride"].value, plain["height"].value) == (False, 2, 224)
+    assert plain["neck"].value == "batch norm 512"
+    for project, told in (("nobody", "expected one of lookalike, "), ("layumi", "no network of it is wholly in the f")):
+        with pytest.raises(ModelError, match=rf"model\.project={project}: {told}"):
+            recognise(file, Given({"project": project}))
+    (tmp_path / "config.yml").write_text("MODEL:\n  LAST_STRIDE: 2\nTEST:\n  NECK_FEAT: before\n")
+    saved = recognise(file)[0].facts
+    assert (saved["last_stride"].value, saved["taken"].value) == (2, "before the batch norm")
 
 
 @pytest.mark.parametrize("name", ["TransReID", "CLIP-ReID"])
@@ -81,12 +116,13 @@ def test_a_network_that_takes_cameras_is_refused(name: str, tmp_path: Path) -> N
 def test_what_no_shape_shows_is_as_the_project_has_it_and_can_be_given(tmp_path: Path) -> None:
     network = fill(StrongBaseline(ResidualTrunk(BARE)))
     torch.save({**network.state_dict(), "classifier.weight": torch.randn(5, 512)}, tmp_path / "model.pth")
-    made, recognised = embedded(tmp_path / "model.pth")
+    project = {"project": "reid-strong-baseline"}
+    made, recognised = embedded(tmp_path / "model.pth", model=project)
     assert (recognised.facts["last_stride"].value, recognised.facts["last_stride"].source) == (1, "convention")
-    wider, told = embedded(tmp_path / "model.pth", model={"last_stride": 2})
+    wider, told = embedded(tmp_path / "model.pth", model={**project, "last_stride": 2})
     assert (told.facts["last_stride"].value, told.facts["last_stride"].source) == (2, "given")
     assert not close(made, wider)
-    before, told = embedded(tmp_path / "model.pth", model={"bn_neck": False})
+    before, told = embedded(tmp_path / "model.pth", model={**project, "bn_neck": False})
     network.taken = "before"
     with torch.no_grad():
         assert close(before, network(pixels()))
@@ -97,7 +133,7 @@ def test_what_no_shape_shows_is_as_the_project_has_it_and_can_be_given(tmp_path:
 def test_what_is_given_changes_the_embedding_or_is_refused(name: str, tmp_path: Path) -> None:
     content = {"state_dict": state_of(name), "rank1": 0.5} if "torchreid" in name else state_of(name)
     torch.save(content, tmp_path / "model.pth")
-    usual, recognised = embedded(tmp_path / "model.pth")
+    usual, recognised = embedded(tmp_path / "model.pth", model=said(name))
     taken = recognised.facts.get("taken")
     stride = recognised.facts.get("last_stride")
     other_stride = 2 if stride is None or stride.value == 1 else 1
@@ -107,7 +143,7 @@ def test_what_is_given_changes_the_embedding_or_is_refused(name: str, tmp_path: 
     ):
         refusal, made = "", usual
         try:
-            made, _ = embedded(tmp_path / "model.pth", model={setting: value})
+            made, _ = embedded(tmp_path / "model.pth", model={**said(name), setting: value})
         except ModelError as error:
             refusal = str(error)
         refused = f"model.{setting}=" in refusal and refusal.endswith("leave it out")
@@ -179,8 +215,8 @@ def test_names_and_shapes_of_the_authors_own_networks_are_recognised_whole(kind:
         with pytest.raises(ModelError, match="which takes the camera of each image"):
             recognise(tmp_path / "model.pth")
         return
-    has_two_sizes = "net.heads.pool_layer.p" in state
-    recognised, _ = recognise(tmp_path / "model.pth", Given(pixels={"height": 384} if has_two_sizes else {}))
+    size = {"height": 384} if "net.heads.pool_layer.p" in state else {}
+    recognised, _ = recognise(tmp_path / "model.pth", Given(said(kept["project"]), size))
     assert str(recognised.facts["project"].value).startswith(kept["project"].partition(" ")[0])
     used = {name for names in recognised.blueprint.tensors.values() for name in names}
     assert used | set(recognised.left_out) == set(state)

@@ -37,7 +37,7 @@ def cosine(kind: Kind, folder: Path) -> float:
     assert recognised.facts["architecture"].value == kind.architecture
     project = recognised.facts.get("project")
     assert (project.value if project else "") == kind.project
-    pixels = torch.from_numpy(read_any(np.asarray(picture()), pixels_of(recognised), None, "picture"))
+    pixels = torch.from_numpy(read_any(np.asarray(picture()), pixels_of(recognised.facts), None, "picture"))
     with torch.no_grad():
         ours = network_of(recognised, tensors).embed(pixels[None])[0].double()
         theirs = torch.nn.functional.normalize(kind.embed(network, kind.read(picture())[None]), dim=1)[0].double()

@@ -128,7 +128,7 @@ def saved(state: dict[str, Tensor], folder: Path) -> Path:
 def test_pixels_are_those_of_the_facts(tmp_path: Path) -> None:
     torch.save({"net." + name: value for name, value in vision().state_dict().items()}, tmp_path / "a.pth")
     given = Given({"embedding_size": 128}, {"height": 96, "width": 64, "resize": "crop", "shorter_side": 100})
-    pixels = pixels_of(recognise(tmp_path / "a.pth", given)[0])
+    pixels = pixels_of(recognise(tmp_path / "a.pth", given)[0].facts)
     assert str(pixels) == "96 x 64 pixels, crop, bilinear, from a shorter side of 100"
 
 

@@ -10,13 +10,14 @@ from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Fact
 from lookalike.recognition.pixel_facts import pixel_facts, timms
 
-USUAL: dict[str, Any] = {
-    "height": (224, "theirs"),
-    "width": (224, "theirs"),
-    "resize": ("crop", "theirs"),
-    "interpolation": ("bicubic", "theirs"),
-    "shorter_side": (256, "theirs"),
-    "mean": ([0.5] * 3, "theirs"),
+USUAL: dict[str, Fact] = {
+    "height": Fact(224, "convention", "theirs"),
+    "width": Fact(224, "convention", "theirs"),
+    "resize": Fact("crop", "convention", "theirs"),
+    "interpolation": Fact("bicubic", "convention", "theirs"),
+    "antialias": Fact(False, "convention", "theirs"),
+    "shorter_side": Fact(256, "convention", "theirs"),
+    "mean": Fact([0.5] * 3, "assumed", "nobody says it"),
 }
 
 
@@ -27,6 +28,7 @@ def facts(saved: dict[str, Any] | None = None, settings: Any = None, **given: An
 
 def test_the_order_of_sources() -> None:
     assert facts()["height"] == Fact(224, "convention", "theirs")
+    assert facts()["mean"].source == "assumed"
     settings = {"size": ("input.size_test",), "mean": ("pixel_mean",)}
     saved = {"input.size_test": [384, 128], "pixel_mean": [127.5, 0, 255]}
     read = facts(saved, settings)

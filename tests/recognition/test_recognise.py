@@ -23,15 +23,17 @@ def test_every_fact_has_a_source(tmp_path: Path) -> None:
     recognised = facts({"state_dict": {**RESNET, "loss.W": blank((512, 9))}}, tmp_path)
     sources = {name: fact.source for name, fact in recognised.facts.items()}
     assert sources["architecture"] == "shapes"
-    assert sources["last_stride"] == sources["height"] == "convention"
+    assert sources["last_stride"] == sources["height"] == sources["mean"] == "assumed"
     assert recognised.facts["architecture"].evidence == "100 tensors under net"
     assert all(fact.evidence for name, fact in recognised.facts.items() if name != "neck")
     assert recognised.left_out == ["loss.W"]
     assert recognised.remarks == [
         "of the same tensors, and rare: resnetblur18 (model.backbone=<name>)",
-        "nothing in the file says how large its images were: give pixels.height and pixels.width if they were of "
-        "another size",
     ]
+    assert recognised.notes[0].startswith(
+        "assumed, as nothing says it: last_stride, height, width, resize, interpolation, antialias, mean, std: "
+        "give model.last_stride, pixels.height, "
+    )
 
 
 def test_what_is_given_wins_and_is_told(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_what_is_given_wins_and_is_told(tmp_path: Path) -> None:
     assert recognised.blueprint.last_stride == 1
     assert len(recognised.remarks) == 1
     assert command(recognised, Given(**given)).endswith(
-        "data.root=<folder> model.last_stride=1 model.mean=[0.5,0.5,0.5] pixels.height=256 pixels.width=128"
+        "data.root=<folder> split=test model.last_stride=1 model.mean=[0.5,0.5,0.5] pixels.height=256 pixels.width=128"
     )
 
 
@@ -62,10 +64,8 @@ def test_the_usual_size_of_the_data_stands_in_for_timms_and_for_nothing_else(tmp
 
 def test_what_a_project_has_settled_cannot_be_given(tmp_path: Path) -> None:
     state = {"lookalike": {}, "state_dict": {**tensors_of("resnet18", "embedder.backbone.")}}
-    with pytest.raises(
-        ModelError, match=r"model\.embedding_size=null: recognised a network of lookalike, whose head is"
-    ):
-        facts(state, tmp_path, model={"embedding_size": None})
+    with pytest.raises(ModelError, match=r"model\.embedding_size=64: recognised a network of lookalike, whose head is"):
+        facts(state, tmp_path, model={"embedding_size": 64})
     assert facts(state, tmp_path).facts["project"].value == "lookalike"
 
 
@@ -128,8 +128,11 @@ def test_position_embeddings_show_the_size_of_images(tmp_path: Path) -> None:
 
 def test_old_files_without_a_scale_in_their_neck(tmp_path: Path) -> None:
     state = {**RESNET, "net.bottleneck.running_mean": blank((512,)), "net.bottleneck.running_var": blank((512,))}
-    recognised = facts(state, tmp_path)
+    recognised = facts(state, tmp_path, model={"bn_neck": True})
     assert [str(layer) for layer in recognised.blueprint.layers] == ["batch norm 512 (net.bottleneck)"]
+    assert facts(state, tmp_path, model={"bn_neck": False}).blueprint.layers == ()
+    with pytest.raises(ModelError, match=r"net\.bottleneck is a batch norm behind the pooling.*model\.bn_neck=true"):
+        facts(state, tmp_path)
 
 
 def test_torch_is_not_asked_to_unpickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +142,38 @@ def test_torch_is_not_asked_to_unpickle(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_settings_that_are_an_object_are_said_to_be_unread(tmp_path: Path) -> None:
-    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": Namespace(img_size=288)}
+    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": Path("of a script")}
     assert any("(args) are an object in the file, which is not read" in note for note in remarks_of(state, tmp_path))
     del state["args"]
-    assert any("nothing in the file says how large its images were" in note for note in remarks_of(state, tmp_path))
+    assert any("assumed, as nothing says it: height, width: give" in note for note in remarks_of(state, tmp_path))
+
+
+def test_settings_that_argparse_made_are_read(tmp_path: Path) -> None:
+    """As timm's train.py saves them."""
+    args = Namespace(img_size=288, input_size=None, mean=[0.5], std=[0.25, 0.5, 0.5], crop_pct=0.9, interpolation="")
+    state = {"state_dict": tensors_of("resnet18"), "arch": "resnet18", "version": 2, "args": args}
+    found = facts(state, tmp_path).facts
+    assert (found["height"].value, found["width"].value, found["shorter_side"].value) == (288, 288, 320)
+    assert (found["height"].source, found["height"].evidence) == ("saved settings", "img_size in the file")
+    assert (found["mean"].value, found["std"].value) == ([0.5] * 3, [0.25, 0.5, 0.5])
+    assert found["interpolation"].source == "convention"
+
+
+def test_settings_of_an_unknown_script_are_read_where_they_fit(tmp_path: Path) -> None:
+    args = Namespace(img_size=[256, 128], mean=0.3, std=[0.5] * 3, model="resnetblur18", pixel_mean="x")
+    read = facts({"state_dict": RESNET, "args": args}, tmp_path).facts
+    assert (read["height"].value, read["width"].value) == (256, 128)
+    assert (read["std"].value, read["mean"].source) == ([0.5] * 3, "convention")
+    assert (read["architecture"].value, read["architecture"].source) == ("resnetblur18", "saved settings")
+
+
+def test_settings_of_torchvisions_script(tmp_path: Path) -> None:
+    args = Namespace(val_crop_size=176, val_resize_size=232, interpolation="bicubic", model="resnet18")
+    state = {"model": tensors_of("resnet18"), "optimizer": {}, "lr_scheduler": {}, "epoch": 1, "args": args}
+    read = facts(state, tmp_path).facts
+    assert [read[name].value for name in ("height", "width", "shorter_side", "interpolation")] == [
+        *(176, 176, 232, "bicubic")
+    ]
 
 
 def test_arch_alone_is_not_timms(tmp_path: Path) -> None:
@@ -151,4 +182,4 @@ def test_arch_alone_is_not_timms(tmp_path: Path) -> None:
 
 
 def remarks_of(state: dict[str, Any], folder: Path) -> list[str]:
-    return recognise(written(state, folder))[0].remarks
+    return recognise(written(state, folder))[0].notes

@@ -22,14 +22,18 @@ def test_settings_beside_it_are_read_as_text(tmp_path: Path) -> None:
         "INPUT:\n  SIZE_TEST: !!python/tuple [384, 128]\nRUN: !!python/object/apply:os.system ['touch ran']\n"
     )
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit", "sizes": {"a": 1}}))
-    beside = settings_beside(tmp_path / "model.pth")
+    beside, unread = settings_beside(tmp_path / "model.pth")
     assert beside["config.yaml"]["input.size_test"] == [384, 128]
     assert beside["config.json"] == {"model_type": "vit", "sizes.a": 1}
     assert not (tmp_path / "ran").exists()
+    assert unread == {}
 
 
 @pytest.mark.parametrize("text", ["{", "- a\n- b", "a: [1", "\0", "x" * (1 << 21), "a: &a {b: 1}\nc: {<<: [*a, *a]}"])
-def test_what_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
+def test_what_cannot_be_read_says_nothing_but_why(tmp_path: Path, text: str) -> None:
     for name in ("config.json", "opts.yaml"):
         (tmp_path / name).write_text(text)
-    assert settings_beside(tmp_path / "model.pth") == {}
+    beside, unread = settings_beside(tmp_path / "model.pth")
+    assert beside == {}
+    assert unread.keys() == {"config.json", "opts.yaml"}
+    assert all(len(reason.splitlines()) == 1 for reason in unread.values())

@@ -22,8 +22,23 @@ def norm(stem: str, size: int = W) -> dict[str, Tensor]:
     return {f"{stem}.{part}": torch.ones(size) for part in ("weight", "bias", "running_mean", "running_var")}
 
 
-def read(tensors: dict[str, Tensor], size: Any = "auto", neck: bool | None = None) -> Head:
-    return read_unknown_head(Contents(Path("a"), tensors), list(tensors), W, size, neck)
+def read(tensors: dict[str, Tensor], size: Any = "auto", neck: bool | None = None, **saved: Any) -> Head:
+    return read_unknown_head(Contents(Path("a"), tensors, saved=saved), list(tensors), W, size, neck)
+
+
+def test_saved_sizes_tell_a_head_from_a_classifier() -> None:
+    assert [part.stem for part in read(layer("fc", 8), embedding_size=8).layers] == ["fc"]
+    assert read(layer("fc", 8), num_classes=8).left_out == ["fc.weight", "fc.bias"]
+    assert read(layer("fc", 8), num_classes=8).settled == "num_classes in the file"
+    for saved in ({"embedding_size": 9}, {"embedding_size": 8, "num_classes": 8}, {"feat_dim": 8, "out_dim": 4}):
+        assert read(layer("fc", 8), **saved).doubtful == ("fc", 8), saved
+
+
+@pytest.mark.parametrize("name", ["projector", "net.projection_head", "proj"])
+def test_a_projector_is_asked_for_unless_a_loss_takes_what_it_gives(name: str) -> None:
+    assert read(layer(name, 8)).doubtful == (name, 8)
+    assert read(layer(name, 8)).projector
+    assert [part.stem for part in read(layer(name, 8) | {"loss.W": torch.ones(8, 30)}).layers] == [name]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +80,11 @@ def test_the_side_of_a_loss_that_counts_classes_is_no_width() -> None:
 
 def test_a_neck_can_be_left_out() -> None:
     assert [part.kind for part in read(norm("bottleneck"), neck=None).layers] == ["batch norm"]
+    assert read(norm("bottleneck"), neck=None).two_sides == "bottleneck"
+    assert read(norm("bottleneck"), neck=True).two_sides == ""
+    assert read(layer("embedding", 8) | norm("bn", 8), neck=None).two_sides == ""
+    inner = norm("bn") | layer("embedding", 8) | norm("features_bn", 8)
+    assert [part.stem for part in read(inner, neck=False).layers] == ["bn", "embedding"]
     assert not read(norm("bottleneck"), neck=False).layers
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lookalike.data.layouts.vehicleid import VEHICLEID
+from lookalike.evaluation.standard import Figure, StandardFigures
 from lookalike.inference.bundle_config import IncludedConfig
+from lookalike.reports.model_files import sheets
+from lookalike.reports.model_page import page
 from lookalike.reports.model_report import Report
 from lookalike.reports.model_tables import (
     MOST_PAIRS,
@@ -16,6 +20,7 @@ from lookalike.reports.model_tables import (
     classes_table,
     metrics_table,
     mistakes_table,
+    standard_table,
     thresholds_table,
 )
 
@@ -31,6 +36,25 @@ def test_metrics_are_told_once_with_their_intervals(report: Report) -> None:
     assert rows["accuracy@1"] == (f"{identification.metrics['accuracy@1']:.4f}", f"{low:.4f} to {high:.4f}")
     alone = replace(report, identification=replace(identification, result=replace(identification.result, intervals={})))
     assert {interval for *_, interval in metrics_table(alone).rows} <= {interval for *_, interval in table.rows} | {""}
+
+
+def test_what_papers_print_has_a_table_on_the_page_and_beside_it(report: Report) -> None:
+    assert standard_table(report) is None
+    assert "as-papers" not in sheets(report)
+    assert VEHICLEID.standard is not None
+    figures = {"small": {"cmc@1": Figure(0.5, 0.125)}, "large": {"cmc@1": Figure(0.25, None, (0.125, 0.375))}}
+    made = StandardFigures("vehicleid", VEHICLEID.standard, 10, figures, {"small": 800, "large": 2400})
+    shown = replace(report, standard=made)
+    rows = [
+        ["small", "cmc@1", "0.5000", "0.1250", "", "800"],
+        ["large", "cmc@1", "0.2500", "", "0.1250 to 0.3750", "2400"],
+    ]
+    table = sheets(shown)["as-papers"]
+    assert table.rows == rows
+    html = page(shown).decode()
+    assert "as papers on vehicleid print it: of each test list one image" in html
+    assert "mean and standard deviation of 10 random galleries" in html
+    assert "as papers on" not in page(report).decode()
 
 
 def test_mistakes_and_classes_are_those_of_the_queries(report: Report) -> None:

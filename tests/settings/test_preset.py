@@ -29,7 +29,14 @@ def test_a_measured_preset_says_what_it_reached() -> None:
         "quality=standard: reached accuracy@1 0.8500 (95 % 0.8000 to 0.9000) on validation photographs of other shops, "
         "in 9.5 min for 1776 training images on two cores"
     )
-    same = ("trainer.threads=1", "trainer.workers=0", "data.root=elsewhere", "seed=7", "trainer.precision=32-true")
+    same = (
+        "trainer.threads=1",
+        "trainer.devices=2",
+        "trainer.workers=0",
+        "data.root=elsewhere",
+        "seed=7",
+        "trainer.precision=32-true",
+    )
     assert preset_line(train(*same)) == preset_line(train()), "none of them changes what it is measured by"
     assert preset_line(train("model.trainable=[head]")).endswith(
         "wins over it; what the preset reaches and takes does not hold for this run"

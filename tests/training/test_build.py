@@ -16,6 +16,7 @@ from lookalike.errors import LookalikeError
 from lookalike.models.embedder import Embedder
 from lookalike.models.metric_learning_module import MetricLearningModule
 from lookalike.models.pretrained import load_pretrained
+from lookalike.models.world import World
 from lookalike.training.build import build, torch_device
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import CHOICES
@@ -159,3 +160,35 @@ def test_a_gpu_that_is_not_there_is_not_asked_for(monkeypatch: pytest.MonkeyPatc
     assert torch_device("auto") == "cpu"
     with pytest.raises(LookalikeError, match=r"^trainer\.device=cuda: torch finds no CUDA device here"):
         torch_device("cuda")
+
+
+class Pretended(World):
+    """One of two processes, which need not ask the other."""
+
+    def told(self, decide: Any) -> Any:
+        return decide()
+
+
+def of_two(root: Path, *more: str) -> tuple[MetricLearningModule, ImageDataModule]:
+    settings = read_settings("train", [f"data.root={root}", "run=r", *TINY, *more])
+    return build(Plan(settings, read_manifest(root), world=Pretended(1, 2, 1, 2)), None)
+
+
+def test_one_of_two_processes_loads_its_half_of_each_batch(digits: Path) -> None:
+    _, whole = built(digits)
+    _, half = of_two(digits)
+    images, labels = whole.first_batch()
+    second, ids = half.first_batch()
+    assert torch.equal(second, images[4:])
+    assert torch.equal(ids, labels[4:])
+    batches, halves = list(whole.train_dataloader()), list(half.train_dataloader())
+    assert half.steps == whole.steps == len(halves) == len(batches)
+    assert all(torch.equal(part[0], batch[0][4:]) for part, batch in zip(halves, batches, strict=True))
+    references, shard = whole.val_dataloader()[0], half.val_dataloader()[0]
+    assert (len(references), len(shard)) == (1, 1), "one batch, which nobody may be without"
+
+
+def test_gradients_in_bf16_are_for_one_device(digits: Path) -> None:
+    line = r"^trainer\.precision=bf16-products: its gradients are in bf16, .* give trainer\.devices=1, or in a new run"
+    with pytest.raises(LookalikeError, match=line):
+        of_two(digits, "trainer.precision=bf16-products")

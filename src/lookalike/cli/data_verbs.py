@@ -16,6 +16,7 @@ def manifest(settings: "ManifestCommand") -> int:
     """`lookalike manifest`."""
     from lookalike.console import say
     from lookalike.data.dataset import Dataset
+    from lookalike.data.layouts.read_lists import lists_of
     from lookalike.data.manifest import write_table
     from lookalike.data.reading import broken_images
     from lookalike.outputs import need_files
@@ -26,6 +27,10 @@ def manifest(settings: "ManifestCommand") -> int:
     show(data.counts.rename(index=_short).to_string())
     totals = ", ".join(f"{name} {total}" for name, total in data.counts.sum().items())
     show(f"\n{len(data.labels)} training labels; {totals}")
+    if data.manifest.layout:
+        read, absent = lists_of(data.manifest.layout, data.manifest.root)
+        without = f"; not there: {', '.join(absent)}" if absent else ""
+        show(f"lists read: {', '.join(read) or 'none, names of folders and files say it all'}{without}")
     if standard := data.manifest.standard:
         draws = f"; mean and standard deviation of {standard.draws} random galleries" if standard.draws else ""
         figures = ", ".join(map(standard.called, standard.metrics))

@@ -19,6 +19,9 @@ def inputs_of(settings: "Settings") -> dict[str, Path]:
     if not isinstance(named["gallery"], str) or is_postgres(named["gallery"]):
         del named["gallery"]  # of training it is the group of that name, which is no place
     weights = getattr(getattr(settings, "model", None), "weights", None)
+    places: object = named.pop("ckpt_path", None)  # one, or of inspect several
+    several = places if isinstance(places, list) else [places]
+    named |= {f"ckpt_path{f'[{number}]' if number else ''}": place for number, place in enumerate(several)}
     named["model.weights"] = None if weights in ("auto", "package", "none") else weights
     data: Data | None = getattr(settings, "data", None)
     if data is not None:

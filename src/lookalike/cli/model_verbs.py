@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     )
 
 
+_RULES = {"camera_rule", "similarity", "rerank", "pool", "camera_rule_seconds", "elsewhere_seconds"}
+
+
 class AssessError(LookalikeError):
     """It is not clear which model is meant, or how it is to run."""
 
@@ -38,6 +41,8 @@ def evaluate(settings: "EvalCommand") -> int:
     model = _model_to_measure(settings)
     kept = [settings.rerank if settings.rerank != "none" else "", settings.similarity.replace("cosine", "")]
     kept += ["" if settings.camera_rule else "all_cameras", settings.pool or ""]
+    limits = {"camera": settings.camera_rule_seconds, "elsewhere": settings.elsewhere_seconds}
+    kept += [f"{name}_{seconds:g}s" for name, seconds in limits.items() if seconds is not None]
     name = "-".join([model.name, settings.split, *filter(None, kept)])
     source, apart = _source(settings, settings.bundle or str(settings.ckpt_path))
     if not settings.output:
@@ -45,7 +50,7 @@ def evaluate(settings: "EvalCommand") -> int:
         name = output.stem
         need_files(output, files_of(output), inputs_of(settings))
     data = Dataset.of_settings(settings.data, model.held_out, settings.split)
-    rules = settings.model_dump(include={"camera_rule", "similarity", "rerank", "pool"})
+    rules = settings.model_dump(include=_RULES)
     assessment = model.evaluate(data, settings.split, **rules)
     show(assessment)
     return _told(settings, name, assessment, assessment.write(output, settings.worst, source))
@@ -72,6 +77,11 @@ def _evaluate_gallery(settings: "EvalCommand") -> int:
         raise AssessError("gallery and ckpt_path: a gallery is searched by the model that made it: leave ckpt_path out")
     if settings.pool not in (None, "none"):
         raise AssessError(f"pool={settings.pool} and gallery: a gallery is searched image by image: leave pool out")
+    if settings.camera_rule_seconds is not None or settings.elsewhere_seconds is not None:
+        raise AssessError(
+            "camera_rule_seconds or elsewhere_seconds and gallery: a gallery does not know when its images were taken: "
+            "leave it out, or measure bundle=<folder> on a data set"
+        )
     place = shown_place(settings.gallery, "eval")
     source, apart = _source(settings, place)
     output = Path(settings.output) if settings.output else Path("reports/...")

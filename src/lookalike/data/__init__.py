@@ -34,6 +34,7 @@ then a data set, from its layouts to one table:
     exclusions      `exclude.csv`: images that are left out
     hold_out        holds training images out for validation
     splits          divides a data set by individual, site, date, scene, or at random
+    taken           when images were taken: what rules of time ask for
     protocol        which images ask and which answer in one split
     copies          images that ask and, byte for byte, also answer
     manifest        the table of a data set: labels, training rows, references and queries

@@ -18,6 +18,7 @@ from lookalike.data.labels import as_label
 from lookalike.data.layouts.layout import utf8_only
 from lookalike.data.layouts.market import JUNK, is_role_name, label_and_camera
 from lookalike.data.layouts.registry import claims
+from lookalike.data.named_files import by_pattern
 from lookalike.data.tables import ManifestError
 from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
@@ -147,7 +148,8 @@ def _need_classes(root: Path, folders: list[str], may_split: bool, flat: bool) -
     alone = f"{splits}; if they are classes, {alone}" if same else alone
     way_out = alone if classes else "give the folder above with data.root="
     if flat and not classes:
-        way_out = "make a folder for each class, or write a table with the columns path and label"
+        names = [image.relative_to(root).as_posix() for image in find_images(root)]
+        way_out = f"make a folder for each class, write a table with the columns path and label, or {by_pattern(names)}"
     raise ManifestError(f"{root}: expected a folder train/<class>/ in it, found {entries}; {way_out}")
 
 
@@ -201,7 +203,10 @@ def _read_split(
     if len(outside) == 1:
         problems.append(f"{outside[0]}: an image outside any class folder: move it to {place}")
     elif outside:
-        problems.append(f"{len(outside)} images outside any class folder: move them to {place}: {_few(outside)}")
+        way_out = f" (or {by_pattern(outside)})" if not rows else ""
+        problems.append(
+            f"{len(outside)} images outside any class folder: move them to {place}: {_few(outside)}{way_out}"
+        )
 
 
 def _is_of_copies(folder: Path) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 
 _YEAR_FIRST = re.compile(
     r"(\d{4})(?:[-/:.]?(\d{2})(?:[-/:.]?(\d{2}))?)?"
-    r"(?:(?:[T _-]+|(?<=\d{8}))(\d{1,2})[:.h-]?(\d{2})(?:[:.m-]?(\d{2})(?:[.,]\d+)?)?)?\s*(?:Z|[+-]\d{2}:?\d{2})?"
+    r"(?:(?:[T _-]+|(?<=\d{8}))(\d{1,2})[:.h-]?(\d{2})(?:[:.m-]?(\d{2}(?:[.,]\d+)?))?)?\s*(?:Z|[+-]\d{2}:?\d{2})?"
 )
 _YEAR_LAST = re.compile(
-    r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(am|pm)?)?", re.IGNORECASE
+    r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*(am|pm)?)?", re.IGNORECASE
 )
 _MONTHS = 12
 _EPOCH = datetime(1, 1, 1)
@@ -100,16 +100,21 @@ def _seconds(text: str, day_first: bool) -> float:
     if year_last:
         first, second, year = int(year_last[1]), int(year_last[3]), int(year_last[4])
         day, month = (first, second) if day_first else (second, first)
-        hour, minute, second = (int(part or 0) for part in year_last.groups()[4:7])
+        hour, minute, second, fraction = _clock(*year_last.groups()[4:7])
         if year_last[8]:
             hour = hour % 12 + (12 if year_last[8].lower() == "pm" else 0)
     elif year_first:
-        year, month, day, hour, minute, second = (
-            int(part or default) for part, default in zip(year_first.groups(), (1, 1, 1, 0, 0, 0), strict=True)
-        )
+        year, month, day = (int(part or 1) for part in year_first.groups()[:3])
+        hour, minute, second, fraction = _clock(*year_first.groups()[3:])
     else:
         return float("nan")
     try:
-        return (datetime(year, month, day, hour, minute, second) - _EPOCH).total_seconds()
+        return (datetime(year, month, day, hour, minute, second) - _EPOCH).total_seconds() + fraction
     except ValueError:
         return float("nan")
+
+
+def _clock(hour: str | None, minute: str | None, second: str | None) -> tuple[int, int, int, float]:
+    """Hours, minutes, seconds and a fraction of a second."""
+    whole, _, fraction = (second or "0").replace(",", ".").partition(".")
+    return int(hour or 0), int(minute or 0), int(whole), float(f"0.{fraction or 0}")

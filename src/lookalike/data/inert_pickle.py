@@ -206,7 +206,7 @@ class Machine:
 
     def _called(self, function: object, arguments: object) -> None:
         while isinstance(function, Name) and function in self._callers and isinstance(arguments, tuple):
-            self._count(1)
+            self.count(1)
             function, arguments = arguments[0], arguments[2]
         # What is no name may be anything that a pickle has built: it must not be hashed.
         builder = self._builders.get(function) if isinstance(function, Name) else None
@@ -217,11 +217,19 @@ class Machine:
             self.stack.append(INERT)
             return
         # The memo hands the same parts out again and again, in a few bytes each time.
-        self._count(len(arguments))
-        self._count(sum(len(part) for part in arguments if isinstance(part, list | tuple | dict)))
+        self.count(len(arguments))
+        self.count(sum(len(part) for part in arguments if isinstance(part, list | tuple | dict)))
         self.stack.append(builder(*arguments))
 
-    def _count(self, parts: int) -> None:
+    def count(self, parts: int) -> None:
+        """Adds to the parts that were copied.
+
+        Args:
+            parts: How many.
+
+        Raises:
+            UnpicklingError: They are too many.
+        """
         self._copied += parts
         if self._copied > MAX_OPCODES:
             raise pickle.UnpicklingError("it copies its parts again and again, which torch never does")

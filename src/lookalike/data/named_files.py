@@ -16,6 +16,9 @@ from lookalike.files import readable
 from lookalike.settings.split_names import SPLITS
 
 _EXAMPLE = r"(?P<label>[^_/]+)_c(?P<camera>[0-9]+).*"
+# What parts of names mean that trackers and cameras write, such as `cam3` and `c3`.
+_MEANS = {"cam": "camera", "camera": "camera", "c": "camera"}
+_NUMBERED = re.compile(r"([A-Za-z]+)\d+")
 _OWN = frozenset({"path", "source"})  # columns that no name of a file can tell
 
 
@@ -50,6 +53,37 @@ def read_named_files(root: Path, pattern: str, passed: PassedOver) -> tuple[pd.D
     table, more, notes = typed(pd.DataFrame(rows, columns=["path", *columns], dtype="str"))
     problems += [_in_file(problem, table) for problem in more]
     return table, notes, problems + _cell_problems(table)
+
+
+def by_pattern(paths: list[str]) -> str:
+    """How the names of these files may tell their labels, as an advice.
+
+    Args:
+        paths: Of images, from the folder that is read on.
+    """
+    return f"let names tell the labels, as in 'data.pattern={example_pattern(paths)}'"
+
+
+def example_pattern(paths: list[str]) -> str:
+    """A pattern that matches all of some names: the first part without a meaning of its own is the label.
+
+    Args:
+        paths: Of images; with `/` between folders.
+    """
+    stems = [str(PurePosixPath(path).with_suffix("")) for path in paths]
+    made, columns = "", {"label"}
+    for part in re.split(r"([_/.-]+)", stems[0]):
+        meant = _NUMBERED.fullmatch(part)
+        column = _MEANS.get(meant[1].casefold()) if meant else None
+        if meant and column and column not in columns:
+            made, columns = rf"{made}{meant[1]}(?P<{column}>\d+)", {*columns, column}
+        elif re.fullmatch(r"[_/.-]*", part):
+            made += re.escape(part)
+        else:
+            made += r"[^_/]*" if "(?P<label>" in made else r"(?P<label>[^_/]+)"
+    if "(?P<label>" in made and all(re.fullmatch(made, stem) for stem in stems):
+        return made
+    return r"(.*/)?(?P<label>[^_/]+)[^/]*"
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -35,7 +35,8 @@ class PixelSettings:
         interpolation: `area` averages what a new pixel covers; the others are those of Pillow and OpenCV.
         antialias: Whether these look at all that a new pixel covers (Pillow), or at its surroundings alone (OpenCV).
         shorter_side: Of `crop` with a kernel: the shorter side is scaled to so many pixels before the centre is cut
-            out; None = as few as the result needs.
+            out; None = as few as the result needs. Of `stretch` with a kernel: that of the larger size, in proportion
+            of the result, to which the image is stretched before.
         border: The grey of `pad`, 0 black to 255 white.
 
     Raises:
@@ -58,10 +59,11 @@ class PixelSettings:
             raise ValueError(f"border={self.border}: expected 0 (black) to 255 (white)")
         if self.shorter_side is None:
             return
-        if self.resize != "crop" or self.kernel is None or self.shorter_side < max(self.height, self.width):
+        least = max(self.height, self.width) if self.resize == "crop" else min(self.height, self.width)
+        if self.resize == "pad" or self.kernel is None or self.shorter_side < least:
             raise ValueError(
-                f"shorter_side={self.shorter_side}: expected resize=crop, bilinear, bicubic or lanczos, and at least "
-                f"{max(self.height, self.width)} pixels, found {self.resize}, {self.interpolation}"
+                f"shorter_side={self.shorter_side}: expected resize=crop or stretch, bilinear, bicubic or lanczos, and "
+                f"at least {least} pixels, found {self.resize}, {self.interpolation}"
             )
 
     @classmethod
@@ -93,6 +95,10 @@ class PixelSettings:
 def resize(image: Pixels, pixels: PixelSettings) -> Pixels:
     """Brings uint8 [H, W, 3] to the size of `pixels`; an image that has it already is left as it is."""
     height, width = image.shape[:2]
+    if pixels.resize == "stretch" and pixels.shorter_side is not None:
+        factor = pixels.shorter_side / min(pixels.height, pixels.width)
+        larger = _scale(image, round(pixels.height * factor), round(pixels.width * factor), pixels)
+        return _centre(larger, pixels)
     if pixels.resize == "stretch":
         return _scale(image, pixels.height, pixels.width, pixels)
     if pixels.resize == "crop" and pixels.kernel is not None and (covering := _covering(height, width, pixels)):

@@ -1,6 +1,7 @@
 """YAML of strangers as plain values: no object is made, and nothing stands in it more often than it is written.
 
-Aliases and merge keys are refused: a few lines of them stand for millions of values, or take for ever to read.
+Aliases and merge keys are refused: a few lines of them stand for millions of values, or take for ever to read. Where
+programs wrote it, a list of plain values may be repeated: yaml.dump does that with every list that two settings share.
 """
 
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import yaml
 
 _MERGE = "tag:yaml.org,2002:merge"
+_MOST_REPEATED = 10_000  # values, all repetitions together
 
 
 class _Plain(yaml.SafeLoader):
@@ -16,8 +18,12 @@ class _Plain(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             alias: yaml.AliasEvent = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"it repeats *{str(alias.anchor)[:40]}, expected each value written out")
+            if not self._may_repeat(self.anchors.get(alias.anchor)):
+                raise yaml.YAMLError(f"it repeats *{str(alias.anchor)[:40]}, expected each value written out")
         return super().compose_node(parent, index)
+
+    def _may_repeat(self, node: yaml.Node | None) -> bool:
+        return False
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         for key, _ in node.value:
@@ -27,7 +33,20 @@ class _Plain(yaml.SafeLoader):
 
 
 class _AnyTag(_Plain):
-    """A tag that is not known (`!!python/tuple`) says nothing but what kind of node it stands at."""
+    """A tag that is not known (`!!python/tuple`) says nothing but what kind of node it stands at.
+
+    Lists of plain values may be repeated.
+    """
+
+    repeated = 0
+
+    def _may_repeat(self, node: yaml.Node | None) -> bool:
+        if not isinstance(node, yaml.SequenceNode) or node.end_mark is None:  # None while it is being read
+            return False
+        if not all(isinstance(part, yaml.ScalarNode) for part in node.value):
+            return False
+        self.repeated += 1 + len(node.value)
+        return self.repeated <= _MOST_REPEATED
 
 
 def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
@@ -46,7 +65,8 @@ def read_plain_yaml(text: str, any_tag: bool = False) -> Any:
 
     Args:
         text: YAML.
-        any_tag: Read what stands at a tag that is not known (`!!python/tuple`) as if it had none; else it is refused.
+        any_tag: Read what stands at a tag that is not known (`!!python/tuple`) as if it had none, and lists of plain
+            values that are repeated; else both are refused.
 
     Raises:
         YAMLError: It is none, has such a tag, or repeats values by aliases or merge keys.

@@ -9,7 +9,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from lookalike.data.tables import ManifestError
+from lookalike.data.taken import spans
 from lookalike.metrics.problem import Problem
+from lookalike.metrics.sightings import NO_TIME_RULES, TimeRules, Times
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,18 @@ class Tracklets:
         pool: Per number of the embedding.
         query_images: How many images the queries are made of.
         reference_images: The same of the references.
+        several: The folder whose images of a query's label and camera ask together, where the queries are made so.
     """
 
     pool: Literal["mean", "max"]
     query_images: int
     reference_images: int
+    several: str = ""
 
     def __str__(self) -> str:
+        if self.several:
+            what = f"images of its label and camera in {self.several}, {self.query_images} in all"
+            return f"multi-query: each asks as the {self.pool} of the embeddings of the {what}"
         return f"tracklets of {self.query_images} and {self.reference_images} images, {self.pool} of their embeddings"
 
 
@@ -45,6 +53,7 @@ class Protocol:
         copies: How many queries have a copy of their own file, byte for byte, among the references.
         copies_kept: Whether these copies answer; else they are left out.
         tracklets: How images became tracklets; None where each row is an image.
+        several: As in `Tracklets`, before images are pooled.
         searched: What the references are where they are not of the data set, such as `the gallery shop`.
     """
 
@@ -59,16 +68,30 @@ class Protocol:
     copies_kept: bool = False
     tracklets: Tracklets | None = None
     searched: str = ""
+    several: str = ""
 
-    def problem(self, camera_rule: bool) -> Problem:
+    def problem(self, camera_rule: bool, time_rules: TimeRules = NO_TIME_RULES) -> Problem:
         """Labels, cameras and marks as a retrieval problem: which references count for each query.
 
         Args:
             camera_rule: Leave out references of the query's own label and camera, where cameras are known.
+            time_rules: Rules that ask when images were taken, see `taken`.
+
+        Raises:
+            ManifestError: A rule asks for times or cameras that are not there.
         """
         sides = self.queries, self.references
         labels = [side["label"].tolist() for side in sides]
         cameras = [side["camera"].astype(object).tolist() for side in sides]
+        asked: Times | None = None
+        answered: Times | None = None
+        if time_rules:
+            if any(side["camera"].isna().all() for side in sides):
+                raise ManifestError(
+                    "camera_rule_seconds and elsewhere_seconds: no query or no reference has a camera: give a column "
+                    "camera, or leave the rule out"
+                )
+            asked, answered = spans(*sides)
         return Problem.of(
             *labels,
             query_cameras=cameras[0],
@@ -76,6 +99,9 @@ class Protocol:
             ignore=self.references["ignore"].to_numpy(bool),
             exclude_self=self.own_row,
             camera_rule=camera_rule and any(side["camera"].notna().any() for side in sides),
+            query_times=asked,
+            reference_times=answered,
+            time_rules=time_rules,
         )
 
     @property

@@ -21,7 +21,7 @@ from lookalike.settings.split_names import SPLIT_NAMES, split_named
 
 COLUMNS = ("path", "label", "split", "role", "camera", "ignore", "source")
 OPTIONAL = (*BOX, "category")  # of a manifest, besides, in this order; like `COLUMNS` part of its fingerprint
-CARRIED = ("site", "date", "scene", "tracklet", "camera_name")  # have a meaning, and change no row
+CARRIED = ("site", "date", "seconds", "scene", "tracklet", "camera_name")  # have a meaning, and change no row
 _KNOWN = frozenset({*COLUMNS, *OPTIONAL, *CARRIED, "is_query", "is_gallery", "sequence"})
 _TRUE, _FALSE = frozenset({"1", "1.0", "true", "yes"}), frozenset({"", "0", "0.0", "false", "no"})
 _MISSING = frozenset({"na", "n/a", "nan", "none", "null"})  # of a camera, site, scene or date; a label may be any text
@@ -92,7 +92,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None, images: Pat
             table[name] = [_located(text, images or path.parent) for text in table[name]]
         else:
             table[name] = table[name].str.strip()
-        if name in (*BOX, "camera") and cells.separator != ",":
+        if name in (*BOX, "camera", "seconds") and cells.separator != ",":
             decimal = table[name].str.fullmatch(r"-?[0-9]+,[0-9]+")
             table[name] = table[name].where(~decimal, table[name].str.replace(",", "."))
     named = ", ".join(f"{name} from {header}" for name, header in columns.items())
@@ -141,7 +141,7 @@ def typed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
     """
     problems: list[str] = []
     notes: list[str] = []
-    for name in ("camera", "site", "date", "scene", "tracklet"):
+    for name in ("camera", "site", "date", "seconds", "scene", "tracklet"):
         if name in table:
             table[name] = table[name].where(~table[name].str.casefold().isin(_MISSING), "")
     if "split" not in table:

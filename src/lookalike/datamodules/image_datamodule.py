@@ -21,6 +21,7 @@ from lookalike.data.protocol import Protocol as RetrievalProtocol
 from lookalike.datamodules.image_rows import FeatureRows, Features, ImageRows, Index, Sample
 from lookalike.datamodules.online_transforms import OnlineTransforms
 from lookalike.datamodules.resumable_loader import Batches, ResumableLoader, options_for, workers_with_room
+from lookalike.models.world import ALONE, World
 
 _FEW = 32  # images
 
@@ -39,6 +40,7 @@ class ImageDataModule(pl.LightningDataModule):
         test_split: What `test_dataloader` loads.
         views: How many random versions of each training image there are; None for new ones in every epoch.
         passes: How many times an epoch goes through the training images.
+        world: The processes that share each training batch, and the batches of validation.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class ImageDataModule(pl.LightningDataModule):
         test_split: str = "test",
         views: int | None = None,
         passes: int = 1,
+        world: World = ALONE,
     ) -> None:
         super().__init__()
+        self.world = world
         self.manifest, self.pixels, self.eval_batch = manifest, pixels, eval_batch
         self.test_split, self.passes = test_split, passes
         trained = transforms.pixels if transforms else pixels
@@ -68,7 +72,8 @@ class ImageDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Batches of (uint8 [B, H, W, 3], int64 [B]); what the trunk makes of them where `features` has it."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        self._loader = ResumableLoader(self._loadable(self.train_rows), self.batches, self.workers, self.passes)
+        rows = self._loadable(self.train_rows)
+        self._loader = ResumableLoader(rows, self.batches, self.workers, self.passes, self.world)
         if self._resumed is not None:
             self._loader.position = self._resumed
         return self._loader
@@ -102,8 +107,12 @@ class ImageDataModule(pl.LightningDataModule):
         return self.manifest.protocol(self.test_split)
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:
-        """References first, queries second; in manifest order."""
-        return [self._loader_of(self._loadable(rows)) for rows in self.validation_rows]
+        """References first, queries second; in manifest order.
+
+        Of several processes each has every so manyth batch: what is in a batch is the same as with one process, and so
+        are its embeddings, to the last bit.
+        """
+        return [self._loader_of(self._loadable(rows), self.world) for rows in self.validation_rows]
 
     def test_dataloader(self) -> list[DataLoader[Sample]]:
         """The same of the test split."""
@@ -120,9 +129,10 @@ class ImageDataModule(pl.LightningDataModule):
         return [*([] if self.train_rows.views is None else [self.train_rows]), *self.validation_rows]
 
     def first_batch(self) -> tuple[Tensor, Tensor]:
-        """The first training batch, without moving the loader."""
+        """The first training batch, or this process's part of it, without moving the loader."""
         assert self.batches is not None, "ImageDataModule(batches=...) is needed for training"
-        return self._batch_of(self.train_rows, [(0, row) for row in next(iter(self.batches.batches(0)))])
+        rows = next(iter(self.batches.batches(0)))
+        return self._batch_of(self.train_rows, [(0, row) for row in rows[self.world.share_of(len(rows))]])
 
     def _batch_of(self, rows: ImageRows, indices: Sequence[Index]) -> tuple[Tensor, Tensor]:
         """Some rows as they enter the network, and their label ids, without a loader."""
@@ -142,8 +152,9 @@ class ImageDataModule(pl.LightningDataModule):
         loaders = 2 * [self.eval_batch * image]
         if self.batches:
             pixels = self.train_rows.pixels
-            loaders.insert(0, len(next(iter(self.batches.batches(0)))) * pixels.height * pixels.width * 3)
-        return workers_with_room(workers, loaders)
+            shared = len(next(iter(self.batches.batches(0)))) // self.world.size
+            loaders.insert(0, shared * pixels.height * pixels.width * 3)
+        return workers_with_room(workers, [self.world.local_size * size for size in loaders])
 
     def _loadable(self, rows: ImageRows) -> ImageRows | FeatureRows:
         """What the trunk made of the rows, where that is cached and nothing random comes before it; else the images."""
@@ -155,5 +166,11 @@ class ImageDataModule(pl.LightningDataModule):
     def _rows_of(self, protocol: RetrievalProtocol) -> list[ImageRows]:
         return [ImageRows(self.manifest, part, self.pixels) for part in (protocol.references, protocol.queries)]
 
-    def _loader_of(self, rows: ImageRows | FeatureRows) -> DataLoader[Sample]:
-        return DataLoader(rows, batch_size=self.eval_batch, **options_for(rows, self.workers))
+    def _loader_of(self, rows: ImageRows | FeatureRows, world: World = ALONE) -> DataLoader[Sample]:
+        if world.alone:
+            return DataLoader(rows, batch_size=self.eval_batch, **options_for(rows, self.workers))
+        batches = [
+            list(part) for part in np.split(np.arange(len(rows)), range(self.eval_batch, len(rows), self.eval_batch))
+        ]
+        # None of the processes may have none, as Lightning leaves out the validation of such a one.
+        return DataLoader(rows, batch_sampler=world.dealt(batches), **options_for(rows, self.workers))

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from lookalike.console import say
 from lookalike.datamodules.image_rows import FeatureRows, ImageRows, Sample
+from lookalike.models.world import ALONE, World
 
 Collated = TypeVar("Collated")
 _SHARED_MEMORY = "/dev/shm"  # where processes hand over what they have read, on Linux
@@ -29,10 +30,10 @@ class Batches(Protocol):
 
 
 class _EpochBatches:
-    """Yields (pass, row) pairs, from the batch where the loader stands."""
+    """Yields (pass, row) pairs, from the batch where the loader stands; of each batch the part of this process."""
 
-    def __init__(self, source: Batches, passes: int) -> None:
-        self.source, self.passes, self.epoch, self.start = source, passes, 0, 0
+    def __init__(self, source: Batches, passes: int, world: World) -> None:
+        self.source, self.passes, self.epoch, self.start, self.world = source, passes, 0, 0, world
 
     def __len__(self) -> int:
         return self.passes * len(self.source)
@@ -42,7 +43,7 @@ class _EpochBatches:
         whole, begun = divmod(start, len(self.source))
         for number in range(first + whole, first + self.passes):
             for rows in islice(self.source.batches(number), begun if number == first + whole else 0, None):
-                yield [(number, row) for row in rows]
+                yield [(number, row) for row in rows[self.world.share_of(len(rows))]]
 
 
 class ResumableLoader(DataLoader[Sample]):
@@ -53,10 +54,18 @@ class ResumableLoader(DataLoader[Sample]):
         source: The batches of a pass.
         workers: Loading processes.
         passes: How many of them are an epoch.
+        world: The processes that share each batch; its place is the same in all of them, and counts whole batches.
     """
 
-    def __init__(self, dataset: ImageRows | FeatureRows, source: Batches, workers: int, passes: int = 1) -> None:
-        self._position = _EpochBatches(source, passes)
+    def __init__(
+        self,
+        dataset: ImageRows | FeatureRows,
+        source: Batches,
+        workers: int,
+        passes: int = 1,
+        world: World = ALONE,
+    ) -> None:
+        self._position = _EpochBatches(source, passes, world)
         self._done = 0
         super().__init__(dataset, batch_sampler=self._position, **options_for(dataset, workers))
 
@@ -81,9 +90,13 @@ class ResumableLoader(DataLoader[Sample]):
         self._position.epoch, self._done = position["epoch"], position["batches_done"]
 
 
-def default_workers() -> int:
-    """One process fewer than the cores, at most 4: the network needs the rest."""
-    return max(0, min(4, (os.cpu_count() or 1) - 1))
+def default_workers(sharing: int = 1) -> int:
+    """One process fewer than the cores, at most 4: the network needs the rest.
+
+    Args:
+        sharing: How many processes on this machine train together and share its cores.
+    """
+    return max(0, min(4, (os.cpu_count() or 1) // sharing - 1))
 
 
 def workers_with_room(workers: int, batch_bytes: list[int]) -> int:

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lookalike.console import say
 from lookalike.data.manifest import Manifest, boxes_of
 from lookalike.data.protocol import Protocol
 from lookalike.errors import LookalikeError
 from lookalike.evaluation.checks import need_cameras
 from lookalike.evaluation.embed import embed_protocol
-from lookalike.evaluation.identify import Identification, Rules, identify
-from lookalike.evaluation.standard import StandardFigures, first_view, standard_figures
-from lookalike.evaluation.tracklets import pooled, pooling_of
+from lookalike.evaluation.identify import Identification, Rules
+from lookalike.evaluation.measure import measure_protocol
+from lookalike.evaluation.multi_query import multi_query
+from lookalike.evaluation.standard import StandardFigures
+from lookalike.evaluation.tracklets import pooling_of
 from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.files import as_json
 from lookalike.inference.bundle_config import OpenSet
@@ -243,38 +244,22 @@ def assess(
     protocol = manifest.protocol(split)
     if rules.camera_rule:
         need_cameras(manifest, protocol)
-    standard, figures = manifest.standard if split == "test" else None, None
-    pooling = pooling_of(protocol, rules.pool)  # what is wrong with tracklets is said before the work
-    queries, references, protocol = pooled(*embed_protocol(encoder, manifest, protocol), protocol, pooling)
-    if standard and standard.draws:
-        figures = standard_figures(manifest, rules, protocol=protocol, references=references)
-        protocol, queries, references = first_view(manifest, protocol, references, rules.pool)
-    identification = identify(queries, references, protocol, rules)
-    if standard and not standard.draws:
-        figures = standard_figures(
-            manifest,
-            rules,
-            result=identification.result,
-            protocol=protocol,
-            queries=queries,
-            references=references,
-        )
-    if standard and not figures:
-        say(
-            f"{manifest.root}: not as papers on {manifest.layout} measure it, as camera_rule, rerank or pool is another"
-        )
-    embedded = Embedded(queries, references)
+    protocol = multi_query(manifest, protocol, rules.pool)
+    pooling = pooling_of(protocol, rules.pool)  # what is wrong with tracklets, or times, is said before the work
+    if rules.time_rules:
+        (pooling.protocol if pooling else protocol).problem(rules.camera_rule, rules.time_rules)
+    made = measure_protocol(manifest, protocol, embed_protocol(encoder, manifest, protocol), rules, pooling)
     return Assessment(
         name,
-        identification,
+        made.identification,
         manifest,
-        protocol,
+        made.protocol,
         split,
         rules.camera_rule,
         about,
-        embedded,
+        Embedded(made.queries, made.references),
         open_set,
-        standard=figures,
+        standard=made.standard,
     )
 
 

@@ -20,6 +20,7 @@ from lookalike.metrics.metric_table import metric_table
 from lookalike.metrics.options import EvaluationOptions
 from lookalike.metrics.rerank_options import Rerank
 from lookalike.metrics.result import RetrievalResult
+from lookalike.metrics.sightings import NO_TIME_RULES, TimeRules
 from lookalike.pages import snippet
 
 _PAIRS = 400  # of cameras, in a table that a person may read
@@ -35,6 +36,7 @@ class Rules:
         rerank: See `evaluate`.
         device: See `evaluate`.
         pool: How images of a tracklet become one, see `tracklets.pooling_of`.
+        time_rules: Rules that ask when images were taken.
     """
 
     camera_rule: bool = True
@@ -42,6 +44,12 @@ class Rules:
     rerank: Rerank = "none"
     device: Device = "cpu"
     pool: Pool | None = None
+    time_rules: TimeRules = NO_TIME_RULES
+
+    @property
+    def over_all(self) -> "Rules":
+        """The same without a rule of cameras or times: over all references."""
+        return replace(self, camera_rule=False, time_rules=NO_TIME_RULES)
 
 
 @dataclass(frozen=True)
@@ -126,12 +134,16 @@ class Identification:
 
     @property
     def groups(self) -> dict[str, "Figures"]:
-        """Protocol -> figures by it: `cross_camera` and `all_references` where the camera rule made two of them."""
+        """Protocol -> figures by it: two where rules of cameras or times leave references out.
+
+        These are `cross_camera`, or `camera_and_time` where a rule asks for times, and `all_references`.
+        """
         if self.result is self.whole:
             return {"": Figures(self.result.protocol, self.result.metrics, self.result.intervals)}
-        across = Figures(self.result.protocol, self.result.metrics, self.result.intervals)
+        by_rules = Figures(self.result.protocol, self.result.metrics, self.result.intervals)
+        name = "camera_and_time" if self.result.conditions.by_time else "cross_camera"
         accuracies = (_accuracies(part) for part in (self.whole.metrics, self.whole.intervals))
-        return {"cross_camera": across, "all_references": Figures(self.whole.protocol, *accuracies)}
+        return {name: by_rules, "all_references": Figures(self.whole.protocol, *accuracies)}
 
     def named_by_protocol(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
         """The headline first, then every figure under the name of its protocol, and their intervals, for a record."""
@@ -171,8 +183,10 @@ class Identification:
             return f"{self.headline}\n{self.result}"
         lines = [line for line in str(self.whole).splitlines() if line.startswith("accuracy@")]
         accuracy = [line.replace("accuracy@", "accuracy_whole@") for line in lines]
-        across = "across cameras, references of the query's own label and camera left out:"
-        titles = [str(self.headline), across, str(self.result), "over all references, without the camera rule:"]
+        across, without = "across cameras, references of the query's own label and camera left out:", "the camera rule"
+        if (conditions := self.result.conditions).by_time:
+            across, without = f"by camera and time, {'; '.join(conditions.left_out)}:", "rules of cameras and times"
+        titles = [str(self.headline), across, str(self.result), f"over all references, without {without}:"]
         return "\n".join([*titles, *accuracy])
 
 
@@ -191,7 +205,7 @@ def evaluate_rows(
 ) -> RetrievalResult:
     """Evaluates embeddings of a protocol's queries [Q, D] and references [R, D]."""
     options = EvaluationOptions(similarity=rules.similarity, rerank=rules.rerank, device=rules.device)
-    result = evaluate_problem(queries, references, protocol.problem(rules.camera_rule), options)
+    result = evaluate_problem(queries, references, protocol.problem(rules.camera_rule, rules.time_rules), options)
     return replace(result, conditions=replace(result.conditions, source=protocol.source))
 
 
@@ -214,11 +228,9 @@ def identify(queries: np.ndarray, references: np.ndarray, protocol: Protocol, ru
             f"labels{hint}"
         )
     pairs = _camera_pairs(queries, references, protocol, rules)
-    if not rules.camera_rule or pairs is None:
+    if not (rules.camera_rule or rules.time_rules) or pairs is None:
         return Identification(result, result, pairs)
-    return Identification(
-        result, evaluate_rows(queries, references, protocol, replace(rules, camera_rule=False)), pairs
-    )
+    return Identification(result, evaluate_rows(queries, references, protocol, rules.over_all), pairs)
 
 
 def _camera_pairs(queries: np.ndarray, references: np.ndarray, protocol: Protocol, rules: Rules) -> pd.DataFrame | None:
@@ -230,7 +242,8 @@ def _camera_pairs(queries: np.ndarray, references: np.ndarray, protocol: Protoco
     if seen * seen_by > _PAIRS:
         return pd.DataFrame()
     names = _camera_names(protocol.queries), _camera_names(protocol.references)
-    return pairs_of_problem(queries, references, protocol.problem(camera_rule=True), names, rules.similarity)
+    away = replace(rules.time_rules, camera_rule_seconds=None)  # no pair of cameras is under the camera rule
+    return pairs_of_problem(queries, references, protocol.problem(True, away), names, rules.similarity)
 
 
 def _camera_names(part: pd.DataFrame) -> list[Any]:

@@ -13,6 +13,7 @@ from lookalike.data.layouts.layout import Standard
 from lookalike.data.manifest import Manifest
 from lookalike.data.protocol import Protocol
 from lookalike.evaluation.identify import Rules
+from lookalike.evaluation.multi_query import multi_query
 from lookalike.evaluation.tracklets import Pool, pooling_of
 from lookalike.metrics.evaluate import evaluate_problem
 from lookalike.metrics.graded import Sides, graded, means
@@ -82,7 +83,8 @@ def with_copies(manifest: Manifest, protocol: Protocol, pool: Pool | None) -> Pr
     """
     if not protocol.copies or protocol.copies_kept:
         return protocol
-    whole = replace(manifest, keep_copies=True).protocol(protocol.split)
+    kept = replace(manifest, keep_copies=True)
+    whole = multi_query(kept, kept.protocol(protocol.split), pool)
     pooling = pooling_of(whole, pool) if protocol.tracklets else None
     return pooling.protocol if pooling else whole
 

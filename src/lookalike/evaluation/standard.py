@@ -121,10 +121,13 @@ def standard_figures(
     standard = manifest.standard
     assert standard is not None
     by_tracklet = standard.tracklets and rules.pool not in (None, "mean")
-    if rules.rerank != "none" or (standard.camera_rule and not rules.camera_rule) or by_tracklet:
+    camera_rule = standard.camera_rule and not rules.camera_rule
+    if rules.rerank != "none" or camera_rule or by_tracklet or rules.time_rules:
         return None
     assert protocol is not None
     assert references is not None
+    if protocol.several:
+        standard = replace(standard, protocol=f"{protocol.tracklets}; {standard.protocol}")
     if result is not None:
         assert queries is not None
         made = paper_row(standard, manifest, rules, result, protocol, (queries, references))

@@ -16,6 +16,7 @@ import pandas as pd
 from lookalike.data.layouts.market import DISTRACTOR
 from lookalike.data.protocol import Protocol, Tracklets
 from lookalike.data.tables import ManifestError
+from lookalike.data.taken import FIRST, LAST, spans
 
 Pool = Literal["none", "mean", "max"]
 _SHOWN = 3  # tracklets in an error
@@ -64,11 +65,10 @@ def pooling_of(protocol: Protocol, pool: Pool | None = None) -> Pooling | None:
         )
     if not named or pool == "none":
         return None
-    asking, of_queries = _tracklets(protocol.queries, "query")
-    answering, of_references = _tracklets(protocol.references, "reference")
-    own = np.full(len(asking), -1, np.int64)
-    members = np.flatnonzero(protocol.own_row >= 0)
-    own[of_queries[members]] = of_references[protocol.own_row[members]]
+    queries, references = _with_moments(protocol.queries, protocol.references)
+    asking, of_queries = _tracklets(queries, "query")
+    answering, of_references = _tracklets(references, "reference")
+    own = _own_tracklets(protocol, of_queries, of_references, len(asking))
     lone = (answering["label"] == DISTRACTOR) & ~answering["ignore"]
     by_tracklet = replace(
         protocol,
@@ -77,7 +77,9 @@ def pooling_of(protocol: Protocol, pool: Pool | None = None) -> Pooling | None:
         own_row=own,
         distractors=int(lone.sum()) if protocol.distractors else 0,
         of_training=int((answering["split"] == "train").sum()) if protocol.of_training else 0,
-        tracklets=Tracklets("max" if pool == "max" else "mean", len(protocol.queries), len(protocol.references)),
+        tracklets=Tracklets(
+            "max" if pool == "max" else "mean", len(protocol.queries), len(protocol.references), protocol.several
+        ),
     )
     return Pooling(protocol, by_tracklet, of_queries, of_references)
 
@@ -108,6 +110,33 @@ def pooled(
     return *sides, pooling.protocol
 
 
+def _own_tracklets(protocol: Protocol, of_queries: np.ndarray, of_references: np.ndarray, count: int) -> np.ndarray:
+    """The reference tracklet that each query tracklet is, int64 [T], -1 where it is none of them.
+
+    That is the one with its own images; else the one with most copies of them. A single image that is copied elsewhere
+    says nothing of its tracklet.
+    """
+    own = np.full(count, -1, np.int64)
+    itself = protocol.references.index.get_indexer(protocol.queries.index)
+    for rows in (protocol.own_row, itself):  # the later one decides
+        members = np.flatnonzero(rows >= 0)
+        pairs = pd.DataFrame({"asking": of_queries[members], "own": of_references[rows[members]], "images": 1})
+        votes = pairs.groupby(["asking", "own"]).sum().reset_index()
+        most = votes.sort_values(["asking", "images", "own"], ascending=[True, False, True]).drop_duplicates("asking")
+        own[most["asking"].to_numpy(np.int64)] = most["own"].to_numpy(np.int64)
+    return own
+
+
+def _with_moments(queries: pd.DataFrame, references: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both with when each image was taken, for rules of times; as they are where that cannot be read."""
+    try:
+        sides = spans(queries, references)
+    except ManifestError:
+        return queries, references  # a rule that asks for times says so itself
+    (asked, _), (answered, _) = sides
+    return queries.assign(**{FIRST: asked}), references.assign(**{FIRST: answered})
+
+
 def _tracklets(rows: pd.DataFrame, side: str) -> tuple[pd.DataFrame, np.ndarray]:
     """The first row of every tracklet, with how many `images` it has, and the tracklet of every row, int64 [N].
 
@@ -133,6 +162,9 @@ def _tracklets(rows: pd.DataFrame, side: str) -> tuple[pd.DataFrame, np.ndarray]
     first = np.unique(places, return_index=True)[1]
     counting = np.bincount(places, weights=~rows["ignore"].to_numpy(bool))
     made = rows.iloc[first].assign(images=np.bincount(places), ignore=counting == 0)
+    if FIRST in rows:
+        moments = rows[FIRST].groupby(places)
+        made = made.assign(**{FIRST: moments.min().to_numpy(), LAST: moments.max().to_numpy()})
     return made, places.astype(np.int64)
 
 

@@ -18,7 +18,8 @@ from lookalike.inference.encoder import Encoder
 from lookalike.models.image_network import ImageNetwork
 from lookalike.models.torch_network import TorchNetwork
 from lookalike.recognition.graphs import is_graph, restore_graph
-from lookalike.recognition.restore import held_out_of, restore
+from lookalike.recognition.ours import held_out_of
+from lookalike.recognition.restore import restore
 from lookalike.settings.check import flat
 from lookalike.settings.data import HeldOut
 

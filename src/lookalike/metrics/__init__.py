@@ -6,6 +6,7 @@ In reading order:
     exact_grid        puts embeddings on a grid where inner products are exact: no rank depends on the order of a sum
     columns           one value per row as people have them, brought into one form
     inputs            what people give to an evaluation, checked and brought into one form
+    sightings         when and by which camera images were taken, and which references that leaves out
     problem           who asks, who answers, and which references count for each query
     evenly            rows spread evenly over many
     intervals         resampling of labels

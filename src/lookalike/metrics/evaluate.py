@@ -17,6 +17,7 @@ Letters in shapes: Q queries, R references, D embedding.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ from lookalike.metrics.ranks import Ranks
 from lookalike.metrics.rerank_options import Rerank
 from lookalike.metrics.reranked import rank_reranked
 from lookalike.metrics.result import Conditions, RetrievalResult
+from lookalike.metrics.sightings import TimeRules, Times
 
 
 def evaluate(
@@ -46,6 +48,10 @@ def evaluate(
     ignore: np.ndarray | None = None,
     exclude_self: bool | np.ndarray = False,
     camera_rule: bool = True,
+    query_times: Times | None = None,
+    reference_times: Times | None = None,
+    camera_rule_seconds: float | None = None,
+    elsewhere_seconds: float | None = None,
     ks: Sequence[int] = (1, 5, 10, 20),
     vote_ks: Sequence[int] = (1, 5, 10),
     ap: AveragePrecision = "rectangle",
@@ -68,6 +74,12 @@ def evaluate(
         ignore: bool [R], references left out of every ranking.
         exclude_self: True when queries are the references row by row; or int [Q], the own row of each query or -1.
         camera_rule: Whether the camera rule is on.
+        query_times: When each query was taken, for the next two: seconds of one clock, or datetimes; missing where
+            it is not known. Of what lasts a while, such as tracklets, a pair of arrays: when it begins, when it ends.
+        reference_times: The same of the references.
+        camera_rule_seconds: The camera rule leaves out only what was taken within so many seconds of the query.
+        elsewhere_seconds: References of any label are left out that another camera took within so many seconds of the
+            query: nobody is at two places at once. Cameras that see the same place must have one number.
         ks: Depths for cmc, precision and recall.
         vote_ks: Depths for accuracy.
         ap: How precision is averaged in `map`.
@@ -92,6 +104,9 @@ def evaluate(
         ignore=ignore,
         exclude_self=exclude_self,
         camera_rule=camera_rule,
+        query_times=query_times,
+        reference_times=reference_times,
+        time_rules=TimeRules(camera_rule_seconds, elsewhere_seconds),
         rows=(len(query), len(reference)),
     )
     return _measured(query, reference, problem, options)
@@ -142,6 +157,13 @@ def _measured(
         options.rerank_settings,
         bool((problem.own_row >= 0).any()),
     )
+    if problem.sightings is not None:
+        rules = problem.sightings.rules(conditions.camera_rule)
+        conditions = replace(
+            conditions,
+            camera_rule_seconds=rules.camera_rule_seconds,
+            elsewhere_seconds=rules.elsewhere_seconds,
+        )
     return RetrievalResult(metrics, intervals, counts, conditions, per_query, ranks.top_rows, ranks.top_similarity)
 
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from lookalike.metrics.columns import EvaluationError, column_of, marks_of
 from lookalike.metrics.inputs import camera_ids, label_ids, one_each, own_rows
+from lookalike.metrics.sightings import NO_TIME_RULES, Sightings, TimeRules, Times, sightings_of
 from lookalike.metrics.valid_references import left_out
 
 _ALL = slice(None)
+_PAIRS = 1 << 20  # looked at together
 _NEVER = np.zeros(1, bool)
 _TYPES = {"query_labels": "int64", "reference_labels": "int64", "ignore": "bool", "own_row": "int64"}
 _TYPES |= {"query_cameras": "int64", "reference_cameras": "int64"}
@@ -31,6 +33,7 @@ class Problem:
         own_row: int64 [Q], the reference row that is the query itself, or -1.
         query_cameras: int64 [Q], `NO_QUERY_CAMERA` where missing; None where no camera rule applies.
         reference_cameras: int64 [R], `NO_REFERENCE_CAMERA` where missing; None likewise.
+        sightings: Times and cameras, where a rule asks for times.
     """
 
     query_labels: np.ndarray
@@ -40,6 +43,7 @@ class Problem:
     own_row: np.ndarray
     query_cameras: np.ndarray | None = None
     reference_cameras: np.ndarray | None = None
+    sightings: Sightings | None = None
 
     def __post_init__(self) -> None:
         """Refuses arrays that do not belong together."""
@@ -71,6 +75,9 @@ class Problem:
         ignore: np.ndarray | None = None,
         exclude_self: bool | Sequence[int] | np.ndarray = False,
         camera_rule: bool = True,
+        query_times: Times | None = None,
+        reference_times: Times | None = None,
+        time_rules: TimeRules = NO_TIME_RULES,
         rows: tuple[int, int] | None = None,
     ) -> "Problem":
         """The problem of labels and cameras as people have them.
@@ -83,10 +90,13 @@ class Problem:
             ignore: bool [R], references that neither help nor hurt.
             exclude_self: True when queries are the references row by row; or int [Q], the own row of each query or -1.
             camera_rule: Whether references of the query's label and camera are left out.
+            query_times: When each query was taken, where a rule asks for it: see `evaluate`.
+            reference_times: The same of the references.
+            time_rules: Which rules ask for times.
             rows: Q and R of the embeddings, to be compared with the labels.
 
         Raises:
-            EvaluationError: Numbers differ, a label is missing, or a row is none.
+            EvaluationError: Numbers differ, a label is missing, a row is none, or a rule asks for what is not given.
         """
         if not isinstance(camera_rule, bool | np.bool_):
             raise EvaluationError(f"camera_rule: expected True or False, got {camera_rule!r}")
@@ -104,7 +114,9 @@ class Problem:
         cameras: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         if camera_rule and query_cameras is not None and reference_cameras is not None:
             cameras = camera_ids(query_cameras, reference_cameras)
-        return cls(ids[:queries], ids[queries:], names, marks, own_row, *cameras)
+        times, seen = (query_times, reference_times), (query_cameras, reference_cameras)
+        sightings = sightings_of(time_rules, times, seen, (queries, references), bool(camera_rule))
+        return cls(ids[:queries], ids[queries:], names, marks, own_row, *cameras, sightings)
 
     @classmethod
     def unlabelled(cls, ignore: np.ndarray, own_row: np.ndarray) -> "Problem":
@@ -144,6 +156,7 @@ class Problem:
             own_row=place[self.own_row[queries]],
             query_cameras=None if seen is None else seen[queries],
             reference_cameras=None if seen_by is None else seen_by[references],
+            sightings=self.sightings and self.sightings.part(queries, references),
         )
 
     def without_cameras(self) -> "Problem":
@@ -166,17 +179,21 @@ class Problem:
             bool [N] for one query, bool [B, N] for several.
         """
         rows = np.arange(len(self.reference_labels))[references] if isinstance(references, slice) else references
-        same_camera = _NEVER
+        same_camera = elsewhere = _NEVER
         if self.query_cameras is not None and self.reference_cameras is not None:
             same_camera = self.query_cameras[queries, None] == self.reference_cameras[references]
+        if self.sightings is not None:
+            same_camera = same_camera & self.sightings.within_camera_rule(queries, rows)
+            elsewhere = self.sightings.elsewhere_of(queries, rows)
         itself = self.own_row[queries, None] == rows
-        valid: np.ndarray = ~left_out(self.ignore[rows], itself, self.same_label(queries, references), same_camera)
+        same_label = self.same_label(queries, references)
+        valid: np.ndarray = ~left_out(self.ignore[rows], itself, same_label, same_camera, elsewhere)
         return valid
 
     def enrolled(self) -> np.ndarray:
-        """Whether another reference that counts has the query's label, bool [Q]; its camera does not matter here."""
+        """Whether another reference that counts has the query's label, bool [Q]; cameras and times do not matter."""
         never = np.zeros(len(self.ignore), bool)
-        counting = ~left_out(self.ignore, never, never, never)
+        counting = ~left_out(self.ignore, never, never, never, never)
         counts = np.bincount(self.reference_labels[counting], minlength=len(self.names))[self.query_labels]
         own = np.flatnonzero(self.own_row >= 0)
         rows = self.own_row[own]
@@ -184,14 +201,43 @@ class Problem:
         enrolled: np.ndarray = counts > 0
         return enrolled
 
+    def seen_elsewhere(self) -> np.ndarray:
+        """Whether another camera saw the query's own label at its time, bool [Q]; that rule is on.
+
+        Where it did, cameras see the same place, clocks differ, or a label is wrong.
+        """
+        assert self.sightings is not None
+        seen = np.zeros(len(self.query_labels), bool)
+        asking, answering = (np.argsort(side, kind="stable") for side in (self.query_labels, self.reference_labels))
+        sides = (self.query_labels[asking], self.reference_labels[answering])
+        each = np.arange(len(self.names) + 1)
+        starts, answers = (np.searchsorted(side, each) for side in sides)
+        for label in range(len(self.names)):
+            rows = answering[answers[label] : answers[label + 1]]
+            rows, mine = rows[~self.ignore[rows]], asking[starts[label] : starts[label + 1]]
+            step = max(1, _PAIRS // max(1, len(rows)))
+            for first in range(0, len(mine) if len(rows) else 0, step):
+                few = mine[first : first + step]
+                away = self.sightings.elsewhere_of(few, rows) & (self.own_row[few, None] != rows)
+                seen[few] = away.any(1)
+        return seen
+
     def counts(self) -> dict[str, int]:
-        """How many queries, queries_of_unknown_label, references, ignored ones and distractors there are."""
+        """How many queries, queries_of_unknown_label, references, ignored ones and distractors there are.
+
+        Where a rule asks for times, also how many queries are `queries_seen_elsewhere`, and `without_time`.
+        """
         asked = np.zeros(len(self.names), bool)
         asked[self.query_labels] = True
+        times = {}
+        if self.sightings is not None:
+            seen = int(self.seen_elsewhere().sum()) if self.sightings.elsewhere >= 0 else 0
+            times = {"queries_seen_elsewhere": seen, "without_time": self.sightings.without_time()}
         return {
             "queries": len(self.query_labels),
             "queries_of_unknown_label": int((~self.enrolled()).sum()),
             "references": int((~self.ignore).sum()),
             "ignored": int(self.ignore.sum()),
             "distractors": int((~asked[self.reference_labels] & ~self.ignore).sum()),
+            **times,
         }

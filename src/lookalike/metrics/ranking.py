@@ -22,7 +22,7 @@ from lookalike.errors import LookalikeError, install
 from lookalike.metrics.exact_grid import OnGrid, Similarity, lengths_of, on_grid, shown
 from lookalike.metrics.problem import Problem
 from lookalike.metrics.ranks import Ranks, empty_ranks, take_ranks
-from lookalike.metrics.valid_references import NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
+from lookalike.metrics.valid_references import ANY_TIME, NEVER, NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
 from lookalike.parallel import one_blas_thread
 
 if TYPE_CHECKING:
@@ -137,23 +137,37 @@ def _task(query: np.ndarray, reference: np.ndarray, problem: Problem, similarity
     # 1.01 for 1 / (1 - D u) up to D = 160,000.
     slack = 1.01 * (query.shape[1] + 4) * 2.0**-24
     vectors = Vectors(queries.values, references.values, references.offsets)
-    return _Task(queries, vectors, *_facts(problem), slack, similarity)
+    return _Task(queries, vectors, *facts_of(problem), slack, similarity)
 
 
-def _facts(problem: Problem) -> tuple["QueryFacts", "ReferenceFacts"]:
-    """What the compiled rule asks: references by label; where no camera counts, all are unknown."""
+def facts_of(problem: Problem, tile: int = _REFERENCES) -> tuple["QueryFacts", "ReferenceFacts"]:
+    """What the compiled rule asks: references by label; where no camera counts, all are unknown.
+
+    Args:
+        problem: Whose rules.
+        tile: How many references a tile has; within each they are put in the order of their times.
+    """
     from lookalike.metrics.kernels.valid import QueryFacts, ReferenceFacts
 
+    sightings, (queries, references) = problem.sightings, problem.rows
     seen, seen_by = problem.query_cameras, problem.reference_cameras
+    camera_rule, elsewhere, longest, by_time = ANY_TIME, NEVER, 0, np.zeros(0, np.int64)
+    spans = [np.zeros(count, np.int64) for count in (queries, queries, references, references)]
+    if sightings is not None:
+        camera_rule, elsewhere = NEVER if seen is None else sightings.camera_rule, sightings.elsewhere
+        seen, seen_by = sightings.query_cameras, sightings.reference_cameras
+        spans = [sightings.query_since, sightings.query_until, sightings.reference_since, sightings.reference_until]
+        longest = int((spans[3] - spans[2]).max(initial=0))
+    if elsewhere >= 0:
+        by_time = np.lexsort((spans[2], np.arange(references) // tile))
     if seen is None or seen_by is None:
-        queries, references = problem.rows
         seen, seen_by = np.full(queries, NO_QUERY_CAMERA), np.full(references, NO_REFERENCE_CAMERA)
     labels = problem.reference_labels
     starts = np.cumsum(np.bincount(labels + 1, minlength=len(problem.names) + 1))
     by_label = np.argsort(labels, kind="stable")
-    return QueryFacts(problem.query_labels, seen, problem.own_row), ReferenceFacts(
-        starts, by_label, seen_by, problem.ignore
-    )
+    asked = QueryFacts(problem.query_labels, seen, problem.own_row, *spans[:2])
+    facts = starts, by_label, seen_by, problem.ignore, spans[2], spans[3], by_time
+    return asked, ReferenceFacts(*facts, longest, camera_rule, elsewhere)
 
 
 def _rank_tile(task: _Task, first: int, buffer: np.ndarray, ks: np.ndarray, result: Ranks) -> None:

@@ -31,6 +31,8 @@ class Conditions:
         rerank_options: Every setting of the re-ranking.
         own_rows: Whether some query is itself among the references, where it is left out.
         source: Where queries and references came from, in words; empty where they are plain arrays.
+        camera_rule_seconds: Within how many seconds the camera rule holds; None at any time.
+        elsewhere_seconds: Within how many seconds what other cameras saw was left out; None where it was not.
     """
 
     camera_rule: bool
@@ -40,6 +42,8 @@ class Conditions:
     rerank_options: dict[str, float] = field(default_factory=dict)
     own_rows: bool = False
     source: str = ""
+    camera_rule_seconds: float | None = None
+    elsewhere_seconds: float | None = None
 
     def sentence(self, counts: dict[str, int]) -> str:
         """All of it, and the counts of a result, in one line."""
@@ -49,7 +53,7 @@ class Conditions:
             "wrong in accuracy, left out of the rest)",
             *([f"{unknown} of a label that no reference has"] if unknown else []),
             f"{counts['references']} references, {counts['ignored']} ignored, {counts['distractors']} distractors",
-            "same label and camera left out" if self.camera_rule else "no camera rule",
+            *self._places_and_times(counts),
             f"AP {self.ap}",
         ]
         if self.similarity != "cosine":
@@ -61,6 +65,30 @@ class Conditions:
             rules.append("a query never finds itself")
         return "; ".join([*([self.source] if self.source else []), *rules])
 
+    @property
+    def by_time(self) -> bool:
+        """Whether a rule asked for times."""
+        return self.camera_rule_seconds is not None or self.elsewhere_seconds is not None
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the rules of cameras and times left out, in words."""
+        within = "" if self.camera_rule_seconds is None else f" within {self.camera_rule_seconds:g} s"
+        away = self.elsewhere_seconds
+        return [
+            *([f"same label and camera{within} left out"] if self.camera_rule else []),
+            *([] if away is None else [f"other cameras within {away:g} s left out"]),
+        ]
+
+    def _places_and_times(self, counts: dict[str, int]) -> list[str]:
+        """The same, and where it may be wrong."""
+        rules = [*([] if self.camera_rule else ["no camera rule"]), *self.left_out]
+        if seen := counts.get("queries_seen_elsewhere"):
+            rules.append(f"of {seen} queries their own label was there, too: do cameras see the same place?")
+        if without := counts.get("without_time"):
+            rules.append(f"{without} queries and references without a time: no rule of times holds for them")
+        return rules
+
 
 @dataclass(frozen=True, eq=False)
 class RetrievalResult:
@@ -71,7 +99,8 @@ class RetrievalResult:
         intervals: Name -> (low, high), 95 % by bootstrap over labels; absent with fewer than two labels and for the
             metrics of the open set.
         counts: queries, queries_with_positive, queries_without_positive, queries_of_unknown_label, references,
-            ignored, distractors (references of labels that no query has).
+            ignored, distractors (references of labels that no query has); where a rule asks for times also
+            queries_seen_elsewhere (their own label by another camera at their time) and without_time.
         conditions: The rules.
         per_query: One row per query: label, predicted (label of the nearest), similarity of the nearest and of the
             nearest of another label, known (whether any reference has its label), positives, rank of the first and of

@@ -4,10 +4,12 @@ In reading order:
 
     networks                networks of re-identification that timm has not, with the names of their authors
     gem                     generalised mean pooling (Radenovic et al
+    settings_pickle         settings that were pickled as objects
     tensor_pickle           a pickle of torch read with stand-ins
     torch_storages          the numbers of the tensors in a torch file
     checkpoint_tensors      the tensors of a `.safetensors` or torch file, whoever wrote it
     checkpoint_file         a checkpoint of `lookalike train`, with its checksum
+    sampled_classes         class weights of very many labels, of which a step changes a sample
     losses                  the table of losses, over pytorch-metric-learning, with units in the names of their se
     hub                     whether timm's hub can be reached
     trunk                   a network run in two halves
@@ -18,7 +20,9 @@ In reading order:
     embedder                backbone -> pooling -> linear -> embedding, and which part of it is trained
     foreign_names           where the tensors of an embedder stand in the file of another project
     foreign                 checkpoints that another project wrote
-    foreign_pixels          how the project that wrote a checkpoint scales its images
+    world                   the processes that train together, and what they tell each other
+    gathered                what they have, joined into one batch
+    synced_norms            batch norms that take mean and variance over the batches of all processes
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
     torch_network           a network of torch, ready to embed
 """

@@ -22,7 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lookalike.errors import CheckpointError, one_line
+from lookalike.data.inert_pickle import INERT
+from lookalike.errors import CheckpointError, did_you_mean, one_line
 from lookalike.models.tensor_pickle import TensorDescription, Unpickled, unpickled
 from lookalike.models.torch_storages import ArchiveStorages, Storages, StoragesInOrder
 from lookalike.seals import BLANK, is_whole
@@ -114,10 +115,22 @@ def read_weights(file: Path, key: str | None = None) -> Weights:
             }
     tensors = {name: value.detach() for name, value in entries.items() if _is_plain(value)}
     if not tensors and key is not None:
-        raise TensorsError(f"{file}: ckpt_key={key}: no such weights in it: it has {', '.join([chosen, *others])}")
+        places = [chosen, *others]
+        near = did_you_mean(key, places)
+        raise TensorsError(f"{file}: ckpt_key={key}: no such weights in it: it has {', '.join(places)}{near}")
+    if not tensors and _is_object(content):
+        raise TensorsError(
+            f"{file}: expected a state dict, found a pickled object, such as a whole nn.Module, which is a program and "
+            "is never run here: where it was made, torch.save(model.state_dict(), 'weights.pth') writes its tensors"
+        )
     if not tensors:
         raise TensorsError(f"{file}: expected a state dict, found no named tensors in it: {_SAVE}")
     return Weights(tensors, chosen, others)
+
+
+def _is_object(content: object) -> bool:
+    """Whether an object stands where a network's tensors do."""
+    return content is INERT or (isinstance(content, dict) and any(content.get(name) is INERT for name in _NETWORK))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pytorch_metric_learning import losses, miners
 from torch import Tensor, nn
 
 from lookalike.errors import LookalikeError, did_you_mean
+from lookalike.models.sampled_classes import SampledClasses
 
 # float32 acos has an infinite slope at 1; this keeps the slope of the angle at or below 1 / sqrt(2e-7) = 2236.
 _COSINE_LIMIT = 1 - 1e-7
@@ -86,12 +87,22 @@ class MetricLoss(nn.Module):
         settings: All settings of that loss, no others.
         classes: Number of training labels.
         embedding_size: D.
+        sampled: How many labels a step compares (`sampled_classes`); None for all.
+        seed: What they are drawn from.
 
     Raises:
         LossError: Unknown name, missing or unknown setting, or fewer than two labels.
     """
 
-    def __init__(self, name: str, settings: dict[str, Any], classes: int, embedding_size: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        classes: int,
+        embedding_size: int,
+        sampled: int | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         if name not in _TABLE:
             raise LossError(f"loss.name={name}: expected one of {', '.join(_TABLE)}{did_you_mean(name, list(_TABLE))}")
@@ -106,21 +117,68 @@ class MetricLoss(nn.Module):
                 f"loss {name}: {classes} training label, expected at least two: there is nothing to tell apart"
             )
         self.unit = entry.unit
+        options = {theirs: settings[ours] for ours, theirs in entry.settings.items()}
         sizes = {"num_classes": classes, "embedding_size": embedding_size} if entry.classes else {}
-        self.loss = entry.build(**sizes, **{theirs: settings[ours] for ours, theirs in entry.settings.items()})
+        self.loss = entry.build(**sizes, **options)
+        self.sample: SampledClasses | None = None
+        if sampled is not None:
+            if not entry.classes:
+                raise LossError(f"loss {name}: it has no class weights to draw from: give loss.sample_classes=null")
+            weights = _rows_of(self.loss).data
+            per_label = len(weights) // classes
+            self.sample = SampledClasses(weights, per_label, min(sampled, classes), seed)
+            self.loss = entry.build(**{**sizes, "num_classes": min(sampled, classes)}, **options)
         self.miner = (
             entry.miner(**{theirs: settings[ours] for ours, theirs in entry.miner_settings}) if entry.miner else None
         )
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The scalar float32 loss of embeddings [B, D] of any length and label ids int64 [B]."""
+    def trained_whole(self) -> list[nn.Parameter]:
+        """The parameters that every step changes: not those that stand for a sample of the class weights."""
+        return [] if self.sample else list(self.parameters())
+
+    def step_of_sample(self, rate: float) -> None:
+        """Changes the class weights of the last sample by their gradient; nothing where all are trained whole.
+
+        Args:
+            rate: Learning rate.
+        """
+        if self.sample is None:
+            return
+        for weights in self.loss.parameters():
+            if weights.grad is not None:
+                self.sample.step(_as_rows(self.loss, weights.grad), rate)
+                weights.grad = None
+
+    def forward(self, embeddings: Tensor, labels: Tensor, step: int = 0) -> Tensor:
+        """The scalar loss of a batch, in float32; of float64 embeddings in float64.
+
+        Args:
+            embeddings: [B, D] of any length.
+            labels: Label ids, int64 [B].
+            step: Its number, which a sample of the class weights is drawn by.
+        """
+        if self.sample is not None:
+            rows, labels = self.sample.draw(labels, step)
+            with torch.no_grad():
+                _rows_of(self.loss).copy_(rows)
         with torch.autocast(embeddings.device.type, enabled=False):
             # SphereFace multiplies its logits by the embedding's length; on lengths that the network is free to grow or
             # shrink it collapsed in our trials, on unit length times `scale` it trains.
-            embeddings = nn.functional.normalize(embeddings.float(), dim=1) if self.unit else embeddings.float()
+            embeddings = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
+            embeddings = nn.functional.normalize(embeddings, dim=1) if self.unit else embeddings
             pairs = self.miner(embeddings, labels) if self.miner else None
             value: Tensor = self.loss(embeddings, labels, pairs)
         return value
+
+
+def _as_rows(loss: nn.Module, weights: Tensor) -> Tensor:
+    """Class weights [C * S, D], whichever way round a loss keeps them; the same memory."""
+    return weights if hasattr(loss, "proxies") else weights.t()
+
+
+def _rows_of(loss: nn.Module) -> Tensor:
+    (weights,) = loss.parameters()
+    return _as_rows(loss, weights)
 
 
 def loss_names() -> list[str]:

@@ -13,14 +13,21 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from lookalike.data.protocol import Protocol
-from lookalike.evaluation.identify import Identification, Rules, evaluate_rows, identify
-from lookalike.evaluation.tracklets import pooled, pooling_of
+from lookalike.errors import ModelError
+from lookalike.evaluation.identify import Identification, Rules, evaluate_rows
+from lookalike.evaluation.measure import measure_protocol
+from lookalike.evaluation.standard import StandardFigures
+from lookalike.evaluation.tracklets import pooling_of
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.embedder import Embedder
+from lookalike.models.gathered import joined
 from lookalike.models.losses import MetricLoss
+from lookalike.models.synced_norms import random_parts, sync_norms
+from lookalike.models.world import ALONE, World
 
 TrainPrecision = Literal["32-true", "bf16-mixed", "bf16-products"]
 MakeOptimizer = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
@@ -76,10 +83,32 @@ class MetricLearningModule(pl.LightningModule):
         self._precision, self._bf16_trunk, self._make_optimizer = precision, bf16_trunk, make_optimizer
         self._protocol, self._rules = protocol, rules
         self.identification: Identification | None = None
+        self.standard: StandardFigures | None = None
         self._embeddings: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._loss_sum, self._loss_count = 0.0, 0
         self._random_state: tuple[Tensor, list[Tensor]] | None = None
+        self._world, self._drawn_from = ALONE, 0
         self.history: list[dict[str, float]] = []
+
+    def share(self, world: World, seed: int) -> None:
+        """Trains together with other processes from now on, as one process with the whole batch would.
+
+        Args:
+            world: Which process this is.
+            seed: What the network draws (dropout), it draws from this number, the step and the rank.
+        """
+        self._world = world
+        if not world.alone:
+            sync_norms(self.embedder)
+            self._drawn_from = seed if random_parts(self.embedder) else -1
+
+    def on_fit_start(self) -> None:
+        """Refuses a trainer that has another number of processes than the module was told of."""
+        if self.trainer.world_size != self._world.size:
+            raise ModelError(
+                f"Trainer(devices=...) makes {self.trainer.world_size} processes, and the module and its data know of "
+                f"{self._world.size}: train on several devices with lookalike train trainer.devices=..."
+            )
 
     def on_train_start(self) -> None:
         """Takes up the random state of a resumed run, after everything that was set up drew from it."""
@@ -92,7 +121,14 @@ class MetricLearningModule(pl.LightningModule):
         """The loss of one batch of (uint8 [B, H, W, 3] or what the trunk made of it, int64 [B])."""
         images, labels = batch
         assert self.loss is not None, "MetricLearningModule(loss=...) is needed for training"
-        loss: Tensor = self.loss(self._embedding(images), labels)
+        if not self._world.alone and self._drawn_from >= 0:
+            torch.manual_seed(
+                int(np.random.SeedSequence([self._drawn_from, self.global_step, self._world.rank]).generate_state(1)[0])
+            )
+        embedding = self._embedding(images)
+        if not self._world.alone:
+            embedding, labels = joined(embedding), joined(labels)
+        loss: Tensor = self.loss(embedding, labels, self.global_step)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} in epoch {self.current_epoch + 1}")
         self._loss_sum += loss.item()
@@ -110,6 +146,15 @@ class MetricLearningModule(pl.LightningModule):
 
     def _embedding(self, images: Tensor) -> Tensor:
         return forward(self.embedder, self._precision, images, self._bf16_trunk)
+
+    def _of_all(self, parts: list[tuple[list[Tensor], list[Tensor]]]) -> tuple[list[Tensor], list[Tensor]]:
+        """The batches of references and queries of all processes, in the order of one."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        counts = (math.ceil(len(rows) / data.eval_batch) for rows in data.validation_rows)
+        references, queries = (
+            self._world.undealt(list(side), count) for side, count in zip(zip(*parts, strict=True), counts, strict=True)
+        )
+        return references, queries
 
     def validation_result(self) -> RetrievalResult:
         """How the queries found their label among the references in the epoch that was collected."""
@@ -130,20 +175,27 @@ class MetricLearningModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Identifies every query from all references; logs `test/accuracy` and all metrics by protocol.
 
-        Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything.
+        Names have `_at_` for `@`, which MLflow refuses; `identification` keeps everything, and `standard` what the
+        papers print that use the data set, galleries drawn where they draw them.
         """
         references, queries = (torch.cat(parts).numpy() for parts in self._embeddings)
-        by_image = self.trainer.datamodule.test_protocol  # type: ignore[attr-defined]
-        queries, references, protocol = pooled(queries, references, by_image, pooling_of(by_image, self._rules.pool))
-        self.identification = identify(queries, references, protocol, self._rules)
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        by_image, rules = data.test_protocol, self._rules
+        pooling = pooling_of(by_image, rules.pool)
+        made = measure_protocol(data.manifest, by_image, (queries, references), rules, pooling)
+        self.identification, self.standard = made.identification, made.standard
         self._embeddings = ([], [])
-        figures, _ = self.identification.named_by_protocol()
+        figures, _ = made.identification.named_by_protocol()
+        figures |= made.standard.named() if made.standard else {}
         metrics = {f"test/{name.replace('@', '_at_')}": value for name, value in figures.items()}
         self.log_dict(metrics, batch_size=1)
 
     def on_validation_epoch_end(self) -> None:
         """Adds a line to the history; the loss is the mean over the epoch's batches."""
-        metrics = self.validation_result().metrics
+        parts = self._world.collected(self._embeddings)
+        if parts and not self._world.alone:
+            self._embeddings = self._of_all(parts)
+        metrics = self._world.told(lambda: self.validation_result().metrics)
         line = {
             "epoch": float(self.current_epoch + 1),
             "train/loss": self._loss_sum / max(1, self._loss_count),
@@ -163,7 +215,7 @@ class MetricLearningModule(pl.LightningModule):
         groups: list[dict[str, Any]] = [
             *({"params": [p for p in part if p.requires_grad], "lr": settings[rate]} for part, rate in parts),
             {
-                "params": list(self.loss.parameters()) if self.loss else [],
+                "params": self.loss.trained_whole() if self.loss else [],
                 "lr": settings["loss_learning_rate"],
                 "weight_decay": 0.0,
             },
@@ -181,6 +233,19 @@ class MetricLearningModule(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """A step, and that of a sample of the class weights by the same schedule."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.loss is not None and self.loss.sample is not None:
+            group = optimizer.param_groups[0]
+            self.loss.step_of_sample(self._optimizer["loss_learning_rate"] * group["lr"] / group["initial_lr"])
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what a resumed run needs beyond Lightning's own state."""
         checkpoint["lookalike"] = {
@@ -190,12 +255,16 @@ class MetricLearningModule(pl.LightningModule):
             "random_state": torch.get_rng_state(),
             "cuda_random_state": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
         }
+        if self.loss is not None and self.loss.sample is not None:
+            checkpoint["lookalike"]["class_weights"] = self.loss.sample.optimiser_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it back."""
         state = checkpoint["lookalike"]
         self._loss_sum, self._loss_count, self.history = state["loss_sum"], state["loss_count"], state["history"]
         self._random_state = (state["random_state"], state["cuda_random_state"])
+        if self.loss is not None and self.loss.sample is not None:
+            self.loss.sample.load_optimiser_state(state["class_weights"])
 
 
 def forward(embedder: Embedder, precision: TrainPrecision, images: Tensor, bf16_trunk: bool) -> Tensor:

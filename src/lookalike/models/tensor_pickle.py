@@ -7,6 +7,7 @@ from typing import IO, Any, NamedTuple
 import torch
 
 from lookalike.data.inert_pickle import INERT, Machine, Name, ordered_dict, run
+from lookalike.models import settings_pickle
 
 _MAX_DIMENSIONS = 64  # of a tensor; torch's own limit
 _DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
@@ -49,7 +50,7 @@ class Unpickled(NamedTuple):
 
     Attributes:
         content: Plain values, dicts with the keys that are text or numbers, tuples, lists, descriptions of
-            tensors, and INERT.
+            tensors, INERT, and what stands for settings (`settings_pickle`).
         storages: Key -> every storage that is mentioned.
     """
 
@@ -123,13 +124,17 @@ class _TorchMachine(Machine):
     """
 
     def __init__(self, strict: bool) -> None:
-        super().__init__(strict, _BUILDERS, _CALLERS)
+        super().__init__(strict, _BUILDERS if strict else {**settings_pickle.BUILDERS, **_BUILDERS}, _CALLERS)
         self.storages: dict[str, StorageDescription] = {}
 
     def named(self, module: str, name: str) -> object:
         if module in ("torch", "torch.storage") and name in _STORAGES:
             return _STORAGES[name]
         return _DTYPES[name] if module == "torch" and name in _DTYPES else Name(module, name)
+
+    def built(self, value: object, state: object) -> object:
+        self.count(settings_pickle.fill(value, state))
+        return value
 
     def persistent(self, pid: object) -> object:
         if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], torch.dtype)):

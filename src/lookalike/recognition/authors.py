@@ -62,9 +62,10 @@ class Authors:
         kind: What the network is, in words.
         last_stride: Of a ResNet, as the project has it.
         takes: Settings of the model that it can be given: `last_stride` of a ResNet, `bn_neck` where both sides of its
-            batch norm are tested.
+            batch norm are tested, `pooling` of fast-reid's heads whose pooling has no tensor.
         settings: Name of a fact -> names of the project's settings that say otherwise.
         shown_by: What in the file tells the project.
+        has_common_names: Whether others give a network of their own the same names, and no saved setting tells it.
     """
 
     project: str
@@ -78,6 +79,22 @@ class Authors:
     takes: tuple[str, ...]
     settings: _Names
     shown_by: str
+    has_common_names: bool = False
+
+    def shapes_in(self, contents: Contents, names: list[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Name without the wrapper -> shape.
+
+        Args:
+            contents: Of the checkpoint.
+            names: In the file; None for those of the network.
+        """
+        inner = self.names if names is None else [name.removeprefix(self.wrapper) for name in names]
+        return {name: tuple(contents.tensors[f"{self.wrapper}{name}"].shape) for name in inner}
+
+
+def known_authors() -> list[str]:
+    """Names of the projects whose networks are known."""
+    return list(_LEFT_OUT)
 
 
 def size_of(contents: Contents, pixels: Mapping[str, Any]) -> tuple[int, int]:
@@ -138,7 +155,12 @@ def find_authors(contents: Contents, size: tuple[int, int] = (256, 128)) -> Auth
         used = {f"{wrapper}{name}" for name in names}
         behind = {name for name in shapes if re.fullmatch(_LEFT_OUT[project], name.removeprefix(wrapper))} - used
         stride, both = _last_stride(there.network), getattr(there.network, "taken", "") in ("before", "after")
-        takes = (*(("last_stride",) if stride is not None else ()), *(("bn_neck",) if both else ()))
+        pools = project == "fast-reid" and "heads.pool_layer.p" not in names
+        takes = tuple(
+            name
+            for name, taken in (("last_stride", stride is not None), ("bn_neck", both), ("pooling", pools))
+            if taken
+        )
         return Authors(
             project,
             there.convention,
@@ -151,6 +173,7 @@ def find_authors(contents: Contents, size: tuple[int, int] = (256, 128)) -> Auth
             takes,
             _SETTINGS.get(there.convention.project, _SETTINGS.get(project, _OF_BASELINES)),
             shown,
+            _has_common_names(contents, project, _kind(there.network)),
         )
     for start in _starts(list(shapes)):
         _refuse_size(contents, {name: shape for name, shape in shapes.items() if name.startswith(start)}, size)
@@ -171,6 +194,12 @@ def _shown(contents: Contents, project: str, names: list[str]) -> str:
         return "entries state_dict and rank1"
     own = any(re.match(r"fc\.0\.|conv2\.0\.|inception|feature\.0|classifier\.\d+\.|conv5\.", name) for name in names)
     return "its names of tensors" if own else ""
+
+
+def _has_common_names(contents: Contents, project: str, kind: str) -> bool:
+    """Whether a plain ResNet is under `base` with a batch norm `bottleneck`, and no setting of the project beside."""
+    plain = project == "reid-strong-baseline" and "ibn" not in kind and "squeeze" not in kind
+    return plain and contents.setting("model.last_stride", "test.neck_feat") is None
 
 
 def _kind(network: torch.nn.Module) -> str:

@@ -18,6 +18,7 @@ from lookalike.recognition.catalogue import (
     whole_sample,
 )
 from lookalike.recognition.facts import Source
+from lookalike.recognition.renaming.children import of_children
 from lookalike.recognition.renaming.renamed import Place, Renaming, Shape
 from lookalike.recognition.renaming.tables import RENAMINGS
 
@@ -113,18 +114,19 @@ def shown(shape: Shape) -> str:
     return " x ".join(map(str, shape)) or "one value"
 
 
-def find_backbones(shapes: Mapping[str, Shape]) -> tuple[list[Match], Near | None]:
+def find_backbones(shapes: Mapping[str, Shape], named: str = "") -> tuple[list[Match], Near | None]:
     """All networks that are wholly in a file, the largest first, one for each prefix; and what comes near.
 
     Args:
         shapes: Name in the file -> shape.
+        named: timm's name of the one that a person says is there: its parts may be numbered, and it alone may be near.
     """
     matches: dict[str, Match] = {}
     nearest: Near | None = None
-    for view, counts in _views(shapes):
+    for view, counts in _views(shapes, _own_renamings(named)):
         match = _largest(view, counts)
         if match is None:
-            for name, count in counts.most_common(1):
+            for name, count in [(named, counts[named])] if named in counts else counts.most_common(1):
                 share = count / whole_sample(name)
                 if nearest is None or share > nearest.share:
                     nearest = Near(name, view, share)
@@ -140,7 +142,15 @@ def _holds(match: Match, other: Match) -> bool:
     return len(match.places) > len(other.places) and other.used <= match.used
 
 
-def _views(shapes: Mapping[str, Shape]) -> Iterator[tuple[View, Counter[str]]]:
+def _own_renamings(named: str) -> tuple[Renaming, ...]:
+    """Of a network that a person names, whose parts may be numbered."""
+    if named not in architectures():
+        return ()
+    children = [name for name, _ in unfilled(named).named_children()]
+    return of_children(children, outline(named))
+
+
+def _views(shapes: Mapping[str, Shape], more: tuple[Renaming, ...]) -> Iterator[tuple[View, Counter[str]]]:
     """Every way to read the names that some architecture's sample answers to."""
     marks: dict[str, list[int]] = {}
     for name, shape in shapes.items():
@@ -157,7 +167,7 @@ def _views(shapes: Mapping[str, Shape]) -> Iterator[tuple[View, Counter[str]]]:
                 if name.startswith(prefix)
             }
             yield View(_PLAIN, prefix, places), counts
-    for renaming in RENAMINGS:
+    for renaming in (*RENAMINGS, *more):
         for prefix in dict.fromkeys(renaming.prefixes(shapes)):
             yield from _renamed(renaming, prefix, shapes)
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lookalike.models.checkpoint_tensors import opened, read_weights
-from lookalike.recognition.saved_settings import settings_beside, settings_in
+from lookalike.recognition.saved_settings import settings_beside, settings_in, unread_in
 
 # Numbers that a network makes for itself: they are the same in every checkpoint of an architecture, or nothing reads
 # them.
@@ -29,6 +29,7 @@ class Contents:
         keys: Names at the top of the file.
         saved: Settings in the file, by dotted name.
         beside: File beside it -> its settings.
+        unread: Entry of it, or file beside it, that should have settings -> why they cannot be read.
         callbacks: Names of what Lightning called while it trained.
     """
 
@@ -39,6 +40,7 @@ class Contents:
     keys: frozenset[str] = frozenset()
     saved: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
     callbacks: tuple[str, ...] = ()
 
     def setting(self, *names: str) -> tuple[Any, str] | None:
@@ -69,13 +71,16 @@ def read_contents(file: Path, key: str | None = None) -> Contents:
     with opened(file) as (content, storages):
         keys = frozenset(str(name) for name in content) if isinstance(content, dict) and storages is not None else []
         saved = settings_in(content) if storages is not None else {}
+        unread = unread_in(content) if storages is not None else {}
         called = content.get("callbacks") if isinstance(content, dict) else None
         callbacks = tuple(map(str, called)) if isinstance(called, dict) else ()
     tensors = {
         _WRAPPERS.sub("", name): tensor for name, tensor in weights.tensors.items() if not _passive(name, tensor)
     }
+    beside, unread_beside = settings_beside(file)
+    unread |= {f"{name} beside it": reason for name, reason in unread_beside.items()}
     return Contents(
-        file, tensors, weights.key, weights.others, frozenset(keys), saved, settings_beside(file), callbacks
+        *(file, tensors, weights.key, weights.others, frozenset(keys), saved, beside, unread, callbacks),
     )
 
 

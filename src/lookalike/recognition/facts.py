@@ -9,10 +9,10 @@ from typing import Any, Literal
 from lookalike.models.foreign_names import first_names
 
 Value = str | int | float | bool | list[float] | None
-Source = Literal["shapes", "saved settings", "convention", "given"]
+Source = Literal["shapes", "saved settings", "convention", "assumed", "given"]
 Kind = Literal["linear", "convolution", "batch norm", "relu", "leaky relu", "unit length", "projection"]
-Pooling = Literal["own", "avg", "max", "gem", "avg+max"]
-Flip = Literal["none", "sum", "mean", "unit sum"]
+Pooling = Literal["own", "avg", "max", "gem", "avg+max", "clipped avg"]
+Flip = Literal["none", "sum", "mean", "unit sum", "mean, normalised twice"]
 PIXEL_FACTS = (
     "height",
     "width",
@@ -31,6 +31,15 @@ FACTS = (  # in the order in which they are shown
     *("project", "weights", "architecture", "last_stride", "pooling", "gem_power", "neck", "taken"),
     *PIXEL_FACTS,
 )
+
+SETTINGS = {  # that say a fact
+    **{name: f"model.{name}" for name in ("last_stride", "pooling")},
+    **{
+        name: f"pixels.{name}"
+        for name in ("height", "width", "resize", "shorter_side", "border", "interpolation", "antialias")
+    },
+    **{"mean": "model.mean", "std": "model.std", "neck": "model.bn_neck"},
+}
 
 
 def printed(value: Value) -> str:
@@ -51,7 +60,7 @@ class Fact:
     Attributes:
         value: Plain.
         source: `shapes` (names and shapes of tensors), `saved settings` (in the file or beside it), `convention` (of
-            the project that wrote it), `given` (by a person).
+            the project that wrote it), `assumed` (nothing says it, and most do it so), `given` (by a person).
         evidence: The tensor, the setting, or the file of the project that says so.
     """
 
@@ -99,6 +108,9 @@ class Blueprint:
         wrapper: What stands in the file before the names of such a network.
         hints: Shapes of what comes behind the embedding, which tell such a network apart.
         tensors: Name in the backbone -> name in the file, or several that are joined along the first axis.
+        cuts: Name in the backbone -> axis, first and last (exclusive) of what is taken of its tensors in the file.
+        plus: Name in the backbone -> name in the file, axis, first and last of what is added to it.
+        tanh: Whether GELU is approximated by tanh, of networks of transformers that say so; else as timm has it.
         last_stride: Of the last stage; None as the architecture has it.
         pooling: `own` is what the architecture does by itself.
         gem_power: Of GeM.
@@ -124,6 +136,22 @@ class Blueprint:
     parts: int = 1
     library: str = "timm"
     norm_eps: float | None = None
+    cuts: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    plus: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    tanh: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What no file says and a person has to.
+
+    Attributes:
+        facts: Names of the facts that hang on it.
+        text: What was recognised, what is open, and the settings that answer it, in one line.
+    """
+
+    facts: tuple[str, ...]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -137,6 +165,7 @@ class Recognised:
         left_out: Names in the file of what comes behind the embedding: classifiers, weights of a loss.
         other_weights: Other sets of weights in the file (`ckpt_key`).
         remarks: What else a person should know.
+        questions: What a person has to answer before a network can be made.
     """
 
     file: str
@@ -145,12 +174,21 @@ class Recognised:
     left_out: list[str] = field(default_factory=list)
     other_weights: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
 
     @property
     def notes(self) -> list[str]:
-        """What a person is told besides the facts: other sets of weights, and the remarks."""
+        """What a person is told besides the facts: other sets of weights, what is assumed, and the remarks."""
         others = [f"other weights in the file: {first_names(self.other_weights)} (ckpt_key=...)"]
-        return [*(others if self.other_weights else []), *self.remarks]
+        assumed = [name for name in SETTINGS if name in self.facts and self.facts[name].source == "assumed"]
+        settings = ", ".join(SETTINGS[name] for name in assumed)
+        said = [f"assumed, as nothing says it: {', '.join(assumed)}: give {settings} if it was otherwise"]
+        return [*(others if self.other_weights else []), *(said if assumed else []), *self.remarks]
+
+    @property
+    def open_facts(self) -> set[str]:
+        """Names of the facts that hang on a question."""
+        return {name for question in self.questions for name in question.facts}
 
     def __str__(self) -> str:
         """One line: what the network is, and how images are read."""
@@ -167,5 +205,6 @@ class Recognised:
             "left_out": self.left_out,
             "other_weights": self.other_weights,
             "remarks": self.remarks,
+            "questions": [question.text for question in self.questions],
             "unexplained": [],
         }

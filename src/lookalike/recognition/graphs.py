@@ -18,6 +18,7 @@ from lookalike.inference.bundle import fingerprint_of
 from lookalike.inference.encoder import Encoder
 from lookalike.inference.openvino_network import OpenVinoNetwork, save_graph
 from lookalike.recognition.facts import Blueprint, Fact, Recognised, Value
+from lookalike.recognition.pixel_facts import pixels_of
 from lookalike.recognition.refusals import refuse_given
 from lookalike.settings.check import check
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
@@ -206,7 +207,5 @@ def restore_graph(
     said = check(CheckpointModel, dict(model)), check(CheckpointPixels, dict(pixels))
     graph = read_graph(file, key)
     recognised = graph_facts(file, graph, said[0].model_dump(), said[1].model_dump())
-    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
-    read_as = PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
-    encoder = graph_encoder(file, graph, recognised, read_as, folder)
+    encoder = graph_encoder(file, graph, recognised, pixels_of(recognised.facts), folder)
     return encoder, {f"model.{name}": recognised.facts[name].value for name in ("mean", "std")}

@@ -30,6 +30,10 @@ class Head:
         unexplained: Names that nothing is known of.
         problem: Why the layers make no network, empty where they do.
         doubtful: A linear layer that may be the head or a classifier, and its D.
+        projector: Whether that layer has the name of one that some projects drop when they test.
+        two_sides: A batch norm whose both sides are tested, by project; empty where there is none or one was said.
+        asked_out: Layers that are left out as a person says so.
+        settled: Where a saved setting stands that told the head from a classifier.
     """
 
     layers: list[Layer] = field(default_factory=list)
@@ -39,6 +43,10 @@ class Head:
     unexplained: list[str] = field(default_factory=list)
     problem: str = ""
     doubtful: tuple[str, int] | None = None
+    projector: bool = False
+    two_sides: str = ""
+    asked_out: list[str] = field(default_factory=list)
+    settled: str = ""
 
 
 def read_head(project: Project, contents: Contents, rest: list[str], wrapper: str, width: int) -> Head:
@@ -130,6 +138,19 @@ def sides(tensors: dict[str, Tensor], stem: str) -> tuple[int, int]:
         return width, width
     shape = tensors[f"{stem}.weight"].shape
     return int(shape[1]), int(shape[0])
+
+
+def linear_sides(tensors: dict[str, Tensor], head: Head) -> dict[str, tuple[int, int]]:
+    """Stem of each linear layer that is left out of a head -> how many values it gives and takes.
+
+    Args:
+        tensors: Of the file.
+        head: As it was read.
+    """
+    stems = dict.fromkeys(name.rpartition(".")[0] for name in (*head.left_out, *head.unexplained))
+    stems |= {head.doubtful[0]: None} if head.doubtful else {}
+    plain = [stem for stem in stems if kind_of(tensors, stem) in ("linear", "convolution")]
+    return {stem: (sides(tensors, stem)[1], sides(tensors, stem)[0]) for stem in plain}
 
 
 def naturally(text: str) -> list[tuple[int, str]]:

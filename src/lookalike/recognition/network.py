@@ -9,20 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lookalike.data.pixels import PixelSettings
 from lookalike.errors import ModelError
 from lookalike.models.backbone import Size, make_backbone, width_of
 from lookalike.models.gem import GeM
 from lookalike.models.image_network import ImageNetwork
 from lookalike.models.networks.assembled import assembled
 from lookalike.models.networks.inference_rules import InferenceRules, WithRules
+from lookalike.models.networks.pooling import POOLS
 from lookalike.recognition.facts import Blueprint, Fact, Layer, Recognised
 from lookalike.recognition.heads import PARTS
+from lookalike.recognition.pixel_facts import pixels_of
 from lookalike.recognition.positions import at_size
 from lookalike.recognition.room import need_room_in_the_file
 from lookalike.recognition.surgery import set_last_stride
 
 _FLOAT = 4  # bytes of a number in the network
+_OF_FAST_REID = {
+    **{"avg": "GlobalAvgPool", "max": "GlobalMaxPool", "gem": "GeneralizedMeanPooling"},
+    **{"avg+max": "AdaptiveAvgMaxPool", "clipped avg": "ClipGlobalAvgPool"},
+}
 
 
 class _Pool(nn.Module):
@@ -63,6 +68,8 @@ class _Assembly(nn.Module):
         super().__init__()
         self.backbone = make_backbone(blueprint.architecture, size)
         for part in self.backbone.modules():
+            if blueprint.tanh and isinstance(part, nn.GELU):
+                part.approximate = "tanh"
             if blueprint.norm_eps is not None and isinstance(part, nn.BatchNorm2d):
                 part.eps = blueprint.norm_eps
         self.own = blueprint.pooling == "own"
@@ -150,7 +157,8 @@ class RecognisedNetwork(ImageNetwork):
     ) -> None:
         super().__init__()
         self.image_size, self.bgr = size, bgr
-        self.network = WithRules(network, InferenceRules(flip=blueprint.flip, parts=blueprint.parts))
+        of_bytes = [tuple(255 * part for part in value) for value in (mean, std)]
+        self.network = WithRules(network, InferenceRules(blueprint.flip, (1.0,), blueprint.parts, *of_bytes))
         self._size = int(network.embedding_size)
         for name, value in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32).view(1, 3, 1, 1) * 255)
@@ -165,6 +173,25 @@ class RecognisedNetwork(ImageNetwork):
         pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype)
         embedding: Tensor = self.network(((pixels.flip(1) if self.bgr else pixels) - self.mean) / self.std)
         return embedding
+
+
+def need_sound(recognised: Recognised, tensors: dict[str, Tensor]) -> None:
+    """Refuses what `network_of` refuses and names and shapes do not show.
+
+    Args:
+        recognised: What the file holds.
+        tensors: Its tensors.
+
+    Raises:
+        ModelError: Its weights are not finite, or it cannot pool as a person says.
+    """
+    facts, blueprint = recognised.facts, recognised.blueprint
+    _need_finite(_values(blueprint, tensors), recognised.file)
+    pooling = facts.get("pooling")
+    if pooling is not None and pooling.source == "given" and blueprint.pooling != "own":
+        pixels = pixels_of(facts)
+        size = (pixels.height, pixels.width)
+        _Assembly(blueprint, size)  # it needs maps to pool
 
 
 def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> RecognisedNetwork:
@@ -183,7 +210,7 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
     need_room_in_the_file(Path(recognised.file), needed, "its names and shapes are those of a network")
     values = _values(blueprint, tensors)
     _need_finite(values, recognised.file)
-    pixels = pixels_of(recognised)
+    pixels = pixels_of(facts)
     size = (pixels.height, pixels.width)
     network = _authors(blueprint, values, size) if blueprint.authors else _Assembly(blueprint, size)
     if blueprint.last_stride is not None:
@@ -193,16 +220,6 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
     return RecognisedNetwork(network, blueprint, mean, std, size, facts["channels"].value == "BGR").eval()
 
 
-def pixels_of(recognised: Recognised) -> PixelSettings:
-    """How its images are read.
-
-    Args:
-        recognised: What the file holds.
-    """
-    names = ("height", "width", "resize", "interpolation", "antialias", "shorter_side", "border")
-    return PixelSettings.of({name: recognised.facts[name].value for name in names if name in recognised.facts})
-
-
 def _authors(blueprint: Blueprint, values: dict[str, Tensor], size: Size) -> nn.Module:
     shapes = {name: tuple(value.shape) for name, value in values.items()}
     made = assembled({**shapes, **blueprint.hints}, size)
@@ -210,6 +227,8 @@ def _authors(blueprint: Blueprint, values: dict[str, Tensor], size: Size) -> nn.
     network: Any = made.network
     if blueprint.taken and hasattr(network, "taken"):
         network.taken = blueprint.taken
+    if blueprint.pooling != "own" and "heads.pool_layer.p" not in values:
+        network.heads.pool_layer = POOLS[_OF_FAST_REID[blueprint.pooling]]()
     return made.network
 
 
@@ -240,6 +259,10 @@ def _values(blueprint: Blueprint, tensors: dict[str, Tensor]) -> dict[str, Tenso
         f"{before}{name}": torch.cat([tensors[part] for part in parts]) if len(parts) > 1 else tensors[parts[0]]
         for name, parts in blueprint.tensors.items()
     }
+    for name, (axis, first, last) in blueprint.cuts.items():
+        values[f"{before}{name}"] = values[f"{before}{name}"].narrow(axis, first, last - first)
+    for name, (other, axis, first, last) in blueprint.plus.items():
+        values[f"{before}{name}"] = values[f"{before}{name}"] + tensors[other].narrow(axis, first, last - first)
     for number, layer in enumerate(blueprint.layers):
         if layer.kind == "projection":  # [W, D], as CLIP has it
             values[f"layers.{number}.weight"] = tensors[layer.stem].T

@@ -37,7 +37,8 @@ def at_size(name: str, value: Tensor, here: Tensor, blueprint: Blueprint) -> Ten
     tokens, old, new = grid
     if blueprint.library == "transformers":
         places = value[:, tokens:].reshape(1, old, old, -1).permute(0, 3, 1, 2)
-        places = torch.nn.functional.interpolate(places, new, mode="bicubic", align_corners=False)
+        smooth = "reg_token" in blueprint.tensors  # as Dinov2WithRegistersEmbeddings has it, and no other
+        places = torch.nn.functional.interpolate(places, new, mode="bicubic", align_corners=False, antialias=smooth)
         return torch.cat([value[:, :tokens], places.flatten(2).transpose(1, 2)], 1)
     resampled: Tensor = resample_abs_pos_embed(value, list(new), (old, old), tokens)
     return resampled

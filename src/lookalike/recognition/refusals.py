@@ -10,10 +10,13 @@ from lookalike.errors import ModelError
 from lookalike.models.backbone import need_known
 from lookalike.models.foreign_names import first_names
 from lookalike.recognition.backbones import Match, Near, shown
-from lookalike.recognition.catalogue import outline, unfilled
+from lookalike.recognition.catalogue import outline
 from lookalike.recognition.contents import Contents
-from lookalike.recognition.facts import Fact, printed
-from lookalike.recognition.heads import Head
+from lookalike.recognition.facts import Question, printed
+from lookalike.recognition.heads import Head, linear_sides
+from lookalike.recognition.projects.clip import quick_gelu
+from lookalike.recognition.questions import ask_architecture
+from lookalike.recognition.saved_names import saved_architectures
 
 _RARE = re.compile(r"blur|aa\d|aa_|pruned|^flexivit")  # forms that hardly anybody trains, beside one that many do
 _LORA = re.compile(r"(^|\.)lora_(A|B|down|up|embedding)")
@@ -44,12 +47,13 @@ def refuse_foreign_tensors(contents: Contents) -> None:
         )
 
 
-def refuse_unknown(contents: Contents, near: Near | None) -> NoReturn:
+def refuse_unknown(contents: Contents, near: Near | None, backbone: str | None = None) -> NoReturn:
     """Says that no known network is wholly there, and which comes nearest.
 
     Args:
         contents: Of the checkpoint.
         near: The nearest.
+        backbone: That a person named.
 
     Raises:
         ModelError: Always.
@@ -61,56 +65,22 @@ def refuse_unknown(contents: Contents, near: Near | None) -> NoReturn:
     if near is not None:
         differences = "; ".join(near.differences())
         text += f"; nearest is {near.architecture} ({near.share:.0%} of a sample of its tensors): {differences}"
+    if backbone is not None:
+        need_known(backbone)
+        raise ModelError(f"{text}: give a file that has them, or eval's allow_partial=true to load what fits")
     raise ModelError(f"{text}: give model.backbone=<timm's name> if you know it, or another file")
 
 
-def refuse_several(contents: Contents, matches: list[Match]) -> NoReturn:
-    """Asks which of several networks is meant.
-
-    Args:
-        contents: Of the checkpoint.
-        matches: Those that are wholly there.
-
-    Raises:
-        ModelError: Always.
-    """
-    listed = [f"{match.architecture} under {match.view.prefix[:-1] or 'no prefix'}" for match in matches]
-    keys = [match.view.prefix[:-1] for match in matches if match.view.prefix]
-    raise ModelError(
-        f"{contents.file}: several networks in it: {', '.join(listed[:6])}: say which embeds: "
-        f"{' or '.join(f'ckpt_key={key}' for key in keys[:6])}"
-    )
-
-
-def refuse_student(contents: Contents, places: list[str]) -> None:
-    """Asks which of a student and its teacher embeds: projects differ.
-
-    Args:
-        contents: Of the checkpoint.
-        places: Of sets of weights beside it.
-
-    Raises:
-        ModelError: There is a teacher.
-    """
-    if teacher := next((place for place in places if place.rpartition(".")[2] == "teacher"), ""):
-        student = contents.key or teacher.removesuffix("teacher") + "student"
-        raise ModelError(
-            f"{contents.file}: a student and a teacher in it, and projects differ in which of them embeds: give "
-            f"ckpt_key={student} or ckpt_key={teacher}"
-        )
-
-
-def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: tuple[Any, str] | None) -> Match:
-    """The match, under the name that was given or saved; asks where the tensors fit networks that compute otherwise.
+def settled(contents: Contents, match: Match, backbone: str | None) -> tuple[Match, Question | None]:
+    """The match, under the name that was given or saved; a question where it may be networks that compute otherwise.
 
     Args:
         contents: Of the checkpoint.
         match: The network.
         backbone: Given name, None where none was.
-        saved: Name in the settings of the project, and where it stands.
 
     Raises:
-        ModelError: The given one does not fit, or several fit.
+        ModelError: The given one does not fit.
     """
     fitting = [match.architecture, *match.same, *match.others]
     if backbone is not None:
@@ -120,28 +90,24 @@ def refuse_ties(contents: Contents, match: Match, backbone: str | None, saved: t
                 f"{contents.file}: model.backbone={backbone}: its tensors are not those in the file, which are those "
                 f"of {match.architecture}: leave it out, or give model.backbone={match.architecture}"
             )
-        return replace(match, architecture=backbone, others=[], same=[], source="given", evidence="; model.backbone")
-    if saved and str(saved[0]).partition(".")[0] in fitting:
-        name = str(saved[0]).partition(".")[0]
-        return replace(match, architecture=name, others=[], source="saved settings", evidence=f"; {saved[1]}")
-    if act := contents.setting("hidden_act", "vision_config.hidden_act"):  # which CLIP's towers have two of
-        quick = "quick" in str(act[0])
+        evidence = "; model.backbone"
+        return replace(match, architecture=backbone, others=[], same=[], source="given", evidence=evidence), None
+    for name, where in saved_architectures(contents):
+        if name.partition(".")[0] in fitting:
+            return replace(match, architecture=name, others=[], source="saved settings", evidence=f"; {where}"), None
+    if any("quickgelu" in name for name in fitting) and (activation := quick_gelu(contents)):
+        quick, where = activation
         alike = [name for name in fitting if ("quickgelu" in name) == quick]
-        if any("quickgelu" in name for name in fitting) and alike:
-            return replace(match, architecture=alike[0], others=[], source="saved settings", evidence=f"; {act[1]}")
+        if alike:
+            evidence = f"; {where}"
+            return replace(match, architecture=alike[0], others=[], source="saved settings", evidence=evidence), None
     common = [name for name in fitting if not _RARE.search(name)] or fitting
     if match.architecture not in common:
         match = replace(match, architecture=common[0])
     different = [name for name in common if name in match.others and name != match.architecture]
     if different and match.view.library == "torchvision":  # which pads as the networks of PyTorch do
         different = [name for name in different if not name.startswith("tf_")]
-    if different:
-        choices = " or ".join(f"model.backbone={name}" for name in [match.architecture, *different])
-        raise ModelError(
-            f"{contents.file}: {' and '.join([match.architecture, *different])} have the same tensors and compute "
-            f"different things, and the file does not say which it is: give {choices}"
-        )
-    return match
+    return match, ask_architecture([match.architecture, *different]) if different else None
 
 
 def refuse_other_sizes(contents: Contents, match: Match) -> None:
@@ -219,50 +185,37 @@ def refuse_stride(contents: Contents, match: Match) -> NoReturn:
     )
 
 
-def refuse_scales(contents: Contents, match: Match, mean: Fact) -> None:
-    """Asks for mean and std where several names of timm for the network have different ones, and nothing says which.
-
-    Args:
-        contents: Of the checkpoint.
-        match: The network.
-        mean: What was taken.
-
-    Raises:
-        ModelError: They differ.
-    """
-    if match.source != "shapes" or mean.source != "convention" or not mean.evidence.startswith("timm's"):
-        return
-    configs = {name: vars(unfilled(name))["pretrained_cfg"] for name in [match.architecture, *match.same]}
-    kinds: dict[tuple[float, ...], str] = {}
-    for name, config in configs.items():
-        kinds.setdefault((*config["mean"], *config["std"]), name)
-    if len(kinds) > 1:
-        choices = [
-            f"model.mean=[{','.join(map(str, key[:3]))}] model.std=[{','.join(map(str, key[3:]))}] as {name} has"
-            for key, name in kinds.items()
-        ]
-        raise ModelError(
-            f"{contents.file}: recognised {match.architecture}, but the file does not say how its pixels were scaled: "
-            f"give {', or '.join(choices)}"
-        )
-
-
-def refuse_two_sizes(contents: Contents, network: str, height: Fact) -> None:
-    """Asks for the size of fast-reid's networks with GeM, where nothing says it.
+def refuse_unfitting(contents: Contents, network: str, head: Head, given: Mapping[str, Any]) -> None:
+    """Refuses what a person says of the head of a network of timm, and what the file has not.
 
     Args:
         contents: Of the checkpoint.
         network: What was recognised.
-        height: Of the images.
+        head: As it was read.
+        given: Settings of the model.
 
     Raises:
-        ModelError: It is neither given nor saved.
+        ModelError: No layer gives so many values, there is no batch norm, or the file pools otherwise.
     """
-    if height.source == "convention":
+    start = f"{contents.file}: recognised {network}"
+    size, kinds = given.get("embedding_size", "auto"), [layer.kind for layer in head.layers]
+    linear = [layer.width for layer in head.layers if layer.kind in ("linear", "convolution", "projection")]
+    if isinstance(size, int) and size not in linear:
+        there = sorted({rows for rows, _ in linear_sides(contents.tensors, head).values()} | set(linear))
+        shown = f"has linear layers of {', '.join(map(str, there))}" if there else "has no linear layer"
         raise ModelError(
-            f"{contents.file}: recognised {network} with GeM, which AGW's configurations have for 256 x 128 pixels and "
-            "SBS's for 384 x 128, with the same tensors: give pixels.height=256 pixels.width=128, or pixels.height=384 "
-            "pixels.width=128, or put its config.yaml beside the file"
+            f"{start}: model.embedding_size={size}: what is behind it {shown}: give one of these, or "
+            "model.embedding_size=null for the backbone's own features"
+            if there
+            else f"{start}: model.embedding_size={size}: nothing is behind it: give model.embedding_size=null for the "
+            "backbone's own features"
+        )
+    if given.get("bn_neck") and kinds[-1:] != ["batch norm"]:
+        raise ModelError(f"{start}: model.bn_neck=true: no batch norm is behind its head: give model.bn_neck=false")
+    pooling = given.get("pooling")
+    if head.power and pooling not in (None, "gem"):
+        raise ModelError(
+            f"{start}: model.pooling={pooling}: the file pools with GeM, whose power is {head.power}: leave it out"
         )
 
 
@@ -280,13 +233,6 @@ def refuse_unexplained(contents: Contents, network: str, unexplained: list[str],
     """
     if head is not None and head.problem:
         raise ModelError(f"{contents.file}: recognised {network}, but not what stands behind it: {head.problem}")
-    stem, size = head.doubtful if head is not None and head.doubtful is not None else ("", 0)
-    if head is not None and stem and all(name.startswith(f"{stem}.") for name in unexplained):
-        raise ModelError(
-            f"{contents.file}: recognised {network}; {stem} ({size} x {head.width}) may be its head or a classifier, "
-            f"and the file does not say which: give model.embedding_size={size} if what it gives is the embedding, or "
-            "model.embedding_size=null for what stands before it"
-        )
     if unexplained:
         raise ModelError(
             f"{contents.file}: recognised {network}, but not {len(unexplained)} other tensors: "

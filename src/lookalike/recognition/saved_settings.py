@@ -10,13 +10,15 @@ from typing import Any
 
 import yaml
 
+from lookalike.data.inert_pickle import INERT
 from lookalike.data.plain_yaml import read_plain_yaml
 from lookalike.errors import one_line
+from lookalike.models.settings_pickle import plain
 
 _IN_FILE = ("hyper_parameters", "hparams", "cfg", "config", "opts", "opt", "args", "settings", "params", "model_args")
-_BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, Hugging Face, Hydra
+_BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, OpenCLIP, transformers, Hydra
     *("config.yaml", "config.yml", "opts.yaml", "hparams.yaml", "args.yaml", "config.json"),
-    *("preprocessor_config.json", ".hydra/config.yaml"),
+    *("open_clip_config.json", "preprocessor_config.json", ".hydra/config.yaml"),
 )
 _DEEPEST, _MOST, _LARGEST, _LONGEST = 8, 2000, 1 << 20, 200
 
@@ -30,7 +32,8 @@ def settings_in(content: object) -> dict[str, Any]:
     saved: dict[str, Any] = {}
     if not isinstance(content, dict):
         return saved
-    for key, value in content.items():
+    for key, boxed in content.items():
+        value = plain(boxed)
         if key in _IN_FILE and isinstance(value, dict):
             saved |= dict(_flat(value))
         elif isinstance(key, str) and _is_plain(value):
@@ -38,25 +41,39 @@ def settings_in(content: object) -> dict[str, Any]:
     return saved
 
 
-def settings_beside(file: Path) -> dict[str, dict[str, Any]]:
-    """File beside a checkpoint -> what it says; what cannot be read is no such file.
+def unread_in(content: object) -> dict[str, str]:
+    """Name in a checkpoint that should have settings -> why they cannot be read: it is an object of an unknown class.
+
+    Args:
+        content: As `checkpoint_tensors.opened` gives it.
+    """
+    entries = content if isinstance(content, dict) else {}
+    return {key: "an object of an unknown class" for key in _IN_FILE if entries.get(key) is INERT}
+
+
+def settings_beside(file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """File beside a checkpoint -> what it says; and those that cannot be read -> why.
 
     Args:
         file: The checkpoint.
     """
     beside: dict[str, dict[str, Any]] = {}
+    unread: dict[str, str] = {}
     for name in _BESIDE:
         place = file.parent / name
         try:
-            if not place.is_file() or place.stat().st_size > _LARGEST:
+            if not place.is_file():
                 continue
+            if place.stat().st_size > _LARGEST:
+                raise ValueError(f"more than {_LARGEST} bytes")
             text = place.read_text(encoding="utf-8")
             content = json.loads(text) if name.endswith(".json") else read_plain_yaml(text, any_tag=True)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
-            continue
-        if isinstance(content, dict):
+            if not isinstance(content, dict):
+                raise ValueError("no names of settings")
             beside[name] = dict(_flat(content))
-    return beside
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            unread[name] = one_line(str(error).strip() or type(error).__name__, _LONGEST)
+    return beside, unread
 
 
 def _flat(
@@ -67,8 +84,8 @@ def _flat(
     if depth > _DEEPEST or id(values) in seen:
         return
     seen.add(id(values))
-    for key, value in list(values.items())[:_MOST]:
-        name = f"{prefix}{one_line(key, _LONGEST).lower()}"
+    for key, boxed in list(values.items())[:_MOST]:
+        value, name = plain(boxed), f"{prefix}{one_line(key, _LONGEST).lower()}"
         if isinstance(value, dict):
             yield from _flat(value, f"{name}.", depth + 1, seen)
         elif _is_plain(value):

@@ -1,8 +1,10 @@
 """What stands behind a backbone where the project is not known: only what names and shapes leave no doubt of.
 
 A linear layer may be the head (its output is the embedding) or a classifier (its output are classes). It is the head
-where it is named so, where something else acts on what it gives, or where a person says so; it is a classifier where it
-is named so, where a loss acts on what stands before it, or where it has ImageNet's classes. Else it is asked for.
+where it is named so, where something else acts on what it gives, or where a person or a saved setting says so; it is a
+classifier where it is named so, where a loss acts on what stands before it, where a saved setting says so, or where it
+has ImageNet's classes. Else it is asked for, and so are a projector, which some projects drop when they test, and the
+side of a batch norm that stands alone behind the pooling.
 
 A loss has a matrix of classes x width, either side first: the side that is some layer's width is that which it takes.
 
@@ -17,11 +19,13 @@ from lookalike.models.foreign_names import IMAGENET_CLASSES, of_a_loss
 from lookalike.recognition.contents import Contents
 from lookalike.recognition.facts import Layer
 from lookalike.recognition.heads import Head, gem_power, kind_of, sides
+from lookalike.recognition.saved_names import saved_classes, saved_size
 
 _HEADS = re.compile(
-    r"(^|\.)(embedd(ing|er)(s|_layer|_head)?|embed|fc_embedding|visual_projection|bottleneck|reduction|proj(ection|ector)?(_head)?|"
+    r"(^|\.)(embedd(ing|er)(s|_layer|_head)?|embed|fc_embedding|visual_projection|bottleneck|reduction|"
     r"add_block|emb|feat)\d?(\.\d+)?$"
 )
+_PROJECTORS = re.compile(r"(^|\.)proj(ection|ector)?(_head)?\d?(\.\d+)?$")
 _NECKS = re.compile(r"(^|\.)(neck|bnneck|bn_neck|bottleneck|bottleneck_bn|feat_bn|bn_embedding|bn|feat\.bn)(\.\d+)?$")
 
 
@@ -44,15 +48,34 @@ def read_unknown_head(
     _add_projection(head, tensors, others, size)
     acted_on = [tuple(tensors[name].shape) for name in head.left_out if tensors[name].ndim == 2]
     waiting = list(dict.fromkeys(name.rpartition(".")[0] for name in others))  # in the file's order
-    sorter = _Sorter(head, tensors, size, neck, acted_on)
+    sorter = _Sorter(head, contents, size, neck, acted_on)
     while stem := next((stem for stem in waiting if sorter.enters(stem)), None):
         waiting.remove(stem)
         sorter.take(stem, waiting)
     for stem in waiting:
+        if size is None and kind_of(tensors, stem) in ("linear", "batch norm"):  # behind what is asked for
+            head.left_out += sorter.names(stem)
+            head.asked_out.append(stem)
+            continue
         is_classes = kind_of(tensors, stem) == "linear" and _is_classes(stem, sides(tensors, stem)[1])
         (head.left_out if is_classes else head.unexplained).extend(sorter.names(stem))
+    if head.doubtful and head.unexplained:
+        head.unexplained = [*sorter.names(head.doubtful[0]), *head.unexplained]
+        head.doubtful = None
+    _settle_neck(head, sorter, neck)
     _need_plain(head)
     return head
+
+
+def _settle_neck(head: Head, sorter: "_Sorter", neck: bool | None) -> None:
+    """Leaves out a last batch norm where a person says so; notes one whose both sides are tested."""
+    if not head.layers or head.layers[-1].kind != "batch norm":
+        return
+    if neck is False:
+        head.asked_out.append(head.layers.pop().stem)
+        head.left_out += sorter.names(head.asked_out[-1])
+    elif neck is None and len(head.layers) == 1:
+        head.two_sides = head.layers[0].stem
 
 
 def _add_projection(head: Head, tensors: dict[str, Tensor], others: list[str], size: int | str | None) -> None:
@@ -70,12 +93,16 @@ class _Sorter:
     def __init__(
         self,
         head: Head,
-        tensors: dict[str, Tensor],
+        contents: Contents,
         size: int | str | None,
         neck: bool | None,
         acted_on: list[tuple[int, ...]],
     ) -> None:
-        self.head, self.tensors, self.size, self.neck, self.acted_on = head, tensors, size, neck, acted_on
+        self.head, self.tensors, self.size, self.neck, self.acted_on = head, contents.tensors, size, neck, acted_on
+        dimensions, classes = saved_size(contents), saved_classes(contents)
+        if dimensions and classes and dimensions[0] == classes[0]:
+            dimensions = classes = None
+        self.dimensions, self.classes = dimensions or (0, ""), classes or (0, "")
 
     def names(self, stem: str) -> list[str]:
         """Those of a layer's tensors."""
@@ -97,27 +124,45 @@ class _Sorter:
         assert kind is not None
         has_bias = f"{stem}.bias" in self.tensors
         if kind == "batch norm":
-            if self.neck is False:
-                head.left_out += self.names(stem)
-            elif _NECKS.search(stem) or head.layers:
+            if _NECKS.search(stem) or head.layers:
                 head.layers.append(Layer(kind, stem, leaving, has_bias))
             else:
                 head.unexplained += self.names(stem)
         elif self._is_head(stem, leaving, waiting):
             head.layers.append(Layer(kind, stem, leaving, has_bias))
             head.width = leaving
-        elif self.size is None or _is_classes(stem, leaving) or self._loss_acts_before(leaving):
+        elif self._is_classes(stem, leaving) or self._loss_acts_before(leaving):
             head.left_out += self.names(stem)
+        elif self.size is None:
+            head.left_out += self.names(stem)
+            head.asked_out.append(stem)
+        elif head.doubtful is None:
+            head.doubtful, head.projector = (stem, leaving), bool(_PROJECTORS.search(stem))
         else:
-            head.doubtful = (stem, leaving)
             head.unexplained += self.names(stem)
 
     def _is_head(self, stem: str, leaving: int, waiting: list[str]) -> bool:
         if self.size != "auto":
             return leaving == self.size
+        if leaving == self.dimensions[0]:
+            self.head.settled = self.dimensions[1]
+            return True
+        if leaving == self.classes[0]:
+            return False
         kinds = [other for other in waiting if kind_of(self.tensors, other)]
+        acted_on = self._loss_acts_on(leaving, kinds)
+        if _PROJECTORS.search(stem):
+            container = re.sub(r"\d+$", "", stem) if re.search(r"\.\d+$", stem) else ""
+            beside = [*kinds, *(layer.stem for layer in self.head.layers)]
+            return acted_on or (bool(container) and any(other.startswith(container) for other in beside))
         follows = leaving != self.head.width and any(sides(self.tensors, other)[0] == leaving for other in kinds)
-        return bool(_HEADS.search(stem)) or follows or self._loss_acts_on(leaving, kinds)
+        return bool(_HEADS.search(stem)) or follows or acted_on
+
+    def _is_classes(self, stem: str, leaving: int) -> bool:
+        if leaving == self.classes[0]:
+            self.head.settled = self.classes[1]
+            return True
+        return _is_classes(stem, leaving)
 
     def _loss_acts_on(self, leaving: int, waiting: list[str]) -> bool:
         """Whether a loss takes what a layer gives: its other side, which counts classes, is then no layer's width."""

@@ -18,6 +18,7 @@ def sheets(report: Report) -> dict[str, Sheet]:
     unknown = report.unknown_queries
     tables = {
         "figures": model_tables.metrics_table(report),
+        "as-papers": model_tables.standard_table(report),
         "confusions": model_tables.mistakes_table(report, most=None),
         "classes": model_tables.classes_table(report),
         "cameras": model_tables.cameras_table(report),

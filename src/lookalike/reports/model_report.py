@@ -15,6 +15,7 @@ from lookalike.data.protocol import Protocol
 from lookalike.data.thumbnail import thumbnail
 from lookalike.evaluation.assessment import Assessment, worst_rows
 from lookalike.evaluation.identify import Identification
+from lookalike.evaluation.standard import StandardFigures
 from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.bundle_config import MeasuredConfig, ThresholdConfig
@@ -39,6 +40,7 @@ class Report:
         data: The data set's folder or table, as it was given.
         precision: Of the arithmetic that the network ran in.
         twice: How many queries have a copy of their own file among the references that answers.
+        standard: What the papers print that use the data set; None where there is none.
     """
 
     bundle: Bundle
@@ -51,6 +53,7 @@ class Report:
     data: str
     precision: str
     twice: int = 0
+    standard: StandardFigures | None = None
 
     @property
     def nearest_impostor(self) -> np.ndarray:
@@ -161,4 +164,5 @@ def gather(assessment: Assessment, bundle: Bundle, umap: bool) -> Report:
         str(assessment.about.get("data") or assessment.manifest.root),
         assessment.about["precision"],
         assessment.protocol.copies if assessment.protocol.copies_kept else 0,
+        assessment.standard,
     )

@@ -20,6 +20,23 @@ def metrics_table(report: Report) -> Sheet:
     return Sheet([*columns, Column("95 % interval", intervals, "interval")])
 
 
+def standard_table(report: Report) -> Sheet | None:
+    """What the papers print, a row for each test and figure; None where there is none."""
+    if report.standard is None:
+        return None
+    rows = [(test, name, figure) for test, row in report.standard.figures.items() for name, figure in row.items()]
+    return Sheet(
+        [
+            Column("test", [test for test, _, _ in rows]),
+            Column("metric", [name for _, name, _ in rows]),
+            Column("value", [figure.mean for *_, figure in rows], "figure"),
+            Column("standard deviation", [figure.deviation for *_, figure in rows], "figure"),
+            Column("95 % interval", [figure.interval_95 for *_, figure in rows], "interval"),
+            Column("references", [report.standard.references[test] for test, _, _ in rows], "count"),
+        ]
+    )
+
+
 def mistakes_table(report: Report, most: int | None = MOST_PAIRS) -> Sheet:
     """The pairs of labels that were confused most often; with a threshold in use, how many of them it turns away.
 

@@ -33,6 +33,9 @@ def _unsaid(values: object, fields: dict[str, Any]) -> object:
 class CheckpointModel(Settings):
     """The network in a checkpoint; of a recipe also what it says of training, which is of no matter here."""
 
+    project: str | None = Field(
+        description="that wrote the checkpoint, where others use the same names, or none; null = as the file shows"
+    )
     backbone: str | None = Field(description="a timm model name; null = as the file shows")
     embedding_size: Annotated[int | Literal["auto"] | None, BeforeValidator(_whole), AfterValidator(_a_size)] = Field(
         description="dimensions of its linear layer; null = the backbone's own features, auto = as the file shows"
@@ -93,7 +96,9 @@ class OfCheckpoint(Settings):
 class InspectCommand(OfCheckpoint):
     """Settings of `lookalike inspect`."""
 
-    ckpt_path: PathText = Field(description="a checkpoint, of lookalike or of any other project")
+    ckpt_path: PathText | Annotated[list[PathText], Field(min_length=1)] = Field(
+        description="a checkpoint, of lookalike or of any other project; several, or a folder of them: a line each"
+    )
     ckpt_key: str | None = Field(
         description="which set of weights, where the checkpoint holds several, such as state_dict_ema; null = its own"
     )

@@ -23,6 +23,7 @@ class Columns(Settings):
     source: _Header = Field(None, description="the original of an augmented copy")
     site: _Header = Field(None, description="where it was taken, for data.split=site; the camera where there is none")
     date: _Header = Field(None, description="when it was taken, for data.split=date and scene")
+    seconds: _Header = Field(None, description="when it was taken, in seconds of one clock for all cameras")
     scene: _Header = Field(None, description="the burst, video or sequence it belongs to, for data.split=scene")
     tracklet: _Header = Field(None, description="the passage before one camera whose images eval pools into one")
     x1: _Header = Field(None, description="left edge of a box, pixels")

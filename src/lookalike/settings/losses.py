@@ -6,6 +6,14 @@ from pydantic import Field
 
 from lookalike.settings.types import Count, Degrees, Positive, Settings
 
+SampleClasses = Annotated[
+    Annotated[float, Field(gt=0, le=1)] | None,
+    Field(
+        description="share of the labels whose class weights a step compares and changes, those of its batch always "
+        "among them; for hundreds of thousands of labels; null = all"
+    ),
+]
+
 
 class _Margin(Settings):
     margin_degrees: Degrees
@@ -16,6 +24,7 @@ class ArcFace(_Margin):
     """Deng et al. 2019."""
 
     name: Literal["arcface"]
+    sample_classes: SampleClasses
 
 
 class SubCenterArcFace(_Margin):
@@ -23,6 +32,7 @@ class SubCenterArcFace(_Margin):
 
     name: Literal["subcenter_arcface"]
     sub_centers: Count
+    sample_classes: SampleClasses
 
 
 class CosFace(Settings):
@@ -31,6 +41,7 @@ class CosFace(Settings):
     name: Literal["cosface"]
     margin_cosine: Annotated[float, Field(ge=0, lt=2)]
     scale: Positive
+    sample_classes: SampleClasses
 
 
 class SphereFace(Settings):
@@ -39,6 +50,7 @@ class SphereFace(Settings):
     name: Literal["sphereface"]
     angle_factor: Annotated[int, Field(ge=1, le=8)]
     scale: Positive
+    sample_classes: SampleClasses
 
 
 class NormalizedSoftmax(Settings):
@@ -46,6 +58,7 @@ class NormalizedSoftmax(Settings):
 
     name: Literal["normalized_softmax"]
     temperature: Positive
+    sample_classes: SampleClasses
 
 
 class ProxyAnchor(Settings):
@@ -54,6 +67,7 @@ class ProxyAnchor(Settings):
     name: Literal["proxy_anchor"]
     margin_cosine: Annotated[float, Field(ge=0, lt=2)]
     scale: Positive
+    sample_classes: SampleClasses
 
 
 class Triplet(Settings):

@@ -9,7 +9,14 @@ from lookalike.settings.training import Train
 _MEASURED_BY = ("pixels.", "augment.", "online.", "model.", "loss.", "trainer.")
 _NO_MATTER = (  # change neither what is trained nor for how long, or by rounding alone
     *("augment.output", "augment.threads", "trainer.precision", "trainer.trunk_cache", "trainer.trunk_cache_gib"),
-    *("trainer.device", "trainer.threads", "trainer.workers", "trainer.checkpoint_seconds"),
+    *(
+        "trainer.device",
+        "trainer.devices",
+        "trainer.nodes",
+        "trainer.threads",
+        "trainer.workers",
+        "trainer.checkpoint_seconds",
+    ),
 )
 _TELLING = ("model.backbone", "loss.name")  # shown first
 _SHOWN = 4  # settings

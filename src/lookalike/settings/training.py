@@ -154,11 +154,22 @@ class Trainer(Settings):
         description="auto = the quickest of the others that keeps the loss, measured once per machine and model; "
         "products = small convolutions as matrix products; the loss is float32 in all"
     )
+    compiled: bool = Field(
+        description="trained depthwise convolutions run on a processor by code of our own, with the activations around "
+        "them; off = torch's"
+    )
     trunk_cache: bool = Field(description="keep what a frozen trunk makes of unchanging images on disk; off = never")
     trunk_cache_gib: Positive = Field(description="GiB that all such caches may take; a larger one is not made")
     device: Literal["auto", "cpu", "cuda"]
-    threads: Count | None = Field(description="of torch; null = one per core")
-    workers: Annotated[int, Field(ge=0)] | None = Field(description="loading processes; null = by the cores")
+    devices: Count = Field(
+        description="GPUs of this machine, or processes on its processor, that share each batch; the same weights up "
+        "to rounding as with one"
+    )
+    nodes: Count = Field(description="machines with so many devices each; needs a launcher such as torchrun or srun")
+    threads: Count | None = Field(description="of torch, in each process; null = one per core, shared by the devices")
+    workers: Annotated[int, Field(ge=0)] | None = Field(
+        description="loading processes of each device; null = by the cores"
+    )
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
         description="at most this much work is lost; 0 = each step"
     )

@@ -186,6 +186,14 @@ class EvalCommand(OfCheckpoint):
     data: Data
     split: Split
     camera_rule: bool = Field(description="leave out references of the query's own label and camera, where known")
+    camera_rule_seconds: Annotated[float, Field(ge=0)] | None = Field(
+        description="leave out of the query's own label and camera only what was taken within so many seconds of it; "
+        "null = at any time"
+    )
+    elsewhere_seconds: Annotated[float, Field(ge=0)] | None = Field(
+        description="leave out what another camera saw within so many seconds of the query: nobody is at two places at "
+        "once; null = off"
+    )
     similarity: Literal["cosine", "euclidean"]
     rerank: Literal["none", "k_reciprocal", "expand"]
     pool: Literal["none", "mean", "max"] | None = Field(

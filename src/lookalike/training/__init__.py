@@ -14,7 +14,12 @@ In reading order:
     estimate      how long training will take, from a few timed steps
     finish        the best epoch of a run becomes a bundle
     callbacks     what a person sees of training
+    ddp           Lightning's DDP on processes that have met already
     fit           Lightning's trainer on a module
+    launch        where the processes of several devices come from
+    follow        what the processes beside the first one do
+    worker        the process of a further device
+    team          the first process: starts or meets the others, tells them what to do
     unknown_folds unknown images for thresholds, from trainings without some of the labels
     run           from settings to a bundle
     cpu/          see there

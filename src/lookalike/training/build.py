@@ -1,6 +1,7 @@
 """From a plan to a module and its data: first weights, loss, cache of the frozen trunk, precision."""
 
 import importlib.metadata
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from lookalike.training.checkpoint import cannot_go_on
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.precision import fastest_precision, prepare
 from lookalike.training.cpu.trunk_cache import cached_trunk
-from lookalike.training.plan import Plan
+from lookalike.training.plan import Plan, TrainError
 from lookalike.training.preflight import batches_by_label, embedder_of, training_pixels
 
 
@@ -65,11 +66,15 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
     network = _network(plan, state, before)
     datamodule = _data(plan)
     _introduce(plan, network, datamodule)
-    prepare(network.embedder, "32-true")
+    prepare(network.embedder, "32-true", False)
     if settings.trainer.trunk_cache and network.embedder.trunk_end:
-        datamodule.features = _features(settings, network, datamodule)
-    precision: TrainPrecision = before.get("arithmetic") or _precision(plan, network, datamodule)
-    prepare(network.embedder, precision)
+        features = plan.world.one_by_one(lambda: _features(settings, network, datamodule))
+        datamodule.features = features if plan.world.all_of(bool(features)) else ()
+    precision: TrainPrecision = before.get("arithmetic") or plan.world.told(
+        lambda: _precision(plan, network, datamodule)
+    )
+    _need_gradients_of_one_type(plan, precision)
+    prepare(network.embedder, precision, settings.trainer.compiled)
     rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
     schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
     module = MetricLearningModule(
@@ -88,6 +93,14 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
         make_optimizer=FlatAdamW,
     )
     return module, datamodule
+
+
+def _need_gradients_of_one_type(plan: Plan, precision: TrainPrecision) -> None:
+    if precision == "bf16-products" and not plan.world.alone:
+        raise TrainError(
+            "trainer.precision=bf16-products: its gradients are in bf16, which several devices cannot average: give "
+            "trainer.devices=1, or in a new run trainer.precision=bf16-mixed"
+        )
 
 
 def torch_device(wanted: str) -> str:
@@ -116,10 +129,21 @@ def _network(plan: Plan, state: dict[str, Any] | None, before: dict[str, Any]) -
     source = before.get("weights_source") or load_pretrained(
         embedder.backbone, options.backbone, options.weights, read=first_weights
     )
-    loss_settings = settings.loss.model_dump(exclude={"name"})
-    loss = MetricLoss(settings.loss.name, loss_settings, len(plan.manifest.labels), embedder.embedding_size)
+    loss_settings = settings.loss.model_dump(exclude={"name", "sample_classes"})
+    classes = len(plan.manifest.labels)
+    loss = MetricLoss(
+        settings.loss.name, loss_settings, classes, embedder.embedding_size, _sampled(settings, classes), settings.seed
+    )
     in_bf16 = settings.trainer.precision != "32-true" and torch_has_bf16(device)
     return _Network(embedder, loss, source, bool(before.get("bf16_trunk", in_bf16)), device)
+
+
+def _sampled(settings: Train, classes: int) -> int | None:
+    """How many labels a step compares, those of its batch at least; None for all."""
+    share = getattr(settings.loss, "sample_classes", None)
+    trainer = settings.trainer
+    labels_of_batch = trainer.labels_per_batch if batches_by_label(settings) else trainer.batch_size
+    return None if share is None else max(math.ceil(share * classes), labels_of_batch)
 
 
 def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> None:
@@ -186,7 +210,7 @@ def _data(plan: Plan) -> ImageDataModule:
 
     changes = settings.online.model_dump(exclude={"relative_size", "views"})
     transforms = OnlineTransforms(training_pixels(settings), **changes)
-    workers = default_workers() if trainer.workers is None else trainer.workers
+    workers = default_workers(plan.world.local_size) if trainer.workers is None else trainer.workers
     views = settings.online.views
     return ImageDataModule(
         plan.manifest,
@@ -197,6 +221,7 @@ def _data(plan: Plan) -> ImageDataModule:
         workers,
         views=views,
         passes=trainer.passes or 1,
+        world=plan.world,
     )
 
 
@@ -205,11 +230,12 @@ def _precision(plan: Plan, network: _Network, datamodule: ImageDataModule) -> Tr
     if plan.settings.trainer.precision != "auto":
         return plan.settings.trainer.precision
     if plan.parent:
-        return plan.parent.arithmetic(lambda: _quickest(plan.settings, network, datamodule))
-    return _quickest(plan.settings, network, datamodule)
+        return plan.parent.arithmetic(lambda: _quickest(plan, network, datamodule))
+    return _quickest(plan, network, datamodule)
 
 
-def _quickest(settings: Train, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:
+def _quickest(plan: Plan, network: _Network, datamodule: ImageDataModule) -> TrainPrecision:
+    settings = plan.settings
     images, labels = (part.to(network.device) for part in datamodule.first_batch())
     beyond_settings = {"bf16_trunk": network.bf16_trunk, "first_weights": network.first_weights}
     about = {
@@ -230,6 +256,8 @@ def _quickest(settings: Train, network: _Network, datamodule: ImageDataModule) -
         network.loss.to(network.device),
         run,
         (images, labels),
+        settings.trainer.compiled,
+        plan.world.alone,
     )
     say(f"arithmetic: {timed}; trainer.precision={timed.chosen} repeats the run elsewhere")
     return timed.chosen

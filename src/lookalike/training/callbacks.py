@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from lookalike.console import progress, say
 from lookalike.models.checkpoint_file import BEST, LAST, write_weights
 from lookalike.models.metric_learning_module import MetricLearningModule
+from lookalike.models.world import ALONE, World
 from lookalike.training.history import best_epoch, finished
 from lookalike.training.plan import Watch
 from lookalike.training.trackers import Tracker
@@ -23,16 +24,35 @@ class Watched(pl.Callback):
 
     Args:
         watch: Gets the history; True ends the run, unless that was its last epoch anyway.
+        world: The processes that train it; the first one asks the watch.
     """
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, watch: Watch, world: World = ALONE) -> None:
+        self._watch, self._world = watch, world
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Asks it."""
         assert isinstance(pl_module, MetricLearningModule)
-        if self._watch(pl_module.history) and not trainer.should_stop:
+        history = pl_module.history
+        if self._world.told(lambda: self._watch(history)) and not trainer.should_stop:
             raise Abandoned
+
+
+class EndsAlike(pl.Callback):
+    """Ends a process beside the first one after the same epoch, by the same figures.
+
+    Args:
+        patience: Epochs without a better score before training stops.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After validation."""
+        assert isinstance(pl_module, MetricLearningModule)
+        if finished(pl_module.history, trainer.max_epochs or 0, self._patience):
+            trainer.should_stop = True
 
 
 class EpochLines(pl.Callback):

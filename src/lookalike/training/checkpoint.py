@@ -22,7 +22,15 @@ from lookalike.training.history import best_epoch
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, whole or not at all, and read by our own reader."""
+    """Lightning's checkpoint files, whole or not at all, and read by our own reader.
+
+    Args:
+        state: What the first process read, in the others: they may not see its file.
+    """
+
+    def __init__(self, state: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self._state = state
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Writes a checkpoint; the previous one stands until this one is complete."""
@@ -36,7 +44,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             CheckpointError: Damaged.
         """
-        return read_checkpoint(Path(path))
+        return read_checkpoint(Path(path)) if self._state is None else self._state
 
 
 _Count = Annotated[int, Field(ge=0, lt=2**63)]

@@ -88,7 +88,7 @@ def estimate(
     reading = (time.perf_counter() - start) / len(labels) if images.dtype == torch.uint8 else 0.0
     with isolate_rng():
         copied = copy.deepcopy(module).to(device)
-        prepare(copied.embedder, module.hparams["arithmetic"])
+        prepare(copied.embedder, module.hparams["arithmetic"], trainer.compiled)
         try:
             stepping = _step_seconds(copied, (images.to(device), labels.to(device)), steps_left)
         except FloatingPointError:

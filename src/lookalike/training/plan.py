@@ -8,6 +8,7 @@ from typing import Any
 
 from lookalike.data.manifest import Manifest
 from lookalike.errors import LookalikeError
+from lookalike.models.world import ALONE, World
 from lookalike.settings.check import flat
 from lookalike.settings.training import Train
 from lookalike.training.parents import Parent
@@ -25,6 +26,8 @@ FREE = (
     "trainer.workers",
     "trainer.checkpoint_seconds",
     "trainer.trunk_cache",
+    "trainer.devices",  # a batch is the same, however many share it
+    "trainer.nodes",
     "augment.threads",
     "quality",  # what it chose is in the settings
     "unknown_folds",  # of the thresholds alone
@@ -46,12 +49,14 @@ class Plan:
         manifest: The data set, augmented copies included.
         parent: The comparison or search that it belongs to.
         watch: Gets the history after every epoch; True ends the run early.
+        world: The processes that train it, and which this is.
     """
 
     settings: Train
     manifest: Manifest
     parent: Parent | None = None
     watch: Watch | None = None
+    world: World = ALONE
 
     @property
     def run(self) -> str:

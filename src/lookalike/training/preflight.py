@@ -29,9 +29,10 @@ def check_run(settings: Train, manifest: Manifest) -> None:
         manifest: Its data; copies need not have been made.
 
     Raises:
-        TrainError: Fewer training labels than a batch takes.
+        TrainError: Fewer training labels than a batch takes, or a batch that its devices cannot share.
         LookalikeError: A folder cannot be written.
     """
+    _need_equal_parts(settings)
     wanted, there = settings.trainer.labels_per_batch, len(manifest.labels)
     if batches_by_label(settings) and there < wanted:
         raise TrainError(
@@ -40,6 +41,22 @@ def check_run(settings: Train, manifest: Manifest) -> None:
         )
     for folder in (settings.models_dir, settings.checkpoint_dir):
         need_place(Path(folder))
+
+
+def _need_equal_parts(settings: Train) -> None:
+    """Every device takes as many rows of a batch as every other."""
+    trainer = settings.trainer
+    size, by_label = trainer.devices * trainer.nodes, batches_by_label(settings)
+    rows = trainer.labels_per_batch * trainer.images_per_label if by_label else trainer.batch_size
+    if rows % size == 0:
+        return
+    names = "trainer.labels_per_batch x trainer.images_per_label" if by_label else "trainer.batch_size"
+    below, above = rows // size * size, (rows // size + 1) * size
+    near = f"{below} or {above}" if below else f"{above}"
+    raise TrainError(
+        f"{names}={rows}: {size} devices cannot share a batch of {rows} rows equally: give a number that {size} "
+        f"divides, such as {near}"
+    )
 
 
 def check_first_weights(settings: Train) -> None:

@@ -4,10 +4,10 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
@@ -22,17 +22,21 @@ from lookalike.files import only_one, set_aside
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.metrics.result import RetrievalResult
 from lookalike.models.checkpoint_file import LAST
+from lookalike.models.world import ALONE
 from lookalike.settings.preset import preset_line
 from lookalike.settings.training import Train
-from lookalike.training.build import build
+from lookalike.training.build import build, torch_device
 from lookalike.training.checkpoint import check_best, compare_settings, earlier_state
 from lookalike.training.estimate import estimate
 from lookalike.training.finish import finish
-from lookalike.training.fit import fit, keep_freed_memory, quiet
+from lookalike.training.fit import fit, prepare_process, quiet
+from lookalike.training.follow import follow
 from lookalike.training.history import finished
+from lookalike.training.launch import meet, need_devices, world_of
 from lookalike.training.parents import Parent
 from lookalike.training.plan import Plan, TrainError, Watch, checkpoint_folder
 from lookalike.training.preflight import check_first_weights, check_run
+from lookalike.training.team import Team
 from lookalike.training.unknown_folds import unknowns_by_folds
 
 
@@ -55,12 +59,21 @@ def train(
     """
     with _state_of_the_caller():
         quiet()
+        device = torch_device(settings.trainer.device)
+        world, by = world_of(settings.trainer, os.environ)
+        need_devices(settings.trainer, device)
+        if by and (parent or watch):
+            raise TrainError(f"compare and tune start processes for the devices themselves: start them without {by.by}")
+        if by and not world.first:
+            follow(world, meet(by), device)
+            raise SystemExit(0)  # whoever called has its bundle in the first process
         if line := preset_line(settings):
             say(line)
-        plan = Plan(settings, _read_data(settings), parent, watch)
+        plan = Plan(settings, _read_data(settings), parent, watch, world)
         lock = plan.checkpoint.with_name(f".{plan.run}.lock")
-        with only_one(lock, f"run {plan.run} is being trained by another process"):
-            return _train(plan)
+        busy = f"run {plan.run} is being trained by another process"
+        with only_one(lock, busy), Team(world, by, device) as team:
+            return _train(plan, team)
 
 
 @contextmanager
@@ -75,7 +88,7 @@ def _state_of_the_caller() -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
-def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
+def _train(plan: Plan, team: Team) -> tuple[Bundle, RetrievalResult | None]:
     settings, fresh = plan.settings, plan.settings.resume == "never"
     state = _earlier_state(plan)
     history = state["lookalike"]["history"] if state else []
@@ -89,13 +102,13 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
         say(f"run {plan.run} is finished: only its bundle is written again, with gallery.include=[{include}]")
     if state:
         check_best(plan.checkpoint, state)
+    if not done:
+        team.start()
     _check_images(plan.manifest)
-    torch.set_num_threads(settings.trainer.threads or os.cpu_count() or 1)
-    keep_freed_memory()
-    # Else every new tensor is filled with NaN, to find reads of unwritten memory: a tenth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    pl.seed_everything(settings.seed, verbose=False)
-    module, datamodule = build(plan, state)
+    prepare_process(plan)
+    if not done:
+        team.order(plan, state)
+    module, datamodule = build(replace(plan, world=ALONE) if done else plan, state)
     for old in (plan.checkpoint, plan.target) if fresh else ():
         if aside := set_aside(old):
             say(f"{old} is kept as {aside}")
@@ -103,10 +116,10 @@ def _train(plan: Plan) -> tuple[Bundle, RetrievalResult | None]:
     if not done:
         if remaining := estimate(settings, module, datamodule, state):
             say(str(remaining))
-        seconds = fit(plan, module, datamodule, len(history))
+        seconds = fit(plan, module, datamodule, state)
         history = module.history
     hyper_parameters = dict(module.hparams)
-    folds = unknowns_by_folds(plan, lambda fold: _train(fold)[0])
+    folds = unknowns_by_folds(plan, lambda fold: _train(fold, team)[0])
     return finish(plan, history, hyper_parameters, seconds, folds)
 
 

@@ -65,4 +65,4 @@ def _fold(plan: Plan, number: int, labels: list[str]) -> Plan:
     changes["gallery"] = plan.settings.gallery.model_copy(update={"include": ["train"]})  # it is measured, then left
     settings = plan.settings.model_copy(update={**changes, "false_accept_rate": None, "logger": {}, "resume": "auto"})
     table = hold_out_labels(plan.manifest.table, labels)
-    return Plan(settings, replace(plan.manifest, table=table))
+    return Plan(settings, replace(plan.manifest, table=table), world=plan.world)

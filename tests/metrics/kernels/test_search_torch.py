@@ -14,7 +14,7 @@ def test_sizes_stay_within_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(torch.cuda, "memory_allocated", lambda *_: 0)
         nothing = np.zeros(0, np.int64)
         wide = np.broadcast_to(np.zeros(512, np.float32), (references, 512))
-        facts = QueryFacts(*[nothing] * 3), ReferenceFacts(*[nothing] * 4)
+        facts = QueryFacts(*[nothing] * 5), ReferenceFacts(*[nothing] * 7, 0, -1, -1)
         return sizes_for(Search(Vectors(wide, wide, nothing), *facts, top, 1e-5, 1), torch.device("cuda"))
 
     large = sizes(80 << 30, 1_000_000)

@@ -13,10 +13,11 @@ def block_of(given: Tiles) -> Block:
     """All queries of a problem, as though none had a positive."""
     count = len(given.scores)
     facts = (given.queries.labels, given.queries.own_row)
-    empty = torch.zeros((count, 0))
+    empty, seen = torch.zeros((count, 0)), (given.queries.cameras, given.queries.since, given.queries.until)
     return Block(
         torch.from_numpy(given.vectors.queries),
         *(torch.from_numpy(part.astype(np.int32)) for part in facts),
+        torch.from_numpy(np.stack(seen)),
         empty.double(),
         empty.long(),
         empty,

@@ -26,7 +26,7 @@ def test_positives_are_the_valid_references_of_the_label_nearest_first(first: in
 @every_problem
 def test_a_mask_leaves_the_valid_references_of_other_labels(first: int, size: int) -> None:
     for seed in range(first, first + 11):
-        given = tiles(seed)
+        given = tiles(seed, size)
         whole = blurred(given.scores, seed)
         for start in range(0, whole.shape[1], size):
             part = slice(start, start + size)

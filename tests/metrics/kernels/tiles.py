@@ -8,7 +8,7 @@ from lookalike.metrics.exact_grid import on_grid
 from lookalike.metrics.kernels.grid import Vectors
 from lookalike.metrics.kernels.valid import QueryFacts, ReferenceFacts
 from lookalike.metrics.problem import Problem
-from lookalike.metrics.valid_references import NO_QUERY_CAMERA, NO_REFERENCE_CAMERA
+from lookalike.metrics.ranking import facts_of
 from metrics.random_problems import case
 
 SLACK = 1e-6
@@ -30,22 +30,16 @@ class Tiles:
         return self.problem.valid(slice(None)) & ~self.problem.same_label(slice(None))
 
 
-def tiles(seed: int) -> Tiles:
-    given = case(seed)
+def tiles(seed: int, size: int = 1 << 20) -> Tiles:
+    """A problem whose references are looked at so many at a time; every other one has rules that ask for times."""
+    given = case(seed, timed=seed % 2 == 1)
     problem = given.problem
     query, reference = (on_grid(side, "cosine", 0.0, 1) for side in (given.query, given.reference))
-    seen, seen_by = problem.query_cameras, problem.reference_cameras
-    if seen is None or seen_by is None:
-        seen = np.full(problem.rows[0], NO_QUERY_CAMERA)
-        seen_by = np.full(problem.rows[1], NO_REFERENCE_CAMERA)
-    counts = np.bincount(problem.reference_labels, minlength=len(problem.names))
-    starts, rows = np.concatenate([[0], np.cumsum(counts)]), np.argsort(problem.reference_labels, kind="stable")
     scores = query.values.astype(np.float64) @ reference.values.astype(np.float64).T  # exact on the grid
     return Tiles(
         problem,
         Vectors(query.values, reference.values, reference.offsets),
-        QueryFacts(problem.query_labels, seen, problem.own_row),
-        ReferenceFacts(starts, rows, seen_by, problem.ignore),
+        *facts_of(problem, size),
         scores,
     )
 

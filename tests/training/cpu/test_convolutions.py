@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.training.cpu.adamw import FlatAdamW
-from lookalike.training.cpu.convolutions import Rounded, use_products
+from lookalike.training.cpu.convolutions import Rounded, is_pointwise, pointwise, use_products
 
 CONVOLUTIONS = [
     {"kernel_size": 3, "padding": 1},
@@ -40,6 +40,27 @@ def test_products_are_the_convolution(options: dict[str, Any], channels: int, ou
         assert computed is not None
         assert float((computed.float() - exact).norm() / exact.norm()) < 0.01
     assert gradients[1][1].stride() == changed[0].weight.stride(), "no copy is needed for the optimiser"
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_single_pixels_are_one_product(biased: bool) -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(24, 40, 1)
+    assert is_pointwise(convolution)
+    assert not any(is_pointwise(nn.Conv2d(24, 40, 1, **other)) for other in ({"stride": 2}, {"padding": 1}))  # type: ignore[arg-type]
+    assert not is_pointwise(nn.Conv2d(24, 40, 3, padding=1))
+    images = torch.randn(3, 24, 7, 5).bfloat16().float()
+    answers = []
+    for quick in (False, True):
+        given = [part.detach().clone().requires_grad_() for part in (images, *convolution.parameters())]
+        given = given if biased else given[:2]
+        result = pointwise(*given, *[None] * (3 - len(given))) if quick else nn.functional.conv2d(*given)
+        assert result.dtype == (torch.bfloat16 if quick else torch.float32)
+        result.backward(torch.linspace(-1, 1, result.numel()).view(result.shape).to(result.dtype))
+        answers.append([result.detach(), *(part.grad for part in given)])
+    for exact, computed in zip(*answers, strict=True):
+        assert computed.shape == exact.shape
+        assert float((computed.float() - exact).norm() / exact.norm()) < 0.01
 
 
 def test_a_weight_in_bf16_is_made_anew_whenever_the_weight_changed() -> None:

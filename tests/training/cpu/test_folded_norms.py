@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from lookalike.data.images import read_image
@@ -21,6 +22,13 @@ NETWORKS = [  # name, weights, trained, pixels, convolutions that are folded
     ("test_efficientnet", "none", ["all"], 96, None),
     ("test_resnet", "none", ["layer3", "layer4", "head"], 64, None),
     ("resnet18", "none", ["layer4", "head"], 64, 5),
+]
+DEPTHWISE = [  # name, trained, pixels: ReLU6, SiLU behind squeeze and excitation, ReLU as modules of their own
+    ("efficientnet_lite0", ["blocks.3", "blocks.4", "blocks.5", "blocks.6", "conv_head", "bn2", "head"], 96),
+    ("tf_efficientnet_lite0", ["blocks.5", "blocks.6", "conv_head", "bn2", "head"], 71),
+    ("efficientnet_b0", ["blocks.5", "blocks.6", "head"], 64),
+    ("mobilenetv2_050", ["blocks.5", "blocks.6", "head"], 64),
+    ("test_efficientnet", ["all"], 48),
 ]
 
 
@@ -76,6 +84,87 @@ def test_outputs_gradients_and_statistics_are_those_of_the_network(
     exact.eval()
     with torch.no_grad():
         torch.testing.assert_close(quick(images), exact(images).float(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "trainable", "size"), DEPTHWISE)
+def test_depthwise_networks_give_the_gradients_of_the_network(name: str, trainable: list[str], size: int) -> None:
+    exact = network(name, "none", trainable, size).double()
+    quick = network(name, "none", trainable, size)
+    prepare(quick, "32-true")
+    images = torch.randint(0, 256, (6, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert "_Depthwise" in _operations(quick(images))
+    results = []
+    for embedder in (exact, quick):
+        embedding = nn.functional.normalize(embedder(images), dim=1)
+        embedding[:, :8].square().sum().backward()
+        results.append({key: part.grad for key, part in embedder.named_parameters() if part.grad is not None})
+    assert results[0].keys() == results[1].keys()
+    whole = [torch.cat([gradient.flatten().double() for gradient in result.values()]) for result in results]
+    assert float((whole[1] - whole[0]).norm()) < 1e-4 * float(whole[0].norm())
+    copy.deepcopy(quick)  # nothing of the step is kept that cannot be copied
+    prepare(quick, "32-true", compiled=False)
+    assert "_Depthwise" not in _operations(quick(images))
+
+
+def _operations(result: Tensor) -> set[str]:
+    """Names of what a result was made by."""
+    names, waiting, seen = set(), [result.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            names.add(type(node).__name__.removesuffix("Backward"))
+            waiting += [earlier for earlier, _ in node.next_functions]
+    return names
+
+
+def test_products_beside_depthwise_ones_keep_the_gradients() -> None:
+    name, trainable, size = DEPTHWISE[0]
+    images = torch.randint(0, 256, (8, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for precision, half in (("32-true", False), ("bf16-products", True)):
+        embedder = network(name, "none", trainable, size)
+        prepare(embedder, precision)  # type: ignore[arg-type]
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            embedding = embedder(images)
+        assert {"_Depthwise", "_Pointwise"} & _operations(embedding) == {"_Depthwise", *(["_Pointwise"] * half)}
+        nn.functional.normalize(embedding.float(), dim=1)[:, :8].square().sum().backward()
+        gradients.append(torch.cat([part.grad.flatten() for part in embedder.parameters() if part.grad is not None]))
+    assert float(nn.functional.cosine_similarity(*gradients, dim=0)) > 0.99
+
+
+def test_a_norm_in_training_mode_between_folded_ones_runs_as_ever() -> None:
+    name, trainable, size = DEPTHWISE[0]
+    images = torch.randint(0, 256, (4, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for norms in (("bn1",), ("bn2",), ("bn1", "bn2"), ("bn3",)):
+        plain, quick = (network(name, "none", trainable, size) for _ in range(2))
+        prepare(quick, "32-true")
+        for embedder in (plain, quick):
+            for norm in norms:
+                embedder.backbone.blocks[4][1].get_submodule(norm).train()
+        torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-4)
+
+
+class Beside(nn.Module):
+    """Maps that enter a depthwise convolution and are used beside it, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 16, 1, bias=False), BatchNormAct2d(16, act_layer=nn.ReLU6)
+        self.second, self.last = nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.BatchNorm2d(16)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.norm(self.first(images))
+        joined: Tensor = self.last(self.second(features)) + features
+        return joined
+
+
+def test_maps_that_are_used_beside_a_depthwise_convolution_are_activated() -> None:
+    torch.manual_seed(0)
+    module, images = Beside().eval(), torch.rand(2, 3, 16, 16)
+    before = module(images)
+    fold_frozen_norms(module, (16, 16))
+    torch.testing.assert_close(module(images), before)
 
 
 def test_a_batch_norm_in_training_mode_runs_as_ever(produce: Path) -> None:

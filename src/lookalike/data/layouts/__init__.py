@@ -28,5 +28,7 @@ In reading order:
     yolo             YOLO's data.yaml and files of boxes: a row for each box
     one_hot          Roboflow's `_classes.csv`: a column for each class
     open_images      Open Images' tables: boxes in shares of the image
+    remnants         data sets of which a part is there, and what is missing
+    read_lists       which lists each reader reads, and which are there
     registry         all of them, and which one a folder has
 """

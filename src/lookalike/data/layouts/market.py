@@ -48,10 +48,11 @@ TRAIN, REFERENCES, QUERIES, FOLDERS = (
 )
 VERI_FOLDERS = RoleFolders("image_train", "image_test", "image_query")
 MORE_DISTRACTORS = "images"
+GROUND_TRUTH = "gt_bbox"  # all images of people, cut out by hand: what multi-query asks with
 FLAT_FOLDERS = RoleFolders("train", "gallery", "query")
 # Names of folders that are roles and never classes, in small letters; all that start like Market-1501's are, too.
 _ROLE_NAMES = frozenset(
-    {*VERI_FOLDERS.folders, "image_gallery", "query", "queries", "gallery", "probe", "multi-query", "gt_bbox"}
+    {*VERI_FOLDERS.folders, "image_gallery", "query", "queries", "gallery", "probe", "multi-query", GROUND_TRUTH}
 )
 JUNK, DISTRACTOR = "-1", "0000"
 EXAMPLE = "0002_c1s1_000451_03.jpg"

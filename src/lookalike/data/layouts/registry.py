@@ -19,6 +19,7 @@ from lookalike.data.layouts.one_hot import ONE_HOT
 from lookalike.data.layouts.online_products import ONLINE_PRODUCTS
 from lookalike.data.layouts.open_images import OPEN_IMAGES
 from lookalike.data.layouts.prid2011 import PRID_PICTURES, PRID_SEQUENCES
+from lookalike.data.layouts.remnants import torn
 from lookalike.data.layouts.revisited import REVISITED
 from lookalike.data.layouts.vehicleid import VEHICLEID
 from lookalike.data.layouts.veri import VERI
@@ -71,12 +72,15 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
         wanted: The setting `data.layout`: `auto`, `folders`, or the name of a layout.
 
     Raises:
-        ManifestError: Several layouts claim it, the one wanted does not, or there is no layout of that name.
+        ManifestError: Several layouts claim it, the one wanted does not, a part of one is missing, or there is no
+            layout of that name.
     """
     if wanted != AUTO:
         return None if wanted == FOLDERS else _as_wanted(root, wanted)
     base = root_with(root, lambda folder: bool(claims(folder)))
     if base is None:
+        if problem := torn(root):
+            raise ManifestError(problem)
         return None
     claimed = claims(base)
     if len(claimed) > 1:
@@ -84,6 +88,8 @@ def recognise(root: Path, wanted: str = AUTO) -> Recognised | None:
         ways = " or ".join(f"data.layout={layout.name}" for layout, _ in claimed)
         raise ManifestError(f"{base}: looks like {names}: expected one data set; say which it is with {ways}")
     layout, evidence = claimed[0]
+    if problem := torn(base, layout.name):
+        raise ManifestError(problem)
     return Recognised(layout, base, evidence)
 
 

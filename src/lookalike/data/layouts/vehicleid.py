@@ -80,6 +80,13 @@ def read_vehicleid(root: Path, passed: PassedOver) -> LayoutRows:
         if has_file(root, f"attribute/{name}"):
             kinds = names_by_number(root / "attribute" / name)
             read.table[column] = read.table["label"].map(kinds).fillna("")
+    missing = (
+        []
+        if not tests
+        else [name for name in (_TRAIN, *(f"{test}.txt" for test in _TESTS)) if not has_file(root, f"{_LISTS}/{name}")]
+    )
+    if missing:
+        read.notes.append(f"{', '.join(missing)} not in {_LISTS}/, so its vehicles take no part")
     if not tests:
         read.notes.append(f"no {_TESTS[0]}.txt in {_LISTS}/, so there is nothing to test on")
     return read

@@ -165,11 +165,12 @@ def _begin(
     padded_scores, padded_rows = np.full((count, most), np.inf), np.zeros((count, most), np.int64)
     padded_scores[query, column], padded_rows[query, column] = scores, rows
     exact = torch.from_numpy(padded_scores).to(device)
-    infinite = torch.full((), torch.inf, device=device)
+    infinite, asking = torch.full((), torch.inf, device=device), search.queries
     return Block(
         torch.from_numpy(search.vectors.queries[mine]).to(device),
         torch.from_numpy(search.queries.labels[mine].astype(np.int32)).to(device),
         torch.from_numpy(search.queries.own_row[mine].astype(np.int32)).to(device),
+        torch.from_numpy(np.stack([asking.cameras[mine], asking.since[mine], asking.until[mine]])).to(device),
         exact,
         torch.from_numpy(padded_rows).to(device),
         torch.nextafter((exact - search.slack).float(), -infinite),

@@ -15,7 +15,7 @@ MARGIN = 16  # references that topk takes beyond K before a row is sorted exactl
 _MOST, _ON_CPU = 4 << 30, 512 << 20  # bytes to work in, beside the references: never more on a GPU; always on a CPU
 _PER_SIMILARITY = 48  # bytes for each in a tile: product, two int32 places, marks, the list of all if all are near
 _PER_POSITIVE = 64  # bytes for each place in a padded table
-_PER_REFERENCE = 24  # bytes that stay on the device beside its embedding
+_PER_REFERENCE = 48  # bytes that stay on the device beside its embedding
 _QUERIES, _REFERENCES = 4096, 16384  # of a tile at most: larger ones are not faster
 
 

@@ -11,7 +11,7 @@ import torch
 
 from lookalike.errors import LookalikeError
 from lookalike.metrics.kernels.search_torch import MARGIN, Search, Sizes
-from lookalike.metrics.valid_references import left_out
+from lookalike.metrics.valid_references import elsewhere, in_time, left_out
 
 NONE = float("-inf")
 
@@ -21,7 +21,8 @@ class Tile:
     """References first ... first + N - 1 on the device.
 
     `values` float32 [N, D] and `offsets` float64 [N] as in `Vectors`, `bias` float32 [N] is minus the offset; `rows`
-    int32, `labels` int32 and `ignore` bool [N] are what the rule asks.
+    int32, `labels` int32 and `ignore` bool [N] are what the rule asks; so are `cameras`, `since` and `until`, int64
+    [3, N] of `seen`, where other cameras are left out within `elsewhere` milliseconds.
     """
 
     first: int
@@ -31,12 +32,15 @@ class Tile:
     rows: torch.Tensor
     labels: torch.Tensor
     ignore: torch.Tensor
+    seen: torch.Tensor
+    elsewhere: int
 
     def part(self, rows: slice) -> "Tile":
         """Some of the references, all on the device."""
         values = self.values[rows].to(self.bias.device)
-        others = (part[rows] for part in (self.offsets, self.bias, self.rows, self.labels, self.ignore))
-        return Tile(rows.start, values, *others)
+        offsets, bias, own = self.offsets[rows], self.bias[rows], self.rows[rows]
+        asked = self.labels[rows], self.ignore[rows], self.seen[:, rows]
+        return Tile(rows.start, values, offsets, bias, own, *asked, self.elsewhere)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Block:
     """Some queries, what the rule asks of them, and what they have met so far.
 
     `scores`, `rows`, `low` and `high` are [Q, P], the positives from the farthest to the nearest, +inf behind the last;
+    `seen` int64 [3, Q] are cameras and times as in `Tile`;
     `histogram` int64 [Q, P + 1] counts references by the number of positives they stand above; `best` float64 and
     `best_rows` int64 [Q, K] are the nearest references of other labels, -inf and -1 behind the last.
     """
@@ -51,6 +56,7 @@ class Block:
     queries: torch.Tensor
     labels: torch.Tensor
     own_row: torch.Tensor
+    seen: torch.Tensor
     scores: torch.Tensor
     rows: torch.Tensor
     low: torch.Tensor
@@ -67,8 +73,11 @@ def references(search: Search, device: torch.device, resident: bool) -> Tile:
     labels[facts.rows] = np.repeat(np.arange(len(facts.starts) - 1), np.diff(facts.starts))
     bias, rows = -vectors.offsets.astype(np.float32), np.arange(len(labels), dtype=np.int32)
     values = torch.from_numpy(vectors.references)
-    others = (torch.from_numpy(part).to(device) for part in (vectors.offsets, bias, rows, labels, facts.ignore))
-    return Tile(0, values.to(device) if resident else values, *others)
+    asked = np.stack([facts.cameras, facts.since, facts.until]) if facts.elsewhere >= 0 else np.zeros((3, 0), np.int64)
+    parts = [torch.from_numpy(part).to(device) for part in (vectors.offsets, bias, rows, labels, facts.ignore, asked)]
+    offsets, biases, own, numbers, ignore, seen = parts
+    values = values.to(device) if resident else values
+    return Tile(0, values, offsets, biases, own, numbers, ignore, seen, facts.elsewhere)
 
 
 def similarities(block: Block, tile: Tile, slack: float) -> torch.Tensor:
@@ -86,7 +95,12 @@ def similarities(block: Block, tile: Tile, slack: float) -> torch.Tensor:
     product += tile.bias
     itself, same_label = block.own_row[:, None] == tile.rows, block.labels[:, None] == tile.labels
     always = torch.ones((), dtype=torch.bool, device=product.device)
-    return product.masked_fill_(left_out(tile.ignore, itself, same_label, always), NONE)
+    away = ~always
+    if tile.elsewhere >= 0:
+        (camera, *asked), (other, *seen) = block.seen[:, :, None], tile.seen
+        near = in_time(asked[0], asked[1], seen[0], seen[1], tile.elsewhere)
+        away = elsewhere(camera, other, near)
+    return product.masked_fill_(left_out(tile.ignore, itself, same_label, always, away), NONE)
 
 
 def _exact(block: Block, tile: Tile, query: torch.Tensor, column: torch.Tensor, pairs: int) -> torch.Tensor:

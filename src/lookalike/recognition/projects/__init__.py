@@ -3,6 +3,7 @@
 In reading order:
 
     project                  what such a table holds
+    fast_reid                fast-reid's config.yaml
     lookalike                lookalike's own weights without their settings
     open_metric_learning     open-metric-learning
     pytorch_metric_learning  the examples of pytorch-metric-learning

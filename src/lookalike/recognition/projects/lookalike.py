@@ -21,6 +21,7 @@ LOOKALIKE = Project(
         "taken": ("behind the head", "models/embedder.py"),
         "resize": ("stretch", "configs/pixels"),
         "interpolation": ("area", "data/pixels.py"),
+        "antialias": (True, "data/pixels.py"),
         "channels": ("RGB", "models/embedder.py"),
         "flip": ("none", "models/embedder.py"),
     },

@@ -27,4 +27,10 @@ TORCHVISION = Project(
         "flip": ("none", "evaluate of references/classification/train.py"),
     },
     left_out=r"(fc|classifier(\.\d+)?|head|heads\.head)\.(weight|bias)",
+    settings={
+        "height": ("val_crop_size",),
+        "width": ("val_crop_size",),
+        "shorter_side": ("val_resize_size",),
+        "interpolation": ("interpolation",),
+    },
 )

@@ -19,4 +19,11 @@ UNKNOWN = Project(
         "channels": ("RGB", "Pillow and torchvision"),
         "flip": ("none", "what most projects do"),
     },
+    settings={  # of args and hyper-parameters, by the names that most scripts have taken from timm's
+        "architecture": ("model", "arch", "architecture", "backbone", "model_name"),
+        "usual_size": ("input_size", "img_size", "image_size"),
+        "usual_mean": ("mean", "pixel_mean", "image_mean"),
+        "usual_std": ("std", "pixel_std", "image_std"),
+        "interpolation": ("interpolation",),
+    },
 )

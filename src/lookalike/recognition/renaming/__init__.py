@@ -6,5 +6,6 @@ In reading order:
     torchvision   torchvision's names
     hugging_face  those of transformers
     clip          OpenAI's and open_clip's
+    children      of networks whose parts were put into a sequence
     tables        all of them
 """

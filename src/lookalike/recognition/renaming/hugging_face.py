@@ -1,8 +1,8 @@
-"""Hugging Face's names (transformers 4 and 5): ViT, DeiT, DINOv2, Swin, ConvNeXt, ResNet, the tower of CLIP."""
+"""Hugging Face's names (transformers 4 and 5): ViT, DeiT, DINOv2, Swin, ConvNeXt, ResNet, towers of CLIP and SigLIP."""
 
 import re
 
-from lookalike.recognition.renaming.renamed import CLIP_TOKENS, Renaming
+from lookalike.recognition.renaming.renamed import CLIP_TOKENS, Place, Renaming, Shape
 
 _QKV = {"query": 0, "key": 1, "value": 2, "q_proj": 0, "k_proj": 1, "v_proj": 2}
 _ATTENTION = r"attention\.(?:attention\.|self\.)?(query|key|value|[qkv]_proj)"  # saved by 4 and 5; in memory of 5
@@ -35,6 +35,21 @@ VIT = Renaming(
         (rf"{_LAYER}\.(?:output\.dense|mlp\.fc2)\.(\w+)", r"blocks.\1.mlp.fc2.\2"),
     ),
 )
+
+
+def _registers(places: dict[str, Place]) -> dict[str, Place]:
+    """With registers, timm's class token has its position embedding in it, and the others stand alone."""
+    if not {"reg_token", "cls_token", "pos_embed"} <= places.keys():
+        return places
+    positions, token = places["pos_embed"], places["cls_token"]
+    if len(positions.shape) != 3 or positions.shape[1] < 2:
+        return places
+    count = positions.shape[1]
+    alone = Place(positions.names, (1, count - 1, positions.shape[2]), (1, 1, count))
+    first = Place(token.names, token.shape, plus=(positions.names[0], 1, 0, 1))
+    return {**places, "pos_embed": alone, "cls_token": first}
+
+
 DINOV2 = Renaming(
     "transformers",
     "embeddings.patch_embeddings.projection.weight",
@@ -46,12 +61,50 @@ DINOV2 = Renaming(
         (r"encoder\.layer\.(\d+)\.mlp\.weights_in\.(\w+)", r"blocks.\1.mlp.w12.\2"),
         (r"encoder\.layer\.(\d+)\.mlp\.weights_out\.(\w+)", r"blocks.\1.mlp.w3.\2"),
     ),
+    finished=_registers,
 )
 _TOWER = (
     (r"encoder\.layers\.(\d+)\.layer_norm(\d)\.(\w+)", r"blocks.\1.norm\2.\3"),
     (r"encoder\.layers\.(\d+)\.self_attn\.([qkv]_proj)\.(\w+)", _joined),
     (r"encoder\.layers\.(\d+)\.self_attn\.out_proj\.(\w+)", r"blocks.\1.attn.proj.\2"),
     (r"encoder\.layers\.(\d+)\.mlp\.fc(\d)\.(\w+)", r"blocks.\1.mlp.fc\2.\3"),
+)
+
+
+def _pooled_by_attention(places: dict[str, Place]) -> dict[str, Place]:
+    """SigLIP's pooling has query, key and value in one tensor, timm's the query apart."""
+    made = dict(places)
+    for part in ("weight", "bias"):
+        whole = made.pop(f"attn_pool.in_proj.{part}", None)
+        if whole is not None and whole.shape and whole.shape[0] % 3 == 0:
+            width = whole.shape[0] // 3
+            for name, first, last in (("q", 0, width), ("kv", width, 3 * width)):
+                shape = (last - first, *whole.shape[1:])
+                made[f"attn_pool.{name}.{part}"] = Place(whole.names, shape, (0, first, last))
+    return made
+
+
+def _positions(shape: Shape) -> Shape:
+    """[N, C] -> [1, N, C]."""
+    return (1, *shape)
+
+
+SIGLIP = Renaming(
+    "transformers",
+    "head.probe",
+    (
+        (r"embeddings\.position_embedding\.weight", "pos_embed"),
+        (r"embeddings\.patch_embedding\.(\w+)", r"patch_embed.proj.\1"),
+        (r"post_layernorm\.(\w+)", r"norm.\1"),
+        (r"head\.probe", "attn_pool.latent"),
+        (r"head\.attention\.in_proj_(\w+)", r"attn_pool.in_proj.\1"),
+        (r"head\.attention\.out_proj\.(\w+)", r"attn_pool.proj.\1"),
+        (r"head\.layernorm\.(\w+)", r"attn_pool.norm.\1"),
+        (r"head\.mlp\.fc(\d)\.(\w+)", r"attn_pool.mlp.fc\1.\2"),
+        *_TOWER,
+    ),
+    ((r"pos_embed", _positions),),
+    _pooled_by_attention,
 )
 CLIP = Renaming(
     "transformers",
@@ -153,4 +206,4 @@ RESNET = Renaming(
         ),
     ),
 )
-RENAMINGS = (VIT, DINOV2, CLIP, SWIN, CONVNEXT, RESNET)
+RENAMINGS = (VIT, DINOV2, SIGLIP, CLIP, SWIN, CONVNEXT, RESNET)

@@ -24,10 +24,14 @@ class Place:
     Attributes:
         names: One, or several that are joined along the first axis.
         shape: As the network has it; where the file's is another of as many numbers, they are laid out anew.
+        cut: Axis, first and last (exclusive) of what is taken of them; None for all.
+        plus: A tensor of which such a part is added to them, as (name, axis, first, last); None for nothing.
     """
 
     names: tuple[str, ...]
     shape: Shape
+    cut: tuple[int, int, int] | None = None
+    plus: tuple[str, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,14 @@ class Renaming:
         rules: Pattern of a whole name behind the prefix -> name in timm; the first that fits is taken. `name#2` is the
             third of several that are joined into one.
         reshaped: Pattern of names in timm -> what makes timm's shape of the file's.
+        finished: Makes timm's places of these, where one tensor of the library is several there.
     """
 
     library: str
     anchor: str
     rules: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
     reshaped: tuple[tuple[str, Callable[[Shape], Shape]], ...] = ()
+    finished: Callable[[dict[str, Place]], dict[str, Place]] | None = None
 
     def prefixes(self, names: Mapping[str, Shape]) -> Iterator[str]:
         """What stands before its names in a file.
@@ -82,7 +88,7 @@ class Renaming:
             shapes = [names[name] for name in ordered]
             if len({shape[1:] for shape in shapes}) == 1 and all(shapes):
                 places[target] = Place(ordered, (sum(shape[0] for shape in shapes), *shapes[0][1:]))
-        return places
+        return places if self.finished is None else self.finished(places)
 
     def _renamed(self, name: str) -> str | None:
         for pattern, target in self.rules:

@@ -8,11 +8,13 @@ height x kernel width x C.
 """
 
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from lookalike.training.cpu.passes import Kept
 
 _LARGEST = 64 << 20  # bytes of patches: larger maps are quicker as a convolution, and patches are kept for backward
 _HALVES_FROM = 512  # channels out: from here on two products of half the width are quicker than one
@@ -21,18 +23,38 @@ _HALVES_FROM = 512  # channels out: from here on two products of half the width 
 def use_products(network: nn.Module) -> int:
     """Lets the trained convolutions of a network run as matrix products wherever autocast asks for bf16.
 
-    Grouped and dilated ones stay what they are.
+    Grouped and dilated ones stay what they are, and those that something else runs.
 
     Returns:
         How many were changed.
     """
-    chosen = [module for module in network.modules() if isinstance(module, nn.Conv2d) and _fits(module)]
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d) and _fits(part)]
+    chosen = [part for part in convolutions if getattr(vars(part).get("forward"), "func", _forward) is _forward]
     for module in chosen:
         module.forward = partial(_forward, module)  # type: ignore[method-assign]
         if hasattr(module.weight, "grad_dtype"):  # torch before 2.10 gives every gradient the type of its parameter
             module.weight.grad_dtype = torch.bfloat16
         Rounded.of(module.weight)
     return len(chosen)
+
+
+def is_pointwise(module: nn.Conv2d) -> bool:
+    """Whether a convolution is one matrix product over all positions."""
+    plain = module.kernel_size == module.stride == (1, 1) and module.padding in ((0, 0), "same", "valid")
+    return _fits(module) and plain
+
+
+def pointwise(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution of single pixels in bf16, summed in float32: [B, C, H, W] -> [B, O, H, W], channels last.
+
+    Args:
+        images: Made bf16.
+        weight: [O, C, 1, 1].
+        bias: [O], or None.
+    """
+    pixels = images.to(torch.bfloat16).permute(0, 2, 3, 1)
+    rows: Tensor = _Pointwise.apply(pixels.reshape(-1, pixels.shape[-1]), weight, bias)
+    return rows.view(*pixels.shape[:-1], -1).permute(0, 3, 1, 2)
 
 
 class Rounded:
@@ -98,9 +120,31 @@ def _forward(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     return result
 
 
+class _Pointwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Kept, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        flat = weight.flatten(1).to(torch.bfloat16)
+        ctx.save_for_backward(rows, flat)
+        return rows @ flat.T if bias is None else torch.addmm(bias.to(torch.bfloat16), rows, flat.T)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Kept, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        rows, flat = ctx.saved_tensors
+        given = gradient.to(torch.bfloat16).contiguous()
+        of_rows = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_rows = given @ flat
+        if ctx.needs_input_grad[1]:
+            of_weight = (given.T @ rows).float()[:, :, None, None]
+        if ctx.needs_input_grad[2]:
+            of_bias = given.sum(0, dtype=torch.float32)
+        return of_rows, of_weight, of_bias
+
+
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    def forward(ctx: Kept, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         out, _, high, wide = weight.shape
         flat = Rounded.of(weight).up_to_date(weight).permute(0, 2, 3, 1).reshape(out, -1)  # [O, K]
         patches, size = _patches(images.to(torch.bfloat16), (high, wide), stride, padding)
@@ -109,7 +153,7 @@ class _Product(torch.autograd.Function):
         return _by_transposed(patches, flat).view(len(images), *size, out).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Kept, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         patches, flat = ctx.saved_tensors
         images, dtype, (out, channels, high, wide), stride, padding, size = ctx.about
         rows = gradient.to(torch.bfloat16).permute(0, 2, 3, 1).reshape(-1, out)

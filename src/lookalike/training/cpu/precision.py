@@ -29,6 +29,7 @@ from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.seals import BLANK, is_damaged, sealed
 from lookalike.training.cpu.adamw import FlatAdamW
 from lookalike.training.cpu.convolutions import use_products
+from lookalike.training.cpu.depthwise import is_depthwise, use_depthwise
 from lookalike.training.cpu.folded_norms import fold_frozen_norms, unfold
 
 CHOICES: tuple[TrainPrecision, ...] = ("32-true", "bf16-mixed", "bf16-products")
@@ -59,14 +60,27 @@ class Timed:
         return f"{self.chosen}, the quickest here (a step: {tried})"
 
 
-def prepare(embedder: Embedder, precision: TrainPrecision) -> None:
-    """Lays the weights out for convolutions and changes how the trained ones run: as products, or with frozen norms."""
+def prepare(embedder: Embedder, precision: TrainPrecision, compiled: bool = True) -> None:
+    """Lays the weights out for convolutions and changes how the trained ones run.
+
+    As matrix products, with frozen norms, and in float32 on a processor the depthwise ones by code of our own.
+
+    Args:
+        embedder: The network.
+        precision: What it is trained in.
+        compiled: Whether there may be such code.
+    """
     embedder.to(memory_format=torch.channels_last)
     unfold(embedder.backbone)
-    if precision == "bf16-products":
+    products = precision == "bf16-products"
+    compiled = compiled and precision != "bf16-mixed" and embedder.mean.device.type == "cpu"
+    depthwise = compiled and any(map(is_depthwise, embedder.backbone.modules()))
+    if embedder.frozen_batch_norm and (depthwise or not products):
+        fold_frozen_norms(embedder.backbone, embedder.image_size, compiled, products)
+    if products:
         use_products(embedder)
-    elif embedder.frozen_batch_norm:
-        fold_frozen_norms(embedder.backbone, embedder.image_size)
+    if depthwise:
+        use_depthwise(embedder.backbone)
 
 
 def fastest_precision(
@@ -76,6 +90,8 @@ def fastest_precision(
     loss: nn.Module,
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
     batch: tuple[Tensor, Tensor],
+    compiled: bool = True,
+    products: bool = True,
 ) -> Timed:
     """Takes the quickest precision that keeps the loss, from the cache or by measuring copies of the network.
 
@@ -88,18 +104,20 @@ def fastest_precision(
         loss: Its loss, as (embedding, labels) -> scalar.
         forward: (embedder, precision, first of `batch`) -> embedding [B, D].
         batch: What enters the network, and label ids int64 [B].
+        compiled: Whether depthwise convolutions may run by code of our own.
+        products: Whether bf16-products may be chosen.
     """
-    choices = _candidates(batch[1])
+    choices = tuple(choice for choice in _candidates(batch[1]) if products or choice != "bf16-products")
     if len(choices) == 1:
         return Timed(choices[0], {}, {})
-    circumstances = {**about, **_machine()}
+    circumstances = {**about, **_machine(), "compiled": compiled, **({} if products else {"products": False})}
     file = cache / f"{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:24]}.json"
     if (timed := _remembered(file)) is None:
         say(f"arithmetic: a few steps are timed in each of {', '.join(choices)}, once for this model and machine")
         tried: dict[TrainPrecision, tuple[float, list[float]]] = {}
         for choice in choices:
             longest = _HOPELESS * tried["32-true"][0] if tried else math.inf
-            tried[choice] = _trial(choice, embedder, loss, forward, batch, longest)
+            tried[choice] = _trial(choice, compiled, embedder, loss, forward, batch, longest)
         try:
             answer = {**asdict(_best(tried)), "about": circumstances, "checksum": BLANK.decode()}
             write_once(file, sealed(json.dumps(answer, indent=2).encode()))
@@ -117,6 +135,7 @@ def _candidates(labels: Tensor) -> tuple[TrainPrecision, ...]:
 
 def _trial(
     choice: TrainPrecision,
+    compiled: bool,
     embedder: Embedder,
     loss: nn.Module,
     forward: Callable[[Embedder, TrainPrecision, Tensor], Tensor],
@@ -127,7 +146,7 @@ def _trial(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         embedder, loss = copy.deepcopy(embedder), copy.deepcopy(loss)
-        prepare(embedder, choice)
+        prepare(embedder, choice, compiled)
         trained = [parameter for parameter in [*embedder.parameters(), *loss.parameters()] if parameter.requires_grad]
         optimizer = FlatAdamW([{"params": trained, "lr": 1e-4}], 0.0)
         seconds: list[float] = []

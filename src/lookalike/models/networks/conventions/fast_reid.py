@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from lookalike.models.networks.conventions.convention import Convention, stands_in
 
-_MIRRORED = "its images would be normalised twice there, as preprocess_image works in place"
 FAST_REID = Convention(
     project="fast-reid",
     version="1.4.0",
@@ -27,7 +26,6 @@ FAST_REID = Convention(
     remarks=(
         "the backbone ResNet pools without padding (ceil_mode), which timm's and torchvision's do not",
         "AGW's configurations have 256 x 128 pixels, SBS's 384 x 128, with the same tensors",
-        f"with TEST.FLIP.ENABLED the mirrored image is averaged in; {_MIRRORED}",
     ),
 )
 SBS = replace(
