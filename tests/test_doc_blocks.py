@@ -6,8 +6,7 @@ import pytest
 
 from command_line import NEEDED
 from doc_blocks import NOT_RUN, PAGES, ROOT, RUN, arguments_of, blocks
-from lookalike.cli.arguments import read_grid, read_settings
-from lookalike.cli.completion_verb import read_shell
+from lookalike.cli.arguments import read_grid, read_settings, read_shell
 from lookalike.cli.verbs import VERBS, find_action, find_verb
 from lookalike.settings.check import SettingsError
 

@@ -16,7 +16,8 @@ In reading order:
     arguments       from what a person types to checked settings
     demo_verb       the verb demo
     setting_rows    the settings of a verb as rows
-    completion_verb the verb completion: what a shell proposes
+    completion_script  what makes a shell propose verbs and settings
+    completion_verb the verb completion
     doctor_checks   what is asked of this machine
     doctor_verb     the verb doctor
     help            the help of a verb

@@ -17,7 +17,7 @@ def general_help() -> str:
     """The verbs and the options."""
     verbs = {verb.name: verb.help for verb in VERBS.values() if not verb.name.startswith(f"{GALLERY} ")}
     verbs[GALLERY] = "images that are enrolled, renamed, removed and searched without training; see gallery --help"
-    lines = "\n".join(f"  {name:<10}{text}" for name, text in verbs.items())
+    lines = "\n".join(f"  {name:<12}{text}" for name, text in verbs.items())
     return f"usage: lookalike <verb> [setting=value ...] [options]\n\nverbs:\n{lines}\n\n{OPTIONS}"
 
 

@@ -121,7 +121,7 @@ VERBS = {
             "write what makes bash, zsh or fish propose verbs and settings",
             "machine:CompletionCommand",
             "completion_verb:completion",
-            "completion_verb:read_shell",
+            "arguments:read_shell",
         ),
         *(
             Verb(f"{GALLERY} {action}", text, f"gallery:Gallery{action.capitalize()}", f"gallery_verbs:{function}")

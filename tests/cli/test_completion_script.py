@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.cli.completion_verb import proposed_values, proposed_verbs, script
+from lookalike.cli.completion_script import proposed_values, proposed_verbs, script
 from lookalike.cli.main import main
 from lookalike.cli.verbs import VERBS
 
