@@ -59,7 +59,8 @@ def test_bash_proposes(scripts: dict[str, Path]) -> None:
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed here")
 def test_fish_proposes(scripts: dict[str, Path]) -> None:
-    for line, proposed in ASKED.items():
+    asked = {**ASKED, "lookalike gallery add all_or": ["all_or_nothing=false", "all_or_nothing=true"]}
+    for line, proposed in asked.items():
         command = ["fish", "-c", f"source {scripts['fish']}; complete -C '{line}'"]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()
         assert [entry.partition("\t")[0] for entry in shown] == proposed, line
