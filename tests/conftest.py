@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from made_layouts import Pictures
 from made_retrieval import Photographs
+from object_store import Store, point_to, running_store
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -170,3 +172,18 @@ def few_market(omniglot_market: Path, tmp_path_factory: pytest.TempPathFactory) 
             if label in names or (label in ("-1", "0000") and place % 4 == 0):
                 shutil.copyfile(file, root / folder / file.name)
     return root
+
+
+@pytest.fixture(scope="session")
+def _object_store() -> Iterator[Store]:
+    with running_store() as store:
+        yield store
+
+
+@pytest.fixture
+def object_store(_object_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An object store that the environment leads to, empty."""
+    point_to(_object_store.address, monkeypatch)
+    for name in _object_store.names():
+        _object_store.delete(name)
+    return _object_store

@@ -30,7 +30,19 @@ ORDER = (  # each may import what stands behind it, and nothing before it
         "recognition",
     ),
     *("models", "evaluation", "inference", "data", "metrics", "settings"),
-    *("pages", "palette", "devices", "parallel", "jit", "outputs", "console", "terminal", "files", "special_files"),
+    *(
+        "pages",
+        "palette",
+        "devices",
+        "parallel",
+        "jit",
+        "outputs",
+        "storage",
+        "console",
+        "terminal",
+        "files",
+        "special_files",
+    ),
     *("seals", "errors"),
 )
 TORCH_FREE = ("cli", "serving", "auditing", "evaluation", "gallery", "inference", "data", "metrics", "settings")

@@ -29,6 +29,7 @@ NO_PATHS = {
     "pattern",
     "backbone",
     "ckpt_key",
+    "shard",
     "host",
     "run",
     "name",
@@ -37,6 +38,11 @@ NO_PATHS = {
     "to",
     *Columns.model_fields,
 }  # text that means something else
+
+IN_OBJECT_STORES = {("embed", "output"), ("embed", "data.root"), ("embed", "data.images")} | {
+    ("eval", "queries"),
+    ("eval", "references"),
+}
 
 
 @pytest.fixture
@@ -119,6 +125,16 @@ def test_every_setting_that_is_a_path_refuses_nothing_and_addresses(verb: str) -
             text = rf"^{re.escape(name)}={empty}: expected a path, found an empty text, as a variable .*: give one$"
             with pytest.raises(SettingsError, match=text):
                 read_settings(verb, [*NEEDED[verb], f"{name}={empty}"])
+        if (verb, name) in IN_OBJECT_STORES:
+            assert read_settings(verb, [*NEEDED[verb], f"{name}=S3://bucket/x/"])
+            with pytest.raises(
+                SettingsError, match=r"^s3://bucket/x: a login in an address would stand in logs"
+            ) as caught:
+                read_settings(verb, [*NEEDED[verb], f"{name}=s3://anna:s3cret@bucket/x"])
+            assert "s3cret" not in str(caught.value)
+            with pytest.raises(SettingsError, match=rf"^{re.escape(name)}=gs://b/x: an address, and addresses are not"):
+                read_settings(verb, [*NEEDED[verb], f"{name}=gs://b/x"])
+            continue
         with pytest.raises(SettingsError, match=rf"^{re.escape(name)}=s3://b/x: an address, and addresses are not fet"):
             read_settings(verb, [*NEEDED[verb], f"{name}=s3://b/x"])
 

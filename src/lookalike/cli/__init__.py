@@ -4,7 +4,9 @@ In reading order:
 
     inputs          the files and folders that a verb reads
     data_verbs      the verbs about data
+    stored_verb     the verb eval on embeddings that are stored
     model_verbs     the verbs that use a model
+    embed_verb      the verb embed
     inspect_verb    the verb inspect
     predict_notes   what is told of predictions
     predict_verb    the verb predict

@@ -1,9 +1,10 @@
-"""The verbs that use a model: eval, report, embed; and the model of a verb, for others."""
+"""The verbs that use a model: eval, report; and the model of a verb, for others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
+from lookalike.cli.stored_verb import evaluate_embeddings
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import is_postgres
 from lookalike.terminal import give, show, show_each, show_written
@@ -33,6 +34,8 @@ def evaluate(settings: "EvalCommand") -> int:
     from lookalike.evaluation.assessment import files_of
     from lookalike.outputs import need_files, own_name
 
+    if settings.queries is not None or settings.references is not None:
+        return evaluate_embeddings(settings)
     if settings.gallery is not None:
         return _evaluate_gallery(settings)
     if settings.output:
@@ -214,25 +217,3 @@ def open_gallery(settings: "EvalCommand | GalleryAdd | GallerySuggest | PredictC
     assert settings.gallery is not None
     options = {"device": settings.device, "precision": settings.precision, "workers": settings.workers}
     return Gallery.open(settings.gallery, load_model(settings) if settings.bundle else None, options)
-
-
-def embed(settings: "EmbedCommand") -> int:
-    """`lookalike embed`."""
-    from lookalike.console import say
-    from lookalike.evaluation.stored import embed_any
-    from lookalike.outputs import need_folder
-
-    if settings.bundle is None and settings.model is None:
-        raise AssessError(
-            "what embeds: give bundle=<folder>, or model=<recipe> for a network without training, such as "
-            "model=efficientnet_lite2; got neither"
-        )
-    need_folder(Path(settings.output), inputs_of(settings), replaced=True)
-    model = model_to_embed(settings)
-    stored, failures = embed_any(model.encoder, settings.data.model_dump(), Path(settings.output))
-    size = stored.embeddings.shape[1]
-    show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")
-    give(images=len(stored), dimensions=size, folder=settings.output, problems=list(map(str, failures)))
-    for failure in failures:
-        say(str(failure))
-    return 1 if failures else 0

@@ -103,7 +103,7 @@ VERBS = {
             "QuantizeCommand",
             "training_verbs:quantize",
         ),
-        Verb("embed", "write the embeddings of any images", "EmbedCommand", "model_verbs:embed"),
+        Verb("embed", "write the embeddings of any images", "EmbedCommand", "embed_verb:embed"),
         Verb(
             "serve",
             "answer programs and browsers from a gallery",

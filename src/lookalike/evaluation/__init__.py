@@ -13,6 +13,8 @@ In reading order:
     measure          embeddings of a protocol to every figure of it
     split            a bundle on a split of a data set, with the images held out that its training held out
     assessment       a trained model on a data set
+    streaming        stored embeddings evaluated, references in shards a part at a time
     stored           embeddings that are kept
+    sharded          embeddings written in shards by jobs that know nothing of each other
     thresholds       thresholds for unknown images, chosen against what `predict` will search
 """

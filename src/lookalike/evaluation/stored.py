@@ -16,9 +16,10 @@ from lookalike.data.manifest import Manifest
 from lookalike.data.reading import has_layout, need_nothing_of_tables, read_data
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.embed import embed_rows
+from lookalike.evaluation.streaming import need_one_model
 from lookalike.files import atomic_folder
 from lookalike.inference.encoder import Encoder
-from lookalike.inference.references import GalleryError, References
+from lookalike.inference.references import References
 from lookalike.metrics.evaluate import evaluate
 from lookalike.metrics.result import RetrievalResult
 
@@ -35,11 +36,7 @@ def evaluate_galleries(queries: References, references: References, **settings: 
         GalleryError: The two were made by different weights or pixel settings.
         EvaluationError: As `evaluate`.
     """
-    if queries.fingerprint != references.fingerprint:
-        raise GalleryError(
-            f"the queries were made by {queries.fingerprint[:12]}, the references by {references.fingerprint[:12]}: "
-            "embeddings of different weights or pixel settings cannot be compared; embed both with one bundle"
-        )
+    need_one_model(queries.fingerprint, references.fingerprint)
     places = {references.file(row): row for row in range(len(references))}
     own = np.array([places.get(queries.file(row), -1) for row in range(len(queries))])
     given = (queries.embeddings, references.embeddings, queries.labels, references.labels)

@@ -24,7 +24,8 @@ from lookalike.gallery.columns import Value
 from lookalike.gallery.enrolment import THUMBNAIL
 from lookalike.gallery.image_facts import in_parts
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.inference.references import GalleryError, References, load_references
+from lookalike.inference.references import GalleryError, References
+from lookalike.inference.shards import PLAN, load_embeddings
 
 _SCHEMA = 1
 _ROWS, _ABOUT = "rows.parquet", "gallery.json"
@@ -179,10 +180,12 @@ def import_from(folder: Path, fingerprint: str) -> Imported:
     """
     if (folder / "gallery" / _ABOUT).is_file():
         folder = folder / "gallery"  # of a bundle
+    if (folder / PLAN).is_file():
+        return _embedded(load_embeddings(folder), fingerprint)
     if not (folder / _ABOUT).is_file():
         raise GalleryError(f"{folder}: no {_ABOUT} there: give what gallery export or lookalike embed wrote")
     if not (folder / _ROWS).is_file():
-        return _embedded(load_references(folder), fingerprint)
+        return _embedded(load_embeddings(folder), fingerprint)
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -6,6 +6,7 @@ In reading order:
     fonts             a font of this machine for every letter of a name
     picture           queries and their neighbours as one picture, readable without colour
     references        the images a model knows
+    shards            embeddings in shards: Parquet files that many jobs write, read as one table
     bundle_config     the settings of a bundle, typed
     prediction_json   predictions as they stand in JSON, to be read back
     rejection         when a prediction says unknown

@@ -26,6 +26,7 @@ In reading order:
     votes             the label that the nearest neighbours of a query vote for
     figures           from ranks to a table of all queries, and from the table to means with intervals
     evaluate          how well queries find their label among references
+    streamed          the same of references that do not fit into memory, in two passes
     graded            retrieval where each query says itself which references are right
     camera_pairs      how well images of one camera are found among those of another
     paired_tests      results side by side

@@ -109,7 +109,7 @@ def evaluate(
         time_rules=TimeRules(camera_rule_seconds, elsewhere_seconds),
         rows=(len(query), len(reference)),
     )
-    return _measured(query, reference, problem, options)
+    return result_of(_ranked(query, reference, problem, options), problem, options)
 
 
 def evaluate_problem(
@@ -131,13 +131,17 @@ def evaluate_problem(
     """
     query, reference = checked_pair(query, reference, options.similarity)
     problem.check_rows(query, reference)
-    return _measured(query, reference, problem, options)
+    return result_of(_ranked(query, reference, problem, options), problem, options)
 
 
-def _measured(
-    query: np.ndarray, reference: np.ndarray, problem: Problem, options: EvaluationOptions
-) -> RetrievalResult:
-    ranks = _ranked(query, reference, problem, options)
+def result_of(ranks: Ranks, problem: Problem, options: EvaluationOptions) -> RetrievalResult:
+    """What follows from the ranks of a problem.
+
+    Args:
+        ranks: Of its Q queries.
+        problem: Who asked and who answered.
+        options: How it was measured.
+    """
     per_query = table_of(ranks, problem, options)
     metrics, intervals = summary(per_query)
     matched = int((per_query["positives"] > 0).sum())

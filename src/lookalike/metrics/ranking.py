@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lookalike.metrics.kernels.grid import Vectors
     from lookalike.metrics.kernels.valid import QueryFacts, ReferenceFacts
 
-_QUERIES, _REFERENCES = 384, 512  # of a tile: its similarities and embeddings stay in a core's second cache
+QUERIES, REFERENCES = 384, 512  # of a tile: its similarities and embeddings stay in a core's second cache
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def rank(
         _rank_tile(task, first, buffer, depths, result)
 
     if gpu is None:
-        _over_tiles(len(query), threads, tile)
+        over_tiles(len(query), threads, tile)
     else:
         _rank_on(gpu, task, threads, depths, result)
     return result
@@ -93,24 +93,25 @@ def bare_product(query: np.ndarray, reference: np.ndarray, threads: int | None =
     """Multiplies as `rank` does, in the same tiles, and throws the products away: what its speed is measured by."""
 
     def tile(first: int, buffer: np.ndarray) -> None:
-        part = query[first : first + _QUERIES]
-        for start in range(0, len(reference), _REFERENCES):
-            _product(part, reference[start : start + _REFERENCES], buffer)
+        part = query[first : first + QUERIES]
+        for start in range(0, len(reference), REFERENCES):
+            product(part, reference[start : start + REFERENCES], buffer)
 
-    _over_tiles(len(query), threads or os.cpu_count() or 1, tile)
+    over_tiles(len(query), threads or os.cpu_count() or 1, tile)
 
 
-def _product(query: np.ndarray, reference: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+def product(query: np.ndarray, reference: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+    """Inner products [B, N] of a tile, written into a buffer of `QUERIES` * `REFERENCES`."""
     tile = buffer[: len(query) * len(reference)].reshape(len(query), len(reference))
     return np.matmul(query, reference.T, out=tile)
 
 
-def _over_tiles(queries: int, threads: int, tile: Callable[[int, np.ndarray], None]) -> None:
+def over_tiles(queries: int, threads: int, tile: Callable[[int, np.ndarray], None]) -> None:
     """Calls `tile` for every tile of queries, with a buffer, on threads that each multiply alone."""
-    starts = list(range(0, queries, _QUERIES))
+    starts = list(range(0, queries, QUERIES))
 
     def work(mine: list[int]) -> None:
-        buffer = np.empty(_QUERIES * _REFERENCES, np.float32)
+        buffer = np.empty(QUERIES * REFERENCES, np.float32)
         while True:
             try:
                 first = mine.pop()  # a list is a queue that threads may share
@@ -132,15 +133,24 @@ def _task(query: np.ndarray, reference: np.ndarray, problem: Problem, similarity
         longest = max(lengths_of(query).max(initial=0.0), lengths_of(reference).max(initial=0.0))
     references = on_grid(reference, similarity, longest, threads)
     queries = references if query is reference else on_grid(query, similarity, longest, threads)
-    # Higham 2002, section 3.1: a sum of D products of unit vectors is off by at most D u / (1 - D u), in any order.
-    # 4 u more for the rounding of an offset, its subtraction, the length of a vector on the grid, and of a bound;
-    # 1.01 for 1 / (1 - D u) up to D = 160,000.
-    slack = 1.01 * (query.shape[1] + 4) * 2.0**-24
     vectors = Vectors(queries.values, references.values, references.offsets)
-    return _Task(queries, vectors, *facts_of(problem), slack, similarity)
+    return _Task(queries, vectors, *facts_of(problem), slack_of(query.shape[1]), similarity)
 
 
-def facts_of(problem: Problem, tile: int = _REFERENCES) -> tuple["QueryFacts", "ReferenceFacts"]:
+def slack_of(dimensions: int) -> float:
+    """By how much a float32 product of embeddings on the grid may be off.
+
+    Higham 2002, section 3.1: a sum of D products of unit vectors is off by at most D u / (1 - D u), in any order; 4 u
+    more for the rounding of an offset, its subtraction, the length of a vector on the grid, and of a bound; 1.01 for
+    1 / (1 - D u) up to D = 160,000.
+
+    Args:
+        dimensions: D.
+    """
+    return 1.01 * (dimensions + 4) * 2.0**-24
+
+
+def facts_of(problem: Problem, tile: int = REFERENCES) -> tuple["QueryFacts", "ReferenceFacts"]:
     """What the compiled rule asks: references by label; where no camera counts, all are unknown.
 
     Args:
@@ -174,17 +184,17 @@ def _rank_tile(task: _Task, first: int, buffer: np.ndarray, ks: np.ndarray, resu
     """Ranks for the queries from `first` on, written into `result`."""
     from lookalike.metrics.kernels import above, nearest, ranks, valid
 
-    mine, offsets = slice(first, first + _QUERIES), task.vectors.offsets
+    mine, offsets = slice(first, first + QUERIES), task.vectors.offsets
     queries = valid.QueryFacts(*(part[mine] for part in task.queries))
     vectors = task.vectors._replace(queries=task.vectors.queries[mine])
     starts, rows, scores = valid.positives_of(vectors, queries, task.references)
-    positives = above.Positives(starts, rows, scores, *_outward(scores, task.slack), np.zeros(len(rows), np.int64))
+    positives = above.Positives(starts, rows, scores, *outward(scores, task.slack), np.zeros(len(rows), np.int64))
     top_rows = result.top_rows[mine]
     near = nearest.Nearest(top_rows, np.full(top_rows.shape, -np.inf), np.full(len(top_rows), -np.inf))
     nearest.begin(near, positives)
-    for start in range(0, len(vectors.references), _REFERENCES):
-        end = start + _REFERENCES
-        tile = _product(vectors.queries, vectors.references[start:end], buffer)
+    for start in range(0, len(vectors.references), REFERENCES):
+        end = start + REFERENCES
+        tile = product(vectors.queries, vectors.references[start:end], buffer)
         if task.similarity == "euclidean":
             tile -= offsets[start:end].astype(np.float32)
         ranks.scan(tile, start, vectors, queries, task.references, positives, near, task.slack)
@@ -225,7 +235,7 @@ def _take_nearest(
     result.top_similarity[mine] = np.where(top_rows >= 0, shown(top_scores, task.grid, mine, task.similarity), 0)
 
 
-def _outward(scores: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
+def outward(scores: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
     """float32 bounds of where a float32 product of the same value may lie, rounded outwards."""
     low, high = (scores - slack).astype(np.float32), (scores + slack).astype(np.float32)
     return np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from lookalike.settings.paths import PathText
+from lookalike.settings.paths import PathText, StoredText
 from lookalike.settings.types import Seed, Settings, Share
 
 SplitBy = Literal["individual", "site", "date", "scene", "stratified"]
@@ -91,4 +91,15 @@ class Data(Settings):
     )
     fold: int | None = Field(
         None, ge=1, description="which of the splits a published data set comes with, from 1 on; null = the first"
+    )
+
+
+class DataAnywhere(Data):
+    """Where the images are: also in an object store."""
+
+    root: StoredText | None = Field(
+        description="folder with train/<class>/ ..., or a .csv / .parquet table; or either as s3://bucket/..."
+    )
+    images: StoredText | None = Field(
+        description="folder or address that the paths of a table start from; null = the table's own"
     )

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lookalike.errors import LookalikeError
+from lookalike.storage import StorageError, address_of, is_address
 
 _AnyPath = TypeVar("_AnyPath", bound=str | Path)
 _LOCAL_ADDRESS = re.compile(r"(sqlite:///|file:(?:///?)?)(~.*)", re.DOTALL)
@@ -122,6 +123,16 @@ def _as_place(value: object) -> object:
     return value if isinstance(value, str) and is_postgres(value) else _as_path(value)
 
 
+def _as_stored(value: object) -> object:
+    """The address of an object store in its usual form, anything else as a path."""
+    if not isinstance(value, str) or not is_address(value):
+        return _as_path(value)
+    try:
+        return address_of(value)
+    except StorageError as error:
+        raise PydanticCustomError("whole_line", "{text}", {"text": str(error)}) from error
+
+
 def _as_switch_or_path(value: object) -> object:
     """What is written for true or false as that, else a path."""
     try:
@@ -132,6 +143,7 @@ def _as_switch_or_path(value: object) -> object:
 
 PathText = Annotated[str, BeforeValidator(_as_path)]  # every setting that is a path has this type
 PlaceText = Annotated[str, BeforeValidator(_as_place)]  # and every one that is a gallery: a folder or an address
+StoredText = Annotated[str, BeforeValidator(_as_stored)]  # and every one that may be in an object store: s3://...
 SwitchOrPath = Annotated[bool | str, BeforeValidator(_as_switch_or_path)]
 
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from lookalike.settings.checkpoints import OfCheckpoint
 from lookalike.settings.compose import is_null
-from lookalike.settings.data import Data
-from lookalike.settings.paths import PathText, PlaceText, SwitchOrPath
+from lookalike.settings.data import Data, DataAnywhere
+from lookalike.settings.paths import PathText, PlaceText, StoredText, SwitchOrPath
 from lookalike.settings.search_space import Objective, Space
 from lookalike.settings.training import (
     Augment,
@@ -22,7 +22,18 @@ from lookalike.settings.training import (
     Train,
     Weights,
 )
-from lookalike.settings.types import Count, Off, Seed, Settings, Split, Unit, list_or_text, number_or_off, share_or_off
+from lookalike.settings.types import (
+    Count,
+    Off,
+    Seed,
+    Settings,
+    Split,
+    Unit,
+    list_or_text,
+    number_or_off,
+    share_or_off,
+)
+from lookalike.storage import is_address
 
 
 class CompareCommand(Train):
@@ -68,6 +79,9 @@ Precision = Annotated[
         "an int8 bundle is always int8"
     ),
 ]
+
+
+MOST_SHARDS = 99_999  # their names have five digits
 
 
 Filter = Annotated[str | int | float | bool | list[str] | None, BeforeValidator(list_or_text)]
@@ -131,6 +145,23 @@ class UntrainedModel(Settings):
         return {name: value for name, value in values.items() if name not in of_training}
 
 
+def part_of_all(text: str) -> str:
+    """Which of how many shards, as `3/64`.
+
+    Args:
+        text: As it was given.
+    """
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= MOST_SHARDS):
+        raise PydanticCustomError(
+            "shard",
+            "expected a part of all from 1 on, such as 3/64 (1/64 to 64/64; where a cluster counts from 0, add 1), at "
+            "most {most} parts",
+            {"most": MOST_SHARDS},
+        )
+    return f"{int(number)}/{int(count)}"
+
+
 class Embedding(Settings):
     """What embeds: a bundle, or a network without training."""
 
@@ -167,8 +198,36 @@ class Embedding(Settings):
 class EmbedCommand(Embedding):
     """Settings of `lookalike embed`."""
 
-    data: Data
-    output: PathText = Field(description="folder to write")
+    data: DataAnywhere
+    output: StoredText = Field(description="folder to write, or s3://bucket/prefix, which gets shards")
+    shards: Annotated[int, Field(ge=1, le=MOST_SHARDS)] | None = Field(
+        description="write Parquet files in so many parts, those that lack; null = one folder, or one part in s3://"
+    )
+    shard: Annotated[str, AfterValidator(part_of_all)] | None = Field(
+        description="write one part, for jobs of a cluster: 3/64 is the third of 64"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "EmbedCommand":
+        """Refuses two ways of saying which shards are written."""
+        if self.shard is not None and self.shards is not None:
+            raise PydanticCustomError(
+                "whole_line",
+                "shard={shard} and shards={shards}: one part, and all that lack: leave one of them out",
+                {"shard": self.shard, "shards": self.shards},
+            )
+        return self
+
+    @property
+    def parts(self) -> tuple[int | None, int] | None:
+        """Which shard is written (None for all that lack), and how many there are; None where there are none."""
+        if self.shard is not None:
+            number, _, count = self.shard.partition("/")
+            return int(number), int(count)
+        places = (self.output, self.data.root or "", self.data.images or "")
+        if self.shards is None and not any(is_address(place) for place in places):
+            return None
+        return None, self.shards or 1
 
 
 class EvalCommand(OfCheckpoint):
@@ -177,6 +236,12 @@ class EvalCommand(OfCheckpoint):
     bundle: PathText | None = Field(description="folder of a bundle; or give ckpt_path or gallery")
     gallery: PlaceText | None = Field(
         description="folder or address of a gallery: how well it names these images; all where there are no splits"
+    )
+    queries: StoredText | None = Field(
+        description="embeddings that lookalike embed wrote (folder or s3://...), which ask; no model is needed"
+    )
+    references: StoredText | None = Field(
+        description="embeddings that are searched; where they are shards, a part at a time is in memory; null = queries"
     )
     ckpt_path: PathText | None = Field(description="a checkpoint, of lookalike or of any other project")
     ckpt_key: str | None = Field(
