@@ -91,4 +91,4 @@ def test_lists_and_tables_are_what_they_are_on_github(site: Path) -> None:
     for page in site.rglob("*.html"):
         text = re.sub(r"(?s)<(pre|code|script|style)\b.*?</\1>", "", page.read_text("utf-8"))
         for paragraph in re.findall(r"(?s)<p>(.*?)</p>", text):
-            assert not re.search(r"(?m)^(?:- |\* |1\. |\|.*\|$)", paragraph), f"{page.name}: {paragraph[:200]}"
+            assert not re.search(r"(?m)^ *(?:- |\* |1\. |\|.*\|$)", paragraph), f"{page.name}: {paragraph[:200]}"
