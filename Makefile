@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := benchmarks/peers/.venv
 
-.PHONY: help install demo test browser lint bench peers rank parity authors
+.PHONY: help install demo test browser lint docs bench peers rank parity authors
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,10 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED) ## the documentation as a site, in build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "build/docs/index.html; with its search: $(BIN)/python -m http.server --directory build/docs"
 
 bench: $(INSTALLED) ## measure training, embedding, start-up; write benchmarks/RESULTS.md and the pictures of docs/performance
 	$(BIN)/python benchmarks/run.py

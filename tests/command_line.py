@@ -23,6 +23,8 @@ NEEDED = {
     "tune": [],
     "report": ["bundle=b"],
     "serve": [],
+    "doctor": [],
+    "completion": ["shell=bash"],
     "gallery create": ["gallery=g"],
     "gallery add": ["gallery=g", "images=i"],
     "gallery list": ["gallery=g"],

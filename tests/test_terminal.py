@@ -1,5 +1,6 @@
 """Text for a terminal: names of strangers steer nothing, make no line of their own and survive every encoding."""
 
+import json
 import os
 import re
 import shutil
@@ -7,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lookalike.cli.main import main
 from lookalike.console import say
 from lookalike.errors import LookalikeError, listed
-from lookalike.terminal import complain, show, visible, visible_line
+from lookalike.terminal import Answer, complain, plain, show, visible, visible_line
 
 FORGED_LINES = "\nlookalike: a forged one\n  lookalike: all 12 files are fine.jpg"
 FORGED = "Kiwi\x1b[2J\nwritten: /etc/passwd \u202etxt.exe"
@@ -111,3 +113,73 @@ def test_a_result_survives_every_encoding(encoding: str, bundle_path: Path, digi
     assert r"\udcff.png: " in printed
     assert "written: " in printed
     assert "Traceback" not in done.stderr.decode(errors="replace")
+
+
+def test_an_answer_in_json_has_the_fields_and_no_text(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    assert main(["manifest", f"data.root={digits}", f"output={table}", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["schema"], answer["verb"], answer["exit_code"], answer["error"]) == (1, "manifest", 0, None)
+    assert answer["result"]["images"] == {"train": 50, "validation": 20, "test": 20}
+    assert answer["written"] == [str(table)]
+
+
+def test_an_error_is_a_field_of_it_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gallery", "list", "gallery=/no where", "--json"]) == 2
+    shown = capsys.readouterr()
+    answer = json.loads(shown.out)
+    assert (answer["verb"], answer["exit_code"], answer["result"]) == ("gallery list", 2, {})
+    assert shown.err == f"lookalike: {answer['error']}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None),
+        (np.float32(0.5), 0.5),
+        (np.array([1, 2]), [1, 2]),
+        (Path("a/b"), "a/b"),
+        ({1: (True, None)}, {"1": [True, None]}),
+        (
+            Answer("eval", {"k": 3}),
+            {"verb": "eval", "result": {"k": 3}, "written": [], "error": None, "printed": False},
+        ),
+        (lambda: [Path("c")], ["c"]),
+    ],
+)
+def test_values_become_those_of_json(value: object, expected: object) -> None:
+    assert plain(value) == expected
+
+
+def test_quiet_leaves_results_and_errors_alone(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["manifest", f"data.root={digits}", f"output={tmp_path / 't.csv'}"]
+    assert main(command) == 0
+    loud = capsys.readouterr()
+    assert main([*command, "--quiet"]) == 0
+    silent = capsys.readouterr()
+    assert "read as class folders" in loud.err
+    assert (silent.out, silent.err) == (loud.out, "")
+    assert main(["gallery", "list", "gallery=/no where", "--quiet"]) == 2
+    assert "no gallery there" in capsys.readouterr().err
+
+
+def test_no_color_means_no_colour() -> None:
+    """Of the bars, which alone have one."""
+    program = (
+        "from lookalike.console import console, progress\n"
+        "with progress('embedding', 2) as advance:\n    advance(1)\nprint(console.is_terminal)"
+    )
+    shown = {}
+    for name, value in (("coloured", ""), ("plain", "1")):
+        environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", "NO_COLOR": value}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "True\n"
+        shown[name] = re.findall(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", done.stderr)
+    assert shown["coloured"]
+    assert not shown["plain"]

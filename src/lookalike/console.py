@@ -29,6 +29,16 @@ def said_to(listener: Callable[[str], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Neither bars nor lines of what is being done until the block ends; results and errors are printed as ever."""
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
 def say(text: str) -> None:
     """Prints one plain line to standard error, which is kept for what is being done (results go to standard output)."""
     if _listeners:

@@ -13,6 +13,7 @@ from lookalike.cli.arguments import read_settings
 from lookalike.cli.verbs import VERBS, Verb, find_action, find_verb, gallery_actions
 from lookalike.settings import checkpoints as of_checkpoints
 from lookalike.settings import gallery as of_galleries
+from lookalike.settings import machine as of_machines
 from lookalike.settings import serving as of_services
 from lookalike.settings import verbs as classes
 from lookalike.settings.compose import UsageError
@@ -44,6 +45,7 @@ def test_every_class_of_settings_belongs_to_one_verb() -> None:
             ("", classes),
             ("gallery:", of_galleries),
             ("serving:", of_services),
+            ("machine:", of_machines),
             ("checkpoints:", of_checkpoints),
         )
         for node in ast.parse(Path(module.__file__).read_text("utf-8")).body

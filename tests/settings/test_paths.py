@@ -24,6 +24,7 @@ from lookalike.settings.paths import PathError, PathText, address_at_home, at_ho
 from lookalike.settings.types import Settings
 
 NO_PATHS = {
+    "tracker",
     "layout",
     "pattern",
     "backbone",

@@ -17,6 +17,11 @@ In reading order:
     settings_file   settings from a YAML or JSON file
     arguments       from what a person types to checked settings
     demo_verb       the verb demo
+    setting_rows    the settings of a verb as rows
+    completion_script  what makes a shell propose verbs and settings
+    completion_verb the verb completion
+    doctor_checks   what is asked of this machine
+    doctor_verb     the verb doctor
     help            the help of a verb
     main            the command `lookalike`
 """

@@ -30,6 +30,18 @@ def read_settings(verb: str, arguments: list[str], once: bool = False) -> Any:
     return _checked(verb, [*from_files, *typed])
 
 
+def read_shell(verb: str, arguments: list[str], once: bool = False) -> Any:
+    """The settings of the verb: the name of the shell may stand alone.
+
+    Args:
+        verb: Its name.
+        arguments: As of `read_settings`.
+        once: As there.
+    """
+    first = [f"shell={arguments[0]}"] if arguments and "=" not in arguments[0] and arguments[0][:1] != "-" else []
+    return read_settings(verb, [*first, *arguments[len(first) :]], once)
+
+
 def read_grid(verb: str, arguments: list[str], once: bool = False) -> tuple[Any, list[tuple[dict[str, str], Any]]]:
     """The settings of a verb that trains a grid, and of every run: those with several values (`loss=a,b`) are its axes.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_written
 
 if TYPE_CHECKING:
     from lookalike.settings.verbs import AuditCommand, AugmentCommand, ManifestCommand
@@ -36,11 +36,17 @@ def manifest(settings: "ManifestCommand") -> int:
         figures = ", ".join(map(standard.called, standard.metrics))
         show(f"eval split=test prints, as papers on {data.manifest.layout} do: {figures}: {standard.protocol}{draws}")
     write_table(data.manifest, output)
-    show(f"written: {output}")
+    show_written(output)
     broken = broken_images(data.manifest, data.manifest.table) if settings.check else []
     for problem in broken:
         say(str(problem))
     lost = [*data.manifest.lost, *map(str, broken)]
+    give(
+        layout=data.manifest.layout,
+        images={name: int(total) for name, total in data.counts.sum().items()},
+        labels=len(data.labels),
+        problems=lost,
+    )
     if lost:
         say(f"exit code 1: {len(lost)} of the data cannot be read, first {lost[0]}")
     return 1 if lost else 0
@@ -67,7 +73,8 @@ def audit(settings: "AuditCommand") -> int:
         data, bundle=settings.bundle, output=output, device=settings.device, precision=settings.precision
     )
     show(result)
-    show(f"written: {output / 'audit.html'}, {output / 'audit.parquet'}")
+    show_written(output / "audit.html", output / "audit.parquet")
+    give(images=len(result.rows), findings=result.findings["kind"].value_counts().to_dict(), safe=result.safe)
     if accepted is not None:
         show(exclude(result, accepted, settings.data.exclude))
     elif result.safe:
@@ -88,4 +95,5 @@ def augment(settings: "AugmentCommand") -> int:
     options = settings.model_dump(include={"per_class", "seed", "strength", "max_side", "threads"})
     rows = make_copies(manifest, output, **options)
     show(f"{len(rows)} copies of {rows['source'].nunique()} images in {output}, listed in {output / 'manifest.csv'}")
+    give(copies=len(rows), images=rows["source"].nunique(), folder=output)
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
-from lookalike.terminal import counted, show
+from lookalike.terminal import counted, give, show, show_written
 
 if TYPE_CHECKING:
     from lookalike.gallery.enrolment_table import ToEnrol
@@ -47,6 +47,7 @@ def create(settings: "GalleryCreate") -> int:
     _need_model(settings)
     need_no_gallery(settings.gallery)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
+        give(gallery=gallery.path, images=0)
         show(f"{gallery}, searched by {gallery.model}")
         show(f"Next: lookalike gallery add gallery={quote(str(gallery.path))} images=<folder> label=<its name>")
     return 0
@@ -80,6 +81,7 @@ def add(settings: "GalleryAdd") -> int:
         )
         for text in errors.values():
             say(text)
+        give(images=gallery.last_added, change=gallery.last_change, problems=[*given.problems, *errors.values()])
         show(f"{counted(gallery.last_added, 'image')} added: {gallery}")
     return 1 if errors or given.problems else 0
 
@@ -105,6 +107,7 @@ def list_images(settings: "GalleryList") -> int:
     with _opened(settings.gallery) as gallery:
         seen = gallery if settings.at is None else gallery.at(settings.at)
         labels = seen.labels
+        give(labels=labels, images=None if settings.label is None else seen.images(settings.label))
         width = max(map(len, labels), default=0)
         lines: list[object] = [f"{label:<{width}}  {count}" for label, count in labels.items()]
         if settings.label is not None:
@@ -167,6 +170,7 @@ def forget(settings: "GalleryForget") -> int:
     """`lookalike gallery forget`."""
     with _opened(settings.gallery) as gallery:
         count = gallery.forget(**_chosen(settings), note=settings.note)
+        give(images=count)
         them = "it" if count == 1 else "them"
         show(
             f"{counted(count, 'image')} deleted for good; copies, exports and backups of the gallery still hold {them}"
@@ -178,6 +182,7 @@ def health(settings: "GalleryHealth") -> int:
     """`lookalike gallery health`."""
     with _opened(settings.gallery) as gallery:
         looked = gallery.health()
+    give(health=looked)
     show(looked)
     for doubt in looked.doubts[: settings.most]:
         show(doubt)
@@ -193,6 +198,7 @@ def log(settings: "GalleryLog") -> int:
     """`lookalike gallery log`."""
     with _opened(settings.gallery) as gallery:
         changes = gallery.log(settings.most + 1)
+        give(changes=changes[: settings.most], more=len(changes) > settings.most)
         for change in changes[: settings.most]:
             show(change)
         if len(changes) > settings.most:
@@ -222,6 +228,7 @@ def verify(settings: "GalleryVerify") -> int:
     """`lookalike gallery verify`."""
     with _opened(settings.gallery) as gallery:
         verification = gallery.verify()
+        give(verification=verification)
         show(verification)
     return 0 if verification else 1
 
@@ -229,7 +236,9 @@ def verify(settings: "GalleryVerify") -> int:
 def compact(settings: "GalleryCompact") -> int:
     """`lookalike gallery compact`."""
     with _opened(settings.gallery) as gallery:
-        show(f"{gallery.compact() / 2**20:.1f} MiB given back")
+        freed = gallery.compact()
+        give(bytes=freed)
+        show(f"{freed / 2**20:.1f} MiB given back")
     return 0
 
 
@@ -243,6 +252,7 @@ def reembed(settings: "GalleryReembed") -> int:
         model = model_to_embed(settings)
         with progress("embedding", len(gallery)) as advance:
             done = gallery.reembed(model, note=settings.note, progress=advance)
+        give(reembedded=done)
         show(done)
         show(f"{gallery}, searched by {gallery.model}")
     return 0
@@ -265,8 +275,9 @@ def suggest(settings: "GallerySuggest") -> int:
     with open_gallery(settings) as gallery:
         suggestions = gallery.suggest(settings.images, least=settings.least)
     written = suggestions.write(settings.output)
+    give(suggestions=suggestions)
     show(suggestions)
-    show(f"written: {written} and {written.with_suffix('.html')}")
+    show_written(written, written.with_suffix(".html"))
     typed = f"gallery={quote(str(gallery.path))} images={quote(str(written))}"
     show(f"Next: edit the labels in {written}, then lookalike gallery add {typed}")
     return 0
@@ -279,6 +290,7 @@ def export(settings: "GalleryExport") -> int:
     need_folder(Path(settings.output), inputs_of(settings), replaced=True)
     with _opened(settings.gallery) as gallery:
         count = gallery.export(settings.output)
+    give(images=count, folder=settings.output)
     show(f"{counted(count, 'image')} in {settings.output}: rows.parquet, images/, gallery.json")
     return 0
 
@@ -287,6 +299,7 @@ def import_images(settings: "GalleryImport") -> int:
     """`lookalike gallery import`."""
     with _opened(settings.gallery) as gallery:
         gallery.import_from(settings.input, note=settings.note, keep_copies=settings.keep_copies)
+        give(images=gallery.last_added, change=gallery.last_change)
         show(f"{counted(gallery.last_added, 'image')} added: {gallery}")
     return 0
 
@@ -310,6 +323,7 @@ def _changed(
     """Makes a change; says how many images it touched, in such words, and how it is taken back."""
     with _opened(settings.gallery) as gallery:
         count = change(gallery)
+        give(images=count, change=gallery.last_change)
         number = gallery.last_change  # of this process: another one may have made later ones meanwhile
         undone = "nothing was changed" if number is None else f"gallery undo change={number} takes it back"
         show(f"{said(count)}; {undone}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import LookalikeError, needing
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_written
 
 if TYPE_CHECKING:
     from lookalike.recognition.given import Given
@@ -44,6 +44,7 @@ def _page(file: Path, given: "Given", output: str | None) -> int:
     from lookalike.recognition.restore import facts_of
 
     recognised = facts_of(file, given)
+    give(checkpoint=recognised.to_dict)
     for line in page(recognised, given):
         show(line)
     _write(recognised.to_dict(), output)
@@ -68,6 +69,7 @@ def _rows(files: list[Path], given: "Given", output: str | None) -> int:
         show(row(recognised))
         contents.append(recognised.to_dict())
         unread += bool(recognised.questions)
+    give(checkpoints=contents)
     show(f"{len(files) - unread} of {len(files)} recognised")
     _write(contents, output)
     return _NOT_READABLE if unread else 0
@@ -79,4 +81,4 @@ def _write(content: object, output: str | None) -> None:
 
     if output:
         write_json(Path(output), content)
-        show(f"written: {output}")
+        show_written(output)

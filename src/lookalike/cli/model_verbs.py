@@ -7,7 +7,7 @@ from lookalike.cli.inputs import inputs_of
 from lookalike.cli.stored_verb import evaluate_embeddings
 from lookalike.errors import LookalikeError
 from lookalike.settings.paths import is_postgres
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_each, show_written
 
 if TYPE_CHECKING:
     from lookalike.evaluation.assessment import Assessment
@@ -60,8 +60,8 @@ def evaluate(settings: "EvalCommand") -> int:
 
 
 def _told(settings: "EvalCommand", name: str, assessment: "Assessment", written: list[Path]) -> int:
-    for file in written:
-        show(f"written: {file}")
+    show_each(written)
+    give(evaluation=assessment.to_dict)
     if settings.logger:
         _log(settings, name, assessment, written)
     return 0
@@ -204,8 +204,9 @@ def report(settings: "ReportCommand") -> int:
     show(sentence(gathered))
     if gathered.unknown_queries:
         show(gathered.unknown_queries)
-    show(f"written: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    show(f"written: {folder_of(output)}: {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
+    give(evaluation=assessment.to_dict)
+    show_written(output, note=f" ({output.stat().st_size / 2**20:.1f} MiB)")
+    show_written(folder_of(output), note=f": {len(files)} files: tables as CSV and LaTeX, figures as SVG, methods.txt")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lookalike.cli.inputs import inputs_of
 from lookalike.cli.model_verbs import AssessError, load_model, open_gallery
 from lookalike.cli.predict_notes import need_limit, tell_of_small_labels, tell_predictions
-from lookalike.terminal import counted, show
+from lookalike.terminal import counted, give, show, show_written
 
 if TYPE_CHECKING:
     from lookalike.inference.image_table import ImageTable
@@ -58,12 +58,13 @@ def predict_files(
     if tabular:
         write_results(predictions.items, output, table)
         tell_predictions(predictions, labels, rightness, lines=False)
-        show(f"written: {output} ({counted(len(predictions), 'row')})")
+        show_written(output, note=f" ({counted(len(predictions), 'row')})")
     else:
         written = predictions.write(output)
         tell_predictions(predictions, labels, rightness)
-        show(f"written: {written}")
+        show_written(written)
         _draw(predictions, written.with_suffix(".png"), settings.picture_rows)
+    give(predictions=predictions.to_dict)
     if settings.keep_unknown:
         _keep_unknown(settings, predictions)
     return 1 if predictions.failed else 0
@@ -178,4 +179,4 @@ def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:
         )
     prediction.draw(drawn, picture)
     more = f" (the first {len(drawn)}; picture_rows={len(usable)} draws all)" if len(usable) > len(drawn) else ""
-    show(f"written: {picture}{more}")
+    show_written(picture, note=more)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lookalike.errors import LookalikeError, needing
-from lookalike.terminal import show
+from lookalike.terminal import answer_now, give, show
 
 if TYPE_CHECKING:
     from lookalike.gallery.gallery import Gallery
@@ -41,6 +41,8 @@ def serve(settings: "ServeCommand") -> int:
         return Gallery.open(settings.gallery, model, options)
 
     def ready(address: str, elsewhere: str | None, gallery: "Gallery") -> None:
+        give(address=address, elsewhere=elsewhere, gallery=gallery.path, images=len(gallery))
+        answer_now()
         show(f"{gallery}, searched by {gallery.model}")
         show(f"serving at {address}  (Ctrl-C ends it)")
         if elsewhere is not None:

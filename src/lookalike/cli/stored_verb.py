@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_each
 
 if TYPE_CHECKING:
     from lookalike.settings.verbs import EvalCommand
@@ -35,8 +35,8 @@ def evaluate_embeddings(settings: "EvalCommand") -> int:
     show(measured.result)
     contents = {output: as_json(measured.to_dict()), table: measured.table.to_parquet(index=False)}
     write_files(output, contents, source)
-    for file in contents:
-        show(f"written: {file}")
+    give(evaluation=measured.to_dict)
+    show_each(list(contents))
     return 0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
-from lookalike.terminal import show
+from lookalike.terminal import give, show, show_each
 
 if TYPE_CHECKING:
     from lookalike.settings.training import Train
@@ -25,6 +25,7 @@ def train(settings: "Train") -> int:
         if bundle.config.included is not None:
             show(f"gallery: {bundle.config.included}")
     show(f"bundle: {bundle.path}")
+    give(bundle=bundle.path, measured=lambda: {name: part.model_dump() for name, part in bundle.config.metrics.items()})
     return 0
 
 
@@ -53,8 +54,8 @@ def compare(grid: tuple[Any, list[tuple[dict[str, str], Any]]]) -> int:
         parent.adopt([Path(point.settings.checkpoint_dir) / str(point.settings.run) for point in points])
         parent.close(comparison.figures(), written)
     show(comparison)
-    for file in written:
-        show(f"written: {file}")
+    give(figures=comparison.figures, best=comparison.table["group"].iloc[0], diverged=comparison.diverged)
+    show_each(written)
     return int(bool(diverged))
 
 
@@ -83,8 +84,8 @@ def tune(settings: "TuneCommand") -> int:
         parent().close({"best": float(result.trials["score"].iloc[0])}, written)
     show(result.sentence)
     show(command(output))
-    for file in written:
-        show(f"written: {file}")
+    show_each(written)
+    give(best=result.trials.iloc[0].to_dict, trials=len(result.trials), command=command(output))
     return 0
 
 
@@ -105,4 +106,5 @@ def quantize(settings: "QuantizeCommand") -> int:
     show(comparison)
     show(f"cosine to the float32 graph: at least {comparison.min_cosine:.4f}, mean {comparison.mean_cosine:.4f}")
     show(f"bundle: {made.path}")
+    give(bundle=made.path, quantized=made.config.quantized and made.config.quantized.model_dump(by_alias=True))
     return 0

@@ -110,6 +110,19 @@ VERBS = {
             "serving:ServeCommand",
             "serve_verb:serve",
         ),
+        Verb(
+            "doctor",
+            "say what this machine has, what is missing, and what each extra would add",
+            "machine:DoctorCommand",
+            "doctor_verb:doctor",
+        ),
+        Verb(
+            "completion",
+            "write what makes bash, zsh or fish propose verbs and settings",
+            "machine:CompletionCommand",
+            "completion_verb:completion",
+            "arguments:read_shell",
+        ),
         *(
             Verb(f"{GALLERY} {action}", text, f"gallery:Gallery{action.capitalize()}", f"gallery_verbs:{function}")
             for action, function, text in (

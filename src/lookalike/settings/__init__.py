@@ -16,4 +16,5 @@ In reading order:
     verbs         the settings of every verb
     gallery       the settings of every action of the verb gallery
     serving       the settings of the verb serve
+    machine       the settings of the verbs about this machine
 """
