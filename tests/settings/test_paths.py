@@ -314,3 +314,9 @@ def test_paths_in_tables_lead_home(home: Path) -> None:
     assert column(read_manifest(file), "path") == [f"{home}/1.png"]
     with pytest.raises(ManifestError, match=re.escape("~no-such/4.png: No such file or directory")):
         read_manifest(csv(Path(), "path,label\n~no-such/4.png,a\n"))
+
+
+@pytest.mark.parametrize(("typed", "reason"), [("[]", "an empty list: give one"), ("[a.pth,' ']", "an empty text, as")])
+def test_one_of_several_paths_that_is_none(typed: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^ckpt_path=.*: expected a path, found {reason}"):
+        read_settings("inspect", [f"ckpt_path={typed}"])

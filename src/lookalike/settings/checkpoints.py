@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lookalike.settings.paths import PathText
+from lookalike.settings.paths import PathText, PathTexts
 from lookalike.settings.training import ChannelMeans, ChannelSpreads
 from lookalike.settings.types import Settings, Side
 
@@ -96,7 +96,7 @@ class OfCheckpoint(Settings):
 class InspectCommand(OfCheckpoint):
     """Settings of `lookalike inspect`."""
 
-    ckpt_path: PathText | Annotated[list[PathText], Field(min_length=1)] = Field(
+    ckpt_path: PathTexts = Field(
         description="a checkpoint, of lookalike or of any other project; several, or a folder of them: a line each"
     )
     ckpt_key: str | None = Field(

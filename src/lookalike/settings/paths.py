@@ -118,6 +118,15 @@ def is_postgres(place: object) -> bool:
     return _POSTGRES.match(str(place)) is not None
 
 
+def _as_paths(value: object) -> object:
+    """A path, or several."""
+    if not isinstance(value, list | tuple):
+        return _as_path(value)
+    if not value:
+        raise PydanticCustomError("path", "expected a path, found an empty list: give one")
+    return [_as_path(part) for part in value]
+
+
 def _as_place(value: object) -> object:
     """The address of a server as it is, as whoever opens it says what is wrong with it without its password."""
     return value if isinstance(value, str) and is_postgres(value) else _as_path(value)
@@ -142,6 +151,7 @@ def _as_switch_or_path(value: object) -> object:
 
 
 PathText = Annotated[str, BeforeValidator(_as_path)]  # every setting that is a path has this type
+PathTexts = Annotated[str | list[str], BeforeValidator(_as_paths)]  # one or several
 PlaceText = Annotated[str, BeforeValidator(_as_place)]  # and every one that is a gallery: a folder or an address
 StoredText = Annotated[str, BeforeValidator(_as_stored)]  # and every one that may be in an object store: s3://...
 SwitchOrPath = Annotated[bool | str, BeforeValidator(_as_switch_or_path)]
