@@ -13,7 +13,13 @@ from lookalike.settings.training import Train
 
 def test_every_verb_has_data_but_those_of_photographs_alone() -> None:
     without = {name for name, verb in VERBS.items() if "data" not in verb.settings_type.model_fields}
-    assert {name for name in without if not name.startswith("gallery ")} == {"predict", "serve", "inspect"}
+    assert {name for name in without if not name.startswith("gallery ")} == {
+        "completion",
+        "doctor",
+        "inspect",
+        "predict",
+        "serve",
+    }
 
 
 @pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if "data" in verb.settings_type.model_fields])
