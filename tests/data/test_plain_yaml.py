@@ -29,6 +29,12 @@ def test_what_stands_for_more_than_is_written_is_refused(text: str, reason: str)
         read_plain_yaml(text, any_tag=True)
 
 
+@pytest.mark.parametrize("value", ["!!bool maybe", "!!int ''", "!!float ''", "!!timestamp soon", f"1{':1' * 300}.5"])
+def test_a_value_that_is_none_of_its_tag_is_refused(value: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=r"a value is none of its tag \(\w+: .+\)"):
+        read_plain_yaml(f"a: {value}")
+
+
 def test_a_list_of_plain_values_is_repeated_where_a_program_wrote_it() -> None:
     assert read_plain_yaml("a: &a [x]\nb: *a", any_tag=True) == {"a": ["x"], "b": ["x"]}
     with pytest.raises(yaml.YAMLError, match=r"it repeats \*a"):

@@ -69,7 +69,10 @@ def read_plain_yaml(text: str, any_tag: bool = False) -> Any:
             values that are repeated; else both are refused.
 
     Raises:
-        YAMLError: It is none, has such a tag, or repeats values by aliases or merge keys.
-        ValueError: A value is none of its tag, as a date of the 40th of May.
+        YAMLError: It is none, has such a tag, repeats values by aliases or merge keys, or a value is none of its tag.
+        ValueError: A number or date that is none, as the 40th of May.
     """
-    return yaml.load(text, _AnyTag if any_tag else _Plain)
+    try:
+        return yaml.load(text, _AnyTag if any_tag else _Plain)
+    except (LookupError, AttributeError, OverflowError) as error:  # of PyYAML, from `!!bool maybe` or `!!int ''`
+        raise yaml.YAMLError(f"a value is none of its tag ({type(error).__name__}: {error})") from error
