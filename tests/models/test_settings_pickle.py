@@ -13,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lookalike.data.inert_pickle import INERT
-from lookalike.models.settings_pickle import Boxed, plain
+from lookalike.models.settings_pickle import LONGEST, Boxed, plain
 from lookalike.models.tensor_pickle import unpickled
 from lookalike.recognition.saved_settings import settings_in, unread_in
 
@@ -145,3 +145,9 @@ def test_states_that_are_copied_again_and_again_are_refused(monkeypatch: pytest.
 
 def test_what_nothing_is_known_of_stays_inert() -> None:
     assert unpickled(io.BytesIO(b"\x80\x02cthere\nis_none\n)\x81}b.")).content is INERT
+
+
+def test_a_long_list_is_not_copied_for_every_name_that_has_it() -> None:
+    parts: list[object] = [Boxed()] * (LONGEST + 1)
+    assert plain(parts) is parts
+    assert plain(parts[1:]) == [None] * LONGEST

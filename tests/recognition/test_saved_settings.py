@@ -29,7 +29,9 @@ def test_settings_beside_it_are_read_as_text(tmp_path: Path) -> None:
     assert unread == {}
 
 
-@pytest.mark.parametrize("text", ["{", "- a\n- b", "a: [1", "\0", "x" * (1 << 21), "a: &a {b: 1}\nc: {<<: [*a, *a]}"])
+@pytest.mark.parametrize(
+    "text", ["{", "- a\n- b", "a: [1", "\0", "x" * (1 << 21), "a: &a {b: 1}\nc: {<<: [*a, *a]}", "a: !!bool x"]
+)
 def test_what_cannot_be_read_says_nothing_but_why(tmp_path: Path, text: str) -> None:
     for name in ("config.json", "opts.yaml"):
         (tmp_path / name).write_text(text)
@@ -37,3 +39,10 @@ def test_what_cannot_be_read_says_nothing_but_why(tmp_path: Path, text: str) -> 
     assert beside == {}
     assert unread.keys() == {"config.json", "opts.yaml"}
     assert all(len(reason.splitlines()) == 1 for reason in unread.values())
+
+
+def test_a_number_that_cannot_be_printed_says_nothing(tmp_path: Path) -> None:
+    digits = "F" * 9000
+    (tmp_path / "config.yaml").write_text(f"height: 0x{digits}\nwidth: 128\nsizes: [0x{digits}]")
+    assert settings_beside(tmp_path / "model.pth") == ({"config.yaml": {"width": 128}}, {})
+    assert settings_in({"args": {"height": -(16**9000), "width": 128}}) == {"width": 128}

@@ -10,6 +10,7 @@ from typing import Any
 from lookalike.data.inert_pickle import Name
 
 _NESTED = 8  # values inside values
+LONGEST = 200  # letters of a text, parts of a list; what is longer is no setting
 
 
 class Attributes(dict[Any, Any]):
@@ -88,12 +89,12 @@ def plain(value: object) -> object:
     """What a value of settings is without its box.
 
     Args:
-        value: Of a pickle.
+        value: Of a pickle; a list of more than `LONGEST` parts stays as it is.
     """
     for _ in range(_NESTED):
         if not isinstance(value, Boxed):
             break
         value = value.value
-    if isinstance(value, list):
+    if isinstance(value, list) and len(value) <= LONGEST:  # a longer one may stand at very many names
         return [part.value if isinstance(part, Boxed) else part for part in value]
     return value

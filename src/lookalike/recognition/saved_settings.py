@@ -13,14 +13,15 @@ import yaml
 from lookalike.data.inert_pickle import INERT
 from lookalike.data.plain_yaml import read_plain_yaml
 from lookalike.errors import one_line
-from lookalike.models.settings_pickle import plain
+from lookalike.models.settings_pickle import LONGEST, plain
 
 _IN_FILE = ("hyper_parameters", "hparams", "cfg", "config", "opts", "opt", "args", "settings", "params", "model_args")
 _BESIDE = (  # of fast-reid, Person_reID_baseline_pytorch, Lightning, timm, OpenCLIP, transformers, Hydra
     *("config.yaml", "config.yml", "opts.yaml", "hparams.yaml", "args.yaml", "config.json"),
     *("open_clip_config.json", "preprocessor_config.json", ".hydra/config.yaml"),
 )
-_DEEPEST, _MOST, _LARGEST, _LONGEST = 8, 2000, 1 << 20, 200
+_DEEPEST, _MOST, _LARGEST = 8, 2000, 1 << 20
+_HIGHEST = 1 << 63  # numbers; Python does not print those of thousands of digits
 
 
 def settings_in(content: object) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def settings_beside(file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, st
                 raise ValueError("no names of settings")
             beside[name] = dict(_flat(content))
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            unread[name] = one_line(str(error).strip() or type(error).__name__, _LONGEST)
+            unread[name] = one_line(str(error).strip() or type(error).__name__, LONGEST)
     return beside, unread
 
 
@@ -85,7 +86,7 @@ def _flat(
         return
     seen.add(id(values))
     for key, boxed in list(values.items())[:_MOST]:
-        value, name = plain(boxed), f"{prefix}{one_line(key, _LONGEST).lower()}"
+        value, name = plain(boxed), f"{prefix}{one_line(key, LONGEST).lower()}"
         if isinstance(value, dict):
             yield from _flat(value, f"{name}.", depth + 1, seen)
         elif _is_plain(value):
@@ -94,9 +95,10 @@ def _flat(
 
 def _is_plain(value: object) -> bool:
     parts = value if isinstance(value, list | tuple) else [value]
-    return len(parts) <= _LONGEST and all(
+    return len(parts) <= LONGEST and all(
         part is None
-        or isinstance(part, bool | int | float)
-        or (isinstance(part, str) and len(part) <= _LONGEST and part.isprintable())
+        or isinstance(part, float)
+        or (isinstance(part, int) and abs(part) < _HIGHEST)
+        or (isinstance(part, str) and len(part) <= LONGEST and part.isprintable())
         for part in parts
     )
