@@ -86,11 +86,46 @@ def test_saved_settings_in_other_words(name: str, stored: Any, fact: str, value:
         ("height", 10**9, r"x in the file is 1000000000, expected"),
         ("mean", [0.5, 0.5], r"x in the file is \[0\.5, 0\.5\], expected three numbers: give model\.mean"),
         ("std", [0.5, 0, 0.5], r"expected three numbers: give model\.std"),
+        (
+            "resample",
+            0,
+            r"x in the file is 0, expected one of 1, 2, 3: give pixels\.interpolation",
+        ),  # the nearest pixel
+        ("resample", [3], r"x in the file is \[3\], expected one of 1, 2, 3"),
+        ("resample", True, r"x in the file is True, expected one of 1, 2, 3"),
+        ("interpolation", "nearest", r"is nearest, expected one of lanczos, bilinear, bicubic: give pixels\.interpola"),
+        ("resize_mode", "fill", r"is fill, expected one of shortest, squash, longest: give pixels\.resize"),
+        ("resize_mode", ["squash"], r"is \['squash'\], expected one of"),
     ],
 )
 def test_saved_settings_that_make_no_sense_are_refused(name: str, stored: Any, text: str) -> None:
     with pytest.raises(CheckpointError, match=text):
         facts({"x": stored}, {name: ("x",)})
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "given"),
+    [
+        ("size", [4, 128], {"height": 256, "width": 128}),
+        ("height", 10**9, {"height": 256}),
+        ("mean", [0.5, 0.5], {"mean": [0.5] * 3}),
+        ("resample", 0, {"interpolation": "bilinear"}),
+        ("interpolation", "nearest", {"interpolation": "bilinear"}),
+        ("resize_mode", "fill", {"resize": "pad"}),
+    ],
+)
+def test_what_is_given_takes_the_place_of_what_makes_no_sense(name: str, stored: Any, given: dict[str, Any]) -> None:
+    read = facts({"x": stored}, {name: ("x",)}, **given)
+    assert {fact: read[fact].value for fact in given} == given
+    with pytest.raises(CheckpointError, match="x in the file is"):
+        facts({"x": stored}, {name: ("x",)}, antialias=True)
+
+
+def test_an_unknown_project_may_mean_something_else_by_interpolation() -> None:
+    settings = {"usual_interpolation": ("x",)}
+    assert facts({"x": "bilinear"}, settings)["interpolation"].source == "saved settings"
+    assert facts({"x": "linear, between key frames"}, settings)["interpolation"] == USUAL["interpolation"]
+    assert facts({"x": [3]}, settings)["interpolation"] == USUAL["interpolation"]
 
 
 def test_timms_own() -> None:

@@ -142,6 +142,20 @@ def test_what_is_missing_must_be_allowed(theirs: tuple[Embedder, Path], tmp_path
     assert torch.equal(restored.head.weight, embedder.head.weight)
 
 
+def test_images_of_a_part_are_read_as_those_of_the_whole(tmp_path: Path) -> None:
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    names = {"cls_token": "cls_token", "patch_embed.proj.weight": "patch_embeddings.projection.weight"}
+    state = {f"vit.embeddings.{name}": network.state_dict()[own] for own, name in names.items()}
+    save_file(state, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"model_type": "vit", "transformers_version": "4.40.0"}')
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"size": 256, "crop_size": 224, "do_center_crop": true, "image_processor_type": "ViTImageProcessor"}'
+    )
+    model = {"backbone": "vit_tiny_patch16_224", "embedding_size": None}
+    _, pixels, _ = restore(tmp_path / "model.safetensors", model, {}, allow_partial=True)
+    assert (pixels.height, pixels.width, pixels.resize, pixels.shorter_side) == (224, 224, "stretch", 256)
+
+
 def test_a_module_without_settings_of_ours_is_of_another_project(tmp_path: Path) -> None:
     """Lightning writes our module's state, too, when somebody else's script trains it."""
     embedder = Embedder("test_resnet", 128)

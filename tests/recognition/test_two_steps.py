@@ -25,7 +25,7 @@ def read(saved: dict[str, Any], **given: Any) -> dict[str, Any]:
     contents = Contents(Path("a"), {}, beside={"preprocessor_config.json": saved})
     theirs = {"interpolation": "bicubic", "height": 224, "width": 224}
     usual = {name: Fact(value, "convention", "theirs") for name, value in theirs.items()}
-    facts = pixel_facts(contents, HUGGING_FACE.settings, usual, given, {}, scaled_and_cut(contents))
+    facts = pixel_facts(contents, HUGGING_FACE.settings, usual, given, {}, scaled_and_cut(contents, given))
     names = ("height", "width", "resize", "shorter_side", "interpolation")
     return {name: facts[name].value for name in names if name in facts}
 
@@ -70,8 +70,10 @@ def test_a_size_that_is_given_is_cut_in_proportion() -> None:
     ],
 )
 def test_sizes_that_make_no_sense_are_refused(saved: dict[str, Any], reason: str) -> None:
-    with pytest.raises(CheckpointError, match=reason):
-        scaled_and_cut(Contents(Path("a"), {}, beside={"preprocessor_config.json": saved}))
+    contents = Contents(Path("a"), {}, beside={"preprocessor_config.json": saved})
+    with pytest.raises(CheckpointError, match=rf"{reason}.*: give pixels\.height, pixels\.width and pixels\.resize"):
+        scaled_and_cut(contents, {"height": 224, "width": 224, "resize": None})
+    assert scaled_and_cut(contents, {"height": 224, "width": 224, "resize": "crop"}) == {}
 
 
 def test_an_image_is_stretched_and_cut_as_torchvision_does_it() -> None:

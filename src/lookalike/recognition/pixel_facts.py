@@ -12,7 +12,17 @@ from lookalike.recognition.facts import PIXEL_FACTS, Fact, Value
 _KERNELS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers saves them
 _OF_BYTES = {"model.pixel_mean", "model.pixel_std"}  # fast-reid's, always of 0..255 (fastreid/config/defaults.py)
 _MODES = {"shortest": "crop", "squash": "stretch", "longest": "pad"}  # of open_clip's transform.py
+_CHOICES: dict[str, tuple[str, dict[Any, str]]] = {  # name of a setting -> the fact that it says, and how
+    "resample": ("interpolation", _KERNELS),
+    "interpolation": ("interpolation", {kernel: kernel for kernel in _KERNELS.values()}),
+    "resize_mode": ("resize", _MODES),
+}
 _SIDES = ("height", "width")
+# What a person may give instead of a setting that is not known here, where it has another name.
+_ANSWERED_BY = {
+    **dict.fromkeys(("size", "input_size", "shorter_side"), _SIDES),
+    **{name: (fact,) for name, (fact, _) in _CHOICES.items()},
+}
 _SMALLEST, _LARGEST = 8, 4096  # pixels, as in the settings
 
 
@@ -35,7 +45,8 @@ def pixel_facts(
         more: Saved ones that a project says in its own way.
     """
     facts = {}
-    saved = {**_saved(contents, settings), **(more or {})}
+    said = {name for part in (model, pixels) for name, value in part.items() if value is not None}
+    saved = {**_saved(contents, settings, said), **(more or {})}
     for name in PIXEL_FACTS:
         group = "model" if name in ("mean", "std") else "pixels"
         given = (model if group == "model" else pixels).get(name)
@@ -108,53 +119,81 @@ def timms(architecture: str, config: Mapping[str, Any], cropped: bool = False) -
     return {name: (value, f"timm's pretrained_cfg of {architecture}") for name, value in values.items()}
 
 
-def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]]) -> dict[str, Fact]:
-    """What the project's own settings say."""
+def _saved(contents: Contents, settings: Mapping[str, tuple[str, ...]], said: set[str]) -> dict[str, Fact]:
+    """What the project's own settings say.
+
+    Raises:
+        CheckpointError: What one says is not known here, and is not among the settings that a person `said`.
+    """
     facts: dict[str, Fact] = {}
-    scales: dict[str, list[float]] = {}
     for name, names in settings.items():
         stored = contents.setting(*names)
         if not stored:
             continue
-        value, where = stored
         if name.startswith("usual_"):
             name = name.removeprefix("usual_")
-            if not _is_usual(name, value):
+            if not _is_usual(name, stored[0]):
                 continue
-        if name in ("size", "input_size") and type(value) is int:
-            value = [value, value]
-        if name in ("size", "input_size") and isinstance(value, list | tuple) and len(value) in (2, 3):
-            for side, pixels in zip(_SIDES, value[-2:], strict=True):
-                facts[side] = Fact(_side(contents, pixels, where), "saved settings", where)
-        elif name in ("mean", "std"):
-            scales[name] = _scale(contents, name, value, where)
-            facts[name] = Fact(scales[name], "saved settings", where)
-        elif name in (*_SIDES, "shorter_side"):
-            facts[name] = Fact(_side(contents, value, where), "saved settings", where)
-        elif name == "crop_pct" and isinstance(value, float | int) and 0.1 < value <= 1 and "height" in facts:
-            height = int(str(facts["height"].value))
-            if "do_center_crop" in settings:  # transformers' ConvNeXt, which stretches from 384 pixels on
-                facts["resize"] = Fact("crop" if height < 384 else "stretch", "saved settings", where)
-            if "do_center_crop" not in settings or height < 384:
-                facts["shorter_side"] = Fact(int(height / value), "saved settings", where)
-        elif name == "resample" and value in _KERNELS:
-            facts["interpolation"] = Fact(_KERNELS[value], "saved settings", where)
-        elif name == "do_center_crop" and isinstance(value, bool):
-            facts["resize"] = Fact("crop" if value else "stretch", "saved settings", where)
-        elif name == "resize_mode" and value in _MODES:
-            facts["resize"] = Fact(_MODES[str(value)], "saved settings", where)
-        elif name == "interpolation" and value in _KERNELS.values():
-            facts[name] = Fact(str(value), "saved settings", where)
+        try:
+            facts |= _of_setting(contents, name, *stored, facts, "do_center_crop" in settings)
+        except CheckpointError:
+            if not said.issuperset(_ANSWERED_BY.get(name, (name,))):
+                raise
+    scales = {name: facts[name] for name in ("mean", "std") if name in facts}
     of_bytes = any(_OF_BYTES & set(settings.get(name, ())) for name in scales)
-    if of_bytes or any(max(parts) > 1 for parts in scales.values()):  # one unit for both: std 1 goes with mean 123.7
-        for name, parts in scales.items():
-            facts[name] = replace(facts[name], value=[round(part / 255, 9) for part in parts])
+    if of_bytes or any(max(_numbers(fact)) > 1 for fact in scales.values()):  # one unit: std 1 goes with mean 123.7
+        facts |= {
+            name: replace(fact, value=[round(part / 255, 9) for part in _numbers(fact)])
+            for name, fact in scales.items()
+        }
     return facts
+
+
+def _of_setting(
+    contents: Contents, name: str, value: Any, where: str, others: Mapping[str, Fact], of_transformers: bool
+) -> dict[str, Fact]:
+    """What one setting of a project says, beside the `others` that were read before it.
+
+    Raises:
+        CheckpointError: It is not known here.
+    """
+    facts: dict[str, Value] = {}
+    if name in ("size", "input_size") and type(value) is int:
+        value = [value, value]
+    if name in ("size", "input_size") and isinstance(value, list | tuple) and len(value) in (2, 3):
+        facts = {side: _side(contents, part, where) for side, part in zip(_SIDES, value[-2:], strict=True)}
+    elif name in ("mean", "std"):
+        facts = {name: _scale(contents, name, value, where)}
+    elif name in (*_SIDES, "shorter_side"):
+        facts = {name: _side(contents, value, where)}
+    elif name == "crop_pct" and isinstance(value, float | int) and 0.1 < value <= 1 and "height" in others:
+        height = int(str(others["height"].value))
+        if of_transformers:  # its ConvNeXt, which stretches from 384 pixels on
+            facts["resize"] = "crop" if height < 384 else "stretch"
+        if not of_transformers or height < 384:
+            facts["shorter_side"] = int(height / value)
+    elif name == "do_center_crop" and isinstance(value, bool):
+        facts = {"resize": "crop" if value else "stretch"}
+    elif name in _CHOICES and value not in ("", "random"):  # not said, and of training alone
+        fact, choices = _CHOICES[name]
+        if type(value) not in (int, str) or value not in choices:
+            raise CheckpointError(
+                f"{contents.file}: {where} is {one_line(value, 40)}, expected one of "
+                f"{', '.join(map(str, choices))}: give pixels.{fact}"
+            )
+        facts = {fact: choices[value]}
+    return {fact: Fact(stated, "saved settings", where) for fact, stated in facts.items()}
+
+
+def _numbers(fact: Fact) -> list[float]:
+    return fact.value if isinstance(fact.value, list) else []
 
 
 def _is_usual(name: str, value: object) -> bool:
     """Whether a setting of an unknown project is what its name says: others may mean something else by it."""
     parts = value if isinstance(value, list | tuple) else [value]
+    if name == "interpolation":
+        return value in _KERNELS.values()
     if name == "size":
         return len(parts) <= 3 and all(type(part) is int and _SMALLEST <= part <= _LARGEST for part in parts[-2:])
     numbers = [part for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]

@@ -15,11 +15,11 @@ from lookalike.recognition.given import Given, given_of
 from lookalike.recognition.graphs import graph_facts, is_graph, read_graph
 from lookalike.recognition.network import need_sound, network_of
 from lookalike.recognition.ours import OF_MODEL, checked, facts_of_ours, own_settings, restore_ours
-from lookalike.recognition.pixel_facts import pixel_facts, pixels_of
+from lookalike.recognition.pixel_facts import pixels_of
 from lookalike.recognition.projects.tables import project_of
 from lookalike.recognition.recognise import recognise, survey
 from lookalike.recognition.surgery import set_last_stride
-from lookalike.recognition.timm_network import usual_facts
+from lookalike.recognition.timm_network import read_as, usual_facts
 from lookalike.settings.check import check
 from lookalike.settings.checkpoints import CheckpointModel, CheckpointPixels
 from lookalike.settings.types import Settings
@@ -99,13 +99,13 @@ def _in_part(file: Path, said: "_Said", key: str | None) -> tuple[ImageNetwork, 
     contents, given = read_contents(file, key), given_of(said.model, said.pixels, key)
     project, shown = project_of(contents)
     usual = usual_facts(project, shown, str(said.model.backbone), given)
-    facts = pixel_facts(contents, project.settings, usual, given.pixels, given.model)
-    read_as = pixels_of(facts)
+    facts = read_as(contents, project, usual, given)
+    pixels = pixels_of(facts)
     asked = checked(described, {})
     built = {name: getattr(asked.model, name) for name in OF_MODEL}
-    embedder = Embedder(**built, trainable=["all"], size=(read_as.height, read_as.width))
+    embedder = Embedder(**built, trainable=["all"], size=(pixels.height, pixels.width))
     if said.model.last_stride is not None:
         set_last_stride(embedder.backbone, asked.model.backbone, said.model.last_stride)
     say(f"{file}: {load_foreign(embedder, file, allow_partial=True, key=key)}")
     say(f"{file}: {'; '.join(f'{name} {fact}' for name, fact in facts.items())}")
-    return embedder, read_as, built
+    return embedder, pixels, built

@@ -126,8 +126,7 @@ def of_timm(contents: Contents, project: Project, shown: str, given: Given) -> R
     facts = {"project": _project_fact(project, shown, given)} if shown else {}
     facts |= _network_facts(contents, match, head, given, "convention" if shown else "assumed")
     facts |= {"taken": usual["taken"]} if "taken" in usual else {}
-    cut = scaled_and_cut(contents) if project.name == "transformers" else {}
-    facts |= pixel_facts(contents, project.settings, usual, given.pixels, given.model, cut)
+    facts |= read_as(contents, project, usual, given)
     unsized = "args" in contents.unread and facts["height"].source == "assumed"
     remarks = [*choice.remarks, *([_OBJECT] if unsized else [])]
     if head.asked_out:
@@ -153,6 +152,22 @@ def of_timm(contents: Contents, project: Project, shown: str, given: Given) -> R
         tanh=match.view.library == "transformers" and _is_tanh_gelu(contents),
     )
     return Recognised(str(contents.file), facts, blueprint, head.left_out, choice.others, remarks, questions)
+
+
+def read_as(contents: Contents, project: Project, usual: dict[str, Fact], given: Given) -> dict[str, Fact]:
+    """How the images of a network of timm are read, whether all of it is in the file or a part.
+
+    Args:
+        contents: Of the checkpoint.
+        project: Who wrote it.
+        usual: See `usual_facts`.
+        given: What a person says.
+
+    Raises:
+        CheckpointError: What was saved cannot be done here.
+    """
+    cut = scaled_and_cut(contents, given.pixels) if project.name == "transformers" else {}
+    return pixel_facts(contents, project.settings, usual, given.pixels, given.model, cut)
 
 
 def _is_tanh_gelu(contents: Contents) -> bool:

@@ -5,6 +5,8 @@ processor (`default_to_square` of transformers 4, the classes' own sizes in 5).
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from lookalike.errors import CheckpointError, one_line
 from lookalike.recognition.contents import Contents
@@ -13,15 +15,18 @@ from lookalike.recognition.facts import Fact
 _OF_BOTH_SIDES = re.compile(r"(DeiT|Beit|ViT|Siglip2?)(ImageProcessor|FeatureExtractor)\w*")
 
 
-def scaled_and_cut(contents: Contents) -> dict[str, Fact]:
+def scaled_and_cut(contents: Contents, pixels: Mapping[str, Any]) -> dict[str, Fact]:
     """`resize` and `shorter_side` of such images; nothing where they are scaled alone, or the shorter side is named.
 
     Args:
         contents: Of a folder of transformers.
+        pixels: Given settings, None where nothing is said; where they say all of it, nothing else is read.
 
     Raises:
         CheckpointError: They are scaled in another proportion than they are cut.
     """
+    if all(pixels.get(name) for name in ("height", "width", "resize")):
+        return {}
     cut, high = contents.setting("do_center_crop"), contents.setting("crop_size.height", "crop_size")
     wide = contents.setting("crop_size.width", "crop_size")
     if not cut or cut[0] is not True or not high or not wide:
@@ -58,6 +63,6 @@ def _whole(contents: Contents, sides: tuple[object, object]) -> tuple[int, int]:
         shown = " x ".join(one_line(side, 40) for side in sides)
         raise CheckpointError(
             f"{contents.file}: a size in preprocessor_config.json is {shown}, expected 8 to 4096 pixels: give "
-            "pixels.height and pixels.width"
+            "pixels.height, pixels.width and pixels.resize"
         )
     return sides  # type: ignore[return-value]

@@ -24,6 +24,6 @@ UNKNOWN = Project(
         "usual_size": ("input_size", "img_size", "image_size"),
         "usual_mean": ("mean", "pixel_mean", "image_mean"),
         "usual_std": ("std", "pixel_std", "image_std"),
-        "interpolation": ("interpolation",),
+        "usual_interpolation": ("interpolation",),
     },
 )
