@@ -85,17 +85,24 @@ def test_every_unreadable_cell_is_told_as_a_search_for_it_would(seed: int) -> No
 
 
 def test_plain_dates_are_read_alike_in_every_part_of_a_column() -> None:
-    texts = ["04/25/2024 2:22 PM", "05/06/2024", "", "soon", "2024", "0001-01-01"]
+    texts = ["04/25/2024 2:22 PM", "05/06/2024", "", "soon", "2024", "2024-05-31 10:00:00.250+02:00"]
     assert plain(texts) == [
         "2024-04-25T14:22:00",
-        "2024-05-06T00:00:00",
+        "2024-05-06",
         "",
         "soon",
-        "2024-01-01T00:00:00",
-        "0001-01-01T00:00:00",
+        "2024-01-01",
+        "2024-05-31T10:00:00.25+0200",
     ]
     whole, part = read_dates(texts), read_dates(plain(texts)[1:2])
     assert part.seconds[0] == whole.seconds[1] != read_dates(texts[1:2]).seconds[0]
     assert part.problems == []
     unclear = ["03/04/2024", "2024-05-31"]
     assert plain(unclear) == unclear
+
+
+def test_a_day_alone_has_no_clock_and_midnight_has() -> None:
+    dates = read_dates(["2024-05-31", "2024-05-31 00:00", "5/31/2024 12:00 am", "", "2024-05-31T10:00Z", "soon"])
+    assert dates.clocked.tolist() == [False, True, True, False, True, False]
+    assert dates.zones == ["", "+0000"]
+    assert read_dates(["2024-05-31T10:00-03:30", "2024-05-31+02:00"]).zones == ["-0330"]

@@ -24,6 +24,12 @@ def test_seconds_come_before_dates() -> None:
     assert answered.tolist() == [0.0]
 
 
+def test_a_day_without_a_time_is_no_midnight() -> None:
+    (asked, _), (answered, _) = spans(rows(date=["2024-05-31", ""]), rows(date=["2024-05-31 00:00:01"]))
+    assert np.isnan(asked).all()
+    assert not np.isnan(answered).any()
+
+
 def test_the_dates_of_both_sides_tell_the_order_of_day_and_month() -> None:
     (asked, _), (answered, _) = spans(rows(date=["03/04/2024 10:00:00.5"]), rows(date=["25/04/2024 10:00:00"]))
     assert answered[0] - asked[0] == 22 * 86400 - 0.5
@@ -35,6 +41,11 @@ def test_the_dates_of_both_sides_tell_the_order_of_day_and_month() -> None:
         ({"label": ["a"]}, r"no image says when it was taken: give a column seconds \(one clock for all cameras\) or"),
         ({"seconds": [""], "date": [""]}, "no image says when it was taken"),
         ({"date": ["2024-05-31"]}, "dates have no time of day: give a column seconds"),
+        (
+            {"date": ["2024-10-27 02:30:00+02:00", "2024-10-27 02:30:00+01:00"]},
+            r"several time zones \(\+0100, \+0200\): write them in one, or give a column seconds",
+        ),
+        ({"date": ["2024-10-27 02:30:00Z", "2024-10-27 02:30:00"]}, r"several time zones \(none, \+0000\)"),
         ({"date": ["noon"]}, "0.jpg: date is 'noon': expected such as 2024-05-31"),
         ({"seconds": ["noon"]}, r"0.jpg: seconds is 'noon': expected a number, such as 12.04 \(1 such cells\)"),
         ({"seconds": ["inf"]}, "0.jpg: seconds is 'inf': expected a number"),

@@ -120,6 +120,13 @@ def test_what_belongs_to_other_embeddings_is_refused(encoder: Encoder, digits: P
         ),
         (
             encoder,
+            replace(source, rows=source.rows.assign(camera=7)),
+            4,
+            "changed since, in its paths, labels, cameras",
+        ),
+        (encoder, replace(source, rows=source.rows.assign(ignore=True)), 4, "changed since, in its paths, labels, cam"),
+        (
+            encoder,
             replace(source, root="/else"),
             4,
             r"with root .*test, now it is /else: all jobs need the images at one",

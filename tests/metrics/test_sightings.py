@@ -177,6 +177,13 @@ TIMES_GIVEN = {"query_times": [100.0], "reference_times": TIMES}
             },
             r"query times: row 0 ends before it begins: give \(begin, end\)",
         ),
+        *(
+            (
+                {"elsewhere_seconds": 1, **CAMERAS_GIVEN, **TIMES_GIVEN, "query_times": sides},
+                "query times: row 0 has a begin or an end alone: give both, or neither",
+            )
+            for sides in ((np.array([np.nan]), np.array([1.0])), (np.array([1.0]), np.array([np.nan])))
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict, message: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 _YEAR_FIRST = re.compile(
     r"(\d{4})(?:[-/:.]?(\d{2})(?:[-/:.]?(\d{2}))?)?"
-    r"(?:(?:[T _-]+|(?<=\d{8}))(\d{1,2})[:.h-]?(\d{2})(?:[:.m-]?(\d{2}(?:[.,]\d+)?))?)?\s*(?:Z|[+-]\d{2}:?\d{2})?"
+    r"(?:(?:[T _-]+|(?<=\d{8}))(\d{1,2})[:.h-]?(\d{2})(?:[:.m-]?(\d{2}(?:[.,]\d+)?))?)?\s*(Z|[+-]\d{2}:?\d{2})?"
 )
 _YEAR_LAST = re.compile(
     r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*(am|pm)?)?", re.IGNORECASE
@@ -27,13 +27,20 @@ class Dates:
 
     Attributes:
         seconds: float64 [N], on the clock that wrote them; NaN where there is none.
-        timed: Whether any has a time of day.
+        clocked: bool [N], whether a time of day is written, midnight or not.
+        zones: The time zones of those, as +0200; empty text where none is written.
         problems: Of the cells that are no date, in words.
     """
 
     seconds: np.ndarray
-    timed: bool
+    clocked: np.ndarray
+    zones: list[str]
     problems: list[str]
+
+    @property
+    def timed(self) -> bool:
+        """Whether any has a time of day but midnight, which programs write where they know none."""
+        return bool((self.seconds[~np.isnan(self.seconds)] % DAY).any())
 
 
 def read_dates(texts: list[str], names: list[str] | None = None) -> Dates:
@@ -53,11 +60,15 @@ def read_dates(texts: list[str], names: list[str] | None = None) -> Dates:
             cell = names[first[text]] if names else f"row {first[text] + 2}"
             problems.append(f"{cell}: date is {text!r}: expected such as 2024-05-31 or 31.05.2024")
     seconds = np.array([values[text] for text in texts], float)
-    return Dates(seconds, bool((seconds[~np.isnan(seconds)] % DAY).any()), problems)
+    zones = {text: zone for text in distinct if (zone := _zone(text)) is not None}
+    clocked = np.array([text in zones for text in texts], bool)
+    return Dates(seconds, clocked, sorted(set(zones.values())), problems)
 
 
 def plain(texts: list[str]) -> list[str]:
-    """The cells of a column with its dates as 2024-05-31T14:22:33, so that parts of it are read as the whole tells.
+    """The cells of a column with its dates as 2024-05-31T14:22:33.5+0200, so that parts are read as the whole tells.
+
+    What is not written, as the time of day, is left out there, too.
 
     Args:
         texts: As they stand; what is no date stays, and all do where day and month cannot be told apart.
@@ -66,14 +77,32 @@ def plain(texts: list[str]) -> list[str]:
     day_first, problems = _order(distinct)
     if problems:
         return texts
-    seconds = {text: _seconds(text, day_first) for text in distinct}
-    whole = {text: str(_point(value)) for text, value in seconds.items() if not np.isnan(value)}
+    whole = {text: _iso(text, seconds) for text in distinct if not np.isnan(seconds := _seconds(text, day_first))}
     return [whole.get(text, text) for text in texts]
 
 
 def written(seconds: float) -> str:
     """The day of a point in time, as 2024-05-31."""
     return str(_point(seconds))[:10]
+
+
+def _iso(text: str, seconds: float) -> str:
+    zone = _zone(text)
+    if zone is None:
+        return written(seconds)
+    fraction = f"{seconds % 1:.3f}"[1:].rstrip("0.") if seconds % 1 < 0.9995 else ".999"
+    return f"{_point(seconds)}{fraction}{zone}"
+
+
+def _zone(text: str) -> str | None:
+    """The time zone of a date with a time of day, empty where none is written; None without a time of day."""
+    if year_last := _YEAR_LAST.fullmatch(text):
+        return None if year_last[5] is None else ""
+    year_first = _YEAR_FIRST.fullmatch(text)
+    if year_first is None or year_first[4] is None:
+        return None
+    zone = year_first[7] or ""
+    return "+0000" if zone == "Z" else zone.replace(":", "")
 
 
 def _point(seconds: float) -> np.datetime64:
@@ -105,7 +134,7 @@ def _seconds(text: str, day_first: bool) -> float:
             hour = hour % 12 + (12 if year_last[8].lower() == "pm" else 0)
     elif year_first:
         year, month, day = (int(part or 1) for part in year_first.groups()[:3])
-        hour, minute, second, fraction = _clock(*year_first.groups()[3:])
+        hour, minute, second, fraction = _clock(*year_first.groups()[3:6])
     else:
         return float("nan")
     try:

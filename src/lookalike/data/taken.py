@@ -14,14 +14,15 @@ FIRST, LAST = "taken_first", "taken_last"  # columns of rows that stand for seve
 
 
 def taken(rows: pd.DataFrame) -> np.ndarray:
-    """When each image was taken, seconds, float64 [N]; NaN where its cell is empty.
+    """When each image was taken, seconds, float64 [N]; NaN where its cell is empty, or has no time of day.
 
     Args:
         rows: Of all sides of a protocol together, so that one order of day and month holds: a column `seconds`, on one
             clock for all cameras, or else `date`, with times of day.
 
     Raises:
-        ManifestError: Neither is there, no cell is filled, a cell is no time, or dates have no time of day.
+        ManifestError: Neither is there, no cell is filled, a cell is no time, no date has a time of day, or they
+            are of several time zones.
     """
     way_out = "give a column seconds (one clock for all cameras) or date (2024-05-31 14:22:33), or leave the rule out"
     name = next((name for name in ("seconds", "date") if name in rows and (rows[name] != "").any()), None)
@@ -35,7 +36,13 @@ def taken(rows: pd.DataFrame) -> np.ndarray:
             raise ManifestError(f"camera_rule_seconds and elsewhere_seconds: {dates.problems[0]}{more}")
         if not dates.timed:
             raise ManifestError(f"camera_rule_seconds and elsewhere_seconds: dates have no time of day: {way_out}")
-        return dates.seconds
+        if len(dates.zones) > 1:
+            zones = ", ".join(zone or "none" for zone in dates.zones[:4])
+            raise ManifestError(
+                f"camera_rule_seconds and elsewhere_seconds: dates are of several time zones ({zones}): write them in "
+                "one, or give a column seconds"
+            )
+        return np.where(dates.clocked, dates.seconds, np.nan)  # a day alone is no midnight
     seconds: np.ndarray = pd.to_numeric(cells.where(cells != "", None), errors="coerce").to_numpy(np.float64)
     wrong = np.flatnonzero((cells != "").to_numpy() & ~(np.abs(seconds) <= 1e12))
     if len(wrong):

@@ -79,11 +79,12 @@ def plan_of(encoder: Encoder, source: Source, shards: int) -> Plan:
 
 
 def _digest(rows: pd.DataFrame) -> str:
-    """SHA-256 of what decides about the embeddings of a table: paths, labels, boxes, in their order."""
+    """SHA-256 of what the shards hold of a table, and what is embedded: paths, labels, boxes and the like, in order."""
     digest = hashlib.sha256()
     for first in range(0, len(rows), _HASHED_AT_ONCE):
         part = rows.iloc[first : first + _HASHED_AT_ONCE]
-        facts = list(zip(part["path"], part["label"], boxes_of(part), strict=True))
+        others = [part[name].astype(str) for name in ("camera", "ignore") if name in part]
+        facts = list(zip(part["path"], part["label"], boxes_of(part), *others, strict=True))
         digest.update(repr(facts).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -118,7 +119,7 @@ def _need_same(place: str, there: Plan, plan: Plan) -> None:
         "precision": "processors of a cluster differ: give precision=float32 everywhere, and another output",
         "shards": "give that number, or another output",
         "rows": "the table has changed since: give another output",
-        "table": "the table has changed since, in its paths, labels or boxes: give another output",
+        "table": "the table has changed since, in its paths, labels, cameras, marks or boxes: give another output",
         "root": "all jobs need the images at one place: give another output",
     }
     for name, way_out in ways_out.items():

@@ -165,6 +165,10 @@ def _spans_of(times: Times, of: str, count: int, unknown: int) -> tuple[np.ndarr
     since, until = (_milliseconds(column_of(side, f"{of} times"), f"{of} times", unknown) for side in sides)
     one_each(of, count, time=since)
     one_each(of, count, time=until)
+    if (half := (since == unknown) != (until == unknown)).any():
+        raise EvaluationError(
+            f"{of} times: row {int(np.argmax(half))} has a begin or an end alone: give both, or neither"
+        )
     if (since > until).any():
         row = int(np.argmax(since > until))
         raise EvaluationError(f"{of} times: row {row} ends before it begins: give (begin, end)")
