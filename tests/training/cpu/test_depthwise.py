@@ -9,6 +9,7 @@ import torch
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from lookalike.training.cpu import depthwise
 from lookalike.training.cpu.depthwise import FREE, activated, convolved, is_depthwise, use_depthwise
@@ -169,6 +170,32 @@ def test_other_kinds_stay_torchs(options: dict[str, object]) -> None:
     assert not is_depthwise(nn.Conv2d(8, 8, 3, **{"groups": 8, **options}))  # type: ignore[arg-type]
     assert is_depthwise(nn.Conv2d(8, 8, 3, groups=8))
     assert not is_depthwise(nn.Conv2d(8, 16, 3, groups=8))
+
+
+@pytest.mark.parametrize("channels", [5, 16, 100])
+def test_maps_of_another_number_of_channels_are_refused_as_torch_does(channels: int) -> None:
+    convolution = nn.Conv2d(8, 8, 3, groups=8)
+    use_depthwise(convolution)
+    with pytest.raises(RuntimeError, match=rf"expected input\[1, {channels}, 6, 6\] to have 8 channels"):
+        convolution(torch.rand(1, channels, 6, 6))
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_weights_of_another_type_are_refused_as_torch_does(kind: torch.dtype) -> None:
+    convolution = nn.Conv2d(8, 8, 3, groups=8).to(kind)
+    use_depthwise(convolution)
+    with pytest.raises(RuntimeError, match=r"should be the same|expected .* type"):
+        convolution(torch.rand(1, 8, 6, 6))
+
+
+def test_the_first_maps_of_a_shape_may_be_inside_a_checkpoint_of_activations() -> None:
+    convolution = nn.Conv2d(24, 24, 3, padding=1, groups=24)
+    plain = copy.deepcopy(convolution)
+    use_depthwise(convolution)
+    images = torch.rand(2, 24, 5, 19, requires_grad=True)  # a shape that no other test has
+    for made in (convolution, plain):
+        checkpoint(made, images, use_reentrant=False).square().sum().backward()
+    torch.testing.assert_close(convolution.weight.grad, plain.weight.grad)
 
 
 def test_activations_are_torchs_with_their_gradients() -> None:

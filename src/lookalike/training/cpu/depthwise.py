@@ -15,6 +15,7 @@ import torch
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
 from lookalike.console import say
@@ -114,7 +115,9 @@ def convolved(
     """
     if torch.is_autocast_enabled("cpu"):
         images = images.to(torch.bfloat16)
-    shape = _shape(convolution, images, before, after)
+    shape = (
+        _shape(convolution, images, before, after) if _go_together(convolution, images, shift, weight, bias) else None
+    )
     kernels = _kernels(shape) if shape else None
     if shape and kernels:
         zeros = torch.zeros(shape.channels)
@@ -146,6 +149,21 @@ def _sides(convolution: nn.Conv2d, images: Tensor) -> list[tuple[int, int, int]]
 def _same(length: int, taps: int, step: int) -> int:
     """How many zeros TensorFlow's `SAME` adds to a side in all."""
     return max((-(-length // step) - 1) * step + taps - length, 0)
+
+
+def _go_together(
+    convolution: nn.Conv2d, images: Tensor, shift: Tensor | None, weight: Tensor, bias: Tensor | None
+) -> bool:
+    """Whether sizes and types are those that a kernel trusts: it would read and write beyond others, torch says why."""
+    if images.dim() != _MAPS:
+        return False
+    channels = images.shape[1]
+    vectors = [vector for vector in (shift, bias) if vector is not None]
+    return (
+        weight.shape == (channels, 1, *convolution.kernel_size)
+        and all(vector.shape == (channels,) for vector in vectors)
+        and all(part.dtype == torch.float32 and part.device == images.device for part in (weight, *vectors))
+    )
 
 
 def _shape(convolution: nn.Conv2d, images: Tensor, before: Bounds, after: Bounds) -> Shape | None:
@@ -209,7 +227,9 @@ def _agrees(shape: Shape, *kernels: Kernel) -> bool:
         return result
 
     def answers(function: Callable[..., Tensor]) -> tuple[Tensor, ...]:
-        with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        # What a caller does with saved tensors, as checkpoints of activations do, is not for these.
+        own = saved_tensors_hooks(Tensor.detach, lambda kept: kept)
+        with torch.enable_grad(), torch.autocast("cpu", enabled=False), own:
             inputs = [value.clone().requires_grad_() for value in (images, shift, weight, bias)]
             result = function(*inputs).to(kind)
             of_images, *others = torch.autograd.grad(result, inputs, gradient.to(kind))
