@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from lookalike import storage
 from lookalike.data.tables import ManifestError
 from lookalike.evaluation.sharded import Source, Written, begin, plan_of, source_of, write_shard
 from lookalike.evaluation.stored import embed_any
@@ -228,6 +229,7 @@ def test_a_store_that_is_gone_stops_the_shard(
     encoder: Encoder, digits: Path, tmp_path: Path, object_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its images are not broken."""
+    monkeypatch.setattr(storage, "_ATTEMPTS", 1)
     put_digits(object_store, digits)
     source = source_of(data("s3://bucket/photos"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
