@@ -32,6 +32,7 @@ def test_saved_sizes_tell_a_head_from_a_classifier() -> None:
     assert read(layer("fc", 8), num_classes=8).settled == "num_classes in the file"
     for saved in ({"embedding_size": 9}, {"embedding_size": 8, "num_classes": 8}, {"feat_dim": 8, "out_dim": 4}):
         assert read(layer("fc", 8), **saved).doubtful == ("fc", 8), saved
+    assert read(layer("fc", W), feat_dim=W).doubtful == ("fc", W), "it may be the backbone's own width"
 
 
 @pytest.mark.parametrize("name", ["projector", "net.projection_head", "proj"])

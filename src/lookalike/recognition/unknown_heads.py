@@ -102,6 +102,8 @@ class _Sorter:
         dimensions, classes = saved_size(contents), saved_classes(contents)
         if dimensions and classes and dimensions[0] == classes[0]:
             dimensions = classes = None
+        if dimensions and dimensions[0] == head.width:  # the backbone's own, which says nothing of a layer behind it
+            dimensions = None
         self.dimensions, self.classes = dimensions or (0, ""), classes or (0, "")
 
     def names(self, stem: str) -> list[str]:

@@ -194,13 +194,22 @@ def _kernels(shape: Shape) -> tuple[Kernel, Kernel] | None:
         if _agrees(shape, *made):
             return made
         reason = "torch gives other numbers"
-    except (OSError, AttributeError, RuntimeError, TypeError, ValueError) as error:  # of LLVM, or of another OpenMP
+    except (OSError, AttributeError) as error:  # another OpenMP, which no shape can change
+        _tell_missing(str(error).split("\n", 1)[0])
+        return None
+    except (RuntimeError, TypeError, ValueError) as error:  # of LLVM
         reason = str(error).split("\n", 1)[0]
     high, wide = shape.size
     say(
         f"no code of our own for depthwise convolutions of {shape.channels} maps of {high} x {wide} ({reason}): torch's"
     )
     return None
+
+
+@lru_cache(maxsize=4)
+def _tell_missing(reason: str) -> None:
+    """Once, not for each shape."""
+    say(f"no code of our own for depthwise convolutions ({reason}): torch's")
 
 
 def _agrees(shape: Shape, *kernels: Kernel) -> bool:
