@@ -75,6 +75,15 @@ def test_a_grid_that_is_not_square_is_asked_for_unless_a_size_fits(tmp_path: Pat
         recognise(file, Given(MEAN, {"height": 224, "width": 224}))
 
 
+def test_a_class_token_makes_no_grid_square(tmp_path: Path) -> None:
+    """384 x 192 pixels: 24 x 12 patches and the token are 17 x 17 places."""
+    file = written({**VIT, "pos_embed": blank((1, 1 + 24 * 12, 192))}, tmp_path)
+    (question,) = survey(file, Given(MEAN))[0].questions
+    assert "pixels.height=384 pixels.width=192" in question.text
+    with pytest.raises(ModelError, match="for images that are not square"):
+        recognise(file, Given(MEAN))
+
+
 def test_a_square_grid_of_another_size_shows_it_even_to_timms_own(tmp_path: Path) -> None:
     state = {**VIT, "pos_embed": blank((1, 1 + 24 * 24, 192))}
     content = {"state_dict": state, "arch": "vit_tiny_patch16_224", "version": 2}

@@ -264,8 +264,14 @@ def _positions(match: Match) -> _Positions | None:
     place = match.places["pos_embed"]
     whole_of_it = place.shape[1]
     patch = match.places["patch_embed.proj.weight"].shape[-1]
-    places = _Positions(", ".join(place.names), (whole_of_it, whole_of_it - tokens), whole_of_it, patch)
-    own = vars(unfilled(match.architecture))["pretrained_cfg"]["input_size"]
+    network = unfilled(match.architecture)
+    own = vars(network)["pretrained_cfg"]["input_size"]
+    positions = getattr(network, "pos_embed", None)
+    counts = (whole_of_it, whole_of_it - tokens)
+    if tokens and positions is not None:  # whether tokens have places is the architecture's, not the file's
+        with_tokens = positions.shape[1] != (own[1] // patch) * (own[2] // patch)
+        counts = (counts[with_tokens],) * 2
+    places = _Positions(", ".join(place.names), counts, whole_of_it, patch)
     return places if "pos_embed" in match.resized or places.fit(*own[1:]) else None
 
 

@@ -159,3 +159,15 @@ def test_a_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert any(
         remark.startswith("config.yaml beside it cannot be read (it repeats") for remark in recognise(file)[0].remarks
     )
+
+
+def test_a_network_that_kept_its_scaling_is_read_with_it(tmp_path: Path) -> None:
+    network, file = saved(tmp_path, MODEL={"PIXEL_MEAN": [123.675, 116.28, 103.53]})
+    scales = {"pixel_mean": torch.full((1, 3, 1, 1), 127.5), "pixel_std": torch.full((1, 3, 1, 1), 51.0)}
+    torch.save({"model": {**network.state_dict(), **scales}}, file)
+    facts = recognise(file, Given(pixels=SIZE))[0].facts
+    assert (facts["mean"].value, facts["std"].value) == ([0.5] * 3, [0.2] * 3)
+    assert (facts["mean"].source, facts["mean"].evidence) == ("saved settings", "pixel_mean in the file")
+    torch.save({"model": {**network.state_dict(), **scales, "pixel_mean": torch.full((3,), torch.nan)}}, file)
+    with pytest.raises(ModelError, match=r"pixel_mean is \[nan, nan, nan\], expected three numbers of 0 to 255"):
+        recognise(file, Given(pixels=SIZE))

@@ -54,9 +54,29 @@ def configured(contents: Contents, shapes: Mapping[str, tuple[int, ...]], pixels
         ModelError: They are of another network, or of a way to read images that there is not here.
     """
     _need_its_own(contents, shapes)
-    said = Configured(_pooling(contents, shapes), {**_cut(contents, pixels), **_mirrored(contents)}, [])
+    read_as = {**_cut(contents, pixels), **_mirrored(contents), **_buffers(contents)}
+    said = Configured(_pooling(contents, shapes), read_as, [])
     said.remarks.extend(_remarks(contents, shapes))
     return said
+
+
+def _buffers(contents: Contents) -> dict[str, Fact]:
+    """Mean and standard deviation of 0..255 that a file kept as buffers of its network: what it scales by.
+
+    Raises:
+        ModelError: They are none.
+    """
+    facts = {}
+    for name, least in (("mean", 0.0), ("std", 1e-6)):
+        for key in (key for key in contents.tensors if key.rpartition(".")[2] == f"pixel_{name}"):
+            values = contents.tensors[key].flatten().tolist()
+            if len(values) != 3 or not all(least <= value <= 255 for value in values):
+                raise ModelError(
+                    f"{contents.file}: {key} is {one_line(values, 60)}, expected three numbers of 0 to 255: give a "
+                    "file that is whole"
+                )
+            facts[name] = Fact([round(value / 255, 9) for value in values], "saved settings", f"{key} in the file")
+    return facts
 
 
 def _need_its_own(contents: Contents, shapes: Mapping[str, tuple[int, ...]]) -> None:
