@@ -39,7 +39,12 @@ SIZE = {"height": 64, "width": 32}
 def state_of(name: str) -> dict[str, Tensor]:
     network, more = NETWORKS[name]
     state = {key: value.clone() for key, value in fill(network).state_dict().items()}
-    return {**state, **{key: torch.randn(shape) for key, shape in more.items()}}
+    pixels = {"pixel_mean": torch.tensor([123.675, 116.28, 103.53]), "pixel_std": torch.tensor([58.395, 57.12, 57.375])}
+    others = {key: torch.randn(shape) for key, shape in more.items()}
+    return {
+        **state,
+        **{key: pixels.get(key.rpartition(".")[2], value).reshape(value.shape) for key, value in others.items()},
+    }
 
 
 def embedded(file: Path, **given: Any) -> tuple[Tensor, Any]:
