@@ -9,8 +9,7 @@ from lookalike.cli.setting_rows import group_options, setting_rows
 from lookalike.cli.verbs import GALLERY, VERBS, Verb, gallery_actions
 
 OPTIONS = ("--config", "--quiet", "--json", "--debug", "--help")
-_BASH = """# lookalike completion bash > ~/.local/share/bash-completion/completions/lookalike
-_lookalike_words() {
+_TABLES = """_lookalike_words() {
     case "$1" in
 %(words)s
     esac
@@ -19,7 +18,9 @@ _lookalike_values() {
     case "$1" in
 %(values)s
     esac
-}
+}"""
+_BASH = """# lookalike completion bash > ~/.local/share/bash-completion/completions/lookalike
+%(tables)s
 _lookalike() {
     local line="${COMP_LINE:0:COMP_POINT}" current verb
     current="${line##* }"
@@ -43,16 +44,7 @@ _lookalike() {
 complete -F _lookalike lookalike"""
 _ZSH = """#compdef lookalike
 # lookalike completion zsh > a folder of $fpath/_lookalike
-_lookalike_words() {
-    case "$1" in
-%(words)s
-    esac
-}
-_lookalike_values() {
-    case "$1" in
-%(values)s
-    esac
-}
+%(tables)s
 _lookalike() {
     local verb="${words[2]-}" setting
     local -a proposed
@@ -84,8 +76,7 @@ def script(shell: str) -> str:
         return "\n".join(_fish(values))
     words = {"": proposed_verbs(), GALLERY: [verb.name.partition(" ")[2] for verb in gallery_actions()]}
     for name, choices in values.items():
-        alone = ["bash", "zsh", "fish"] if name == "completion" else []
-        words[name] = [*alone, *(f"{setting}=" for setting in choices), *OPTIONS]
+        words[name] = [*_alone(name, choices), *(f"{setting}=" for setting in choices), *OPTIONS]
     cases = [f"    {quote(name)}) echo {quote(' '.join(listed))} ;;" for name, listed in words.items()]
     chosen = [
         f"    {quote(f'{verb} {setting}')}) echo {quote(' '.join(listed))} ;;"
@@ -93,7 +84,8 @@ def script(shell: str) -> str:
         for setting, listed in choices.items()
         if listed
     ]
-    return (_BASH if shell == "bash" else _ZSH) % {"words": "\n".join(cases), "values": "\n".join(chosen)}
+    tables = _TABLES % {"words": "\n".join(cases), "values": "\n".join(chosen)}
+    return (_BASH if shell == "bash" else _ZSH) % {"tables": tables}
 
 
 def proposed_verbs() -> list[str]:
@@ -114,6 +106,11 @@ def proposed_values(verb: Verb) -> dict[str, list[str]]:
     return {**values, **group_options(verb)}
 
 
+def _alone(verb: str, choices: dict[str, list[str]]) -> list[str]:
+    """Values that a verb takes without their setting."""
+    return choices["shell"] if verb == "completion" else []
+
+
 def _fish(values: dict[str, dict[str, list[str]]]) -> list[str]:
     """A line for every proposal."""
     lines = ["# lookalike completion fish > ~/.config/fish/completions/lookalike.fish"]
@@ -130,9 +127,8 @@ def _fish(values: dict[str, dict[str, list[str]]]) -> list[str]:
     for action in gallery_actions():
         lines.append(_proposal(GALLERY, action.name.partition(" ")[2], action.help))
     for verb, choices in values.items():
-        alone = ["bash", "zsh", "fish"] if verb == "completion" else []
         proposed = [f"{name}={value}" for name, listed in choices.items() for value in listed or [""]]
-        lines.append(_proposal(verb, " ".join([*alone, *proposed, *OPTIONS]), files=True))
+        lines.append(_proposal(verb, " ".join([*_alone(verb, choices), *proposed, *OPTIONS]), files=True))
     return lines
 
 

@@ -3,6 +3,7 @@
 Letters in shapes: B batch, C channels, H height, W width, D embedding.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,13 @@ def need_sound(recognised: Recognised, tensors: dict[str, Tensor]) -> None:
     _need_finite(_values(blueprint, tensors), recognised.file)
     pooling = facts.get("pooling")
     if pooling is not None and pooling.source == "given" and blueprint.pooling != "own":
-        pixels = pixels_of(facts)
-        size = (pixels.height, pixels.width)
-        _Assembly(blueprint, size)  # it needs maps to pool
+        _Assembly(blueprint, _size_of(facts))  # it needs maps to pool
+
+
+def _size_of(facts: Mapping[str, Fact]) -> tuple[int, int]:
+    """Height and width of the images."""
+    pixels = pixels_of(facts)
+    return pixels.height, pixels.width
 
 
 def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> RecognisedNetwork:
@@ -210,8 +215,7 @@ def network_of(recognised: Recognised, tensors: dict[str, Tensor]) -> Recognised
     need_room_in_the_file(Path(recognised.file), needed, "its names and shapes are those of a network")
     values = _values(blueprint, tensors)
     _need_finite(values, recognised.file)
-    pixels = pixels_of(facts)
-    size = (pixels.height, pixels.width)
+    size = _size_of(facts)
     network = _authors(blueprint, values, size) if blueprint.authors else _Assembly(blueprint, size)
     if blueprint.last_stride is not None:
         set_last_stride(network, blueprint.architecture, blueprint.last_stride)

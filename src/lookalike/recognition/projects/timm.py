@@ -24,7 +24,6 @@ TIMM = Project(
     },
     left_out=r"(fc|head\.fc|head|head_dist|classifier|classif|last_linear)\.(weight|bias)",
     settings={
-        "architecture": ("arch", "architecture", "model"),
         "input_size": ("pretrained_cfg.input_size", "input_size", "img_size"),
         "crop_pct": ("pretrained_cfg.crop_pct", "crop_pct"),
         "mean": ("pretrained_cfg.mean", "mean"),

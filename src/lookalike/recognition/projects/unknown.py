@@ -20,7 +20,6 @@ UNKNOWN = Project(
         "flip": ("none", "what most projects do"),
     },
     settings={  # of args and hyper-parameters, by the names that most scripts have taken from timm's
-        "architecture": ("model", "arch", "architecture", "backbone", "model_name"),
         "usual_size": ("input_size", "img_size", "image_size"),
         "usual_mean": ("mean", "pixel_mean", "image_mean"),
         "usual_std": ("std", "pixel_std", "image_std"),
