@@ -23,6 +23,7 @@ from lookalike.training.callbacks import Abandoned
 from lookalike.training.checkpoint import (
     AtomicCheckpointIO,
     cannot_go_on,
+    check_best,
     compare_settings,
     earlier_state,
     need_best,
@@ -101,6 +102,23 @@ def test_a_copy_of_the_state_alone_goes_on_elsewhere(begun: list[str], capsys: p
     assert is_whole(BEST)
     assert len(best) == BEST.stat().st_size
     assert "is missing" not in capsys.readouterr().err
+
+
+def test_averaged_weights_of_the_best_epoch_come_back_from_the_state(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["train", f"data.root={digits}", "run=r", *TINY, "trainer.averaged_share=0.9"]
+    with pytest.raises(Abandoned):
+        train(read_settings("train", command[1:]), watch=lambda history: True)
+    before = load_file(BEST)
+    state = earlier_state(LAST)
+    means = state["lookalike"]["average"]["means"]
+    assert same({name: before[name] for name in means}, means)
+    assert not torch.equal(means["head.weight"], state["state_dict"]["embedder.head.weight"])
+    BEST.unlink()
+    check_best(BEST.parent, state)
+    assert same(load_file(BEST), before)
 
 
 def _finish_with_best_first(file: Path) -> int:

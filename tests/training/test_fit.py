@@ -33,7 +33,7 @@ main(sys.argv[1:])
 _OF_PRESETS = (
     *("model.backbone=test_efficientnet", "model.trainable=[blocks.4,conv_head,bn2,head]"),
     *("model.frozen_batch_norm=true", "online.flip=true", "online.crop_area=0.5", "online.color=0.3"),
-    *("online.relative_size=1.5", "online.views=3", "trainer.passes=2"),
+    *("online.relative_size=1.5", "online.views=3", "trainer.passes=2", "trainer.averaged_share=0.7"),
     *("loss.sample_classes=0.8", "trainer.batch_size=4"),  # and four of the five labels in each step
 )
 # Depthwise convolutions by code of our own, with and without products beside them.
@@ -109,7 +109,10 @@ def _curve(where: Path) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in points]
 
 
-def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [(), ("trainer.averaged_share=0.5", "model.bn_neck=true")], ids=["plain", "averaged"])
+def test_dying_at_any_step_changes_nothing(
+    more: tuple[str, ...], digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every checkpoint of a run, the one after validation included, leads to the same end."""
     import lookalike.training.callbacks as owner
     from lookalike.cli.arguments import read_settings
@@ -134,7 +137,8 @@ def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeyp
 
     monkeypatch.chdir(tmp_path)
     settings = {
-        run: read_settings("train", arguments(digits, run, "trainer.checkpoint_seconds=0")[1:]) for run in ("w", "b")
+        run: read_settings("train", arguments(digits, run, "trainer.checkpoint_seconds=0", *more)[1:])
+        for run in ("w", "b")
     }
     train(settings["w"])
     for moment in (1, 5, 6, 7, 11, 12):  # two epochs of six steps
@@ -150,6 +154,8 @@ def test_dying_at_any_step_changes_nothing(digits: Path, tmp_path: Path, monkeyp
             same(of_whole[key], of_broken[key])
             for key in ("state_dict", "optimizer_states", "lr_schedulers", "lookalike")
         ), moment
+        kept = (Path(f"models/{run}/model.safetensors").read_bytes() for run in ("w", "b"))
+        assert next(kept) == next(kept), moment
         shutil.rmtree("checkpoint/b")
         shutil.rmtree("models/b")
 

@@ -7,7 +7,7 @@ Letters in shapes: B batch, H height, W width, D embedding.
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -23,6 +23,7 @@ from lookalike.evaluation.measure import measure_protocol
 from lookalike.evaluation.standard import StandardFigures
 from lookalike.evaluation.tracklets import pooling_of
 from lookalike.metrics.result import RetrievalResult
+from lookalike.models.averaged import WeightAverage
 from lookalike.models.embedder import Embedder
 from lookalike.models.gathered import joined
 from lookalike.models.losses import MetricLoss
@@ -55,7 +56,9 @@ class MetricLearningModule(pl.LightningModule):
         embedder: The network.
         loss: The loss, with class weights of its own or not; needed for training alone.
         optimizer: `learning_rate`, `head_learning_rate`, `loss_learning_rate`, `weight_decay`, `warmup_share`, and
-            `steps`, the number of steps of the whole run; needed for training alone.
+            `steps`, the number of steps of the whole run; needed for training alone. `averaged_share`: of the steps,
+            the last ones, whose weights are averaged; the averages are validated and kept, and the rates stay at
+            their peaks (None: the weights as they are, and a cosine to zero).
         protocol: References and queries of validation, in loader order; None takes those of the data module.
         precision: Of the network in training and validation; a test is in float32, and so is the loss.
         bf16_trunk: Run a frozen trunk in bf16, in training and validation.
@@ -68,7 +71,7 @@ class MetricLearningModule(pl.LightningModule):
         self,
         embedder: Embedder,
         loss: MetricLoss | None = None,
-        optimizer: dict[str, float] | None = None,
+        optimizer: dict[str, float | None] | None = None,
         protocol: Protocol | None = None,
         precision: TrainPrecision = "32-true",
         bf16_trunk: bool = False,
@@ -80,6 +83,8 @@ class MetricLearningModule(pl.LightningModule):
         self.save_hyperparameters(hyper_parameters or {})
         self.embedder, self.loss = embedder, loss
         self._optimizer = optimizer or {}
+        self.average = _average_of(self._optimizer)
+        self._averaged = ExitStack()
         self._precision, self._bf16_trunk, self._make_optimizer = precision, bf16_trunk, make_optimizer
         self._protocol, self._rules = protocol, rules
         self.identification: Identification | None = None
@@ -136,8 +141,10 @@ class MetricLearningModule(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets the embeddings of the last epoch."""
+        """Forgets the embeddings of the last epoch; averaged weights take the place of the last ones."""
         self._embeddings = ([], [])
+        if self.average:
+            self._averaged.enter_context(self.average.inside(self.embedder))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Collects unit embeddings [B, D]."""
@@ -206,10 +213,21 @@ class MetricLearningModule(pl.LightningModule):
         self.history.append(line)
         self._loss_sum, self._loss_count = 0.0, 0
         self._embeddings = ([], [])
+        self._averaged.close()
+
+    def kept_weights(self) -> dict[str, Tensor]:
+        """The embedder's state as it is validated: with averaged weights, where there are some."""
+        if self.average is None:
+            return self.embedder.state_dict()
+        return {**self.embedder.state_dict(), **self.average.state()["means"]}
 
     def configure_optimizers(self) -> Any:
-        """AdamW with groups of their own for head and class weights, linear warm-up, then a cosine to zero."""
-        settings, embedder = self._optimizer, self.embedder
+        """AdamW with groups of their own for head and class weights, linear warm-up, then a cosine to zero.
+
+        Where weights are averaged, the rates stay at their peaks instead.
+        """
+        settings = {name: value for name, value in self._optimizer.items() if value is not None}
+        embedder, flat = self.embedder, self.average is not None
         head = [*embedder.head.parameters(), *embedder.neck.parameters()]
         parts = ((embedder.backbone.parameters(), "learning_rate"), (head, "head_learning_rate"))
         groups: list[dict[str, Any]] = [
@@ -228,6 +246,8 @@ class MetricLearningModule(pl.LightningModule):
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / (warmup + 1)
+            if flat:
+                return 1.0
             return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
@@ -240,11 +260,13 @@ class MetricLearningModule(pl.LightningModule):
         optimizer: torch.optim.Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """A step, and that of a sample of the class weights by the same schedule."""
+        """A step, that of a sample of the class weights by the same schedule, and what it adds to the average."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.loss is not None and self.loss.sample is not None:
             group = optimizer.param_groups[0]
-            self.loss.step_of_sample(self._optimizer["loss_learning_rate"] * group["lr"] / group["initial_lr"])
+            self.loss.step_of_sample((self._optimizer["loss_learning_rate"] or 0.0) * group["lr"] / group["initial_lr"])
+        if self.average:
+            self.average.add(self.embedder, self.global_step + 1)  # Lightning counts this step afterwards
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what a resumed run needs beyond Lightning's own state."""
@@ -257,6 +279,8 @@ class MetricLearningModule(pl.LightningModule):
         }
         if self.loss is not None and self.loss.sample is not None:
             checkpoint["lookalike"]["class_weights"] = self.loss.sample.optimiser_state()
+        if self.average:
+            checkpoint["lookalike"]["average"] = self.average.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it back."""
@@ -265,6 +289,13 @@ class MetricLearningModule(pl.LightningModule):
         self._random_state = (state["random_state"], state["cuda_random_state"])
         if self.loss is not None and self.loss.sample is not None:
             self.loss.sample.load_optimiser_state(state["class_weights"])
+        if self.average:
+            self.average.load(state["average"])
+
+
+def _average_of(optimizer: dict[str, float | None]) -> WeightAverage | None:
+    share = optimizer.get("averaged_share")
+    return WeightAverage(math.floor((1 - share) * (optimizer["steps"] or 0)) + 1) if share else None
 
 
 def forward(embedder: Embedder, precision: TrainPrecision, images: Tensor, bf16_trunk: bool) -> Tensor:

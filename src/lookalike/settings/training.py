@@ -149,6 +149,10 @@ class Trainer(Settings):
     loss_learning_rate: Positive = Field(description="peak, of the class weights inside the loss")
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="not for the class weights")
     warmup_share: Share = Field(description="share of the steps until the peak")
+    averaged_share: Share | None = Field(
+        description="share of the steps, the last ones, whose weights are averaged: the averages are validated and "
+        "kept, and the learning rates stay at their peaks; null = no averages, and rates that fall by a cosine"
+    )
     patience: Count = Field(description="epochs without a better validation score before stopping")
     precision: Literal["auto", "32-true", "bf16-mixed", "bf16-products"] = Field(
         description="auto = the quickest of the others that keeps the loss, measured once per machine and model; "

@@ -76,7 +76,7 @@ def build(plan: Plan, state: dict[str, Any] | None) -> tuple[MetricLearningModul
     _need_gradients_of_one_type(plan, precision)
     prepare(network.embedder, precision, settings.trainer.compiled)
     rates = {"learning_rate", "head_learning_rate", "loss_learning_rate"}
-    schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share"})
+    schedule = settings.trainer.model_dump(include={*rates, "weight_decay", "warmup_share", "averaged_share"})
     module = MetricLearningModule(
         network.embedder,
         network.loss,

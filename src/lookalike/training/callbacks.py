@@ -161,7 +161,7 @@ class KeepState(pl.Callback):
         assert isinstance(pl_module, MetricLearningModule)
         history = pl_module.history
         if best_epoch(history) == len(history):
-            write_weights(self._folder / BEST, pl_module.embedder.state_dict())
+            write_weights(self._folder / BEST, pl_module.kept_weights())
         if finished(history, trainer.max_epochs or 0, self._patience):
             trainer.should_stop = True
         self._write(trainer)

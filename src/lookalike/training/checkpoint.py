@@ -74,12 +74,18 @@ class _HyperParameters(_Part):
     bf16_trunk: bool = False
 
 
+class _Average(_Part):
+    count: _Count
+    means: dict[str, Tensor]
+
+
 class _Curves(_Part):
     history: list[dict[str, float]]
     loss_sum: float
     loss_count: _Count
     random_state: Tensor
     cuda_random_state: list[Tensor]
+    average: _Average | None = None
 
 
 class _Clock(_Part):
@@ -143,7 +149,8 @@ def check_best(folder: Path, state: dict[str, Any]) -> None:
     best = best_epoch(history)
     if best == len(history) and state["lookalike"]["loss_count"] == 0:  # nothing was trained since
         weights = {name: value for name, value in state["state_dict"].items() if name.startswith("embedder.")}
-        write_weights(file, {name.removeprefix("embedder."): value for name, value in weights.items()})
+        averaged = state["lookalike"].get("average", {"means": {}})["means"]
+        write_weights(file, {name.removeprefix("embedder."): value for name, value in weights.items()} | averaged)
         return
     say(f"{file} is missing, the weights of epoch {best}: put it back, unless a later epoch becomes the best")
 
