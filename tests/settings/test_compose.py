@@ -111,7 +111,7 @@ def recipe(*arguments: str, verb: str = "train") -> tuple[str | None, str, str, 
 
 
 QUICK = ("quick", "lite0", "conv_head", 4, 224, 4)
-STANDARD = ("standard", "lite2", "blocks.5", 8, 320, 4)
+STANDARD = ("standard", "lite2", "blocks.5", 8, 320, 8)
 BEST = ("best", "lite2", "blocks.5", 16, 384, 8)
 
 

@@ -54,7 +54,7 @@ def test_a_run_without_preset_says_nothing(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trainer.max_epochs=3"], "quality=standard: trainer.max_epochs=3 (not 4) wins over it; "),
+        (["trainer.max_epochs=3"], "quality=standard: trainer.max_epochs=3 (not 8) wins over it; "),
         (
             ["quality=best", "model.trainable=[head]", "loss=triplet"],
             "quality=best: loss.name=triplet (not arcface), model.trainable=[head] "

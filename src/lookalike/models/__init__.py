@@ -23,6 +23,7 @@ In reading order:
     world                   the processes that train together, and what they tell each other
     gathered                what they have, joined into one batch
     synced_norms            batch norms that take mean and variance over the batches of all processes
+    averaged                the mean of a network's weights over the last steps of training
     metric_learning_module  Embedder + loss + optimiser as a Lightning module
     torch_network           a network of torch, ready to embed
 """
