@@ -80,8 +80,9 @@ class WeightAverage:
             ValueError: They are of another network.
         """
         wrong = {name for name, mean in self._means.items() if name not in values or values[name].shape != mean.shape}
-        if wrong := sorted(wrong | (values.keys() - self._means.keys())):
-            raise ValueError(f"the averaged weights are not those of this network: {', '.join(wrong[:3])}")
+        wrong |= values.keys() - self._means.keys()
+        if wrong:
+            raise ValueError(f"the averaged weights are not those of this network: {', '.join(sorted(wrong)[:3])}")
         self._means = {name: mean.to(values[name].device) for name, mean in self._means.items()}
 
 
