@@ -126,6 +126,25 @@ def test_an_answer_in_json_has_the_fields_and_no_text(
     assert answer["written"] == [str(table)]
 
 
+def test_whatever_makes_folders_names_them_for_programs(
+    bundle_path: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = f"data.root={digits / 'test'}"
+    for arguments, folder in (
+        (["embed", f"bundle={bundle_path}", images, "output=whole"], "whole"),
+        (["embed", f"bundle={bundle_path}", images, "output=parts", "shards=2"], "parts"),
+        (["gallery", "create", "gallery=shop", f"bundle={bundle_path}"], "shop"),
+        (["gallery", "import", "gallery=shop", "input=whole"], None),
+        (["gallery", "export", "gallery=shop", "output=taken"], "taken"),
+        (["augment", f"data.root={digits}", "per_class=6", "output=copies"], "copies"),
+    ):
+        assert main([*arguments, "--json"]) == 0
+        written = json.loads(capsys.readouterr().out)["written"]
+        assert [Path(place).resolve() for place in written] == ([] if folder is None else [tmp_path / folder])
+        assert all(Path(place).is_dir() for place in written)
+
+
 def test_an_error_is_a_field_of_it_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gallery", "list", "gallery=/no where", "--json"]) == 2
     shown = capsys.readouterr()

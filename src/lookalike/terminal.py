@@ -113,6 +113,15 @@ def show_written(*files: Path | str, note: str = "") -> None:
         note: Behind them.
     """
     show(f"written: {', '.join(map(str, files))}{note}")
+    wrote(*files)
+
+
+def wrote(*files: Path | str) -> None:
+    """Keeps what was written for programs, where the words for people name it already.
+
+    Args:
+        files: Or folders.
+    """
     if _answers:
         _answers[-1].written += map(str, files)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
-from lookalike.terminal import give, show, show_written
+from lookalike.terminal import give, show, show_written, wrote
 
 if TYPE_CHECKING:
     from lookalike.settings.verbs import AuditCommand, AugmentCommand, ManifestCommand
@@ -96,4 +96,5 @@ def augment(settings: "AugmentCommand") -> int:
     rows = make_copies(manifest, output, **options)
     show(f"{len(rows)} copies of {rows['source'].nunique()} images in {output}, listed in {output / 'manifest.csv'}")
     give(copies=len(rows), images=rows["source"].nunique(), folder=output)
+    wrote(output)
     return 0

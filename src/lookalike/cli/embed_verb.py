@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.cli.model_verbs import AssessError, model_to_embed
-from lookalike.terminal import counted, give, show
+from lookalike.terminal import counted, give, show, wrote
 
 if TYPE_CHECKING:
     from lookalike.evaluation.sharded import Written
@@ -39,6 +39,7 @@ def _into_a_folder(settings: "EmbedCommand") -> int:
     size = stored.embeddings.shape[1]
     show(f"{len(stored)} embeddings of {size} dimensions in {settings.output}: embeddings.npy, rows.csv, gallery.json")
     give(images=len(stored), dimensions=size, folder=settings.output, problems=list(map(str, failures)))
+    wrote(settings.output)
     for failure in failures:
         say(str(failure))
     return 1 if failures else 0
@@ -65,6 +66,7 @@ def _into_shards(settings: "EmbedCommand") -> int:
         written.append(write_shard(model.encoder, source, storage, plan, shard))
         _tell(written[-1], plan)
     give(dimensions=plan.dimensions, folder=storage.place, shards=written)
+    wrote(storage.place)
     if only is None:
         _tell_all(written, plan, storage.place)
     return 0

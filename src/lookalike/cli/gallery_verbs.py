@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.errors import LookalikeError
-from lookalike.terminal import counted, give, show, show_written
+from lookalike.terminal import counted, give, show, show_written, wrote
 
 if TYPE_CHECKING:
     from lookalike.gallery.enrolment_table import ToEnrol
@@ -48,6 +48,7 @@ def create(settings: "GalleryCreate") -> int:
     need_no_gallery(settings.gallery)
     with Gallery.create(settings.gallery, model_to_embed(settings)) as gallery:
         give(gallery=gallery.path, images=0)
+        wrote(gallery.path)
         show(f"{gallery}, searched by {gallery.model}")
         show(f"Next: lookalike gallery add gallery={quote(str(gallery.path))} images=<folder> label=<its name>")
     return 0
@@ -291,6 +292,7 @@ def export(settings: "GalleryExport") -> int:
     with _opened(settings.gallery) as gallery:
         count = gallery.export(settings.output)
     give(images=count, folder=settings.output)
+    wrote(settings.output)
     show(f"{counted(count, 'image')} in {settings.output}: rows.parquet, images/, gallery.json")
     return 0
 

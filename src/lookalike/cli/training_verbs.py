@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli.inputs import inputs_of
-from lookalike.terminal import give, show, show_each
+from lookalike.terminal import give, show, show_each, wrote
 
 if TYPE_CHECKING:
     from lookalike.settings.training import Train
@@ -25,6 +25,7 @@ def train(settings: "Train") -> int:
         if bundle.config.included is not None:
             show(f"gallery: {bundle.config.included}")
     show(f"bundle: {bundle.path}")
+    wrote(bundle.path)
     give(bundle=bundle.path, measured=lambda: {name: part.model_dump() for name, part in bundle.config.metrics.items()})
     return 0
 
@@ -106,5 +107,6 @@ def quantize(settings: "QuantizeCommand") -> int:
     show(comparison)
     show(f"cosine to the float32 graph: at least {comparison.min_cosine:.4f}, mean {comparison.mean_cosine:.4f}")
     show(f"bundle: {made.path}")
+    wrote(made.path)
     give(bundle=made.path, quantized=made.config.quantized and made.config.quantized.model_dump(by_alias=True))
     return 0
