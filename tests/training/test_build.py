@@ -39,7 +39,10 @@ def built(root: Path, *more: str, state: dict[str, Any] | None = None) -> tuple[
 
 
 def test_module_and_data_follow_the_settings(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module, data = built(digits, "model.trainable=[layer4,head]", "loss=cosface", "trainer.batch_size=10", "seed=3")
+    averaged = "trainer.averaged_share=0.7"
+    module, data = built(
+        digits, "model.trainable=[layer4,head]", "loss=cosface", "trainer.batch_size=10", "seed=3", averaged
+    )
     assert data.batches is not None
     assert (len(data.batches), len(data.train_rows), data.train_rows.seed) == (5, 50, 3)
     assert isinstance(data.batches, ShuffledBatches)
@@ -49,6 +52,7 @@ def test_module_and_data_follow_the_settings(digits: Path, capsys: pytest.Captur
     said = " ".join(capsys.readouterr().err.split())
     assert "model: test_resnet, first weights: random; trained: layer4, head (" in said
     assert "loss: cosface; 5 labels, 50 training images, 5 steps per epoch" in said
+    assert "weights: the mean of them over the last 70 % of the steps is what is validated and kept" in said
     assert "validation: 20 queries of split validation, 50 references: the original training images" in said
 
 

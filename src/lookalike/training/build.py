@@ -159,6 +159,8 @@ def _introduce(plan: Plan, network: _Network, datamodule: ImageDataModule) -> No
         f"loss: {plan.settings.loss.name}; {len(plan.manifest.labels)} labels, {len(datamodule.train_rows)} training "
         f"images, {datamodule.steps} steps per epoch"
     )
+    if share := plan.settings.trainer.averaged_share:
+        say(f"weights: the mean of them over the last {100 * share:g} % of the steps is what is validated and kept")
     say(f"validation: {datamodule.protocol.text}")
     if embedder.not_split:
         say(f"trunk: not split ({embedder.not_split}): the frozen part runs in every epoch, nothing is cached")
