@@ -204,7 +204,6 @@ def test_the_lines_of_a_notebook_run(installed: Path, bundle_path: Path, digits:
 
 
 MODULES = {
-    "faiss-cpu": "faiss",
     "hydra-core": "hydra",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lookalike.console import say
+from lookalike.errors import needing
 from lookalike.inference.references import GalleryError, References
 from lookalike.inference.search_facts import ExactInstead, IndexFacts
 from lookalike.metrics.evenly import evenly
@@ -172,10 +173,13 @@ class ApproximateSearch:
 
         Raises:
             GalleryError: There is no such kind.
+            LookalikeError: FAISS is not installed.
         """
         _checked(kind)
         if len(references) < LEAST:
             return None
+        with needing("index", f"index={kind}"):
+            import faiss  # noqa: F401 - here rather than in a thread that nobody hears
         if self._index is None or (self._index.references is not references and not self._index.building):
             self._index = ApproximateIndex(references, self._name)
         return self._index if self._index.references is references else None
