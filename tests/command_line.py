@@ -19,6 +19,8 @@ NEEDED = {
     "eval": [],
     "predict": ["image=i.jpg"],
     "audit": [],
+    "push": ["bundle=b", "place=hf://o/n"],
+    "pull": ["place=hf://o/n"],
     "compare": [],
     "tune": [],
     "report": ["bundle=b"],

@@ -19,6 +19,7 @@ ORDER = (  # each may import what stands behind it, and nothing before it
         "cli",
         "serving",
         "api",
+        "sharing",
         "gallery",
         "model",
         "reports",
@@ -45,7 +46,18 @@ ORDER = (  # each may import what stands behind it, and nothing before it
     ),
     *("seals", "errors"),
 )
-TORCH_FREE = ("cli", "serving", "auditing", "evaluation", "gallery", "inference", "data", "metrics", "settings")
+TORCH_FREE = (
+    "cli",
+    "serving",
+    "sharing",
+    "auditing",
+    "evaluation",
+    "gallery",
+    "inference",
+    "data",
+    "metrics",
+    "settings",
+)
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lookalike.model import Model
     from lookalike.serving.client import Client
     from lookalike.serving.connection import ServiceError
+    from lookalike.sharing.travel import pull, push
 
 _PLACES = {
     "Assessment": "evaluation.assessment",
@@ -46,6 +47,8 @@ _PLACES = {
     "RetrievalResult": "metrics.result",
     "ServiceError": "serving.connection",
     "audit": "api",
+    "pull": "sharing.travel",
+    "push": "sharing.travel",
     "evaluate": "metrics.evaluate",
     "train": "api",
 }
@@ -64,6 +67,8 @@ __all__ = [
     "ServiceError",
     "audit",
     "evaluate",
+    "pull",
+    "push",
     "train",
 ]
 

@@ -14,18 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from conftest import TINY
 from lookalike.cli.main import main
-from lookalike.training import mlflow_store
-from lookalike.training.mlflow_store import (
-    KIND,
-    RUN_ID_FILE,
-    TRAINING,
-    VARIABLES,
-    TrackerError,
-    address,
-    log_or_say,
-    mlflow_logger,
-    stands_in_mlflow,
-)
+from lookalike.training import mlflow_server
+from lookalike.training.mlflow_server import KIND, TRAINING, VARIABLES, TrackerError, address
+from lookalike.training.mlflow_store import RUN_ID_FILE, log_or_say, mlflow_logger, stands_in_mlflow
 from lookalike.training.trackers import Tracker
 
 pytestmark = pytest.mark.usefixtures("quick_mlflow")
@@ -160,7 +151,7 @@ def test_experiments_open_on_training_runs_and_come_back(
 
 
 def test_a_server_that_does_not_answer(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlflow_store, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(mlflow_server, "_ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(TrackerError, match=rf"{uri} cannot be used \(no answer within 0.2 s: ReadTimeout\): check"):

@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from lookalike.models.metric_learning_module import TrainPrecision
-from lookalike.training.mlflow_store import TrackerError
+from lookalike.training.mlflow_server import TrackerError
 from lookalike.training.parents import ARITHMETIC_FILE, Parent, open_parent
 from lookalike.training.trackers import Tracker
 

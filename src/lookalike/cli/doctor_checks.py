@@ -35,6 +35,7 @@ _FLAGS = {
 _ADDS = {
     "train": "train, compare, eval ckpt_path=..., networks without training",
     "audit": "audit",
+    "hub": "push, pull",
     "heic": "photographs of telephones (HEIC, HEIF)",
     "index": "index=ivf, approximate search in galleries",
     "int8": "quantize",

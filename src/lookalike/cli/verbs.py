@@ -103,6 +103,18 @@ VERBS = {
             "QuantizeCommand",
             "training_verbs:quantize",
         ),
+        Verb(
+            "push",
+            "send a bundle to the Hugging Face Hub or into MLflow's registry",
+            "sharing:PushCommand",
+            "sharing_verbs:push",
+        ),
+        Verb(
+            "pull",
+            "fetch a bundle from the Hugging Face Hub or from MLflow's registry",
+            "sharing:PullCommand",
+            "sharing_verbs:pull",
+        ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "embed_verb:embed"),
         Verb(
             "serve",

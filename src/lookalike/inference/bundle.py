@@ -162,6 +162,36 @@ def load_bundle(path: Path) -> Bundle:
         BundleError: Missing, changed, incomplete, or of a newer schema.
     """
     file = path / CONFIG
+    config, files = content_of(path)
+    for name, expected in files.items():
+        part = path / name
+        if not part.is_file():
+            raise BundleError(f"{part}: missing from the bundle: copy the bundle again")
+        if sha256_of(part) != expected:
+            raise BundleError(f"{part}: changed since the bundle was written (sha256 differs): copy the bundle again")
+    try:
+        return Bundle(path, BundleConfig.model_validate(config))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BundleError(
+            f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}: written by a program that is no version "
+            "of lookalike: train again"
+        ) from error
+
+
+def content_of(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """What `config.json` of a bundle holds, its own checksum verified; no other file is looked at.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        Its content without files and checksum, and name -> SHA-256 of every other file, each inside the folder.
+
+    Raises:
+        BundleError: Missing, changed, or of a newer schema.
+    """
+    file = path / CONFIG
     if not file.is_file():
         raise BundleError(_no_bundle(path))
     try:
@@ -177,20 +207,7 @@ def load_bundle(path: Path) -> Bundle:
         )
     if checksum != checksum_of(config):
         raise BundleError(f"{file}: changed since the bundle was written (checksum differs): copy the bundle again")
-    for name, expected in _files(file, config.pop("files", None)).items():
-        part = path / name
-        if not part.is_file():
-            raise BundleError(f"{part}: missing from the bundle: copy the bundle again")
-        if sha256_of(part) != expected:
-            raise BundleError(f"{part}: changed since the bundle was written (sha256 differs): copy the bundle again")
-    try:
-        return Bundle(path, BundleConfig.model_validate(config))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise BundleError(
-            f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}: written by a program that is no version "
-            "of lookalike: train again"
-        ) from error
+    return config, _files(file, config.pop("files", None))
 
 
 def _no_number(text: str) -> float:

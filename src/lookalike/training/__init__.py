@@ -5,6 +5,7 @@ In reading order:
     history       the curves of a run
     checkpoint    the state a killed run continues from
     mlflow_database  MLflow's database in a file, made whole or not at all
+    mlflow_server  which store, whether it answers, its experiment; without torch
     mlflow_store  runs in MLflow's store
     parents       the record of a comparison, under which its runs are logged
     trackers      where curves are logged besides the checkpoint

@@ -1,6 +1,5 @@
 """Runs in MLflow's store: made, found again after a crash, or deleted there meanwhile."""
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,42 +8,22 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.loggers import MLFlowLogger
 
 from lookalike.console import say
-from lookalike.errors import LookalikeError, install
+from lookalike.errors import install
 from lookalike.files import DiskFullError, write_bytes
 from lookalike.training.mlflow_database import ready_database
+from lookalike.training.mlflow_server import (
+    VARIABLES,
+    TrackerError,
+    address,
+    need_answer,
+    quiet_mlflow,
+    ready_experiment,
+)
 
 if TYPE_CHECKING:
     import mlflow
 
 RUN_ID_FILE = "mlflow_run_id"
-VARIABLES = {  # setting -> its default in configs/logger/mlflow.yaml, MLflow's own variable
-    "uri": ("sqlite:///mlflow.db", "MLFLOW_TRACKING_URI"),
-    "experiment": ("lookalike", "MLFLOW_EXPERIMENT_NAME"),
-}
-KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"  # else MLflow 3 opens its GenAI view
-_ANSWER_SECONDS = 8
-_ENVIRONMENT = {
-    "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-}
-
-
-class TrackerError(LookalikeError):
-    """A logger cannot be used."""
-
-
-def address(options: dict[str, str]) -> dict[str, str]:
-    """The settings of the logger; MLflow's own variables take the place of a default that was left as it is.
-
-    Args:
-        options: `uri` and `experiment`.
-    """
-    return {
-        name: os.environ.get(variable) or options[name] if options[name] == default else options[name]
-        for name, (default, variable) in VARIABLES.items()
-    }
 
 
 def mlflow_logger(
@@ -65,10 +44,7 @@ def mlflow_logger(
     Raises:
         TrackerError: MLflow is missing, or a new run was given a store that cannot be used.
     """
-    for noisy in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    quiet_mlflow()
     try:
         import mlflow
     except ImportError as error:
@@ -77,10 +53,10 @@ def mlflow_logger(
     kept = folder / RUN_ID_FILE if folder else None
     earlier = kept.read_text().strip() if kept and kept.is_file() else None
     try:
-        _answers(chosen["uri"])
+        need_answer(chosen["uri"])
         ready_database(chosen["uri"])
         client = mlflow.MlflowClient(chosen["uri"])
-        _ready_experiment(client, chosen["experiment"])
+        ready_experiment(client, chosen["experiment"])
         logger, already = _record(client, run, chosen, earlier, parent_run)
         if kept:
             write_bytes(kept, f"{logger.run_id}\n".encode())
@@ -123,41 +99,6 @@ def _record(
         page = f"{server}/#/experiments/{logger.experiment_id}/runs?workflowType=machine_learning"
         say(f"record: {first}{page} (the view 'Model training')")
     return logger, already
-
-
-def _answers(uri: str) -> None:
-    """Asks a server for any answer at all, as MLflow itself asks for minutes.
-
-    Raises:
-        OSError: There is none.
-    """
-    if uri.startswith(("http://", "https://")):
-        import requests
-
-        try:
-            requests.get(uri, timeout=_ANSWER_SECONDS, stream=True, allow_redirects=False).close()
-        except requests.RequestException as error:
-            raise OSError(f"no answer within {_ANSWER_SECONDS} s: {type(error).__name__}") from error
-
-
-def _ready_experiment(client: "mlflow.MlflowClient", name: str) -> None:
-    """Makes an experiment or takes a deleted one back, and marks it so that MLflow opens it on training runs."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        client.create_experiment(name, tags={KIND: TRAINING})
-        return
-    if experiment.lifecycle_stage == "deleted":
-        try:
-            client.restore_experiment(experiment.experiment_id)
-        except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise TrackerError(
-                f"experiment {name} was deleted and cannot be restored ({reason}): "
-                "give logger.mlflow.experiment=<another>"
-            ) from error
-        say(f"logger=mlflow: experiment {name} was deleted: it is restored")
-    if KIND not in experiment.tags:
-        client.set_experiment_tag(experiment.experiment_id, KIND, TRAINING)
 
 
 def log_or_say(log: Callable[..., object], *given: object) -> None:

@@ -9,14 +9,8 @@ from lookalike.console import say
 from lookalike.files import write_bytes
 from lookalike.models.metric_learning_module import TrainPrecision
 from lookalike.training.cpu.precision import CHOICES
-from lookalike.training.mlflow_store import (
-    RUN_ID_FILE,
-    TrackerError,
-    address,
-    log_or_say,
-    mlflow_logger,
-    stands_in_mlflow,
-)
+from lookalike.training.mlflow_server import TrackerError, address
+from lookalike.training.mlflow_store import RUN_ID_FILE, log_or_say, mlflow_logger, stands_in_mlflow
 
 ARITHMETIC_FILE = "arithmetic.txt"
 

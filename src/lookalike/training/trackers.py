@@ -15,7 +15,8 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 
 from lookalike.errors import install
 from lookalike.files import write_bytes
-from lookalike.training.mlflow_store import TrackerError, log_or_say, mlflow_logger
+from lookalike.training.mlflow_server import TrackerError
+from lookalike.training.mlflow_store import log_or_say, mlflow_logger
 from lookalike.training.parents import Parent
 
 
