@@ -111,7 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
         if name in self.hub.repositories:
             return self._refuse(409, text="You already created this model repo")
         first = "0" * 40
-        self.hub.repositories[name] = Repository(bool(wanted.get("private")), {"main": first}, {first: {}})
+        self.hub.repositories[name] = Repository(
+            wanted.get("visibility") == "private" or bool(wanted.get("private")), {"main": first}, {first: {}}
+        )
         return self._answer(200, {"url": f"{self.hub.address}/{name}", "name": name, "id": name})
 
     def _batch(self, wanted: dict[str, Any]) -> None:

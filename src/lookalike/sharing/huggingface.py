@@ -51,7 +51,8 @@ def push_to_hub(folder: Path, place: HubPlace, private: bool, message: str) -> s
     with _asking(place) as hub:
         if get_token() is None:
             raise SharingError(f"{place}: {_NO_TOKEN}")
-        hub.create_repo(place.repository, private=private or None, exist_ok=True, repo_type="model")
+        if not hub.repo_exists(place.repository):
+            hub.create_repo(place.repository, private=private or None, repo_type="model")
         if place.revision is not None:
             hub.create_branch(place.repository, branch=place.revision, exist_ok=True)
         commit = hub.upload_folder(

@@ -87,6 +87,10 @@ def place_of(text: str) -> Place:
 
 def _hub_place(rest: str) -> HubPlace:
     path, marked, revision = rest.partition("@")
+    if ":" in path:
+        raise SharingError(
+            "place=hf://...: expected hf://<owner>/<name>, found a login in it: leave it out, set HF_TOKEN"
+        )
     parts = path.strip("/").split("/")
     if len(parts) != 2 or not all(_HUB_PART.fullmatch(part) and not re.search(r"--|\.\.", part) for part in parts):
         raise SharingError(
