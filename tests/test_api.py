@@ -24,6 +24,8 @@ from lookalike.settings.check import SettingsError
 from lookalike.settings.compose import UsageError
 
 PUBLIC = {
+    "pull",
+    "push",
     "Assessment",
     "Audit",
     "Client",

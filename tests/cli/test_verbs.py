@@ -15,6 +15,7 @@ from lookalike.settings import checkpoints as of_checkpoints
 from lookalike.settings import gallery as of_galleries
 from lookalike.settings import machine as of_machines
 from lookalike.settings import serving as of_services
+from lookalike.settings import sharing as of_sharing
 from lookalike.settings import verbs as classes
 from lookalike.settings.compose import UsageError
 from lookalike.settings.types import Settings
@@ -46,6 +47,7 @@ def test_every_class_of_settings_belongs_to_one_verb() -> None:
             ("gallery:", of_galleries),
             ("serving:", of_services),
             ("machine:", of_machines),
+            ("sharing:", of_sharing),
             ("checkpoints:", of_checkpoints),
         )
         for node in ast.parse(Path(module.__file__).read_text("utf-8")).body

@@ -18,6 +18,8 @@ def test_every_verb_has_data_but_those_of_photographs_alone() -> None:
         "doctor",
         "inspect",
         "predict",
+        "pull",
+        "push",
         "serve",
     }
 

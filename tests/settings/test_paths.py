@@ -36,6 +36,11 @@ NO_PATHS = {
     "note",
     "source",
     "to",
+    "place",
+    "uri",  # an address, whose ~ address_at_home expands
+    "license",
+    "data_license",
+    "data_name",
     *Columns.model_fields,
 }  # text that means something else
 

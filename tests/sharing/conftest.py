@@ -64,7 +64,8 @@ def mlflow_server(tables_of_mlflow: Path, tmp_path_factory: pytest.TempPathFacto
     try:
         until = time.monotonic() + 120
         while not _answers(address):
-            assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, (folder / "log").read_text()
         yield address
     finally:
         os.killpg(process.pid, 9)

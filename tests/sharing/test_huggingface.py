@@ -112,7 +112,7 @@ def test_rights_names_and_licence(bundle_path: Path, hub: Hub, here: Path, monke
     with pytest.raises(SharingError, match="HTTP 403: the token may not do this"):
         push(bundle_path, "hf://shop/digits", data_license="mit")
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(SharingError, match="^hf://shop/digits: no token is known: hf auth login, or set HF_TOKEN"):
+    with pytest.raises(SharingError, match=r"^hf://shop/digits: no token is known: hf auth login, or set HF_TOKEN"):
         push(bundle_path, "hf://shop/digits", data_license="mit")
     with pytest.raises(SharingError, match="HTTP 401: the token is missing"):
         pull("hf://shop/digits", here / "own")

@@ -12,6 +12,7 @@ In reading order:
     predict_verb    the verb predict
     gallery_verbs   the actions of the verb gallery
     training_verbs  the verbs that train
+    sharing_verbs   the verbs push and pull
     serve_verb      the verb serve
     verbs           the table of verbs
     settings_file   settings from a YAML or JSON file

@@ -75,10 +75,10 @@ def hub_card(bundle: Bundle, name: str, licences: Licences) -> str:
         for figure, kind in _FIGURES.items()
         if figures.get(figure) is not None
     ]
-    known = bool(_IDENTIFIER.fullmatch(licences.model))
+    identified = bool(_IDENTIFIER.fullmatch(licences.model))
     data = ModelCardData(
-        license=licences.model if known else "other",
-        license_name=None if known else licences.model,
+        license=licences.model if identified else "other",
+        license_name=None if identified else licences.model,
         library_name="lookalike",
         pipeline_tag=_TASK,
         tags=[*_TAGS, bundle.config.model.backbone],

@@ -77,12 +77,12 @@ def pull_from_hub(place: HubPlace, folder: Path) -> str:
     """
     with _asking(place) as hub:
         commit = str(hub.model_info(place.repository, revision=place.revision).sha)
-        where = {"repo_id": place.repository, "revision": commit, "local_dir": folder}
         if not hub.file_exists(place.repository, CONFIG, revision=commit):
             raise SharingError(f"{place}: no {CONFIG} there, so no bundle of lookalike: give a repository that has one")
-        hub.hf_hub_download(filename=CONFIG, **where)
+        hub.hf_hub_download(place.repository, CONFIG, revision=commit, local_dir=folder)
         _, files = content_of(folder)
-        hub.snapshot_download(allow_patterns=[escape(name) for name in files], **where)
+        wanted = [escape(name) for name in files]
+        hub.snapshot_download(place.repository, revision=commit, local_dir=folder, allow_patterns=wanted)
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # what the Hub's client keeps beside its files
     return commit
 
@@ -99,7 +99,7 @@ def _asking(place: HubPlace) -> Iterator["HfApi"]:
     """
     import requests
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _OWN_ADDRESS
     shown = without_login(endpoint)

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from lookalike.files import sha256_of, write_bytes, write_json
 from lookalike.inference.bundle import CARD, CONFIG, Bundle, checksum_of, content_of, load_bundle
@@ -33,7 +32,7 @@ def prepare(bundle: Bundle, folder: Path, card: str) -> Bundle:
     return load_bundle(folder)
 
 
-def _without_logins(value: Any) -> Any:
+def _without_logins(value: object) -> object:
     """Settings of a run, which travel with it, without user and password of a tracker or a store."""
     if isinstance(value, dict):
         return {name: _without_logins(part) for name, part in value.items()}

@@ -92,7 +92,13 @@ def signature() -> "ModelSignature":
     from mlflow.types.schema import Array, DataType
 
     numbers, texts = Array(DataType.double), Array(DataType.string)
-    columns = {"label": "string", "score": "double", "neighbours": texts, "similarities": numbers, "error": "string"}
+    columns: dict[str, str | Array] = {
+        "label": "string",
+        "score": "double",
+        "neighbours": texts,
+        "similarities": numbers,
+        "error": "string",
+    }
     outputs = [ColSpec(kind, name) for name, kind in columns.items()]
     return ModelSignature(
         inputs=Schema([ColSpec("binary", "image")]),

@@ -28,6 +28,7 @@ _MODEL = "model"  # folder of a run's files
 _PLACE = re.compile(r"data/[\w-]+")  # of the bundle in it
 _LARGEST_DESCRIPTION = 1 << 20  # bytes of MLmodel
 _PAGE = 200
+_FULL = re.compile(r"\[Errno (?:27|28|122)\]")  # MLflow puts what a disk says into a text of its own
 
 
 def uri_of(given: str | None) -> str:
@@ -77,6 +78,7 @@ def push_to_registry(bundle: Bundle, place: RegisteredPlace, uri: str, tags: dic
         name = address({key: default for key, (default, _) in VARIABLES.items()})["experiment"]
         ready_experiment(client, name)
         experiment = client.get_experiment_by_name(name)
+        assert experiment is not None, "made a line above"
         run = client.create_run(
             experiment.experiment_id, run_name=f"push {place.name}", tags={"lookalike.push": place.name}
         )
@@ -200,6 +202,10 @@ def _asking(place: RegisteredPlace, uri: str) -> Iterator["MlflowClient"]:
         # MLflow passes on whatever its store raises: SQLAlchemy, HTTP, its own types.
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
             raise  # of this machine's disk
+        if _FULL.search(str(error)):
+            raise SharingError(
+                f"{place}: no room on this disk for its files: make room, or give another output"
+            ) from error
         reason = one_line(without_login(str(error).partition("\n")[0]) or type(error).__name__, 200)
         raise SharingError(
             f"{place}: {shown}: {reason}: look at uri= and MLFLOW_TRACKING_URI, and at the name"
