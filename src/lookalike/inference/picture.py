@@ -68,13 +68,13 @@ def _draw_cell(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
         draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], fill=BLANK.light)
         gone = isinstance(cell.image, Path) and not os.path.lexists(cell.image)
         for line, text in enumerate(["not there", cell.missing] if gone else ["cannot be read"]):
-            _write(draw, left + 6, top + _CELL // 2 - 12 + 18 * line, text, 12, INK.light)
+            write_line(draw, left + 6, top + _CELL // 2 - 12 + 18 * line, text, 12, INK.light)
     color = {True: RIGHT, False: WRONG, None: NEITHER}[cell.right].light
     draw.rectangle([left, top, left + _CELL - 1, top + _CELL - 1], outline=color, width=2 if cell.right is None else 5)
     if cell.right is not None:
         _draw_mark(draw, left, top, cell.right, color)
-    _write(draw, left, top + _CELL + 4, cell.title, 14, INK.light)
-    _write(draw, left, top + _CELL + 22, cell.note, 12, SOFT.light)
+    write_line(draw, left, top + _CELL + 4, cell.title, 14, INK.light)
+    write_line(draw, left, top + _CELL + 22, cell.note, 12, SOFT.light)
 
 
 def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, color: str) -> None:
@@ -86,17 +86,29 @@ def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, right: bool, colo
         draw.line([(x + dx, y + dy) for dx, dy in stroke], fill=PAPER.light, width=3)
 
 
-def _write(draw: ImageDraw.ImageDraw, left: float, top: int, text: str, size: int, color: str) -> None:
-    """One line of text, shortened to the width of a cell, each letter in a font that has it."""
+def write_line(
+    draw: ImageDraw.ImageDraw, left: float, top: int, text: str, size: int, color: str, most: int = _CELL
+) -> None:
+    """Draws one line of text, shortened to a width, each letter in a font that has it.
+
+    Args:
+        draw: On what.
+        left: Where it begins, in pixels.
+        top: Where its first line of pixels is.
+        text: Blanks in it are one.
+        size: Of the letters, in pixels.
+        color: `#rrggbb`.
+        most: Its width, in pixels.
+    """
     baseline = top + first_font(size).getmetrics()[0]
-    for piece, font in runs(_fit(text, size), size):
+    for piece, font in runs(_fit(text, size, most), size):
         draw.text((left, baseline), piece, fill=color, font=font, anchor="ls")
         left += font.getlength(piece)
 
 
-def _fit(text: str, size: int) -> str:
+def _fit(text: str, size: int, most: int) -> str:
     text = " ".join(text.split())
-    if width(text, size) <= _CELL:
+    if width(text, size) <= most:
         return text
-    keep = bisect_left(range(len(text)), True, key=lambda length: width(text[: length + 1] + "…", size) > _CELL)
+    keep = bisect_left(range(len(text)), True, key=lambda length: width(text[: length + 1] + "…", size) > most)
     return text[:keep] + "…"
