@@ -1,4 +1,4 @@
-"""`Model`: what a notebook and the verbs hold: load it, embed, predict, explain, evaluate; [N, D] = images, embedding."""
+"""`Model`: what a notebook and the verbs hold; letters in shapes: N images, D embedding."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace

@@ -19,7 +19,9 @@ In reading order:
     kept_network      a network in a folder of its own, without a bundle
     queries           the files that a file, a folder or a pattern means
     search_facts      how images were searched where an approximate index was asked for
+    neighbour         a known image near a query
     predict           the k nearest known images of a new one, as objects, a dated JSON and a picture
+    explained         predictions with the reasons of their neighbours
     rightness         how many predictions are right, where folders or a table name the truth
     image_table       a table of images to predict, and the table of what they show
     bundle_writer     the one writer of bundles, float32 and int8 alike

@@ -13,10 +13,10 @@ import numpy as np
 from lookalike.data.any_image import AnyImage, name_of, read_any
 from lookalike.data.orientation import Pixels
 from lookalike.inference.encoder import Box, Encoder
-from lookalike.inference.explanation import Explanation
+from lookalike.inference.explanation import Explanation, strongest
 from lookalike.inference.feature_maps import FeatureMaps, NotASumError, Parts
 from lookalike.inference.heat import covered
-from lookalike.inference.openvino_network import OpenVinoNetwork, ServedPrecision
+from lookalike.inference.openvino_network import OpenVinoNetwork
 
 GRID = 7  # rows and columns of regions that are painted over
 
@@ -104,7 +104,7 @@ class Explainer:
         image: Seen,
         other: Seen,
         similarity: float | None = None,
-        precision: ServedPrecision | None = None,
+        precision: str | None = None,
         from_small_picture: bool = False,
     ) -> Explanation:
         """Which regions of two images make their cosine.
@@ -147,6 +147,7 @@ def _by_sum(image: Parts, other: Parts, facts: dict[str, Any]) -> Explanation:
         method="exact",
         regions=regions,
         pairs=pairs.astype(np.float32),
+        matches=strongest(pairs),
         map_precision="float32",
         **facts,
     )

@@ -4,7 +4,7 @@ Letters in shapes: H and W rows and columns of regions, of the image (a) and of 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from lookalike.data.orientation import Pixels
 from lookalike.inference.heat import centre_of, lit
 from lookalike.inference.picture import write_line
 from lookalike.inference.prediction_json import ExplanationJson, Method, read_back
-from lookalike.inference.openvino_network import ServedPrecision
 from lookalike.palette import INK, PAPER, SOFT
 from lookalike.terminal import visible_line
 
@@ -22,6 +21,7 @@ AGREES = 1e-3  # of two cosines of the same images in the same arithmetic
 _MATCHES = 5  # that stand in JSON
 _DRAWN = 3  # that are numbered in a picture
 _SIDE, _GAP, _TEXT, _MARK = 336, 12, 44, 13
+_FOLDERS = 3  # of a path that are shown, its name among them
 _DIGITS = 5  # of a region in JSON
 
 
@@ -53,7 +53,8 @@ class Explanation:
         method: `exact`: the cosine as a sum over the positions of the last feature maps. `occlusion`: by how much it
             falls when a region is painted over.
         regions: Two float32 [H, W]: what each region of the image, and of the other, adds to the cosine.
-        pairs: float32 [Ha, Wa, Hb, Wb], what each pair of regions adds; None by `occlusion`.
+        pairs: float32 [Ha, Wa, Hb, Wb], what each pair of regions adds; None by `occlusion`, and where only JSON is.
+        matches: The pairs that add most, see `strongest`; none by `occlusion`.
         precision: Of the arithmetic that `similarity` was computed in.
         map_precision: Of that which the maps were computed in.
         reason: Why not `exact`; else empty.
@@ -69,8 +70,9 @@ class Explanation:
     method: Method
     regions: tuple[np.ndarray, np.ndarray] = field(repr=False)
     pairs: np.ndarray | None = field(default=None, repr=False)
-    precision: ServedPrecision = "float32"
-    map_precision: ServedPrecision = "float32"
+    matches: tuple[Match, ...] = field(default=(), repr=False)
+    precision: str = "float32"
+    map_precision: str = "float32"
     reason: str = ""
     from_small_picture: bool = False
     pictures: tuple[Pixels, Pixels] | None = field(default=None, repr=False)
@@ -87,27 +89,6 @@ class Explanation:
             reasons.append("the maps are of the small picture that the gallery keeps")
         why = " and ".join(reasons) or "an image is not as it was, or was enrolled with a box"
         return f"the maps make {self.explained:.4f}, the similarity is {self.similarity:.4f}: {why}"
-
-    def matches(self, most: int = _MATCHES) -> list[Match]:
-        """The pairs of regions that add most, each region at most once, the strongest first; none by `occlusion`.
-
-        Args:
-            most: How many.
-        """
-        if self.pairs is None:
-            return []
-        left = self.pairs.reshape(self.regions[0].size, -1).copy()
-        grids = [regions.shape for regions in self.regions]
-        made = []
-        for _ in range(min(most, *left.shape)):
-            row, column = np.unravel_index(int(left.argmax()), left.shape)
-            if not left[row, column] > 0:
-                break
-            places = [np.unravel_index(int(place), grid) for place, grid in zip((row, column), grids, strict=True)]
-            first, second = ((int(high), int(wide)) for high, wide in places)
-            made.append(Match(first, second, float(left[row, column])))
-            left[row], left[:, column] = -np.inf, -np.inf
-        return made
 
     def heat(self, which: int) -> Pixels | None:
         """A picture in which the regions that count are lit, uint8 [height, width, 3]; None without pictures.
@@ -127,22 +108,24 @@ class Explanation:
             raise ValueError("no pictures to draw: an explanation that was read back from JSON has none")
         sheet = Image.new("RGB", (3 * _GAP + 2 * _SIDE, 2 * _GAP + _SIDE + _TEXT), PAPER.light)
         draw = ImageDraw.Draw(sheet)
-        marks = [self.matches(_DRAWN)] * 2
         for which, name in enumerate((self.image, self.other)):
             left, lighted = _GAP + which * (_SIDE + _GAP), lit(self.pictures[which], self.regions[which])
             high, wide = (round(side * _SIDE / max(lighted.shape[:2])) for side in lighted.shape[:2])
             sheet.paste(Image.fromarray(lighted).resize((wide, high), Image.Resampling.BICUBIC), (left, _GAP))
-            for number, match in enumerate(marks[which], start=1):
+            for number, match in enumerate(self.matches[:_DRAWN], start=1):
                 x, y = centre_of(match[which], self.regions[which].shape, (high, wide))
                 _draw_mark(draw, left + x, _GAP + y, number)
-            write_line(draw, left, _GAP + _SIDE + 4, name.replace("\\", "/").rpartition("/")[2], 15, INK.light, _SIDE)
+            write_line(draw, left, _GAP + _SIDE + 4, _short(name), 15, INK.light, _SIDE)
         write_line(draw, _GAP, _GAP + _SIDE + 24, self._line(), 12, SOFT.light, 2 * _SIDE + _GAP)
         return sheet
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, without pictures, and of all pairs the strongest."""
+        """Plain values for JSON, without pictures; of all pairs the strongest."""
         maps = [np.round(regions.astype(np.float64), _DIGITS).tolist() for regions in self.regions]
-        matches = [{"image": list(near.image), "other": list(near.other), "similarity": near.similarity} for near in self.matches()]
+        matches = [
+            {"image": list(near.image), "other": list(near.other), "similarity": near.similarity}
+            for near in self.matches
+        ]
         return {
             "image": self.image,
             "other": self.other,
@@ -161,7 +144,7 @@ class Explanation:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "Explanation":
-        """What `to_dict` gave, without pictures and pairs.
+        """What `to_dict` gave: without pictures and pairs.
 
         Raises:
             NoPredictionError: Something is missing or of another kind.
@@ -177,7 +160,12 @@ class Explanation:
         """
         maps = np.array(given.image_regions, np.float32), np.array(given.other_regions, np.float32)
         own = {name: getattr(given, name) for name in _PLAIN}
-        return cls(**own, regions=maps)
+        matches = tuple(Match(near.image, near.other, near.similarity) for near in given.matches)
+        return cls(**own, regions=maps, matches=matches)
+
+    def without_pictures(self) -> "Explanation":
+        """The same without pictures and pairs, which take much memory: all that JSON holds."""
+        return replace(self, pictures=None, pairs=None)
 
     def _line(self) -> str:
         sums = f", of which {self.constant:.3f} by no region" if abs(self.constant) >= AGREES else ""
@@ -199,6 +187,30 @@ _PLAIN = (
     *("image", "other", "similarity", "explained", "constant", "method", "precision", "map_precision", "reason"),
     "from_small_picture",
 )
+
+
+def strongest(pairs: np.ndarray, most: int = _MATCHES) -> tuple[Match, ...]:
+    """The pairs of regions that add most, each region at most once, the strongest first.
+
+    Args:
+        pairs: float [Ha, Wa, Hb, Wb].
+        most: How many.
+    """
+    grids = pairs.shape[:2], pairs.shape[2:]
+    left = pairs.reshape(grids[0][0] * grids[0][1], -1).copy()
+    made: list[Match] = []
+    for _ in range(min(most, *left.shape)):
+        row, column = divmod(int(left.argmax()), left.shape[1])
+        if not left[row, column] > 0:
+            break
+        made.append(Match(divmod(row, grids[0][1]), divmod(column, grids[1][1]), float(left[row, column])))
+        left[row], left[:, column] = -np.inf, -np.inf
+    return tuple(made)
+
+
+def _short(name: str) -> str:
+    """The end of a path that tells images of the same name in several folders apart."""
+    return "/".join(name.replace("\\", "/").split("/")[-_FOLDERS:])
 
 
 def _draw_mark(draw: ImageDraw.ImageDraw, x: float, y: float, number: int) -> None:

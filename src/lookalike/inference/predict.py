@@ -16,10 +16,10 @@ from lookalike.data.any_image import AnyImage, name_of, truth_of
 from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.neighbour import Neighbour
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.inference.prediction_json import (
     SCHEMA,
-    NeighbourJson,
     PredictionJson,
     PredictionsJson,
     need_schema,
@@ -37,41 +37,6 @@ from lookalike.terminal import visible_line
 UNKNOWN = "unknown"
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray, IndexFacts | ExactInstead | None]]
 _ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """One known image.
-
-    Attributes:
-        rank: 1 = nearest.
-        label: Its class name.
-        source: Its file; of an image of a gallery the place that it was enrolled from.
-        similarity: Cosine with the query, -1 to 1.
-        thumbnail: A small JPEG where one is kept, else empty.
-        number: Of the image in its gallery, which `Gallery.move` and `Gallery.remove` take; None in a bundle.
-    """
-
-    rank: int
-    label: str
-    source: str
-    similarity: float
-    thumbnail: bytes = field(default=b"", repr=False, compare=False)
-    number: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `number` only where there is one."""
-        values = {"rank": self.rank, "label": self.label, "source": self.source, "similarity": self.similarity}
-        return values if self.number is None else {**values, "number": self.number}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> "Neighbour":
-        """What `to_dict` gave, without the small picture.
-
-        Raises:
-            NoPredictionError: Something is missing or of another kind.
-        """
-        return cls(**vars(read_back(NeighbourJson, values)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +97,7 @@ class Prediction:
 
     @classmethod
     def _of(cls, item: PredictionJson) -> "Prediction":
-        neighbours = tuple(Neighbour(**vars(neighbour)) for neighbour in item.neighbours)
+        neighbours = tuple(map(Neighbour.of, item.neighbours))
         return cls(**{**vars(item), "neighbours": neighbours})
 
     def figure(self) -> Image.Image:
@@ -148,13 +113,12 @@ class Prediction:
         verdict = "called unknown" if right is False else "unknown: too far from all"
         if self.score is not None:
             verdict = f"looks like {self.label} ({100 * self.score:.0f} %)"
-        cells = [Cell(query, name, f"is {self.truth}, {verdict}" if right is False else verdict, right, self.box)]
-        for near in self.neighbours:
-            same = None if self.truth is None else near.label == self.truth
-            picture = near.thumbnail or Path(near.source)
-            note = f"{near.rank}.  similarity {near.similarity:.3f}"
-            cells.append(Cell(picture, near.label, note, same, missing="moved? gallery_root="))
-        return cells
+        verdict = f"is {self.truth}, {verdict}" if right is False else verdict
+        lighted = next((near.heat(0) for near in self.neighbours), None)
+        cells = [Cell(query, name, verdict, right, self.box)]
+        if lighted is not None:
+            cells = [Cell(lighted, name, verdict, right)]
+        return [*cells, *(near.cell(self.truth) for near in self.neighbours)]
 
     def __str__(self) -> str:
         if self.error is not None:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lookalike.errors import LookalikeError
 from lookalike.inference.bundle_config import VoteConfig
-from lookalike.inference.openvino_network import ServedPrecision
 
 SCHEMA = 1
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -47,8 +46,8 @@ class ExplanationJson(_Part):
     explained: float
     constant: float
     method: Method
-    precision: ServedPrecision
-    map_precision: ServedPrecision
+    precision: str
+    map_precision: str
     from_small_picture: bool = False
     reason: str = ""
     image_regions: Regions

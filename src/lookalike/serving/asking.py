@@ -15,7 +15,8 @@ from lookalike.errors import listed
 from lookalike.gallery.approximate import Kind
 from lookalike.gallery.columns import Filter
 from lookalike.inference.encoder import Box
-from lookalike.inference.predict import Neighbour, Prediction, Predictions
+from lookalike.inference.neighbour import Neighbour
+from lookalike.inference.predict import Prediction, Predictions
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, checked_k
 from lookalike.serving.connection import Connection, ServiceError

@@ -310,6 +310,9 @@ class PredictCommand(Settings):
         description="share of unknown images that may get a name; off = all, null = as the bundle was trained"
     )
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
+    explain: bool = Field(
+        description="show which regions of an image and of its neighbours make them similar; every neighbour is read"
+    )
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     workers: Workers
