@@ -26,16 +26,26 @@ def predict(settings: "PredictCommand") -> int:
     from lookalike.console import say
     from lookalike.data.image_files import PassedOver
     from lookalike.inference.image_table import is_table, read_image_table
-    from lookalike.inference.queries import find_queries, query_base
+    from lookalike.inference.queries import PredictError, find_queries, query_base
 
     if is_table(settings.image):
+        if settings.boxes:
+            raise PredictError(f"boxes: {settings.image} is a table, whose columns x1, y1, x2, y2 hold boxes: give one")
         table = read_image_table(Path(settings.image))
         return predict_files(settings, table.files, table=table)
     passed = PassedOver()
     files = find_queries(settings.image, passed, Path(settings.output))
     for note in passed.notes:
         say(f"image={settings.image}: {note}")
-    return predict_files(settings, files, query_base(settings.image)) or (1 if passed.lost else 0)
+    boxed = None
+    if settings.boxes:
+        from lookalike.inference.object_boxes import read_boxes  # here, as readers of data sets take a while to load
+
+        boxed, notes = read_boxes(Path(settings.boxes), files)
+        files = boxed.files
+        for note in notes:
+            say(f"boxes={settings.boxes}: {note}")
+    return predict_files(settings, files, query_base(settings.image), boxed) or (1 if passed.lost else 0)
 
 
 def predict_files(

@@ -24,5 +24,6 @@ In reading order:
     explained         predictions with the reasons of their neighbours
     rightness         how many predictions are right, where folders or a table name the truth
     image_table       a table of images to predict, and the table of what they show
+    object_boxes      boxes of several things in a photograph, and whose they are
     bundle_writer     the one writer of bundles, float32 and int8 alike
 """

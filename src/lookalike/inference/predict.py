@@ -3,9 +3,11 @@
 One unreadable image gives a prediction with `error`; the rest go on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ class Prediction:
         error: Why the image could not be used, else None.
         query: The image itself, to be drawn.
         box: x1, y1, x2, y2 in pixels of the upright image, where only this part of it was used.
+        object: Which of the boxes of its image this is, from 1, where there are several; else None.
     """
 
     image: str
@@ -63,6 +66,7 @@ class Prediction:
     error: str | None = None
     query: AnyImage | None = field(default=None, repr=False, compare=False)
     box: Box | None = None
+    object: int | None = None
 
     @property
     def unknown(self) -> bool:
@@ -75,10 +79,11 @@ class Prediction:
         return None if self.truth is None or self.error else self.score is not None and self.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `box` and `error` only where there is one."""
+        """Plain values for JSON; `box`, `object` and `error` only where there is one."""
         values = {
             "image": self.image,
             **({} if self.box is None else {"box": list(self.box)}),
+            **({} if self.object is None else {"object": self.object}),
             "label": self.label,
             "score": self.score,
             "truth": self.truth,
@@ -109,15 +114,15 @@ class Prediction:
         query = Path(self.image) if self.query is None else self.query
         if self.error is not None:
             return [Cell(query, "cannot be used", self.error, box=self.box)]
-        right, name = self.right, Path(self.image).name
+        right, name = self.right, self._numbered(Path(self.image).name)
         verdict = "called unknown" if right is False else "unknown: too far from all"
         if self.score is not None:
             verdict = f"looks like {self.label} ({100 * self.score:.0f} %)"
         verdict = f"is {self.truth}, {verdict}" if right is False else verdict
         lighted = next((near.heat(0) for near in self.neighbours), None)
-        cells = [Cell(query, name, verdict, right, self.box)]
+        cells = [Cell(query, name, verdict, right, self.box, number=self.object)]
         if lighted is not None:
-            cells = [Cell(lighted, name, verdict, right)]
+            cells = [Cell(lighted, name, verdict, right, number=self.object)]
         return [*cells, *(near.cell(self.truth) for near in self.neighbours)]
 
     def __str__(self) -> str:
@@ -125,7 +130,11 @@ class Prediction:
             return visible_line(self.error)
         names = ", ".join(neighbour.label for neighbour in self.neighbours)
         verdict = f"{self.label} ({self.score:.0%})" if self.score is not None else f"{self.label}"
-        return visible_line(f"{self.image}: {verdict}  [{names}]")
+        return visible_line(f"{self._numbered(self.image)}: {verdict}  [{names}]")
+
+    def _numbered(self, name: str) -> str:
+        """With the number of the object in front, where a long name is not cut off."""
+        return name if self.object is None else f"{self.object}: {name}"
 
     def __repr__(self) -> str:
         return f"Prediction({self})"
@@ -299,9 +308,20 @@ def predict(
         for i, image in enumerate(images)
     )
     if boxes:
-        items = tuple(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
+        items = _numbered(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen, index)
+
+
+def _numbered(items: Iterable[Prediction]) -> tuple[Prediction, ...]:
+    """With the numbers of several boxes of one image, in their order."""
+    items = tuple(items)
+    several = Counter(item.image for item in items if item.box is not None)
+    numbers = {image: count(1) for image, boxes in several.items() if boxes > 1}
+    return tuple(
+        replace(item, object=next(numbers[item.image])) if item.box is not None and item.image in numbers else item
+        for item in items
+    )
 
 
 def draw(items: Sequence[Prediction], file: Path) -> None:

@@ -298,6 +298,10 @@ class PredictCommand(Settings):
     image: PathText = Field(
         description="a file, a folder, a glob pattern, or a .csv, .tsv or .parquet table with a column path"
     )
+    boxes: PathText | None = Field(
+        description="of things in the photographs, each of which is asked alone: a table with path, x1, y1, x2, y2, "
+        "COCO's .json, or a folder of YOLO's text files; null = whole images"
+    )
     k: Count | None = Field(
         description="neighbours that vote, each once; null = ten are shown, of which vote as was best on validation"
     )
