@@ -225,7 +225,7 @@ class Searchable(Enrolled):
         """
         return originals(self._store, [neighbour.number or 0 for neighbour in neighbours])
 
-    def explain(self, image: AnyImage, number: int, *, box: Box | None = None) -> Explanation:
+    def explain(self, image: AnyImage, number: int, *, box: Box | None = None, name: str | None = None) -> Explanation:
         """Which regions of an image and of an enrolled one make them alike.
 
         The enrolled one is its file where that still shows the same, else the small picture that is kept.
@@ -234,9 +234,10 @@ class Searchable(Enrolled):
             image: What `Model.embed` takes.
             number: Of the enrolled image.
             box: x1, y1, x2, y2 in pixels of the upright image, for a file or its bytes: only this part is used.
+            name: What the image is called; None for its path.
 
         Raises:
-            GalleryError: There is no such image.
+            GalleryError: The gallery is empty, or there is no such image.
             ImageError: An image cannot be used.
         """
         references, numbers = self.enrolled()
@@ -245,7 +246,7 @@ class Searchable(Enrolled):
             text = f"{self.path}: has no image {number}: predictions and gallery list tell the numbers of images"
             raise GalleryError(text).naming("no_image", image=str(number))
         other, explainer = originals(self._store, [number])[0], explainer_of(self.encoder)
-        query = explainer.seen(self.encoder, image, box)
+        query = explainer.seen(self.encoder, image, box, name)
         similarity = float(query.embedding @ references.embeddings[rows[0]].astype(np.float64))
         known = explainer.seen(self.encoder, other.image, other.box, references.paths[rows[0]])
         made_in = references.precision or self.encoder.precision
