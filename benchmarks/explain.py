@@ -1,6 +1,6 @@
 """Whether the regions that an explanation names matter: they are painted over, and others of the same area.
 
-LOOKALIKE_DATA=<folder of the table> python benchmarks/explain.py grocery-steer.csv
+LOOKALIKE_DATA=<folder of the table> python benchmarks/explain.py grocery-steer.csv --occlusion
 LOOKALIKE_DATA=... python benchmarks/explain.py grocery-steer.csv --bundle models/mine
 
 Each query is compared with the training image that is most similar to it. The fifth of the query's regions that adds
@@ -54,22 +54,28 @@ def main() -> None:
     parser.add_argument("table")
     parser.add_argument("--bundle")
     parser.add_argument("--pairs", type=int, default=220)
+    parser.add_argument("--occlusion", action="store_true", help="also by painting regions over; takes much longer")
     asked = parser.parse_args()
     model = Model.load(asked.bundle, precision="float32") if asked.bundle else Model.pretrained("efficientnet_lite0")
     manifest = read_manifest(Path(os.environ["LOOKALIKE_DATA"]) / asked.table)
     protocol = manifest.protocol("validation")
     queries = [manifest.file(path) for path in protocol.queries["path"]]
-    references = [manifest.file(path) for path in protocol.references["path"]]
     queries = [queries[place] for place in evenly(len(queries), asked.pairs)]
-    known = model.embed(references)
+    if model.bundle:
+        references, known = model.references.files(range(len(model.references))), model.references.embeddings
+    else:
+        references = [manifest.file(path) for path in protocol.references["path"]]
+        known = model.embed(references)
     nearest = (model.embed(queries) @ known.T).argmax(1)
     explainer, draw = explainer_of(model.encoder), np.random.default_rng(0)
     rows = []
     for query, place in zip(queries, nearest.tolist(), strict=True):
         first, other = (explainer.seen(model.encoder, file) for file in (query, references[place]))
         exact = explainer.explain(first, other)
-        occluded = (first.embedding @ other.embedding - first.without @ other.embedding).astype(np.float32)
-        rows.append([exact.similarity, *falls(model.encoder, first, other, [exact.regions[0], occluded], draw)])
+        maps = [exact.regions[0]]
+        if asked.occlusion:
+            maps.append(first.embedding @ other.embedding - first.without @ other.embedding)
+        rows.append([exact.similarity, *falls(model.encoder, first, other, maps, draw)])
     print(
         f"{machine()}\n\n{len(rows)} pairs, {model.name}, method {exact.method}, mean similarity "
         f"{np.mean([row[0] for row in rows]):.3f}\n"
@@ -78,7 +84,7 @@ def main() -> None:
     print("|---|---|---|---|")
     values = np.array(rows)[:, 1:]
     again = draw.integers(0, len(values), (SAMPLES, len(values)))
-    for column, name in enumerate((exact.method, "occlusion", "random")):
+    for column, name in enumerate((exact.method, *["occlusion"] * asked.occlusion, "random")):
         low, high = np.quantile(values[:, column][again].mean(1), [0.025, 0.975])
         share = "" if name == "random" else f"{(values[:, column] > values[:, -1]).mean():.1%} of pairs"
         print(f"| {name} | {values[:, column].mean():.4f} | {low:.4f} to {high:.4f} | {share} |")

@@ -22,7 +22,7 @@ from lookalike.errors import LookalikeError
 if TYPE_CHECKING:
     import openvino
 
-_TOLERANCE = 1e-3  # of the embedding's length, by which the sum over positions may miss it
+_TOLERANCE = 1e-4  # of the embedding's length, by which the sum over positions may miss it
 _NOT_FROM_VALUES = ("ShapeOf", "Constant")
 _FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
 
