@@ -82,6 +82,8 @@ class FeatureMaps:
         maps = pooling.input_value(0)
         shape = tuple(maps.get_shape())
         self._grid = shape[self._axes[0]], shape[self._axes[1]]
+        if self._grid[0] * self._grid[1] == 1:
+            raise NotASumError("its last feature map is of one position, which tells no regions apart")
         front = openvino.Model([maps, embedding], model.get_parameters(), "maps")
         self._front = core.compile_model(front, "CPU", _FLOAT32).create_infer_request()
         # The layers behind the pooling, for every position alone and for nothing at all, side by side in one batch.

@@ -81,7 +81,7 @@ def read_boxes(place: Path, files: list[Path]) -> tuple[ImageTable, list[str]]:
     if not objects:
         names = shown(dict.fromkeys(each.name for each in read.objects), _FEW)
         raise PredictError(
-            f"boxes={place}: none of its {counted(len(read.objects), 'box')} is of an image that was asked for (it "
+            f"boxes={place}: none of its {_boxes(len(read.objects))} is of an image that was asked for (it "
             f"names {names or 'none'}; asked for {shown(map(str, files), _FEW)}): give the boxes of these images"
         )
     rows, became = _inside(objects, files, read)
@@ -89,12 +89,16 @@ def read_boxes(place: Path, files: list[Path]) -> tuple[ImageTable, list[str]]:
     if others:
         images = len({each.name for each in others})
         what = f"{counted(images, 'image')} not asked for"
-        notes.append(f"{counted(len(others), 'box')} of {what}: passed over")
+        notes.append(f"{_boxes(len(others))} of {what}: passed over")
     if without := [str(file) for file in dict.fromkeys(files) if file not in objects]:
         notes.append(f"{counted(len(without), 'image')} without a box: passed over: {shown(without, _FEW)}")
     if not rows:
         raise PredictError(f"boxes={place}: {'; '.join(notes)}: no box is left: correct them")
     return _table(place, rows), notes
+
+
+def _boxes(count: int) -> str:
+    return f"{count} box" if count == 1 else f"{count} boxes"
 
 
 def _and_more(count: int) -> str:
