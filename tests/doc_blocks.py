@@ -27,6 +27,11 @@ NOT_RUN = {  # (page, kind of code) -> why not; the settings of its commands are
     ("docs/data.md", "shell"): "tables of the reader; each layout is read by tests/data",
     ("docs/evaluation.md", "shell"): "published data sets; their layouts are made and measured by tests/evaluation",
     ("docs/serving.md", "python"): "the same calls are run from docs/python.md",
+    (
+        "docs/explain.md",
+        "shell",
+    ): "a bundle of minutes of training; the verb is run so by tests/cli/test_predict_verb.py",
+    ("docs/explain.md", "python"): "the same calls are run by tests/inference/test_explaining.py and test_explained.py",
     ("docs/losses.md", "shell"): "hours of training",
     ("docs/python.md", "python"): "needs a PostgreSQL server: tests/gallery has one",
     ("docs/reidentification.md", "shell"): "half an hour of training",

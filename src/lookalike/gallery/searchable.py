@@ -248,9 +248,9 @@ class Searchable(Enrolled):
         other, explainer = originals(self._store, [number])[0], explainer_of(self.encoder)
         query = explainer.seen(self.encoder, image, box, name)
         similarity = float(query.embedding @ references.embeddings[rows[0]].astype(np.float64))
-        known = explainer.seen(self.encoder, other.image, other.box, references.paths[rows[0]])
+        enrolled = explainer.seen(self.encoder, other.image, other.box, references.paths[rows[0]])
         made_in = references.precision or self.encoder.precision
-        return explainer.explain(query, known, similarity, made_in, other.small)
+        return explainer.explain(query, enrolled, similarity, made_in, other.small)
 
     def build_index(self, index: Kind = KIND) -> IndexFacts | None:
         """Builds the approximate index of what is enrolled now and waits for it.

@@ -117,7 +117,7 @@ class Explainer:
             from_small_picture: Whether the other is the small picture that a gallery keeps.
         """
         runs = image.encoder.precision
-        told = {
+        facts = {
             "image": image.name,
             "other": other.name,
             "similarity": _cosine(image, other) if similarity is None else similarity,
@@ -126,8 +126,8 @@ class Explainer:
             "pictures": (image.picture, other.picture),
         }
         if image.parts is None or other.parts is None:
-            return _by_occlusion(image, other, {**told, "reason": self.reason, "map_precision": runs})
-        return _by_sum(image.parts, other.parts, told)
+            return _by_occlusion(image, other, {**facts, "reason": self.reason, "map_precision": runs})
+        return _by_sum(image.parts, other.parts, facts)
 
 
 def _cosine(image: Seen, other: Seen) -> float:
