@@ -28,6 +28,7 @@ PUBLIC = {
     "Audit",
     "Client",
     "Dataset",
+    "Explanation",
     "Gallery",
     "LookalikeError",
     "Model",

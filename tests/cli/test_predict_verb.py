@@ -449,8 +449,8 @@ def test_boxes_of_one_photograph_are_told_apart(
     told = [f"bundle={bundle_path}", "image=shelf", "k=3", "boxes=boxes.csv"]
     assert main(["predict", *told]) == 0
     first, second = written(here)["items"]
-    assert (first["object"], first["box"], first["neighbours"][0]["label"]) == (1, [0, 0, 32, 32], "digit 0")
-    assert (second["object"], second["box"], second["neighbours"][0]["label"]) == (2, [32, 0, 64, 32], "digit 3")
+    assert (first["box_number"], first["box"], first["neighbours"][0]["label"]) == (1, [0, 0, 32, 32], "digit 0")
+    assert (second["box_number"], second["box"], second["neighbours"][0]["label"]) == (2, [32, 0, 64, 32], "digit 3")
     shown = capsys.readouterr()
     assert f"1: shelf/both.png: {first['label']}" in shown.out
     assert f"2: shelf/both.png: {second['label']}" in shown.out

@@ -69,7 +69,7 @@ def test_known_images_that_are_gone_are_told_and_passed_over(
     moved = replace(plain, items=(replace(plain[0], neighbours=(replace(first, source="/gone.png"), second)),))
     made = with_reasons(model.encoder, moved, files_of, "float32")
     assert [near.explanation is None for near in made[0].neighbours] == [True, False]
-    assert "explain: 1 known image cannot be read and are not explained; first: /gone.png" in capsys.readouterr().err
+    assert "explain: 1 image cannot be read and are not explained; first: /gone.png" in capsys.readouterr().err
 
 
 def test_another_picture_or_precision_than_the_similarity_is_of_is_told(

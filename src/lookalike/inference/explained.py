@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lookalike.console import say
-from lookalike.data.any_image import AnyImage
 from lookalike.data.images import ImageError
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.explaining import Explainer, Seen, explainer_of
@@ -28,7 +27,7 @@ class KnownImage(NamedTuple):
         small: Whether it is the small picture.
     """
 
-    image: AnyImage
+    image: Path | str | bytes
     box: Box | None = None
     small: bool = False
 
@@ -64,7 +63,7 @@ def with_reasons(
     explainer, unread = explainer_of(encoder), list[str]()
 
     @lru_cache(maxsize=_KEPT)
-    def seen(source: str, number: int | None, image: AnyImage, box: Box | None) -> Seen | None:
+    def seen(source: str, number: int | None, image: Path | str | bytes, box: Box | None) -> Seen | None:
         try:
             return explainer.seen(encoder, image, box, source)
         except ImageError as error:
@@ -74,11 +73,17 @@ def with_reasons(
     def reasoned(item: Prediction) -> Prediction:
         if item.error is not None or not item.neighbours:
             return item
-        query = explainer.seen(encoder, item.image if item.query is None else item.query, item.box, item.image)
+        try:
+            query = explainer.seen(encoder, item.image if item.query is None else item.query, item.box, item.image)
+        except ImageError as error:  # it went meanwhile
+            unread.append(str(error))
+            return item
         near = []
         for neighbour, image in zip(item.neighbours, known_images(item.neighbours), strict=True):
             other = seen(neighbour.source, neighbour.number, image.image, image.box)
-            made = other and explainer.explain(query, other, neighbour.similarity, precision, image.small)
+            made = None
+            if other is not None:
+                made = explainer.explain(query, other, neighbour.similarity, precision, image.small)
             near.append(replace(neighbour, explanation=made))
         return replace(item, neighbours=tuple(near))
 
@@ -105,7 +110,7 @@ def _tell(items: list[Prediction], unread: list[str], explainer: Explainer) -> N
     if any(explanation.method == "occlusion" for explanation in made):
         say(f"explain: regions are painted over in turn, as {explainer.reason}")
     if unread:
-        say(f"explain: {counted(len(unread), 'known image')} cannot be read and are not explained; first: {unread[0]}")
+        say(f"explain: {counted(len(unread), 'image')} cannot be read and are not explained; first: {unread[0]}")
     differing = [explanation for explanation in made if explanation.note]
     if differing:
         worst = max(differing, key=_difference)

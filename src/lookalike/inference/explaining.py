@@ -14,7 +14,7 @@ from lookalike.data.any_image import AnyImage, name_of, read_any
 from lookalike.data.orientation import Pixels
 from lookalike.inference.encoder import Box, Encoder
 from lookalike.inference.explanation import Explanation, strongest
-from lookalike.inference.feature_maps import FeatureMaps, NotASumError, Parts
+from lookalike.inference.feature_maps import FeatureMaps, NotASumError, Parts, pairs_of
 from lookalike.inference.heat import covered
 from lookalike.inference.openvino_network import OpenVinoNetwork
 
@@ -135,15 +135,12 @@ def _cosine(image: Seen, other: Seen) -> float:
 
 
 def _by_sum(image: Parts, other: Parts, facts: dict[str, Any]) -> Explanation:
-    lengths = image.length * other.length or 1.0  # an embedding of zeros is like nothing
-    pairs = np.tensordot(image.positions, other.positions, axes=(2, 2)) / lengths
-    sums = image.positions.sum((0, 1)), other.positions.sum((0, 1))
-    constant = (image.constant @ sums[1] + sums[0] @ other.constant + image.constant @ other.constant) / lengths
+    pairs, constant = pairs_of(image, other)
     regions = pairs.sum((2, 3)).astype(np.float32), pairs.sum((0, 1)).astype(np.float32)
     explained = float(pairs.sum() + constant)
     return Explanation(
         explained=explained,
-        constant=float(constant),
+        constant=constant,
         method="exact",
         regions=regions,
         pairs=pairs.astype(np.float32),

@@ -113,7 +113,7 @@ class Explanation:
             high, wide = (round(side * _SIDE / max(lighted.shape[:2])) for side in lighted.shape[:2])
             sheet.paste(Image.fromarray(lighted).resize((wide, high), Image.Resampling.BICUBIC), (left, _GAP))
             for number, match in enumerate(self.matches[:_DRAWN], start=1):
-                x, y = centre_of(match[which], self.regions[which].shape, (high, wide))
+                x, y = centre_of((match.image, match.other)[which], self.regions[which].shape, (high, wide))
                 _draw_mark(draw, left + x, _GAP + y, number)
             write_line(draw, left, _GAP + _SIDE + 4, _short(name), 15, INK.light, _SIDE)
         write_line(draw, _GAP, _GAP + _SIDE + 24, self._line(), 12, SOFT.light, 2 * _SIDE + _GAP)
@@ -180,7 +180,7 @@ class Explanation:
 
     def _repr_png_(self) -> bytes | None:
         """In a notebook: the picture."""
-        return None if self.pictures is None else self.figure()._repr_png_()  # type: ignore[no-untyped-call, no-any-return]
+        return None if self.pictures is None else self.figure()._repr_png_()
 
 
 _PLAIN = (

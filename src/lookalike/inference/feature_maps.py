@@ -49,18 +49,32 @@ class Parts:
         return float(np.linalg.norm(self.constant + self.positions.sum((0, 1))))
 
 
+def pairs_of(image: Parts, other: Parts) -> tuple[np.ndarray, float]:
+    """What each pair of positions adds to the cosine of two images, float64 [Ha, Wa, Hb, Wb], and what none adds.
+
+    Args:
+        image: The first.
+        other: The second.
+    """
+    lengths = image.length * other.length or 1.0  # an embedding of zeros is like nothing
+    sums = image.positions.sum((0, 1)), other.positions.sum((0, 1))
+    constant = image.constant @ sums[1] + sums[0] @ other.constant + image.constant @ other.constant
+    return np.tensordot(image.positions, other.positions, axes=(2, 2)) / lengths, float(constant / lengths)
+
+
 class FeatureMaps:
     """A graph that is cut at its last feature map; it runs in float32, and may be called by many threads.
 
     Args:
         graph: `model.xml` of an embedder, its weights beside it.
-        pixels: How images are read.
+        pixels: How images are read; an attribute, too.
 
     Raises:
         NotASumError: It does not pool a feature map by its mean, or cannot be cut.
     """
 
     def __init__(self, graph: Path, pixels: PixelSettings) -> None:
+        self.pixels = pixels
         try:
             self._cut(graph, pixels)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:  # whatever OpenVINO raises

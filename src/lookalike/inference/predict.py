@@ -55,7 +55,7 @@ class Prediction:
         error: Why the image could not be used, else None.
         query: The image itself, to be drawn.
         box: x1, y1, x2, y2 in pixels of the upright image, where only this part of it was used.
-        object: Which of the boxes of its image this is, from 1, where there are several; else None.
+        box_number: Which of the boxes of its image this is, from 1, where there are several; else None.
     """
 
     image: str
@@ -66,7 +66,7 @@ class Prediction:
     error: str | None = None
     query: AnyImage | None = field(default=None, repr=False, compare=False)
     box: Box | None = None
-    object: int | None = None
+    box_number: int | None = None
 
     @property
     def unknown(self) -> bool:
@@ -79,11 +79,11 @@ class Prediction:
         return None if self.truth is None or self.error else self.score is not None and self.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `box`, `object` and `error` only where there is one."""
+        """Plain values for JSON; `box`, `box_number` and `error` only where there is one."""
         values = {
             "image": self.image,
             **({} if self.box is None else {"box": list(self.box)}),
-            **({} if self.object is None else {"object": self.object}),
+            **({} if self.box_number is None else {"box_number": self.box_number}),
             "label": self.label,
             "score": self.score,
             "truth": self.truth,
@@ -120,9 +120,9 @@ class Prediction:
             verdict = f"looks like {self.label} ({100 * self.score:.0f} %)"
         verdict = f"is {self.truth}, {verdict}" if right is False else verdict
         lighted = next((near.heat(0) for near in self.neighbours), None)
-        cells = [Cell(query, name, verdict, right, self.box, number=self.object)]
+        cells = [Cell(query, name, verdict, right, self.box, number=self.box_number)]
         if lighted is not None:
-            cells = [Cell(lighted, name, verdict, right, number=self.object)]
+            cells = [Cell(lighted, name, verdict, right, number=self.box_number)]
         return [*cells, *(near.cell(self.truth) for near in self.neighbours)]
 
     def __str__(self) -> str:
@@ -133,8 +133,8 @@ class Prediction:
         return visible_line(f"{self._numbered(self.image)}: {verdict}  [{names}]")
 
     def _numbered(self, name: str) -> str:
-        """With the number of the object in front, where a long name is not cut off."""
-        return name if self.object is None else f"{self.object}: {name}"
+        """With the number of the box in front, where a long name is not cut off."""
+        return name if self.box_number is None else f"{self.box_number}: {name}"
 
     def __repr__(self) -> str:
         return f"Prediction({self})"
@@ -319,7 +319,7 @@ def _numbered(items: Iterable[Prediction]) -> tuple[Prediction, ...]:
     several = Counter(item.image for item in items if item.box is not None)
     numbers = {image: count(1) for image, boxes in several.items() if boxes > 1}
     return tuple(
-        replace(item, object=next(numbers[item.image])) if item.box is not None and item.image in numbers else item
+        replace(item, box_number=next(numbers[item.image])) if item.box is not None and item.image in numbers else item
         for item in items
     )
 

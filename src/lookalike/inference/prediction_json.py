@@ -78,7 +78,7 @@ class PredictionJson(_Part):
 
     image: str
     box: tuple[float, float, float, float] | None = None
-    object: Annotated[int, Field(ge=1)] | None = None
+    box_number: Annotated[int, Field(ge=1)] | None = None
     label: str | None
     score: Share | None
     truth: str | None = None

@@ -41,6 +41,7 @@ class ItemAnswer(_Answer):
 
     image: str = Field(examples=["new.jpg"])
     box: list[float] | None = None
+    box_number: int | None = Field(default=None, description="of several boxes of an image")
     label: str | None = Field(examples=["Kiwi"])
     score: float | None = Field(examples=[1.0])
     truth: str | None = None

@@ -158,8 +158,8 @@ class Naming:
             ImageError: It cannot be used.
             GalleryError: There is no such enrolled image.
         """
-        box = boxes_of([options.box], 1)
-        made = self.gallery.explain(image, options.number, box=box and box[0], name=name)
+        parts = boxes_of([options.box], 1)
+        made = self.gallery.explain(image, options.number, box=parts[0] if parts else None, name=name)
         self.figures.images.inc()
         pictures = [jpeg_of(picture) for picture in map(made.heat, (0, 1)) if picture is not None]
         encoded = [base64.b64encode(picture).decode() for picture in pictures]
