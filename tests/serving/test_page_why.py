@@ -76,7 +76,6 @@ def test_the_page_shows_why(
         expect(dialog.locator(".pair img")).to_have_count(2)
         sizes = dialog.locator(".pair img").evaluate_all("images => images.map((image) => image.naturalWidth)")
         assert sizes == [224, 224]
-        page.page.screenshot(path=f"/tmp/scratch/explain/page-{language}.png")
         assert page.width_beyond() <= 0
         page.page.keyboard.press("Escape")
         expect(dialog).not_to_be_visible()
