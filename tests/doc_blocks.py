@@ -29,6 +29,11 @@ NOT_RUN = {  # (page, kind of code) -> why not; the settings of its commands are
     ("docs/serving.md", "python"): "the same calls are run from docs/python.md",
     ("docs/hub.md", "shell"): "the Hub and servers of the reader; the same commands are run by tests/sharing",
     ("docs/hub.md", "python"): "a registry of the reader; the same call is run by tests/sharing/test_pyfunc.py",
+    (
+        "docs/explain.md",
+        "shell",
+    ): "a bundle of minutes of training; the verb is run so by tests/cli/test_predict_verb.py",
+    ("docs/explain.md", "python"): "the same calls are run by tests/inference/test_explaining.py and test_explained.py",
     ("docs/losses.md", "shell"): "hours of training",
     ("docs/python.md", "python"): "needs a PostgreSQL server: tests/gallery has one",
     ("docs/reidentification.md", "shell"): "half an hour of training",

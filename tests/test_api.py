@@ -30,6 +30,7 @@ PUBLIC = {
     "Audit",
     "Client",
     "Dataset",
+    "Explanation",
     "Gallery",
     "LookalikeError",
     "Model",

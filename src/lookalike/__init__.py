@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.evaluation.assessment import Assessment
     from lookalike.gallery.gallery import Gallery
-    from lookalike.inference.predict import Neighbour, Prediction, Predictions
+    from lookalike.inference.explanation import Explanation
+    from lookalike.inference.neighbour import Neighbour
+    from lookalike.inference.predict import Prediction, Predictions
     from lookalike.metrics.evaluate import evaluate
     from lookalike.metrics.result import RetrievalResult
     from lookalike.model import Model
@@ -38,10 +40,11 @@ _PLACES = {
     "Audit": "auditing.audit",
     "Client": "serving.client",
     "Dataset": "data.dataset",
+    "Explanation": "inference.explanation",
     "Gallery": "gallery.gallery",
     "LookalikeError": "errors",
     "Model": "model",
-    "Neighbour": "inference.predict",
+    "Neighbour": "inference.neighbour",
     "Prediction": "inference.predict",
     "Predictions": "inference.predict",
     "RetrievalResult": "metrics.result",
@@ -57,6 +60,7 @@ __all__ = [
     "Audit",
     "Client",
     "Dataset",
+    "Explanation",
     "Gallery",
     "LookalikeError",
     "Model",

@@ -1,7 +1,4 @@
-"""`Model`: what a notebook and the verbs hold: load it, embed, predict, evaluate.
-
-Letters in shapes: N images, D embedding.
-"""
+"""`Model`: what a notebook and the verbs hold; letters in shapes: N images, D embedding."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -17,6 +14,7 @@ from lookalike.devices import torch_device
 from lookalike.errors import LookalikeError, needing
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.inference.encoder import Encoder, WantedPrecision, need_workers, openvino_encoder
+from lookalike.inference.explaining import Explaining
 from lookalike.inference.predict import Prediction, Predictions, predict
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import References
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda"]
 
 
-class Model:
+class Model(Explaining):
     """A network ready to embed, and the images it knows.
 
     Made by `Model.load`, `Model.pretrained`, `Model.from_checkpoint` or `lookalike.train`.

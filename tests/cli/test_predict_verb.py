@@ -415,3 +415,57 @@ def test_no_command_shows_the_password_of_a_gallery(
         for secret in (PASSWORD, quote(PASSWORD, safe="")):
             assert secret not in str(file)
             assert not file.is_file() or secret.encode() not in file.read_bytes(), file
+
+
+def test_explain_puts_regions_into_the_json_and_the_picture(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = sorted((digits / "test" / "digit 3").iterdir())[0]
+    told = [f"bundle={bundle_path}", f"image={file}", "k=3", "precision=float32"]
+    assert main(["predict", *told, "explain=true"]) == 0
+    content = written(here)
+    for near in content["items"][0]["neighbours"]:
+        assert near["explanation"]["similarity"] == near["similarity"]
+        assert near["explanation"]["other"] == near["source"]
+        assert near["explanation"]["image_regions"]
+    (picture,) = (here / "predictions").glob("*.png")
+    assert Image.open(picture).size[0] > 500
+    capsys.readouterr()
+    assert main(["predict", *told, "explain=true", "output=shown.csv"]) == 2
+    assert "explain: shown.csv holds no maps of regions: give a folder as output" in capsys.readouterr().err
+
+
+def test_boxes_of_one_photograph_are_told_apart(
+    bundle_path: Path, digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = Image.new("RGB", (64, 32))
+    for place, label in enumerate(("digit 0", "digit 3")):
+        both.paste(Image.open(sorted((digits / "train" / label).iterdir())[0]), (32 * place, 0))
+    (here / "shelf").mkdir()
+    both.save(here / "shelf" / "both.png")
+    (here / "boxes.csv").write_text(
+        "path,x1,y1,x2,y2\nshelf/both.png,0,0,32,32\nshelf/both.png,32,0,70,32\nother.png,0,0,9,9\n"
+    )
+    told = [f"bundle={bundle_path}", "image=shelf", "k=3", "boxes=boxes.csv"]
+    assert main(["predict", *told]) == 0
+    first, second = written(here)["items"]
+    assert (first["box_number"], first["box"], first["neighbours"][0]["label"]) == (1, [0, 0, 32, 32], "digit 0")
+    assert (second["box_number"], second["box"], second["neighbours"][0]["label"]) == (2, [32, 0, 64, 32], "digit 3")
+    shown = capsys.readouterr()
+    assert f"1: shelf/both.png: {first['label']}" in shown.out
+    assert f"2: shelf/both.png: {second['label']}" in shown.out
+    assert "boxes=boxes.csv: 1 box(es) reach beyond their image and are cut to it: shelf/both.png" in shown.err
+    assert "boxes=boxes.csv: 1 box of 1 image not asked for: passed over" in shown.err
+    (picture,) = (here / "predictions").glob("*.png")
+    pixels = np.asarray(Image.open(picture)).astype(int)
+    rows = [pixels[10:158, 10:158], pixels[208:356, 10:158]]
+    assert (rows[0] != rows[1]).any(), "each row shows its own box"
+    assert main(["predict", *told, "output=shown.csv"]) == 0
+    assert [line.split(",")[:5] for line in (here / "shown.csv").read_text().splitlines()[1:]] == [
+        ["shelf/both.png", "0", "0", "32", "32"],
+        ["shelf/both.png", "32", "0", "64", "32"],
+    ]
+    assert main(["predict", f"bundle={bundle_path}", "image=boxes.csv", "boxes=boxes.csv"]) == 2
+    assert "boxes: boxes.csv is a table, whose columns x1, y1, x2, y2 hold boxes" in capsys.readouterr().err
+    assert main(["predict", f"bundle={bundle_path}", "image=shelf", "boxes=gone.json"]) == 2
+    assert "boxes=gone.json: no such file or folder" in capsys.readouterr().err

@@ -8,7 +8,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from explained_networks import encoder_of, network
+from lookalike.data.any_image import read_any
 from lookalike.data.manifest import Manifest
+from lookalike.inference.feature_maps import FeatureMaps, pairs_of
+from lookalike.inference.heat import lit
+from lookalike.inference.openvino_network import OpenVinoNetwork
 from lookalike.reports.model_pictures import map_points, queries_with_neighbours
 from lookalike.reports.model_report import Report
 
@@ -32,6 +37,28 @@ def test_a_query_is_followed_by_its_nearest_references(report: Report) -> None:
             assert picture.right == (reference["label"] == asking["label"])
             assert picture.notes == (f"{result.neighbour_similarity[row, rank]:.3f}", Path(reference["path"]).name)
             assert decoded(picture.jpeg).shape == (112, 112, 3)
+
+
+def test_regions_that_make_images_similar_are_lit(report: Report, tmp_path: Path) -> None:
+    encoder = encoder_of(network(), tmp_path)
+    plain = queries_with_neighbours(report, [0], why=True)
+    assert report.maps is None, "its maps are of one position"
+    assert [picture.jpeg for picture in plain[0]] == [
+        picture.jpeg for picture in queries_with_neighbours(report, [0])[0]
+    ]
+    lighted = replace(report)
+    assert isinstance(encoder.network, OpenVinoNetwork)
+    lighted.__dict__["maps"] = FeatureMaps(encoder.network.graph, encoder.pixels)
+    assert lighted.maps is not None
+    line = queries_with_neighbours(lighted, [0], why=True)[0]
+    assert [picture.title for picture in line] == [picture.title for picture in plain[0]]
+    query, nearest = (report.manifest.file(picture.path) for picture in line[:2])
+    pictures = [read_any(file, encoder.pixels) for file in (query, nearest)]
+    pairs, _ = pairs_of(*(lighted.maps.parts(picture) for picture in pictures))
+    for place, axes in enumerate([(2, 3), (0, 1)]):
+        expected = cv2.resize(lit(pictures[place], pairs.sum(axes)), (112, 112))[:, :, ::-1]
+        assert np.abs(decoded(line[place].jpeg).astype(int) - expected).mean() < 3
+    assert [picture.jpeg for picture in line] != [picture.jpeg for picture in plain[0]]
 
 
 def test_cameras_queries_without_a_match_and_missing_neighbours_are_told(report: Report) -> None:

@@ -49,6 +49,7 @@ def requests_of(file: bytes, unknown: str) -> dict[tuple[str, str], tuple[type[B
     return {
         ("POST", "/v1/predict"): (answers.PredictAnswer, sent(file, k="3")),
         ("POST", "/v1/embed"): (answers.EmbedAnswer, sent(file, b"none")),
+        ("POST", "/v1/explain"): (answers.ExplainAnswer, sent(file, number="1")),
         ("POST", "/v1/preview"): (None, sent(file)),
         ("POST", "/v1/search"): (answers.SearchAnswer, {"json": {"embeddings": embeddings, "k": 2}}),
         ("GET", "/v1/gallery"): (answers.GalleryAnswer, {}),

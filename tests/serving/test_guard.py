@@ -118,6 +118,7 @@ def bearer(token: str) -> dict[str, str]:
         ("POST", "/v1/predict", "read"),
         ("POST", "/v1/embed", "read"),
         ("POST", "/v1/search", "read"),
+        ("POST", "/v1/explain", "read"),
         ("POST", "/v1/predict/", "write"),
         ("POST", "/v1/gallery/add", "write"),
         ("POST", "/v1/gallery/rename", "write"),

@@ -11,7 +11,12 @@ from lookalike.cli.predict_notes import need_limit, tell_of_small_labels, tell_p
 from lookalike.terminal import counted, give, show, show_written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lookalike.inference.encoder import Encoder
+    from lookalike.inference.explained import KnownImage
     from lookalike.inference.image_table import ImageTable
+    from lookalike.inference.neighbour import Neighbour
     from lookalike.inference.predict import Predictions
     from lookalike.settings.verbs import PredictCommand
 
@@ -21,16 +26,26 @@ def predict(settings: "PredictCommand") -> int:
     from lookalike.console import say
     from lookalike.data.image_files import PassedOver
     from lookalike.inference.image_table import is_table, read_image_table
-    from lookalike.inference.queries import find_queries, query_base
+    from lookalike.inference.queries import PredictError, find_queries, query_base
 
     if is_table(settings.image):
+        if settings.boxes:
+            raise PredictError(f"boxes: {settings.image} is a table, whose columns x1, y1, x2, y2 hold boxes: give one")
         table = read_image_table(Path(settings.image))
         return predict_files(settings, table.files, table=table)
     passed = PassedOver()
     files = find_queries(settings.image, passed, Path(settings.output))
     for note in passed.notes:
         say(f"image={settings.image}: {note}")
-    return predict_files(settings, files, query_base(settings.image)) or (1 if passed.lost else 0)
+    boxed = None
+    if settings.boxes:
+        from lookalike.inference.object_boxes import read_boxes  # here, as readers of data sets take a while to load
+
+        boxed, notes = read_boxes(Path(settings.boxes), files)
+        files = boxed.files
+        for note in notes:
+            say(f"boxes={settings.boxes}: {note}")
+    return predict_files(settings, files, query_base(settings.image), boxed) or (1 if passed.lost else 0)
 
 
 def predict_files(
@@ -39,11 +54,14 @@ def predict_files(
     """`lookalike predict` for files that are chosen already, those of a table or others."""
     from lookalike.console import say
     from lookalike.inference.image_table import write_results, writes_table
+    from lookalike.inference.queries import PredictError
     from lookalike.inference.rightness import by_folders, by_table, with_truths
     from lookalike.outputs import need_files, need_folder
 
     output = Path(settings.output)
     if tabular := writes_table(settings.output):
+        if settings.explain:
+            raise PredictError(f"explain: {output} holds no maps of regions: give a folder as output, or leave it out")
         need_files(output, (), inputs_of(settings))
     else:
         need_folder(output, inputs_of(settings))
@@ -93,6 +111,7 @@ def _by_bundle(
     from lookalike.console import progress, say
     from lookalike.data.labels import alike_note
     from lookalike.inference import predict as prediction
+    from lookalike.inference.explained import files_of
 
     if settings.bundle is None:
         raise AssessError("what predicts: give bundle=<folder> or gallery=<folder>, got neither")
@@ -121,7 +140,8 @@ def _by_bundle(
             base=base,
             boxes=table.boxes if table else None,
         )
-    return predictions, references.labels
+    made_in = references.precision or model.encoder.precision
+    return _explained(settings, predictions, model.encoder, files_of, made_in), references.labels
 
 
 def _by_gallery(
@@ -158,7 +178,26 @@ def _by_gallery(
                 base=base,
                 progress=advance,
             )
-    return predictions, labels
+        made_in = gallery.references.precision or gallery.encoder.precision
+        return _explained(settings, predictions, gallery.encoder, gallery.known_images, made_in), labels
+
+
+def _explained(
+    settings: "PredictCommand",
+    predictions: "Predictions",
+    encoder: "Encoder",
+    known_images: "Callable[[Sequence[Neighbour]], list[KnownImage]]",
+    made_in: str,
+) -> "Predictions":
+    """With the reasons of the neighbours, where these were asked for."""
+    from lookalike.console import progress
+    from lookalike.inference.explained import with_reasons
+
+    if not settings.explain:
+        return predictions
+    drawn = settings.picture_rows
+    with progress("explaining", len(predictions)) as advance:
+        return with_reasons(encoder, predictions, known_images, made_in, pictures=drawn, progress=advance)
 
 
 def _draw(predictions: "Predictions", picture: Path, rows: int) -> None:

@@ -79,13 +79,13 @@ def _at_home(image: AnyImage) -> AnyImage:
 
 
 def read_any(
-    image: AnyImage, pixels: PixelSettings, box: tuple[float, ...] | None = None, name: str = "an image"
+    image: AnyImage, pixels: PixelSettings | None, box: tuple[float, ...] | None = None, name: str = "an image"
 ) -> Pixels:
     """Reads one image.
 
     Args:
         image: A file, the bytes of one, uint8 [H, W, 3] (RGB), [H, W, 4] (RGBA) or [H, W] (grey), or Pillow's.
-        pixels: Size of the result.
+        pixels: Size of the result; None keeps that of the image.
         box: x1, y1, x2, y2 in pixels of the upright image, for a file or its bytes: only this part is used.
         name: What an image without a path is called in errors.
 
@@ -108,7 +108,8 @@ def read_any(
             raise ImageError(f"{name}: {str(error).removeprefix('image: ')}", error.kind) from error
     if box is not None:
         raise ImageError(f"{name}: a box is for files, cut the array instead: array[y1:y2, x1:x2]", "box")
-    return np.ascontiguousarray(resize(pixels_of(image, name), pixels))
+    whole = pixels_of(image, name)
+    return np.ascontiguousarray(whole if pixels is None else resize(whole, pixels))
 
 
 def pixels_of(image: np.ndarray | Image.Image, name: str = "an image") -> Pixels:

@@ -5,6 +5,7 @@ import numpy as np
 
 from lookalike.data.any_image import AnyImage, read_any
 from lookalike.data.images import ImageError
+from lookalike.data.orientation import Pixels
 from lookalike.data.pixels import PixelSettings
 from lookalike.pages import Picture
 
@@ -28,7 +29,16 @@ def thumbnail(
     Raises:
         ImageError: The image cannot be used.
     """
-    pixels = read_any(image, PixelSettings(side, side, "pad"), box, name)
+    return jpeg_of(read_any(image, PixelSettings(side, side, "pad"), box, name), quality)
+
+
+def jpeg_of(pixels: Pixels, quality: int = QUALITY) -> bytes:
+    """Pixels as a JPEG.
+
+    Args:
+        pixels: uint8 RGB [height, width, 3].
+        quality: 0 to 100.
+    """
     encoded, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert encoded, "OpenCV encodes any uint8 RGB image"
     return bytes(data)

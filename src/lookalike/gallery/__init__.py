@@ -26,6 +26,7 @@ In reading order:
     snapshot          enrolled images in memory, kept up to date
     columns           what else is known of enrolled images, and filters by it
     enrolment         what enrols: images, their labels and sources
+    originals         what is left of an enrolled image: its file, or its small picture
     voting            how neighbours vote where nobody says
     unknown_limit     when a gallery says unknown
     own_model         the model of a gallery, by what the gallery says of it

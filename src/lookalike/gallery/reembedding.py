@@ -3,18 +3,16 @@
 Letters in shapes: N images, D embedding.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.data.thumbnail import shows
 from lookalike.errors import listed
-from lookalike.gallery.enrolment import BOX
 from lookalike.gallery.image_facts import in_parts
+from lookalike.gallery.originals import is_file, originals
 from lookalike.gallery.sql_store import SqlStore
-from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.encoder import Encoder
 from lookalike.inference.references import GalleryError
 from lookalike.terminal import counted
 
@@ -88,15 +86,9 @@ def reembed(
 
 def _embedded(store: SqlStore, encoder: Encoder, images: list[int]) -> tuple[np.ndarray, int]:
     """float32 [N, D], and for how many the small picture was used."""
-    sources, columns = store.sources(images), store.columns(images)
-    boxes = [_box(str(facts[BOX])) if BOX in facts else None for facts in columns]
-    given: list[str | bytes] = []
-    used: list[Box | None] = []
-    for source, box, picture in zip(sources, boxes, store.thumbnails(images), strict=True):
-        whole = _shows(source, box, picture)
-        given.append(source if whole else picture)
-        used.append(box if whole else None)
-    return encoder.embed(given, used), sum(isinstance(image, bytes) for image in given)
+    kept = originals(store, images)
+    embeddings = encoder.embed([original.image for original in kept], [original.box for original in kept])
+    return embeddings, sum(original.small for original in kept)
 
 
 def _need_something(store: SqlStore) -> None:
@@ -104,30 +96,10 @@ def _need_something(store: SqlStore) -> None:
     nothing: list[str] = []
     for part in in_parts(store.all_images(), _AT_ONCE):
         for image, source, pictured in zip(part, store.sources(part), store.pictured(part), strict=True):
-            if not pictured and not _is_file(source):
+            if not pictured and not is_file(source):
                 nothing.append(f"image {image} from {source}")
     if nothing:
         raise GalleryError(
             f"{store.name}: {len(nothing)} images have neither their file nor a picture, so they cannot be embedded "
             f"anew: forget them first, or bring the files back:\n  {listed(nothing)}"
         )
-
-
-def _is_file(source: str) -> bool:
-    return os.path.isabs(source) and os.path.isfile(source)  # noqa: PTH113, PTH117 - any text
-
-
-def _shows(source: str, box: Box | None, picture: bytes) -> bool:
-    """Whether a file still shows what was enrolled from it."""
-    if not picture or not _is_file(source):
-        return not picture
-    return shows(source, picture, box)
-
-
-def _box(text: str) -> Box | None:
-    """The part of an image that was enrolled; None where the column says something else."""
-    try:
-        left, upper, right, lower = map(float, text.split())
-    except ValueError:
-        return None
-    return left, upper, right, lower

@@ -14,12 +14,17 @@ from lookalike.gallery.approximate import KIND, ApproximateSearch, Kind
 from lookalike.gallery.columns import Filter, left_out, nothing_left
 from lookalike.gallery.enrolled import Enrolled, HasEncoder
 from lookalike.gallery.health import Health, health_of
+from lookalike.gallery.originals import originals
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.unknown_limit import UnknownLimits
 from lookalike.gallery.voting import vote_within
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box
-from lookalike.inference.predict import Neighbour, Prediction, Predictions, neighbours_of, predict
+from lookalike.inference.explained import KnownImage
+from lookalike.inference.explaining import explainer_of
+from lookalike.inference.explanation import Explanation
+from lookalike.inference.neighbour import Neighbour
+from lookalike.inference.predict import Prediction, Predictions, neighbours_of, predict
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, References, checked_k
 from lookalike.inference.rejection import Rejection, RejectionError, checked_threshold
@@ -211,6 +216,41 @@ class Searchable(Enrolled):
         references, _, ignore, k = self._asked(k, where, unless)
         rows, similarity, _ = self._approximate.search(references, embeddings, k, ignore, index)
         return [neighbours_of(references, rows[place], similarity[place]) for place in range(len(rows))]
+
+    def known_images(self, neighbours: Sequence[Neighbour]) -> list[KnownImage]:
+        """What is left of enrolled images: their files where these still show the same, else their small pictures.
+
+        Args:
+            neighbours: Of a prediction of this gallery.
+        """
+        return originals(self._store, [neighbour.number or 0 for neighbour in neighbours])
+
+    def explain(self, image: AnyImage, number: int, *, box: Box | None = None, name: str | None = None) -> Explanation:
+        """Which regions of an image and of an enrolled one make them alike.
+
+        The enrolled one is its file where that still shows the same, else the small picture that is kept.
+
+        Args:
+            image: What `Model.embed` takes.
+            number: Of the enrolled image.
+            box: x1, y1, x2, y2 in pixels of the upright image, for a file or its bytes: only this part is used.
+            name: What the image is called; None for its path.
+
+        Raises:
+            GalleryError: The gallery is empty, or there is no such image.
+            ImageError: An image cannot be used.
+        """
+        references, numbers = self.enrolled()
+        rows = np.flatnonzero(numbers == number)
+        if not len(rows):
+            text = f"{self.path}: has no image {number}: predictions and gallery list tell the numbers of images"
+            raise GalleryError(text).naming("no_image", image=str(number))
+        other, explainer = originals(self._store, [number])[0], explainer_of(self.encoder)
+        query = explainer.seen(self.encoder, image, box, name)
+        similarity = float(query.embedding @ references.embeddings[rows[0]].astype(np.float64))
+        enrolled = explainer.seen(self.encoder, other.image, other.box, references.paths[rows[0]])
+        made_in = references.precision or self.encoder.precision
+        return explainer.explain(query, enrolled, similarity, made_in, other.small)
 
     def build_index(self, index: Kind = KIND) -> IndexFacts | None:
         """Builds the approximate index of what is enrolled now and waits for it.

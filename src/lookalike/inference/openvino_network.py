@@ -63,7 +63,7 @@ class OpenVinoNetwork:
     """An exported graph on this processor.
 
     Args:
-        graph: `model.xml`, its weights beside it.
+        graph: `model.xml`, its weights beside it; an attribute, too.
         precision: Of the arithmetic, whatever the processor would prefer. The normalisation stays in float32.
         pixels: How images will be read, to be compared with the graph; None where it was made for them just now.
         size: D that is expected, likewise.
@@ -81,7 +81,7 @@ class OpenVinoNetwork:
         size: int | None = None,
         batch: int = 2,
     ) -> None:
-        self.batch, self._graph, self._precision = batch, graph, precision
+        self.batch, self.graph, self._precision = batch, graph, precision
         try:
             made = self._open(graph, precision, pixels)
         except (RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:  # whatever OpenVINO raises
@@ -105,7 +105,7 @@ class OpenVinoNetwork:
         Args:
             batch: B.
         """
-        return OpenVinoNetwork(self._graph, self._precision, batch=batch)
+        return OpenVinoNetwork(self.graph, self._precision, batch=batch)
 
     def _open(self, graph: Path, precision: Precision, pixels: PixelSettings | None) -> np.ndarray:
         """Compiles it; returns what it makes of empty images."""

@@ -3,9 +3,11 @@
 One unreadable image gives a prediction with `error`; the rest go on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,10 @@ from lookalike.data.any_image import AnyImage, name_of, truth_of
 from lookalike.files import as_json, atomic_file, stamp, write_new
 from lookalike.inference.bundle_config import VoteConfig
 from lookalike.inference.encoder import Box, Encoder
+from lookalike.inference.neighbour import Neighbour
 from lookalike.inference.picture import Cell, draw_rows
 from lookalike.inference.prediction_json import (
     SCHEMA,
-    NeighbourJson,
     PredictionJson,
     PredictionsJson,
     need_schema,
@@ -40,41 +42,6 @@ _ROWS_SHOWN = 10  # queries in a notebook; all are in `figure()`
 
 
 @dataclass(frozen=True)
-class Neighbour:
-    """One known image.
-
-    Attributes:
-        rank: 1 = nearest.
-        label: Its class name.
-        source: Its file; of an image of a gallery the place that it was enrolled from.
-        similarity: Cosine with the query, -1 to 1.
-        thumbnail: A small JPEG where one is kept, else empty.
-        number: Of the image in its gallery, which `Gallery.move` and `Gallery.remove` take; None in a bundle.
-    """
-
-    rank: int
-    label: str
-    source: str
-    similarity: float
-    thumbnail: bytes = field(default=b"", repr=False, compare=False)
-    number: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `number` only where there is one."""
-        values = {"rank": self.rank, "label": self.label, "source": self.source, "similarity": self.similarity}
-        return values if self.number is None else {**values, "number": self.number}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> "Neighbour":
-        """What `to_dict` gave, without the small picture.
-
-        Raises:
-            NoPredictionError: Something is missing or of another kind.
-        """
-        return cls(**vars(read_back(NeighbourJson, values)))
-
-
-@dataclass(frozen=True)
 class Prediction:
     """What one image shows.
 
@@ -88,6 +55,7 @@ class Prediction:
         error: Why the image could not be used, else None.
         query: The image itself, to be drawn.
         box: x1, y1, x2, y2 in pixels of the upright image, where only this part of it was used.
+        box_number: Which of the boxes of its image this is, from 1, where there are several; else None.
     """
 
     image: str
@@ -98,6 +66,7 @@ class Prediction:
     error: str | None = None
     query: AnyImage | None = field(default=None, repr=False, compare=False)
     box: Box | None = None
+    box_number: int | None = None
 
     @property
     def unknown(self) -> bool:
@@ -110,10 +79,11 @@ class Prediction:
         return None if self.truth is None or self.error else self.score is not None and self.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `box` and `error` only where there is one."""
+        """Plain values for JSON; `box`, `box_number` and `error` only where there is one."""
         values = {
             "image": self.image,
             **({} if self.box is None else {"box": list(self.box)}),
+            **({} if self.box_number is None else {"box_number": self.box_number}),
             "label": self.label,
             "score": self.score,
             "truth": self.truth,
@@ -132,7 +102,7 @@ class Prediction:
 
     @classmethod
     def _of(cls, item: PredictionJson) -> "Prediction":
-        neighbours = tuple(Neighbour(**vars(neighbour)) for neighbour in item.neighbours)
+        neighbours = tuple(map(Neighbour.of, item.neighbours))
         return cls(**{**vars(item), "neighbours": neighbours})
 
     def figure(self) -> Image.Image:
@@ -144,24 +114,27 @@ class Prediction:
         query = Path(self.image) if self.query is None else self.query
         if self.error is not None:
             return [Cell(query, "cannot be used", self.error, box=self.box)]
-        right, name = self.right, Path(self.image).name
+        right, name = self.right, self._numbered(Path(self.image).name)
         verdict = "called unknown" if right is False else "unknown: too far from all"
         if self.score is not None:
             verdict = f"looks like {self.label} ({100 * self.score:.0f} %)"
-        cells = [Cell(query, name, f"is {self.truth}, {verdict}" if right is False else verdict, right, self.box)]
-        for near in self.neighbours:
-            same = None if self.truth is None else near.label == self.truth
-            picture = near.thumbnail or Path(near.source)
-            note = f"{near.rank}.  similarity {near.similarity:.3f}"
-            cells.append(Cell(picture, near.label, note, same, missing="moved? gallery_root="))
-        return cells
+        verdict = f"is {self.truth}, {verdict}" if right is False else verdict
+        lighted = next((near.heat(0) for near in self.neighbours), None)
+        cells = [Cell(query, name, verdict, right, self.box, number=self.box_number)]
+        if lighted is not None:
+            cells = [Cell(lighted, name, verdict, right, number=self.box_number)]
+        return [*cells, *(near.cell(self.truth) for near in self.neighbours)]
 
     def __str__(self) -> str:
         if self.error is not None:
             return visible_line(self.error)
         names = ", ".join(neighbour.label for neighbour in self.neighbours)
         verdict = f"{self.label} ({self.score:.0%})" if self.score is not None else f"{self.label}"
-        return visible_line(f"{self.image}: {verdict}  [{names}]")
+        return visible_line(f"{self._numbered(self.image)}: {verdict}  [{names}]")
+
+    def _numbered(self, name: str) -> str:
+        """With the number of the box in front, where a long name is not cut off."""
+        return name if self.box_number is None else f"{self.box_number}: {name}"
 
     def __repr__(self) -> str:
         return f"Prediction({self})"
@@ -335,9 +308,20 @@ def predict(
         for i, image in enumerate(images)
     )
     if boxes:
-        items = tuple(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
+        items = _numbered(replace(item, box=box) for item, box in zip(items, boxes, strict=True))
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     return Predictions(created, source, encoder.fingerprint, k, items, rejection, encoder.precision, chosen, index)
+
+
+def _numbered(items: Iterable[Prediction]) -> tuple[Prediction, ...]:
+    """With the numbers of several boxes of one image, in their order."""
+    items = tuple(items)
+    several = Counter(item.image for item in items if item.box is not None)
+    numbers = {image: count(1) for image, boxes in several.items() if boxes > 1}
+    return tuple(
+        replace(item, box_number=next(numbers[item.image])) if item.box is not None and item.image in numbers else item
+        for item in items
+    )
 
 
 def draw(items: Sequence[Prediction], file: Path) -> None:

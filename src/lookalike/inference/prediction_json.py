@@ -6,7 +6,7 @@ What a later version of the same schema adds is passed over.
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lookalike.errors import LookalikeError
 from lookalike.inference.bundle_config import VoteConfig
@@ -24,6 +24,44 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
+Regions = Annotated[list[list[float]], Field(min_length=1)]
+Place = tuple[Count, Count]
+Method = Literal["exact", "occlusion"]
+
+
+class MatchJson(_Part):
+    """Two regions that look alike: rows and columns, from 0."""
+
+    image: Place
+    other: Place
+    similarity: float
+
+
+class ExplanationJson(_Part):
+    """As `Explanation.to_dict` gives it."""
+
+    image: str
+    other: str
+    similarity: float
+    explained: float
+    constant: float
+    method: Method
+    precision: str
+    map_precision: str
+    from_small_picture: bool = False
+    reason: str = ""
+    image_regions: Regions
+    other_regions: Regions
+    matches: tuple[MatchJson, ...] = ()
+
+    @field_validator("image_regions", "other_regions")
+    @classmethod
+    def _rows_of_one_length(cls, rows: list[list[float]]) -> list[list[float]]:
+        if len({len(row) for row in rows}) != 1 or not rows[0]:
+            raise ValueError("expected rows of one length")
+        return rows
+
+
 class NeighbourJson(_Part):
     """As `Neighbour.to_dict` gives it."""
 
@@ -32,6 +70,7 @@ class NeighbourJson(_Part):
     source: str
     similarity: float
     number: int | None = None
+    explanation: ExplanationJson | None = None
 
 
 class PredictionJson(_Part):
@@ -39,6 +78,7 @@ class PredictionJson(_Part):
 
     image: str
     box: tuple[float, float, float, float] | None = None
+    box_number: Annotated[int, Field(ge=1)] | None = None
     label: str | None
     score: Share | None
     truth: str | None = None

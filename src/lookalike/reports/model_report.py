@@ -9,8 +9,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from lookalike.data.any_image import read_any
 from lookalike.data.images import ImageError
 from lookalike.data.manifest import Manifest, boxes_of
+from lookalike.data.orientation import Pixels
 from lookalike.data.protocol import Protocol
 from lookalike.data.thumbnail import thumbnail
 from lookalike.evaluation.assessment import Assessment, worst_rows
@@ -19,6 +21,7 @@ from lookalike.evaluation.standard import StandardFigures
 from lookalike.evaluation.unknown_queries import UnknownQueries, unknown_queries
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.bundle_config import MeasuredConfig, ThresholdConfig
+from lookalike.inference.feature_maps import FeatureMaps, NotASumError, Parts
 from lookalike.reports.map import Map, lay_out
 from lookalike.reports.similarities import Similarities, compare_similarities
 
@@ -131,6 +134,32 @@ class Report:
         margin = right["similarity"] - right["similarity_other"]
         order = margin.sort_values(ascending=False, kind="stable").index
         return [int(row) for row in right.loc[order].drop_duplicates("label").index[:most]]
+
+    @cached_property
+    def maps(self) -> FeatureMaps | None:
+        """What tells which regions make images similar; None where a similarity is no sum over regions."""
+        if self.bundle.config.precision == "int8":
+            return None
+        try:
+            return FeatureMaps(self.bundle.graph, self.bundle.pixels)
+        except NotASumError:
+            return None
+
+    def seen(self, table: pd.DataFrame, row: int) -> tuple[Pixels, Parts] | None:
+        """The picture of a row as the network sees it, and what its regions add; None where either cannot be had.
+
+        Args:
+            table: Queries or references.
+            row: Of it.
+        """
+        image = table.iloc[[row]]
+        if self.maps is None:
+            return None
+        try:
+            picture = read_any(self.manifest.file(image["path"].iloc[0]), self.maps.pixels, boxes_of(image)[0])
+            return picture, self.maps.parts(picture)
+        except (ImageError, NotASumError):
+            return None
 
     def thumbnail(self, table: pd.DataFrame, row: int, side: int) -> bytes:
         """A picture of a row as JPEG of side x side pixels; empty where it cannot be read."""

@@ -41,6 +41,7 @@ class ItemAnswer(_Answer):
 
     image: str = Field(examples=["new.jpg"])
     box: list[float] | None = None
+    box_number: int | None = Field(default=None, description="of several boxes of an image")
     label: str | None = Field(examples=["Kiwi"])
     score: float | None = Field(examples=[1.0])
     truth: str | None = None
@@ -64,6 +65,35 @@ class PredictAnswer(_Answer):
     kept: list[str] | None = Field(default=None, description="names of unknown images that are kept")
     not_kept: int | None = Field(default=None, description="unknown images that were not kept, as there is no room")
     items: list[ItemAnswer]
+
+
+class MatchAnswer(_Answer):
+    """Two regions that look alike: row and column of each, from 0."""
+
+    image: list[int]
+    other: list[int]
+    similarity: float = Field(description="what this pair adds")
+
+
+class ExplainAnswer(_Answer):
+    """Which regions of an image and of an enrolled one make them similar."""
+
+    image: str = Field(examples=["new.jpg"])
+    other: str = Field(examples=["/photos/Kiwi/Kiwi_001.jpg"])
+    number: int = Field(description="of the enrolled image")
+    similarity: float = Field(examples=[0.91])
+    explained: float = Field(description="what the regions of either image, and constant, add up to")
+    constant: float
+    method: str = Field(examples=["exact"], description="exact = a sum over regions; occlusion = regions painted over")
+    precision: str = Field(examples=["float32"])
+    map_precision: str = Field(examples=["float32"])
+    from_small_picture: bool = Field(description="whether the enrolled image is the small picture that is kept")
+    reason: str | None = Field(default=None, description="why not exact")
+    note: str = Field(description="why explained is not similarity; empty where it is")
+    image_regions: list[list[float]]
+    other_regions: list[list[float]]
+    matches: list[MatchAnswer]
+    pictures: list[str] = Field(description="both as the network sees them, what counts lit: JPEG, base64")
 
 
 class EmbeddedItem(_Answer):

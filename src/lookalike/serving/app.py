@@ -109,6 +109,11 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
         given = await read_json(request, options.SearchOptions)
         return await _encoded(work, lambda: service.search(given))
 
+    async def explain(request: Request) -> Any:
+        upload = await read_upload(request, 1)
+        given = upload.options(options.ExplainOptions)
+        return await _encoded(work, lambda: service.explain(upload.images[0], upload.names[0], given))
+
     async def preview(request: Request) -> Response:
         upload = await read_upload(request, 1)
         upload.options(options.NoOptions)
@@ -118,6 +123,8 @@ def _asking(app: FastAPI, service: Service, work: Work, most: int) -> None:
     form = asked_by_form(options.PredictOptions)
     route("POST", "/v1/predict", predict, "Name images by their nearest", answers.PredictAnswer, form)
     route("POST", "/v1/embed", embed, "Embed images", answers.EmbedAnswer, asked_by_form(options.EmbedOptions))
+    why = asked_by_form(options.ExplainOptions)
+    route("POST", "/v1/explain", explain, "Why an image is similar to an enrolled one", answers.ExplainAnswer, why)
     route("POST", "/v1/preview", preview, "A JPEG of one image", None, asked_by_form(options.NoOptions))
     body = asked_by_body(options.SearchOptions)
     route("POST", "/v1/search", search, "Search by embeddings", answers.SearchAnswer, body)

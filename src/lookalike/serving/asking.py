@@ -15,7 +15,9 @@ from lookalike.errors import listed
 from lookalike.gallery.approximate import Kind
 from lookalike.gallery.columns import Filter
 from lookalike.inference.encoder import Box
-from lookalike.inference.predict import Neighbour, Prediction, Predictions
+from lookalike.inference.explanation import Explanation
+from lookalike.inference.neighbour import Neighbour
+from lookalike.inference.predict import Prediction, Predictions
 from lookalike.inference.queries import with_folders
 from lookalike.inference.references import GalleryError, checked_k
 from lookalike.serving.connection import Connection, ServiceError
@@ -176,6 +178,26 @@ class Asking:
             errors.update(sorted(unusable.items()))
         return embeddings
 
+    def explain(self, image: AnyImage, number: int, *, box: Box | None = None) -> Explanation:
+        """Which regions of an image and of an enrolled one make them alike, as `Gallery.explain`, but without pictures.
+
+        Args:
+            image: One that `predict` takes.
+            number: Of the enrolled image.
+            box: As one of `predict`.
+
+        Raises:
+            ServiceError: As the service says; also of an image that it cannot use.
+            ImageError: The image cannot be read here.
+        """
+        parts_of = boxes_for([box], 1)
+
+        def fields(_: list[SentImage]) -> dict[str, str]:
+            return fields_of(number=number, box=parts_of and parts_of[0])
+
+        (_, made), *_ = self._sent("/v1/explain", [image], _explanation, fields, None)
+        return replace(made, image=name_of(image))
+
     def search(
         self,
         embeddings: np.ndarray,
@@ -300,6 +322,10 @@ def _predictions(values: dict[str, Any], count: int) -> Predictions:
     made = Predictions.from_dict(values)
     need_count(len(made), count)
     return made
+
+
+def _explanation(values: dict[str, Any], count: int) -> Explanation:
+    return Explanation.from_dict(values)
 
 
 def _embeddings(values: dict[str, Any], count: int) -> tuple[str, list[list[float] | str]]:

@@ -1,5 +1,6 @@
 """What a service is asked about images: their names, their embeddings and what is near."""
 
+import base64
 import io
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from PIL import Image
 
 from lookalike.data.images import ImageError
 from lookalike.data.labels import as_label
-from lookalike.data.thumbnail import thumbnail
+from lookalike.data.thumbnail import jpeg_of, thumbnail
 from lookalike.errors import LookalikeError
 from lookalike.gallery.gallery import Gallery
 from lookalike.inference.encoder import Box, Encoder
@@ -22,7 +23,7 @@ from lookalike.serving.day_counts import DayCounts
 from lookalike.serving.figures import Figures
 from lookalike.serving.kept_figures import KeepLimits
 from lookalike.serving.kept_open import KeptOpen
-from lookalike.serving.options import MOST_NEIGHBOURS, EmbedOptions, PredictOptions, SearchOptions
+from lookalike.serving.options import MOST_NEIGHBOURS, EmbedOptions, ExplainOptions, PredictOptions, SearchOptions
 from lookalike.serving.unknowns import Unknowns
 from lookalike.serving.uploads import Upload
 
@@ -144,6 +145,25 @@ class Naming:
         ]
         about = {"fingerprint": encoder.fingerprint, "precision": encoder.precision, "dimensions": encoder.size}
         return about | {"items": items}
+
+    def explain(self, image: bytes, name: str, options: ExplainOptions) -> dict[str, Any]:
+        """Why an image is similar to an enrolled one.
+
+        Args:
+            image: A file, its bytes.
+            name: Of it.
+            options: Which enrolled image.
+
+        Raises:
+            ImageError: It cannot be used.
+            GalleryError: There is no such enrolled image.
+        """
+        parts = boxes_of([options.box], 1)
+        made = self.gallery.explain(image, options.number, box=parts[0] if parts else None, name=name)
+        self.figures.images.inc()
+        pictures = [jpeg_of(picture) for picture in map(made.heat, (0, 1)) if picture is not None]
+        encoded = [base64.b64encode(picture).decode() for picture in pictures]
+        return {**made.to_dict(), "number": options.number, "note": made.note, "pictures": encoded}
 
     def search(self, options: SearchOptions) -> dict[str, Any]:
         """The nearest of embeddings.

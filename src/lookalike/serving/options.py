@@ -46,6 +46,13 @@ class PredictOptions(Options):
     keep_unknown: bool = Field(default=False, description="keep images that are called unknown; needs a write token")
 
 
+class ExplainOptions(Options):
+    """Beside the image of /v1/explain."""
+
+    number: Number = Field(description="of the enrolled image, as a prediction tells it")
+    box: _Box | None = json_field("JSON: the part of the image that is used, as of boxes")
+
+
 class AddOptions(Options):
     """Beside the images of /v1/gallery/add."""
 

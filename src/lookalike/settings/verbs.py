@@ -298,6 +298,10 @@ class PredictCommand(Settings):
     image: PathText = Field(
         description="a file, a folder, a glob pattern, or a .csv, .tsv or .parquet table with a column path"
     )
+    boxes: PathText | None = Field(
+        description="of things in the photographs, each of which is asked alone: a table with path, x1, y1, x2, y2, "
+        "COCO's .json, or a folder of YOLO's text files; null = whole images"
+    )
     k: Count | None = Field(
         description="neighbours that vote, each once; null = ten are shown, of which vote as was best on validation"
     )
@@ -310,6 +314,9 @@ class PredictCommand(Settings):
         description="share of unknown images that may get a name; off = all, null = as the bundle was trained"
     )
     picture_rows: Annotated[int, Field(ge=0)] = Field(description="images drawn at most; 0 = no picture")
+    explain: bool = Field(
+        description="show which regions of an image and of its neighbours make them similar; every neighbour is read"
+    )
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     workers: Workers

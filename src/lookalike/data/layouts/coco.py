@@ -72,6 +72,22 @@ def read_coco(root: Path, passed: PassedOver) -> LayoutRows:
     return LayoutRows(table, [*notes, *boxes.notes], problems)
 
 
+def coco_objects(file: Path, boxes: Boxes, problems: list[str]) -> list[_Row]:
+    """The boxes of one file, wherever its images are: file_name, label, "", and four corners in pixels.
+
+    Args:
+        file: COCO's JSON.
+        boxes: What became of them is added to it.
+        problems: Likewise.
+
+    Raises:
+        ManifestError: It is no such JSON.
+    """
+    content = _content(file)
+    problems += _twice(file.name, content)
+    return list(_rows(file.name, content, "", "", boxes, problems))
+
+
 def _rows(
     place: str, content: dict[str, Any], folder: str, split: str, boxes: Boxes, problems: list[str]
 ) -> Iterator[_Row]:

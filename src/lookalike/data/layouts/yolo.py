@@ -60,7 +60,7 @@ def read_yolo(root: Path, passed: PassedOver) -> LayoutRows:
         if not labels.is_file():
             unlabelled.append(path.relative_to(root).as_posix())
             continue
-        lines[path] = list(_lines(labels, labels.relative_to(root).as_posix(), names, problems))
+        lines[path] = list(yolo_objects(labels, labels.relative_to(root).as_posix(), names, problems))
         if not lines[path]:
             empty.append(path.relative_to(root).as_posix())
     texts = {"have no file of boxes and are left out": unlabelled, "have no box in their file and are left out": empty}
@@ -89,8 +89,28 @@ def _in_pixels(
                 yield name, label, splits[path], inside
 
 
-def _lines(file: Path, name: str, names: dict[int, str], problems: list[str]) -> Iterator[_Line]:
-    """Label and corners, in shares of the image, of each line of a file of boxes."""
+def yolo_names(folder: Path) -> dict[int, str] | None:
+    """Number -> name of each class, of the `data.yaml` of a folder; None where there is none.
+
+    Args:
+        folder: Of a data set.
+
+    Raises:
+        ManifestError: It is none, or names no class.
+    """
+    file = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    return None if file is None else _names(_settings(file), file)
+
+
+def yolo_objects(file: Path, name: str, names: dict[int, str] | None, problems: list[str]) -> Iterator[_Line]:
+    """Label and corners, in shares of the image, of each line of a file of boxes.
+
+    Args:
+        file: Of them.
+        name: What it is called in problems.
+        names: Number -> name of each class; None where that is not known, and labels are "".
+        problems: Lines that are no box are added to it.
+    """
     for number, line in lines_of(file):
         cells = line.split()
         try:
@@ -100,6 +120,8 @@ def _lines(file: Path, name: str, names: dict[int, str], problems: list[str]) ->
         box = _corners(values)
         if box is None:
             problems.append(f"{name}, line {number}: expected {_LINE}, found {line[:60]!r}")
+        elif names is None:
+            yield "", box
         elif label not in names:
             problems.append(f"{name}, line {number}: class {cells[0]}: data.yaml names {len(names)}, from 0")
         else:

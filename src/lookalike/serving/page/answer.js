@@ -110,7 +110,7 @@ function made(file, image) {
     make("div", { class: "words" }, name, label, waiting, wrong, reasons, actions, taught),
     near, close,
   );
-  return { element, close, label, waiting, reasons, actions, asked, taught, near, fault: wrong };
+  return { element, close, label, waiting, reasons, actions, asked, taught, near, file, fault: wrong };
 }
 
 function verdict(parts, answer, item) {
@@ -130,7 +130,7 @@ function verdict(parts, answer, item) {
   if (state.about.labels === 1) parts.reasons.append(make("p", { class: "small", text: "answer.single" }));
   if (answer.not_kept) parts.reasons.append(make("p", { class: "small", text: "answer.notKept" }));
   if (answer.kept?.length) parts.reasons.append(make("p", { class: "small" }, make("a", { href: "#/unknown", text: "answer.kept" })));
-  parts.near.replaceChildren(...neighbourList(item));
+  parts.near.replaceChildren(...neighbourList(item, parts.file));
 }
 
 function fact([key, value]) {

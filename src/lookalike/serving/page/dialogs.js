@@ -32,9 +32,14 @@ export function confirm(title, text, action) {
   return asked(title, [words], make("button", { type: "submit", class: "danger", text: action }), () => true);
 }
 
+/** Shows something until it is closed. */
+export function show(title, parts) {
+  return asked(title, parts, null, () => true);
+}
+
 function asked(title, parts, action, value) {
   const dialog = byId("dialog");
-  const cancel = button("cancel", () => dialog.close());
+  const cancel = button(action ? "cancel" : "close", () => dialog.close());
   const form = make(
     "form", { class: "stack" }, make("h2", { id: "dialog-title", text: title }), ...parts,
     make("div", { class: "row end" }, cancel, action),
