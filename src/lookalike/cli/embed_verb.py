@@ -11,7 +11,6 @@ from lookalike.terminal import counted, give, show, wrote
 
 if TYPE_CHECKING:
     from lookalike.evaluation.sharded import Source, Written
-    from lookalike.inference.encoder import Encoder
     from lookalike.inference.shards import Plan
     from lookalike.settings.verbs import EmbedCommand
     from lookalike.storage import Storage
@@ -86,12 +85,7 @@ def _into_shards(settings: "EmbedCommand") -> int:
 def _by_ray(settings: "EmbedCommand", source: "Source", storage: "Storage", plan: "Plan") -> "Iterable[Written]":
     from lookalike.evaluation.by_ray import Cluster, embed_by_ray
 
-    return embed_by_ray(partial(_encoder, settings), source, storage, plan, Cluster(**settings.ray.model_dump()))
-
-
-def _encoder(settings: "EmbedCommand") -> "Encoder":
-    """What embeds, made anew on another machine."""
-    return model_to_embed(settings).encoder
+    return embed_by_ray(partial(model_to_embed, settings), source, storage, plan, Cluster(**settings.ray.model_dump()))
 
 
 def _tell(written: "Written", plan: "Plan") -> None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from platform import python_version
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
 
 from lookalike.console import progress, say
 from lookalike.errors import LookalikeError, needing, one_line
@@ -35,6 +36,14 @@ _QUIET = {  # before Ray is imported
 }
 
 
+class Embeds(Protocol):
+    """What has a network: a `Model`."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """What embeds."""
+
+
 class ClusterError(LookalikeError):
     """A cluster cannot be used, or not with this installation."""
 
@@ -46,7 +55,7 @@ class Cluster:
     Attributes:
         address: `ray://host:port`, `host:port` or `auto` of a cluster; None for one of this machine, for this run.
         workers: Actors; None for one on every machine.
-        cpus: Cores that each is given; None for all of the smallest machine.
+        cpus: Cores that each is given; None for those of the smallest machine, shared by its actors.
         gpus: GPUs that each is given, parts of one among them.
     """
 
@@ -57,7 +66,7 @@ class Cluster:
 
 
 def embed_by_ray(
-    load: Callable[[], Encoder], source: Source, storage: Storage, plan: Plan, cluster: Cluster
+    load: Callable[[], Embeds], source: Source, storage: Storage, plan: Plan, cluster: Cluster
 ) -> Iterator[Written]:
     """Writes all shards that lack, each as it becomes whole.
 
@@ -90,8 +99,8 @@ def embed_by_ray(
 class _Embedder:
     """What runs on a machine of the cluster: the network, and where shards go."""
 
-    def __init__(self, load: Callable[[], Encoder], place: str, plan: Plan) -> None:
-        self._encoder, self._plan = load(), plan
+    def __init__(self, load: Callable[[], Embeds], place: str, plan: Plan) -> None:
+        self._encoder, self._plan = load().encoder, plan
         need_same_model(place, plan, self._encoder)
         self._storage = storage_of(place)
 
@@ -112,11 +121,12 @@ def versions() -> dict[str, str]:
 class _Team:
     """The actors of a run and what they do."""
 
-    def __init__(self, library: Any, facts: tuple[Any, ...], cluster: Cluster) -> None:
+    def __init__(self, library: ModuleType, facts: tuple[Any, ...], cluster: Cluster) -> None:
         self._ray, self._cluster = library, cluster
         machines = [node["Resources"] for node in library.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         self._workers = cluster.workers or max(1, len(machines))
-        cpus = cluster.cpus or min((machine["CPU"] for machine in machines), default=1.0)
+        smallest = min((machine["CPU"] for machine in machines), default=1.0)
+        cpus = cluster.cpus or max(1.0, smallest // -(-self._workers // max(1, len(machines))))
         self._need_room(cpus)
         self._actor = library.remote(num_cpus=cpus, num_gpus=cluster.gpus, scheduling_strategy="SPREAD")(_Embedder)
         self._facts = facts
@@ -134,7 +144,7 @@ class _Team:
 
     def embed(self, source: Source, plan: Plan, lacking: list[int]) -> Iterator[Written]:
         waiting, deaths = deque(lacking), dict.fromkeys(lacking, 0)
-        actors = [self._begun() for _ in range(min(self._workers, len(lacking)))]
+        actors = self._begun(min(self._workers, len(lacking)))
         asked: dict[Any, tuple[Any, int]] = {}
         with progress(f"embedding {plan.shards} shards", plan.rows) as advance:
             while waiting or asked:
@@ -159,7 +169,7 @@ class _Team:
                         ) from error
                     say(f"shard {shard} of {plan.shards}: its worker died: another one begins it again")
                     waiting.extendleft(reversed(lost))
-                    actors[actors.index(actor)] = self._begun()
+                    (actors[actors.index(actor)],) = self._begun(1)
                     continue
                 advance(len(plan.ids(shard)))
                 yield written
@@ -168,18 +178,19 @@ class _Team:
         ids = plan.ids(shard)
         return replace(source, rows=source.rows.iloc[ids.start : ids.stop], lost=())
 
-    def _begun(self) -> Any:
-        """A new actor, whose packages are those of this process."""
-        actor = self._actor.remote(*self._facts)
-        theirs, ours = self._answer(actor.versions.remote()), versions()
-        if other := [name for name in ours if theirs.get(name) != ours[name]]:
-            raise ClusterError(
-                f"engine=ray: {other[0]} is {theirs.get(other[0])} on a machine of the cluster, {ours[other[0]]} here, "
-                "so embeddings would differ: install the same versions everywhere"
-            )
-        return actor
+    def _begun(self, count: int) -> list[Any]:
+        """New actors, which begin beside each other; their packages are those of this process."""
+        actors = [self._actor.remote(*self._facts) for _ in range(count)]
+        ours = versions()
+        for theirs in [self._answer(task) for task in [actor.versions.remote() for actor in actors]]:
+            if other := [name for name in ours if theirs.get(name) != ours[name]]:
+                raise ClusterError(
+                    f"engine=ray: {other[0]} is {theirs.get(other[0])} on a machine of the cluster, {ours[other[0]]} "
+                    "here, so embeddings would differ: install the same versions everywhere"
+                )
+        return actors
 
-    def _answer(self, task: Any) -> Any:
+    def _answer(self, task: object) -> Any:
         """What an actor gives; its errors are raised as they would be here."""
         problems = self._ray.exceptions
         try:
@@ -189,21 +200,21 @@ class _Team:
                 raise error.cause from None
             raise ClusterError(f"engine=ray: a worker failed: {one_line(error.cause, 200)}") from error
         except problems.ActorDiedError as error:
-            if isinstance(cause := getattr(error, "cause", None), problems.RayTaskError):
-                error = cause
-            if isinstance(cause := getattr(error, "cause", None), LookalikeError):
-                raise cause from None
-            if "ModuleNotFoundError" in str(error):
-                missing = one_line(str(error).rpartition("ModuleNotFoundError:")[2], 120)
-                raise ClusterError(
-                    f"engine=ray: a machine of the cluster lacks a package ({missing}): install there what is here"
-                ) from error
-            if "creation task" in str(error) or "__init__" in str(error):
-                reason = one_line(str(error).strip().rpartition("\n")[2], 200)
-                raise ClusterError(
-                    f"engine=ray: the network cannot be loaded on a machine of the cluster: {reason}"
-                ) from error
+            if reason := _reason(str(error)):
+                raise ClusterError(f"engine=ray: {reason}") from error
             raise
+
+
+def _reason(text: str) -> str:
+    """Why an actor could not even begin; empty where it died later. Ray tells it as text alone."""
+    if "ModuleNotFoundError:" in text:
+        missing = one_line(text.rpartition("ModuleNotFoundError:")[2], 120)
+        return f"a machine of the cluster lacks a package ({missing}): install there what is here"
+    if "creation task" not in text and "__init__" not in text:
+        return ""
+    last = text.strip().rpartition("\n")[2]
+    own, _, line = last.partition(": ")
+    return one_line(line if own.startswith("lookalike.") else last, 400)
 
 
 @contextmanager
@@ -218,14 +229,18 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         raise ClusterError("engine=ray: this process is connected to a cluster already: ray.shutdown() first")
     _need_answer(cluster.address)
     here = cluster.address is None
-    options: dict[str, Any] = (
-        {"include_dashboard": False, "num_cpus": os.cpu_count()} if here else {"address": cluster.address}
-    )
+    options: dict[str, Any] = {"address": cluster.address or "local"}
+    options |= {"include_dashboard": False, "num_cpus": os.cpu_count()} if here else {}
     try:
         try:
             ray.init(logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **options)
         except Exception as error:
             # Ray raises what its parts raise: its own types, gRPC's, checks of versions.
+            if "nauthenticated" in str(error) or "uthentication" in str(error):
+                raise ClusterError(
+                    f"engine=ray: {cluster.address} refuses this token: set RAY_AUTH_TOKEN_PATH (or "
+                    "RAY_AUTH_TOKEN) to that of the cluster"
+                ) from error
             where = "a cluster of this machine cannot be started" if here else f"{cluster.address} cannot be used"
             raise ClusterError(f"engine=ray: {where}: {one_line(error, 200)}: look at ray.address") from error
         yield ray

@@ -202,7 +202,9 @@ class RayCluster(Settings):
         description="ray://<host>:<port>, <host>:<port> or auto; null = one of this machine, for this run alone"
     )
     workers: Count | None = Field(description="processes that embed; null = one on every machine")
-    cpus: Annotated[float, Field(gt=0)] | None = Field(description="cores of each; null = all of the smallest machine")
+    cpus: Annotated[float, Field(gt=0)] | None = Field(
+        description="cores of each; null = those of a machine, shared by its processes"
+    )
     gpus: Annotated[float, Field(ge=0)] = Field(description="GPUs of each, such as 1 or 0.5")
 
 
