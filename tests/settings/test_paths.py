@@ -37,6 +37,7 @@ NO_PATHS = {
     "source",
     "to",
     "place",
+    "address",  # of a cluster
     "uri",  # an address, whose ~ address_at_home expands
     "license",
     "data_license",

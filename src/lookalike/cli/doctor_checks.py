@@ -41,6 +41,7 @@ _ADDS = {
     "int8": "quantize",
     "postgres": "galleries on a PostgreSQL server",
     "serve": "serve",
+    "ray": "embed engine=ray",
     "report": "report",
     "tune": "tune",
     "loggers": "logger=tensorboard, logger=wandb",

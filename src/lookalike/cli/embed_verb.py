@@ -1,5 +1,7 @@
 """The verb embed: into one folder, or into shards of a folder or an object store."""
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,9 +10,12 @@ from lookalike.cli.model_verbs import AssessError, model_to_embed
 from lookalike.terminal import counted, give, show, wrote
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.sharded import Written
+    from lookalike.evaluation.sharded import Source, Written
     from lookalike.inference.shards import Plan
     from lookalike.settings.verbs import EmbedCommand
+    from lookalike.storage import Storage
+
+ROWS_OF_A_SHARD = 10_000  # where engine=ray is not told how many shards there are
 
 
 def embed(settings: "EmbedCommand") -> int:
@@ -25,7 +30,7 @@ def embed(settings: "EmbedCommand") -> int:
         )
     if not is_address(settings.output):
         need_folder(Path(settings.output), inputs_of(settings), replaced=settings.parts is None)
-    if settings.parts is None:
+    if settings.parts is None and settings.engine == "local":
         return _into_a_folder(settings)
     return _into_shards(settings)
 
@@ -51,25 +56,36 @@ def _into_shards(settings: "EmbedCommand") -> int:
     from lookalike.evaluation.sharded import begin, plan_of, source_of, write_shard
     from lookalike.storage import storage_of
 
-    assert settings.parts is not None
-    only, count = settings.parts
+    only, count = settings.parts or (None, None)
     storage = storage_of(settings.output)  # before minutes are spent on the rest
     source = source_of(settings.data.model_dump())
     for line in source.lost:
         say(line)
     model = model_to_embed(settings)
-    plan = plan_of(model.encoder, source, count)
+    if settings.engine == "ray":
+        count = settings.shards or -(-len(source.rows) // ROWS_OF_A_SHARD)
+    plan = plan_of(model.encoder, source, max(count or 1, 1))
     begin(storage, plan)
-    shards = range(1, count + 1) if only is None else (only,)
+    shards = range(1, plan.shards + 1) if only is None else (only,)
+    if settings.engine == "ray":
+        making: Iterable[Written] = _by_ray(settings, source, storage, plan)
+    else:
+        making = (write_shard(model.encoder, source, storage, plan, shard) for shard in shards)
     written = []
-    for shard in shards:
-        written.append(write_shard(model.encoder, source, storage, plan, shard))
-        _tell(written[-1], plan)
+    for done in making:
+        written.append(done)
+        _tell(done, plan)
     give(dimensions=plan.dimensions, folder=storage.place, shards=written)
     wrote(storage.place)
     if only is None:
         _tell_all(written, plan, storage.place)
     return 0
+
+
+def _by_ray(settings: "EmbedCommand", source: "Source", storage: "Storage", plan: "Plan") -> "Iterable[Written]":
+    from lookalike.evaluation.by_ray import Cluster, embed_by_ray
+
+    return embed_by_ray(partial(model_to_embed, settings), source, storage, plan, Cluster(**settings.ray.model_dump()))
 
 
 def _tell(written: "Written", plan: "Plan") -> None:

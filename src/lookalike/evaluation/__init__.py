@@ -16,5 +16,6 @@ In reading order:
     streaming        stored embeddings evaluated, references in shards a part at a time
     stored           embeddings that are kept
     sharded          embeddings written in shards by jobs that know nothing of each other
+    by_ray           the same by the machines of a Ray cluster
     thresholds       thresholds for unknown images, chosen against what `predict` will search
 """

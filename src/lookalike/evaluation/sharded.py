@@ -6,7 +6,9 @@ only what lacks. `inference.shards` says what the files are.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ class Source:
     Attributes:
         rows: One per image, with `path` and `label`, and camera, ignore and a box where they are known.
         root: The folder or address that relative paths start from.
-        images: The images of some rows; each is read when it is asked for.
+        images: The images of some rows; each is read when it is asked for. It can be pickled.
         lost: Images that were passed over while the table was made, in words.
     """
 
@@ -112,6 +114,21 @@ def begin(storage: Storage, plan: Plan) -> None:
     _need_same(storage.place, there, plan)
 
 
+def need_same_model(place: str, plan: Plan, encoder: Encoder) -> None:
+    """Refuses a network that is not the plan's, as a machine of a cluster may have another copy of a bundle.
+
+    Args:
+        place: Of the shards, for the error.
+        plan: Of that place.
+        encoder: Of this machine.
+
+    Raises:
+        GalleryError: It has other weights or pixel settings, another size or arithmetic.
+    """
+    own = replace(plan, fingerprint=encoder.fingerprint, precision=encoder.precision, dimensions=encoder.size)
+    _need_same(place, plan, own)
+
+
 def _need_same(place: str, there: Plan, plan: Plan) -> None:
     ways_out = {
         "fingerprint": "embeddings of different weights or pixel settings cannot stand together: give another output",
@@ -147,11 +164,27 @@ def write_shard(encoder: Encoder, source: Source, storage: Storage, plan: Plan, 
     if whole is not None:
         return Written(shard, *whole, before=True)
     ids = plan.ids(shard)
-    rows = source.rows.iloc[ids.start : ids.stop]
+    return write_rows(encoder, replace(source, rows=source.rows.iloc[ids.start : ids.stop]), storage, plan, shard)
+
+
+def write_rows(encoder: Encoder, part: Source, storage: Storage, plan: Plan, shard: int) -> Written:
+    """Writes one shard from its own rows, whatever is there.
+
+    Args:
+        encoder: What embeds.
+        part: The images of this shard alone.
+        storage: As `write_shard`.
+        plan: As `write_shard`.
+        shard: As `write_shard`.
+
+    Raises:
+        LookalikeError: As `write_shard`.
+    """
+    ids, rows = plan.ids(shard), part.rows
     errors: dict[int, str] = {}
     with progress(f"embedding shard {shard} of {plan.shards}", len(rows)) as advance:
         names = rows["path"].tolist()
-        embeddings = encoder.embed(source.images(rows), boxes_of(rows), names=names, errors=errors, progress=advance)
+        embeddings = encoder.embed(part.images(rows), boxes_of(rows), names=names, errors=errors, progress=advance)
     if errors:
         paths = [readable(names[row]) for row in errors]
         reasons = [readable(reason) for reason in errors.values()]
@@ -186,7 +219,15 @@ def source_of(data: dict[str, Any]) -> Source:
     """
     if any(is_address(data.get(name) or "") for name in ("root", "images")):
         table, start, passed = read_remote(data)
-        return Source(table, start, lambda some: RemoteImages(start, some["path"].tolist()), passed)
+        return Source(table, start, partial(_objects, start), passed)
     manifest, rows, lost = images_of(data)
     root = manifest.root.resolve()
-    return Source(rows, str(root), lambda some: [root / path for path in some["path"]], lost)
+    return Source(rows, str(root), partial(_files, root), lost)
+
+
+def _objects(start: str, rows: pd.DataFrame) -> Sequence[AnyImage]:
+    return RemoteImages(start, rows["path"].tolist())
+
+
+def _files(root: Path, rows: pd.DataFrame) -> Sequence[AnyImage]:
+    return [root / path for path in rows["path"]]

@@ -195,6 +195,19 @@ class Embedding(Settings):
         return {**values, **given}
 
 
+class RayCluster(Settings):
+    """Where `engine=ray` embeds."""
+
+    address: str | None = Field(
+        description="ray://<host>:<port>, <host>:<port> or auto; null = one of this machine, for this run alone"
+    )
+    workers: Count | None = Field(description="processes that embed; null = one on every machine")
+    cpus: Annotated[float, Field(gt=0)] | None = Field(
+        description="cores of each; null = those of a machine, shared by its processes"
+    )
+    gpus: Annotated[float, Field(ge=0)] = Field(description="GPUs of each, such as 1 or 0.5")
+
+
 class EmbedCommand(Embedding):
     """Settings of `lookalike embed`."""
 
@@ -207,9 +220,20 @@ class EmbedCommand(Embedding):
         description="write one part, for jobs of a cluster: 3/64 is the third of 64"
     )
 
+    engine: Literal["local", "ray"] = Field(
+        description="local: this process; ray: the machines of a cluster, in shards"
+    )
+    ray: RayCluster
+
     @model_validator(mode="after")
     def _one_way(self) -> "EmbedCommand":
         """Refuses two ways of saying which shards are written."""
+        if self.engine == "ray" and self.shard is not None:
+            raise PydanticCustomError(
+                "whole_line",
+                "shard={shard} and engine=ray: a cluster writes all that lack: leave one of them out",
+                {"shard": self.shard},
+            )
         if self.shard is not None and self.shards is not None:
             raise PydanticCustomError(
                 "whole_line",
