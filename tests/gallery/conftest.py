@@ -12,6 +12,7 @@ from lookalike import Gallery, Model
 from lookalike.gallery.rows import Row
 from lookalike.gallery.sql_store import SqlStore
 from lookalike.gallery.stores import create_store, open_store
+from milvus_server import MilvusServer
 from postgres_server import Server
 
 _NUMBERS = count()
@@ -38,6 +39,14 @@ def server() -> Iterator[Server]:
     made.remove()
 
 
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[MilvusServer]:
+    """Milvus, never restarted."""
+    made = MilvusServer()
+    yield made
+    made.remove()
+
+
 def numbered(label: str, number: int, **columns: str) -> Row:
     """An image that is like no other."""
     rng = np.random.default_rng(number)
@@ -59,11 +68,14 @@ class Place:
         return open_store(self.text)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "milvus"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where no gallery is yet, for stores of both kinds."""
+    """Where no gallery is yet, for stores of every kind."""
     if request.param == "sqlite":
         return Place(str(tmp_path / "deep" / "shop"), str(tmp_path / "deep" / "shop"))
+    if request.param == "milvus":
+        address = request.getfixturevalue("milvus").url(f"gallery_{next(_NUMBERS)}")
+        return Place(address, address)
     server: Server = request.getfixturevalue("server")
     name = f"gallery-{next(_NUMBERS)}"
     shown = f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery={name}"

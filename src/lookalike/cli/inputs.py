@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.settings.paths import is_postgres
+from lookalike.settings.paths import is_server
 from lookalike.storage import is_address
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def inputs_of(settings: "Settings") -> dict[str, Path]:
         name: getattr(settings, name, None)
         for name in ("bundle", "ckpt_path", "image", "gallery", "queries", "references")
     }
-    if not isinstance(named["gallery"], str) or is_postgres(named["gallery"]):
+    if not isinstance(named["gallery"], str) or is_server(named["gallery"]):
         del named["gallery"]  # of training it is the group of that name, which is no place
     weights = getattr(getattr(settings, "model", None), "weights", None)
     places: object = named.pop("ckpt_path", None)  # one, or of inspect several

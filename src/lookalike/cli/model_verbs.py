@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lookalike.cli.inputs import inputs_of
 from lookalike.cli.stored_verb import evaluate_embeddings
 from lookalike.errors import LookalikeError
-from lookalike.settings.paths import is_postgres
+from lookalike.settings.paths import is_server
 from lookalike.terminal import give, show, show_each, show_written
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def model_to_embed(settings: "EmbedCommand | GalleryCreate") -> "Model":
 
 def _source(settings: "EvalCommand | ReportCommand", model: str | Path) -> tuple[str, str]:
     """The model and the data that are measured, by their places, and the name of the data."""
-    place = model if is_postgres(model) else Path(model).resolve()
+    place = model if is_server(model) else Path(model).resolve()
     data = Path(settings.data.root or settings.data.archive or "data").resolve()
     return f"{place} on {data}", data.name if data.is_dir() else data.stem
 

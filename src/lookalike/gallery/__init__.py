@@ -21,6 +21,11 @@ In reading order:
     postgres_session  a connection to PostgreSQL, and what is said when it refuses
     postgres_tables   the tables of a gallery there
     postgres_store    the rows of a gallery on a PostgreSQL server
+    milvus_place      the address of a gallery on Milvus, shown without its password
+    milvus_client     the one import of its client, which leaves the process's logging as it was
+    milvus_tables     the rows of a gallery as commits tell them, and the private file they are replayed into
+    milvus_log        commits on a server that has no transactions
+    milvus_store      the rows of a gallery on Milvus
     stores            which store a place means
     sources           where enrolled images came from
     snapshot          enrolled images in memory, kept up to date

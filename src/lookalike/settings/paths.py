@@ -20,6 +20,7 @@ _ADDRESS = re.compile(
 _SWITCH = TypeAdapter(bool)
 _LOGIN = re.compile(r"(?<=://)[^/]*@")
 _POSTGRES = re.compile(r"postgres(ql)?:/", re.IGNORECASE)
+_MILVUS = re.compile(r"milvus:/", re.IGNORECASE)
 _EMPTY = "expected a path, found an empty text, as a variable of the shell that is not set: give one"
 
 
@@ -118,6 +119,16 @@ def is_postgres(place: object) -> bool:
     return _POSTGRES.match(str(place)) is not None
 
 
+def is_milvus(place: object) -> bool:
+    """Whether a place is meant as an address of Milvus, well written or not."""
+    return _MILVUS.match(str(place)) is not None
+
+
+def is_server(place: object) -> bool:
+    """Whether a place of a gallery is meant as an address of a server, and not as a folder."""
+    return is_postgres(place) or is_milvus(place)
+
+
 def _as_paths(value: object) -> object:
     """A path, or several."""
     if not isinstance(value, list | tuple):
@@ -129,7 +140,7 @@ def _as_paths(value: object) -> object:
 
 def _as_place(value: object) -> object:
     """The address of a server as it is, as whoever opens it says what is wrong with it without its password."""
-    return value if isinstance(value, str) and is_postgres(value) else _as_path(value)
+    return value if isinstance(value, str) and is_server(value) else _as_path(value)
 
 
 def _as_stored(value: object) -> object:
