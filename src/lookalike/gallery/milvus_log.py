@@ -22,6 +22,7 @@ _PIECE = 60_000  # letters of a row: Milvus takes 65,535 bytes
 _AT_ONCE = 256  # pieces in one message, of which gRPC takes 64 MiB
 _MOST = 16_384  # rows that one query gives
 _SECONDS = 10.0
+_THERE = ("already exist", "duplicate collection")  # what Milvus says of a name that is taken
 
 
 class TakenError(StoreError):
@@ -77,7 +78,7 @@ class MilvusLog:
         for name in (self._pieces, self._log):  # the log last, as it says that there is a gallery
             if not self.client.has_collection(name):
                 with suppress(MilvusException):  # another creator was faster
-                    self._make(name, "id", "")
+                    self._make(name, "id")
             self.client.load_collection(name)
 
     def commits(self) -> list[Commit]:
@@ -120,7 +121,7 @@ class MilvusLog:
         for first in range(0, len(rows), _AT_ONCE):
             self.client.upsert(self._pieces, rows[first : first + _AT_ONCE])
         commit = Commit(number, salt, len(pieces), whole)
-        mine = self._claimed(self._marker(number), salt, commit.told)
+        mine = self._claimed(self._marker(number), f"{salt}_{len(pieces)}_{int(whole)}")
         if not mine or any(other.number >= number for other in self.commits()):
             self._take_back(commit, mine)
             raise TakenError(
@@ -132,11 +133,11 @@ class MilvusLog:
     def finish(self, last: int) -> bool:
         """Writes the row of a commit whose writer was killed before it could; returns whether there was one."""
         name = self._marker(last + 1)
-        try:
-            text = self.client.describe_collection(name)["description"]
-        except MilvusException:
+        word = self._word_of(name)
+        if not word:
             return False
-        self._settle(Commit(*json.loads(text)))
+        salt, pieces, whole = word.split("_")
+        self._settle(Commit(last + 1, salt, int(pieces), whole == "1"))
         return True
 
     def _settle(self, commit: Commit) -> None:
@@ -150,8 +151,7 @@ class MilvusLog:
 
     def _drop_before(self, commit: Commit) -> None:
         """Deletes what earlier commits said, and what never became one."""
-        for name, kept in ((self._log, commit.told), (self._pieces, "")):
-            del kept
+        for name in (self._log, self._pieces):
             names: list[str] = []
             iterator = self.client.query_iterator(
                 name, filter='id != ""', output_fields=["id"], batch_size=1000, consistency_level="Strong"
@@ -174,16 +174,18 @@ class MilvusLog:
 
     def take_turn(self, salt: str) -> bool:
         """Whether the turn of the writer was free, and is this one's now."""
-        return self._claimed(self._turn, salt, salt)
+        return self._claimed(self._turn, salt)
 
     def turn_of(self) -> str:
         """Whose turn it is; empty where it is free."""
-        try:
-            return str(self.client.describe_collection(self._turn)["description"])
-        except MilvusException:
-            if self.client.has_collection(self._turn):
-                raise
-            return ""
+        return self._word_of(self._turn)
+
+    def _word_of(self, name: str) -> str:
+        """What the one who made a collection said by it; empty where there is none."""
+        while self.client.has_collection(name):
+            with suppress(MilvusException):  # dropped in between; a server that is gone is told by the question above
+                return str(self.client.describe_collection(name)["fields"][0]["name"]).removeprefix("id_")
+        return ""
 
     def end_turn(self, salt: str) -> None:
         """Frees the turn, where it is still this one's."""
@@ -191,22 +193,18 @@ class MilvusLog:
             with suppress(MilvusException):
                 self.client.drop_collection(self._turn)
 
-    def beat(self, salt: str, count: int) -> None:
-        """Says that the writer of a turn lives."""
-        self.client.alter_collection_properties(self._turn, {"lookalike.beat": f"{salt}:{count}"})
-
-    def _claimed(self, name: str, salt: str, text: str) -> bool:
+    def _claimed(self, name: str, word: str) -> bool:
         """Whether this made a collection: of those who want a name one gets it, as their schemas differ."""
         try:
-            self._make(name, f"id_{salt}", text)
-        except MilvusException:
-            if self.client.has_collection(name):
+            self._make(name, f"id_{word}")
+        except MilvusException as error:  # it may be gone again by now
+            if any(word in error.message for word in _THERE) or self.client.has_collection(name):
                 return False
             raise
         return True
 
-    def _make(self, name: str, key: str, text: str) -> None:
-        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False, description=text)
+    def _make(self, name: str, key: str) -> None:
+        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field(key, DataType.VARCHAR, is_primary=True, max_length=200)
         if key == "id":
             schema.add_field("text", DataType.VARCHAR, max_length=65_535)
