@@ -22,7 +22,7 @@ _PIECE = 60_000  # letters of a row: Milvus takes 65,535 bytes
 _AT_ONCE = 256  # pieces in one message, of which gRPC takes 64 MiB
 _MOST = 16_384  # rows that one query gives
 _SECONDS = 10.0
-_THERE = ("already exist", "duplicate collection")  # what Milvus says of a name that is taken
+_THERE = ("exist", "duplicate collection")  # of a name that is taken; milvus-lite: "File exists" while it is dropped
 
 
 class TakenError(StoreError):
@@ -104,7 +104,9 @@ class MilvusLog:
             ):
                 parts[int(row["id"].rpartition(":")[2])] = row["text"]
         if len(parts) != commit.pieces:
-            raise StoreError(f"{self.place.name}: damaged, commit {commit.number} is not whole: import it from a backup")
+            raise StoreError(
+                f"{self.place.name}: damaged, commit {commit.number} is not whole: import it from a backup"
+            )
         text = "".join(parts[k] for k in range(commit.pieces))
         return list(json.loads(zlib.decompress(b64decode(text)))) if text else []
 
@@ -198,7 +200,7 @@ class MilvusLog:
         try:
             self._make(name, f"id_{word}")
         except MilvusException as error:  # it may be gone again by now
-            if any(word in error.message for word in _THERE) or self.client.has_collection(name):
+            if any(word in str(error.message) for word in _THERE) or self.client.has_collection(name):
                 return False
             raise
         return True

@@ -50,10 +50,14 @@ def milvus_place(place: str) -> MilvusPlace:
     credentials, host, database, query = (part or "" for part in address.groups())
     given = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(set(given) - set(_KNOWN)):
-        raise StoreError(f"milvus://{one_line(host)}: expected {', '.join(_KNOWN)} after ?, found {len(unknown)} others")
+        raise StoreError(
+            f"milvus://{one_line(host)}: expected {', '.join(_KNOWN)} after ?, found {len(unknown)} others"
+        )
     gallery = given.get("gallery", "gallery")
     if not _GALLERY.fullmatch(gallery):
-        raise StoreError(f"gallery={one_line(gallery, 80)!r}: expected 1 to 63 of A-Z, a-z, 0-9 and _: give another name")
+        raise StoreError(
+            f"gallery={one_line(gallery, 80)!r}: expected 1 to 63 of A-Z, a-z, 0-9 and _: give another name"
+        )
     user, _, password = (unquote(part) for part in credentials.partition(":"))
     scheme = "https" if given.get("secure", "").lower() in ("true", "1") else "http"
     shown = f"{credentials.partition(':')[0]}@" if user else ""

@@ -296,4 +296,6 @@ def _explained(name: str) -> Iterator[None]:
             "password, and that Milvus runs"
         ) from error
     except (sqlite3.Error, OSError, json.JSONDecodeError) as error:
-        raise StoreError(f"{name}: cannot be used ({one_line(error)}): check the disk of the temporary folder") from error
+        raise StoreError(
+            f"{name}: cannot be used ({one_line(error)}): check the disk of the temporary folder"
+        ) from error

@@ -18,7 +18,8 @@ _ADDRESS = re.compile(
     r"(?:(https?|ftps?|sftp|s3a?|gs|hdfs|abfss?|hf|file):/+|([a-z][a-z0-9+.-]+)://)(.*)", re.DOTALL | re.IGNORECASE
 )
 _SWITCH = TypeAdapter(bool)
-_LOGIN = re.compile(r"(?<=://)[^/]*@")
+_LOGIN = re.compile(r"(?<=://)(?:[^/@?]*:\S*|[^/]*)@")  # a password may hold / and @
+_SECRET = re.compile(r"(?<=[?&])(password|token)=[^&\s]*", re.IGNORECASE)
 _POSTGRES = re.compile(r"postgres(ql)?:/", re.IGNORECASE)
 _MILVUS = re.compile(r"milvus:/", re.IGNORECASE)
 _EMPTY = "expected a path, found an empty text, as a variable of the shell that is not set: give one"
@@ -66,8 +67,8 @@ def address_advice(text: str) -> str:
 
 
 def without_login(text: str) -> str:
-    """An address without user and password, any other text as it is."""
-    return _LOGIN.sub("", text)
+    """An address without user, password and token, any other text as it is."""
+    return _SECRET.sub(r"\1=...", _LOGIN.sub("", text))
 
 
 def path_of(path: str | Path, what: str) -> Path:
