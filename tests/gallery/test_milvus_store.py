@@ -25,7 +25,7 @@ def test_an_overtaken_writer_is_refused_whatever_the_next_one_did(
     address = milvus.url(f"overtaken_{int(raises)}")
     with closing(create_store(address, ABOUT)) as slow, closing(open_store(address)) as next_one:
         slow.add([numbered("a", 1)], "")
-        with pytest.raises(StoreError, match="took over while this one paused, so nothing was changed: try again"):
+        with pytest.raises(StoreError, match="took over while this one paused, so nothing was changed: try again"):  # noqa: PT012, SIM117 - the next one works inside
             with slow._change("add", "late") as late:
                 slow._insert(late, [numbered("late", 2)])
                 if raises:

@@ -109,16 +109,15 @@ class MilvusStore(SqlStore):
         with self.reading() as connection:
             if not connection.execute("SELECT 1 FROM about WHERE name = ?", (ERASING,)).fetchone():
                 return False
-        with self._open_to_write(), self._turn_taken():
-            with self._mirror_turn:
-                self._follow()
-                self._writer.execute("BEGIN IMMEDIATE")
-                try:
-                    self._writer.execute("DELETE FROM about WHERE name = ?", (ERASING,))
-                    self._publish(rows_of_all(self._writer), whole=True)
-                    self._writer.execute("COMMIT")
-                finally:
-                    self._roll_back()
+        with self._open_to_write(), self._turn_taken(), self._mirror_turn:
+            self._follow()
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                self._writer.execute("DELETE FROM about WHERE name = ?", (ERASING,))
+                self._publish(rows_of_all(self._writer), whole=True)
+                self._writer.execute("COMMIT")
+            finally:
+                self._roll_back()
         return True
 
     def own_problems(self, images: Sequence[int]) -> list[str]:
