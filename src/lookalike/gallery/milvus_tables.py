@@ -1,4 +1,4 @@
-"""The rows of a gallery on Milvus as its commits tell them, and the private SQLite file into which they are replayed."""
+"""The rows of a gallery on Milvus as its commits tell them, and the private SQLite file they are replayed into."""
 
 import json
 import sqlite3
