@@ -29,7 +29,7 @@ ORDER = (  # each may import what stands behind it, and nothing before it
         "export",
         "recognition",
     ),
-    *("models", "evaluation", "inference", "data", "metrics", "settings"),
+    *("models", "portable", "evaluation", "inference", "data", "metrics", "settings"),
     *(
         "pages",
         "palette",
@@ -45,7 +45,9 @@ ORDER = (  # each may import what stands behind it, and nothing before it
     ),
     *("seals", "errors"),
 )
-TORCH_FREE = ("cli", "serving", "auditing", "evaluation", "gallery", "inference", "data", "metrics", "settings")
+TORCH_FREE = (
+    *("cli", "serving", "auditing", "evaluation", "gallery", "portable", "inference", "data", "metrics", "settings"),
+)
 HEAVY = ("torch", "lightning", "timm", "pytorch_metric_learning", "albumentations", "mlflow")
 
 

@@ -103,6 +103,12 @@ VERBS = {
             "QuantizeCommand",
             "training_verbs:quantize",
         ),
+        Verb(
+            "export",
+            "write a model for programs without lookalike: ONNX, OpenVINO",
+            "ExportCommand",
+            "export_verb:export",
+        ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "embed_verb:embed"),
         Verb(
             "serve",
