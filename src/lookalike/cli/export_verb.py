@@ -1,13 +1,12 @@
 """The verb export: a bundle's network for programs without lookalike."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from lookalike.cli.inputs import inputs_of
 from lookalike.terminal import give, show, wrote
 
 if TYPE_CHECKING:
-    from lookalike.portable.portable import PortableFormat
     from lookalike.settings.verbs import ExportCommand
 
 
@@ -20,11 +19,11 @@ def export(settings: "ExportCommand") -> int:
 
     if settings.format == "torchscript":
         raise PortableError(
-            "format=torchscript: expected onnx, openvino or tensorrt: PyTorch has retired TorchScript, and loading such "
-            "a file runs code that is in it: give format=onnx"
+            "format=torchscript: expected onnx, openvino or tensorrt: PyTorch has deprecated TorchScript, and what reads "
+            "it needs torch: give format=onnx"
         )
     folder = Path(settings.bundle).resolve()
-    kind = cast("PortableFormat", settings.format)
+    kind = settings.format
     output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-{kind}")
     images = Path(settings.images) if settings.images else None
     inputs = inputs_of(settings) | ({"images": images} if images else {})

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.data.images import ImageError, read_image
 from lookalike.data.image_files import find_images
+from lookalike.data.images import ImageError, read_image
 from lookalike.devices import openvino_core
 from lookalike.inference.bundle import Bundle
 from lookalike.inference.openvino_network import OpenVinoNetwork

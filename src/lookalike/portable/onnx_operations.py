@@ -174,7 +174,7 @@ def _attention(draft: Draft, node: "openvino.Node", inputs: list[str]) -> list[s
         width = node.get_input_partial_shape(0)[_rank(node) - 1].get_length()
         scale = _scalar(draft, width**-0.5)
     scores = draft.add("MatMul", draft.add("Mul", query, scale), _swapped(draft, key, _rank(node, 1)))
-    if more and not (node.get_input_partial_shape(3).rank.get_length() == 0):
+    if more and node.get_input_partial_shape(3).rank.get_length() != 0:
         if node.get_input_element_type(3).get_type_name() == "boolean":
             raise _unknown(node, "a mask of true and false has no rule")
         scores = draft.add("Add", scores, more[0])

@@ -124,7 +124,7 @@ def _trtexec(pixels: PixelSettings) -> str:
     }
     return (
         "#!/bin/sh\n"
-        "# Builds an engine for the graphics card of this machine. lookalike has not run this line: compare embeddings\n"
-        "# of the engine with those of model.onnx before you use it.\n"
+        "# Builds an engine for the graphics card of this machine. lookalike has not run this line: compare its\n"
+        "# embeddings with those of model.onnx before you use it.\n"
         f"trtexec --onnx=model.onnx --saveEngine=model.plan {' '.join(shapes.values())}\n"
     )
