@@ -33,9 +33,7 @@ def test_another_network_is_refused_with_the_image(bundle: Bundle) -> None:
     def reversed_colours(batch: np.ndarray) -> np.ndarray:
         return same(255 - batch)
 
-    with pytest.raises(
-        PortableError, match=r"disagrees with .*: expected a cosine of at least 0.9999, found .*\.png: "
-    ):
+    with pytest.raises(PortableError, match=r"expected a cosine of at least 0.9999, found .*\.png: "):
         compare(bundle, reversed_colours, images, files)
     with pytest.raises(PortableError, match=r"expected float32 \[16, 16\], found float64 \[16, 16\]"):
         compare(bundle, lambda batch: same(batch).astype(np.float64), images, files)
@@ -51,7 +49,7 @@ def test_images_of_a_folder_stand_in_for_references_that_are_gone(
     given = tmp_path / "given"
     given.mkdir()
     (given / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(PortableError, match="found none in .*given"):
+    with pytest.raises(PortableError, match=r"found none in .*given"):
         real_images(moved, given)
     shutil.copyfile(next((digits / "test").rglob("*.png")), given / "one.png")
     images, files = real_images(moved, given)

@@ -16,13 +16,12 @@ from lookalike.portable.onnx_draft import PortableError
 from lookalike.portable.onnx_graph import need_onnx, onnx_model
 
 NETWORKS = [  # backbone, side, pooling, neck
-    ("tf_efficientnet_lite0", 96, "avg", True),
+    ("tf_efficientnet_lite0", 64, "avg", True),
     ("tf_efficientnet_lite1", 64, "gem", False),
-    ("tf_efficientnet_lite2", 70, "avg", False),
+    ("tf_efficientnet_lite2", 46, "avg", False),
     ("resnet18", 64, "gem", True),
     ("test_resnet", 45, "avg", False),
     ("test_vit", 160, "avg", True),
-    ("test_vit4", 160, "avg", False),
     ("test_convnext", 64, "gem", False),
     ("test_efficientnet", 64, "avg", False),
     ("test_nfnet", 96, "avg", False),
@@ -59,16 +58,12 @@ def test_a_network_is_the_same_in_onnx(backbone: str, side: int, pooling: str, n
 def test_a_network_too_large_for_one_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = graph_of("test_resnet", 32, "avg", False, tmp_path)
     monkeypatch.setattr(onnx_graph, "_LARGEST", 1000)
-    with pytest.raises(
-        PortableError, match=r"model.xml: weights of \d+ bytes: expected at most 1000 .*format=openvino"
-    ):
+    with pytest.raises(PortableError, match=r"weights of \d+ bytes: expected at most 1000 .*format=openvino"):
         onnx_model(graph, {})
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_without_a_package_it_says_what_to_install(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(
-        PortableError, match=rf"^ONNX needs onnx and onnxruntime \(.*{package}.*\): pip install '.*\[onnx"
-    ):
+    with pytest.raises(PortableError, match=rf"^ONNX needs .*\(.*{package}.*\): pip install '.*\[onnx"):
         need_onnx()

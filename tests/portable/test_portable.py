@@ -95,9 +95,7 @@ def as_int8(bundle: Bundle) -> Bundle:
 
 @pytest.mark.parametrize("kind", ["onnx", "tensorrt"])
 def test_int8_stays_in_openvino(kind: portable.PortableFormat, bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(
-        PortableError, match=rf"expected a float32 bundle for format={kind}, found int8: .*quantised from"
-    ):
+    with pytest.raises(PortableError, match=rf"a float32 bundle for format={kind}, found int8: .*quantised from"):
         write_portable(as_int8(bundle), kind, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -19,8 +19,8 @@ def export(settings: "ExportCommand") -> int:
 
     if settings.format == "torchscript":
         raise PortableError(
-            "format=torchscript: expected onnx, openvino or tensorrt: PyTorch has deprecated TorchScript, and what reads "
-            "it needs torch: give format=onnx"
+            "format=torchscript: expected onnx, openvino or tensorrt: TorchScript is deprecated by PyTorch, and "
+            "what reads it needs torch: give format=onnx"
         )
     folder = Path(settings.bundle).resolve()
     kind = settings.format

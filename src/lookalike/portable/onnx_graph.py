@@ -57,7 +57,8 @@ def onnx_model(graph: Path, metadata: Mapping[str, str]) -> "onnx.ModelProto":
             "format=openvino writes this network"
         )
     height, width = (network.input(0).get_partial_shape()[axis].get_length() for axis in (1, 2))
-    size = network.output(0).get_partial_shape()[1].get_length()
+    width_of = network.output(0).get_partial_shape()[1]
+    size = width_of.get_length() if width_of.is_static else "size"
     images = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["batch", height, width, 3])
     embeddings = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", size])
     made = helper.make_graph(draft.nodes, "lookalike", [images], [embeddings], draft.initializers())
