@@ -6,6 +6,7 @@ It needs onnxruntime, numpy, pillow and opencv-python-headless, and what `lookal
 import base64
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -15,14 +16,30 @@ from PIL import Image, ImageOps
 
 
 def read(file: str | Path, pixels: dict) -> np.ndarray:
-    """uint8 [H, W, 3], RGB, at the size of the network."""
-    if (pixels["resize"], pixels["interpolation"]) != ("stretch", "area"):
-        sys.exit("this example reads resize=stretch with interpolation=area only: see docs/export.md for the others")
+    """uint8 [H, W, 3], RGB, at the size of the network: cut (crop), with borders (pad), or neither (stretch)."""
+    if pixels["interpolation"] != "area":
+        sys.exit(f"this example shrinks by area averaging, the network wants {pixels['interpolation']}")
     image = np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
-    size = pixels["width"], pixels["height"]
-    small = min(size[0], image.shape[1]), min(size[1], image.shape[0])
+    (high, wide), size = image.shape[:2], (pixels["height"], pixels["width"])
+    factors = size[0] / high, size[1] / wide
+    if pixels["resize"] == "crop":
+        cut = [min(side, max(1, round(new / max(factors)))) for side, new in zip((high, wide), size, strict=True)]
+        top, left = (high - cut[0]) // 2, (wide - cut[1]) // 2
+        return scale(image[top : top + cut[0], left : left + cut[1]], size)
+    if pixels["resize"] == "stretch":
+        return scale(image, size)
+    small = scale(image, [max(1, round(side * min(factors))) for side in (high, wide)])
+    padded = np.full((*size, 3), pixels["border"], np.uint8)
+    top, left = (size[0] - small.shape[0]) // 2, (size[1] - small.shape[1]) // 2
+    padded[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return padded
+
+
+def scale(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """To [height, width]: shrunk by averaging what a new pixel covers, then enlarged linearly where it is smaller."""
+    small = min(size[1], image.shape[1]), min(size[0], image.shape[0])
     image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # changes nothing but images that are smaller
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def search(folder: Path, photographs: list[str]) -> None:

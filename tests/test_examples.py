@@ -11,18 +11,23 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from browser import needs_browser
 from lookalike import Model
+from lookalike.data.images import read_image
+from lookalike.data.pixels import PixelSettings
 from lookalike.inference.bundle import load_bundle
 from lookalike.portable.portable import write_portable
 from opened_page import one_browser
 
+Resize = Literal["stretch", "crop", "pad"]
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PAGE = EXAMPLES / "browser"
 needs_runtime = pytest.mark.skipif(
@@ -53,6 +58,17 @@ def test_the_reader_gives_the_bundles_embeddings(exported: Path, bundle_path: Pa
     made = onnxruntime.InferenceSession(exported / "model.onnx").run(None, {"images": images})[0]
     expected = Model.load(bundle_path, device="cpu", precision="float32").embed(photographs)
     assert (made * expected).sum(1).min() >= 0.999
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("shape", [(100, 60), (30, 90), (20, 25)])
+def test_the_reader_reads_as_the_product(resize: Resize, shape: tuple[int, int], tmp_path: Path) -> None:
+    file, settings = tmp_path / "image.png", PixelSettings(48, 40, resize)
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    Image.fromarray(noise).save(file)
+    pixels = {"height": 48, "width": 40, "resize": resize, "interpolation": "area", "border": 128}
+    difference = onnx_search.read(file, pixels).astype(int) - read_image(file, settings)
+    assert abs(difference).max() <= 1
 
 
 def test_the_reader_names_what_the_bundle_names(exported: Path, bundle_path: Path, photographs: list[Path]) -> None:

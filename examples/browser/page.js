@@ -75,11 +75,29 @@ function resized({data, width, height}, wide, high) {
   return result;
 }
 
-async function pixelsOf(file, {width, height}) {
+async function pixelsOf(file, pixels) {
+  const {width, height, resize, border} = pixels;
   const bitmap = await createImageBitmap(file, {imageOrientation: "from-image", colorSpaceConversion: "none"});
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", {willReadFrequently: true});
   canvas.drawImage(bitmap, 0, 0);
-  return resized(canvas.getImageData(0, 0, bitmap.width, bitmap.height), width, height);
+  const across = width / bitmap.width, down = height / bitmap.height;
+  if (resize === "crop") { // the centre is cut out, then scaled
+    const factor = Math.max(across, down);
+    const wide = Math.min(bitmap.width, Math.max(1, Math.round(width / factor)));
+    const high = Math.min(bitmap.height, Math.max(1, Math.round(height / factor)));
+    const left = Math.floor((bitmap.width - wide) / 2), top = Math.floor((bitmap.height - high) / 2);
+    return resized(canvas.getImageData(left, top, wide, high), width, height);
+  }
+  const whole = canvas.getImageData(0, 0, bitmap.width, bitmap.height);
+  if (resize === "stretch") return resized(whole, width, height);
+  const factor = Math.min(across, down); // scaled, with borders around it
+  const wide = Math.max(1, Math.round(bitmap.width * factor)), high = Math.max(1, Math.round(bitmap.height * factor));
+  const small = resized(whole, wide, high), padded = new Uint8Array(height * width * 3).fill(border);
+  const left = Math.floor((width - wide) / 2), top = Math.floor((height - high) / 2);
+  for (let y = 0; y < high; y++) {
+    padded.set(small.subarray(y * wide * 3, (y + 1) * wide * 3), ((top + y) * width + left) * 3);
+  }
+  return padded;
 }
 
 function embeddingsOf(gallery) {
@@ -109,10 +127,8 @@ async function start() {
   const contract = await (await fetched("model.json")).json();
   const gallery = await (await fetched("gallery.json")).json();
   if (gallery.fingerprint !== contract.fingerprint) throw new Error("the gallery is of another model: export both again");
-  const {resize, interpolation} = contract.pixels;
-  if (resize !== "stretch" || interpolation !== "area") {
-    throw new Error(`this page reads resize=stretch with interpolation=area only, the model wants ${resize}, ${interpolation}`);
-  }
+  const {interpolation} = contract.pixels;
+  if (interpolation !== "area") throw new Error(`this page shrinks by area averaging, the model wants ${interpolation}`);
   const ort = await runtime();
   ort.env.wasm.numThreads = 1;
   const model = await (await fetched("model.onnx")).arrayBuffer();

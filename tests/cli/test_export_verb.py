@@ -27,7 +27,7 @@ def test_torchscript_is_refused_with_the_reason(
     bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["export", f"bundle={bundle_path}", "format=torchscript", f"output={tmp_path / 'out'}"]) == 2
-    assert "PyTorch has deprecated TorchScript" in capsys.readouterr().err
+    assert "TorchScript is deprecated by PyTorch" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
