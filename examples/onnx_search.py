@@ -12,14 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 
 def read(file: str | Path, pixels: dict) -> np.ndarray:
     """uint8 [H, W, 3], RGB, at the size of the network: cut (crop), with borders (pad), or neither (stretch)."""
     if pixels["interpolation"] != "area":
         sys.exit(f"this example shrinks by area averaging, the network wants {pixels['interpolation']}")
-    image = np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
+    picture, sideways = Image.open(file), slice(None)
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
+        sideways = slice(None, None, -1)
+    picture.draft("RGB", (pixels["width"], pixels["height"])[sideways])  # a large JPEG at a half, a quarter, an eighth
+    image = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     (high, wide), size = image.shape[:2], (pixels["height"], pixels["width"])
     factors = size[0] / high, size[1] / wide
     if pixels["resize"] == "crop":

@@ -27,6 +27,10 @@ NOT_RUN = {  # (page, kind of code) -> why not; the settings of its commands are
     ("docs/data.md", "shell"): "tables of the reader; each layout is read by tests/data",
     ("docs/evaluation.md", "shell"): "published data sets; their layouts are made and measured by tests/evaluation",
     ("docs/serving.md", "python"): "the same calls are run from docs/python.md",
+    (
+        "docs/export.md",
+        "shell",
+    ): "a bundle of the reader; the same verb, reader and page are run by tests/test_examples.py",
     ("docs/losses.md", "shell"): "hours of training",
     ("docs/python.md", "python"): "needs a PostgreSQL server: tests/gallery has one",
     ("docs/reidentification.md", "shell"): "half an hour of training",

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import onnxruntime
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from playwright.sync_api import expect
 
 from browser import needs_browser
@@ -68,6 +68,17 @@ def test_the_reader_reads_as_the_product(resize: Resize, shape: tuple[int, int],
     Image.fromarray(noise).save(file)
     pixels = {"height": 48, "width": 40, "resize": resize, "interpolation": "area", "border": 128}
     difference = onnx_search.read(file, pixels).astype(int) - read_image(file, settings)
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_the_reader_decodes_large_jpegs_as_the_product(turned: int, tmp_path: Path) -> None:
+    file, exif = tmp_path / "image.jpg", Image.Exif()
+    exif[ExifTags.Base.Orientation] = turned
+    coarse = np.random.default_rng(0).integers(0, 256, (13, 17, 3), np.uint8)
+    Image.fromarray(coarse).resize((340, 260)).save(file, exif=exif)
+    pixels = {"height": 60, "width": 40, "resize": "crop", "interpolation": "area", "border": 128}
+    difference = onnx_search.read(file, pixels).astype(int) - read_image(file, PixelSettings(60, 40, "crop"))
     assert abs(difference).max() <= 1
 
 

@@ -149,7 +149,7 @@ async function start() {
       const rows = nearest(embeddings.data, known, gallery);
       const seconds = (performance.now() - began) / 1000;
       show(rows);
-      say(`${rows[0].label}, among ${gallery.count} known images, in ${seconds.toFixed(1)} s.`, "ready");
+      say(`${rows[0].label}, among ${gallery.count} known images, in ${seconds.toFixed(2)} s.`, "ready");
     } catch (error) {
       table.hidden = true;
       say(`This photograph cannot be used: ${error.message}`, "failed");

@@ -98,6 +98,7 @@ def compare(bundle: Bundle, written: Written, images: np.ndarray, files: Sequenc
             f"the written network disagrees with {bundle.path}: expected float32 {list(expected.shape)}, found "
             f"{made.dtype} {list(made.shape)}: please report this with model.backbone"
         )
+    made = made.astype(np.float64)
     lengths = np.linalg.norm(made, axis=1) * np.linalg.norm(expected, axis=1)
     cosine = (made * expected).sum(1) / lengths
     if not cosine.min() >= LEAST_COSINE:

@@ -37,6 +37,7 @@ def contract_of(bundle: Bundle, kind: str) -> dict[str, Any]:
             "shorter_side": pixels.shorter_side,
             "border": pixels.border,
             "colours": "RGB",
+            "reduced_jpeg": pixels.kernel is None,  # decoded at 1/2, 1/4 or 1/8 where that still covers the size
             "orientation": "EXIF, applied before resizing",
             "normalisation": "inside the network",
         },
