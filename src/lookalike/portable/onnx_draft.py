@@ -1,6 +1,7 @@
 """An ONNX graph while it is written: nodes, constants and names."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from lookalike.errors import LookalikeError
 
 if TYPE_CHECKING:
     import onnx
+
+
+Attribute = int | float | str | Sequence[int]
 
 
 class PortableError(LookalikeError):
@@ -36,11 +40,11 @@ class Draft:
         """The array of a constant; None for what depends on the images."""
         return self._constants.get(name)
 
-    def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
+    def add(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """A node of one output; returns its name."""
         return self.add_several(operation, 1, *inputs, **attributes)[0]
 
-    def add_several(self, operation: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
+    def add_several(self, operation: str, outputs: int, *inputs: str, **attributes: Attribute) -> list[str]:
         """A node of several outputs; returns their names.
 
         Args:
