@@ -56,7 +56,9 @@ class Draft:
         from onnx import helper
 
         names = [self._new_name(operation) for _ in range(outputs)]
-        self.nodes.append(helper.make_node(operation, inputs, names, **attributes))
+        node = helper.make_node(operation, inputs, names)
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+        self.nodes.append(node)
         return names
 
     def rename(self, name: str, to: str) -> None:
