@@ -7,7 +7,7 @@ from lookalike.cli.inputs import inputs_of
 from lookalike.terminal import give, show, wrote
 
 if TYPE_CHECKING:
-    from lookalike.settings.verbs import ExportCommand
+    from lookalike.settings.sharing import ExportCommand
 
 
 def export(settings: "ExportCommand") -> int:

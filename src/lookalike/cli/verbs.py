@@ -118,7 +118,7 @@ VERBS = {
         Verb(
             "export",
             "write a model for programs without lookalike: ONNX, OpenVINO",
-            "ExportCommand",
+            "sharing:ExportCommand",
             "export_verb:export",
         ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "embed_verb:embed"),

@@ -16,6 +16,6 @@ In reading order:
     verbs         the settings of every verb
     gallery       the settings of every action of the verb gallery
     serving       the settings of the verb serve
-    sharing       the settings of the verbs push and pull
+    sharing       the settings of the verbs push, pull and export
     machine       the settings of the verbs about this machine
 """

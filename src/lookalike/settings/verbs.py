@@ -357,16 +357,6 @@ class QuantizeCommand(Settings):
     seed: Seed = Field(description="which training images")
 
 
-class ExportCommand(Settings):
-    """Settings of `lookalike export`."""
-
-    bundle: PathText
-    format: Literal["onnx", "openvino", "tensorrt", "torchscript"] = Field(description="torchscript is refused")
-    output: PathText | None = Field(description="folder to write; null = <bundle>-<format>")
-    images: PathText | None = Field(description="images to compare on; null = those of the bundle's references")
-    gallery: bool = Field(description="write labels and embeddings of the references as gallery.json")
-
-
 class AuditCommand(Settings):
     """Settings of `lookalike audit`."""
 
