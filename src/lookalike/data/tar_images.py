@@ -99,7 +99,7 @@ def read_tars(data: dict[str, Any]) -> tuple[pd.DataFrame, str, tuple[str, ...]]
 
     Returns:
         A row per image, `path` (name of the tar, a slash, name in it), `label` (empty without one), `tar`, `offset` and
-        `size` in bytes; the folder or address of the tars; and what is to be lines, in words.
+        `size` in bytes; the folder or address of the tars; and what is to be told, in words.
 
     Raises:
         ManifestError: A tar is missing, damaged, cut short or compressed, holds a name twice, or no image is in any.
@@ -243,7 +243,7 @@ def _members(file: IO[bytes], shown: str) -> Iterator[tarfile.TarInfo]:
             fileobj=file, mode="r:", ignore_zeros=True, encoding="utf-8", errors="surrogateescape"
         ) as archive:
             for member in archive:
-                archive.members = []  # else all of them stay in memory
+                archive.members = []  # type: ignore[attr-defined]  # else all stay in memory
                 _need_zeros(file, end, member.offset, shown, last)
                 end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK if member.isreg() else member.offset_data
                 last = readable(member.name)
