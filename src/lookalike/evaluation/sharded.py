@@ -78,10 +78,10 @@ def plan_of(encoder: Encoder, source: Source, shards: int) -> Plan:
     if source.rows.empty:
         raise ManifestError(f"{source.root}: no image in it: give a folder of images or a .csv / .parquet table")
     facts = (encoder.fingerprint, encoder.precision, encoder.size, source.root)
-    return Plan(*facts, len(source.rows), shards, _digest(source.rows))
+    return Plan(*facts, len(source.rows), shards, digest_of(source.rows))
 
 
-def _digest(rows: pd.DataFrame) -> str:
+def digest_of(rows: pd.DataFrame) -> str:
     """SHA-256 of what the shards hold of a table, and what is embedded: paths, labels, boxes and the like, in order."""
     digest = hashlib.sha256()
     for first in range(0, len(rows), _HASHED_AT_ONCE):
