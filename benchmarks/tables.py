@@ -52,7 +52,8 @@ def main() -> None:
     for count in map(int, sys.argv[2:] or ["1000000", "3000000"]):
         file = folder / f"{count}.parquet"
         write(file, count)
-        done = subprocess.run([sys.executable, __file__, "--read", str(file)], capture_output=True, text=True, check=True)
+        reading = [sys.executable, __file__, "--read", str(file)]
+        done = subprocess.run(reading, capture_output=True, text=True, check=True)
         size = file.stat().st_size / 2**20
         file.unlink()
         figures = json.loads(done.stdout)
