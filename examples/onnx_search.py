@@ -61,4 +61,9 @@ def search(folder: Path, photographs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    search(Path(sys.argv[1]), sys.argv[2:])
+    if len(sys.argv) < 3:
+        sys.exit("usage: python onnx_search.py <folder of lookalike export format=onnx gallery=true> <photograph> ...")
+    try:
+        search(Path(sys.argv[1]), sys.argv[2:])
+    except OSError as error:  # a file that is not there (the gallery is written by gallery=true), or no image
+        sys.exit(str(error))

@@ -53,7 +53,7 @@ def test_every_class_of_settings_belongs_to_one_verb() -> None:
         for node in ast.parse(Path(module.__file__).read_text("utf-8")).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
-    shared = {"UntrainedModel", "Embedding", "RayCluster"}
+    shared = {"UntrainedModel", "Embedding"}
     shared |= {f"checkpoints:{name}" for name in ("CheckpointModel", "CheckpointPixels", "OfCheckpoint")}
     assert made | {"Train"} == {*used, *shared}, "but groups, and what several have"
 

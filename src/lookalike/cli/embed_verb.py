@@ -66,7 +66,8 @@ def _into_shards(settings: "EmbedCommand") -> int:
     if settings.engine == "ray":
         count = settings.shards or -(-len(source.rows) // ROWS_OF_A_SHARD)
     plan = plan_of(model.encoder, source, max(count or 1, 1))
-    begin(storage, plan)
+    if settings.engine == "local":
+        begin(storage, plan)
     shards = range(1, plan.shards + 1) if only is None else (only,)
     if settings.engine == "ray":
         making: Iterable[Written] = _by_ray(settings, source, storage, plan)

@@ -27,13 +27,15 @@ def export(settings: "ExportCommand") -> int:
     output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-{kind}")
     images = Path(settings.images) if settings.images else None
     inputs = inputs_of(settings) | ({"images": images} if images else {})
-    need_folder(output, inputs, replaced=True)
+    need_folder(output, inputs, replaced=True, ours="model.json")
     made = write_portable(load_bundle(Path(settings.bundle)), kind, output, images, settings.gallery)
     check = made.check
     show(
         f"{kind}: cosine to the bundle at least {check.min_cosine:.6f} on {check.images} images, "
         f"largest difference {check.max_difference:.1e}"
     )
+    if made.kept:
+        show(f"what stood there is kept: {made.kept}")
     show(f"written: {made.folder} ({', '.join(made.files)}; {made.bytes / 2**20:.1f} MiB)")
     wrote(made.folder)
     if kind == "tensorrt":

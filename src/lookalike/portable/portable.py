@@ -37,6 +37,7 @@ class Portable:
         files: Their names, in the order in which they were written.
         bytes: Of all of them together.
         check: How the network compares with the bundle's.
+        kept: What stood there before, under its new name; None where nothing did.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Portable:
     files: list[str]
     bytes: int
     check: PortableAgreement
+    kept: Path | None = None
 
 
 def write_portable(
@@ -71,7 +73,8 @@ def write_portable(
             )
     examples, files = real_images(bundle, images)
     contract, names = contract_of(bundle, kind), list[str]()
-    with atomic_folder(output) as folder:
+    kept: list[Path] = []
+    with atomic_folder(output, kept=kept) as folder:
         if kind == "openvino":
             graph = folder / "model.xml"
             network = openvino_core().read_model(bundle.graph)
@@ -99,7 +102,7 @@ def write_portable(
             write_json(folder / "gallery.json", _gallery(bundle))
             names.append("gallery.json")
         size = sum((folder / name).stat().st_size for name in names)
-    return Portable(output, kind, names, size, check)
+    return Portable(output, kind, names, size, check, kept[0] if kept else None)
 
 
 def _gallery(bundle: Bundle) -> dict[str, Any]:

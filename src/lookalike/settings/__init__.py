@@ -11,6 +11,7 @@ In reading order:
     search_space  what a search may draw
     training      the settings of a training run
     checkpoints   what a person may say of a checkpoint of another project
+    cluster       where `embed engine=ray` embeds
     check         every setting of every command
     preset        what is said of a preset
     verbs         the settings of every verb
