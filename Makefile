@@ -3,8 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := benchmarks/peers/.venv
+WEB := examples/browser/node_modules/.package-lock.json
 
-.PHONY: help install demo test browser lint docs bench peers rank parity authors
+.PHONY: help install demo test browser example lint docs bench peers rank parity authors
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -15,7 +16,7 @@ install: $(INSTALLED) ## everything into .venv (about 7 GB with torch)
 demo: $(INSTALLED) ## the whole job on example photographs: train, evaluate, predict
 	$(BIN)/lookalike demo
 
-test: $(INSTALLED) browser ## the test suite (LOOKALIKE_TEST_DATA=<folder> adds the tests on photographs)
+test: $(INSTALLED) browser example ## the test suite (LOOKALIKE_TEST_DATA=<folder> adds the tests on photographs)
 	$(BIN)/python -m pytest -n 2
 
 browser: ## a browser for the tests of pages: Debian's chromium, where there is none and apt-get may be used
@@ -24,6 +25,14 @@ browser: ## a browser for the tests of pages: Debian's chromium, where there is 
 		echo "installing chromium for the tests of pages ..."; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
 	else echo "no chromium here: the tests that open pages are skipped; install it to run them"; fi
+
+example: ## ONNX Runtime for the page of examples/browser, by npm, where that is there
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(WEB); \
+	else echo "no npm here: the page of examples/browser and its tests need it"; fi
+
+$(WEB): examples/browser/package-lock.json examples/browser/package.json
+	cd examples/browser && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ CONFIGS = config_folder()
 
 NEEDED = {
     "quantize": ["bundle=b"],
+    "export": ["bundle=b"],
     "manifest": [],
     "augment": [],
     "train": [],

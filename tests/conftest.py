@@ -28,6 +28,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 TOGETHER = {
     "tests/auditing/test_accepted.py": "spoilt photographs",
     "tests/auditing/test_audit.py": "spoilt photographs",
+    "tests/evaluation/test_by_ray.py": "cluster of Ray",
     "tests/export/test_int8.py": "quantized",
     "tests/models/test_gathered.py": "two processes",
     "tests/models/test_synced_norms.py": "two processes",

@@ -34,6 +34,10 @@ NOT_RUN = {  # (page, kind of code) -> why not; the settings of its commands are
         "shell",
     ): "a bundle of minutes of training; the verb is run so by tests/cli/test_predict_verb.py",
     ("docs/explain.md", "python"): "the same calls are run by tests/inference/test_explaining.py and test_explained.py",
+    (
+        "docs/export.md",
+        "shell",
+    ): "a bundle of the reader; the same verb, reader and page are run by tests/test_examples.py",
     ("docs/losses.md", "shell"): "hours of training",
     ("docs/python.md", "python"): "needs a PostgreSQL server: tests/gallery has one",
     ("docs/reidentification.md", "shell"): "half an hour of training",

@@ -30,7 +30,7 @@ ORDER = (  # each may import what stands behind it, and nothing before it
         "export",
         "recognition",
     ),
-    *("models", "evaluation", "inference", "data", "metrics", "settings"),
+    *("models", "portable", "evaluation", "inference", "data", "metrics", "settings"),
     *(
         "pages",
         "palette",
@@ -53,6 +53,7 @@ TORCH_FREE = (
     "auditing",
     "evaluation",
     "gallery",
+    "portable",
     "inference",
     "data",
     "metrics",

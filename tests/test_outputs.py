@@ -159,3 +159,15 @@ def test_files_for_folders_folders_for_files_and_places_without_rights(here: Pat
     with pytest.raises(LookalikeError, match=r"f/r: nothing can be written there"):
         need_folder(Path("f/r"), {})
     assert sorted(here.iterdir()) == [here / "d.csv", here / "f"]
+
+
+def test_a_folder_of_somebody_is_not_moved_aside(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    need_folder(tmp_path / "photos", {}, replaced=True, ours="model.json")
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    with pytest.raises(
+        OutputError, match=r"expected a new folder, or .* \(with model\.json\), found others' files \(a\.jpg\)"
+    ):
+        need_folder(tmp_path / "photos", {}, replaced=True, ours="model.json")
+    (tmp_path / "photos" / "model.json").write_text("{}")
+    need_folder(tmp_path / "photos", {}, replaced=True, ours="model.json")

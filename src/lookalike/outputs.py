@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lookalike.console import say
 from lookalike.errors import LookalikeError
-from lookalike.files import need_place, numbered, only_one, set_aside_for, sha256_of, write_bytes, write_json
+from lookalike.files import need_place, numbered, only_one, readable, set_aside_for, sha256_of, write_bytes, write_json
 from lookalike.special_files import need_no_special
 
 
@@ -63,16 +63,17 @@ def need_files(main: Path, others: Iterable[Path], inputs: Mapping[str, Path]) -
         need_place(file.parent)
 
 
-def need_folder(folder: Path, inputs: Mapping[str, Path], replaced: bool = False) -> None:
+def need_folder(folder: Path, inputs: Mapping[str, Path], replaced: bool = False, ours: str = "") -> None:
     """Sees that a folder can be written and is nothing that is read, before any work is done.
 
     Args:
         folder: Into which files are written; it need not be there.
         inputs: Setting -> the file or folder that is read.
         replaced: Whether a new folder takes its place, so that nothing in it may be read.
+        ours: The file by which a folder that may be replaced is known; "" for any folder.
 
     Raises:
-        OutputError: It is an input, holds one and is replaced, or is a file.
+        OutputError: It is an input, holds one and is replaced, is a file, or holds something else than `ours`.
         DiskFullError: There is no room.
         LookalikeError: Nothing can be written there.
     """
@@ -84,6 +85,12 @@ def need_folder(folder: Path, inputs: Mapping[str, Path], replaced: bool = False
     need_no_special(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder}: expected a folder to write, found a file: give another output, or move that file")
+    others = sorted(os.listdir(folder)) if ours and folder.is_dir() and not (folder / ours).is_file() else []  # noqa: PTH208
+    if others:
+        raise OutputError(
+            f"{folder}: expected a new folder, or an earlier one of this kind (with {ours}), found others' files "
+            f"({readable(others[0])}): give another output"
+        )
     need_place(folder.parent if replaced else folder)
 
 

@@ -212,27 +212,38 @@ def test_a_shard_that_kills_every_worker_is_named(
             r"^engine=ray: ray://127\.0\.0\.1:\d+ cannot be reached \(.*refused\): is the cluster up",
         ),
         ("127.0.0.1", r"^ray\.address=127\.0\.0\.1: expected auto, <host>:<port> or ray://<host>:<port>"),
+        ("auto", r"^ray\.address=auto: this machine belongs to no cluster: ray start on it, or give <host>:<port>"),
         ("ray://:1", r"expected auto, <host>:<port> or ray://<host>:<port>"),
     ],
 )
 def test_a_cluster_that_is_not_there(
-    address: str, refused: str, bundle_path: Path, source: Source, plan: Plan, tmp_path: Path
+    address: str,
+    refused: str,
+    bundle_path: Path,
+    source: Source,
+    plan: Plan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
-    begin(Folder(tmp_path / "out"), plan)
     cluster = Cluster(address.format(closed=closed))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     with pytest.raises(ClusterError, match=refused):
         list(
             embed_by_ray(
                 partial(Model.load, bundle_path, precision="float32"), source, Folder(tmp_path / "out"), plan, cluster
             )
         )
+    assert not (tmp_path / "out").exists(), "nothing was begun"
 
 
 def test_one_part_and_a_cluster_are_two_ways(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["embed", f"bundle={bundle_path}", "engine=ray", "shard=1/2"]) == 2
     assert "shard=1/2 and engine=ray: a cluster writes all that lack: leave one of them out" in capsys.readouterr().err
+    assert main(["embed", f"bundle={bundle_path}", "ray.workers=2"]) == 2
+    assert "ray.workers=2: is of engine=ray, and the engine is local: give engine=ray" in capsys.readouterr().err
     assert main(["embed", f"bundle={bundle_path}", "engine=ray", "ray.cpu=1"]) == 2
     text = capsys.readouterr().err
     assert "did you mean cpus?" in text

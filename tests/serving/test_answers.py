@@ -33,4 +33,5 @@ def test_predictions_have_the_fields_that_are_read_back() -> None:
         (answers.PredictAnswer, prediction_json.PredictionsJson),
     )
     for given, read in pairs:
-        assert set(read.model_fields) <= set(given.model_fields)
+        apart = {"explanation"}  # has an endpoint of its own
+        assert set(read.model_fields) - apart <= set(given.model_fields)

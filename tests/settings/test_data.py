@@ -16,6 +16,7 @@ def test_every_verb_has_data_but_those_of_photographs_alone() -> None:
     assert {name for name in without if not name.startswith("gallery ")} == {
         "completion",
         "doctor",
+        "export",
         "inspect",
         "predict",
         "pull",

@@ -114,3 +114,17 @@ def test_which_store_is_meant(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
     assert uri_of(None) == "http://tracker:5000"
     assert uri_of("sqlite:///own.db") == "sqlite:///own.db"
+    with pytest.raises(
+        SharingError, match=r"^uri=own\.db: expected an address: write uri=sqlite:///own\.db, or http://"
+    ):
+        uri_of("own.db")
+
+
+def test_what_is_of_another_place_and_a_store_that_is_not_there(bundle_path: Path, here: Path) -> None:
+    with pytest.raises(SharingError, match=r"^hf://shop/digits: uri= is the store of mlflow:// places: leave it out"):
+        pull("hf://shop/digits", here / "own", uri="sqlite:///own.db")
+    with pytest.raises(SharingError, match=r"^mlflow://digits: private= is of repositories of the Hub: leave it out"):
+        push(bundle_path, "mlflow://digits", data_license="mit", private=True)
+    with pytest.raises(SharingError, match=r"^mlflow://digits: sqlite:///typo\.db: no such file, so nothing is stored"):
+        pull("mlflow://digits", here / "own", uri="sqlite:///typo.db")
+    assert not list(here.iterdir())

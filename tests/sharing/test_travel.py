@@ -25,8 +25,8 @@ def test_a_full_disk_leaves_what_stood_there(bundle_path: Path, hub: Hub, store:
     push(bundle_path, "mlflow://digits", data_license="mit", uri=store)
     before = pull("hf://shop/digits", here / "own").bundle.fingerprint
     names = sorted(path.name for path in here.iterdir() if not path.name.startswith("."))
-    for place in ("hf://shop/digits", "mlflow://digits"):
-        arguments = ["pull", f"place={place}", f"uri={store}", "output=own"]
+    for place in (["place=hf://shop/digits"], ["place=mlflow://digits", f"uri={store}"]):
+        arguments = ["pull", *place, "output=own"]
         done = subprocess.run([sys.executable, "-c", FULL, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 2, done.stderr
         assert done.stderr.strip().count("\n") == 0, done.stderr
@@ -40,3 +40,7 @@ def test_a_file_is_no_place_for_a_bundle(here: Path, capsys: pytest.CaptureFixtu
     assert main(["pull", "place=hf://shop/digits", "output=own"]) == 2
     assert "own: expected a folder to write, found a file: give another output" in capsys.readouterr().err
     assert (here / "own").read_text() == "mine"
+    (here / "data").mkdir()
+    (here / "data" / "a.jpg").write_text("mine")
+    assert main(["pull", "place=hf://shop/digits", "output=data"]) == 2
+    assert "(with config.json), found others' files (a.jpg): give another output" in capsys.readouterr().err

@@ -6,6 +6,7 @@ In reading order:
     data_verbs      the verbs about data
     stored_verb     the verb eval on embeddings that are stored
     model_verbs     the verbs that use a model
+    export_verb     the verb export
     embed_verb      the verb embed
     inspect_verb    the verb inspect
     predict_notes   what is told of predictions

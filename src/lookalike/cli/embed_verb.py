@@ -20,6 +20,7 @@ ROWS_OF_A_SHARD = 10_000  # where engine=ray is not told how many shards there a
 
 def embed(settings: "EmbedCommand") -> int:
     """`lookalike embed`."""
+    from lookalike.data.tar_images import is_tars
     from lookalike.outputs import need_folder
     from lookalike.storage import is_address
 
@@ -30,7 +31,7 @@ def embed(settings: "EmbedCommand") -> int:
         )
     if not is_address(settings.output):
         need_folder(Path(settings.output), inputs_of(settings), replaced=settings.parts is None)
-    if settings.parts is None and settings.engine == "local":
+    if settings.parts is None and settings.engine == "local" and not is_tars(settings.data.root):
         return _into_a_folder(settings)
     return _into_shards(settings)
 
@@ -65,7 +66,8 @@ def _into_shards(settings: "EmbedCommand") -> int:
     if settings.engine == "ray":
         count = settings.shards or -(-len(source.rows) // ROWS_OF_A_SHARD)
     plan = plan_of(model.encoder, source, max(count or 1, 1))
-    begin(storage, plan)
+    if settings.engine == "local":
+        begin(storage, plan)
     shards = range(1, plan.shards + 1) if only is None else (only,)
     if settings.engine == "ray":
         making: Iterable[Written] = _by_ray(settings, source, storage, plan)

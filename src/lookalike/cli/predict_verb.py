@@ -1,5 +1,6 @@
 """The verb predict."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -41,6 +42,8 @@ def predict(settings: "PredictCommand") -> int:
     if settings.boxes:
         from lookalike.inference.object_boxes import read_boxes  # here, as readers of data sets take a while to load
 
+        if gone := [file for file in files if not os.path.lexists(file)]:
+            raise PredictError(f"{gone[0]}: no such file: give images that are there")
         boxed, notes = read_boxes(Path(settings.boxes), files)
         files = boxed.files
         for note in notes:

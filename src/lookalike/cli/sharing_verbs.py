@@ -1,6 +1,7 @@
 """`push` and `pull`: bundles to and from the Hugging Face Hub and MLflow's registry."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from lookalike.terminal import give, show, wrote
@@ -16,7 +17,8 @@ def push(settings: "PushCommand") -> int:
     options = settings.model_dump(exclude={"bundle", "place"})
     pushed = send(settings.bundle, settings.place, **options)
     show(f"pushed: {pushed.place}  ({pushed.files} files, {pushed.bytes / 1e6:.1f} MB)")
-    show(f"Next: lookalike pull place={pushed.place} output=models/<name>")
+    store = "" if settings.uri is None else f" uri={quote(settings.uri)}"
+    show(f"Next: lookalike pull place={quote(pushed.place)} output=models/<name>{store}")
     give(pushed=pushed)
     return 0
 
@@ -28,7 +30,7 @@ def pull(settings: "PullCommand") -> int:
     from lookalike.sharing.travel import pull as fetch
 
     output = Path(settings.output or f"models/{place_of(settings.place).name}")
-    need_folder(output, {}, replaced=True)
+    need_folder(output, {}, replaced=True, ours="config.json")
     pulled = fetch(settings.place, output, uri=settings.uri)
     if pulled.kept:
         show(f"what stood there is kept: {pulled.kept}")

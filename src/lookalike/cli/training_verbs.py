@@ -99,7 +99,7 @@ def quantize(settings: "QuantizeCommand") -> int:
 
     folder = Path(settings.bundle).resolve()
     output = Path(settings.output) if settings.output else folder.with_name(f"{folder.name}-int8")
-    need_folder(output, inputs_of(settings), replaced=True)
+    need_folder(output, inputs_of(settings), replaced=True, ours="config.json")
     bundle = load_bundle(Path(settings.bundle))
     data = Dataset.of_settings(settings.data, bundle.config.training.held_out)
     options = settings.model_dump(include={"images", "max_loss", "seed"})

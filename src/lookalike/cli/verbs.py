@@ -115,6 +115,12 @@ VERBS = {
             "sharing:PullCommand",
             "sharing_verbs:pull",
         ),
+        Verb(
+            "export",
+            "write a model for programs without lookalike: ONNX, OpenVINO",
+            "sharing:ExportCommand",
+            "export_verb:export",
+        ),
         Verb("embed", "write the embeddings of any images", "EmbedCommand", "embed_verb:embed"),
         Verb(
             "serve",

@@ -41,6 +41,7 @@ then a data set, from its layouts to one table:
     file_problems   files of a data set that are not there, or empty
     reading         reads a data set of any layout and tells every problem in it at once
     remote_images   images of an object store, as one table
+    tar_images      images in tars, as WebDataset writes them, read from their places
     dataset         `Dataset`: a data set as a person holds it
 
 and what is made from it:

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from platform import python_version
 from types import ModuleType
 from typing import Any, Protocol
 
 from lookalike.console import progress, say
 from lookalike.errors import LookalikeError, needing, one_line
-from lookalike.evaluation.sharded import Source, Written, need_same_model, write_rows
+from lookalike.evaluation.sharded import Source, Written, begin, need_same_model, write_rows
 from lookalike.inference.encoder import Encoder
-from lookalike.inference.shards import Plan, whole_shard
+from lookalike.inference.shards import Plan, read_plan, whole_shard
 from lookalike.storage import Storage, storage_of
 
 _SAME = ("lookalike", "numpy", "openvino", "opencv-python-headless", "pillow")  # what the numbers depend on
@@ -73,7 +74,7 @@ def embed_by_ray(
     Args:
         load: Makes the network, on each machine; it can be pickled.
         source: The images; paths mean the same on every machine.
-        storage: Where the shards go, begun (see `sharded.begin`), and the same place on every machine.
+        storage: Where the shards go, the same place on every machine; begun (see `sharded.begin`) once actors stand.
         plan: Of that place.
         cluster: Where they are embedded.
 
@@ -84,6 +85,8 @@ def embed_by_ray(
         ClusterError: No cluster there, another version of a package on its machines, actors that die again and again.
         LookalikeError: As `sharded.write_shard`; the extra `ray` is not installed.
     """
+    if read_plan(storage) is not None:
+        begin(storage, plan)  # refuses another one before a cluster is asked for
     lacking = []
     for shard in range(1, plan.shards + 1):
         whole = whole_shard(storage, plan, shard)
@@ -93,7 +96,7 @@ def embed_by_ray(
             yield Written(shard, *whole, before=True)
     if lacking:
         with needing("ray", "engine=ray"), _connected(cluster) as connected:
-            yield from _Team(connected, (load, storage.place, plan), cluster).embed(source, plan, lacking)
+            yield from _Team(connected, (load, storage.place, plan), cluster).embed(source, storage, plan, lacking)
 
 
 class _Embedder:
@@ -142,9 +145,11 @@ class _Team:
                     f"{there.get(kind, 0):g}: give fewer ray.workers, or smaller ray.cpus and ray.gpus"
                 )
 
-    def embed(self, source: Source, plan: Plan, lacking: list[int]) -> Iterator[Written]:
+    def embed(self, source: Source, storage: Storage, plan: Plan, lacking: list[int]) -> Iterator[Written]:
+        """Gives shards to actors until all are whole."""
         waiting, deaths = deque(lacking), dict.fromkeys(lacking, 0)
         actors = self._begun(min(self._workers, len(lacking)))
+        begin(storage, plan)
         asked: dict[Any, tuple[Any, int]] = {}
         with progress(f"embedding {plan.shards} shards", plan.rows) as advance:
             while waiting or asked:
@@ -227,9 +232,10 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
 
     if ray.is_initialized():
         raise ClusterError("engine=ray: this process is connected to a cluster already: ray.shutdown() first")
-    _need_answer(cluster.address)
-    here = cluster.address is None
-    options: dict[str, Any] = {"address": cluster.address or "local"}
+    address = _running() if cluster.address == "auto" else cluster.address
+    _need_answer(address)
+    here = address in (None, "local")
+    options: dict[str, Any] = {"address": address or "local"}
     options |= {"include_dashboard": False, "num_cpus": os.cpu_count()} if here else {}
     try:
         try:
@@ -238,16 +244,34 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
             # Ray raises what its parts raise: its own types, gRPC's, checks of versions.
             if "nauthenticated" in str(error) or "uthentication" in str(error):
                 raise ClusterError(
-                    f"engine=ray: {cluster.address} refuses this token: set RAY_AUTH_TOKEN_PATH (or "
+                    f"engine=ray: {address} refuses this token: set RAY_AUTH_TOKEN_PATH (or "
                     "RAY_AUTH_TOKEN) to that of the cluster"
                 ) from error
-            where = "a cluster of this machine cannot be started" if here else f"{cluster.address} cannot be used"
-            raise ClusterError(f"engine=ray: {where}: {one_line(error, 200)}: look at ray.address") from error
+            where = "a cluster of this machine cannot be started" if here else f"{address} cannot be used"
+            raise ClusterError(
+                f"engine=ray: {where}: {one_line(error, 200)}: look at ray.address and, where the cluster wants a "
+                "token, at RAY_AUTH_TOKEN"
+            ) from error
         yield ray
     finally:
         with suppress(Exception):
             ray.shutdown()
         builtins.print = own_print
+
+
+def _running() -> str:
+    """The cluster that this machine belongs to, as Ray itself keeps it.
+
+    Raises:
+        ClusterError: There is none.
+    """
+    kept = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
+    address = os.environ.get("RAY_ADDRESS") or (kept.read_text().strip() if kept.is_file() else "")
+    if not address:
+        raise ClusterError(
+            "ray.address=auto: this machine belongs to no cluster: ray start on it, or give <host>:<port> of the head"
+        )
+    return address
 
 
 def _need_answer(address: str | None) -> None:
@@ -256,7 +280,7 @@ def _need_answer(address: str | None) -> None:
     Raises:
         ClusterError: There is none.
     """
-    if address is None or address in ("auto", "local"):
+    if address is None or address == "local":
         return
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:

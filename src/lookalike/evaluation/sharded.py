@@ -19,6 +19,7 @@ from lookalike.data.any_image import AnyImage
 from lookalike.data.manifest import boxes_of
 from lookalike.data.remote_images import RemoteImages, read_remote
 from lookalike.data.tables import ManifestError
+from lookalike.data.tar_images import TarImages, is_tars, read_tars
 from lookalike.evaluation.stored import images_of
 from lookalike.files import readable
 from lookalike.inference.encoder import Encoder
@@ -77,10 +78,10 @@ def plan_of(encoder: Encoder, source: Source, shards: int) -> Plan:
     if source.rows.empty:
         raise ManifestError(f"{source.root}: no image in it: give a folder of images or a .csv / .parquet table")
     facts = (encoder.fingerprint, encoder.precision, encoder.size, source.root)
-    return Plan(*facts, len(source.rows), shards, _digest(source.rows))
+    return Plan(*facts, len(source.rows), shards, digest_of(source.rows))
 
 
-def _digest(rows: pd.DataFrame) -> str:
+def digest_of(rows: pd.DataFrame) -> str:
     """SHA-256 of what the shards hold of a table, and what is embedded: paths, labels, boxes and the like, in order."""
     digest = hashlib.sha256()
     for first in range(0, len(rows), _HASHED_AT_ONCE):
@@ -217,12 +218,20 @@ def source_of(data: dict[str, Any]) -> Source:
         ManifestError: No image there.
         StorageError: An object store cannot be reached.
     """
+    if is_tars(data.get("root")):
+        table, start, passed = read_tars(data)
+        return Source(table, start, partial(_inside, start), passed)
     if any(is_address(data.get(name) or "") for name in ("root", "images")):
         table, start, passed = read_remote(data)
         return Source(table, start, partial(_objects, start), passed)
     manifest, rows, lost = images_of(data)
     root = manifest.root.resolve()
     return Source(rows, str(root), partial(_files, root), lost)
+
+
+def _inside(start: str, rows: pd.DataFrame) -> Sequence[AnyImage]:
+    places = zip(rows["tar"].tolist(), rows["offset"].tolist(), rows["size"].tolist(), strict=True)
+    return TarImages(start, list(places))
 
 
 def _objects(start: str, rows: pd.DataFrame) -> Sequence[AnyImage]:

@@ -10,6 +10,7 @@ import json
 import secrets
 import zlib
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class Commit:
     whole: bool
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """As text, for Milvus."""
         return json.dumps([self.number, self.salt, self.pieces, self.whole])
 
@@ -86,6 +87,8 @@ class MilvusLog:
         rows = self.client.query(
             self._log, filter='id != ""', output_fields=["text"], limit=_MOST, consistency_level="Strong"
         )
+        if len(rows) == _MOST:  # there may be more
+            rows = [row for batch in self._batches(self._log, "text") for row in batch]
         commits = sorted((Commit(*json.loads(row["text"])) for row in rows), key=lambda commit: commit.number)
         first = max((place for place, commit in enumerate(commits) if commit.whole), default=0)
         return commits[first:]
@@ -129,7 +132,13 @@ class MilvusLog:
             raise TakenError(
                 f"{self.place.name}: another process took over while this one paused, so nothing was changed: try again"
             )
-        self._settle(commit)
+        try:
+            self._settle(commit)
+        except MilvusException as error:  # the word is given, and whoever comes next writes the row
+            raise StoreError(
+                f"{self.place.name}: the connection was lost while the change was being made, and it will stand if it is "
+                "whole: look with lookalike gallery log before doing it again"
+            ) from error
         return commit
 
     def finish(self, last: int) -> bool:
@@ -143,7 +152,7 @@ class MilvusLog:
         return True
 
     def _settle(self, commit: Commit) -> None:
-        row = {"id": f"{commit.number}", "text": commit.told, "none": [0.0, 0.0]}
+        row = {"id": f"{commit.number}", "text": commit.text, "none": [0.0, 0.0]}
         self.client.upsert(self._log, [row])
         former = self._marker(commit.number - 1)
         if commit.number and self.client.has_collection(former):
@@ -154,15 +163,25 @@ class MilvusLog:
     def _drop_before(self, commit: Commit) -> None:
         """Deletes what earlier commits said, and what never became one."""
         for name in (self._log, self._pieces):
-            names: list[str] = []
-            iterator = self.client.query_iterator(
-                name, filter='id != ""', output_fields=["id"], batch_size=1000, consistency_level="Strong"
-            )
-            while batch := iterator.next():
-                names += [row["id"] for row in batch if int(row["id"].partition(":")[0]) < commit.number]
-            iterator.close()
+            names = [
+                row["id"]
+                for batch in self._batches(name, "id")
+                for row in batch
+                if int(row["id"].partition(":")[0]) < commit.number
+            ]
             for first in range(0, len(names), 1000):
                 self.client.delete(name, ids=names[first : first + 1000])
+
+    def _batches(self, name: str, column: str) -> Iterator[list[dict[str, Any]]]:
+        """All rows of a collection, some at a time, as one query gives no more than `_MOST`."""
+        iterator = self.client.query_iterator(
+            name, filter='id != ""', output_fields=[column], batch_size=1000, consistency_level="Strong"
+        )
+        try:
+            while batch := iterator.next():
+                yield list(batch)
+        finally:
+            iterator.close()
 
     def _take_back(self, commit: Commit, mine: bool) -> None:
         if mine:

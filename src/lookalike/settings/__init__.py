@@ -11,11 +11,12 @@ In reading order:
     search_space  what a search may draw
     training      the settings of a training run
     checkpoints   what a person may say of a checkpoint of another project
+    cluster       where `embed engine=ray` embeds
     check         every setting of every command
     preset        what is said of a preset
     verbs         the settings of every verb
     gallery       the settings of every action of the verb gallery
     serving       the settings of the verb serve
-    sharing       the settings of the verbs push and pull
+    sharing       the settings of the verbs push, pull and export
     machine       the settings of the verbs about this machine
 """

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, did_you_mean
 from lookalike.storage import StorageError, address_of, is_address
 
 _AnyPath = TypeVar("_AnyPath", bound=str | Path)
@@ -62,8 +62,9 @@ def address_advice(text: str) -> str:
     if address is None:
         return ""
     scheme, place = (address[1] or address[2]).lower(), without_login(f"://{address[3]}")[3:]
+    hint = did_you_mean(scheme, ["postgresql", "milvus"]) if "gallery=" in address[3] else ""
     advice = f"write the path alone, /{place.lstrip('/')}" if scheme == "file" else "download it and give the path"
-    return f"{scheme}://{place}: an address, and addresses are not fetched: {advice}"
+    return f"{scheme}://{place}: an address, and addresses are not fetched: {advice}{hint}"
 
 
 def without_login(text: str) -> str:

@@ -1,6 +1,6 @@
-"""The settings of push and pull."""
+"""The settings of the verbs that take a model elsewhere: push, pull, export."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -33,3 +33,13 @@ class PullCommand(Settings):
     )
     output: PathText | None = Field(description="folder to write; null = models/<name>")
     uri: str | None = Field(description="MLflow's store; null = MLFLOW_TRACKING_URI, or sqlite:///mlflow.db")
+
+
+class ExportCommand(Settings):
+    """Settings of `lookalike export`."""
+
+    bundle: PathText
+    format: Literal["onnx", "openvino", "tensorrt", "torchscript"] = Field(description="torchscript is refused")
+    output: PathText | None = Field(description="folder to write; null = <bundle>-<format>")
+    images: PathText | None = Field(description="images to compare on; null = those of the bundle's references")
+    gallery: bool = Field(description="write labels and embeddings of the references as gallery.json")

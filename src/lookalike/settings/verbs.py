@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from pydantic_core import PydanticCustomError
 
 from lookalike.settings.checkpoints import OfCheckpoint
+from lookalike.settings.cluster import RayCluster
 from lookalike.settings.compose import is_null
 from lookalike.settings.data import Data, DataAnywhere
 from lookalike.settings.paths import PathText, PlaceText, StoredText, SwitchOrPath
@@ -195,19 +196,6 @@ class Embedding(Settings):
         return {**values, **given}
 
 
-class RayCluster(Settings):
-    """Where `engine=ray` embeds."""
-
-    address: str | None = Field(
-        description="ray://<host>:<port>, <host>:<port> or auto; null = one of this machine, for this run alone"
-    )
-    workers: Count | None = Field(description="processes that embed; null = one on every machine")
-    cpus: Annotated[float, Field(gt=0)] | None = Field(
-        description="cores of each; null = those of a machine, shared by its processes"
-    )
-    gpus: Annotated[float, Field(ge=0)] = Field(description="GPUs of each, such as 1 or 0.5")
-
-
 class EmbedCommand(Embedding):
     """Settings of `lookalike embed`."""
 
@@ -228,6 +216,14 @@ class EmbedCommand(Embedding):
     @model_validator(mode="after")
     def _one_way(self) -> "EmbedCommand":
         """Refuses two ways of saying which shards are written."""
+        given = {name: value for name, value in self.ray.model_dump().items() if value}
+        if self.engine == "local" and given:
+            name = next(iter(given))
+            raise PydanticCustomError(
+                "whole_line",
+                "ray.{name}={value}: is of engine=ray, and the engine is local: give engine=ray, or leave it out",
+                {"name": name, "value": str(given[name])},
+            )
         if self.engine == "ray" and self.shard is not None:
             raise PydanticCustomError(
                 "whole_line",

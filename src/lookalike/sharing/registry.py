@@ -28,6 +28,7 @@ _MODEL = "model"  # folder of a run's files
 _PLACE = re.compile(r"data/[\w-]+")  # of the bundle in it
 _LARGEST_DESCRIPTION = 1 << 20  # bytes of MLmodel
 _PAGE = 200
+_FILE = "sqlite:///"
 _FULL = re.compile(r"\[Errno (?:27|28|122)\]")  # MLflow puts what a disk says into a text of its own
 
 
@@ -39,10 +40,12 @@ def uri_of(given: str | None) -> str:
 
     Raises:
         PathError: A path in it leads nowhere.
+        SharingError: It is a path alone, which MLflow takes for a store of files that is no more.
     """
-    return address(
-        {name: default for name, (default, _) in VARIABLES.items()} | ({"uri": address_at_home(given)} if given else {})
-    )["uri"]
+    if given and "://" not in given and ":/" not in given:
+        raise SharingError(f"uri={given}: expected an address: write uri={_FILE}{given}, or http://<server>:<port>")
+    defaults = {name: default for name, (default, _) in VARIABLES.items()}
+    return address(defaults | ({"uri": address_at_home(given)} if given else {}))["uri"]
 
 
 def push_to_registry(bundle: Bundle, place: RegisteredPlace, uri: str, tags: dict[str, str]) -> int:
@@ -112,6 +115,8 @@ def pull_from_registry(place: RegisteredPlace, uri: str, folder: Path) -> int:
     Raises:
         SharingError: The store cannot be reached, has no such version, or another program wrote it.
     """
+    if uri.startswith(_FILE) and not Path(uri[len(_FILE) :].partition("?")[0]).is_file():
+        raise SharingError(f"{place}: {uri}: no such file, so nothing is stored there: look at uri=, or push first")
     with _asking(place, uri) as client:
         version = _version_of(client, place)
         source = str(client.get_model_version_download_uri(place.name, str(version)))

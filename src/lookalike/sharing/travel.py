@@ -9,7 +9,7 @@ from lookalike.errors import needing
 from lookalike.files import atomic_folder
 from lookalike.inference.bundle import Bundle, load_bundle
 from lookalike.settings.paths import path_of
-from lookalike.sharing.places import HubPlace, SharingError, place_of
+from lookalike.sharing.places import HubPlace, Place, RegisteredPlace, SharingError, place_of
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def push(
         LookalikeError: A package is missing: extra `hub`.
     """
     where = place_of(place)
+    _need_of_place(where, private, uri)
     if not data_license:
         raise SharingError(
             "data_license: expected the licence of the photographs it learnt from, found none: give data_license=<such "
@@ -99,6 +100,16 @@ def push(
     return Pushed(exact, source.fingerprint, len(files), size)
 
 
+def _need_of_place(place: Place, private: bool, uri: str | None) -> None:
+    """Refuses what says nothing of this place."""
+    if isinstance(place, HubPlace) and uri is not None:
+        raise SharingError(f"{place}: uri= is the store of mlflow:// places: leave it out, or set HF_ENDPOINT")
+    if isinstance(place, RegisteredPlace) and private:
+        raise SharingError(
+            f"{place}: private= is of repositories of the Hub: leave it out; MLflow's store has rights of its own"
+        )
+
+
 def pull(place: str, output: str | Path | None = None, *, uri: str | None = None) -> Pulled:
     """Fetches a bundle, verifies it, and only then puts it where it is wanted.
 
@@ -115,6 +126,7 @@ def pull(place: str, output: str | Path | None = None, *, uri: str | None = None
         LookalikeError: A package is missing: extra `hub`.
     """
     where = place_of(place)
+    _need_of_place(where, False, uri)
     folder = Path("models", where.name) if output is None else path_of(output, "pull")
     kept: list[Path] = []
     with needing("hub", f"pull from {where}"), atomic_folder(folder, kept=kept) as fetched:
