@@ -136,8 +136,8 @@ class MilvusLog:
             self._settle(commit)
         except MilvusException as error:  # the word is given, and whoever comes next writes the row
             raise StoreError(
-                f"{self.place.name}: the connection was lost while the change was being made, and it will stand if it is "
-                "whole: look with lookalike gallery log before doing it again"
+                f"{self.place.name}: the connection was lost while the change was made; it will stand if it "
+                "is whole: look with lookalike gallery log before doing it again"
             ) from error
         return commit
 
