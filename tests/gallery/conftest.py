@@ -76,7 +76,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "milvus":
         address = request.getfixturevalue("milvus").url(f"gallery_{next(_NUMBERS)}")
         return Place(address, address)
+    return _on_postgres(request)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def sql_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """As `place`, for stores whose tables an earlier version can have made."""
+    if request.param == "sqlite":
+        return Place(str(tmp_path / "deep" / "shop"), str(tmp_path / "deep" / "shop"))
+    return _on_postgres(request)
+
+
+def _on_postgres(request: pytest.FixtureRequest) -> Place:
     server: Server = request.getfixturevalue("server")
     name = f"gallery-{next(_NUMBERS)}"
-    shown = f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery={name}"
-    return Place(server.url(name), shown)
+    return Place(server.url(name), f"postgresql://lookalike@127.0.0.1:{server.port}/lookalike?gallery={name}")

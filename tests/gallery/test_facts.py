@@ -132,41 +132,43 @@ def make_former(place: Place) -> SqlStore:
     return made
 
 
-def test_a_store_of_the_version_before_gets_the_table(place: Place) -> None:
-    made = make_former(place)
-    with closing(place.open()) as opened, closing(place.open()) as other:
+def test_a_store_of_the_version_before_gets_the_table(sql_place: Place) -> None:
+    made = make_former(sql_place)
+    with closing(sql_place.open()) as opened, closing(sql_place.open()) as other:
         assert opened.about["schema"] == other.about["schema"] == str(SCHEMA)
         assert opened.about["gallery"] == other.about["gallery"] != made.about["gallery"]
         assert opened.confirm([1], "") == (1, [])
         assert other.confirmed() == {1}
 
 
-def test_of_two_processes_one_brings_it_forward_and_both_go_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_processes_one_brings_it_forward_and_both_go_on(
+    sql_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second has read that it is of the version before when the first brings it forward."""
-    kind = type(make_former(place))
+    kind = type(make_former(sql_place))
     first: list[SqlStore] = []
     usual = kind._open_to_write
 
     def late(store: SqlStore) -> AbstractContextManager[None]:
         monkeypatch.undo()
-        first.append(place.open())
+        first.append(sql_place.open())
         return usual(store)
 
     monkeypatch.setattr(kind, "_open_to_write", late)
-    with closing(place.open()) as second, closing(first[0]):
+    with closing(sql_place.open()) as second, closing(first[0]):
         assert second.about == first[0].about
         assert second.confirm([1], "") == (1, [])
         assert first[0].confirmed() == {1}
 
 
-def test_what_is_not_brought_forward_whole_is_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = make_former(place).about["gallery"]
+def test_what_is_not_brought_forward_whole_is_as_it_was(sql_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = make_former(sql_place).about["gallery"]
     for module in (sqlite_tables, postgres_tables):
         monkeypatch.setattr(module, "uuid4", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division"):
-        place.open()
+        sql_place.open()
     monkeypatch.undo()
-    with closing(place.open()) as opened:
+    with closing(sql_place.open()) as opened:
         assert opened.about["gallery"] != before
         assert opened.confirm([1], "") == (1, [])
         assert [row.label for row in opened.rows()] == ["a"]

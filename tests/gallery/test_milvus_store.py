@@ -88,3 +88,21 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
 def test_a_database_that_is_not_there_is_named(milvus: MilvusServer) -> None:
     with pytest.raises(StoreError, match=r"/none\?gallery=shop: .*database 'none' does not exist"):
         open_store(milvus.url("shop").replace("/default", "/none"))
+
+
+def test_a_server_that_was_killed_goes_on_with_what_was_there() -> None:
+    server = MilvusServer()
+    try:
+        with closing(create_store(server.url("shop"), ABOUT)) as store:
+            store.add([numbered("a", 1)], "")
+            server.kill()
+            with pytest.raises(StoreError, match="the server refused or could not be reached"):
+                store.add([numbered("b", 2)], "")
+            server.start()
+            with closing(open_store(server.url("shop"))) as other:
+                assert [row.label for row in other.rows()] == ["a"]
+                assert other.own_problems([1]) == []
+            store.add([numbered("c", 3)], "")
+            assert [row.label for row in store.rows()] == ["a", "c"]
+    finally:
+        server.remove()

@@ -23,6 +23,7 @@ _PIECE = 60_000  # letters of a row: Milvus takes 65,535 bytes
 _AT_ONCE = 256  # pieces in one message, of which gRPC takes 64 MiB
 _MOST = 16_384  # rows that one query gives
 _SECONDS = 10.0
+_NOT_LOADED = ("released", "not loaded")  # milvus-lite, Milvus
 _THERE = ("exist", "duplicate collection")  # of a name that is taken; milvus-lite: "File exists" while it is dropped
 
 
@@ -84,9 +85,7 @@ class MilvusLog:
 
     def commits(self) -> list[Commit]:
         """From the last that says everything on, in order."""
-        rows = self.client.query(
-            self._log, filter='id != ""', output_fields=["text"], limit=_MOST, consistency_level="Strong"
-        )
+        rows = self._queried(self._log, filter='id != ""', output_fields=["text"], limit=_MOST)
         if len(rows) == _MOST:  # there may be more
             rows = [row for batch in self._batches(self._log, "text") for row in batch]
         commits = sorted((Commit(*json.loads(row["text"])) for row in rows), key=lambda commit: commit.number)
@@ -102,9 +101,7 @@ class MilvusLog:
         parts: dict[int, str] = {}
         for first in range(0, commit.pieces, _AT_ONCE):
             names = [f"{commit.number}:{commit.salt}:{k}" for k in range(first, min(first + _AT_ONCE, commit.pieces))]
-            for row in self.client.query(
-                self._pieces, ids=names, output_fields=["id", "text"], consistency_level="Strong"
-            ):
+            for row in self._queried(self._pieces, ids=names, output_fields=["id", "text"]):
                 parts[int(row["id"].rpartition(":")[2])] = row["text"]
         if len(parts) != commit.pieces:
             raise StoreError(
@@ -171,6 +168,17 @@ class MilvusLog:
             ]
             for first in range(0, len(names), 1000):
                 self.client.delete(name, ids=names[first : first + 1000])
+
+    def _queried(self, name: str, **asked: Any) -> list[dict[str, Any]]:
+        """Rows of a collection, which is loaded first where the server was started again since."""
+        try:
+            return list(self.client.query(name, consistency_level="Strong", **asked))
+        except MilvusException as error:
+            if not any(word in str(error.message) for word in _NOT_LOADED):
+                raise
+        for own in (self._log, self._pieces):
+            self.client.load_collection(own)
+        return list(self.client.query(name, consistency_level="Strong", **asked))
 
     def _batches(self, name: str, column: str) -> Iterator[list[dict[str, Any]]]:
         """All rows of a collection, some at a time, as one query gives no more than `_MOST`."""

@@ -214,8 +214,10 @@ class MilvusStore(SqlStore):
                 raise replaced(self.name)
             if self._last == commits[-1]:
                 return
-            known = self._last in commits
-            new = [commit for commit in commits if not known or self._last is None or commit.number > self._last.number]
+            followed = self._last in commits
+            new = [
+                commit for commit in commits if not followed or self._last is None or commit.number > self._last.number
+            ]
             try:
                 contents = [self._log.content(commit) for commit in new]
             except StoreError:
@@ -224,7 +226,7 @@ class MilvusStore(SqlStore):
                 continue
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                if not known:
+                if not followed:
                     empty(self._writer)
                 for content in contents:
                     put_rows(self._writer, content)
