@@ -39,6 +39,8 @@ _ADDS = {
     "heic": "photographs of telephones (HEIC, HEIF)",
     "index": "index=ivf, approximate search in galleries",
     "int8": "quantize",
+    "milvus": "galleries on Milvus",
+    "onnx": "export format=onnx",
     "postgres": "galleries on a PostgreSQL server",
     "serve": "serve",
     "ray": "embed engine=ray",

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from time import monotonic, sleep
+from typing import Any
 
 import numpy as np
 
@@ -236,7 +237,7 @@ class MilvusStore(SqlStore):
             self._last = commits[-1]
             return
 
-    def _publish(self, content: list[object], whole: bool = False) -> None:
+    def _publish(self, content: list[Any], whole: bool = False) -> None:
         assert self._last is not None
         self._last = self._log.publish(self._last.number + 1, content, whole)
 
