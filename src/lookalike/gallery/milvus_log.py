@@ -169,7 +169,7 @@ class MilvusLog:
             for first in range(0, len(names), 1000):
                 self.client.delete(name, ids=names[first : first + 1000])
 
-    def _queried(self, name: str, **asked: Any) -> list[dict[str, Any]]:
+    def _queried(self, name: str, **asked: object) -> list[dict[str, Any]]:
         """Rows of a collection, which is loaded first where the server was started again since."""
         try:
             return list(self.client.query(name, consistency_level="Strong", **asked))
