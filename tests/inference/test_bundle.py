@@ -141,3 +141,9 @@ def test_more_images_than_there_are_cannot_have_joined(bundle_path: Path) -> Non
         BundleError, match=r"config\.json: included: expected at most the 50 images of the gallery, found 51: copy"
     ):
         _ = wrong.references
+
+
+def test_a_bundle_is_a_line(bundle_path: Path) -> None:
+    bundle = load_bundle(bundle_path)
+    facts = f"test_resnet, 16 dimensions, 5 labels, {bundle.fingerprint[:12]}"
+    assert repr(bundle) == f"Bundle({str(bundle_path)!r}: {facts})"

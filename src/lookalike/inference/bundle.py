@@ -38,7 +38,7 @@ class BundleError(LookalikeError):
     """A folder is no bundle, or was changed, or is newer than this version."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A verified bundle.
 
@@ -49,6 +49,11 @@ class Bundle:
 
     path: Path
     config: BundleConfig
+
+    def __repr__(self) -> str:
+        model = self.config.model
+        facts = f"{model.backbone}, {model.size} dimensions, {len(self.config.labels)} labels, {self.fingerprint[:12]}"
+        return f"Bundle({str(self.path)!r}: {facts})"
 
     @property
     def pixels(self) -> PixelSettings:
