@@ -177,3 +177,19 @@ def test_what_is_no_file_of_boxes_is_refused(shelf: Path, name: str, text: str |
         (shelf / name).write_text(text)
     with pytest.raises(PredictError, match=said):
         read_boxes(shelf / name, images(shelf))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a/1.png,30,0,10,32,x", r"a/1\.png: expected x1 < x2 and y1 < y2, found 30, 0, 10, 32: correct it"),
+        (
+            "a/1.png,0,0,0.5,1,x",
+            r"a/1\.png: expected pixels of the upright image, found 0, 0, 0\.5, 1, which look like",
+        ),
+    ],
+)
+def test_corners_that_are_none_are_told_with_their_numbers(shelf: Path, tmp_path: Path, row: str, said: str) -> None:
+    boxes = table(tmp_path / "boxes.csv", row)
+    with pytest.raises(PredictError, match=said):
+        read_boxes(boxes, images(shelf))

@@ -6,7 +6,7 @@ where that is true of several.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,8 +138,22 @@ def _of_table(place: Path) -> _Read:
         if box is None:
             problems.append(f"{path}: no box: expected x1, y1, x2, y2")
             continue
+        if problem := _no_corners(box):
+            problems.append(f"{path}: {problem}")
+            continue
         objects.append(_Object(_plain(path), str(file), label, box))
     return _Read(objects, problems=problems)
+
+
+def _no_corners(box: Sequence[float]) -> str:
+    """What is wrong with the corners of a box of a table; empty where nothing is."""
+    x1, y1, x2, y2 = box
+    written = f"found {x1:g}, {y1:g}, {x2:g}, {y2:g}"
+    if x1 >= x2 or y1 >= y2:
+        return f"expected x1 < x2 and y1 < y2, {written}"
+    if max(box) <= 1:
+        return f"expected pixels of the upright image, {written}, which look like shares of its sides"
+    return ""
 
 
 def _of_coco(place: Path) -> _Read:
