@@ -1,6 +1,9 @@
 """The log of commits on a real server."""
 
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +46,19 @@ def test_a_turn_is_of_one(milvus: MilvusServer) -> None:
         assert log.turn_of() == "first"
         log.end_turn("first")
         assert log.turn_of() == ""
+
+
+LOGGING = """
+import logging, sys
+root = logging.getLogger()
+root.addHandler(logging.FileHandler(sys.argv[1]))
+root.setLevel(logging.INFO)
+import lookalike.gallery.milvus_client
+assert len(root.handlers) == 1 and root.level == logging.INFO
+root.info("still written")
+"""
+
+
+def test_the_log_of_the_process_stays_as_it_was(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", LOGGING, str(tmp_path / "log")], check=True)
+    assert (tmp_path / "log").read_text() == "still written\n"

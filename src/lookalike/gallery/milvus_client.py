@@ -1,15 +1,16 @@
-"""The one module that imports pymilvus, whose log stays out of the process's own."""
+"""The one module that imports pymilvus, whose settings of logging stay out of the process.
 
-import logging
+On import it configures the whole process's logging, which also closes the handlers that others have.
+"""
 
-_ROOT = logging.getLogger()
-_BEFORE = (_ROOT.level, list(_ROOT.handlers))
+import logging.config
 
-from pymilvus import DataType, MilvusClient, MilvusException  # noqa: E402 - what it sets is put back below
-
-_ROOT.setLevel(_BEFORE[0])
-for _handler in [handler for handler in _ROOT.handlers if handler not in _BEFORE[1]]:
-    _ROOT.removeHandler(_handler)
+_configure = logging.config.dictConfig
+logging.config.dictConfig = lambda config: None
+try:
+    from pymilvus import DataType, MilvusClient, MilvusException
+finally:
+    logging.config.dictConfig = _configure
 # It prints a traceback for every answer that is an error, credentials of the request perhaps included.
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
 
